@@ -1,0 +1,50 @@
+"""Labeled images and a time budget in; a trained, tested and exported model out.
+
+```
+import tunesmith as ts
+
+result = ts.fit("photos/", budget="30m")
+model = ts.load("runs/photos/bundle")
+```
+A name's module is imported when the name is first used (PEP 562), so that `import tunesmith` is
+instant and a machine that only predicts needs no torch.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tunesmith.bundle.predictor import load
+    from tunesmith.core.space import Choice, Float, Int
+    from tunesmith.jobs.fit import fit
+
+    __version__: str
+
+__all__ = ["Choice", "Float", "Int", "__version__", "fit", "load"]
+
+_HOMES = {
+    "Choice": "tunesmith.core.space",
+    "Float": "tunesmith.core.space",
+    "Int": "tunesmith.core.space",
+    "fit": "tunesmith.jobs.fit",
+    "load": "tunesmith.bundle.predictor",
+}
+
+# Hidden from type checkers: they would take it as leave for any name.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        import importlib
+
+        if name == "__version__":
+            from importlib.metadata import version
+
+            value = version("tunesmith")
+        elif name in _HOMES:
+            value = getattr(importlib.import_module(_HOMES[name]), name)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value  # the next look-up finds it without coming here
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -1,0 +1,32 @@
+"""Optional packages: one clear sentence when one is missing."""
+
+import importlib
+from types import ModuleType
+
+from tunesmith.core.errors import MissingExtraError
+
+
+def require(module: str, *, extra: str) -> ModuleType:
+    """Import an optional package.
+
+    Args:
+        module: The name to import, such as ``"torch"``.
+        extra: The extra of Tunesmith that installs it.
+
+    Raises:
+        MissingExtraError: The package is not installed.
+
+    Example:
+        >>> require("json", extra="train").__name__
+        'json'
+
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0]:
+            raise
+        raise MissingExtraError(
+            f"This needs the package `{error.name}`, which is not installed. "
+            f'Install it with: pip install "tunesmith[{extra}]"'
+        ) from error

@@ -1,0 +1,117 @@
+"""What a user may set for a job: one frozen value, unknown keys refused."""
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from tunesmith.core.errors import SettingsError
+from tunesmith.core.words import nearest
+
+UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+T = TypeVar("T", bound=BaseModel)
+Metric = Literal["accuracy", "balanced_accuracy", "log_loss", "macro_f1", "roc_auc"]
+
+
+def seconds(text: str | float) -> float:
+    """Read a time span.
+
+    Raises:
+        SettingsError: It is no time span, or not longer than zero.
+
+    Example:
+        >>> seconds("90"), seconds("1.5m"), seconds("1h30m")
+        (90.0, 90.0, 5400.0)
+
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(text).strip().lower())
+    whole = re.fullmatch(r"(?:\d+(?:\.\d+)?\s*[a-z]*\s*)+", str(text).strip().lower())
+    if not whole or any(unit and unit not in UNITS for _, unit in parts):
+        raise SettingsError(
+            f"A budget is a time span such as 60s, 10m or 1h30m, but got {text!r}."
+        )
+    total = sum(float(number) * UNITS[unit or "s"] for number, unit in parts)
+    if not 0 < total < math.inf:
+        raise SettingsError(f"A budget must be longer than zero, but got {text!r}.")
+    return total
+
+
+class Settings(BaseModel):
+    """What the user decided; what is left open, the plan decides."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    budget: Annotated[float, BeforeValidator(seconds)] = 600.0
+    """Seconds from process start to report written."""
+    out: Path | None = None
+    """The run's folder; by default ``runs/NAME``."""
+    model: str = "convnet"
+    """A family, or ``file.py:function`` of the user's own."""
+    metric: Metric = "accuracy"
+    """What models are ranked by."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    params: Mapping[str, Any] = Field(default_factory=dict)
+    """Values of the model's parameters that the plan must keep."""
+    train: Mapping[str, Any] = Field(default_factory=dict)
+    """Fields of the training's configuration that the plan must keep."""
+
+    @classmethod
+    def make(cls, values: Mapping[str, Any]) -> Self:
+        """Check values and make settings of them.
+
+        Raises:
+            SettingsError: A key is unknown (the nearest one is named) or a value is wrong.
+        """
+        return checked(cls, values)
+
+    def identity(self) -> dict[str, Any]:
+        """What makes this job another job than one with more time or another folder."""
+        return self.model_dump(mode="json", exclude={"budget", "out"})
+
+
+def checked(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Validate ``values`` as a settings class, with errors a user can act on.
+
+    Raises:
+        SettingsError: A key is unknown (the nearest one is named) or a value is wrong.
+    """
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = _known_keys(kind, first["loc"][:-1])
+            raise SettingsError(
+                f"`{path}` is no setting.{nearest(str(first['loc'][-1]), known)} "
+                f"The settings here are: {', '.join(known)}."
+            ) from None
+        cause = first.get("ctx", {}).get("error")
+        reason = str(cause) if isinstance(cause, SettingsError) else first["msg"]
+        raise SettingsError(f"`{path}`: {reason} (got {first['input']!r}).") from None
+
+
+def _known_keys(kind: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    for name in path:
+        inner = kind.model_fields[str(name)].annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            kind = inner
+    return list(kind.model_fields)
+
+
+def read_job_file(path: Path) -> dict[str, Any]:
+    """Read settings from a TOML file.
+
+    Raises:
+        SettingsError: The file is missing or no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"There is no job file {path}. Check the path.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"The job file {path} cannot be read as TOML: {error}.") from None

@@ -1,0 +1,43 @@
+"""Small helpers for sentences that a person reads."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Name the most similar of ``names`` in a sentence, or say nothing.
+
+    Example:
+        >>> nearest("budgte", ["budget", "seed"])
+        ' Did you mean `budget`?'
+
+    """
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return f" Did you mean `{close[0]}`?" if close else ""
+
+
+def duration(seconds: float) -> str:
+    """Write a time span as a person would.
+
+    Example:
+        >>> duration(8.25), duration(95), duration(4000)
+        ('8.2 s', '1 min 35 s', '1 h 06 min')
+
+    """
+    if seconds < 60:  # noqa: PLR2004 (seconds in a minute)
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:  # noqa: PLR2004 (minutes in an hour)
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def megabytes(count: float) -> str:
+    """Write a number of bytes in megabytes.
+
+    Example:
+        >>> megabytes(2_500_000)
+        '2.5 MB'
+
+    """
+    return f"{count / 1e6:,.1f} MB"

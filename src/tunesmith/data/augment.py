@@ -1,0 +1,116 @@
+"""Random changes of training images, a whole batch at a time.
+
+Each change is a function of (images, strengths, generator), so that equal seeds give equal images
+wherever training was interrupted. Shape letters: N images, C channels, H height, W width.
+"""
+
+import math
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from tunesmith.core.seeds import derive
+from tunesmith.data.strengths import Augmentation
+
+
+def _uniform(
+    shape: tuple[int, ...], bound: float, generator: Generator, device: torch.device
+) -> Tensor:
+    """Draw values between -bound and bound: on the CPU, so that every device sees the same."""
+    return ((torch.rand(shape, generator=generator) * 2 - 1) * bound).to(device)
+
+
+def translate(x_NCHW: Tensor, pixels: int, generator: Generator) -> Tensor:
+    """Shift each image by up to ``pixels`` whole pixels; the border is reflected."""
+    if pixels == 0:
+        return x_NCHW
+    n, _, height, width = x_NCHW.shape
+    padded = F.pad(x_NCHW, (pixels,) * 4, mode="reflect").permute(0, 2, 3, 1)
+    # One strided view holds every possible window; picking one for each image is one copy.
+    windows = padded.unfold(1, height, 1).unfold(2, width, 1)
+    dy_N, dx_N = torch.randint(0, 2 * pixels + 1, (2, n), generator=generator).to(x_NCHW.device)
+    return windows[torch.arange(n, device=x_NCHW.device), dy_N, dx_N]
+
+
+def warp(
+    x_NCHW: Tensor, *, rotate: float, scale: float, shift: float, generator: Generator
+) -> Tensor:
+    """Rotate, scale and shift each image in one bilinear interpolation; the border is repeated."""
+    n, _, height, width = x_NCHW.shape
+    angle = _uniform((n,), math.radians(rotate), generator, x_NCHW.device)
+    size = 1 + _uniform((n,), scale, generator, x_NCHW.device)
+    shift_2N = _uniform((2, n), 2 * shift, generator, x_NCHW.device)
+    cos, sin, aspect = angle.cos() / size, angle.sin() / size, height / width
+    theta = torch.stack([cos, -sin * aspect, shift_2N[0], sin / aspect, cos, shift_2N[1]], dim=1)
+    grid = F.affine_grid(theta.view(n, 2, 3), list(x_NCHW.shape), align_corners=False)
+    return F.grid_sample(x_NCHW, grid, padding_mode="border", align_corners=False)
+
+
+def mirror(x_NCHW: Tensor, chosen_N: Tensor, dim: int) -> Tensor:
+    """Mirror the chosen images along a dimension."""
+    return torch.where(chosen_N.view(-1, 1, 1, 1), x_NCHW.flip(dim), x_NCHW)
+
+
+def cutout(x_NCHW: Tensor, share: float, generator: Generator) -> Tensor:
+    """Set a square around a random point to the mean color (DeVries and Taylor 2017)."""
+    n, _, height, width = x_NCHW.shape
+    half = share * min(height, width) / 2
+    y_N1 = torch.rand((n, 1), generator=generator) * height
+    x_N1 = torch.rand((n, 1), generator=generator) * width
+    rows_NH = (torch.arange(height) + 0.5 - y_N1).abs() < half
+    columns_NW = (torch.arange(width) + 0.5 - x_N1).abs() < half
+    hidden_NHW = (rows_NH[:, :, None] & columns_NW[:, None, :]).to(x_NCHW.device)
+    return x_NCHW.masked_fill(hidden_NHW[:, None], 0.0)
+
+
+def relight(
+    x_NCHW: Tensor, *, brightness: float, contrast: float, generator: Generator
+) -> Tensor:
+    """Change brightness and contrast of each image as a whole."""
+    shape = (len(x_NCHW), 1, 1, 1)
+    mean = x_NCHW.mean((1, 2, 3), keepdim=True)
+    factor = 1 + _uniform(shape, contrast, generator, x_NCHW.device)
+    offset = _uniform(shape, brightness, generator, x_NCHW.device)
+    return (x_NCHW - mean) * factor + mean + offset
+
+
+def augment(
+    x_NCHW: Tensor, how: Augmentation, *, index_N: Tensor, epoch_N: Tensor, seed: int, position: int
+) -> Tensor:
+    """Change a batch of normalized images.
+
+    A mirror image comes in every other epoch of an image (Jordan 2024, "alternating flip"): chance
+    decides only which epochs, so that each two epochs show both sides.
+
+    Args:
+        x_NCHW: Normalized float images.
+        how: Strengths.
+        index_N: Place of each image in the training set.
+        epoch_N: Epoch that each image is shown in.
+        seed: Seed of the run.
+        position: Examples seen before this batch.
+
+    Returns:
+        Images of the same shape, in the memory layout of the input.
+    """
+    generator = Generator().manual_seed(derive(seed, "augment", position))
+    if how.flip:
+        side_N = (index_N * 2654435761 + derive(seed, "flip") % 2**31) // 65536 % 2
+        x_NCHW = mirror(x_NCHW, ((side_N + epoch_N) % 2 == 1).to(x_NCHW.device), dim=-1)
+    if how.flip_vertical:
+        chosen_N = torch.rand(len(x_NCHW), generator=generator) < 0.5
+        x_NCHW = mirror(x_NCHW, chosen_N.to(x_NCHW.device), dim=-2)
+    if how.rotate or how.scale:
+        x_NCHW = warp(
+            x_NCHW, rotate=how.rotate, scale=how.scale, shift=how.shift, generator=generator
+        )
+    elif how.shift:
+        x_NCHW = translate(x_NCHW, round(how.shift * min(x_NCHW.shape[-2:])), generator)
+    if how.brightness or how.contrast:
+        x_NCHW = relight(
+            x_NCHW, brightness=how.brightness, contrast=how.contrast, generator=generator
+        )
+    if how.cutout:
+        x_NCHW = cutout(x_NCHW, how.cutout, generator)
+    return x_NCHW

@@ -1,0 +1,47 @@
+"""What a network answers, in batches. Shape letters: N images, K classes."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tunesmith.models.preprocess import Normalize
+
+BATCH = 512
+
+
+@torch.no_grad()
+def logits(
+    forward: Callable[[Tensor], Tensor],
+    x_NCHW: Tensor,
+    *,
+    normalize: Normalize,
+    channels_last: bool = True,
+) -> NDArray[np.float32]:
+    """Logits of images that already have the network's size.
+
+    Args:
+        forward: Maps normalized images to logits ``(N, K)``; a network in evaluation mode, or
+            `Deployed.logits`.
+        x_NCHW: uint8 images.
+        normalize: Mean and deviation of the training images.
+        channels_last: Memory layout in which the network runs fastest.
+
+    Returns:
+        Logits ``(N, K)``.
+    """
+    memory = torch.channels_last if channels_last else torch.contiguous_format
+    parts = [
+        forward(normalize(x).contiguous(memory_format=memory)).float().cpu()
+        for x in x_NCHW.split(BATCH)
+    ]
+    z_NK: NDArray[np.float32] = torch.cat(parts).numpy()
+    return z_NK
+
+
+def accuracy(z_NK: NDArray[np.float32], y_N: NDArray[np.int64]) -> float:
+    """Share of images whose largest logit is that of their class."""
+    return float((z_NK.argmax(1) == y_N).mean())
+

@@ -1,0 +1,78 @@
+"""What every step of a run shares: its folder, its clock, its journal, and when to stop."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import final
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.settings import Settings
+from tunesmith.records.events import Event, Noted
+from tunesmith.records.journal import Journal
+from tunesmith.report.terminal import Terminal
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One process working on a run.
+
+    Attributes:
+        settings: What the user decided.
+        folder: The run's folder.
+        clock: The one clock.
+        journal: The only memory that outlives the process.
+        terminal: What the user watches.
+        interrupted: Set by Ctrl-C and SIGTERM: finish with the best so far.
+    """
+
+    settings: Settings
+    folder: Path
+    clock: Clock
+    journal: Journal
+    terminal: Terminal
+    interrupted: threading.Event = field(default_factory=threading.Event)
+
+    def record(self, event: Event) -> None:
+        """Append an event to the journal, stamped with the run's clock."""
+        self.journal.append(event, elapsed=self.clock.elapsed(), phases=self.clock.phases)
+
+    def note(self, text: str) -> None:
+        """Tell the user something that the report repeats."""
+        self.record(Noted(text=text))
+        self.terminal.say(text)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Show a phase and book its seconds."""
+        self.terminal.phase(name, self.clock.elapsed())
+        with self.clock.phase(name):
+            yield
+
+
+@contextmanager
+def catch_signals(interrupted: threading.Event) -> Iterator[None]:
+    """Turn the first Ctrl-C or SIGTERM into a request to finish; the second one ends at once.
+
+    Signals reach the main thread only; elsewhere (in a notebook's worker, say) this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if interrupted.is_set():
+            signal.signal(number, signal.SIG_DFL)
+            raise KeyboardInterrupt
+        interrupted.set()
+
+    before = {s: signal.signal(s, on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""Networks, and the one function that turns pixels into what a network reads."""

@@ -1,0 +1,69 @@
+"""Which networks there are, and how a named one is built."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+from torch import nn
+
+from tunesmith.core.errors import ModelError
+from tunesmith.core.space import Field, check_values, space_of
+from tunesmith.core.words import nearest
+from tunesmith.models.convnet import convnet
+from tunesmith.models.custom import CustomSource, Factory, call_factory, load_factory
+
+FAMILIES: dict[str, Factory] = {"convnet": convnet}
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A kind of network.
+
+    Attributes:
+        name: As the user gave it.
+        factory: Makes a network.
+        space: Its parameters' ranges and defaults.
+        source: Where a user's own network comes from.
+    """
+
+    name: str
+    factory: Factory
+    space: Mapping[str, Field]
+    source: CustomSource | None = None
+
+    def builder(
+        self, classes: int, channels: int, *, size: tuple[int, int], params: Mapping[str, Any]
+    ) -> Callable[[], nn.Module]:
+        """Bind everything but the moment of building.
+
+        Raises:
+            SettingsError: A parameter is not in the space, or outside its range.
+        """
+        check_values(self.space, params)
+        return lambda: call_factory(
+            self.factory, classes, channels, size=size, params=dict(params)
+        )
+
+
+def find_family(model: str) -> Family:
+    """Find a family by name, or import the user's factory.
+
+    Raises:
+        ModelError: There is no such family, file or function.
+
+    Example:
+        >>> find_family("convnet").space["width"].default
+        32
+
+    """
+    if model in FAMILIES:
+        factory = FAMILIES[model]
+        return Family(name=model, factory=factory, space=space_of(factory))
+    if ":" not in model and not model.endswith(".py"):
+        raise ModelError(
+            f"There is no model family {model!r}.{nearest(model, FAMILIES)} Families: "
+            f"{', '.join(FAMILIES)}. A network of your own is named as file.py:function."
+        )
+    factory, source = load_factory(model)
+    return Family(name=model, factory=factory, space=space_of(factory), source=source)

@@ -1,0 +1,133 @@
+"""A user's own network: ``file.py:function``, a factory whose signature is its search space."""
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from tunesmith.core.errors import ModelError
+
+Factory = Callable[..., nn.Module]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class CustomSource:
+    """Where a user's network comes from, so that it can be built again.
+
+    Attributes:
+        path: The file.
+        function: The factory in it.
+        sha256: Of the file's bytes.
+        text: The file itself; it is kept beside the weights.
+    """
+
+    path: Path
+    function: str
+    sha256: str
+    text: str
+
+
+def load_factory(spec: str) -> tuple[Factory, CustomSource]:
+    """Import a factory from ``file.py:function``.
+
+    Raises:
+        ModelError: The file or function is missing, or the file raises when imported.
+    """
+    file, _, function = spec.rpartition(":")
+    path = Path(file)
+    if not file or not function.isidentifier():
+        raise ModelError(
+            f"A network of your own is named as file.py:function, but got model={spec!r}."
+        )
+    if not path.is_file():
+        raise ModelError(f"There is no file {path} (from model={spec!r}). Check the path.")
+    data = path.read_bytes()
+    name = f"tunesmith_user_{hashlib.sha256(data).hexdigest()[:12]}"
+    module_spec = importlib.util.spec_from_file_location(name, path)
+    assert module_spec is not None
+    assert module_spec.loader is not None
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[name] = module
+    try:
+        module_spec.loader.exec_module(module)
+    except Exception as error:
+        raise ModelError(f"{path} raised {type(error).__name__} when imported: {error}") from error
+    factory = getattr(module, function, None)
+    if not callable(factory):
+        found = [n for n, v in vars(module).items() if inspect.isfunction(v) or inspect.isclass(v)]
+        raise ModelError(
+            f"{path} has no function `{function}`. It defines: {', '.join(found) or 'nothing'}."
+        )
+    source = CustomSource(
+        path=path.resolve(),
+        function=function,
+        sha256=hashlib.sha256(data).hexdigest(),
+        text=data.decode("utf-8"),
+    )
+    return factory, source
+
+
+def call_factory(
+    factory: Factory, classes: int, channels: int, *, size: tuple[int, int], params: dict[str, Any]
+) -> nn.Module:
+    """Call a factory with what it asks for: ``size`` only if its signature names it.
+
+    Raises:
+        ModelError: It raises, or gives no `nn.Module`.
+    """
+    accepted = inspect.signature(factory).parameters
+    extra = {"size": size} if "size" in accepted else {}
+    label = getattr(factory, "__name__", str(factory))
+    try:
+        network = factory(classes, channels, **extra, **params)
+    except Exception as error:
+        raise ModelError(
+            f"Your network factory `{label}` raised {type(error).__name__} when called with "
+            f"classes={classes}, channels={channels}, {params}: {error}"
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise ModelError(
+            f"Your network factory `{label}` must return a torch.nn.Module, but returned "
+            f"{type(network).__name__}."
+        )
+    return network
+
+
+def check_network(network: nn.Module, x_NCHW: Tensor, classes: int) -> None:
+    """Try a network on a few normalized images, before time is spent on it.
+
+    Raises:
+        ModelError: It raises, has nothing to train, gives another shape than ``(N, classes)``, or
+            answers that are not finite.
+    """
+    if not any(p.requires_grad for p in network.parameters()):
+        raise ModelError("Your network has no trainable parameter, so there is nothing to train.")
+    network.eval()
+    try:
+        with torch.no_grad():
+            z_NK = network(x_NCHW)
+    except Exception as error:
+        raise ModelError(
+            f"Your network raised {type(error).__name__} on images of shape "
+            f"{tuple(x_NCHW.shape)}: {error}"
+        ) from error
+    shape = tuple(z_NK.shape) if isinstance(z_NK, Tensor) else type(z_NK).__name__
+    expected = (len(x_NCHW), classes)
+    if shape != expected:
+        raise ModelError(
+            f"Your network must return logits of shape (images, classes) = {expected}, but "
+            f"returned {shape}."
+        )
+    if not torch.isfinite(z_NK).all():
+        raise ModelError(
+            "Your network gives NaN or infinite logits before any training. Check its "
+            "initialization and divisions."
+        )

@@ -1,0 +1,121 @@
+"""From bytes of pixels to what a network reads: the same code in training, tests and the graph.
+
+Shape letters: N images, H height, W width, C channels.
+"""
+
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def resize(x_NCHW: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize float images by antialiased bilinear interpolation, without rounding.
+
+    The image is stretched to ``size``: nothing is cut off and no border is invented. (The input
+    size follows the median aspect of the training images, so that most are hardly distorted.)
+
+    Shape:
+        - input: ``(N, C, H, W)``
+        - output: ``(N, C, *size)``
+
+    Example:
+        >>> tuple(resize(torch.zeros(2, 3, 40, 30), (20, 20)).shape)
+        (2, 3, 20, 20)
+
+    """
+    return F.interpolate(x_NCHW, size=size, mode="bilinear", antialias=True)
+
+
+def resize_pixels(x_HWC: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize one image as `resize` does, then round to bytes for the training store.
+
+    Rounding moves a training image by at most half a gray level; the exported graph and the test
+    never round.
+
+    Shape:
+        - input: ``(H, W, C)``
+        - output: ``(*size, C)``
+    """
+    x_NCHW = torch.from_numpy(np.ascontiguousarray(x_HWC)).permute(2, 0, 1)[None].float()
+    y_NCHW = resize(x_NCHW, size).round_().clamp_(0, 255)
+    y_HWC: NDArray[np.uint8] = y_NCHW[0].permute(1, 2, 0).to(torch.uint8).contiguous().numpy()
+    return y_HWC
+
+
+class Normalize(nn.Module):
+    """Shift and scale bytes so that each channel has mean 0 and deviation 1.
+
+    Shape:
+        - input: ``(N, C, H, W)``, 0 to 255
+        - output: the same, float32
+
+    Args:
+        mean: One value a channel, in gray levels.
+        std: One value a channel, in gray levels.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean.reshape(1, -1, 1, 1).float())
+        self.register_buffer("std", std.reshape(1, -1, 1, 1).float())
+
+    @classmethod
+    def of(cls, x_NCHW: Tensor) -> Self:
+        """Measure mean and deviation on images of shape ``(N, C, H, W)``.
+
+        A channel that never changes keeps a deviation of one gray level, so that nothing is
+        divided by zero.
+        """
+        x_CX = x_NCHW.float().transpose(0, 1).flatten(1)
+        return cls(x_CX.mean(1), x_CX.std(1).clamp_min(1.0))
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Normalize; see the class for the shapes."""
+        return (x_NCHW.float() - self.mean) / self.std
+
+
+class Deployed(nn.Module):
+    """The network as it is handed over: from bytes of any size to calibrated probabilities.
+
+    Shape:
+        - input ``images``: ``(N, H, W, C)``, uint8, RGB or gray, any N, H and W
+        - output ``probabilities``: ``(N, K)``, float32
+
+    Args:
+        network: Maps normalized images ``(N, C, *size)`` to logits ``(N, K)``.
+        normalize: Mean and deviation of the training images.
+        size: Height and width that the network was trained on.
+        mirrored: Average the logits of each image and its mirror image.
+    """
+
+    temperature: Tensor
+
+    def __init__(
+        self, network: nn.Module, normalize: Normalize, *, size: tuple[int, int], mirrored: bool
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.normalize = normalize
+        self.size = size
+        self.mirrored = mirrored
+        # A buffer, not a constant: it is fitted after the graph was traced.
+        self.register_buffer("temperature", torch.ones(()))
+
+    def logits(self, x_NCHW: Tensor) -> Tensor:
+        """Logits ``(N, K)`` of normalized images ``(N, C, *size)``, mirror copies averaged."""
+        z_NK: Tensor = self.network(x_NCHW)
+        if self.mirrored:
+            z_NK = (z_NK + self.network(x_NCHW.flip(-1))) / 2
+        return z_NK
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Apply the whole chain; see the class for the shapes."""
+        x_NCHW = resize(images.permute(0, 3, 1, 2).float(), self.size)
+        return torch.softmax(self.logits(self.normalize(x_NCHW)) / self.temperature, dim=1)

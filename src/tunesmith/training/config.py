@@ -1,0 +1,38 @@
+"""What a training is: one frozen value, each field with its range beside it."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict
+
+from tunesmith.core.space import Choice, Float, Int
+from tunesmith.data.strengths import Augmentation
+
+
+class TrainConfig(BaseModel):
+    """How a network is trained.
+
+    Learning rates are those at the top of the schedule, for a batch of 512; other batches scale
+    them in proportion (Goyal et al. 2017), filters by the square root.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    optimizer: Annotated[str, Choice("muon", "sgd", "adamw")] = "muon"
+    lr: Annotated[float, Float(1e-4, 1.0, log=True)] = 0.12
+    """Learning rate of filters and matrices."""
+    lr_head: Annotated[float, Float(1e-3, 5.0, log=True)] = 0.67
+    """With Muon: learning rate of the last layer."""
+    lr_bias: Annotated[float, Float(1e-4, 1.0, log=True)] = 0.053
+    """With Muon: learning rate of everything else, such as biases."""
+    momentum: Annotated[float, Float(0.0, 0.99)] = 0.6
+    weight_decay: Annotated[float, Float(0.0, 0.5)] = 0.0
+    batch: Annotated[int, Int(1, 8192, log=True)] = 512
+    warmup: Annotated[float, Float(0.0, 0.5)] = 0.0
+    """Share of the schedule in which the learning rate rises."""
+    smoothing: Annotated[float, Float(0.0, 0.5)] = 0.2
+    """Label smoothing."""
+    averaging: Annotated[float, Float(0.0, 0.9999)] = 0.95
+    """Decay of the moving average of the weights, for each fifth step."""
+    augmentation: Augmentation = Augmentation()
+    channels_last: bool = True
+    seed: int = 0

@@ -1,0 +1,132 @@
+"""The only loop over training batches."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from tunesmith.core.seeds import derive
+from tunesmith.data.augment import augment
+from tunesmith.models.preprocess import Normalize
+from tunesmith.training import averaging
+from tunesmith.training.config import TrainConfig
+from tunesmith.training.losses import Loss
+from tunesmith.training.optimizers import Optimizers
+from tunesmith.training.schedule import Segment, multiplier
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TrainData:
+    """Training images and labels, ready for the loop.
+
+    Attributes:
+        x_NCHW: uint8, channels last in memory.
+        y_N: int64, on the same device.
+        normalize: Mean and deviation of these images.
+    """
+
+    x_NCHW: Tensor
+    y_N: Tensor
+    normalize: Normalize
+
+    def __len__(self) -> int:
+        return len(self.y_N)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where the loop stopped, and the mean loss on the way."""
+
+    seen: int
+    loss: float
+
+
+def places(seed: int, size: int, begin: int, end: int) -> Iterator[tuple[int, Tensor]]:
+    """Which training images are shown from position ``begin`` to ``end``, epoch by epoch.
+
+    Positions count examples over all epochs. Each epoch is a permutation of its own that depends
+    on (seed, epoch) alone, so any position can be found again without replaying what came before.
+
+    Yields:
+        The epoch, and the places ``[M]`` of its images in the training set.
+
+    Example:
+        >>> [(epoch, len(at)) for epoch, at in places(0, 10, 8, 13)]
+        [(0, 2), (1, 3)]
+
+    """
+    while begin < end:
+        epoch, first = divmod(begin, size)
+        generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
+        order = torch.randperm(size, generator=generator)
+        last = min(size, first + end - begin)
+        yield epoch, order[first:last]
+        begin += last - first
+
+
+def batches(
+    data: TrainData, config: TrainConfig, begin: int, end: int
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Augmented, normalized batches from position ``begin`` to ``end``.
+
+    Yields:
+        The position, images ``(N, C, H, W)`` float32, and labels ``(N,)``.
+    """
+    memory = torch.channels_last if config.channels_last else torch.contiguous_format
+    stream = [(e, at) for e, at in places(config.seed, len(data), begin, end)]
+    index = torch.cat([at for _, at in stream])
+    epoch = torch.cat([torch.full_like(at, e) for e, at in stream])
+    for offset in range(0, end - begin, config.batch):
+        index_N = index[offset : offset + config.batch]
+        x_NCHW = augment(
+            data.normalize(data.x_NCHW[index_N]),
+            config.augmentation,
+            index_N=index_N,
+            epoch_N=epoch[offset : offset + config.batch],
+            seed=config.seed,
+            position=begin + offset,
+        )
+        yield begin + offset, x_NCHW.contiguous(memory_format=memory), data.y_N[index_N]
+
+
+def train_batches(
+    network: nn.Module,
+    optimizers: Optimizers,
+    average: Mapping[str, Tensor],
+    *,
+    data: TrainData,
+    config: TrainConfig,
+    loss: Loss,
+    segments: Sequence[Segment],
+    begin: int,
+    until: int,
+    stop: Callable[[], bool],
+) -> Progress:
+    """Train in place from position ``begin`` to ``until``, or until ``stop()`` or a bad loss.
+
+    Returns:
+        Where it stopped. The loss is not finite if, and only if, training diverged.
+    """
+    network.train()
+    total, steps, seen = 0.0, 0, begin
+    for position, x_NCHW, y_N in batches(data, config, begin, until):
+        if stop():
+            break
+        # Dropout is a function of (seed, position) too, so that no random state needs storing.
+        torch.manual_seed(derive(config.seed, "step", position))
+        optimizers.scale(multiplier(segments, position))
+        value = loss(network, x_NCHW, y_N)
+        optimizers.zero_grad()
+        value.backward()
+        optimizers.step()
+        seen, steps, total = position + len(y_N), steps + 1, total + float(value.detach())
+        if not math.isfinite(total):
+            break
+        if (position // config.batch) % averaging.EVERY == 0:
+            averaging.update(average, network, decay=config.averaging)
+    return Progress(seen=seen, loss=total / steps if steps else 0.0)

@@ -1,0 +1,159 @@
+"""Optimizers: Muon for filters, SGD or AdamW for the rest.
+
+An optimizer here is built once for each slice and its state travels in the checkpoint.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+
+
+def orthogonalize(g_XMN: Tensor, *, steps: int = 3) -> Tensor:
+    """Replace each matrix by a nearby one whose singular values are all close to 1.
+
+    A quintic Newton-Schulz iteration (Jordan et al. 2024, "Muon: An optimizer for hidden layers in
+    neural networks"). Three steps leave singular values between about 0.5 and 1.5, which is
+    enough. In float32, since most CPUs only emulate bfloat16.
+
+    Shape:
+        - input and output: ``(X, M, N)``
+
+    Example:
+        >>> g = torch.diag(torch.tensor([4.0, 1.0, 0.5]))[None]
+        >>> values = torch.linalg.svdvals(orthogonalize(g, steps=5))
+        >>> bool((values > 0.6).all() and (values < 1.3).all())
+        True
+
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    wide = g_XMN.shape[1] <= g_XMN.shape[2]
+    x = g_XMN if wide else g_XMN.mT
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x if wide else x.mT
+
+
+class Muon(Optimizer):
+    """Momentum whose step is orthogonalized, filter by filter (Jordan et al. 2024).
+
+    Before each step a filter is scaled to norm ``sqrt(channels_out)``: behind batch normalization
+    its scale means nothing, and a fixed one gives the learning rate a fixed meaning.
+
+    Args:
+        params: Convolution filters ``(O, I, h, w)`` or matrices ``(O, I)``.
+        lr: Learning rate.
+        momentum: Share of the last update that is kept; the step is Nesterov's.
+    """
+
+    def __init__(
+        self, params: Iterable[Tensor], *, lr: float = 0.1, momentum: float = 0.6
+    ) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Update every filter once. ``closure`` is refused: the gradient must be there."""
+        assert closure is None
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if not state:
+                    state["momentum_buffer"] = torch.zeros_like(p)
+                buffer = state["momentum_buffer"].mul_(group["momentum"]).add_(p.grad)
+                update = p.grad.add(buffer, alpha=group["momentum"])
+                p.mul_(len(p) ** 0.5 / p.norm().clamp_min(1e-7))
+                step = orthogonalize(update.flatten(1)[None])[0].view_as(p)
+                p.add_(step, alpha=-group["lr"])
+
+
+class Optimizers:
+    """The optimizers of one network, driven as one.
+
+    Args:
+        network: Its parameters are split by shape: filters, matrices, vectors.
+        kind: ``"muon"``, ``"sgd"`` or ``"adamw"``.
+        lr: Learning rate of filters (Muon) or of everything (SGD, AdamW).
+        lr_head: With Muon, that of matrices.
+        lr_bias: With Muon, that of vectors.
+        momentum: Of Muon and SGD; with Muon, the rest has 0.85.
+        weight_decay: Of matrices and filters, with SGD and AdamW.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        kind: str,
+        lr: float,
+        lr_head: float,
+        lr_bias: float,
+        momentum: float,
+        weight_decay: float,
+    ) -> None:
+        self._names = {p: name for name, p in network.named_parameters() if p.requires_grad}
+        filters = [p for p in self._names if p.ndim > 2]  # noqa: PLR2004 (a matrix has two)
+        matrices = [p for p in self._names if p.ndim == 2]  # noqa: PLR2004 (a matrix has two)
+        vectors = [p for p in self._names if p.ndim < 2]  # noqa: PLR2004 (a matrix has two)
+        self._parts: list[Optimizer]
+        if kind == "muon":
+            rest = [{"params": matrices, "lr": lr_head}, {"params": vectors, "lr": lr_bias}]
+            rest = [group for group in rest if group["params"]]
+            self._parts = [Muon(filters, lr=lr, momentum=momentum)] if filters else []
+            self._parts += [SGD(rest, momentum=0.85, nesterov=True)] if rest else []
+        else:
+            groups: list[dict[str, Any]] = [
+                {"params": filters + matrices, "weight_decay": weight_decay},
+                {"params": vectors, "weight_decay": 0.0},
+            ]
+            groups = [group for group in groups if group["params"]]
+            if kind == "sgd":
+                self._parts = [SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0)]
+            else:
+                self._parts = [AdamW(groups, lr=lr)]
+        for group in self._groups():
+            group["peak"] = group["lr"]
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return [group for part in self._parts for group in part.param_groups]
+
+    def scale(self, multiplier: float) -> None:
+        """Set every learning rate to its peak times ``multiplier``."""
+        for group in self._groups():
+            group["lr"] = group["peak"] * multiplier
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for part in self._parts:
+            part.zero_grad(set_to_none=True)
+
+    def step(self) -> None:
+        """Update every parameter once."""
+        for part in self._parts:
+            part.step()
+
+    def state(self) -> dict[str, Tensor]:
+        """Copy the state out: ``"momentum_buffer/groups.0.convs.0.weight" -> tensor``."""
+        return {
+            f"{key}/{self._names[p]}": value.detach().clone()
+            for part in self._parts
+            for p, state in part.state.items()
+            for key, value in state.items()
+            if isinstance(value, Tensor)
+        }
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Copy a state in. Each tensor takes the memory layout of its parameter."""
+        params = {name: p for p, name in self._names.items()}
+        owner = {p: part for part in self._parts for g in part.param_groups for p in g["params"]}
+        for path, value in state.items():
+            key, _, name = path.partition("/")
+            p = params[name]
+            like = torch.empty_like(p) if value.shape == p.shape else torch.empty_like(value)
+            owner[p].state[p][key] = like.copy_(value)

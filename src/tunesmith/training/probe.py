@@ -1,0 +1,135 @@
+"""Short measurements on this machine and these data, before time is committed."""
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from tunesmith.data.augment import mirror, warp
+from tunesmith.data.strengths import Augmentation
+from tunesmith.evaluation.predict import accuracy, logits
+from tunesmith.training.averaging import update
+from tunesmith.training.config import TrainConfig
+from tunesmith.training.epoch import TrainData, train_batches
+from tunesmith.training.findings import Harm, Measured
+from tunesmith.training.losses import CrossEntropy
+from tunesmith.training.schedule import Segment
+from tunesmith.training.slice import is_out_of_memory, make_optimizers, place
+
+FOREVER = 2**40  # examples; a probe is ended by its clock
+ROTATION = 15.0  # degrees: clearly visible, and within what a hand-held camera does
+
+
+def _activation_bytes(network: nn.Module, x_NCHW: Tensor) -> int:
+    """Bytes of all leaf modules' outputs for one image."""
+    total = 0
+
+    def count(_module: nn.Module, _inputs: object, output: object) -> None:
+        nonlocal total
+        total += output.numel() * output.element_size() if isinstance(output, Tensor) else 0
+
+    leaves = [m for m in network.modules() if not list(m.children())]
+    handles = [m.register_forward_hook(count) for m in leaves]
+    with torch.no_grad():
+        network.eval()(x_NCHW)
+    for handle in handles:
+        handle.remove()
+    return total
+
+
+def measure(
+    build: Callable[[], nn.Module], data: TrainData, config: TrainConfig, *, seconds: float
+) -> Measured:
+    """Train a throw-away network for about ``seconds`` and count images.
+
+    The first two batches are not counted: they pay for memory and for kernels' set-up.
+    """
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        try:
+            network = place(build(), data, config)
+            held = _activation_bytes(network, data.normalize(data.x_NCHW[:1]))
+            rate = _rate(network, data, config, seconds)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return Measured(images_per_s=0.0, parameters=0, activation_bytes=0)
+    count = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    return Measured(images_per_s=rate, parameters=count, activation_bytes=held)
+
+
+def _rate(network: nn.Module, data: TrainData, config: TrainConfig, seconds: float) -> float:
+    optimizers = make_optimizers(config, network)
+    average = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    segments = [Segment(begin=0, end=FOREVER, first=0.1, last=0.1)]
+    network.train()
+    times: list[float] = []
+    begin, step = time.perf_counter(), 0
+    while time.perf_counter() - begin < seconds or len(times) < 3:  # noqa: PLR2004 (two warm up)
+        before = time.perf_counter()
+        train_batches(
+            network,
+            optimizers,
+            average,
+            data=data,
+            config=config,
+            loss=CrossEntropy(config.smoothing),
+            segments=segments,
+            begin=step * config.batch,
+            until=(step + 1) * config.batch,
+            stop=lambda: False,
+        )
+        update(average, network, decay=config.averaging)
+        times.append(time.perf_counter() - before)
+        step += 1
+    steady = sorted(times[2:]) or times
+    return config.batch / steady[len(steady) // 2]
+
+
+def transform_harm(
+    build: Callable[[], nn.Module],
+    data: TrainData,
+    valid_NCHW: Tensor,
+    valid_y: Tensor,
+    config: TrainConfig,
+    *,
+    seconds: float,
+) -> Harm:
+    """Train briefly on upright images, then look at mirrored and rotated ones.
+
+    Where a change alters the meaning (a mirrored digit), the network fails on it; where it does
+    not (a mirrored cat), it hardly notices. Costs about ``seconds``.
+    """
+    config = config.model_copy(update={"augmentation": Augmentation(shift=0.05)})
+    deadline = time.perf_counter() + seconds
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(config.seed)
+        network = place(build(), data, config)
+        average = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        train_batches(
+            network,
+            make_optimizers(config, network),
+            average,
+            data=data,
+            config=config,
+            loss=CrossEntropy(config.smoothing),
+            segments=[Segment(begin=0, end=FOREVER, first=0.5, last=0.5)],
+            begin=0,
+            until=min(12 * len(data), 200_000) // config.batch * config.batch,
+            stop=lambda: time.perf_counter() > deadline,
+        )
+    network.eval()
+    every = torch.ones(len(valid_y), dtype=torch.bool, device=valid_NCHW.device)
+    generator = torch.Generator().manual_seed(config.seed)
+    x_NCHW = valid_NCHW.float()
+    views = {
+        "plain": x_NCHW,
+        "flip": mirror(x_NCHW, every, dim=-1),
+        "flip_vertical": mirror(x_NCHW, every, dim=-2),
+        "rotate": warp(x_NCHW, rotate=ROTATION, scale=0.0, shift=0.0, generator=generator),
+    }
+    found = {
+        name: accuracy(logits(network, view, normalize=data.normalize), valid_y.cpu().numpy())
+        for name, view in views.items()
+    }
+    return Harm(plain=found.pop("plain"), changed=found, images=len(valid_y))

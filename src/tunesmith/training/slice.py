@@ -1,0 +1,177 @@
+"""The training slice: the one function that trains.
+
+Resuming, tuning and distribution are built by calling `train_slice` again with the checkpoint
+that it returned before.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from tunesmith.core.seeds import derive
+from tunesmith.training.config import TrainConfig
+from tunesmith.training.epoch import TrainData, train_batches
+from tunesmith.training.losses import Loss
+from tunesmith.training.optimizers import Optimizers
+from tunesmith.training.schedule import Segment, multiplier
+
+REFERENCE_BATCH = 512  # the batch that a config's learning rates are meant for
+
+
+class Outcome(Enum):
+    """How a slice ended, in words."""
+
+    DONE = "trained as asked"
+    STOPPED = "stopped early, on request"
+    DIVERGED = "the loss is no finite number"
+    OUT_OF_MEMORY = "the batch did not fit into memory"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Everything that training needs to go on.
+
+    Attributes:
+        seen: Examples seen.
+        network: Weights and buffers by name.
+        average: Moving average of the same.
+        optimizer: Tensors by ``"state/parameter"``.
+    """
+
+    seen: int
+    network: Mapping[str, Tensor]
+    average: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SliceResult:
+    """What a slice gives back.
+
+    Attributes:
+        outcome: How it ended.
+        row: Metrics at its end: ``seen``, ``loss``, ``rate`` (multiplier of the learning rate).
+        checkpoint: Where to go on from: after divergence or want of memory, the start again.
+    """
+
+    outcome: Outcome
+    row: Mapping[str, float]
+    checkpoint: Checkpoint | None
+
+
+def _never() -> bool:
+    return False
+
+
+def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in state.items()}
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on whatever device."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+def make_optimizers(config: TrainConfig, network: nn.Module) -> Optimizers:
+    """Build a config's optimizers, learning rates scaled to its batch."""
+    ratio = config.batch / REFERENCE_BATCH
+    return Optimizers(
+        network,
+        kind=config.optimizer,
+        lr=config.lr * (ratio if config.optimizer == "sgd" else ratio**0.5),
+        lr_head=config.lr_head * ratio,
+        lr_bias=config.lr_bias * ratio,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+    )
+
+
+def train_slice(
+    config: TrainConfig,
+    build: Callable[[], nn.Module],
+    data: TrainData,
+    loss: Loss,
+    *,
+    start: Checkpoint | None,
+    segments: Sequence[Segment],
+    until: int,
+    stop: Callable[[], bool] = _never,
+) -> SliceResult:
+    """Train from ``start`` (or from scratch) until ``until`` examples were seen.
+
+    A pure function: it changes none of its arguments, and leaves the global random state as it
+    was. Slices compose: on one device and for equal segments, 0 -> 2 -> 4 gives the bits of
+    0 -> 4, as long as slices end at multiples of the batch.
+
+    Args:
+        config: How to train.
+        build: Makes the untrained network; its randomness is seeded here.
+        data: What to train on.
+        loss: What to minimize.
+        start: Where to go on from; None begins anew.
+        segments: The learning rate's plan, up to ``until`` at least.
+        until: Examples seen at the end.
+        stop: Asked before each batch; True ends the slice there.
+
+    Raises:
+        ValueError: ``until`` is not after ``start``.
+    """
+    begin = start.seen if start else 0
+    if until <= begin:
+        raise ValueError(f"`until` must be more than {begin} examples, but got {until=}.")
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(derive(config.seed, "init"))
+        network = place(build(), data, config)
+        optimizers = make_optimizers(config, network)
+        average = _copy(network.state_dict())
+        if start:
+            network.load_state_dict(start.network)
+            optimizers.load(start.optimizer)
+            for name, value in start.average.items():
+                average[name].copy_(value)
+        try:
+            progress = train_batches(
+                network,
+                optimizers,
+                average,
+                data=data,
+                config=config,
+                loss=loss,
+                segments=segments,
+                begin=begin,
+                until=until,
+                stop=stop,
+            )
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return SliceResult(outcome=Outcome.OUT_OF_MEMORY, row={}, checkpoint=start)
+    row = {
+        "seen": float(progress.seen),
+        "loss": progress.loss,
+        "rate": multiplier(segments, min(progress.seen, segments[-1].end)),
+    }
+    if not torch.isfinite(torch.tensor(progress.loss)):
+        return SliceResult(outcome=Outcome.DIVERGED, row=row, checkpoint=start)
+    end = Checkpoint(
+        seen=progress.seen,
+        network=_copy(network.state_dict()),
+        average=average,
+        optimizer=optimizers.state(),
+    )
+    outcome = Outcome.DONE if progress.seen >= until else Outcome.STOPPED
+    return SliceResult(outcome=outcome, row=row, checkpoint=end)
+
+
+def place(network: nn.Module, data: TrainData, config: TrainConfig) -> nn.Module:
+    """Put a network where its data are, in the config's memory layout."""
+    memory = torch.channels_last if config.channels_last else torch.contiguous_format
+    return network.to(data.x_NCHW.device).to(memory_format=memory)  # type: ignore[call-overload, no-any-return]

@@ -1,0 +1,129 @@
+"""Fixtures that tests of several packages share."""
+
+import ipaddress
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import hypothesis
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+# Tests compute on tiny arrays, where a second thread costs more than it brings. Set before torch
+# is first imported, and inherited by the commands that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Measurements of the machine and real data of its user have no place in a test.
+os.environ.pop("TUNESMITH_DATA", None)
+
+# No test depends on how fast a machine is, or on luck.
+hypothesis.settings.register_profile("tunesmith", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("tunesmith")
+
+SHAPES = ("cross", "disc", "ring")
+
+
+class MakeFolder(Protocol):
+    """Writes a folder of class folders of small images, and returns it."""
+
+    def __call__(
+        self,
+        name: str = "shapes",
+        *,
+        classes: tuple[str, ...] = SHAPES,
+        count: int = 12,
+        size: tuple[int, int] = (16, 16),
+        channels: int = 3,
+    ) -> Path: ...
+
+
+def draw(shape: int, *, size: tuple[int, int], channels: int, seed: int) -> NDArray[np.uint8]:
+    """Draw a cross, a disc or a ring on noise: as easy mirrored or turned as it is upright.
+
+    Returns:
+        An image ``[H, W, C]``.
+    """
+    rng = np.random.default_rng((shape, seed))
+    height, width = size
+    image = rng.integers(0, 96, (height, width, channels), dtype=np.uint8)
+    radius = min(size) // 3
+    x, y = (int(rng.integers(radius, side - radius)) for side in (width, height))
+    color = [int(c) for c in rng.integers(160, 256, channels)]
+    if shape % len(SHAPES) == 0:
+        cv2.line(image, (x - radius, y), (x + radius, y), color)
+        cv2.line(image, (x, y - radius), (x, y + radius), color)
+    else:
+        cv2.circle(image, (x, y), radius, color, -1 if shape % len(SHAPES) == 1 else 1)
+    if channels == 4:
+        image[..., 3] = 255
+    return image
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> MakeFolder:
+    """Return a maker of small, learnable image folders in the test's own folder."""
+
+    def make(
+        name: str = "shapes",
+        *,
+        classes: tuple[str, ...] = SHAPES,
+        count: int = 12,
+        size: tuple[int, int] = (16, 16),
+        channels: int = 3,
+    ) -> Path:
+        for number, label in enumerate(classes):
+            folder = tmp_path / name / label
+            folder.mkdir(parents=True)
+            for seed in range(count):
+                image = draw(number, size=size, channels=channels, seed=seed)
+                # Encoded in memory: OpenCV's own writer does not take every name on every system.
+                encoded = cv2.imencode(".png", image)[1]
+                (folder / f"{seed:03}.png").write_bytes(encoded.tobytes())
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished run on the embedded digits, made by the command line."""
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    command = [sys.executable, "-m", "tunesmith", "fit", "digits", "--budget", "20s"]
+    done = subprocess.run(
+        [*command, "--out", str(folder)], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def _is_local(address: object) -> bool:
+    """Tell whether a socket's address stays on this machine."""
+    if not isinstance(address, tuple):
+        return True  # a Unix socket's path
+    host = str(address[0])
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail a test that reaches for another machine."""
+
+    def guard(connect: Callable[..., object]) -> Callable[..., object]:
+        def local_only(self: socket.socket, address: object) -> object:
+            if not _is_local(address):
+                self.close()
+                pytest.fail(f"This test reached for the network: {address!r}.")
+            return connect(self, address)
+
+        return local_only
+
+    monkeypatch.setattr(socket.socket, "connect", guard(socket.socket.connect))
+    monkeypatch.setattr(socket.socket, "connect_ex", guard(socket.socket.connect_ex))

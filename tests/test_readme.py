@@ -1,0 +1,72 @@
+"""What README.md promises is there: commands, options, names, links."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tunesmith
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def help_of(*command: str) -> str:
+    """Return a command's help, on a terminal wide enough to break no line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tunesmith", *command, "--help"],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+    )
+    return done.stdout
+
+
+def code_blocks(language: str) -> list[str]:
+    """Return the code blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("text", ["README.md", "CONTRIBUTING.md"])
+def test_every_make_target_exists(text: str) -> None:
+    named = re.findall(
+        r"\bmake ([a-z-]+)(?=$|`|\s{2,})", (ROOT / text).read_text("utf-8"), re.MULTILINE
+    )
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert named
+    assert set(named) <= set(targets)
+
+
+def test_every_verb_exists() -> None:
+    verbs = set(re.findall(r"^tunesmith ([a-z]+)", README, re.MULTILINE))
+    listed = help_of()
+    assert {"fit", "predict", "report"} <= verbs
+    assert [verb for verb in verbs if not re.search(rf"\b{verb}\b", listed)] == []
+
+
+def test_the_table_has_the_options_of_fit() -> None:
+    table = set(re.findall(r"^\| `(--[a-z-]+)` \|", README, re.MULTILINE))
+    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", help_of("fit")))
+    assert table == options - {"--help"}
+
+
+def test_the_python_code_uses_public_names() -> None:
+    blocks = code_blocks("python")
+    assert blocks
+    for block in blocks:
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module == "tunesmith":
+                assert {alias.name for alias in node.names} <= set(tunesmith.__all__)
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "ts":
+                assert node.attr in tunesmith.__all__
+
+
+@pytest.mark.parametrize("text", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_every_link_to_a_file_leads_somewhere(text: str) -> None:
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", (ROOT / text).read_text("utf-8"))
+    assert [link for link in links if not (ROOT / link).exists()] == []

@@ -1,0 +1,143 @@
+"""Tests of `tunesmith.training.slice`."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tunesmith.data.strengths import Augmentation
+from tunesmith.models.convnet import convnet
+from tunesmith.models.preprocess import Normalize
+from tunesmith.training.config import TrainConfig
+from tunesmith.training.epoch import TrainData, places
+from tunesmith.training.losses import CrossEntropy
+from tunesmith.training.schedule import warmup_decay
+from tunesmith.training.slice import Checkpoint, Outcome, SliceResult, train_slice
+
+EVERYTHING = Augmentation(
+    shift=0.1, rotate=10, scale=0.1, flip=True, flip_vertical=True, brightness=0.1, contrast=0.1,
+    cutout=0.2,
+)  # fmt: skip
+CONFIG = TrainConfig(batch=16, augmentation=EVERYTHING, averaging=0.5)
+SEGMENTS = warmup_decay(64 * 8, warmup=0.1)
+
+
+def build() -> nn.Module:
+    return convnet(2, 1, size=(8, 8), width=8, dropout=0.2)
+
+
+@pytest.fixture(scope="module")
+def data() -> TrainData:
+    """Two classes that differ in brightness; 72 images, so that batches straddle epochs."""
+    y = torch.arange(72) % 2
+    noise = torch.randint(0, 100, (72, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    x = (noise + 100 * y.view(-1, 1, 1, 1)).to(torch.uint8)
+    return TrainData(x_NCHW=x, y_N=y, normalize=Normalize.of(x))
+
+
+def run(
+    data: TrainData, config: TrainConfig, start: Checkpoint | None, until: int
+) -> SliceResult:
+    loss = CrossEntropy(config.smoothing)
+    return train_slice(config, build, data, loss, start=start, segments=SEGMENTS, until=until)
+
+
+def equal(a: Checkpoint, b: Checkpoint) -> None:
+    torch.testing.assert_close(vars(a), vars(b), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "sgd", "adamw"])
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_two_slices_equal_one(data: TrainData, optimizer: str, *, channels_last: bool) -> None:
+    config = CONFIG.model_copy(
+        update={"optimizer": optimizer, "channels_last": channels_last, "lr": 0.01}
+    )
+    whole = run(data, config, None, 256)
+    head = run(data, config, None, 112)
+    tail = run(data, config, head.checkpoint, 256)
+    assert whole.checkpoint is not None
+    assert tail.checkpoint is not None
+    equal(tail.checkpoint, whole.checkpoint)
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "sgd", "adamw"])
+def test_it_changes_neither_its_start_nor_the_global_random_state(
+    data: TrainData, optimizer: str
+) -> None:
+    config = CONFIG.model_copy(update={"optimizer": optimizer, "lr": 0.01})
+    start = run(data, config, None, 64).checkpoint
+    assert start is not None
+    start_before, state_before = copy.deepcopy(start), torch.get_rng_state()
+    run(data, config, start, 192)
+    equal(start, start_before)
+    torch.testing.assert_close(torch.get_rng_state(), state_before)
+
+
+def test_it_learns(data: TrainData) -> None:
+    config = CONFIG.model_copy(update={"augmentation": Augmentation(), "smoothing": 0.0})
+    first, last = run(data, config, None, 16).row, run(data, config, None, 512).row
+    assert last["loss"] < 0.5 * first["loss"]
+    assert last["rate"] == 0.0
+
+
+def test_stopping_ends_the_slice_where_it_is(data: TrainData) -> None:
+    asked = iter([False, False, True])
+    result = train_slice(
+        CONFIG, build, data, CrossEntropy(), start=None, segments=SEGMENTS, until=256,
+        stop=lambda: next(asked),
+    )  # fmt: skip
+    assert result.outcome is Outcome.STOPPED
+    assert result.checkpoint is not None
+    assert result.checkpoint.seen == 32
+    whole = run(data, CONFIG.model_copy(update={"smoothing": 0.0}), None, 32).checkpoint
+    assert whole is not None
+    equal(result.checkpoint, whole)
+
+
+def test_divergence_is_an_outcome_and_gives_the_start_back(data: TrainData) -> None:
+    start = run(data, CONFIG, None, 32).checkpoint
+
+    def broken(network: nn.Module, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
+        return CrossEntropy()(network, x_NCHW, y_N) * torch.nan
+
+    result = train_slice(
+        CONFIG, build, data, broken, start=start, segments=SEGMENTS, until=64
+    )  # fmt: skip
+    assert result.outcome is Outcome.DIVERGED
+    assert result.checkpoint is start
+
+
+def test_want_of_memory_is_an_outcome(data: TrainData) -> None:
+    def hungry(network: nn.Module, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
+        return network(x_NCHW).sum() + torch.empty(2**60).sum()
+
+    result = train_slice(
+        CONFIG, build, data, hungry, start=None, segments=SEGMENTS, until=64
+    )  # fmt: skip
+    assert result.outcome is Outcome.OUT_OF_MEMORY
+    assert result.checkpoint is None
+
+
+def test_other_errors_are_not_swallowed(data: TrainData) -> None:
+    def wrong(network: nn.Module, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
+        raise RuntimeError("shapes do not fit")
+
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        train_slice(CONFIG, build, data, wrong, start=None, segments=SEGMENTS, until=64)
+
+
+def test_it_refuses_to_go_back(data: TrainData) -> None:
+    start = run(data, CONFIG, None, 32).checkpoint
+    with pytest.raises(ValueError, match=r"more than 32 examples, but got until=32"):
+        run(data, CONFIG, start, 32)
+
+
+def test_every_epoch_shows_every_image_once() -> None:
+    seen: dict[int, list[int]] = {}
+    for begin in range(0, 100, 7):
+        for epoch, at in places(3, 25, begin, min(100, begin + 7)):
+            seen.setdefault(epoch, []).extend(at.tolist())
+    assert all(sorted(order) == list(range(25)) for order in seen.values())
+    assert len(seen) == 4
+    assert seen[0] != seen[1]
