@@ -33,7 +33,7 @@ def data() -> TrainData:
     y = torch.arange(72) % 2
     noise = torch.randint(0, 100, (72, 1, 8, 8), generator=torch.Generator().manual_seed(0))
     x = (noise + 100 * y.view(-1, 1, 1, 1)).to(torch.uint8)
-    return TrainData(x_NCHW=x, y_N=y, normalize=Normalize.of(x))
+    return TrainData(x_NCHW=x, y_N=y, rows=torch.arange(72), normalize=Normalize.of(x))
 
 
 def run(

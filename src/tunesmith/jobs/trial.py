@@ -39,7 +39,7 @@ class Trial:
         data: What to train on.
         validate: Metrics of averaged weights on images the training does not see; None if there
             are none.
-        horizon: Examples after which more would not help.
+        horizon: Examples after which more would not help; the clock may end it earlier.
         images_per_s: Expected speed, until a slice was measured.
         ends_at: The run's clock, in seconds, when training must be over.
     """
@@ -98,33 +98,42 @@ def load_checkpoint(session: Session, name: str) -> Checkpoint | None:
     return unpack(*store.load(session.folder / "checkpoints", trial.checkpoint))
 
 
-def first_segments(session: Session, trial: Trial, start: Checkpoint | None) -> Sequence[Segment]:
+def _segments(
+    session: Session, trial: Trial, start: Checkpoint | None, end: int
+) -> Sequence[Segment]:
     """Plan the learning rate: from scratch, from an interrupted slice, or beyond a finished end."""
     if start is None:
-        return warmup_decay(trial.horizon, warmup=trial.config.warmup)
-    rate = session.journal.history.trials[trial.name].slices[-1].rows[-1]["rate"]
+        return warmup_decay(end, warmup=trial.config.warmup)
+    past = session.journal.history.trials[trial.name]
+    rate = past.slices[-1].rows[-1]["rate"]
     whole = [Segment(begin=0, end=start.seen, first=1.0, last=rate)]
-    end = max(trial.horizon, start.seen + trial.config.batch)
-    if session.journal.history.trials[trial.name].ended:
+    if past.ended:
         return extend(whole, seen=start.seen, end=end, peak=REWARM)
     return (*whole, Segment(begin=start.seen, end=end, first=rate, last=0.0))
 
 
-def run_trial(session: Session, trial: Trial) -> Trained:
+def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trained:
     """Train until the horizon, the trial's end on the clock, or an interruption.
 
     Between slices the learning rate is fitted again to the time that remains, from the speed
     measured last. A divergence costs one slice and halves the learning rate; want of memory
     halves the batch.
 
+    Args:
+        session: The process's session; its journal says what was done before.
+        trial: What to train.
+        extended: The run was given more time since: a training that ended goes on.
+
     Raises:
         ModelError: The loss stays no finite number however small the steps.
     """
     start = load_checkpoint(session, trial.name)
-    segments = first_segments(session, trial, start)
+    past = session.journal.history.trials.get(trial.name)
+    if start and past and past.ended and not extended:
+        return Trained(checkpoint=start, config=trial.config, reason=past.ended)
     with ThreadPoolExecutor(1) as saver:
         loop = _Loop(session=session, trial=trial, saver=saver, speed=trial.images_per_s)
-        return loop.run(start, segments)
+        return loop.run(start)
 
 
 @final
@@ -142,9 +151,12 @@ class _Loop:
     trained_s: float = 0.0
     best: float | None = None
 
-    def run(self, current: Checkpoint | None, segments: Sequence[Segment]) -> Trained:
+    def run(self, current: Checkpoint | None) -> Trained:
         trial, session = self.trial, self.session
         config, failures = trial.config, 0
+        seen = current.seen if current else 0
+        end = max(self._end(seen, config), seen + config.batch)
+        segments = _segments(session, trial, current, end)
         while True:
             seen = current.seen if current else 0
             end = self._end(seen, config)

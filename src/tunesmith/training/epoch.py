@@ -23,18 +23,27 @@ from tunesmith.training.schedule import Segment, multiplier
 class TrainData:
     """Training images and labels, ready for the loop.
 
+    Images that serve other purposes may lie in the same tensors, so that a part of the data is a
+    list of rows and nothing is copied.
+
     Attributes:
         x_NCHW: uint8, channels last in memory.
         y_N: int64, on the same device.
-        normalize: Mean and deviation of these images.
+        rows: Places of the training images.
+        normalize: Mean and deviation of the training images.
     """
 
     x_NCHW: Tensor
     y_N: Tensor
+    rows: Tensor
     normalize: Normalize
 
     def __len__(self) -> int:
-        return len(self.y_N)
+        return len(self.rows)
+
+    def first(self, count: int) -> Tensor:
+        """The first ``count`` training images, normalized: ``(count, C, H, W)``."""
+        return self.normalize(self.x_NCHW[self.rows[:count]])
 
 
 @final
@@ -83,15 +92,16 @@ def batches(
     epoch = torch.cat([torch.full_like(at, e) for e, at in stream])
     for offset in range(0, end - begin, config.batch):
         index_N = index[offset : offset + config.batch]
+        rows_N = data.rows[index_N]
         x_NCHW = augment(
-            data.normalize(data.x_NCHW[index_N]),
+            data.normalize(data.x_NCHW[rows_N]),
             config.augmentation,
             index_N=index_N,
             epoch_N=epoch[offset : offset + config.batch],
             seed=config.seed,
             position=begin + offset,
         )
-        yield begin + offset, x_NCHW.contiguous(memory_format=memory), data.y_N[index_N]
+        yield begin + offset, x_NCHW.contiguous(memory_format=memory), data.y_N[rows_N]
 
 
 def train_batches(

@@ -48,7 +48,7 @@ def measure(
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         try:
             network = place(build(), data, config)
-            held = _activation_bytes(network, data.normalize(data.x_NCHW[:1]))
+            held = _activation_bytes(network, data.first(1))
             rate = _rate(network, data, config, seconds)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):

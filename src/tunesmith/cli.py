@@ -1,0 +1,144 @@
+"""The command line: a command is one call; nothing is computed here."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tunesmith.core.clock import process_age
+from tunesmith.core.errors import TunesmithError, UserError
+
+app = typer.Typer(
+    name="tunesmith",
+    help="Labeled images and a time budget in; a trained, tested and exported model out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+INTERRUPTED = 130  # what shells expect after Ctrl-C
+
+
+@app.command()
+def fit(
+    source: Annotated[str, typer.Argument(help="Folder, .zip, .npz, IDX folder, or: digits")],
+    test: Annotated[str | None, typer.Option(help="A test part of its own.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Such as 60s, 10m, 1h30m. [10m]")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder. [runs/NAME]")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A family, or file.py:function. [convnet]")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="What models are ranked by. [accuracy]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random. [0]")] = None,
+    config: Annotated[Path | None, typer.Option(help="A job.toml with any of these.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Train, test and export the best model that the budget can buy."""
+    from tunesmith.core.settings import Settings, read_job_file
+    from tunesmith.jobs import fit as job
+
+    given = {"budget": budget, "out": out, "model": model, "metric": metric, "seed": seed}
+    values = read_job_file(config) if config else {}
+    settings = Settings.make(values | {k: v for k, v in given.items() if v is not None})
+    if dry_run:
+        _say_plan(job.dry_run(settings, source, test, started_s=process_age()), as_json=as_json)
+        return
+    result = job.run(settings, source, test, to_stderr=as_json, started_s=process_age())
+    summary, score = result.summary, result.summary.score
+    if as_json:
+        typer.echo(json.dumps(summary.model_dump(mode="json"), ensure_ascii=False))
+    else:
+        typer.echo(
+            f"{score.metric} {score.value:.4f}, 95 % confidence {score.low:.4f} to "
+            f"{score.high:.4f}, on {score.n:,} test images\n"
+            f"report  {result.report}\nbundle  {result.bundle}"
+        )
+    if summary.status == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+
+
+def _say_plan(chosen: Any, *, as_json: bool) -> None:
+    from tunesmith.plan import describe
+
+    if as_json:
+        typer.echo(chosen.model_dump_json())
+    else:
+        typer.echo("\n".join(describe(chosen)))
+
+
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
+    files: Annotated[list[Path], typer.Argument(help="Images, or one folder of images.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+) -> None:
+    """Name the class of images. Needs no torch."""
+    from tunesmith.bundle.predictor import load
+
+    model = load(bundle)
+    inputs = files[0] if len(files) == 1 and files[0].is_dir() else files
+    answers = model.predict(inputs)
+    if as_json:
+        rows = [
+            {
+                "name": a.name,
+                "label": a.label,
+                "probability": a.probability,
+                "probabilities": a.probabilities,
+                "error": a.error,
+            }
+            for a in answers
+        ]
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+    else:
+        for a in answers:
+            typer.echo(f"{a.name}\t{a.label}\t{a.probability:.4f}" if a.label is not None
+                       else f"{a.name}\tnot predicted: {a.error}")
+    if all(a.label is None for a in answers):
+        raise UserError("None of these files could be read as an image; the reasons are above.")
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="The run's folder.")]) -> None:
+    """Name a finished run's report and its score, or tell how far an unfinished one is."""
+    from tunesmith.jobs.report import look
+
+    typer.echo(look(run))
+
+
+@app.command()
+def doctor() -> None:
+    """Tell what this machine offers, what is missing, and the line that installs it."""
+    from tunesmith.execution.machine import doctor as examine
+
+    checks = examine()
+    for check in checks:
+        mark = "ok" if check.ok else "--"
+        typer.echo(f"{mark}  {check.name}: {check.detail}")
+        if not check.ok and check.fix:
+            typer.echo(f"      {check.fix}")
+
+
+def main() -> None:
+    """Run the command line; end with 0, 1, 2 or 130 as the README says."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
+    except UserError as error:
+        _fail(str(error), 2)
+    except TunesmithError as error:
+        _fail(f"This is a fault of Tunesmith, not yours: {error}", 1)
+    except KeyboardInterrupt:
+        _fail("Interrupted.", INTERRUPTED)
+    except typer.Abort:
+        _fail("Interrupted.", INTERRUPTED)
+
+
+def _fail(message: str, status: int) -> None:
+    typer.echo(f"tunesmith: {message}", err=True)
+    sys.exit(status)

@@ -1,0 +1,89 @@
+"""What little it takes: two models without deep learning that any network should beat.
+
+Shape letters: N images, H, W, C channels, K classes, D features.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.seeds import derive
+
+MOST_IMAGES = 3000  # of each part: a baseline need not be exact, but quick
+SIDE = 16  # pixels, after averaging blocks
+RIDGE = 0.01  # of the features' mean square
+
+
+def majority(train_N: NDArray[np.int64], test_N: NDArray[np.int64]) -> float:
+    """Accuracy of always answering the class that is most frequent in training.
+
+    Example:
+        >>> majority(np.array([0, 1, 1]), np.array([1, 0, 1, 1]))
+        0.75
+
+    """
+    return float((test_N == np.bincount(train_N).argmax()).mean())
+
+
+def linear(
+    train_NHWC: NDArray[np.uint8],
+    train_N: NDArray[np.int64],
+    test_NHWC: NDArray[np.uint8],
+    test_N: NDArray[np.int64],
+    *,
+    seed: int,
+) -> float:
+    """Accuracy of ridge regression from coarse pixels to +1 (its class) and -1 (the others).
+
+    At most 3,000 images of each part are used, averaged down to 16 x 16 or less.
+
+    Args:
+        train_NHWC: Training images; may be memory-mapped.
+        train_N: Their classes.
+        test_NHWC: Test images.
+        test_N: Their classes.
+        seed: Which images are used, where there are more.
+    """
+    rows = _choose(len(train_N), derive(seed, "linear baseline", 0))
+    held = _choose(len(test_N), derive(seed, "linear baseline", 1))
+    x_ND, t_ND = _features(train_NHWC, rows), _features(test_NHWC, held)
+    mean_D = x_ND.mean(0)
+    classes = int(max(train_N.max(), test_N.max())) + 1
+    y_NK = np.where(train_N[rows, None] == np.arange(classes), 1, -1).astype(np.float32)
+    w_DK, bias_K = _ridge(x_ND - mean_D, y_NK)
+    answer_N = ((t_ND - mean_D) @ w_DK + bias_K).argmax(1)
+    return float((answer_N == test_N[held]).mean())
+
+
+def _choose(n: int, seed: int) -> NDArray[np.int64]:
+    order_N = np.random.default_rng(seed).permutation(n)
+    return np.sort(order_N[:MOST_IMAGES])
+
+
+def _features(x_NHWC: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Average blocks of pixels, scaled to 0..1, flat: ``[rows, D]``."""
+    height, width = x_NHWC.shape[1:3]
+    # Of large images only every so many pixels are read: two in each direction of a block.
+    step_h, step_w = max(1, height // (2 * SIDE)), max(1, width // (2 * SIDE))
+    thin_NHWC = np.stack([x_NHWC[row, ::step_h, ::step_w] for row in rows]).astype(np.float32)
+    for axis in (1, 2):
+        side = thin_NHWC.shape[axis]
+        edges = np.linspace(0, side, min(side, SIDE), endpoint=False).astype(np.int64)
+        counts = np.diff(edges, append=side).astype(np.float32)
+        sums = np.add.reduceat(thin_NHWC, edges, axis=axis)
+        thin_NHWC = sums / counts.reshape([-1 if a == axis else 1 for a in range(4)])
+    return thin_NHWC.reshape(len(rows), -1) / np.float32(255)
+
+
+def _ridge(
+    x_ND: NDArray[np.float32], y_NK: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Solve ridge regression of centered features in closed form: weights and bias."""
+    bias_K = y_NK.mean(0)
+    penalty = RIDGE * float((x_ND**2).mean()) * len(x_ND) + 1e-6
+    if x_ND.shape[1] <= len(x_ND):
+        gram_DD = x_ND.T @ x_ND
+        gram_DD.flat[:: len(gram_DD) + 1] += penalty
+        return np.linalg.solve(gram_DD, x_ND.T @ (y_NK - bias_K)), bias_K
+    gram_NN = x_ND @ x_ND.T
+    gram_NN.flat[:: len(gram_NN) + 1] += penalty
+    return x_ND.T @ np.linalg.solve(gram_NN, y_NK - bias_K), bias_K
