@@ -96,8 +96,11 @@ def predict(
         typer.echo(json.dumps(rows, ensure_ascii=False))
     else:
         for a in answers:
-            typer.echo(f"{a.name}\t{a.label}\t{a.probability:.4f}" if a.label is not None
-                       else f"{a.name}\tnot predicted: {a.error}")
+            typer.echo(
+                f"{a.name}\t{a.label}\t{a.probability:.4f}"
+                if a.label is not None
+                else f"{a.name}\tnot predicted: {a.error}"
+            )
     if all(a.label is None for a in answers):
         raise UserError("None of these files could be read as an image; the reasons are above.")
 

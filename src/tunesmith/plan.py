@@ -294,8 +294,11 @@ def _reasons(
     same = (height, width) == (data.heights[1], data.widths[1])
     words = [
         f"Images are read at {height} x {width} pixels"
-        + (", their own size." if same else f", stretched from {data.heights[1]} x "
-           f"{data.widths[1]} (the median)."),
+        + (
+            ", their own size."
+            if same
+            else f", stretched from {data.heights[1]} x {data.widths[1]} (the median)."
+        ),
         f"{'Width ' + str(best.width) if best.width else 'Your network'} trains "
         f"{best.images_per_s:,.0f} images/s here and sees each image about {epochs:.1f} times.",
     ]

@@ -17,9 +17,7 @@ def process_age() -> float:
             ticks = int(stat.read().rpartition(")")[2].split()[19])
         import os
 
-        return max(
-            0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-        )
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
     except (OSError, AttributeError, ValueError, IndexError):
         return 0.0
 

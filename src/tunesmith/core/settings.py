@@ -31,9 +31,7 @@ def seconds(text: str | float) -> float:
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(text).strip().lower())
     whole = re.fullmatch(r"(?:\d+(?:\.\d+)?\s*[a-z]*\s*)+", str(text).strip().lower())
     if not whole or any(unit and unit not in UNITS for _, unit in parts):
-        raise SettingsError(
-            f"A budget is a time span such as 60s, 10m or 1h30m, but got {text!r}."
-        )
+        raise SettingsError(f"A budget is a time span such as 60s, 10m or 1h30m, but got {text!r}.")
     total = sum(float(number) * UNITS[unit or "s"] for number, unit in parts)
     if not 0 < total < math.inf:
         raise SettingsError(f"A budget must be longer than zero, but got {text!r}.")

@@ -64,9 +64,7 @@ def cutout(x_NCHW: Tensor, share: float, generator: Generator) -> Tensor:
     return x_NCHW.masked_fill(hidden_NHW[:, None], 0.0)
 
 
-def relight(
-    x_NCHW: Tensor, *, brightness: float, contrast: float, generator: Generator
-) -> Tensor:
+def relight(x_NCHW: Tensor, *, brightness: float, contrast: float, generator: Generator) -> Tensor:
     """Change brightness and contrast of each image as a whole."""
     shape = (len(x_NCHW), 1, 1, 1)
     mean = x_NCHW.mean((1, 2, 3), keepdim=True)

@@ -10,7 +10,7 @@ from tunesmith.core.seeds import derive
 
 MOST_IMAGES = 3000  # of each part: a baseline need not be exact, but quick
 SIDE = 16  # pixels, after averaging blocks
-RIDGE = 0.01  # of the features' mean square
+RIDGE = 0.1  # of the features' mean square
 
 
 def majority(train_N: NDArray[np.int64], test_N: NDArray[np.int64]) -> float:

@@ -52,8 +52,10 @@ def fit_temperature(z_NK: NDArray[np.floating[Any]], y_N: NDArray[np.int64]) -> 
         3.5
 
     """
+    if not len(y_N):
+        return 1.0
     z_NK = z_NK.astype(np.float64)
-    z_NK = z_NK - z_NK.max(1, keepdims=True, initial=-math.inf)
+    z_NK = z_NK - z_NK.max(1, keepdims=True)
     z_N = z_NK[np.arange(len(y_N)), y_N]
 
     def slope(log_t: float) -> float:

@@ -95,22 +95,29 @@ def macro_f1(p_NK: Probabilities, y_N: Labels) -> float:
 def roc_auc(p_NK: Probabilities, y_N: Labels) -> float | None:
     """Area under the ROC curve: of the second class if there are two, else macro one-vs-rest.
 
-    By ranks (Mann and Whitney 1947), ties shared.
+    By ranks (Mann and Whitney 1947), ties shared. A class without an image does not count.
 
     Returns:
-        The area; None where it is undefined, since a class has no image or all images.
+        The area; None where it is undefined, since all images are of one class.
     """
     n, k = p_NK.shape
     positives = np.bincount(y_N, minlength=k)
-    if (positives == 0).any() or k < 2:  # noqa: PLR2004 (one class has no rest)
+    there = np.flatnonzero(positives)
+    if len(there) < 2:  # noqa: PLR2004 (one class has no rest)
         return None
-    classes = [1] if k == 2 else range(k)  # noqa: PLR2004 (two classes are one question)
+    classes = [1] if k == 2 else there.tolist()  # noqa: PLR2004 (two classes are one question)
     areas = [
         (_ranks(p_NK[:, c])[y_N == c].sum() - positives[c] * (positives[c] + 1) / 2)
         / (positives[c] * (n - positives[c]))
         for c in classes
     ]
     return float(np.mean(areas))
+
+
+def _roc_auc_or_nan(p_NK: Probabilities, y_N: Labels) -> float:
+    """Do as `roc_auc`, with NaN where that is undefined, so that every metric is a number."""
+    area = roc_auc(p_NK, y_N)
+    return math.nan if area is None else area
 
 
 def _ranks(x_N: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -149,7 +156,7 @@ class Metric:
     """A number that models can be ranked by.
 
     Attributes:
-        function: From probabilities ``(N, K)`` and classes ``(N,)`` to the number; None where it
+        function: From probabilities ``(N, K)`` and classes ``(N,)`` to the number; NaN where it
             is undefined.
         greater_is_better: The direction.
     """
@@ -164,7 +171,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "balanced_accuracy": Metric(function=balanced_accuracy),
         "log_loss": Metric(function=log_loss, greater_is_better=False),
         "macro_f1": Metric(function=macro_f1),
-        "roc_auc": Metric(function=roc_auc),
+        "roc_auc": Metric(function=_roc_auc_or_nan),
     }
 )
 
@@ -181,7 +188,7 @@ class Evaluation:
         high: Upper bound.
         balanced_accuracy: Mean recall over the classes that occur.
         log_loss: Mean negative log likelihood, nats.
-        roc_auc: Macro one-vs-rest area; None where a class has no image.
+        roc_auc: Macro one-vs-rest area; None where all images are of one class.
         macro_f1: Mean F1 over classes.
         ece: Expected calibration error, 15 bins.
         confusion: Counts, ``[true class][predicted class]``.

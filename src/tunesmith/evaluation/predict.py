@@ -44,4 +44,3 @@ def logits(
 def accuracy(z_NK: NDArray[np.float32], y_N: NDArray[np.int64]) -> float:
     """Share of images whose largest logit is that of their class."""
     return float((z_NK.argmax(1) == y_N).mean())
-

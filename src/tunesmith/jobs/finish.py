@@ -34,4 +34,3 @@ from tunesmith.models.build import Family
 from tunesmith.models.preprocess import Deployed
 from tunesmith.records.events import Ended, TestOpened
 from tunesmith.records.folder import write_atomic
-

@@ -230,7 +230,9 @@ def _record_plan(session: Session, chosen: planning.Plan, data: Fingerprint) -> 
     write_atomic(session.folder / "plan.json", json.dumps(stored, indent=2, ensure_ascii=False))
 
 
-def dry_run(settings: Settings, source: Any, test: Any = None, *, started_s: float) -> planning.Plan:
+def dry_run(
+    settings: Settings, source: Any, test: Any = None, *, started_s: float
+) -> planning.Plan:
     """Measure and plan as `fit` would, without training or writing anything."""
     clock = Clock(budget=settings.budget, spent=started_s)
     keep_freed_memory()

@@ -61,9 +61,7 @@ def default_config(family: Family) -> TrainConfig:
     """The training that has proven best: our own networks and the user's differ."""
     if family.source is None:
         return TrainConfig(lr=0.09 * 2**0.5)
-    return TrainConfig(
-        optimizer="adamw", lr=0.002, weight_decay=0.05, warmup=0.1, smoothing=0.1
-    )
+    return TrainConfig(optimizer="adamw", lr=0.002, weight_decay=0.05, warmup=0.1, smoothing=0.1)
 
 
 def measure_speeds(
@@ -105,9 +103,7 @@ def measure_speeds(
     middle = 32 if searched else 0
     sizes = planning.sizes_of(data)
     by_size = [speed(size, middle) for size in sizes] if len(sizes) > 1 else []
-    size = (
-        planning.choose_size(by_size, images=images, seconds=time_left) if by_size else sizes[0]
-    )
+    size = planning.choose_size(by_size, images=images, seconds=time_left) if by_size else sizes[0]
     if not searched:
         return [speed(size, 0, channels_last=last) for last in (True, False)]
     speeds = [speed(size, width) for width in planning.WIDTHS]

@@ -117,9 +117,7 @@ class _Network:
     family: Family
     chosen: planning.Plan
 
-    def trial(
-        self, name: str, data: TrainData, ends_at: float, validate: Validate | None
-    ) -> Trial:
+    def trial(self, name: str, data: TrainData, ends_at: float, validate: Validate | None) -> Trial:
         small = self.prepared.split.folds is not None
         most = planning.MOST_EPOCHS_SMALL if small else planning.MOST_EPOCHS
         batch = self.chosen.train.batch

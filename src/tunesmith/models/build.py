@@ -41,9 +41,7 @@ class Family:
             SettingsError: A parameter is not in the space, or outside its range.
         """
         check_values(self.space, params)
-        return lambda: call_factory(
-            self.factory, classes, channels, size=size, params=dict(params)
-        )
+        return lambda: call_factory(self.factory, classes, channels, size=size, params=dict(params))
 
 
 def find_family(model: str) -> Family:

@@ -50,9 +50,7 @@ class Muon(Optimizer):
         momentum: Share of the last update that is kept; the step is Nesterov's.
     """
 
-    def __init__(
-        self, params: Iterable[Tensor], *, lr: float = 0.1, momentum: float = 0.6
-    ) -> None:
+    def __init__(self, params: Iterable[Tensor], *, lr: float = 0.1, momentum: float = 0.6) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()

@@ -87,9 +87,7 @@ def refit(segments: Sequence[Segment], *, seen: int, end: int) -> tuple[Segment,
     return (*kept, Segment(begin=begin, end=end, first=here, last=0.0))
 
 
-def extend(
-    segments: Sequence[Segment], *, seen: int, end: int, peak: float
-) -> tuple[Segment, ...]:
+def extend(segments: Sequence[Segment], *, seen: int, end: int, peak: float) -> tuple[Segment, ...]:
     """Plan further training behind a finished plan: a short rise to ``peak``, then to zero.
 
     Example:

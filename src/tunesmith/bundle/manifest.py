@@ -1,0 +1,186 @@
+"""What a bundle is: its files with their hashes, its classes, its input, its score."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from tunesmith.core.errors import BundleError
+
+MANIFEST_FILE = "manifest.json"
+GRAPH_FILE = "model.onnx"
+FORMAT = 1
+
+# Endings of files that run code when they are opened with the usual tools.
+CODE_IN_DATA = {".ckpt", ".dill", ".joblib", ".pickle", ".pkl", ".pt", ".pt2", ".pth"}
+
+# A file of the bundle's own folder: no folder, no drive, nothing hidden.
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Input(_Part):
+    """What the network sees of an image; the graph takes any size and resizes it itself."""
+
+    height: Positive
+    width: Positive
+    channels: Literal[1, 3, 4]
+    resize: Literal["antialiased bilinear, stretched"] = "antialiased bilinear, stretched"
+
+
+class Score(_Part):
+    """A metric on the test part, with its 95 % confidence interval, measured on the graph."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class NetworkSource(_Part):
+    """The file that a user's own network comes from."""
+
+    path: str
+    function: str
+    sha256: Sha256
+
+
+class ModelInfo(_Part):
+    """How the network is built."""
+
+    family: str
+    parameters: int
+    config: Mapping[str, Any]
+    source: NetworkSource | None = None
+
+
+class Latency(_Part):
+    """Median milliseconds of the graph, by batch size, on images of the input's size."""
+
+    ms: Mapping[str, float]
+    threads: Positive
+
+
+class Training(_Part):
+    """How the network came about."""
+
+    examples: int
+    seconds: float
+    seed: int
+
+
+class Manifest(_Part):
+    """Everything that must be known to use a bundle, and to trust it."""
+
+    format: Literal[1] = FORMAT
+    tunesmith_version: str
+    created: str
+    """ISO 8601, UTC."""
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    """In the order of the probabilities."""
+    input: Input
+    mirrored: bool
+    """Whether the logits of each image and its mirror image are averaged."""
+    temperature: Annotated[float, Field(gt=0)]
+    """What the logits are divided by, in the graph."""
+    score: Score
+    model: ModelInfo
+    latency: Latency
+    training: Training
+    files: Mapping[FileName, Sha256] = Field(default_factory=dict)
+    """SHA-256 of each file."""
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file.
+
+    Raises:
+        BundleError: It is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise BundleError(
+            f"The bundle {path.parent} lacks its file {path.name}. Copy the whole folder again."
+        ) from None
+    except OSError as error:
+        raise BundleError(f"The bundle's file {path} cannot be read: {error.strerror}.") from None
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
+    """Hash every file of a bundle and write its manifest, last and whole.
+
+    Args:
+        folder: The bundle, all other files written.
+        manifest: What to write; its ``files`` are replaced.
+
+    Returns:
+        The manifest as written.
+    """
+    names = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name != MANIFEST_FILE)
+    files = {name: sha256_of(folder / name) for name in names}
+    written = Manifest.model_validate(manifest.model_dump() | {"files": files})
+    aside = folder / f".{MANIFEST_FILE}"
+    aside.write_text(written.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    aside.replace(folder / MANIFEST_FILE)
+    return written
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a bundle's manifest and check each file against it.
+
+    Raises:
+        BundleError: It is no bundle, was made by a newer Tunesmith, is incomplete or damaged, or
+            holds a file that could run code.
+    """
+    manifest = _parse(folder)
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in CODE_IN_DATA:
+            raise BundleError(
+                f"A bundle holds no pickled data, which could run code, but {path} looks like it. "
+                "Remove the file, and do not trust the rest without asking where it comes from."
+            )
+    for name, expected in manifest.files.items():
+        found = sha256_of(folder / name)
+        if found != expected:
+            raise BundleError(
+                f"{folder / name} does not match the bundle's manifest (SHA-256 {found[:12]}… "
+                f"instead of {expected[:12]}…): it was changed or damaged. Copy the bundle again."
+            )
+    return manifest
+
+
+def _parse(folder: Path) -> Manifest:
+    path = folder / MANIFEST_FILE
+    try:
+        text = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise BundleError(
+            f"{folder} is no bundle: it has no {MANIFEST_FILE}. A bundle is the folder `bundle` "
+            "inside a finished run."
+        ) from None
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}.") from None
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["loc"] == ("format",) and isinstance(first["input"], int):
+            raise BundleError(
+                f"{folder} has format {first['input']}, and this Tunesmith reads format {FORMAT}. "
+                "Update it with: pip install --upgrade tunesmith"
+            ) from None
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise BundleError(f"{path} is damaged: {place}: {first['msg']}.") from None
+    if GRAPH_FILE not in manifest.files:
+        raise BundleError(f"{path} is damaged: it lists no {GRAPH_FILE}.")
+    return manifest

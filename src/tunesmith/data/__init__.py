@@ -1,0 +1,1 @@
+"""From whatever the user points at to clean, split pixels."""

@@ -1,0 +1,1 @@
+"""From a network to files that need no torch, compared with the network on real images."""
