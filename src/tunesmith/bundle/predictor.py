@@ -1,100 +1,87 @@
-"""Use a bundle: images in, classes with probabilities out. Needs neither torch nor a network.
+"""Predict with a bundle: onnxruntime, NumPy and OpenCV, never torch.
 
-Shape letters: N images, H, W, C channels, K classes.
+Shape letters: N images, H height, W width, C channels, K classes.
 """
 
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from itertools import groupby, islice
+from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
-import onnxruntime
+import onnxruntime as ort
 from numpy.typing import NDArray
 
-from tunesmith.bundle.manifest import GRAPH_FILE, Manifest, read_manifest
+from tunesmith.bundle.manifest import GRAPH_FILE, MANIFEST_FILE, Manifest, read_manifest
 from tunesmith.core.errors import BundleError, SourceError
 from tunesmith.core.pixels import Undecodable, decode
 
-BATCH = 32  # images answered together
-MOST_THREADS = 8
-MOST_GRAPH_BYTES = 1 << 30
+PathLike = str | os.PathLike[str]
+SUFFIXES = frozenset(
+    ".bmp .gif .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()  # noqa: SIM905 (legible)
+)
+MOST_BYTES = 2**31 - 1  # a protocol buffer's own limit
+MOST_VALUES = 2**24  # in one call of the graph: 64 MiB as float32
+AT_ONCE = 32  # files decoded before the graph is called
 
-Inputs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | NDArray[np.uint8]
 
-
-def usable_threads() -> int:
-    """Processors that this process may use, at most `MOST_THREADS`."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    count = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(count, MOST_THREADS)
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
 class Graph:
-    """An exported graph, ready to run. Threads may share it.
+    """An exported graph, ready to run on the CPU.
 
-    Attributes:
-        threads: Threads of one call.
+    Args:
+        path: The ONNX file. It must be a single file: external data are never read.
+        threads: Threads of one call; by default as many as this process has cores.
+
+    Raises:
+        BundleError: The file is missing, larger than 2 GB, or no graph with one image input.
     """
 
-    threads: int
-    _session: onnxruntime.InferenceSession = field(repr=False)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], *, threads: int | None = None) -> "Graph":
-        """Load a graph.
-
-        Args:
-            path: The ``.onnx`` file.
-            threads: Threads of one call; by default all usable processors, at most 8.
-
-        Raises:
-            BundleError: The file is missing, too large or no graph of Tunesmith's.
-        """
-        path = Path(path)
-        try:
-            size = path.stat().st_size
-            if size > MOST_GRAPH_BYTES:
-                raise BundleError(
-                    f"{path} must have at most {MOST_GRAPH_BYTES >> 20} MiB, but has {size >> 20}."
-                )
-            content = path.read_bytes()
-        except OSError as error:
-            raise BundleError(f"{path} cannot be read: {error.strerror}.") from None
-        threads = threads or usable_threads()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads or _cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # what goes wrong is raised, and said once
         try:
-            # Bytes, not a path: a graph that names files beside it is not followed.
-            session = onnxruntime.InferenceSession(
+            if path.stat().st_size > MOST_BYTES:
+                raise BundleError(f"{path} is larger than 2 GB, which no bundle's graph is.")
+            # Bytes, not a path: a graph from bytes cannot name further files to be read.
+            content = path.read_bytes()
+        except OSError as error:
+            raise BundleError(f"{path} cannot be read: {error.strerror}.") from error
+        try:
+            self._session: Any = ort.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001 (onnxruntime's errors share no base class)
-            raise BundleError(f"{path} is no graph that can be run: {error}") from None
-        names = [n.name for n in session.get_inputs()], [n.name for n in session.get_outputs()]
-        if names[0] != ["images"] or "probabilities" not in names[1]:
-            raise BundleError(
-                f"{path} must map `images` to `probabilities`, but it maps {names[0]} to {names[1]}."
-            )
-        return cls(threads=threads, _session=session)
+            (given,), (output,) = self._session.get_inputs(), self._session.get_outputs()
+            self.channels, self.outputs = int(given.shape[3]), int(output.shape[1])
+        except Exception as error:  # onnxruntime has a class of its own for each of its faults
+            raise BundleError(f"{path} is no graph of a bundle: {error}") from error
+        self._input, self._output = given.name, output.name
 
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        """What the file says about itself."""
-        return dict(self._session.get_modelmeta().custom_metadata_map)
+    def probabilities(self, x_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Run the graph, in pieces if there are many pixels.
 
-    def __call__(self, x_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Answer one batch: uint8 ``(N, H, W, C)`` to probabilities ``(N, K)``."""
-        p_NK: NDArray[np.float32] = self._session.run(["probabilities"], {"images": x_NHWC})[0]
-        return p_NK
+        Args:
+            x_NHWC: uint8 images, RGB or gray; any N, H and W.
+
+        Returns:
+            float32 of shape ``(N, K)``.
+        """
+        step = max(1, MOST_VALUES // max(1, int(np.prod(x_NHWC.shape[1:]))))
+        pieces: list[NDArray[np.float32]] = [np.empty((0, self.outputs), np.float32)]
+        for begin in range(0, len(x_NHWC), step):
+            piece = np.ascontiguousarray(x_NHWC[begin : begin + step])
+            pieces += self._session.run([self._output], {self._input: piece})
+        return np.concatenate(pieces)
 
 
 @final
@@ -103,115 +90,99 @@ class Prediction:
     """The answer to one image.
 
     Attributes:
-        name: The file, or ``"#3"`` for the fourth of an array.
-        label: The most probable class; None if the image could not be read.
+        name: The file's path, or ``#3`` for the fourth image of an array.
+        label: The likeliest class; None if the file could not be read.
         probability: Of that class.
-        probabilities: Of every class, by its name.
-        error: Why there is no answer, in words; None if there is one.
+        probabilities: Of all classes, in the order of `Predictor.classes`.
+        error: Why the file could not be read.
     """
 
     name: str
-    label: str | None
-    probability: float | None
-    probabilities: Mapping[str, float]
+    label: str | None = None
+    probability: float | None = None
+    probabilities: tuple[float, ...] | None = None
     error: str | None = None
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """A bundle, ready to use.
+    """A bundle's model; made by `load`.
 
     Attributes:
-        manifest: What the bundle says about itself.
-        graph: What it computes.
+        manifest: What the bundle says of itself.
     """
 
-    manifest: Manifest
-    graph: Graph
+    def __init__(self, graph: Graph, manifest: Manifest) -> None:
+        self._graph = graph
+        self.manifest = manifest
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes, in the order of the probabilities."""
+        """The classes' names, in the order of the probabilities."""
         return self.manifest.classes
 
     def probabilities(self, x_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Answer images of one size.
+        """Answer an array of images.
 
         Args:
-            x_NHWC: uint8 images ``(N, H, W, C)``, RGB; gray ones may come as ``(N, H, W)``.
+            x_NHWC: uint8, ``(N, H, W, C)``, or ``(N, H, W)`` for gray; RGB, any H and W.
 
         Returns:
-            Probabilities ``(N, K)``.
+            float32 of shape ``(N, K)``.
 
         Raises:
-            SourceError: These are no images that this model can read.
+            SourceError: Another type, or another shape than the network reads.
         """
-        x_NHWC = self._checked(x_NHWC)
-        parts = [self.graph(x_NHWC[i : i + BATCH]) for i in range(0, len(x_NHWC), BATCH)]
-        return np.concatenate(parts or [np.zeros((0, len(self.classes)), np.float32)])
+        channels = self.manifest.input.channels
+        x_NHWC = x_NHWC[..., None] if x_NHWC.ndim == 3 else x_NHWC  # noqa: PLR2004 (N, H, W)
+        if x_NHWC.dtype != np.uint8 or x_NHWC.shape[3:] != (channels,) or 0 in x_NHWC.shape[1:]:
+            raise SourceError(
+                f"Images must be a uint8 array of shape (N, H, W, {channels}), but got "
+                f"{x_NHWC.dtype} of shape {x_NHWC.shape}."
+            )
+        return self._graph.probabilities(x_NHWC)
 
-    def predict(self, inputs: Inputs) -> list[Prediction]:
-        """Name the class of images.
+    def predict(
+        self, inputs: PathLike | Sequence[PathLike] | NDArray[np.uint8]
+    ) -> list[Prediction]:
+        """Name the class of each image; a file that is no image does not end the others.
 
         Args:
-            inputs: Paths of files, a folder (searched to any depth, hidden files left out), or an
-                array as for `probabilities`.
-
-        Returns:
-            One answer an image, in the order given; natural order for a folder. A file that cannot
-            be read as an image gets the reason instead.
+            inputs: Files; a folder stands for all image files below it, sorted. Or an array as in
+                `probabilities`.
 
         Raises:
-            SourceError: The folder or array holds no image that this model can read.
+            SourceError: A folder without images, or an array that does not fit.
         """
         if isinstance(inputs, np.ndarray):
-            return [self._answer(f"#{n}", p) for n, p in enumerate(self.probabilities(inputs))]
-        paths = [Path(p) for p in _paths(inputs)]
-        threads = self.graph.threads
-        answers: list[Prediction] = []
-        with ThreadPoolExecutor(threads) as pool:
-            for chunk in _chunks(paths, BATCH):
-                read = list(pool.map(self._read, chunk))
-                answers += self._answer_chunk(chunk, read)
-        return answers
+            p_NK = self.probabilities(inputs)
+            return [self._answer(f"#{i}", p_K) for i, p_K in enumerate(p_NK)]
+        paths = [Path(inputs)] if isinstance(inputs, str | os.PathLike) else map(Path, inputs)
+        files = [file for path in paths for file in _files(path)]
+        with ThreadPoolExecutor(_cores()) as pool:
+            return [
+                answer
+                for begin in range(0, len(files), AT_ONCE)
+                for answer in self._predict_files(files[begin : begin + AT_ONCE], pool)
+            ]
 
-    def _checked(self, x_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _predict_files(self, files: list[Path], pool: ThreadPoolExecutor) -> Iterator[Prediction]:
+        """Decode some files at once, and answer images of equal shape together."""
         channels = self.manifest.input.channels
-        if x_NHWC.ndim == 3 and channels == 1:  # noqa: PLR2004 (N, H, W)
-            x_NHWC = x_NHWC[..., None]
-        fits = x_NHWC.ndim == 4 and x_NHWC.shape[3] == channels and 0 not in x_NHWC.shape[1:]  # noqa: PLR2004 (N, H, W, C)
-        if not fits or x_NHWC.dtype != np.uint8:
-            raise SourceError(
-                f"This model reads uint8 images of shape [N, H, W, {channels}], "
-                f"but got {x_NHWC.dtype} of shape {list(x_NHWC.shape)}."
-            )
-        return x_NHWC
-
-    def _read(self, path: Path) -> NDArray[np.uint8] | str:
-        """Decode a file, or say why not."""
-        try:
-            return decode(path.read_bytes(), self.manifest.input.channels)
-        except Undecodable as error:
-            return str(error)
-        except OSError as error:
-            return error.strerror or str(error)
-
-    def _answer_chunk(
-        self, paths: Sequence[Path], read: Sequence[NDArray[np.uint8] | str]
-    ) -> Iterator[Prediction]:
-        for _, group in groupby(range(len(paths)), key=lambda i: _shape(read[i])):
-            places = list(group)
-            names = [_printable(paths[i]) for i in places]
-            images = [image for i in places if not isinstance(image := read[i], str)]
-            if images:
-                yield from map(self._answer, names, self.graph(np.stack(images)))
+        images = list(pool.map(lambda file: _read(file, channels), files))
+        by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for index, image in enumerate(images):
+            if not isinstance(image, str):
+                by_shape[image.shape].append(index)
+        answers = {}
+        for indices in by_shape.values():
+            p_NK = self._graph.probabilities(np.stack([images[i] for i in indices]))
+            answers.update(zip(indices, p_NK, strict=True))
+        for index, (file, image) in enumerate(zip(files, images, strict=True)):
+            if isinstance(image, str):
+                yield Prediction(name=str(file), error=image)
             else:
-                for name, i in zip(names, places, strict=True):
-                    yield Prediction(
-                        name=name, label=None, probability=None, probabilities={},
-                        error=str(read[i]),
-                    )  # fmt: skip
+                yield self._answer(str(file), answers[index])
 
     def _answer(self, name: str, p_K: NDArray[np.float32]) -> Prediction:
         best = int(p_K.argmax())
@@ -219,59 +190,62 @@ class Predictor:
             name=name,
             label=self.classes[best],
             probability=float(p_K[best]),
-            probabilities=dict(zip(self.classes, p_K.tolist(), strict=True)),
+            probabilities=tuple(p_K.tolist()),
         )
 
 
-def load(folder: str | os.PathLike[str], *, threads: int | None = None) -> Predictor:
-    """Load a bundle.
+def _files(path: Path) -> list[Path]:
+    """A file is itself; a folder is the image files below it, hidden ones left out."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        and file.is_file()
+    )
+    if not files:
+        raise SourceError(
+            f"The folder {path} has no image files. Their names end with one of: "
+            f"{' '.join(sorted(SUFFIXES))}."
+        )
+    return files
+
+
+def _read(file: Path, channels: int) -> NDArray[np.uint8] | str:
+    """Decode a file to ``(H, W, C)``, or say why it cannot be done."""
+    try:
+        return decode(file.read_bytes(), channels)
+    except Undecodable as error:
+        return str(error)
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+
+
+def load(folder: PathLike, *, threads: int | None = None) -> Predictor:
+    """Open a bundle.
 
     Args:
-        folder: The bundle.
-        threads: Threads of one call; by default all usable processors, at most 8.
+        folder: The folder ``bundle`` of a finished run.
+        threads: Threads of one call of the graph; by default as many as there are cores.
 
     Raises:
-        BundleError: It is no bundle, or it is incomplete or damaged.
+        BundleError: It is incomplete or damaged, or made by a newer Tunesmith.
     """
-    manifest = read_manifest(Path(folder))
-    graph = Graph.load(Path(folder) / GRAPH_FILE, threads=threads)
-    return Predictor(manifest=manifest, graph=graph)
-
-
-def _shape(read: NDArray[np.uint8] | str) -> tuple[int, ...]:
-    return () if isinstance(read, str) else read.shape
-
-
-def _printable(path: Path) -> str:
-    """A path as text that can always be written; bytes that are no UTF-8 are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Sort key by which ``2.png`` comes before ``10.png``."""
-    return [
-        (int(part), "") if part.isdecimal() else (-1, part)
-        for part in re.split(r"(\d+)", str(path))
-    ]
-
-
-def _paths(inputs: Inputs) -> Iterable[str | os.PathLike[str]]:
-    if not isinstance(inputs, str | os.PathLike):
-        return inputs  # type: ignore[return-value]
-    folder = Path(inputs)
-    if not folder.is_dir():
-        return [folder]
-    found = [
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
-    ]
-    if not found:
-        raise SourceError(f"The folder {folder} holds no file to predict.")
-    return sorted(found, key=_natural)
-
-
-def _chunks(items: Sequence[Path], size: int) -> Iterator[list[Path]]:
-    rest = iter(items)
-    while chunk := list(islice(rest, size)):
-        yield chunk
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    if GRAPH_FILE not in manifest.files:
+        raise BundleError(
+            f"{folder / MANIFEST_FILE} does not name {GRAPH_FILE}, so it cannot be checked. Copy "
+            "the bundle again."
+        )
+    graph = Graph(folder / GRAPH_FILE, threads=threads)
+    expected = manifest.input.channels, len(manifest.classes)
+    if (graph.channels, graph.outputs) != expected:
+        raise BundleError(
+            f"{folder / GRAPH_FILE} reads {graph.channels} channels and knows {graph.outputs} "
+            f"classes, but {MANIFEST_FILE} states {expected[0]} and {expected[1]}. The bundle was "
+            "mixed from two; copy it again."
+        )
+    return Predictor(graph, manifest)

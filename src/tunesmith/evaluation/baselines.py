@@ -69,8 +69,9 @@ def _features(x_NHWC: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.
         side = thin_NHWC.shape[axis]
         edges = np.linspace(0, side, min(side, SIDE), endpoint=False).astype(np.int64)
         counts = np.diff(edges, append=side).astype(np.float32)
-        sums = np.add.reduceat(thin_NHWC, edges, axis=axis)
-        thin_NHWC = sums / counts.reshape([-1 if a == axis else 1 for a in range(4)])
+        sums_NHWC = np.add.reduceat(thin_NHWC, edges, axis=axis, dtype=np.float32)
+        shape = [-1 if a == axis else 1 for a in range(4)]
+        thin_NHWC = np.divide(sums_NHWC, counts.reshape(shape), dtype=np.float32)
     return thin_NHWC.reshape(len(rows), -1) / np.float32(255)
 
 

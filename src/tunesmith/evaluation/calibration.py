@@ -35,9 +35,9 @@ def fit_temperature(z_NK: NDArray[np.floating[Any]], y_N: NDArray[np.int64]) -> 
     """Fit the temperature that makes held-out logits most likely (Guo et al. 2017).
 
     The images must be ones that the network was not trained on. A prior, the logarithm of the
-    temperature being standard normal, weighs as much as about one image: it keeps a handful of
-    images that are all answered rightly from claiming certainty (Guo's likelihood alone would take
-    the temperature to 0), and does not matter for hundreds.
+    temperature being standard normal, weighs as much as a few images: it keeps a handful that are
+    all answered rightly from claiming certainty (Guo's likelihood alone would take the temperature
+    to 0), and hardly matters for hundreds.
 
     Args:
         z_NK: Logits of held-out images.
@@ -47,9 +47,9 @@ def fit_temperature(z_NK: NDArray[np.floating[Any]], y_N: NDArray[np.int64]) -> 
         A temperature within `BOUNDS`; 1 if there is no image.
 
     Example:
-        >>> z_NK, y_N = np.array([[4.0, 0.0]] * 100), np.array([0] * 75 + [1] * 25)
-        >>> round(fit_temperature(z_NK, y_N), 2)  # right in 3 of 4: 4 / T = log 3
-        3.5
+        >>> z_NK, y_N = np.array([[4.0, 0.0]] * 1000), np.repeat([0, 1], [750, 250])
+        >>> round(fit_temperature(z_NK, y_N), 2)  # right in 3 of 4, hence near 4 / log 3 = 3.64
+        3.62
 
     """
     if not len(y_N):

@@ -1,0 +1,125 @@
+"""The model card: what a bundle is, what it is worth and how to use it, in plain words.
+
+After Mitchell et al. 2019, "Model Cards for Model Reporting" (arXiv:1810.03993).
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tunesmith.bundle.manifest import Manifest
+
+CARD_FILE = "model-card.md"
+LISTED = 20  # classes at most, worst first
+
+
+def write_card(folder: Path, manifest: Manifest, measures: Mapping[str, Any]) -> None:
+    """Write a bundle's model card; see `card_text`."""
+    (folder / CARD_FILE).write_text(card_text(manifest, measures), encoding="utf-8")
+
+
+def card_text(manifest: Manifest, measures: Mapping[str, Any]) -> str:
+    """Write a model card in Markdown.
+
+    Args:
+        manifest: The bundle.
+        measures: Of the test part: ``n``, ``accuracy``, ``low``, ``high``, ``balanced_accuracy``,
+            ``log_loss``, ``roc_auc`` (or None), ``macro_f1``, ``ece``, and by class ``recall``
+            (None for a class without images) and ``recall_interval``.
+    """
+    parts = [_what(manifest), _worth(manifest, measures), _weak_spots(manifest.classes, measures)]
+    return "\n".join([*parts, _use(manifest), _care(measures["n"])])
+
+
+def _what(manifest: Manifest) -> str:
+    model, shape, training = manifest.model, manifest.input, manifest.training
+    kind = {1: "gray", 3: "RGB", 4: "RGB and alpha"}[shape.channels]
+    source = f" (from `{model.source.path}`)" if model.source else ""
+    return f"""\
+# Model card
+
+An image classifier: it tells {len(manifest.classes)} classes apart.
+
+| | |
+|---|---|
+| Network | `{model.family}`{source}, {model.parameters:,} parameters |
+| Input | images of any size; seen as {shape.height} x {shape.width} pixels, {kind} ({shape.resize}) |
+| Training | {training.examples:,} examples seen in {training.seconds:,.0f} s, seed {training.seed} |
+| Made | {manifest.created} by Tunesmith {manifest.tunesmith_version} |
+| Speed | {_speed(manifest)} |
+"""
+
+
+def _speed(manifest: Manifest) -> str:
+    times = [f"{ms:.2f} ms for {batch}" for batch, ms in manifest.latency.ms.items()]
+    return f"{', '.join(times)} (images at once, {manifest.latency.threads} threads)"
+
+
+def _worth(manifest: Manifest, measures: Mapping[str, Any]) -> str:
+    auc = measures["roc_auc"]
+    return f"""\
+## What it is worth
+
+Measured once, after the model was chosen, on {measures["n"]:,} test images, by the exported graph.
+
+| Measure | Value |
+|---|---|
+| Accuracy | {measures["accuracy"]:.2%} (95 % interval {measures["low"]:.2%} to {measures["high"]:.2%}) |
+| Balanced accuracy | {measures["balanced_accuracy"]:.2%} |
+| F1, mean over classes | {measures["macro_f1"]:.4f} |
+| ROC-AUC, mean over classes | {"undefined: a class has no test image" if auc is None else f"{auc:.4f}"} |
+| Log loss | {measures["log_loss"]:.4f} |
+| Expected calibration error | {measures["ece"]:.4f} (temperature {manifest.temperature:.3f}) |
+"""
+
+
+def _weak_spots(classes: Sequence[str], measures: Mapping[str, Any]) -> str:
+    known = [
+        (recall, name, interval)
+        for recall, name, interval in zip(
+            measures["recall"], classes, measures["recall_interval"], strict=True
+        )
+        if recall is not None
+    ]
+    worst = sorted(known, key=lambda row: row[0])[:LISTED]
+    rows = [
+        f"| {_cell(name)} | {recall:.1%} | {low:.1%} to {high:.1%} |"
+        for recall, name, (low, high) in worst
+    ]
+    head = "Recall of the classes" if len(worst) == len(classes) else "Recall of the weakest classes"
+    return "\n".join([f"{head}, lowest first:\n", "| Class | Recall | 95 % interval |", "|---|---|---|", *rows, ""])
+
+
+def _cell(text: str) -> str:
+    """Text that cannot leave its cell, whatever a folder was called."""
+    flat = " ".join(text.split())
+    return "".join(f"\\{c}" if c in "\\|`*_[]<>#" else c for c in flat)
+
+
+def _use(manifest: Manifest) -> str:
+    return f"""\
+## How to use it
+
+```
+pip install tunesmith
+tunesmith predict path/to/this/folder image.jpg
+```
+```python
+import tunesmith as ts
+model = ts.load("path/to/this/folder")
+print(model.predict(["image.jpg"]))
+```
+`model.onnx` needs nothing else: it maps `images`, uint8 `[N, H, W, {manifest.input.channels}]` of any N, H and W, to
+`probabilities`, float32 `[N, {len(manifest.classes)}]`. `manifest.json` lists the classes in that order, and the SHA-256 of each
+file.
+"""
+
+
+def _care(n: int) -> str:
+    return f"""\
+## What to keep in mind
+
+- The numbers hold for images like the {n:,} test images: same source, same way of taking them.
+- An image of none of the classes still gets one of them.
+- Where a wrong answer harms someone, let a person look at answers of low probability.
+"""

@@ -1,0 +1,124 @@
+"""Which images are left out, which are the same, and whether enough remain."""
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.errors import SourceError
+from tunesmith.data.decode import Rejected
+from tunesmith.data.sources import Source
+
+MOST_BAD = 0.10  # of all images; more than that is no accident of single files
+EXAMPLES = 3  # rejected images that a message names
+NAMED_CLASSES = 5  # classes that a message names
+
+
+def check(source: Source, rejected: Sequence[Rejected], kept: NDArray[np.int64]) -> None:
+    """Stop before training if what was decoded cannot stand for the data.
+
+    Args:
+        source: The data.
+        rejected: Images that cannot be decoded.
+        kept: Indices into the source of the images that can.
+
+    Raises:
+        SourceError: More than 10 % cannot be decoded, or a class has fewer than two images left.
+    """
+    total = len(rejected) + len(kept)
+    bad_K = np.bincount(
+        source.labels[[r.index for r in rejected]] if rejected else [], minlength=len(source.classes)
+    )
+    left_K = np.bincount(source.labels[kept], minlength=len(source.classes))
+    gone = [
+        f"`{source.classes[k]}`{_of_all(int(bad_K[k]))}" for k in np.flatnonzero(left_K == 0)
+    ]
+    if gone:
+        raise SourceError(
+            "Every class needs images that can be decoded, but none is left of "
+            f"{_listed(gone)}.{_examples(rejected)} {_way_out(rejected)}"
+        )
+    if len(rejected) > MOST_BAD * total:
+        share = 100 * len(rejected) / total
+        raise SourceError(
+            f"{len(rejected):,} of {total:,} images ({share:.1f} %) cannot be decoded, which is "
+            f"more than {MOST_BAD:.0%}".replace("%", " %").replace("  %", " %")
+            + f".{_examples(rejected)} {_way_out(rejected)}"
+        )
+    single = [f"`{source.classes[k]}`" for k in np.flatnonzero(left_K == 1)]
+    if single:
+        raise SourceError(
+            "Every class needs at least 2 images, one to learn from and one to test on, but only "
+            f"1 can be used of {_listed(single)}.{_examples(rejected)} Add images, or remove the "
+            "class."
+        )
+
+
+def twins(pixels_NHWC: NDArray[np.uint8], labels_N: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number groups of images with equal pixels.
+
+    Equal images are of one group also if their labels differ: what must not happen is that an
+    image is learned in one part and asked in another.
+
+    Args:
+        pixels_NHWC: Images; may be memory-mapped.
+        labels_N: Their classes, for the shape alone.
+
+    Returns:
+        Group of each image ``[N]``, from 0 in the order of their first images.
+
+    Raises:
+        ValueError: The two are not of equal length.
+
+    Example:
+        >>> x_NHWC = np.array([7, 3, 7, 5], dtype=np.uint8).reshape(4, 1, 1, 1)
+        >>> twins(x_NHWC, np.zeros(4, np.int64))
+        array([0, 1, 0, 2])
+
+    """
+    if len(pixels_NHWC) != len(labels_N):
+        raise ValueError(
+            f"Each image needs a label, but got {len(pixels_NHWC)} images and {len(labels_N)}."
+        )
+    # BLAKE2b (RFC 7693); among 10^9 images two different ones share 16 bytes with odds of 10^-21.
+    groups: dict[bytes, int] = {}
+    numbers = (
+        groups.setdefault(
+            hashlib.blake2b(np.ascontiguousarray(x_HWC), digest_size=16).digest(), len(groups)
+        )
+        for x_HWC in pixels_NHWC
+    )
+    return np.fromiter(numbers, np.int64, len(pixels_NHWC))
+
+
+def write_quarantine(path: Path, rejected: Sequence[Rejected], source: Source) -> None:
+    """Write which images are left out and why, as a CSV file with a header, in UTF-8."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["file", "label", "reason"])
+        rows.writerows([r.name, source.classes[source.labels[r.index]], r.reason] for r in rejected)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED_CLASSES:,} more" if len(names) > NAMED_CLASSES else ""
+    return ", ".join(names[:NAMED_CLASSES]) + more
+
+
+def _of_all(bad: int) -> str:
+    return f" (of {bad:,})" if bad else " (it had none)"
+
+
+def _examples(rejected: Sequence[Rejected]) -> str:
+    if not rejected:
+        return ""
+    shown = "; ".join(f"{r.name}: {r.reason}" for r in rejected[:EXAMPLES])
+    return f" The first: {shown}."
+
+
+def _way_out(rejected: Sequence[Rejected]) -> str:
+    if rejected:
+        return "See quarantine.csv in the run's folder for all of them; mend or remove them."
+    return "Add images, or remove the class."

@@ -1,0 +1,93 @@
+"""What a plan has to know of a data set: its numbers, not its pixels."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.errors import SourceError
+from tunesmith.data.decode import Sample
+from tunesmith.data.sources import Given, Source
+
+OPAQUE = 255  # alpha of a pixel that hides all behind it
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Fingerprint:
+    """A data set in numbers. Sizes and channels are those of a sample.
+
+    Attributes:
+        images: All images, also those that may turn out to be undecodable.
+        classes: Number of classes.
+        class_counts: Images of each class.
+        channels: 1 if all are gray, 4 if transparency tells something, else 3.
+        heights: Smallest, median and largest, pixels.
+        widths: Smallest, median and largest, pixels.
+        has_test: The source states a test part.
+        has_validation: The source states a validation part.
+        decode_per_s: Images decoded in a second, on all threads.
+        bytes_per_image: Bytes of a decoded image of median size.
+    """
+
+    images: int
+    classes: int
+    class_counts: tuple[int, ...]
+    channels: int
+    heights: tuple[int, int, int]
+    widths: tuple[int, int, int]
+    has_test: bool
+    has_validation: bool
+    decode_per_s: float
+    bytes_per_image: float
+
+
+def fingerprint(source: Source, sample: Sample) -> Fingerprint:
+    """Describe a source by its listing and a decoded sample.
+
+    Raises:
+        SourceError: No image of the sample could be decoded.
+    """
+    if not sample.images:
+        first = sample.rejected[0] if sample.rejected else None
+        example = f" First: {first.name}: {first.reason}." if first else ""
+        raise SourceError(
+            f"At least some images must be readable, but none of {len(sample.rejected)} images "
+            f"looked at in {source.name} can be decoded.{example} Are they PNG, JPEG, BMP, WebP or "
+            "TIFF files, and whole?"
+        )
+    channels = _channels(sample.images)
+    heights, widths = (_spread(sample.shapes[:, axis]) for axis in (0, 1))
+    counts_K = np.bincount(source.labels, minlength=len(source.classes))
+    return Fingerprint(
+        images=len(source.labels),
+        classes=len(source.classes),
+        class_counts=tuple(counts_K.tolist()),
+        channels=channels,
+        heights=heights,
+        widths=widths,
+        has_test=bool((source.given == Given.TEST).any()),
+        has_validation=bool((source.given == Given.VALIDATION).any()),
+        decode_per_s=sample.per_s,
+        bytes_per_image=float(heights[1] * widths[1] * channels),
+    )
+
+
+def _spread(sizes_S: NDArray[np.integer]) -> tuple[int, int, int]:
+    return int(sizes_S.min()), round(float(np.median(sizes_S))), int(sizes_S.max())
+
+
+def _channels(images: list[NDArray[np.uint8]]) -> int:
+    """Fewest channels that lose nothing of the images ``[H, W, C]``."""
+    if any(x.shape[2] in {2, 4} and bool((x[..., -1] != OPAQUE).any()) for x in images):
+        return 4
+    return 1 if all(map(_is_gray, images)) else 3
+
+
+def _is_gray(x_HWC: NDArray[np.uint8]) -> bool:
+    """Tell whether the colors, if there are any, are equal at each pixel."""
+    red = x_HWC[..., 0]
+    return x_HWC.shape[2] < 3 or all(  # noqa: PLR2004 (gray, or gray with alpha)
+        np.array_equal(red, x_HWC[..., channel]) for channel in (1, 2)
+    )
