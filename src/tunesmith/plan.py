@@ -13,6 +13,7 @@ from tunesmith.core.settings import Settings, checked
 from tunesmith.core.words import duration, megabytes
 from tunesmith.data.strengths import Augmentation
 from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.data.split import FOLDS, SMALL, TEST_MOST, TEST_SHARE
 from tunesmith.execution.machine import Machine
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.findings import Harm
@@ -22,7 +23,6 @@ NATIVE = 64  # images up to this side are taken as they are
 SMALLEST, LARGEST = 8, 256  # sides in pixels that networks take
 WIDTHS = (8, 16, 32, 64)  # widths that are measured; those between are interpolated
 FEWEST_EPOCHS = 3.0  # a network that sees less is too wide for the time
-SMALL = 3000  # under this many images, out-of-fold predictions serve instead of holdouts
 MOST_EPOCHS = 80.0  # more than this has not paid on any data set measured
 MOST_EPOCHS_SMALL = 240.0  # the same for data under `SMALL` images
 FOLD_SHARE = 0.5  # of the training time, for out-of-fold predictions
@@ -125,14 +125,18 @@ def batch_of(images: int) -> int:
     return 2 ** max(4, min(8, round(math.log2(max(1, images) / 50))))
 
 
+def tested_images(data: Fingerprint) -> int:
+    """Images of the test part: the stated one, or the share that the split will take."""
+    return data.test_images or min(TEST_MOST, round(TEST_SHARE * data.images))
+
+
 def reserve_of(data: Fingerprint, *, budget: float, images_per_s: float) -> float:
     """Seconds to keep for calibration, test, export and report.
 
     The fixed part is the export and the report; the rest is the test part, decoded and answered
     twice (by the network and by the graph) at about three times the training's speed.
     """
-    tested = min(10_000, data.images // 5) if not data.has_test else data.images // 6
-    return min(0.5 * budget, 5.0 + 2 * tested / max(1.0, 3 * images_per_s))
+    return min(0.5 * budget, 5.0 + 2 * tested_images(data) / max(1.0, 3 * images_per_s))
 
 
 def choose_size(speeds: Sequence[Speed], *, images: int, seconds: float) -> tuple[int, int]:
@@ -223,8 +227,7 @@ def plan(
     Example:
         See `tests/test_plan.py`.
     """
-    tested = 0 if data.has_test else min(10_000, data.images // 5)
-    known = data.images - (data.images // 6 if data.has_test else tested)
+    known = data.images - tested_images(data)
     small = known < SMALL
     images = known if small else round(0.91 * known)
     decode = data.images / max(1.0, data.decode_per_s)
@@ -253,7 +256,7 @@ def plan(
     if horizon < wanted:
         enough = settings.budget + (wanted - horizon) / max(1e-9, best.images_per_s) / share
     train_s = horizon / max(1e-9, best.images_per_s) / share
-    reasons = _reasons(data, best, horizon / images, folds=5 if small else 0, enough=enough)
+    reasons = _reasons(data, best, horizon / images, folds=FOLDS if small else 0, enough=enough)
     pixels = data.images * best.size[0] * best.size[1] * data.channels
     weights = 4 * best.parameters
     return Plan(
@@ -263,7 +266,7 @@ def plan(
         threads=machine.cores,
         images_per_s=best.images_per_s,
         horizon=horizon,
-        folds=5 if small else 0,
+        folds=FOLDS if small else 0,
         train_s=train_s,
         reserve_s=reserve,
         finish_s=min(settings.budget, settings.budget - free + train_s + reserve),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tunesmith.bundle.manifest import Manifest
+from tunesmith.bundle.manifest import Manifest, write_aside
 
 CARD_FILE = "model-card.md"
 LISTED = 20  # classes at most, worst first
@@ -15,7 +15,7 @@ LISTED = 20  # classes at most, worst first
 
 def write_card(folder: Path, manifest: Manifest, measures: Mapping[str, Any]) -> None:
     """Write a bundle's model card; see `card_text`."""
-    (folder / CARD_FILE).write_text(card_text(manifest, measures), encoding="utf-8")
+    write_aside(folder / CARD_FILE, card_text(manifest, measures).encode())
 
 
 def card_text(manifest: Manifest, measures: Mapping[str, Any]) -> str:
@@ -34,6 +34,8 @@ def card_text(manifest: Manifest, measures: Mapping[str, Any]) -> str:
 def _what(manifest: Manifest) -> str:
     model, shape, training = manifest.model, manifest.input, manifest.training
     kind = {1: "gray", 3: "RGB", 4: "RGB and alpha"}[shape.channels]
+    side = f"{shape.height} x {shape.width} pixels, {kind} ({shape.resize})"
+    seen = f"{training.examples:,} examples seen in {training.seconds:,.0f} s"
     source = f" (from `{model.source.path}`)" if model.source else ""
     return f"""\
 # Model card
@@ -43,8 +45,8 @@ An image classifier: it tells {len(manifest.classes)} classes apart.
 | | |
 |---|---|
 | Network | `{model.family}`{source}, {model.parameters:,} parameters |
-| Input | images of any size; seen as {shape.height} x {shape.width} pixels, {kind} ({shape.resize}) |
-| Training | {training.examples:,} examples seen in {training.seconds:,.0f} s, seed {training.seed} |
+| Input | images of any size; seen as {side} |
+| Training | {seen}, seed {training.seed} |
 | Made | {manifest.created} by Tunesmith {manifest.tunesmith_version} |
 | Speed | {_speed(manifest)} |
 """
@@ -57,6 +59,8 @@ def _speed(manifest: Manifest) -> str:
 
 def _worth(manifest: Manifest, measures: Mapping[str, Any]) -> str:
     auc = measures["roc_auc"]
+    area = "undefined: a class has no test image" if auc is None else f"{auc:.4f}"
+    interval = f"95 % interval {measures['low']:.2%} to {measures['high']:.2%}"
     return f"""\
 ## What it is worth
 
@@ -64,10 +68,10 @@ Measured once, after the model was chosen, on {measures["n"]:,} test images, by 
 
 | Measure | Value |
 |---|---|
-| Accuracy | {measures["accuracy"]:.2%} (95 % interval {measures["low"]:.2%} to {measures["high"]:.2%}) |
+| Accuracy | {measures["accuracy"]:.2%} ({interval}) |
 | Balanced accuracy | {measures["balanced_accuracy"]:.2%} |
 | F1, mean over classes | {measures["macro_f1"]:.4f} |
-| ROC-AUC, mean over classes | {"undefined: a class has no test image" if auc is None else f"{auc:.4f}"} |
+| ROC-AUC, mean over classes | {area} |
 | Log loss | {measures["log_loss"]:.4f} |
 | Expected calibration error | {measures["ece"]:.4f} (temperature {manifest.temperature:.3f}) |
 """
@@ -86,8 +90,9 @@ def _weak_spots(classes: Sequence[str], measures: Mapping[str, Any]) -> str:
         f"| {_cell(name)} | {recall:.1%} | {low:.1%} to {high:.1%} |"
         for recall, name, (low, high) in worst
     ]
-    head = "Recall of the classes" if len(worst) == len(classes) else "Recall of the weakest classes"
-    return "\n".join([f"{head}, lowest first:\n", "| Class | Recall | 95 % interval |", "|---|---|---|", *rows, ""])
+    which = "classes" if len(worst) == len(classes) else f"{len(worst)} weakest classes"
+    head = f"Recall of the {which}, lowest first:\n"
+    return "\n".join([head, "| Class | Recall | 95 % interval |", "|---|---|---|", *rows, ""])
 
 
 def _cell(text: str) -> str:
@@ -109,9 +114,10 @@ import tunesmith as ts
 model = ts.load("path/to/this/folder")
 print(model.predict(["image.jpg"]))
 ```
-`model.onnx` needs nothing else: it maps `images`, uint8 `[N, H, W, {manifest.input.channels}]` of any N, H and W, to
-`probabilities`, float32 `[N, {len(manifest.classes)}]`. `manifest.json` lists the classes in that order, and the SHA-256 of each
-file.
+`model.onnx` needs nothing else: it maps `images`, uint8
+`[N, H, W, {manifest.input.channels}]` of any N, H and W, to `probabilities`, float32
+`[N, {len(manifest.classes)}]`. `manifest.json` lists the classes in that order, and the SHA-256 of
+each file.
 """
 
 

@@ -1,9 +1,10 @@
 """What a bundle is: its files with their hashes, its classes, its input, its score."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -11,7 +12,7 @@ from tunesmith.core.errors import BundleError
 
 MANIFEST_FILE = "manifest.json"
 GRAPH_FILE = "model.onnx"
-FORMAT = 1
+FORMAT: Final = 1
 
 # Endings of files that run code when they are opened with the usual tools.
 CODE_IN_DATA = {".ckpt", ".dill", ".joblib", ".pickle", ".pkl", ".pt", ".pt2", ".pth"}
@@ -116,6 +117,19 @@ def sha256_of(path: Path) -> str:
         raise BundleError(f"The bundle's file {path} cannot be read: {error.strerror}.") from None
 
 
+def write_aside(path: Path, content: bytes) -> None:
+    """Write a file such that at any moment there is the old one or the new one, whole."""
+    aside = path.with_name(f".{path.name}")
+    try:
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     """Hash every file of a bundle and write its manifest, last and whole.
 
@@ -126,12 +140,15 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     Returns:
         The manifest as written.
     """
-    names = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name != MANIFEST_FILE)
+    # Hidden files are what an earlier attempt left half written.
+    names = sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.is_file() and path.name != MANIFEST_FILE and not path.name.startswith(".")
+    )
     files = {name: sha256_of(folder / name) for name in names}
     written = Manifest.model_validate(manifest.model_dump() | {"files": files})
-    aside = folder / f".{MANIFEST_FILE}"
-    aside.write_text(written.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    aside.replace(folder / MANIFEST_FILE)
+    write_aside(folder / MANIFEST_FILE, f"{written.model_dump_json(indent=2)}\n".encode())
     return written
 
 

@@ -174,7 +174,7 @@ class Predictor:
         for index, image in enumerate(images):
             if not isinstance(image, str):
                 by_shape[image.shape].append(index)
-        answers = {}
+        answers: dict[int, NDArray[np.float32]] = {}
         for indices in by_shape.values():
             p_NK = self._graph.probabilities(np.stack([images[i] for i in indices]))
             answers.update(zip(indices, p_NK, strict=True))
@@ -235,11 +235,6 @@ def load(folder: PathLike, *, threads: int | None = None) -> Predictor:
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
-    if GRAPH_FILE not in manifest.files:
-        raise BundleError(
-            f"{folder / MANIFEST_FILE} does not name {GRAPH_FILE}, so it cannot be checked. Copy "
-            "the bundle again."
-        )
     graph = Graph(folder / GRAPH_FILE, threads=threads)
     expected = manifest.input.channels, len(manifest.classes)
     if (graph.channels, graph.outputs) != expected:

@@ -1,6 +1,8 @@
 """From an image file's bytes to pixels: the one decoder of training, tests and prediction."""
 
 import os
+from collections.abc import Sequence
+from typing import Any, Literal
 
 # Read by OpenCV when it is imported; a header that claims more is refused before decoding.
 MOST_PIXELS = 40_000_000
@@ -11,26 +13,32 @@ import cv2  # noqa: E402 (after the environment it reads)
 import numpy as np  # noqa: E402 (sorted behind cv2's special place)
 from numpy.typing import NDArray  # noqa: E402 (the same)
 
-FLAGS = {
-    None: cv2.IMREAD_UNCHANGED,
-    1: cv2.IMREAD_GRAYSCALE,
-    3: cv2.IMREAD_COLOR_RGB,
-    4: cv2.IMREAD_UNCHANGED,
+GRAY, COLOR, ALPHA = 1, 3, 4  # channels of an image
+READ = {GRAY: cv2.IMREAD_GRAYSCALE, COLOR: cv2.IMREAD_COLOR_RGB}
+NOT_READ = cv2.IMREAD_UNCHANGED  # ignores the camera's mark, which `_upright` then obeys
+CONVERSIONS = {
+    (GRAY, COLOR): cv2.COLOR_GRAY2RGB,
+    (GRAY, ALPHA): cv2.COLOR_GRAY2RGBA,
+    (COLOR, GRAY): cv2.COLOR_RGB2GRAY,
+    (COLOR, ALPHA): cv2.COLOR_RGB2RGBA,
+    (ALPHA, GRAY): cv2.COLOR_RGBA2GRAY,
+    (ALPHA, COLOR): cv2.COLOR_RGBA2RGB,
 }
-GRAY, COLOR, ALPHA = 1, 3, 4
+ORIENTATION = 0x0112  # the tag of Exif 2.3, 4.6.4 A
 
 
 class Undecodable(ValueError):  # noqa: N818 (it is a verdict on a file, not an error of ours)
     """A file is no image that can be read; the text says why."""
 
 
-def decode(encoded: bytes, channels: int | None = None) -> NDArray[np.uint8]:
+def decode(encoded: bytes | NDArray[np.uint8], channels: int | None = None) -> NDArray[np.uint8]:
     """Decode a PNG, JPEG, WebP, BMP, TIFF, GIF or PNM file.
 
-    Values of 16 bits lose their lower 8. A camera's orientation mark is obeyed.
+    Values of 16 bits lose their lower 8. A camera's orientation mark is obeyed. Transparency is
+    dropped, not blended, where ``channels`` has no room for it.
 
     Args:
-        encoded: The file's bytes.
+        encoded: The file's bytes; or pixels ``(H, W, C)``, which only get their channels changed.
         channels: 1 for gray, 3 for RGB, 4 for RGB with alpha; None as in the file.
 
     Returns:
@@ -39,35 +47,82 @@ def decode(encoded: bytes, channels: int | None = None) -> NDArray[np.uint8]:
     Raises:
         Undecodable: The bytes are no image, cut off, or more than 40 million pixels.
     """
+    if isinstance(encoded, np.ndarray):
+        return recolor(encoded, channels)
     if not encoded:
         raise Undecodable("the file is empty")
     try:
-        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), FLAGS[channels])
+        image = _read(np.frombuffer(encoded, np.uint8), channels)
     except cv2.error as error:
         if "pixels" in str(error).lower() or "size" in str(error).lower():
             raise Undecodable(f"it claims more than {MOST_PIXELS:,} pixels") from None
         raise Undecodable("it cannot be decoded") from None
     if image is None:
         raise Undecodable(_why_not(encoded))
-    if image.dtype != np.uint8:
-        if image.dtype != np.uint16:
-            raise Undecodable(f"its values are {image.dtype}, not whole numbers of 8 or 16 bits")
+    if image.dtype == np.uint16:
         image = (image >> 8).astype(np.uint8)
+    if image.dtype != np.uint8:
+        raise Undecodable(f"its values are {image.dtype}, not whole numbers of 8 or 16 bits")
     image = image if image.ndim == 3 else image[:, :, None]  # noqa: PLR2004 (height, width, color)
-    return image if channels in (GRAY, COLOR) else _reorder(image, channels)
+    return recolor(image, channels)
 
 
-def _reorder(image_HWC: NDArray[np.uint8], channels: int | None) -> NDArray[np.uint8]:
-    """Turn OpenCV's BGR into RGB, and add what ``channels`` asks for."""
+def _read(data: NDArray[np.uint8], channels: int | None) -> NDArray[Any] | None:
+    """Let OpenCV decode; gray, RGB or RGBA, upright, and None if it cannot."""
+    if channels in READ:
+        return cv2.imdecode(data, READ[channels])
+    # Typed by hand: OpenCV's stubs do not know that there may be no image.
+    read: tuple[NDArray[Any] | None, Sequence[int], Sequence[NDArray[np.uint8]]]
+    read = cv2.imdecodeWithMetadata(data, flags=NOT_READ)
+    image, kinds, contents = read
+    if image is None:
+        return None
+    if image.ndim == 3:  # noqa: PLR2004 (height, width, color)
+        has_alpha = image.shape[2] == ALPHA
+        image = cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if has_alpha else cv2.COLOR_BGR2RGB)
+    exif = dict(zip(kinds, contents, strict=True)).get(cv2.IMAGE_METADATA_EXIF)
+    return image if exif is None else _upright(image, _orientation(exif.tobytes()))
+
+
+def _orientation(exif: bytes) -> int:
+    """Read the orientation, 1 to 8, out of Exif data: a TIFF header and its first directory."""
+    order: Literal["little", "big"] = "little" if exif[:2] == b"II" else "big"
+
+    def number(begin: int, size: int) -> int:
+        return int.from_bytes(exif[begin : begin + size], order)
+
+    first = number(4, 4)
+    for entry in range(first + 2, first + 2 + 12 * number(first, 2), 12):
+        if number(entry, 2) == ORIENTATION:
+            return number(entry + 8, 2)
+    return 1
+
+
+def _upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Undo what the orientation, 1 to 8, says was done to an image ``(H, W[, C])``."""
+    if orientation in {5, 6, 7, 8}:
+        image = image.swapaxes(0, 1)
+    if orientation in {3, 4, 7, 8}:
+        image = image[::-1]
+    if orientation in {2, 3, 6, 7}:
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
+
+
+def recolor(image_HWC: NDArray[np.uint8], channels: int | None) -> NDArray[np.uint8]:
+    """Turn gray, RGB or RGBA pixels into another of these; None leaves them as they are.
+
+    Example:
+        >>> recolor(np.full((1, 1, 1), 7, np.uint8), 4).tolist()
+        [[[7, 7, 7, 255]]]
+
+    """
     found = image_HWC.shape[2]
-    if channels == ALPHA and found != ALPHA:
-        code = cv2.COLOR_GRAY2RGBA if found == GRAY else cv2.COLOR_BGR2RGBA
-        return np.asarray(cv2.cvtColor(image_HWC, code), np.uint8)
-    if found == ALPHA:
-        return np.asarray(cv2.cvtColor(image_HWC, cv2.COLOR_BGRA2RGBA), np.uint8)
-    if found == COLOR:
-        return np.asarray(cv2.cvtColor(image_HWC, cv2.COLOR_BGR2RGB), np.uint8)
-    return image_HWC
+    if channels in {found, None}:
+        return image_HWC
+    code = CONVERSIONS[found, channels or found]
+    changed = np.asarray(cv2.cvtColor(np.ascontiguousarray(image_HWC), code), np.uint8)
+    return changed if changed.ndim == 3 else changed[:, :, None]  # noqa: PLR2004 (height, width, color)
 
 
 SIGNATURES = {
@@ -87,8 +142,8 @@ def _why_not(encoded: bytes) -> str:
         if encoded.startswith(signature):
             if name == "PNG" and _png_pixels(encoded) > MOST_PIXELS:
                 return f"it claims {_png_pixels(encoded):,} pixels, more than {MOST_PIXELS:,}"
-            return f"the {name} is damaged or cut off"
-    return "it is no image (no known signature)"
+            return f"the {name} is damaged, cut off, or of a kind that is not supported"
+    return "it is no image, whatever its name says (it begins like none)"
 
 
 def _png_pixels(encoded: bytes) -> int:

@@ -1,21 +1,29 @@
 """Zip files, read without unpacking: fast, and nothing leaves the archive."""
 
+import contextlib
 import mmap
+import os
+import re
 import struct
 import threading
 import zipfile
 import zlib
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import final
 
 from tunesmith.core.errors import SourceError
+from tunesmith.data.folders import PARTS, is_hidden, is_image, printable
 
 LARGEST_MEMBER = 100_000_000  # bytes, unpacked; no image that we decode is larger
-LARGEST_RATIO = 500  # unpacked to packed bytes; more is a bomb (deflate itself ends at about 1,000)
+LARGEST_RATIO = 200  # unpacked to packed bytes; more is a bomb (deflate itself ends at about 1,000)
+HARMLESS = 1_000_000  # bytes, unpacked, of which the ratio is not asked: a white bitmap packs well
 LOCAL_HEADER = struct.Struct("<26xHH")  # lengths of name and extra field, in a local file header
 LOCAL_HEADER_SIZE = 30
 LINK, KIND = 0o120000, 0o170000  # of a Unix mode
+ENCRYPTED, IS_UTF8 = 1, 0x800  # flags of a member (APPNOTE 6.3.10, 4.4.4)
+DRIVE = re.compile(r"[A-Za-z]:")
 
 
 @final
@@ -31,35 +39,45 @@ class Member:
     crc: int
 
 
-def _check(info: zipfile.ZipInfo, archive: Path) -> None:
-    """Refuse a member that could do harm.
+def _name(info: zipfile.ZipInfo) -> str:
+    """A member's path, "/"-separated; UTF-8 also where the archive forgot to say so, as macOS's."""
+    name = info.filename
+    if not info.flag_bits & IS_UTF8 and not name.isascii():
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return name if "/" in name else name.replace("\\", "/")
 
-    Raises:
-        SourceError: It would leave the folder, is a link, encrypted, or a bomb.
-    """
-    name = info.filename.replace("\\", "/")
-    outside = ".." in PurePosixPath(name).parts or name.startswith("/") or ":" in name[:3]
-    is_link = info.external_attr >> 16 & KIND == LINK
-    reason = (
-        "lies outside the folder"
-        if outside
-        else "is a link"
-        if is_link
-        else "is encrypted"
-        if info.flag_bits & 1
-        else f"claims {info.file_size:,} bytes, more than {LARGEST_MEMBER:,}"
-        if info.file_size > LARGEST_MEMBER
-        else f"claims to unpack to more than {LARGEST_RATIO} times its size"
-        if info.file_size > LARGEST_RATIO * max(1, info.compress_size) + 4096
-        else "is packed by a method other than store and deflate"
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-        else None
-    )
-    if reason:
-        raise SourceError(
-            f"{archive} is refused: its member {info.filename!r} {reason}. Make the archive again "
-            "from plain image files."
-        )
+
+def _bad_path(info: zipfile.ZipInfo, name: str) -> str | None:
+    """Why a member's path could do harm, in words."""
+    if name.startswith(("/", "\\")):
+        return "has an absolute path"
+    if DRIVE.match(name):
+        return "names a drive"
+    if ".." in name and ".." in re.split(r"[/\\]", name):
+        return "lies outside the folder"
+    return "is a link" if info.external_attr >> 16 & KIND == LINK else None
+
+
+def _bad_content(info: zipfile.ZipInfo) -> str | None:
+    """Why a member that is an image is not going to be unpacked, in words."""
+    if info.flag_bits & ENCRYPTED:
+        return "is encrypted"
+    if info.file_size > LARGEST_MEMBER:
+        return f"claims {info.file_size:,} bytes, more than {LARGEST_MEMBER:,}"
+    if info.file_size > max(HARMLESS, LARGEST_RATIO * info.compress_size):
+        return f"claims to unpack to more than {LARGEST_RATIO} times its size"
+    if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        return "is packed by a method other than store and deflate"
+    return None
+
+
+def _without_top(members: list[Member]) -> list[Member]:
+    """Cut off the one folder that holds all class or part folders, if there is one."""
+    tops = {member.name.partition("/")[0] for member in members}
+    if len(tops) != 1 or tops & PARTS.keys() or any(m.name.count("/") < 2 for m in members):  # noqa: PLR2004 (top/class/file)
+        return members
+    return [replace(member, name=member.name.partition("/")[2]) for member in members]
 
 
 @final
@@ -69,6 +87,10 @@ class Archive:
     Args:
         path: The file.
 
+    Attributes:
+        members: The images, sorted by path.
+        skipped: Other files, counted by kind.
+
     Raises:
         SourceError: It is no zip file, or holds a member that could do harm.
     """
@@ -77,20 +99,29 @@ class Archive:
         self.path = path
         try:
             with zipfile.ZipFile(path) as opened:
-                infos = [info for info in opened.infolist() if not info.is_dir()]
-        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+                infos = opened.infolist()
+        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
             raise SourceError(
                 f"{path} cannot be read as a zip file: {error}. If it was cut off on its way, "
                 "fetch it again."
             ) from None
+        members: list[Member] = []
+        skipped: Counter[str] = Counter()
         for info in infos:
-            _check(info, path)
-        self.members = [
-            Member(
-                i.filename, i.header_offset, i.compress_size, i.file_size, i.compress_type, i.CRC
-            )
-            for i in infos
-        ]
+            name = _name(info)
+            kind = "hidden" if is_hidden(name) else None if is_image(name) else "not an image"
+            if reason := _bad_path(info, name) or (None if kind else _bad_content(info)):
+                raise SourceError(
+                    f"{path} is refused: its member {printable(os.fsencode(name))} {reason}. Make the "
+                    "archive again from plain image files."
+                )
+            if kind:
+                skipped[kind] += not info.is_dir()
+            else:
+                place = info.header_offset, info.compress_size, info.file_size
+                members.append(Member(name, *place, info.compress_type, info.CRC))
+        self.members = sorted(_without_top(members), key=lambda member: member.name)
+        self.skipped = +skipped
         self._lock = threading.Lock()
         self._map: mmap.mmap | None = None
 

@@ -2,13 +2,17 @@
 
 import gzip
 import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
+from tunesmith.data.folders import natural
 
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -16,19 +20,69 @@ IDX_STEMS = {
     False: ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     True: ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
+ENDS = ("", ".gz")
+NPZ_KEYS = (
+    ("x_train", "y_train", "x_test", "y_test"),
+    ("x_train", "y_train"),
+    ("x", "y"),
+    ("images", "labels"),
+)
 CHANNELS = (1, 3, 4)
+WHITE = 255
 
 
-def check_arrays(x: Any, y: Any) -> tuple[Pixels, Labels, tuple[str, ...]]:
-    """Check images and labels; labels may be numbers from 0 or anything that can be sorted.
+@final
+@dataclass(frozen=True, kw_only=True)
+class Arrays:
+    """Images in memory.
 
-    Returns:
-        uint8 ``(N, H, W, C)``, int64 ``(N,)``, and the classes' names.
+    Attributes:
+        images: uint8 ``(H, W, C)`` each, of equal or different sizes; one array if equal.
+        labels: Class of each, ``[N]``.
+        classes: Names of the classes.
+        is_test: Whether the files state that an image is of the test part, ``[N]``.
+    """
+
+    images: Sequence[Pixels] | Pixels
+    labels: Labels
+    classes: tuple[str, ...]
+    is_test: NDArray[np.bool_]
+
+
+def from_arrays(x: Any, y: Any, x_test: Any = None, y_test: Any = None) -> Arrays:
+    """Check images and labels; labels are whole numbers or names.
+
+    Args:
+        x: uint8 ``(N, H, W)`` or ``(N, H, W, C)`` with C of 1, 3 or 4.
+        y: ``(N,)``.
+        x_test: The same of a test part.
+        y_test: The same of a test part.
 
     Raises:
         SourceError: Their types or shapes do not fit.
+
+    Example:
+        >>> from_arrays(np.zeros((2, 8, 8), np.uint8), ["b", "a"]).labels
+        array([1, 0])
+
     """
-    images, labels = np.asarray(x), np.asarray(y)
+    images, labels = _check_images(x), _check_labels(y, len(x))
+    is_test = np.zeros(len(images), bool)
+    if x_test is not None:
+        more, more_labels = _check_images(x_test), _check_labels(y_test, len(x_test))
+        if more.shape[1:] != images.shape[1:]:
+            raise SourceError(
+                f"Images of the training and of the test part must have one shape, but have "
+                f"{images.shape[1:]} and {more.shape[1:]}. Pass arrays of one size."
+            )
+        images, labels = np.concatenate([images, more]), np.concatenate([labels, more_labels])
+        is_test = np.concatenate([is_test, np.ones(len(more), bool)])
+    numbers, classes = _number(labels)
+    return Arrays(images=images, labels=numbers, classes=classes, is_test=is_test)
+
+
+def _check_images(x: Any) -> Pixels:
+    images = np.asarray(x)
     if images.dtype != np.uint8:
         raise SourceError(
             f"Images must be uint8 from 0 to 255, but got {images.dtype}. If they are floats from "
@@ -39,30 +93,50 @@ def check_arrays(x: Any, y: Any) -> tuple[Pixels, Labels, tuple[str, ...]]:
     if images.ndim != 4 or images.shape[-1] not in CHANNELS:  # noqa: PLR2004 (N, H, W, C)
         raise SourceError(
             f"Images must have the shape (N, H, W) or (N, H, W, C) with C of 1, 3 or 4, but got "
-            f"{np.asarray(x).shape}."
+            f"{np.shape(x)}. If it is (N, C, H, W), pass X.transpose(0, 2, 3, 1)."
         )
-    if labels.shape != (len(images),):
+    if 0 in images.shape:
+        raise SourceError(f"There must be images to learn from, but got the shape {np.shape(x)}.")
+    return images
+
+
+def _check_labels(y: Any, count: int) -> NDArray[Any]:
+    labels = np.asarray(y)
+    if labels.shape == (count, 1):
+        labels = labels[:, 0]
+    if labels.shape != (count,):
         raise SourceError(
-            f"There must be one label for each of the {len(images):,} images, but got labels of "
-            f"shape {labels.shape}."
+            f"There must be one label for each of the {count:,} images, but got labels of shape "
+            f"{labels.shape}. If they are one-hot, pass y.argmax(axis=1)."
         )
-    if np.issubdtype(labels.dtype, np.integer):
-        if len(labels) and labels.min() < 0:
-            raise SourceError(f"Labels must be 0 or more, but got {labels.min()}.")
-        numbers = labels.astype(np.int64)
-        return images, numbers, tuple(map(str, range(int(numbers.max(initial=-1)) + 1)))
-    names, inverse = np.unique(labels.astype(str), return_inverse=True)
-    return images, inverse.astype(np.int64), tuple(map(str, names))
+    if labels.dtype.kind == "f" and not (np.isfinite(labels) & (labels == np.rint(labels))).all():
+        odd = labels[~(np.isfinite(labels) & (labels == np.rint(labels)))][0]
+        raise SourceError(
+            f"Labels must be whole numbers or names, but one is {odd}. Predicting quantities is "
+            "not supported: pass a class for each image."
+        )
+    return labels.astype(np.int64) if labels.dtype.kind in "fbui" else labels.astype(str)
 
 
-def from_dataset(dataset: Any) -> tuple[Pixels, Labels, tuple[str, ...]]:
+def _number(labels: NDArray[Any]) -> tuple[Labels, tuple[str, ...]]:
+    """Number the labels that occur, in the order of numbers, or of names as people count."""
+    found, inverse_N = np.unique(labels, return_inverse=True)
+    names = [str(label) for label in found]
+    order = sorted(range(len(names)), key=lambda k: natural(names[k]))
+    order = order if labels.dtype.kind == "U" else list(range(len(names)))
+    rank = np.empty(len(names), np.int64)
+    rank[order] = np.arange(len(names))
+    return rank[inverse_N], tuple(names[k] for k in order)
+
+
+def from_dataset(dataset: Any) -> Arrays:
     """Read a torch-style Dataset of ``(image, label)`` pairs into memory.
 
-    Images may be uint8 arrays or PIL images ``(H, W[, C])``, or float tensors ``(C, H, W)`` from 0
-    to 1.
+    Images may be uint8 arrays, uint8 tensors or PIL images, or float tensors ``(C, H, W)`` from 0
+    to 1; sizes may differ. Class names are taken from ``dataset.classes``, if it has them.
 
     Raises:
-        SourceError: An item is no such pair, or images differ in shape.
+        SourceError: It is empty, or an item is no such pair.
     """
     images, labels = [], []
     for index in range(len(dataset)):
@@ -70,39 +144,48 @@ def from_dataset(dataset: Any) -> tuple[Pixels, Labels, tuple[str, ...]]:
         if not isinstance(item, tuple | list) or len(item) != 2:  # noqa: PLR2004 (image and label)
             raise SourceError(
                 f"Item {index} of the Dataset must be a pair (image, label), but is "
-                f"{type(item).__name__}."
+                f"{type(item).__name__}. Wrap the Dataset so that it gives pairs."
             )
         images.append(_pixels(item[0], index))
-        labels.append(item[1])
-    shapes = {image.shape for image in images}
-    if len(shapes) > 1:
-        raise SourceError(
-            f"Images of a Dataset must have one shape, but these have {len(shapes)}, such as "
-            f"{sorted(shapes)[:2]}. Pass the image folder itself: files may differ in size."
-        )
+        labels.append(item[1].item() if hasattr(item[1], "item") else item[1])
     if not images:
-        raise SourceError("The Dataset is empty.")
-    return check_arrays(np.stack(images), np.asarray(labels))
+        raise SourceError("The Dataset must hold images, but its length is 0.")
+    numbers, classes = _number(_check_labels(labels, len(images)))
+    named = getattr(dataset, "classes", None)
+    if named is not None and all(c.isdecimal() and int(c) < len(named) for c in classes):
+        numbers = np.array([int(classes[k]) for k in numbers], np.int64)
+        classes = tuple(map(str, named))
+    return Arrays(
+        images=np.stack(images) if len({x.shape for x in images}) == 1 else images,
+        labels=numbers,
+        classes=classes,
+        is_test=np.zeros(len(images), bool),
+    )
 
 
 def _pixels(image: Any, index: int) -> Pixels:
+    """Turn an item's image into pixels ``(H, W, C)``."""
+    if getattr(image, "mode", "L") not in {"L", "RGB", "RGBA"}:  # a PIL image's
+        image = image.convert("RGBA" if "A" in image.mode else "RGB")
     array = np.asarray(image)
-    if np.issubdtype(array.dtype, np.floating):
-        if array.ndim != 3 or array.min() < 0 or array.max() > 1:  # noqa: PLR2004 (C, H, W)
-            raise SourceError(
-                f"Float images of a Dataset must be (C, H, W) from 0 to 1, before normalization, "
-                f"but item {index} has shape {array.shape} and values from {array.min():.2f} to "
-                f"{array.max():.2f}. Remove the normalization from its transform."
-            )
-        array = np.round(array.transpose(1, 2, 0) * 255).astype(np.uint8)
-    elif array.ndim == 3 and array.shape[0] in CHANNELS and array.shape[2] not in CHANNELS:  # noqa: PLR2004 (C, H, W)
+    if array.ndim == 3 and (hasattr(image, "permute") or array.shape[2] not in CHANNELS):  # noqa: PLR2004 (C, H, W)
         array = array.transpose(1, 2, 0)
-    return np.ascontiguousarray(array.astype(np.uint8, casting="safe"))
+    array = array[..., None] if array.ndim == 2 else array  # noqa: PLR2004 (H, W)
+    if array.dtype.kind == "f" and array.size and array.min() >= 0 and array.max() <= 1:
+        array = np.rint(array * WHITE).astype(np.uint8)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in CHANNELS:  # noqa: PLR2004 (H, W, C)
+        values = f" from {array.min()} to {array.max()}" if array.size else ""
+        raise SourceError(
+            f"Images of a Dataset must be PIL images, uint8, or floats from 0 to 1, with 1, 3 or 4 "
+            f"channels, but item {index} is {array.dtype} of shape {np.shape(image)}{values}. "
+            "Leave normalization out of its transform: Tunesmith does that itself."
+        )
+    return np.ascontiguousarray(array)
 
 
 def is_idx_folder(folder: Path) -> bool:
     """Whether a folder holds MNIST-style files."""
-    return any((folder / f"{IDX_STEMS[False][0]}{end}").is_file() for end in ("", ".gz"))
+    return any((folder / f"{IDX_STEMS[False][0]}{end}").is_file() for end in ENDS)
 
 
 def _read_idx_file(folder: Path, stem: str) -> NDArray[np.uint8]:
@@ -111,12 +194,12 @@ def _read_idx_file(folder: Path, stem: str) -> NDArray[np.uint8]:
     Raises:
         SourceError: It is missing or damaged.
     """
-    path = next((p for e in ("", ".gz") if (p := folder / f"{stem}{e}").is_file()), None)
+    path = next((p for e in ENDS if (p := folder / f"{stem}{e}").is_file()), None)
     if path is None:
         raise SourceError(f"{folder} has no {stem} (or {stem}.gz), which belongs to its images.")
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{path} cannot be unpacked: {error}. Fetch it again.") from None
     if len(data) < 4 or data[:3] != b"\0\0\x08":  # noqa: PLR2004 (the magic number)
         raise SourceError(f"{path} is no IDX file of bytes: it begins with {data[:4].hex()}.")
@@ -130,22 +213,27 @@ def _read_idx_file(folder: Path, stem: str) -> NDArray[np.uint8]:
     return values.reshape(shape)
 
 
-def read_idx(folder: Path) -> tuple[Pixels, Labels, NDArray[np.bool_]]:
-    """Read MNIST-style files: images, labels, and which of them are the test part."""
-    images, labels, tests = [], [], []
+def read_idx(folder: Path) -> Arrays:
+    """Read MNIST-style files: ``train-images-idx3-ubyte``, its labels, and ``t10k-`` as a test.
+
+    Raises:
+        SourceError: A file is missing or damaged.
+    """
+    data: list[Any] = []
     for is_test, (image_stem, label_stem) in IDX_STEMS.items():
-        if is_test and not any((folder / f"{image_stem}{e}").is_file() for e in ("", ".gz")):
+        if is_test and not any((folder / f"{image_stem}{end}").is_file() for end in ENDS):
             continue
         x, y = _read_idx_file(folder, image_stem), _read_idx_file(folder, label_stem)
         if len(x) != len(y):
-            raise SourceError(f"{folder}: {len(x):,} images but {len(y):,} labels in {label_stem}.")
-        images.append(x.reshape(len(x), *x.shape[1:3], -1))
-        labels.append(y.astype(np.int64))
-        tests.append(np.full(len(y), is_test))
-    return np.concatenate(images), np.concatenate(labels), np.concatenate(tests)
+            raise SourceError(
+                f"{folder} must hold as many labels as images, but {image_stem} has {len(x):,} and "
+                f"{label_stem} has {len(y):,}. Fetch both again."
+            )
+        data += [x, y]
+    return from_arrays(*data)
 
 
-def read_npz(path: Path) -> tuple[Pixels, Labels, NDArray[np.bool_]]:
+def read_npz(path: Path) -> Arrays:
     """Read an ``.npz``: ``x_train, y_train[, x_test, y_test]``, or ``x, y``, or ``images, labels``.
 
     Raises:
@@ -153,21 +241,18 @@ def read_npz(path: Path) -> tuple[Pixels, Labels, NDArray[np.bool_]]:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            data = {key.lower(): file[key] for key in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise SourceError(f"{path} cannot be read as .npz: {error}.") from None
-    for x_key, y_key in (("x_train", "y_train"), ("x", "y"), ("images", "labels")):
-        if x_key in data and y_key in data:
-            images, labels, _ = check_arrays(data[x_key], np.ravel(data[y_key]))
-            break
-    else:
+            keys = {key.lower(): key for key in file.files}
+            chosen = next((pair for pair in NPZ_KEYS if set(pair) <= keys.keys()), None)
+            if chosen is None:
+                raise SourceError(
+                    f"{path} must hold x_train and y_train (x_test, y_test), or x and y, or images "
+                    f"and labels, but holds: {', '.join(file.files) or 'nothing'}. Save it again "
+                    "with such names."
+                )
+            return from_arrays(*(file[keys[key]] for key in chosen))
+    except SourceError:
+        raise
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise SourceError(
-            f"{path} must hold x_train and y_train (x_test, y_test), or x and y, or images and "
-            f"labels, but holds: {', '.join(data) or 'nothing'}."
-        )
-    is_test = np.zeros(len(labels), bool)
-    if "x_test" in data and "y_test" in data:
-        more, more_labels, _ = check_arrays(data["x_test"], np.ravel(data["y_test"]))
-        images, labels = np.concatenate([images, more]), np.concatenate([labels, more_labels])
-        is_test = np.concatenate([is_test, np.ones(len(more), bool)])
-    return images, labels, is_test
+            f"{path} cannot be read as .npz: {error}. Save it with numpy.savez, without objects."
+        ) from None

@@ -30,12 +30,11 @@ def check(source: Source, rejected: Sequence[Rejected], kept: NDArray[np.int64])
     """
     total = len(rejected) + len(kept)
     bad_K = np.bincount(
-        source.labels[[r.index for r in rejected]] if rejected else [], minlength=len(source.classes)
+        source.labels[[r.index for r in rejected]] if rejected else [],
+        minlength=len(source.classes),
     )
     left_K = np.bincount(source.labels[kept], minlength=len(source.classes))
-    gone = [
-        f"`{source.classes[k]}`{_of_all(int(bad_K[k]))}" for k in np.flatnonzero(left_K == 0)
-    ]
+    gone = [f"`{source.classes[k]}`{_of_all(int(bad_K[k]))}" for k in np.flatnonzero(left_K == 0)]
     if gone:
         raise SourceError(
             "Every class needs images that can be decoded, but none is left of "

@@ -65,6 +65,11 @@ class Sample:
     rejected: tuple[Rejected, ...]
     per_s: float
 
+    @property
+    def shapes(self) -> NDArray[np.int64]:
+        """Height, width and channels of each image, ``[S, 3]``."""
+        return np.array([image.shape for image in self.images], np.int64).reshape(-1, 3)
+
 
 def read_image(source: Source, index: int, channels: int | None) -> Pixels | Rejected:
     """Decode one image of a source, or say why not."""

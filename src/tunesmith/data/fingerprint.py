@@ -1,5 +1,6 @@
 """What a plan has to know of a data set: its numbers, not its pixels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -25,8 +26,8 @@ class Fingerprint:
         channels: 1 if all are gray, 4 if transparency tells something, else 3.
         heights: Smallest, median and largest, pixels.
         widths: Smallest, median and largest, pixels.
-        has_test: The source states a test part.
-        has_validation: The source states a validation part.
+        test_images: Images of a test part that the source states.
+        validation_images: The same for a validation part.
         decode_per_s: Images decoded in a second, on all threads.
         bytes_per_image: Bytes of a decoded image of median size.
     """
@@ -37,8 +38,8 @@ class Fingerprint:
     channels: int
     heights: tuple[int, int, int]
     widths: tuple[int, int, int]
-    has_test: bool
-    has_validation: bool
+    test_images: int
+    validation_images: int
     decode_per_s: float
     bytes_per_image: float
 
@@ -67,18 +68,18 @@ def fingerprint(source: Source, sample: Sample) -> Fingerprint:
         channels=channels,
         heights=heights,
         widths=widths,
-        has_test=bool((source.given == Given.TEST).any()),
-        has_validation=bool((source.given == Given.VALIDATION).any()),
+        test_images=int((source.given == Given.TEST).sum()),
+        validation_images=int((source.given == Given.VALIDATION).sum()),
         decode_per_s=sample.per_s,
         bytes_per_image=float(heights[1] * widths[1] * channels),
     )
 
 
-def _spread(sizes_S: NDArray[np.integer]) -> tuple[int, int, int]:
+def _spread(sizes_S: NDArray[np.int64]) -> tuple[int, int, int]:
     return int(sizes_S.min()), round(float(np.median(sizes_S))), int(sizes_S.max())
 
 
-def _channels(images: list[NDArray[np.uint8]]) -> int:
+def _channels(images: Sequence[NDArray[np.uint8]]) -> int:
     """Fewest channels that lose nothing of the images ``[H, W, C]``."""
     if any(x.shape[2] in {2, 4} and bool((x[..., -1] != OPAQUE).any()) for x in images):
         return 4

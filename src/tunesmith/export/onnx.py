@@ -1,30 +1,49 @@
-"""From a network to one ONNX file, which carries its own preprocessing."""
+"""From a network to one ONNX file, which carries its own preprocessing.
 
+Tracing takes seconds and needs no trained weights; writing takes milliseconds. A run can trace
+before it trains, and learns early that a user's own network cannot be exported.
+"""
+
+import importlib
 import json
 import logging
-import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, final
 
 import torch
 from torch import Tensor, nn
 
+from tunesmith.bundle.manifest import write_aside
 from tunesmith.core.errors import InternalError
 
+if TYPE_CHECKING:
+    from onnx import ModelProto, TensorProto
+
+EXPORTER = (
+    "onnx",
+    "onnxscript",
+    "torch._dynamo",  # this and the next are most of what the first trace would import
+    "torch.export._trace",
+    "torch.onnx._internal.exporter._core",
+)
 ANY = torch.export.Dim.DYNAMIC
 
 
 def prepare() -> None:
-    """Import the exporter, which takes a second or two; a good job for a thread."""
-    import onnx  # noqa: F401 (for the time that importing takes)
-    import onnxscript  # noqa: F401 (the same)
-    import torch.onnx._internal.exporter._core  # noqa: F401 (the same)
+    """Import the exporter, which takes a second or two; a good job for a thread.
+
+    Tracing itself is none: it replaces methods of `nn.Module` for all threads, so that a network
+    that trains meanwhile would be traced too.
+    """
+    for name in EXPORTER:
+        importlib.import_module(name)
 
 
 def metadata(*, classes: tuple[str, ...], size: tuple[int, int], version: str) -> dict[str, str]:
-    """What a graph says about itself.
+    """Tell what a graph says about itself.
 
     Example:
         >>> metadata(classes=("a", "b"), size=(32, 24), version="1.0")["input_size"]
@@ -38,51 +57,113 @@ def metadata(*, classes: tuple[str, ...], size: tuple[int, int], version: str) -
     }
 
 
-def export(module: nn.Module, path: Path, *, example: Tensor, metadata: Mapping[str, str]) -> None:
-    """Write a network as one ONNX file that holds its weights.
+@final
+@dataclass(frozen=True, kw_only=True)
+class Traced:
+    """A graph whose weights are still to come.
+
+    Attributes:
+        graph: The ONNX model, with the weights that the network had when it was traced.
+        names: Weights and buffers of the network that the graph uses.
+    """
+
+    graph: "ModelProto"
+    names: frozenset[str]
+
+
+def trace(module: nn.Module, example: Tensor) -> Traced:
+    """Make a graph of a network. Call it from the thread that trains, or while none does.
 
     Args:
         module: From uint8 images ``(N, H, W, C)`` to probabilities ``(N, K)``, in evaluation mode.
-        path: The file; written aside, checked, then renamed.
-        example: uint8 images ``(2, H, W, C)`` of any size; only their channels are kept.
+        example: uint8 images ``(2, H, W, C)``; N, H and W stay free in the graph.
+
+    Raises:
+        InternalError: The network is in training mode, or cannot be exported.
+    """
+    if module.training:
+        raise InternalError("A network must be in evaluation mode to be exported; call .eval().")
+    talk = logging.getLogger("torch.onnx._internal.exporter")
+    level = talk.level
+    talk.setLevel(logging.ERROR)
+    try:
+        # The warnings are about the exporter's own code; nobody here can act on them.
+        with warnings.catch_warnings(action="ignore"), torch.no_grad():
+            program = torch.onnx.export(
+                module,
+                (example,),
+                dynamo=True,
+                # Keeps the names of the weights; onnxruntime optimizes when it loads the file.
+                optimize=False,
+                verbose=False,
+                input_names=["images"],
+                output_names=["probabilities"],
+                dynamic_shapes=({0: ANY, 1: ANY, 2: ANY},),
+            )
+    except torch.onnx.OnnxExporterError as error:
+        raise InternalError(f"The network cannot be exported to ONNX: {error}") from error
+    finally:
+        talk.setLevel(level)
+    assert program is not None
+    graph = program.model_proto
+    _forget_origins(graph)
+    used = {tensor.name for tensor in graph.graph.initializer}
+    return Traced(graph=graph, names=frozenset(used & module.state_dict().keys()))
+
+
+def _forget_origins(graph: "ModelProto") -> None:
+    """Drop notes on where each node comes from: they name folders of the machine that trained."""
+    for node in graph.graph.node:
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    for function in graph.functions:
+        for node in function.node:
+            node.ClearField("metadata_props")
+            node.ClearField("doc_string")
+
+
+def write(
+    traced: Traced, state: Mapping[str, Tensor], path: Path, *, metadata: Mapping[str, str]
+) -> None:
+    """Put a network's weights into its graph and write one ONNX file.
+
+    What a graph computes from a weight's value while it is traced, instead of from the weight
+    itself, stays as it was; `tunesmith.export.verify.verify` finds that out.
+
+    Args:
+        traced: The graph. Its weights are replaced, so that it can be written again.
+        state: The network's ``state_dict()``.
+        path: The file; written aside, then renamed.
         metadata: What the file says about itself; see `metadata`.
 
     Raises:
-        InternalError: The network cannot be exported, or the result is no valid graph.
+        InternalError: The state is not that of the traced network (trace again), or the result is
+            no valid graph.
     """
     import onnx
 
-    proto = _trace(module, example)
-    onnx.helper.set_model_props(proto, dict(metadata))
+    for tensor in traced.graph.graph.initializer:
+        if tensor.name in traced.names:
+            _replace(tensor, state.get(tensor.name))
+    onnx.helper.set_model_props(traced.graph, dict(metadata))
     try:
-        onnx.checker.check_model(proto)
-    except onnx.checker.ValidationError as error:
+        onnx.checker.check_model(traced.graph)
+        content = traced.graph.SerializeToString()
+    except (onnx.checker.ValidationError, ValueError) as error:
         raise InternalError(f"The exported graph is not valid ONNX: {error}") from error
-    aside = path.with_name(f".{path.name}")
-    with aside.open("wb") as file:
-        file.write(proto.SerializeToString())
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    write_aside(path, content)
 
 
-def _trace(module: nn.Module, example: Tensor) -> Any:
-    """Run the exporter without its talk."""
-    logging.getLogger("torch.onnx._internal.exporter").setLevel(logging.ERROR)
-    # Of the exporter's own making.
-    warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
-    try:
-        program = torch.onnx.export(
-            module,
-            (example,),
-            dynamo=True,
-            optimize=False,  # onnxruntime does it when it loads the file, and faster
-            verbose=False,
-            input_names=["images"],
-            output_names=["probabilities"],
-            dynamic_shapes=({0: ANY, 1: ANY, 2: ANY},),
+def _replace(tensor: "TensorProto", value: Tensor | None) -> None:
+    import onnx
+
+    if value is None:
+        raise InternalError(f"The graph needs `{tensor.name}`, which the state lacks. Trace again.")
+    array = value.detach().cpu().contiguous().numpy()
+    new = onnx.numpy_helper.from_array(array, tensor.name)
+    if (list(new.dims), new.data_type) != (list(tensor.dims), tensor.data_type):
+        raise InternalError(
+            f"`{tensor.name}` was traced with shape {list(tensor.dims)}, and the state has it with "
+            f"shape {list(new.dims)} and type {array.dtype}. Trace again."
         )
-    except torch.onnx.OnnxExporterError as error:
-        raise InternalError(f"The network cannot be exported to ONNX: {error}") from error
-    assert program is not None
-    return program.model_proto
+    tensor.CopyFrom(new)

@@ -1,7 +1,7 @@
 """Compare an exported graph with the network it came from, and time it."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -12,11 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tunesmith.bundle.manifest import Latency
 from tunesmith.bundle.predictor import Graph
 from tunesmith.core.errors import ExportMismatchError
 
 TOLERANCE = 1e-4  # of a probability
-TIMING_S = 0.3  # for each batch size
+BATCHES = (1, 32)
+TIMING_S = 0.3  # for each of them
 
 
 @final
@@ -37,7 +39,7 @@ class Verified:
 
 @torch.no_grad()
 def verify(
-    module: nn.Module, path: str | Path, batches: Iterable[NDArray[np.uint8]], *, threads: int
+    module: nn.Module, path: Path, batches: Iterable[NDArray[np.uint8]], *, threads: int
 ) -> Verified:
     """Compare a graph with its network on real images.
 
@@ -53,11 +55,11 @@ def verify(
     Raises:
         ExportMismatchError: A probability differs by more than 1e-4, or an answer differs.
     """
-    graph = Graph.load(path, threads=threads)
+    graph = Graph(Path(path), threads=threads)
     worst, agreed, images = 0.0, 0, 0
     for x_NHWC in batches:
         expected_NK = module(torch.from_numpy(np.ascontiguousarray(x_NHWC))).cpu().numpy()
-        found_NK = graph(x_NHWC)
+        found_NK = graph.probabilities(x_NHWC)
         # A NaN on either side must fail too, and compares false with everything.
         difference = np.abs(expected_NK - found_NK).max(initial=0.0)
         worst = max(worst, float(np.nan_to_num(difference, nan=np.inf)))
@@ -76,34 +78,29 @@ def verify(
     )
 
 
-def latency(
-    path: str | Path,
-    image_HWC: NDArray[np.uint8],
-    *,
-    batches: Sequence[int] = (1, 32),
-    threads: int,
-) -> dict[int, float]:
-    """Time a graph.
+def latency(path: Path, image_HWC: NDArray[np.uint8], *, threads: int) -> Latency:
+    """Time a graph on batches of 1 and 32.
 
     Args:
         path: The exported graph.
         image_HWC: A real image, repeated to fill a batch.
-        batches: Batch sizes.
         threads: Threads of the graph.
 
     Returns:
-        Median milliseconds of a call, by batch size; each is measured for about 0.3 s.
+        Median milliseconds of a call; each batch size is measured for about 0.3 s.
     """
-    graph = Graph.load(path, threads=threads)
-    return {batch: _median_ms(graph, np.stack([image_HWC] * batch)) for batch in batches}
+    graph = Graph(path, threads=threads)
+    times = {str(batch): _median_ms(graph, np.stack([image_HWC] * batch)) for batch in BATCHES}
+    return Latency(ms=times, threads=threads)
 
 
 def _median_ms(graph: Graph, x_NHWC: NDArray[np.uint8]) -> float:
-    begin = time.perf_counter()
-    graph(x_NHWC)  # the first call allocates; it is timed only if it uses up the time alone
-    times = [time.perf_counter() - begin]
+    """Repeat a call while another fits into the time."""
+    times: list[float] = []
     end = time.perf_counter() + TIMING_S
-    while (now := time.perf_counter()) < end - times[-1]:
-        graph(x_NHWC)
-        times.append(time.perf_counter() - now)
+    while not times or time.perf_counter() + times[-1] < end:
+        begin = time.perf_counter()
+        graph.probabilities(x_NHWC)
+        times.append(time.perf_counter() - begin)
+    # The first call also allocates; it counts only if it was the only one.
     return 1000 * median(times[1:] or times)

@@ -1,30 +1,25 @@
-"""From a trained network to what is handed over: calibrate, export, verify, test once, report."""
+"""From a trained network to what is handed over: calibrate, export, verify, test once."""
 
-import importlib.metadata
-import json
-import platform
-import shutil
+import datetime
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, final
+from dataclasses import asdict, dataclass
+from typing import final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 import tunesmith
 from tunesmith import plan as planning
+from tunesmith.bundle import manifest as handed
 from tunesmith.bundle.card import write_card
-from tunesmith.bundle.manifest import Input, Latency, Manifest, ModelInfo, NetworkSource, Score
-from tunesmith.bundle.manifest import write_manifest
 from tunesmith.bundle.predictor import Graph
 from tunesmith.data.decode import originals
 from tunesmith.evaluation import baselines
-from tunesmith.evaluation.calibration import fit_temperature
-from tunesmith.evaluation.metrics import METRICS, Evaluation, evaluate
-from tunesmith.execution.machine import Machine, peak_memory_bytes
+from tunesmith.evaluation.calibration import fit_temperature, softmax
+from tunesmith.evaluation.metrics import METRICS, Evaluation, evaluate, expected_calibration_error
+from tunesmith.execution.machine import Machine
 from tunesmith.export import onnx, verify
 from tunesmith.jobs.module import NETWORK_FILE, WEIGHTS_FILE
 from tunesmith.jobs.prepare import Prepared
@@ -32,5 +27,202 @@ from tunesmith.jobs.session import Session
 from tunesmith.jobs.train import Fitted
 from tunesmith.models.build import Family
 from tunesmith.models.preprocess import Deployed
-from tunesmith.records.events import Ended, TestOpened
+from tunesmith.records.events import TestOpened
 from tunesmith.records.folder import write_atomic
+
+VERIFIED = 256  # real images that graph and network are compared on
+ROUNDS = 1000  # of the bootstrap, for metrics that are no proportion
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Handed:
+    """What a run hands over, and what it was measured to be worth.
+
+    Attributes:
+        manifest: Of the bundle.
+        verified: How the graph compares with the network.
+        tested: Places of the test images in the loaded data.
+        p_NK: The graph's answers to them.
+        evaluation: What these are worth.
+        ece_before: Calibration error with temperature 1.
+        score: By the user's metric.
+        majority: Accuracy of always answering the most frequent class.
+        linear: Accuracy of a linear model.
+    """
+
+    manifest: handed.Manifest
+    verified: verify.Verified
+    tested: NDArray[np.int64]
+    p_NK: NDArray[np.float32]
+    evaluation: Evaluation
+    ece_before: float
+    score: handed.Score
+    majority: float
+    linear: float
+
+
+def hand_over(
+    session: Session,
+    prepared: Prepared,
+    family: Family,
+    chosen: planning.Plan,
+    machine: Machine,
+    fitted: Fitted,
+) -> Handed:
+    """Make the bundle: what is scored is the very graph that users get.
+
+    Raises:
+        ExportMismatchError: The graph does not answer as the network does.
+    """
+    deployed, folder = fitted.deployed, session.folder / "bundle"
+    folder.mkdir(exist_ok=True)
+    with session.phase("calibrate"):
+        deployed.temperature.fill_(fit_temperature(fitted.z_NK, fitted.y_N))
+    with session.phase("export"):
+        write_atomic(folder / WEIGHTS_FILE, save(_plain(deployed)))
+        if family.source:
+            write_atomic(folder / NETWORK_FILE, family.source.text)
+        path = folder / handed.GRAPH_FILE
+        version = tunesmith.__version__
+        about = onnx.metadata(classes=prepared.source.classes, size=chosen.size, version=version)
+        onnx.export(deployed, path, example=_example(prepared), metadata=about)
+    with session.phase("verify"):
+        verified = verify.verify(deployed, path, _real(prepared), threads=machine.cores)
+        image = prepared.loaded.pixels[prepared.split.train[0]]
+        latency = verify.latency(path, image, threads=machine.cores)
+    with session.phase("test"):
+        session.record(TestOpened())
+        tested, p_NK = _test(prepared, Graph(path, threads=machine.cores))
+        evaluation = evaluate(p_NK, prepared.labels[tested])
+        score = _score(session.settings.metric, evaluation, p_NK, prepared.labels[tested])
+        ece_before = _uncalibrated_ece(p_NK, prepared.labels[tested], float(deployed.temperature))
+        majority, linear = _baselines(prepared, tested, session.settings.seed)
+    past = session.journal.history.trials
+    manifest = handed.Manifest(
+        tunesmith_version=version,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        classes=prepared.source.classes,
+        input=handed.Input(
+            height=chosen.size[0],
+            width=chosen.size[1],
+            channels=prepared.loaded.pixels.shape[3],
+        ),
+        mirrored=deployed.mirrored,
+        temperature=float(deployed.temperature),
+        score=score,
+        model=handed.ModelInfo(
+            family=family.name,
+            parameters=sum(p.numel() for p in deployed.parameters()),
+            config=dict(chosen.params),
+            source=_source(family),
+        ),
+        latency=handed.Latency(
+            ms={str(batch): ms for batch, ms in latency.items()}, threads=machine.cores
+        ),
+        training=handed.Training(
+            examples=fitted.trained.checkpoint.seen,
+            seconds=sum(trial.seconds for trial in past.values()),
+            seed=session.settings.seed,
+        ),
+    )
+    write_card(folder, manifest, asdict(evaluation))
+    return Handed(
+        manifest=handed.write_manifest(folder, manifest),
+        verified=verified,
+        tested=tested,
+        p_NK=p_NK,
+        evaluation=evaluation,
+        ece_before=ece_before,
+        score=score,
+        majority=majority,
+        linear=linear,
+    )
+
+
+def _plain(deployed: Deployed) -> dict[str, torch.Tensor]:
+    return {name: value.contiguous().cpu() for name, value in deployed.state_dict().items()}
+
+
+def _source(family: Family) -> handed.NetworkSource | None:
+    if family.source is None:
+        return None
+    source = family.source
+    return handed.NetworkSource(
+        path=source.path.name, function=source.function, sha256=source.sha256
+    )
+
+
+def _example(prepared: Prepared) -> torch.Tensor:
+    """Two images of an odd size, so that the exporter cannot take the size for a constant."""
+    _, height, width, channels = prepared.loaded.pixels.shape
+    return torch.zeros((2, height + 3, width + 5, channels), dtype=torch.uint8)
+
+
+def _real(prepared: Prepared) -> Iterator[NDArray[np.uint8]]:
+    """Training images to compare graph and network on, in their own sizes."""
+    chosen = prepared.split.train[:VERIFIED]
+    if not prepared.loaded.resized:
+        yield prepared.loaded.pixels[chosen]
+        return
+    channels = prepared.loaded.pixels.shape[3]
+    for _, x_NHWC in originals(prepared.source, prepared.loaded.kept[chosen], channels=channels):
+        yield x_NHWC
+
+
+def _test(prepared: Prepared, graph: Graph) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Answers of the graph to the test part, each image in its own size."""
+    tested, pixels = prepared.split.test, prepared.loaded.pixels
+    if not prepared.loaded.resized:
+        return tested, np.concatenate([graph.probabilities(pixels[i]) for i in _chunks(tested)])
+    answers = [
+        (places, graph.probabilities(x_NHWC))
+        for places, x_NHWC in originals(
+            prepared.source, prepared.loaded.kept[tested], channels=pixels.shape[3]
+        )
+    ]
+    places = np.concatenate([p for p, _ in answers])
+    order = np.argsort(places)
+    return tested[places[order]], np.concatenate([p_NK for _, p_NK in answers])[order]
+
+
+def _chunks(indices: NDArray[np.int64], size: int = 256) -> list[NDArray[np.int64]]:
+    return [indices[begin : begin + size] for begin in range(0, len(indices), size)]
+
+
+def _uncalibrated_ece(p_NK: NDArray[np.float32], y_N: NDArray[np.int64], t: float) -> float:
+    """Calibration error as it was before: logarithms of probabilities are logits over ``t``."""
+    z_NK = np.log(p_NK.clip(1e-30)) * t
+    return expected_calibration_error(softmax(z_NK, 1.0), y_N)
+
+
+def _baselines(
+    prepared: Prepared, tested: NDArray[np.int64], seed: int
+) -> tuple[float, float]:
+    pixels, labels, train = prepared.loaded.pixels, prepared.labels, prepared.split.train
+    some = np.random.default_rng(seed).permutation(len(train))[:3000]
+    linear = baselines.linear(
+        pixels[train[some]], labels[train[some]], pixels[tested], labels[tested], seed=seed
+    )
+    return baselines.majority(labels[train], labels[tested]), linear
+
+
+def _score(
+    metric: str, evaluation: Evaluation, p_NK: NDArray[np.float32], y_N: NDArray[np.int64]
+) -> handed.Score:
+    """The user's metric with its 95 % interval: Wilson's for accuracy, else by bootstrap."""
+    value = METRICS[metric].function(p_NK, y_N)
+    if metric == "accuracy":
+        low, high = evaluation.low, evaluation.high
+    else:
+        chance = np.random.default_rng(0)
+        rows = [chance.integers(0, len(y_N), len(y_N)) for _ in range(ROUNDS)]
+        draws = [METRICS[metric].function(p_NK[i], y_N[i]) for i in rows[: _rounds(len(y_N))]]
+        low, high = (float(q) for q in np.nanquantile(draws, [0.025, 0.975]))
+    return handed.Score(metric=metric, value=value, low=low, high=high, n=len(y_N))
+
+
+def _rounds(images: int) -> int:
+    """Bootstrap rounds that cost about a second."""
+    return max(100, min(ROUNDS, 2_000_000 // max(1, images)))
+

@@ -21,10 +21,11 @@ from tunesmith.data.sources import Source, open_source
 from tunesmith.execution.allocator import keep_freed_memory
 from tunesmith.execution.machine import Machine
 from tunesmith.execution.machine import measure as measure_machine
-from tunesmith.jobs.finish import finish
+from tunesmith.jobs.finish import hand_over
 from tunesmith.jobs.module import load_module
 from tunesmith.jobs.prepare import default_config, judge_transforms, measure_speeds, prepare
 from tunesmith.jobs.session import Session, catch_signals
+from tunesmith.jobs.tell import tell
 from tunesmith.jobs.train import train_all
 from tunesmith.models.build import Family, find_family
 from tunesmith.records.events import Planned, SessionStarted
@@ -154,7 +155,7 @@ def run(
     if family.source:
         identity["network"] = family.source.sha256
     opened = open_run(folder, identity)
-    with Journal.open(opened.path) as journal:
+    with Journal(opened.path) as journal:
         past = journal.history
         granted = max((s.budget for s in past.sessions), default=0.0)
         if past.ended and past.ended.status == "finished" and settings.budget <= granted:
@@ -197,7 +198,8 @@ def _run(session: Session, source: Source, family: Family, *, extended: bool) ->
         session.terminal.say(sentence)
     with session.phase("train"):
         fitted = train_all(session, prepared, family, chosen, extended=extended)
-    return finish(session, prepared, family, chosen, machine, fitted)
+    handed = hand_over(session, prepared, family, chosen, machine, fitted)
+    return tell(session, prepared, chosen, fitted, handed)
 
 
 def _plan(

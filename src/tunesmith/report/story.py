@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,13 @@ class CurvePoint:
 
     Attributes:
         examples: Examples seen.
+        seconds: Seconds of training until here.
         loss: Mean training loss of the slice that ended here.
         rate: Multiplier of the learning rate.
     """
 
     examples: int
+    seconds: float
     loss: float
     rate: float
 
@@ -43,7 +45,7 @@ class Answer:
 
     Attributes:
         name: The file.
-        image: uint8 ``(H, W, C)``.
+        image: uint8 ``(H, W, C)`` or ``(H, W)``; C is 1, 3 (RGB) or 4 (RGB and alpha).
         true: Class it has.
         predicted: Class it was given.
         probability: Of the class it was given.
@@ -58,31 +60,152 @@ class Answer:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Leak:
+    """A training image that was dropped, since a test image has the same pixels.
+
+    Attributes:
+        name: The training file.
+        twin: The test file, or "" where it is not known.
+        image: What both show, as in `Answer`.
+    """
+
+    name: str
+    twin: str
+    image: NDArray[np.uint8]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Bin:
+    """Test images of similar confidence: how sure the model was, how often it was right."""
+
+    confidence: float
+    accuracy: float
+    count: int
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """One way of using the bundle: a title and the lines to type."""
+
+    title: str
+    code: str
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Story:
-    """What the report tells.
+    """What the report tells. Only the first four have no default: the rest may be left out.
 
     Attributes:
         title: Name of the data.
         summary: The numbers.
         curve: Training of the model that is handed over.
-        validation: Its validation, or that of the first fold for small data.
+        validation: Its validation, or that of ``validated_on``.
+        validated_on: What the validation points were measured on, in words.
         samples: A few training images of each class (the first classes, if there are many).
         mistakes: Wrong answers, surest first.
-        unsure: Answers with the lowest probability.
-        quarantined: Files that could not be read, and why.
-        leaked: Training images dropped since a test image has the same pixels.
-        decisions: What was decided and on what grounds, in sentences.
+        unsure: Answers with the lowest probability, lowest first.
+        quarantined: Files that could not be read, as (name, reason).
+        leaked: Training images that were dropped.
+        plan: What was planned, in sentences.
+        decisions: What was decided and on what grounds, in sentences with their numbers.
+        before: Confidence and accuracy before the temperature; see `reliability`.
+        after: The same after it.
         config: The exact configuration, as (name, value).
+        usage: Ways of using the bundle; see `how_to_use`.
+        command: What was typed to start the run, or "".
+        created: When the report was made, as a person reads it, or "".
     """
 
     title: str
     summary: Summary
     curve: Sequence[CurvePoint]
     validation: Sequence[ValidationPoint]
+    validated_on: str = "validation images"
     samples: Mapping[str, Sequence[NDArray[np.uint8]]]
     mistakes: Sequence[Answer]
     unsure: Sequence[Answer]
-    quarantined: Sequence[tuple[str, str]]
-    leaked: Sequence[tuple[str, NDArray[np.uint8]]]
-    decisions: Sequence[str]
-    config: Sequence[tuple[str, str]]
+    quarantined: Sequence[tuple[str, str]] = ()
+    leaked: Sequence[Leak] = ()
+    plan: Sequence[str] = ()
+    decisions: Sequence[str] = ()
+    before: Sequence[Bin] = ()
+    after: Sequence[Bin] = ()
+    config: Sequence[tuple[str, str]] = ()
+    usage: Sequence[Usage] = ()
+    command: str = ""
+    created: str = ""
+
+
+def reliability(
+    p_NK: NDArray[np.floating[Any]], y_N: NDArray[np.int64], *, bins: int = 10
+) -> tuple[Bin, ...]:
+    """Compare confidence with accuracy, in groups of equal numbers of images.
+
+    Equal numbers, not equal widths (Nguyen and O'Connor 2015, arXiv:1508.05154): a good model is
+    nearly always sure, and would leave most bins of equal width with no image to speak of.
+
+    Args:
+        p_NK: Probabilities, a row for each image.
+        y_N: Classes.
+        bins: Groups at most.
+
+    Example:
+        >>> p = np.array([[0.6, 0.4], [0.9, 0.1]])
+        >>> [(b.confidence, b.accuracy) for b in reliability(p, np.array([1, 0]), bins=2)]
+        [(0.6, 0.0), (0.9, 1.0)]
+
+    """
+    confidence_N = p_NK.max(1).astype(np.float64)
+    right_N = p_NK.argmax(1) == y_N
+    order = np.argsort(confidence_N, kind="stable")
+    return tuple(
+        Bin(
+            confidence=float(confidence_N[rows].mean()),
+            accuracy=float(right_N[rows].mean()),
+            count=len(rows),
+        )
+        for rows in np.array_split(order, bins)
+        if len(rows)
+    )
+
+
+def how_to_use(bundle: str, *, channels: int, classes: int) -> tuple[Usage, ...]:
+    """Write down the ways of using a bundle.
+
+    Args:
+        bundle: The bundle's folder, as its reader will type it.
+        channels: Of the images that the graph takes.
+        classes: How many.
+    """
+    argument = bundle if all(c.isalnum() or c in "-_./" for c in bundle) else f"'{bundle}'"
+    return (
+        Usage(
+            title="Python (needs no torch)",
+            code=(
+                "import tunesmith as ts\n\n"
+                f"model = ts.load({bundle!r})\n"
+                'for answer in model.predict(["a.jpg", "b.jpg"]):\n'
+                "    print(answer.name, answer.label, answer.probability)"
+            ),
+        ),
+        Usage(
+            title="Command line",
+            code=(
+                f"tunesmith predict {argument} new_images/\n"
+                f"tunesmith predict {argument} a.jpg b.jpg --json"
+            ),
+        ),
+        Usage(
+            title="ONNX, from any language",
+            code=(
+                f"{bundle}/model.onnx\n"
+                f"input   images         uint8    [N, H, W, {channels}]   any N, H, W; values 0-255\n"
+                f"output  probabilities  float32  [N, {classes}]\n"
+                "Resizing, normalization and softmax are inside the graph.\n"
+                "Its metadata `classes` lists the class names, as JSON, in output order."
+            ),
+        ),
+    )

@@ -1,18 +1,23 @@
 """The numbers of a run, for programs: what ``result.json`` holds."""
 
+import contextlib
 import json
 import os
+import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tunesmith.core.errors import RunFolderError
+from tunesmith.evaluation.metrics import Evaluation
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # JSON knows no infinity and no NaN; refused here, they cannot turn into null on the way.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Score(_Part):
@@ -26,10 +31,13 @@ class Score(_Part):
 
 
 class Baseline(_Part):
-    """Accuracy of two models that need no deep learning, on the same test images."""
+    """Accuracy of two models that need no deep learning, on the same test images.
+
+    ``majority`` always answers the most frequent class. ``linear`` is None where it was left out.
+    """
 
     majority: float
-    linear: float
+    linear: float | None
 
 
 class Model(_Part):
@@ -51,7 +59,12 @@ class Counts(_Part):
 
 
 class Data(_Part):
-    """What the data were."""
+    """What the data were.
+
+    ``size`` is the height and width that the network reads. ``quarantined`` files could not be
+    read, ``skipped`` ones are no images (by reason), ``leaks`` are training images dropped since
+    a test image has the same pixels, ``suspects`` are images whose label looks wrong.
+    """
 
     counts: Counts
     classes: tuple[str, ...]
@@ -64,7 +77,11 @@ class Data(_Part):
 
 
 class Exported(_Part):
-    """A file that was handed over, and how it compares with the network."""
+    """A file that was handed over, and how it compares with the network.
+
+    ``agreement`` is the share of ``images`` real images with the same answer; ``latency_ms`` is
+    keyed by the batch size.
+    """
 
     format: str
     path: str
@@ -76,7 +93,11 @@ class Exported(_Part):
 
 
 class Measures(_Part):
-    """Everything measured on the test part."""
+    """Everything measured on the test part, on the calibrated probabilities.
+
+    ``ece_before`` is the expected calibration error without the temperature, ``ece_after`` with it.
+    ``confusion`` has a row for each true class and a column for each predicted one.
+    """
 
     accuracy: float
     balanced_accuracy: float
@@ -90,9 +111,22 @@ class Measures(_Part):
     recall: tuple[float | None, ...]
     recall_interval: tuple[tuple[float, float], ...]
 
+    @classmethod
+    def of(cls, evaluation: Evaluation, *, ece_before: float, temperature: float) -> Self:
+        """Take the measures of calibrated probabilities, and what they were calibrated from."""
+        found = asdict(evaluation)
+        for name in ("n", "low", "high"):
+            del found[name]
+        ece_after = found.pop("ece")
+        return cls(**found, ece_before=ece_before, ece_after=ece_after, temperature=temperature)
+
 
 class Summary(_Part):
-    """Everything a program may want to know of a run."""
+    """Everything a program may want to know of a run.
+
+    Seconds are live seconds of the run, all sessions together; ``phases`` says where they went.
+    ``examples`` were seen by the model that is handed over, ``images_per_s`` on average.
+    """
 
     format: Literal[1] = 1
     status: Literal["finished", "interrupted"]
@@ -107,7 +141,7 @@ class Summary(_Part):
     model: Model
     data: Data
     exports: tuple[Exported, ...]
-    measures: Measures
+    evaluation: Measures
     notes: tuple[str, ...]
     seed: int
     examples: int
@@ -117,8 +151,40 @@ class Summary(_Part):
 
 
 def to_json(summary: Summary) -> str:
-    """Write a summary as JSON, ready for ``result.json``."""
-    return json.dumps(summary.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    """Write a summary as JSON, ready for ``result.json``.
+
+    Names that are no valid Unicode, as old file systems hold them, come out escaped.
+    """
+    text = json.dumps(summary.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def write_summary(path: str | os.PathLike[str], summary: Summary) -> None:
+    """Write ``result.json``: whoever reads meanwhile sees the old file or the new one, whole.
+
+    Raises:
+        RunFolderError: The folder cannot be written, or the disk is full.
+    """
+    target = Path(path)
+    aside = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=target.parent, prefix=".result-", delete=False
+        ) as file:
+            aside = Path(file.name)
+            file.write(to_json(summary))
+            file.flush()
+            os.fsync(file.fileno())
+        aside.chmod(0o644)  # temporary files are the owner's alone; this one is for everybody
+        aside.replace(target)
+    except OSError as error:
+        if aside is not None:
+            with contextlib.suppress(OSError):
+                aside.unlink()
+        raise RunFolderError(
+            f"{target} cannot be written: {error.strerror or error}. Make room or set its rights, "
+            "or choose another folder with --out."
+        ) from None
 
 
 def read_summary(path: str | os.PathLike[str]) -> Summary:
@@ -127,17 +193,28 @@ def read_summary(path: str | os.PathLike[str]) -> Summary:
     Raises:
         RunFolderError: There is none, or it is damaged.
     """
+    path = Path(path)
     try:
-        return Summary.model_validate_json(Path(path).read_bytes())
+        return Summary.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise RunFolderError(
-            f"{Path(path).parent} holds no finished run (no {Path(path).name}). Run `tunesmith fit` "
-            "with it as --out first."
+            f"{path.parent} holds no finished run (no {path.name}). Run `tunesmith fit` with it as "
+            "--out first."
         ) from None
-    except (OSError, ValidationError) as error:
-        raise RunFolderError(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise RunFolderError(
+            f"{path} is damaged or of another version ({where}: {first['msg']}). Run the same "
+            "`tunesmith fit` command again to write it anew."
+        ) from None
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of ``result.json``."""
-    return Summary.model_json_schema()
+    """Return the JSON Schema (draft 2020-12) of ``result.json``."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Summary.model_json_schema(mode="serialization"),
+    }

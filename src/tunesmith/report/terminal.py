@@ -1,24 +1,33 @@
-"""What the user watches: a live display, or plain lines, and always a log file."""
+"""What the user watches: a live display, or plain lines, and always a log file.
+
+None of it can end a run. A stream that fails (a closed pipe, a full disk) is given up silently.
+"""
 
 import contextlib
 import datetime
 import io
+import os
 import sys
 import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Self, TextIO, final
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from tunesmith.core.words import duration
 
 PLAIN_EVERY_S = 5.0  # seconds between progress lines where there is no terminal
+REFRESH_PER_S = 4
+BARS = "▁▂▃▄▅▆▇█"
+REMEMBERED = 16  # losses in the small curve
 
 
 @final
@@ -62,6 +71,83 @@ def line(p: Progress) -> str:
     )
 
 
+def sparkline(values: deque[float]) -> str:
+    """Draw values as a row of bars; what is no finite number is a gap.
+
+    Example:
+        >>> sparkline(deque([3.0, 2.0, float("nan"), 1.0]))
+        '█▅ ▁'
+
+    """
+    finite = [v for v in values if abs(v) < float("inf")]
+    if not finite:
+        return ""
+    low, high = min(finite), max(finite)
+    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(
+        BARS[round((v - low) * scale)] if abs(v) < float("inf") else " " for v in values
+    )
+
+
+@final
+@dataclass
+class CarefulStream(io.TextIOBase):
+    """A text stream that never raises: at the first failure it falls silent.
+
+    Args:
+        stream: Where to write, or None for nowhere.
+    """
+
+    stream: TextIO | None
+
+    def write(self, text: str) -> int:
+        """Write what the stream's encoding can, with question marks for the rest."""
+        if self.stream is not None:
+            try:
+                self.stream.write(text)
+            except UnicodeError:
+                code = self.stream.encoding or "ascii"
+                with contextlib.suppress(OSError, ValueError):
+                    self.stream.write(text.encode(code, "replace").decode(code))
+            except (OSError, ValueError):
+                self._give_up()
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, if there is still something to flush to."""
+        if self.stream is not None:
+            try:
+                self.stream.flush()
+            except (OSError, ValueError):
+                self._give_up()
+
+    def isatty(self) -> bool:
+        """Tell whether a person is watching."""
+        try:
+            return self.stream is not None and self.stream.isatty()
+        except (OSError, ValueError):
+            return False
+
+    def fileno(self) -> int:
+        """Return the descriptor, which tells how wide the window is."""
+        if self.stream is None:
+            raise OSError("no stream")
+        return self.stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # a plain attribute in the base class
+        """The stream's encoding: it decides which characters bars are made of."""
+        return getattr(self.stream, "encoding", None) or "utf-8"
+
+    def _give_up(self) -> None:
+        """Send what is still buffered nowhere: Python would fail on it when the process ends."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.stream.fileno())  # type: ignore[union-attr]  # suppressed
+            os.close(nowhere)
+        self.stream = None
+
+
 @final
 @dataclass(kw_only=True)
 class Terminal:
@@ -71,83 +157,138 @@ class Terminal:
         budget: Seconds granted.
         log_path: Where every line goes, with its time.
         quiet: Show nothing.
-        to_stderr: Show it on standard error.
+        to_stderr: Show it on standard error, since standard output is for programs.
+        now: A monotonic clock, in seconds. Tests pass their own.
     """
 
     budget: float
     log_path: Path
     quiet: bool = False
     to_stderr: bool = False
-    _console: Console = field(init=False)
+    now: Callable[[], float] = time.monotonic
+    _console: Console | None = field(init=False, default=None)
     _live: Live | None = field(init=False, default=None)
-    _log: TextIO | None = field(init=False, default=None)
+    _log: io.FileIO | None = field(init=False, default=None)
     _phase: str = field(init=False, default="")
+    _phase_began: float = field(init=False, default=0.0)
+    _ends_at: float = field(init=False, default=0.0)
     _last_plain: float = field(init=False, default=float("-inf"))
+    _progress: Progress | None = field(init=False, default=None)
+    _losses: deque[float] = field(init=False, default_factory=lambda: deque(maxlen=REMEMBERED))
+    _spinner: Spinner = field(init=False, default_factory=lambda: Spinner("dots", style="cyan"))
 
     def __enter__(self) -> Self:
-        with contextlib.suppress(OSError):
-            self._log = self.log_path.open("a", encoding="utf-8")
-        stream = sys.stderr if self.to_stderr else sys.stdout
-        self._console = Console(file=io.StringIO() if self.quiet else stream, highlight=False)
-        if self._console.is_terminal and not self.quiet:
-            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
-            with contextlib.suppress(OSError, ValueError):
-                self._live.start()
+        self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            if self._live:
-                self._live.stop()
-        with contextlib.suppress(OSError, ValueError):
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Open the log, and the display if somebody can watch it."""
+        self._ends_at = self.now() + self.budget
+        with contextlib.suppress(OSError):
+            # Unbuffered: a line is in the file when it is written, and nothing is left to fail.
+            self._log = self.log_path.open("ab", buffering=0)
+        if self.quiet:
+            return
+        stream = CarefulStream(sys.stderr if self.to_stderr else sys.stdout)
+        self._console = Console(file=stream, highlight=False)  # type: ignore[arg-type]  # it is one
+        if stream.isatty() and self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._live = Live(
+                console=self._console,
+                get_renderable=self._display,
+                refresh_per_second=REFRESH_PER_S,
+                transient=True,
+                redirect_stdout=not self.to_stderr,
+            )
+            self._live.start()
+
+    def close(self) -> None:
+        """End the display and the log; harmless when called twice."""
+        self._end_phase()
+        if self._live:
+            self._live.stop()
+        with contextlib.suppress(OSError):
             if self._log:
                 self._log.close()
+        self._console = self._live = self._log = None
 
     def phase(self, name: str, spent: float) -> None:
         """Show that a phase begins, ``spent`` seconds into the run."""
-        self._phase = name
+        self._end_phase()
+        self._ends_at = self.now() + self.budget - spent
+        self._phase, self._phase_began = name, self.now()
         self._write(f"{name} (after {duration(spent)})")
-        self._show(Text.assemble((name, "bold"), f"  {duration(self.budget - spent)} left"))
         if self._live is None:
             self._print(f"{name} ...")
 
     def row(self, progress: Progress) -> None:
         """Show a training's progress."""
-        text = line(progress)
-        self._write(text)
-        grid = Table.grid(padding=(0, 1))
-        grid.add_row(
-            ProgressBar(total=max(1, progress.horizon), completed=progress.examples, width=24),
-            Text(text),
-        )
-        self._show(grid)
-        now = time.monotonic()
+        now = self.now()
+        if self._progress is None or self._progress.phase != progress.phase:
+            self._losses.clear()
+        self._losses.append(progress.loss)
+        self._progress, self._ends_at = progress, now + progress.left_s
+        self._write(line(progress))
         if self._live is None and now - self._last_plain >= PLAIN_EVERY_S:
             self._last_plain = now
-            self._print(text)
+            self._print(line(progress))
 
     def say(self, text: str) -> None:
         """Say something that stays on the screen."""
         self._write(text)
         self._print(text)
 
-    def _show(self, what: Text | Table) -> None:
-        if self._live:
-            with contextlib.suppress(OSError, ValueError):
-                self._live.update(what)
+    def _end_phase(self) -> None:
+        """Leave a line on the screen for a phase that is over."""
+        if self._phase and self._live:
+            took = duration(self.now() - self._phase_began)
+            self._print(Text.assemble(("✓ ", "green"), self._phase, (f"  {took}", "dim")))
+        self._phase, self._progress = "", None
 
-    def _print(self, text: str) -> None:
-        with contextlib.suppress(OSError, ValueError):
+    def _display(self) -> Group | Text:
+        """Draw the moving part; called by `Live`, four times a second."""
+        if not self._phase:
+            return Text("")
+        left = max(0.0, self._ends_at - self.now())
+        p = self._progress
+        head = Table.grid(padding=(0, 1), expand=True)
+        for column in ({}, {"ratio": 1, "no_wrap": True}, {"justify": "right", "no_wrap": True}):
+            head.add_column(**column)  # type: ignore[arg-type]  # a plain table of options
+        head.add_row(
+            self._spinner,
+            Text(p.phase if p else self._phase, style="bold", overflow="ellipsis"),
+            Text.assemble((duration(left), "bold"), (f" left of {duration(self.budget)}", "dim")),
+        )
+        return Group(head, *self._details(p)) if p else Group(head)
+
+    def _details(self, p: Progress) -> tuple[ProgressBar, Text]:
+        best = "–" if p.best_score is None else f"{100 * p.best_score:.2f} %"
+        return (
+            ProgressBar(total=max(1, p.horizon), completed=p.examples),
+            Text.assemble(
+                ("best ", "dim"),
+                (best, "bold green"),
+                (f"  {100 * p.examples / max(1, p.horizon):.0f} %", "bold"),
+                (" trained", "dim"),
+                f"  {p.images_per_s:,.0f}",
+                (" images/s", "dim"),
+                ("  loss ", "dim"),
+                f"{p.loss:.3f} ",
+                (sparkline(self._losses), "cyan"),
+                no_wrap=True,
+                overflow="ellipsis",
+            ),
+        )
+
+    def _print(self, text: str | Text) -> None:
+        if self._console:
             self._console.print(text, markup=False, soft_wrap=True)
 
     def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            if self._log:
-                stamp = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-                self._log.write(f"{stamp} {text}\n")
-                self._log.flush()
+        if self._log:
+            stamp = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+            lines = f"{stamp} {text}\n".encode("utf-8", "backslashreplace")
+            with contextlib.suppress(OSError):
+                self._log.write(lines)

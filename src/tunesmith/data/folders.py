@@ -1,0 +1,190 @@
+"""The layout of image folders: which files count, and what their paths say of class and part."""
+
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from tunesmith.core.errors import SourceError
+
+SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".pgm", ".ppm", ".pnm")
+)
+PARTS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+SHOWN = 3  # names that a message lists
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name ends like an image's."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122 (70,000 times)
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a "/"-separated path is one that people did not mean to be looked at."""
+    return path.startswith((".", "__MACOSX/")) or "/." in path
+
+
+def printable(path: bytes) -> str:
+    r"""Write a path for people: composed Unicode, with everything unprintable escaped.
+
+    Example:
+        >>> printable(b"caf\xc3\xa9/\xff\n.png")
+        'café/\\xff\\x0a.png'
+
+    """
+    text = unicodedata.normalize("NFC", path.decode("utf-8", "backslashreplace"))
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def natural(name: str) -> list[tuple[int, int | str]]:
+    """Sort key that puts ``2`` before ``10``.
+
+    Example:
+        >>> sorted(["10", "2", "b1", "a10", "a9"], key=natural)
+        ['2', '10', 'a9', 'a10', 'b1']
+
+    """
+    # Digits of all scripts are numbers; the name itself settles "2" against "02".
+    parts = [part for part in re.split(r"(\d+)", name) if part]
+    key = [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
+    return [*key, (-1, name)]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """Image files below a folder, sorted: their paths, a stamp of the content, what was skipped."""
+
+    paths: tuple[bytes, ...]
+    stamps: tuple[str, ...]
+    skipped: Counter[str]
+
+
+def scan(root: Path) -> Files:
+    """List all image files below a folder.
+
+    Links are not followed, so that nothing outside the folder is read. The stamp of a file is its
+    size and time of change.
+
+    Raises:
+        SourceError: A folder cannot be read.
+    """
+    found: list[tuple[bytes, str]] = []
+    skipped: Counter[str] = Counter()
+    todo = [(os.fsencode(root), b"")]
+    while todo:
+        folder, prefix = todo.pop()
+        try:
+            with os.scandir(folder) as listing:
+                entries = list(listing)
+        except OSError as error:
+            raise SourceError(
+                f"Every folder of {root} must be readable, but {printable(folder)} is not: "
+                f"{error.strerror}. Mend its permissions, or move it elsewhere."
+            ) from None
+        skipped["empty folder"] += not entries
+        for entry in entries:
+            if kind := _kind(entry):
+                skipped[kind] += 1
+            elif entry.is_dir(follow_symlinks=False):
+                todo.append((entry.path, prefix + entry.name + b"/"))
+            else:
+                stat = entry.stat(follow_symlinks=False)
+                found.append((prefix + entry.name, f"{stat.st_size},{stat.st_mtime_ns}"))
+    found.sort()
+    return Files(
+        paths=tuple(path for path, _ in found),
+        stamps=tuple(stamp for _, stamp in found),
+        skipped=+skipped,
+    )
+
+
+def _kind(entry: os.DirEntry[bytes]) -> str | None:
+    """Why to skip a folder's entry, or None."""
+    if entry.name.startswith(b"."):
+        return "hidden"
+    if entry.is_symlink():
+        return "link"
+    if entry.is_dir(follow_symlinks=False):
+        return None
+    if not entry.is_file(follow_symlinks=False):
+        return "no regular file"
+    return None if is_image(os.fsdecode(entry.name)) else "not an image"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What paths say: the classes, naturally sorted; class and part of each file.
+
+    A part is "train", "validation", "test", or "" where the layout states none.
+    """
+
+    classes: tuple[str, ...]
+    labels: list[int]
+    parts: list[str]
+
+
+def read_layout(origin: str, names: Sequence[str]) -> Layout:
+    """Read classes and parts off paths such as ``cat/1.png`` or ``train/cat/1.png``.
+
+    If all top folders are named like parts, they are parts. A class folder may hold folders.
+
+    Args:
+        origin: What holds the files, for messages.
+        names: "/"-separated paths inside it.
+
+    Raises:
+        SourceError: An image lies beside the class folders, or the layout is of both kinds.
+    """
+    split = [name.split("/") for name in names]
+    parts = [PARTS.get(pieces[0].lower(), "") if len(pieces) > 1 else "" for pieces in split]
+    has_parts = all(parts)
+    if not has_parts and len(set(parts) - {""}) > 1:
+        others = sorted({pieces[0] for pieces, part in zip(split, parts, strict=True) if not part})
+        raise SourceError(
+            f"The folders at the top of {origin} must all be parts (train, val, test) or all be "
+            f"classes, but beside parts there is {listed(others)}. Move that elsewhere, or the "
+            "parts into a folder of their own."
+        )
+    place = 1 if has_parts else 0
+    loose = [name for name, pieces in zip(names, split, strict=True) if len(pieces) <= place + 1]
+    if loose:
+        raise SourceError(
+            f"The folder that an image lies in names its class, but in {origin} {len(loose):,} "
+            f"images lie in none: {listed(loose)}. Move each into the folder of its class."
+        )
+    labels = [pieces[place] for pieces in split]
+    classes = tuple(sorted(set(labels), key=natural))
+    number = {label: index for index, label in enumerate(classes)}
+    return Layout(
+        classes=classes,
+        labels=[number[label] for label in labels],
+        parts=parts if has_parts else [""] * len(parts),
+    )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name the first few.
+
+    Example:
+        >>> listed(["a", "b", "c", "d", "e"])
+        'a, b, c and 2 more'
+
+    """
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

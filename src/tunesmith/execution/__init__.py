@@ -1,0 +1,1 @@
+"""Where work runs: what the machine offers."""

@@ -1,0 +1,170 @@
+"""What this machine offers, as far as this process may use it."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+BASE = ("numpy", "onnxruntime", "opencv-python-headless", "pydantic", "rich", "typer")
+TRAIN = ("torch", "scikit-learn", "safetensors", "onnx", "onnxscript", "jinja2")
+CGROUP = Path("/sys/fs/cgroup")
+LEAST_MEMORY = 2_000_000_000
+LEAST_DISK = 1_000_000_000
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """A machine in a few numbers.
+
+    Attributes:
+        cores: That this process may use.
+        memory_bytes: That this process may use.
+        disk_free_bytes: Where the run's folder lies.
+        system: Operating system and architecture.
+        cpu: Name of the processor.
+        torch: Version, or None.
+        cuda: Names of CUDA devices.
+    """
+
+    cores: int
+    memory_bytes: int
+    disk_free_bytes: int
+    system: str
+    cpu: str
+    torch: str | None
+    cuda: tuple[str, ...]
+
+
+def _first_number(path: Path) -> int | None:
+    """The number at the start of a file; None if there is none."""
+    try:
+        return int(path.read_text("ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _cores(cgroup: Path = CGROUP) -> int:
+    """Cores by affinity and, in a container, by quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        quota, period = (cgroup / "cpu.max").read_text("ascii").split()
+        return max(1, min(cores or 1, int(quota) // int(period)))
+    except (OSError, ValueError):
+        return cores or 1
+
+
+def _memory(cgroup: Path = CGROUP) -> int:
+    """Bytes of memory by hardware and, in a container, by limit."""
+    try:
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        physical = 8_000_000_000
+    limit = _first_number(cgroup / "memory.max")
+    return min(physical, limit) if limit else physical
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def versions(packages: Iterable[str] = (*BASE, *TRAIN)) -> dict[str, str]:
+    """Versions of the packages that are installed, Python's among them."""
+    found = {name: _version(name) for name in packages}
+    return {"python": platform.python_version()} | {k: v for k, v in found.items() if v}
+
+
+def measure(folder: Path) -> Machine:
+    """Look at the machine; CUDA devices are seen once torch is imported."""
+    torch = sys.modules.get("torch")
+    count = torch.cuda.device_count() if torch else 0
+    return Machine(
+        cores=_cores(),
+        memory_bytes=_memory(),
+        disk_free_bytes=shutil.disk_usage(folder).free,
+        system=f"{platform.system()} {platform.machine()}",
+        cpu=_cpu(),
+        torch=_version("torch"),
+        cuda=tuple(torch.cuda.get_device_name(i) for i in range(count)) if torch else (),
+    )
+
+
+def peak_memory_bytes() -> int:
+    """Most memory this process has held so far; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: What.
+        ok: Whether it is as it should be.
+        detail: What was found.
+        fix: The line that mends it; empty where there is nothing to mend.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+
+def doctor(folder: Path | None = None) -> list[Check]:
+    """Examine this machine and installation."""
+    machine = measure(folder or Path())
+    base = {name: _version(name) for name in BASE}
+    train = {name: _version(name) for name in TRAIN}
+    memory, disk = machine.memory_bytes, machine.disk_free_bytes
+    return [
+        Check(name="Python", ok=True, detail=platform.python_version()),
+        _packages("predicting", base, 'pip install "tunesmith"'),
+        _packages("training", train, 'pip install "tunesmith[train]"'),
+        Check(name="processor", ok=True, detail=f"{machine.cores} cores, {machine.cpu}"),
+        Check(
+            name="memory",
+            ok=memory >= LEAST_MEMORY,
+            detail=f"{memory / 1e9:.1f} GB",
+            fix="Training wants 2 GB or more.",
+        ),
+        Check(
+            name="free disk",
+            ok=disk >= LEAST_DISK,
+            detail=f"{disk / 1e9:.1f} GB",
+            fix="Runs want 1 GB or more: free some, or pass --out on another disk.",
+        ),
+    ]
+
+
+def _packages(use: str, found: dict[str, str | None], fix: str) -> Check:
+    missing = [name for name, version in found.items() if version is None]
+    detail = (
+        f"missing: {', '.join(missing)}"
+        if missing
+        else ", ".join(f"{name} {version}" for name, version in found.items())
+    )
+    return Check(name=f"packages for {use}", ok=not missing, detail=detail, fix=fix)

@@ -1,0 +1,34 @@
+"""Look at a run from outside: where its report is, or how far it has come."""
+
+from pathlib import Path
+
+from tunesmith.core.words import duration
+from tunesmith.records.journal import read_history
+from tunesmith.report.summary import read_summary
+
+
+def look(run: Path) -> str:
+    """Say in a few lines what a run's folder holds.
+
+    Raises:
+        RunFolderError: It holds no run.
+    """
+    history = read_history(run)
+    if history.ended is None:
+        trained = ", ".join(f"{n}: {t.seen:,} examples" for n, t in history.trials.items())
+        return (
+            f"{run} is not finished: {duration(history.elapsed)} so far; "
+            f"{trained or 'no training yet'}. The command that began it goes on with it."
+        )
+    summary = read_summary(run / "result.json")
+    score = summary.score
+    return "\n".join(
+        [
+            f"{summary.status}: {summary.reason}",
+            f"{score.metric} {score.value:.4f}, 95 % confidence {score.low:.4f} to "
+            f"{score.high:.4f}, on {score.n:,} test images (opened "
+            f"{summary.test_openings} time{'s' if summary.test_openings != 1 else ''})",
+            f"report  {run / 'report.html'}",
+            f"bundle  {run / 'bundle'}",
+        ]
+    )

@@ -1,0 +1,199 @@
+"""Tell what happened: ``result.json`` for programs, ``report.html`` for people."""
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith import plan as planning
+from tunesmith.bundle.manifest import GRAPH_FILE
+from tunesmith.execution.machine import peak_memory_bytes, versions
+from tunesmith.jobs.finish import Handed
+from tunesmith.jobs.prepare import Prepared
+from tunesmith.jobs.session import Session
+from tunesmith.jobs.train import MAIN, Fitted
+from tunesmith.records.events import Ended
+from tunesmith.records.folder import write_atomic
+from tunesmith.records.history import History
+from tunesmith.report import summary as report
+from tunesmith.report.html import render
+from tunesmith.report.story import Answer, CurvePoint, Story, ValidationPoint
+
+SHOWN = 24  # pictures in a gallery
+SAMPLED_CLASSES, SAMPLED_IMAGES = 12, 6  # pictures of the data
+WRITING_S = 0.3  # seconds that writing the report takes; it must tell its own end
+
+
+def tell(
+    session: Session,
+    prepared: Prepared,
+    chosen: planning.Plan,
+    fitted: Fitted,
+    handed: Handed,
+) -> report.Summary:
+    """Write the run's result and report, and end the session in the journal."""
+    status = "interrupted" if session.interrupted.is_set() else "finished"
+    session.clock.phases["report"] = session.clock.phases.get("report", 0.0) + WRITING_S
+    summary = _summary(session, prepared, fitted, handed, status)
+    write_atomic(session.folder / "result.json", report.to_json(summary))
+    story = _story(session, prepared, chosen, handed, summary)
+    write_atomic(session.folder / "report.html", render(story))
+    session.record(Ended(status=status, reason=fitted.trained.reason))
+    session.journal.flush()
+    return summary
+
+
+def _ledger(session: Session) -> dict[str, float]:
+    """Seconds by phase over all sessions; what no phase claims is named."""
+    history, clock = session.journal.history, session.clock
+    phases = dict(history.past_phases)
+    for name, seconds in clock.phases.items():
+        phases[name] = phases.get(name, 0.0) + seconds
+    phases["other"] = max(0.0, clock.elapsed() + WRITING_S - sum(phases.values()))
+    return {name: round(seconds, 3) for name, seconds in phases.items()}
+
+
+def _summary(
+    session: Session, prepared: Prepared, fitted: Fitted, handed: Handed, status: Any
+) -> report.Summary:
+    history, manifest, ev = session.journal.history, handed.manifest, handed.evaluation
+    main = history.trials[MAIN]
+    parts, split = ("train", "validation", "selection", "calibration", "test"), prepared.split
+    return report.Summary(
+        status=status,
+        reason=fitted.trained.reason,
+        budget_s=session.settings.budget,
+        wall_s=round(session.clock.elapsed() + WRITING_S, 3),
+        phases=_ledger(session),
+        score=report.Score(**handed.score.model_dump()),
+        test_openings=history.test_openings,
+        baseline=report.Baseline(majority=handed.majority, linear=handed.linear),
+        trials=1,
+        model=report.Model(
+            family=manifest.model.family,
+            parameters=manifest.model.parameters,
+            config={**manifest.model.config, **fitted.trained.config.model_dump(mode="json")},
+        ),
+        data=report.Data(
+            counts=report.Counts(**{part: len(getattr(split, part)) for part in parts}),
+            classes=prepared.source.classes,
+            size=(manifest.input.height, manifest.input.width),
+            channels=manifest.input.channels,
+            quarantined=len(prepared.loaded.rejected),
+            skipped=prepared.source.skipped,
+            leaks=len(split.leaks),
+            suspects=0,
+        ),
+        exports=(
+            report.Exported(
+                format="onnx",
+                path=f"bundle/{GRAPH_FILE}",
+                max_abs_difference=handed.verified.max_abs_difference,
+                agreement=handed.verified.agreement,
+                images=handed.verified.images,
+                latency_ms=manifest.latency.ms,
+                threads=manifest.latency.threads,
+            ),
+        ),
+        measures=report.Measures(
+            accuracy=ev.accuracy,
+            balanced_accuracy=ev.balanced_accuracy,
+            log_loss=ev.log_loss,
+            roc_auc=ev.roc_auc,
+            macro_f1=ev.macro_f1,
+            ece_before=handed.ece_before,
+            ece_after=ev.ece,
+            temperature=manifest.temperature,
+            confusion=ev.confusion,
+            recall=ev.recall,
+            recall_interval=ev.recall_interval,
+        ),
+        notes=history.notes,
+        seed=session.settings.seed,
+        examples=main.seen,
+        images_per_s=main.seen / max(main.seconds, 1e-9),
+        memory_peak_bytes=peak_memory_bytes(),
+        versions={"tunesmith": manifest.tunesmith_version, **versions()},
+    )
+
+
+def _story(
+    session: Session,
+    prepared: Prepared,
+    chosen: planning.Plan,
+    handed: Handed,
+    summary: report.Summary,
+) -> Story:
+    history, source = session.journal.history, prepared.source
+    curve, validation = _curves(history)
+    y_N, p_N = prepared.labels[handed.tested], handed.p_NK.max(1)
+    wrong = handed.p_NK.argmax(1) != y_N
+    surest_wrong = np.flatnonzero(wrong)[np.argsort(-p_N[wrong], kind="stable")]
+    least_sure = np.argsort(p_N, kind="stable")
+    job = {"data": source.name, **session.settings.model_dump(mode="json", exclude={"out"})}
+    plan = chosen.model_dump(mode="json", exclude={"reasons"})
+    return Story(
+        title=source.name,
+        summary=summary,
+        curve=curve,
+        validation=validation,
+        samples=_samples(prepared),
+        mistakes=_answers(prepared, handed, surest_wrong[:SHOWN]),
+        unsure=_answers(prepared, handed, least_sure[:SHOWN]),
+        quarantined=[(bad.name, bad.reason) for bad in prepared.loaded.rejected],
+        leaked=[
+            (source.names[prepared.loaded.kept[i]], prepared.loaded.pixels[i])
+            for i in prepared.split.leaks[:SHOWN]
+        ],
+        decisions=planning.describe(chosen),
+        config=[
+            (f"{part}.{key}", json.dumps(value, ensure_ascii=False))
+            for part, values in (("job", job), ("plan", plan))
+            for key, value in values.items()
+        ],
+    )
+
+
+def _curves(history: History) -> tuple[list[CurvePoint], list[ValidationPoint]]:
+    curve = [
+        CurvePoint(examples=int(row["seen"]), loss=row["loss"], rate=row["rate"])
+        for done in history.trials[MAIN].slices
+        for row in done.rows
+    ]
+    validated = history.trials[MAIN].blocks
+    for trial in history.trials.values():
+        validated = validated or trial.blocks
+    return curve, [
+        ValidationPoint(
+            examples=block.at,
+            accuracy=block.metrics["accuracy"],
+            log_loss=block.metrics["log_loss"],
+        )
+        for block in validated
+    ]
+
+
+def _samples(prepared: Prepared) -> dict[str, list[NDArray[np.uint8]]]:
+    train = prepared.split.train
+    return {
+        name: [
+            prepared.loaded.pixels[i]
+            for i in train[prepared.labels[train] == label][:SAMPLED_IMAGES]
+        ]
+        for label, name in enumerate(prepared.source.classes[:SAMPLED_CLASSES])
+    }
+
+
+def _answers(prepared: Prepared, handed: Handed, rows: NDArray[np.int64]) -> list[Answer]:
+    classes, p_NK = prepared.source.classes, handed.p_NK
+    return [
+        Answer(
+            name=prepared.source.names[prepared.loaded.kept[handed.tested[row]]],
+            image=prepared.loaded.pixels[handed.tested[row]],
+            true=classes[prepared.labels[handed.tested[row]]],
+            predicted=classes[int(p_NK[row].argmax())],
+            probability=float(p_NK[row].max()),
+        )
+        for row in rows
+    ]

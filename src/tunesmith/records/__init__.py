@@ -1,0 +1,1 @@
+"""What a run remembers: a journal of events, checkpoints, and its folder."""

@@ -1,0 +1,139 @@
+"""What can happen in a run: the lines of its journal."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, final
+
+from tunesmith.core.errors import RunFolderError
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SessionStarted:
+    """A process began to work on the run, with ``budget`` seconds granted in all."""
+
+    budget: float
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """What was measured and decided."""
+
+    plan: Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SliceDone:
+    """A trial was trained from ``begin`` to ``end`` examples, and its checkpoint is on disk."""
+
+    trial: str
+    begin: int
+    end: int
+    seconds: float
+    checkpoint: str
+    rows: tuple[Mapping[str, float], ...]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class BlockDone:
+    """A trial was validated after ``at`` examples."""
+
+    trial: str
+    at: int
+    metrics: Mapping[str, float]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TrialEnded:
+    """A trial is over, and why."""
+
+    trial: str
+    reason: str
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Noted:
+    """Something the user should know."""
+
+    text: str
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TestOpened:
+    """The test part was looked at."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A session handed a model over: ``"finished"`` or ``"interrupted"``."""
+
+    status: str
+    reason: str
+
+
+Event = (
+    SessionStarted | Planned | SliceDone | BlockDone | TrialEnded | Noted | TestOpened | Ended
+)
+KINDS: dict[str, type[Event]] = {
+    "session started": SessionStarted,
+    "planned": Planned,
+    "slice done": SliceDone,
+    "block done": BlockDone,
+    "trial ended": TrialEnded,
+    "noted": Noted,
+    "test opened": TestOpened,
+    "ended": Ended,
+}
+NAMES = {kind: name for name, kind in KINDS.items()}
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """An event as the journal keeps it.
+
+    Attributes:
+        event: What happened.
+        elapsed: Live seconds of the run at that moment.
+        phases: Seconds of this session so far, by phase.
+    """
+
+    event: Event
+    elapsed: float
+    phases: Mapping[str, float]
+
+
+def encode(event: Event) -> tuple[str, str]:
+    """Write an event as its kind and JSON.
+
+    Example:
+        >>> encode(Noted(text="hello"))
+        ('noted', '{"text": "hello"}')
+
+    """
+    return NAMES[type(event)], json.dumps(asdict(event), ensure_ascii=False)
+
+
+def decode(kind: str, content: str) -> Event:
+    """Undo `encode`.
+
+    Raises:
+        RunFolderError: The kind is unknown, so a newer Tunesmith wrote it.
+    """
+    if kind not in KINDS:
+        raise RunFolderError(
+            f"The journal holds an event {kind!r} that this version does not know: a newer "
+            "Tunesmith wrote it. Update, or pass another --out."
+        )
+    fields = json.loads(content)
+    if kind == "slice done":
+        fields["rows"] = tuple(fields["rows"])
+    return KINDS[kind](**fields)

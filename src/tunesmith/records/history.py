@@ -1,0 +1,135 @@
+"""A run's past as a value: an incremental fold of its events, and nothing else."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, final
+
+from tunesmith.records.events import (
+    BlockDone,
+    Ended,
+    Noted,
+    Planned,
+    SessionStarted,
+    SliceDone,
+    Stored,
+    TestOpened,
+    TrialEnded,
+)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TrialHistory:
+    """One trial's past.
+
+    Attributes:
+        slices: In order, each beginning where the one before ended.
+        blocks: Validations, in order.
+        ended: Why it is over; None while it is not.
+    """
+
+    slices: tuple[SliceDone, ...] = ()
+    blocks: tuple[BlockDone, ...] = ()
+    ended: str | None = None
+
+    @property
+    def seen(self) -> int:
+        """Examples seen."""
+        return self.slices[-1].end if self.slices else 0
+
+    @property
+    def checkpoint(self) -> str | None:
+        """Where to go on from."""
+        return self.slices[-1].checkpoint if self.slices else None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training."""
+        return sum(s.seconds for s in self.slices)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """Everything a run knows of itself."""
+
+    sessions: tuple[SessionStarted, ...] = ()
+    elapsed: float = 0.0
+    past_phases: Mapping[str, float] = field(default_factory=dict)
+    session_phases: Mapping[str, float] = field(default_factory=dict)
+    plan: Mapping[str, Any] | None = None
+    trials: Mapping[str, TrialHistory] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    test_openings: int = 0
+    ended: Ended | None = None
+
+    @property
+    def phases(self) -> dict[str, float]:
+        """Seconds by phase, over all sessions."""
+        return _add(self.past_phases, self.session_phases)
+
+
+def _add(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
+    return {name: a.get(name, 0.0) + b.get(name, 0.0) for name in {**a, **b}}
+
+
+def fold(history: History, stored: Stored) -> History:
+    """Add one event.
+
+    A slice counts once, however often it is told. One that begins before the trial's end is a
+    step back: the slices it replaces are dropped. One that begins after it cannot be, and is
+    ignored.
+    """
+    event = stored.event
+    history = replace(history, elapsed=max(history.elapsed, stored.elapsed))
+    if isinstance(event, SessionStarted):
+        history = replace(
+            history, past_phases=history.phases, sessions=(*history.sessions, event)
+        )
+    history = replace(history, session_phases=dict(stored.phases))
+    match event:
+        case Planned():
+            return replace(history, plan=event.plan)
+        case SliceDone():
+            return _with(history, event.trial, _train(_of(history, event.trial), event))
+        case BlockDone():
+            trial = _of(history, event.trial)
+            blocks = (*(b for b in trial.blocks if b.at < event.at), event)
+            return _with(history, event.trial, replace(trial, blocks=blocks))
+        case TrialEnded():
+            trial = replace(_of(history, event.trial), ended=event.reason)
+            return _with(history, event.trial, trial)
+        case Noted():
+            return replace(history, notes=(*history.notes, event.text))
+        case TestOpened():
+            return replace(history, test_openings=history.test_openings + 1)
+        case Ended():
+            return replace(history, ended=event)
+        case _:
+            return history
+
+
+def _of(history: History, name: str) -> TrialHistory:
+    return history.trials.get(name, TrialHistory())
+
+
+def _with(history: History, name: str, trial: TrialHistory) -> History:
+    return replace(history, trials={**history.trials, name: trial})
+
+
+def _train(trial: TrialHistory, done: SliceDone) -> TrialHistory:
+    told = any((s.begin, s.end) == (done.begin, done.end) for s in trial.slices)
+    if told or done.begin > trial.seen:
+        return trial
+    kept = tuple(s for s in trial.slices if s.end <= done.begin)
+    if done.begin != (kept[-1].end if kept else 0):
+        return trial
+    return replace(trial, slices=(*kept, done), ended=None)
+
+
+def replay(events: Iterable[Stored]) -> History:
+    """Fold a whole journal."""
+    history = History()
+    for stored in events:
+        history = fold(history, stored)
+    return history

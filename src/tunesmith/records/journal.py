@@ -1,0 +1,199 @@
+"""The journal: every event of a run, in SQLite, committed in groups."""
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self, final
+
+from tunesmith.core.errors import RunFolderError
+from tunesmith.records.events import Event, Stored, decode, encode
+from tunesmith.records.history import History, fold, replay
+
+VERSION = 1
+GROUP_S = 0.1  # an event is on disk this long after it happened, at most
+FILE = "journal.db"
+LOCK = "lock"
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    number INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    content TEXT NOT NULL,
+    elapsed REAL NOT NULL,
+    phases TEXT NOT NULL
+)"""
+
+
+def _lock(folder: Path) -> IO[str]:
+    """Take the folder for this process; the system gives it back however the process ends.
+
+    Raises:
+        RunFolderError: Another process has it.
+    """
+    file = (folder / LOCK).open("a+", encoding="ascii")
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:  # no fcntl on Windows; SQLite's own lock must do there
+        return file
+    except OSError:
+        file.seek(0)
+        owner = file.read().strip() or "unknown"
+        file.close()
+        raise RunFolderError(
+            f"Another process (number {owner}) is working in {folder}. Wait for it, or pass "
+            "another --out."
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Say in our words what SQLite could not do."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if "full" in str(error):
+            raise RunFolderError(
+                f"There is no space left for {path}. Free some, then run the same command again: it "
+                "goes on where it was."
+            ) from None
+        raise RunFolderError(
+            f"{path} cannot be used: {error}. If it is damaged, pass another --out."
+        ) from None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    with _told(path):
+        database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        database.execute("PRAGMA journal_mode=WAL")
+        # A commit reaches the disk at once: what counts after a power cut is what was committed.
+        database.execute("PRAGMA synchronous=FULL")
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            database.close()
+            raise RunFolderError(
+                f"{path} has version {version}, but this Tunesmith knows {VERSION}: a newer one "
+                "wrote it. Update, or pass another --out."
+            )
+        database.execute(SCHEMA)
+        database.execute(f"PRAGMA user_version={VERSION}")
+    return database
+
+
+def _events(database: sqlite3.Connection) -> Iterator[Stored]:
+    rows = database.execute("SELECT kind, content, elapsed, phases FROM events ORDER BY number")
+    for kind, content, elapsed, phases in rows:
+        yield Stored(event=decode(kind, content), elapsed=elapsed, phases=json.loads(phases))
+
+
+@final
+class Journal:
+    """An open journal; this process is its only writer.
+
+    Args:
+        folder: The run's folder.
+
+    Raises:
+        RunFolderError: Another process works there, the file is damaged, or too new.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+        self._lock_file = _lock(folder)
+        self._database = _connect(self._path)
+        with _told(self._path):
+            self.history: History = replay(_events(self._database))
+        self._waiting: list[tuple[str, str, float, str]] = []
+        self._guard = threading.Lock()
+        self._closing = threading.Event()
+        self._error: RunFolderError | None = None
+        self._flusher = threading.Thread(target=self._flush_often, daemon=True)
+        self._flusher.start()
+
+    def append(
+        self, event: Event, *, elapsed: float, phases: Mapping[str, float] | None = None
+    ) -> None:
+        """Add an event. It is on disk within a tenth of a second, or after `flush`.
+
+        Raises:
+            RunFolderError: An earlier event could not be written.
+        """
+        kept = dict(phases or {})
+        self.history = fold(self.history, Stored(event=event, elapsed=elapsed, phases=kept))
+        with self._guard:
+            self._waiting.append((*encode(event), elapsed, json.dumps(kept)))
+        if self._error:
+            raise self._error
+
+    def flush(self) -> None:
+        """Put every event on disk.
+
+        Raises:
+            RunFolderError: They cannot be written.
+        """
+        with self._guard:
+            if not self._waiting:
+                return
+            with _told(self._path):
+                self._database.execute("BEGIN")
+                self._database.executemany(
+                    "INSERT INTO events (kind, content, elapsed, phases) VALUES (?, ?, ?, ?)",
+                    self._waiting,
+                )
+                self._database.execute("COMMIT")
+            self._waiting.clear()
+
+    def _flush_often(self) -> None:
+        while not self._closing.wait(GROUP_S):
+            try:
+                self.flush()
+            except RunFolderError as error:
+                self._error = error
+                return
+
+    def close(self) -> None:
+        """Put every event on disk and give the folder back."""
+        self._closing.set()
+        self._flusher.join()
+        try:
+            self.flush()
+        finally:
+            self._database.close()
+            self._lock_file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def read_history(folder: Path) -> History:
+    """Read a run's past, also while another process works on it.
+
+    Raises:
+        RunFolderError: The folder holds no run.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise RunFolderError(f"{folder} holds no run (no {FILE}). Pass the --out of a fit.")
+    with _told(path):
+        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            return replay(_events(database))
+        finally:
+            database.close()

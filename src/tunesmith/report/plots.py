@@ -1,0 +1,383 @@
+"""Values to SVG: pure functions, styled by the classes that `report.css` defines.
+
+Every color is a class, so that one picture serves light, dark and print. Every picture says in words
+what it shows (``role="img"`` and ``aria-label``), and every name is escaped.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from markupsafe import Markup, escape
+
+WIDTH, HEIGHT = 420, 270  # of a chart, in units that are pixels on a phone
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 30, 42
+SHOWN = 14  # characters of a class name beside a heat map
+
+Point = tuple[float, float]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One line of a chart.
+
+    Attributes:
+        name: For the legend.
+        points: As (x, y); what is not finite is left out.
+        style: CSS class: ``"a"``, ``"b"``, ``"c"`` or ``"ideal"``.
+        dots: Mark each point.
+    """
+
+    name: str
+    points: Sequence[Point]
+    style: str = "a"
+    dots: bool = False
+
+    def finite(self) -> list[Point]:
+        """The points that can be drawn."""
+        return [(x, y) for x, y in self.points if math.isfinite(x) and math.isfinite(y)]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """One axis of a chart.
+
+    Attributes:
+        label: What it shows, with its unit.
+        low: Where it begins; None: where the values do.
+        high: Where it ends; None: where the values do.
+        percent: Values are shares, written in percent.
+    """
+
+    label: str
+    low: float | None = None
+    high: float | None = None
+    percent: bool = False
+
+
+def ticks(low: float, high: float, *, most: int = 6) -> list[float]:
+    """Choose round numbers that cover an interval's inside.
+
+    Example:
+        >>> ticks(0.0, 1.0), ticks(0.93, 0.99, most=4)
+        ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [0.94, 0.96, 0.98])
+
+    """
+    if not high > low:
+        return [low]
+    raw = (high - low) / max(1, most - 1)
+    unit = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * unit for m in (1, 2, 5, 10) if m * unit >= raw * (1 - 1e-9))
+    first = math.ceil(low / step - 1e-9)
+    count = math.floor(high / step + 1e-9) - first + 1
+    digits = max(0, 2 - math.floor(math.log10(step)))
+    return [round((first + i) * step, digits) for i in range(count)]
+
+
+def short(value: float) -> str:
+    """Write a number for an axis, as short as it can be.
+
+    Example:
+        >>> short(0.25), short(1500), short(200_000), short(1_500_000)
+        ('0.25', '1.5k', '200k', '1.5M')
+
+    """
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.4g}{letter}"
+    return f"{value:.4g}"
+
+
+def clip(text: str, most: int) -> str:
+    """Cut a text that is too long.
+
+    Example:
+        >>> clip("golden retriever", 8)
+        'golden …'
+
+    """
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _range(axis: Axis, values: Sequence[float]) -> tuple[float, float]:
+    """From where to where an axis goes, with a little air around values that are not bounds."""
+    low, high = min(values), max(values)
+    air = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    low = low - air if axis.low is None else axis.low
+    high = high + air if axis.high is None else axis.high
+    if axis.percent:
+        low, high = max(0.0, low), min(1.0, high)
+    return (low, high) if high > low else (low - 0.5, low + 0.5)
+
+
+def line_chart(
+    series: Sequence[Series], *, x: Axis, y: Axis, title: str, shade: Series | None = None
+) -> Markup:
+    """Draw lines over axes with ticks and labels, and a legend.
+
+    Args:
+        series: The lines; those without a point are left out.
+        x: Horizontal axis.
+        y: Vertical axis.
+        title: What the chart shows, for those who cannot see it.
+        shade: Shares from 0 to 1, drawn as an area behind the lines over the whole height.
+
+    Returns:
+        SVG, or "" where there is nothing to draw.
+    """
+    drawn = [(s, s.finite()) for s in series if s.finite()]
+    if not drawn:
+        return Markup("")
+    x_low, x_high = _range(x, [p[0] for _, points in drawn for p in points])
+    y_low, y_high = _range(y, [p[1] for _, points in drawn for p in points])
+    inner_width, inner_height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+
+    def place(point: Point) -> Point:
+        across = (point[0] - x_low) / (x_high - x_low)
+        up = (point[1] - y_low) / (y_high - y_low)
+        return LEFT + inner_width * across, TOP + inner_height * (1 - up)
+
+    parts = [_axes(x, y, (x_low, x_high), (y_low, y_high))]
+    if shade and shade.finite():
+        over = [(px, y_low + share * (y_high - y_low)) for px, share in shade.finite()]
+        edge = [(over[0][0], y_low), *over, (over[-1][0], y_low)]
+        parts.append(_polygon([place(p) for p in edge]))
+    parts += [_line(s, [place(p) for p in points]) for s, points in drawn]
+    parts.append(_legend([s for s, _ in drawn], shade))
+    return _svg(WIDTH, HEIGHT, title, Markup("").join(parts), kind="chart")
+
+
+def _svg(width: float, height: float, title: str, inside: Markup, *, kind: str) -> Markup:
+    return Markup(
+        '<svg class="{}" viewBox="0 0 {:g} {:g}" role="img" aria-label="{}" '
+        'style="--w:{:g}px">{}</svg>'
+    ).format(kind, width, height, title, width, inside)
+
+
+def _axes(x: Axis, y: Axis, x_range: Point, y_range: Point) -> Markup:
+    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+    parts = []
+    for tick in ticks(*y_range, most=5):
+        at = bottom - (bottom - TOP) * (tick - y_range[0]) / (y_range[1] - y_range[0])
+        text = f"{100 * tick:.4g} %" if y.percent else short(tick)
+        parts.append(
+            Markup(
+                '<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
+                '<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>'
+            ).format(LEFT, right, at, at, LEFT - 6, at + 4, text)
+        )
+    for tick in ticks(*x_range, most=6):
+        at = LEFT + (right - LEFT) * (tick - x_range[0]) / (x_range[1] - x_range[0])
+        text = f"{100 * tick:.4g} %" if x.percent else short(tick)
+        parts.append(
+            Markup(
+                '<line class="axis" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"/>'
+                '<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{}</text>'
+            ).format(at, at, bottom, bottom + 4, at, bottom + 17, text)
+        )
+    parts.append(
+        Markup(
+            '<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>'
+            '<text class="label" x="{:.1f}" y="{}" text-anchor="middle">{}</text>'
+            '<text class="label" transform="translate(11 {:.1f}) rotate(-90)" '
+            'text-anchor="middle">{}</text>'
+        ).format(
+            *(LEFT, right, bottom, bottom, (LEFT + right) / 2, HEIGHT - 7, x.label),
+            *((TOP + bottom) / 2, y.label),
+        )
+    )
+    return Markup("").join(parts)
+
+
+def _path(points: Sequence[Point]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+
+
+def _polygon(points: Sequence[Point]) -> Markup:
+    return Markup('<polygon class="shade" points="{}"/>').format(_path(points))
+
+
+def _line(series: Series, points: Sequence[Point]) -> Markup:
+    parts = [
+        Markup('<polyline class="line {}" points="{}"/>').format(series.style, _path(points))
+    ]
+    if series.dots or len(points) == 1:
+        parts += [
+            Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="3.2"/>').format(
+                series.style, px, py
+            )
+            for px, py in points
+        ]
+    return Markup("").join(parts)
+
+
+def _legend(series: Sequence[Series], shade: Series | None) -> Markup:
+    parts, at = [], float(LEFT)
+    for s in series:
+        key = Markup('<line class="line {}" x1="{:.1f}" x2="{:.1f}" y1="14" y2="14"/>').format(
+            s.style, at, at + 20
+        )
+        if s.dots:
+            key += Markup('<circle class="dot {}" cx="{:.1f}" cy="14" r="3.2"/>').format(
+                s.style, at + 10
+            )
+        parts.append(key + _legend_text(at, s.name))
+        at += 38 + 6.3 * len(s.name)
+    if shade:
+        key = Markup('<rect class="shade" x="{:.1f}" y="8" width="20" height="12"/>').format(at)
+        parts.append(key + _legend_text(at, shade.name))
+    return Markup("").join(parts)
+
+
+def _legend_text(at: float, name: str) -> Markup:
+    return Markup('<text class="tick" x="{:.1f}" y="18">{}</text>').format(at + 25, name)
+
+
+def heat_map(counts: Sequence[Sequence[int]], names: Sequence[str], *, title: str) -> Markup:
+    """Draw a confusion matrix: right answers blue, wrong ones orange, both by their share.
+
+    Args:
+        counts: Images, ``[true][predicted]``.
+        names: Classes.
+        title: What it shows, for those who cannot see it.
+    """
+    k = len(names)
+    side = 40 if k <= 8 else 34 if k <= 12 else 26 if k <= 20 else 21  # noqa: PLR2004 (sizes seen)
+    shown = [clip(name, SHOWN) for name in names]
+    longest = max(map(len, shown))
+    margin = 30 + 7.2 * longest
+    turned = 7.2 * longest > side - 4
+    top = 28 + (6 * longest if turned else 14)
+    width, height = margin + k * side + (5 * longest if turned else 8), top + k * side + 8
+    parts = [
+        Markup(
+            '<text class="label" x="{:.1f}" y="13" text-anchor="middle">answer</text>'
+            '<text class="label" transform="translate(12 {:.1f}) rotate(-90)" '
+            'text-anchor="middle">true class</text>'
+        ).format(margin + k * side / 2, top + k * side / 2)
+    ]
+    for i, name in enumerate(shown):
+        middle = (i + 0.5) * side
+        parts.append(
+            Markup('<text class="name" x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>').format(
+                margin - 7, top + middle + 4, name
+            )
+        )
+        turn = "rotate(-45)" if turned else ""
+        parts.append(
+            Markup(
+                '<text class="name" transform="translate({:.1f} {:.1f}) {}" '
+                'text-anchor="{}">{}</text>'
+            ).format(margin + middle, top - 7, turn, "start" if turned else "middle", name)
+        )
+    parts += [
+        _cell((margin + j * side, top + i * side), side, _Cell.of(counts, names, i, j))
+        for i in range(k)
+        for j in range(k)
+    ]
+    return _svg(width, height, title, Markup("").join(parts), kind="heat")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Cell:
+    count: int
+    share: float
+    right: bool
+    text: str
+
+    @classmethod
+    def of(
+        cls, counts: Sequence[Sequence[int]], names: Sequence[str], true: int, answer: int
+    ) -> "_Cell":
+        count, total = counts[true][answer], max(1, sum(counts[true]))
+        return cls(
+            count=count,
+            share=count / total,
+            right=true == answer,
+            text=f"{names[true]} answered {names[answer]}: {count} of {total}",
+        )
+
+
+def _cell(corner: Point, side: int, cell: _Cell) -> Markup:
+    strength = 0.0
+    if cell.count:
+        # Errors are rare: the root lets even one in a hundred be seen.
+        strength = 0.08 + 0.92 * cell.share if cell.right else 0.25 + 0.75 * math.sqrt(cell.share)
+    ink = "strong" if strength > 0.55 else "weak"  # noqa: PLR2004 (where contrast turns)
+    box = Markup(
+        '<rect class="cell" x="{:.1f}" y="{:.1f}" width="{}" height="{}"/>'
+        '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{}" height="{}" fill-opacity="{:.2f}">'
+        "<title>{}</title></rect>"
+    ).format(
+        *(corner[0], corner[1], side - 1, side - 1),
+        *("right" if cell.right else "wrong", corner[0], corner[1], side - 1, side - 1),
+        *(strength, cell.text),
+    )
+    if not cell.count:
+        return box
+    return box + Markup(
+        '<text class="count {}" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>'
+    ).format(
+        ink, corner[0] + (side - 1) / 2, corner[1] + side / 2 + 3.5, short(cell.count)
+    )
+
+
+def stacked_bar(parts: Mapping[str, float], *, whole: float, title: str) -> Markup:
+    """Draw parts of a whole as one bar; what is left of the whole stays empty.
+
+    Args:
+        parts: Name to size; the order gives the CSS classes ``p0``, ``p1`` ... ``p7``, and again.
+        whole: Size of the whole bar; the sum of the parts, if that is more.
+        title: What it shows, for those who cannot see it.
+    """
+    whole = max(whole, sum(parts.values())) or 1.0
+    at, inside = 0.0, Markup("")
+    for i, (name, size) in enumerate(parts.items()):
+        width = 1000 * size / whole
+        inside += Markup(
+            '<rect class="p{}" x="{:.2f}" y="0" width="{:.2f}" height="30"><title>{}</title></rect>'
+        ).format(i % 8, at, max(0.0, width - 1), name)
+        at += width
+    return Markup(
+        '<svg class="stack" viewBox="0 0 1000 30" preserveAspectRatio="none" role="img" '
+        'aria-label="{}"><rect class="rest" x="0" y="0" width="1000" height="30"/>{}</svg>'
+    ).format(title, inside)
+
+
+def interval_bar(
+    value: float, low: float, high: float, *, begin: float = 0.0, filled: bool = False
+) -> Markup:
+    """Draw a share with its interval on an axis from ``begin`` to 1, to stand in a table's cell.
+
+    Args:
+        value: The share.
+        low: Lower bound; equal to ``value`` for a share without an interval.
+        high: Upper bound.
+        begin: Where the axis begins. A filled bar is honest only from 0.
+        filled: Draw a bar from ``begin`` to ``value``, not a mark at ``value``.
+    """
+
+    def at(share: float) -> float:
+        return 100 * min(1.0, max(0.0, (share - begin) / (1 - begin)))
+
+    inside = Markup("")
+    if filled:
+        inside += Markup('<rect class="fill" x="0" y="2" width="{:.2f}" height="8"/>').format(
+            at(value)
+        )
+    if high > low:
+        inside += Markup('<line class="whisker" x1="{:.2f}" x2="{:.2f}" y1="6" y2="6"/>').format(
+            at(low), at(high)
+        )
+    if not filled:
+        inside += Markup('<line class="mark" x1="{0:.2f}" x2="{0:.2f}" y1="1" y2="11"/>').format(
+            at(value)
+        )
+    return Markup(
+        '<svg class="interval" viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true">'
+        '<line class="grid" x1="0" x2="100" y1="6" y2="6"/>{}</svg>'
+    ).format(escape(inside))

@@ -1,0 +1,142 @@
+"""Tests of `tunesmith.export.onnx`."""
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tunesmith.bundle.predictor import Graph
+from tunesmith.core.errors import InternalError
+from tunesmith.export.onnx import Traced, metadata, prepare, trace, write
+from tunesmith.export.verify import verify
+from tunesmith.models.convnet import convnet
+from tunesmith.models.preprocess import Deployed, Normalize
+
+ABOUT = metadata(classes=("a", "b", "ü"), size=(12, 10), version="1.0")
+
+
+def deployed(*, seed: int, channels: int = 3, mirrored: bool = True) -> Deployed:
+    """Make a small network whose every weight and buffer depends on the seed."""
+    network = convnet(3, channels, size=(12, 10), width=8)
+    module = Deployed(
+        network,
+        Normalize(torch.zeros(channels), torch.ones(channels)),
+        size=(12, 10),
+        mirrored=mirrored,
+    )
+    generator = torch.Generator().manual_seed(seed)
+    for value in module.state_dict().values():
+        value.copy_(0.2 + torch.rand(value.shape, generator=generator))
+    module.normalize.std.fill_(60)
+    module.normalize.mean.add_(100)
+    return module.eval()
+
+
+def example(channels: int = 3) -> Tensor:
+    return torch.zeros(2, 12, 10, channels, dtype=torch.uint8)
+
+
+@pytest.fixture(scope="module")
+def traced() -> Traced:
+    return trace(deployed(seed=0), example())
+
+
+def test_a_graph_traced_early_gets_every_weight_that_came_later(
+    traced: Traced, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    sizes = [(1, 12, 10), (5, 12, 10), (3, 31, 8), (2, 7, 40)]
+    batches = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+    for seed in (1, 2):
+        later = deployed(seed=seed)
+        write(traced, later.state_dict(), tmp_path / "model.onnx", metadata=ABOUT)
+        verified = verify(later, tmp_path / "model.onnx", batches, threads=1)
+        assert verified.images == 11
+        assert verified.agreement == 1
+        assert verified.max_abs_difference < 1e-5
+
+
+def test_all_of_the_networks_state_is_in_the_graph(traced: Traced) -> None:
+    assert traced.names == deployed(seed=0).state_dict().keys()
+
+
+def test_the_graph_keeps_its_contract(traced: Traced, tmp_path: Path) -> None:
+    write(traced, deployed(seed=1).state_dict(), tmp_path / "model.onnx", metadata=ABOUT)
+    model = onnx.load(tmp_path / "model.onnx", load_external_data=False)
+    (given,), (output,) = model.graph.input, model.graph.output
+    assert (given.name, output.name) == ("images", "probabilities")
+    assert given.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert output.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    free = [bool(d.dim_param) for d in given.type.tensor_type.shape.dim]
+    assert free == [True, True, True, False]
+    about = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(about["classes"]) == ["a", "b", "ü"]
+    assert json.loads(about["input_size"]) == [12, 10]
+    assert about["tunesmith_version"] == "1.0"
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_the_file_names_no_folder_of_this_machine(traced: Traced, tmp_path: Path) -> None:
+    write(traced, deployed(seed=1).state_dict(), tmp_path / "model.onnx", metadata=ABOUT)
+    content = (tmp_path / "model.onnx").read_bytes()
+    assert str(Path(torch.__file__).parent).encode() not in content
+    assert b"preprocess.py" not in content
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_gray_and_alpha_images(channels: int, tmp_path: Path) -> None:
+    module = deployed(seed=3, channels=channels, mirrored=False)
+    path = tmp_path / "model.onnx"
+    write(trace(module, example(channels)), module.state_dict(), path, metadata=ABOUT)
+    x_NHWC = np.random.default_rng(0).integers(0, 256, (4, 9, 14, channels), dtype=np.uint8)
+    assert verify(module, path, [x_NHWC], threads=1).agreement == 1
+    assert Graph(path, threads=1).channels == channels
+
+
+def test_a_state_that_lacks_a_weight_is_refused(traced: Traced, tmp_path: Path) -> None:
+    state = dict(deployed(seed=1).state_dict())
+    del state["temperature"]
+    with pytest.raises(InternalError, match=r"needs `temperature`, which the state lacks\. Trace"):
+        write(traced, state, tmp_path / "model.onnx", metadata=ABOUT)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("other", [torch.ones(2), torch.ones((), dtype=torch.float64)])
+def test_a_state_of_another_network_is_refused(
+    traced: Traced, tmp_path: Path, other: Tensor
+) -> None:
+    state = deployed(seed=1).state_dict() | {"temperature": other}
+    with pytest.raises(InternalError, match=r"`temperature` was traced with shape \[\], and the"):
+        write(traced, state, tmp_path / "model.onnx", metadata=ABOUT)
+
+
+def test_a_network_in_training_mode_is_refused() -> None:
+    with pytest.raises(InternalError, match="must be in evaluation mode to be exported"):
+        trace(deployed(seed=0).train(), example())
+
+
+def test_a_network_that_no_graph_can_express_is_refused() -> None:
+    class Unstable(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images.float().flatten(1)[:, : int(images.sum())]
+
+    with pytest.raises(InternalError, match="The network cannot be exported to ONNX"):
+        trace(Unstable().eval(), example())
+
+
+def test_tracing_says_nothing_and_leaves_warnings_and_random_state_alone(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    prepare()
+    filters, state = list(warnings.filters), torch.get_rng_state()
+    trace(deployed(seed=0), example())
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == ""
+    assert list(warnings.filters) == filters
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.is_grad_enabled()
