@@ -165,7 +165,7 @@ def interpolate(speeds: Sequence[Speed]) -> list[Speed]:
 
 def epochs_wanted(images: int) -> float:
     """How often every image should be seen before a wider network pays."""
-    return FEWEST_EPOCHS * max(1.0, (30_000 / max(1, images)) ** 0.5)
+    return FEWEST_EPOCHS * max(1.0, (60_000 / max(1, images)) ** 0.8)
 
 
 def choose_width(speeds: Sequence[Speed], *, images: int, seconds: float) -> Speed:

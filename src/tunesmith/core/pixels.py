@@ -1,7 +1,6 @@
 """From an image file's bytes to pixels: the one decoder of training, tests and prediction."""
 
 import os
-from collections.abc import Sequence
 from typing import Any, Literal
 
 # Read by OpenCV when it is imported; a header that claims more is refused before decoding.
@@ -71,9 +70,7 @@ def _read(data: NDArray[np.uint8], channels: int | None) -> NDArray[Any] | None:
     """Let OpenCV decode; gray, RGB or RGBA, upright, and None if it cannot."""
     if channels in READ:
         return cv2.imdecode(data, READ[channels])
-    # Typed by hand: OpenCV's stubs do not know that there may be no image.
-    read: tuple[NDArray[Any] | None, Sequence[int], Sequence[NDArray[np.uint8]]]
-    read = cv2.imdecodeWithMetadata(data, flags=NOT_READ)
+    read: Any = cv2.imdecodeWithMetadata(data, flags=NOT_READ)  # its stubs know of no failure
     image, kinds, contents = read
     if image is None:
         return None

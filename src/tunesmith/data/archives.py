@@ -75,7 +75,8 @@ def _bad_content(info: zipfile.ZipInfo) -> str | None:
 def _without_top(members: list[Member]) -> list[Member]:
     """Cut off the one folder that holds all class or part folders, if there is one."""
     tops = {member.name.partition("/")[0] for member in members}
-    if len(tops) != 1 or tops & PARTS.keys() or any(m.name.count("/") < 2 for m in members):  # noqa: PLR2004 (top/class/file)
+    is_deep = all(member.name.count("/") >= 2 for member in members)  # noqa: PLR2004 (two folders)
+    if len(tops) != 1 or tops & PARTS.keys() or not is_deep:
         return members
     return [replace(member, name=member.name.partition("/")[2]) for member in members]
 
@@ -112,8 +113,8 @@ class Archive:
             kind = "hidden" if is_hidden(name) else None if is_image(name) else "not an image"
             if reason := _bad_path(info, name) or (None if kind else _bad_content(info)):
                 raise SourceError(
-                    f"{path} is refused: its member {printable(os.fsencode(name))} {reason}. Make the "
-                    "archive again from plain image files."
+                    f"An archive must hold plain image files, but in {path} the member "
+                    f"{printable(os.fsencode(name))} {reason}. Make the archive again."
                 )
             if kind:
                 skipped[kind] += not info.is_dir()

@@ -168,8 +168,9 @@ def _pixels(image: Any, index: int) -> Pixels:
     if getattr(image, "mode", "L") not in {"L", "RGB", "RGBA"}:  # a PIL image's
         image = image.convert("RGBA" if "A" in image.mode else "RGB")
     array = np.asarray(image)
-    if array.ndim == 3 and (hasattr(image, "permute") or array.shape[2] not in CHANNELS):  # noqa: PLR2004 (C, H, W)
-        array = array.transpose(1, 2, 0)
+    if array.ndim == 3 and array.shape[0] in CHANNELS:  # noqa: PLR2004 (C, H, W)
+        is_tensor = hasattr(image, "permute")
+        array = array.transpose(1, 2, 0) if is_tensor or array.shape[2] not in CHANNELS else array
     array = array[..., None] if array.ndim == 2 else array  # noqa: PLR2004 (H, W)
     if array.dtype.kind == "f" and array.size and array.min() >= 0 and array.max() <= 1:
         array = np.rint(array * WHITE).astype(np.uint8)
@@ -242,17 +243,16 @@ def read_npz(path: Path) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as file:
             keys = {key.lower(): key for key in file.files}
-            chosen = next((pair for pair in NPZ_KEYS if set(pair) <= keys.keys()), None)
-            if chosen is None:
-                raise SourceError(
-                    f"{path} must hold x_train and y_train (x_test, y_test), or x and y, or images "
-                    f"and labels, but holds: {', '.join(file.files) or 'nothing'}. Save it again "
-                    "with such names."
-                )
-            return from_arrays(*(file[keys[key]] for key in chosen))
-    except SourceError:
-        raise
+            chosen = next((pair for pair in NPZ_KEYS if set(pair) <= keys.keys()), ())
+            found = [file[keys[key]] for key in chosen]
     except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise SourceError(
             f"{path} cannot be read as .npz: {error}. Save it with numpy.savez, without objects."
         ) from None
+    if not found:
+        raise SourceError(
+            f"{path} must hold x_train and y_train (x_test, y_test), or x and y, or images and "
+            f"labels, but holds: {', '.join(keys.values()) or 'nothing'}. Save it again with such "
+            "names."
+        )
+    return from_arrays(*found)

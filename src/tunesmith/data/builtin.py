@@ -1,32 +1,34 @@
 """Data sets that are known by name."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.optional import require
+from tunesmith.data.arrays import Arrays, from_arrays
 
-ELSEWHERE = ("mnist", "fashion-mnist", "cifar10")
 NAMES = ("digits",)
+ELSEWHERE = ("mnist", "fashion-mnist", "cifar10")  # known, but not at hand
 
 
-def load_builtin(name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
-    """Images, labels and classes of a data set that comes with an installed package.
+def load_builtin(name: str) -> Arrays:
+    """Load a data set that comes with an installed package.
 
     ``digits``: 1,797 handwritten digits of 8 x 8 pixels in 17 gray levels (Alpaydin and Kaynak
-    1998), as scikit-learn ships them.
-
-    Returns:
-        uint8 ``(N, H, W, 1)``, int64 ``(N,)``, and the classes' names.
+    1998), as scikit-learn ships them, scaled from 0..16 to 0..255.
 
     Raises:
         SourceError: It does not come with a package.
+        MissingExtraError: The package is not installed.
+
+    Example:
+        >>> load_builtin("digits").images.shape
+        (1797, 8, 8, 1)
+
     """
-    if name in ELSEWHERE:
+    if name not in NAMES:
         raise SourceError(
-            f"{name!r} does not come with Tunesmith. Pass the folder or .zip that holds its images "
-            "(class folders, or the original IDX files)."
+            f"Data sets known by name are {', '.join(NAMES)}, but {name!r} does not come with "
+            "Tunesmith. Pass the folder or .zip that holds its images (class folders or IDX)."
         )
     bunch = require("sklearn.datasets", extra="train").load_digits()
-    x_NHW = np.round(bunch.images * (255 / 16)).astype(np.uint8)
-    return x_NHW[..., None], bunch.target.astype(np.int64), tuple(map(str, range(10)))
+    return from_arrays(np.rint(bunch.images * (255 / 16)).astype(np.uint8), bunch.target)

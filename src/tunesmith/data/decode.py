@@ -1,12 +1,14 @@
 """Decode images on all cores into one array; what cannot be decoded is listed, never replaced."""
 
+import contextlib
+import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +17,12 @@ from tunesmith.core.errors import RunFolderError
 from tunesmith.core.pixels import Undecodable, decode
 from tunesmith.core.seeds import derive
 from tunesmith.core.words import megabytes
-from tunesmith.data.sources import Source
+from tunesmith.data.sources import Given, Source
 
 Pixels = NDArray[np.uint8]
 Resize = Callable[[Pixels, tuple[int, int]], Pixels]
+T = TypeVar("T")
+R = TypeVar("R")
 CHUNK = 256  # images that a thread takes at a time
 
 
@@ -56,46 +60,62 @@ class Sample:
     """A few images as they are in their files, to decide by.
 
     Attributes:
-        images: uint8 ``[H, W, C]`` each, shuffled.
+        images: uint8 ``[H, W, C]`` each, shuffled, as in the files.
+        shapes: Height, width and channels of each, ``[S, 3]``.
         rejected: Those of the sample that could not be decoded.
-        per_s: Images decoded a second.
+        per_s: Images decoded a second, on all threads.
     """
 
-    images: tuple[Pixels, ...]
+    images: list[Pixels]
+    shapes: NDArray[np.int64]
     rejected: tuple[Rejected, ...]
     per_s: float
-
-    @property
-    def shapes(self) -> NDArray[np.int64]:
-        """Height, width and channels of each image, ``[S, 3]``."""
-        return np.array([image.shape for image in self.images], np.int64).reshape(-1, 3)
 
 
 def read_image(source: Source, index: int, channels: int | None) -> Pixels | Rejected:
     """Decode one image of a source, or say why not."""
     try:
-        content = source.read(index)
-        if isinstance(content, bytes):
-            return decode(content, channels)
+        return decode(source.read(index), channels)
     except (Undecodable, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return Rejected(index=index, name=source.names[index], reason=reason)
-    return content
 
 
 def sample(source: Source, *, count: int, seed: int, threads: int) -> Sample:
-    """Decode up to ``count`` random images, in their own size and color."""
+    """Decode up to ``count`` random images, in their own size and color.
+
+    Each class is drawn in its proportion. Images that the source states to be of the test part
+    are not looked at, so that nothing is decided by them.
+    """
     chance = np.random.default_rng(derive(seed, "sample"))
-    chosen = chance.permutation(len(source.names))[:count]
+    order = chance.permutation(np.flatnonzero(source.given != Given.TEST))
+    # Evenly spaced places in a list that is sorted by class hold each class in its proportion.
+    order = order[np.argsort(source.labels[order], kind="stable")]
+    places = np.linspace(0, len(order), min(count, len(order)), endpoint=False).astype(np.int64)
+    chosen = chance.permutation(order[places])
+
+    def read(part: NDArray[np.int64]) -> list[Pixels | Rejected]:
+        return [read_image(source, int(index), None) for index in part]
+
     began = time.perf_counter()
-    with ThreadPoolExecutor(threads) as pool:
-        read = list(pool.map(lambda i: read_image(source, int(i), None), chosen))
+    parts = _on_threads(read, np.array_split(chosen, 4 * threads), threads)
     seconds = time.perf_counter() - began
+    images = [image for part in parts for image in part if not isinstance(image, Rejected)]
     return Sample(
-        images=tuple(item for item in read if not isinstance(item, Rejected)),
-        rejected=tuple(item for item in read if isinstance(item, Rejected)),
+        images=images,
+        shapes=np.array([image.shape for image in images], np.int64).reshape(-1, 3),
+        rejected=tuple(item for part in parts for item in part if isinstance(item, Rejected)),
         per_s=len(chosen) / max(seconds, 1e-6),
     )
+
+
+def _on_threads(work: Callable[[T], R], items: Iterable[T], threads: int) -> list[R]:
+    """Do work on many threads; an interrupt waits for what is being done, not for the rest."""
+    pool = ThreadPoolExecutor(threads)
+    try:
+        return list(pool.map(work, items))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def load(
@@ -139,58 +159,72 @@ def load(
             good[index] = True
         return bad, resized
 
-    with ThreadPoolExecutor(threads) as pool:
-        results = list(pool.map(fill, range(0, count, CHUNK)))
+    results = _on_threads(fill, range(0, count, CHUNK), threads)
     kept = np.flatnonzero(good)
+    if len(kept) < count:
+        _close_ranks(pixels, kept)
     return Loaded(
-        pixels=pixels if len(kept) == count else pixels[kept],
+        pixels=pixels[: len(kept)],
         kept=kept,
         rejected=tuple(item for bad, _ in results for item in bad),
         resized=any(resized for _, resized in results),
     )
 
 
+def _close_ranks(pixels: Pixels, kept: NDArray[np.int64]) -> None:
+    """Move the rows ``kept``, ascending, to the front, without room for a second array."""
+    for begin in range(0, len(kept), CHUNK):
+        rows = kept[begin : begin + CHUNK]
+        pixels[begin : begin + len(rows)] = pixels[rows]
+
+
 def _room(shape: tuple[int, ...], memory_bound: int, folder: Path) -> Pixels:
     """An empty array in memory, or in a file that vanishes with the process."""
-    size = int(np.prod(shape))
+    size = math.prod(shape)
     if size <= memory_bound:
         return np.empty(shape, np.uint8)
     path = folder / "pixels.dat"
     try:
         with path.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, size)
-        mapped = np.memmap(path, np.uint8, "r+", shape=shape)
+            if hasattr(os, "posix_fallocate"):  # a full disk then shows here, not as a bus error
+                os.posix_fallocate(file.fileno(), 0, size)
+        mapped = np.memmap(path, np.uint8, "r+" if path.stat().st_size else "w+", shape=shape)
     except OSError as error:
         path.unlink(missing_ok=True)
         raise RunFolderError(
-            f"The decoded images need {megabytes(size)} in {folder}, but: {error.strerror}. Free "
-            "some space, or pass --out on another disk."
+            f"The decoded images need {megabytes(size)} on the disk of {folder}, but: "
+            f"{error.strerror}. Free some space, or pass --out on another disk."
         ) from None
-    path.unlink()
+    with contextlib.suppress(OSError):  # Windows keeps a file that is in use
+        path.unlink()
     return mapped
 
 
 def originals(
-    source: Source, indices: NDArray[np.int64], *, channels: int, batch: int = 256
+    source: Source, indices: NDArray[np.int64], *, channels: int, threads: int, batch: int = 256
 ) -> Iterator[tuple[NDArray[np.int64], Pixels]]:
-    """Images in their own size, in batches of equal size.
+    """Decode images in their own size, in batches of equal size.
 
     Yields:
-        Places in ``indices``, and pixels ``(B, H, W, C)``. An image that cannot be read any more is
-        left out.
+        Indices into the source ``[B]``, and pixels ``[B, H, W, C]``; B is at most ``batch``. An
+        image that cannot be read any more is left out.
     """
     waiting: dict[tuple[int, ...], list[tuple[int, Pixels]]] = {}
-    for place, index in enumerate(indices):
-        image = read_image(source, int(index), channels)
-        if isinstance(image, Rejected):
-            continue
-        group = waiting.setdefault(image.shape, [])
-        group.append((place, image))
-        if len(group) == batch:
-            yield _stack(waiting.pop(image.shape))
+
+    def read(index: np.int64) -> tuple[int, Pixels | Rejected]:
+        return int(index), read_image(source, int(index), channels)
+
+    for begin in range(0, len(indices), batch):
+        for index, image in _on_threads(read, indices[begin : begin + batch], threads):
+            if isinstance(image, Rejected):
+                continue
+            group = waiting.setdefault(image.shape, [])
+            group.append((index, image))
+            if len(group) == batch:
+                yield _stack(waiting.pop(image.shape))
     for group in waiting.values():
         yield _stack(group)
 
 
 def _stack(group: list[tuple[int, Pixels]]) -> tuple[NDArray[np.int64], Pixels]:
-    return np.array([place for place, _ in group], np.int64), np.stack([x for _, x in group])
+    return np.array([index for index, _ in group], np.int64), np.stack([x for _, x in group])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +21,7 @@ from tunesmith.bundle.manifest import write_aside
 from tunesmith.core.errors import InternalError
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, TensorProto
+    from onnx import ModelProto, NodeProto, TensorProto
 
 EXPORTER = (
     "onnx",
@@ -30,6 +31,7 @@ EXPORTER = (
     "torch.onnx._internal.exporter._core",
 )
 ANY = torch.export.Dim.DYNAMIC
+BIAS = 2  # its place among the inputs of a convolution
 
 
 def prepare() -> None:
@@ -107,6 +109,7 @@ def trace(module: nn.Module, example: Tensor) -> Traced:
     assert program is not None
     graph = program.model_proto
     _forget_origins(graph)
+    _drop_zero_biases(graph)
     used = {tensor.name for tensor in graph.graph.initializer}
     return Traced(graph=graph, names=frozenset(used & module.state_dict().keys()))
 
@@ -120,6 +123,34 @@ def _forget_origins(graph: "ModelProto") -> None:
         for node in function.node:
             node.ClearField("metadata_props")
             node.ClearField("doc_string")
+
+
+def _drop_zero_biases(graph: "ModelProto") -> None:
+    """Give convolutions without a bias none.
+
+    The exporter gives each a vector of zeros, computed from a constant at every call. This keeps
+    onnxruntime from folding batch normalization into the convolution, and from its fastest memory
+    layout: with the zeros the graph takes 1.5 to 1.7 times as long.
+    """
+    makers = {output: node for node in graph.graph.node for output in node.output}
+    for node in graph.graph.node:
+        has_bias = node.op_type == "Conv" and len(node.input) == BIAS + 1
+        if has_bias and _is_zero(node.input[BIAS], makers):
+            del node.input[BIAS]  # onnxruntime drops what made it when it loads the file
+
+
+def _is_zero(name: str, makers: "Mapping[str, NodeProto]") -> bool:
+    """Whether a value is a constant 0, perhaps cast and repeated."""
+    import onnx
+
+    node = makers.get(name)
+    while node is not None and node.op_type in {"Cast", "CastLike", "Expand"}:
+        node = makers.get(node.input[0])
+    if node is None or node.op_type != "Constant":
+        return False
+    value = onnx.helper.get_attribute_value(node.attribute[0])
+    array = onnx.numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else value
+    return bool(np.all(np.asarray(array) == 0))
 
 
 def write(

@@ -86,7 +86,8 @@ def hand_over(
         path = folder / handed.GRAPH_FILE
         version = tunesmith.__version__
         about = onnx.metadata(classes=prepared.source.classes, size=chosen.size, version=version)
-        onnx.export(deployed, path, example=_example(prepared), metadata=about)
+        traced = onnx.trace(deployed, _example(prepared))
+        onnx.write(traced, deployed.state_dict(), path, metadata=about)
     with session.phase("verify"):
         verified = verify.verify(deployed, path, _real(prepared), threads=machine.cores)
         image = prepared.loaded.pixels[prepared.split.train[0]]
@@ -96,7 +97,8 @@ def hand_over(
         tested, p_NK = _test(prepared, Graph(path, threads=machine.cores))
         evaluation = evaluate(p_NK, prepared.labels[tested])
         score = _score(session.settings.metric, evaluation, p_NK, prepared.labels[tested])
-        ece_before = _uncalibrated_ece(p_NK, prepared.labels[tested], float(deployed.temperature))
+        before_NK = uncalibrated(p_NK, float(deployed.temperature))
+        ece_before = expected_calibration_error(before_NK, prepared.labels[tested])
         majority, linear = _baselines(prepared, tested, session.settings.seed)
     past = session.journal.history.trials
     manifest = handed.Manifest(
@@ -117,9 +119,7 @@ def hand_over(
             config=dict(chosen.params),
             source=_source(family),
         ),
-        latency=handed.Latency(
-            ms={str(batch): ms for batch, ms in latency.items()}, threads=machine.cores
-        ),
+        latency=latency,
         training=handed.Training(
             examples=fitted.trained.checkpoint.seen,
             seconds=sum(trial.seconds for trial in past.values()),
@@ -190,10 +190,9 @@ def _chunks(indices: NDArray[np.int64], size: int = 256) -> list[NDArray[np.int6
     return [indices[begin : begin + size] for begin in range(0, len(indices), size)]
 
 
-def _uncalibrated_ece(p_NK: NDArray[np.float32], y_N: NDArray[np.int64], t: float) -> float:
-    """Calibration error as it was before: logarithms of probabilities are logits over ``t``."""
-    z_NK = np.log(p_NK.clip(1e-30)) * t
-    return expected_calibration_error(softmax(z_NK, 1.0), y_N)
+def uncalibrated(p_NK: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Probabilities ``(N, K)`` as they were before: their logarithms are logits over T."""
+    return softmax(np.log(p_NK.clip(1e-30)) * temperature, 1.0)
 
 
 def _baselines(

@@ -4,6 +4,7 @@ Read `_run` from top to bottom: it is the job.
 """
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from tunesmith.data.sources import Source, open_source
 from tunesmith.execution.allocator import keep_freed_memory
 from tunesmith.execution.machine import Machine
 from tunesmith.execution.machine import measure as measure_machine
+from tunesmith.export import onnx
 from tunesmith.jobs.finish import hand_over
 from tunesmith.jobs.module import load_module
 from tunesmith.jobs.prepare import default_config, judge_transforms, measure_speeds, prepare
@@ -196,6 +198,8 @@ def _run(session: Session, source: Source, family: Family, *, extended: bool) ->
         _record_plan(session, chosen, data)
     for sentence in planning.describe(chosen):
         session.terminal.say(sentence)
+    # The exporter's import takes a second of one core, while training waits for memory anyway.
+    threading.Thread(target=onnx.prepare, daemon=True).start()
     with session.phase("train"):
         fitted = train_all(session, prepared, family, chosen, extended=extended)
     handed = hand_over(session, prepared, family, chosen, machine, fitted)

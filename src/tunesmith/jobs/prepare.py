@@ -106,7 +106,11 @@ def measure_speeds(
     size = planning.choose_size(by_size, images=images, seconds=time_left) if by_size else sizes[0]
     if not searched:
         return [speed(size, 0, channels_last=last) for last in (True, False)]
-    speeds = [speed(size, width) for width in planning.WIDTHS]
+    speeds: list[planning.Speed] = []
+    for width in planning.WIDTHS:
+        speeds.append(speed(size, width))
+        if speeds[-1].images_per_s * time_left < planning.epochs_wanted(images) * images:
+            break  # wider ones are slower still
     best = planning.choose_width(speeds, images=images, seconds=time_left)
     return [*speeds, speed(size, best.width, channels_last=False)]
 

@@ -1,5 +1,6 @@
 """Tell what happened: ``result.json`` for programs, ``report.html`` for people."""
 
+import itertools
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from tunesmith import plan as planning
 from tunesmith.bundle.manifest import GRAPH_FILE
 from tunesmith.execution.machine import peak_memory_bytes, versions
-from tunesmith.jobs.finish import Handed
+from tunesmith.jobs.finish import Handed, uncalibrated
 from tunesmith.jobs.prepare import Prepared
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.train import MAIN, Fitted
@@ -18,7 +19,15 @@ from tunesmith.records.folder import write_atomic
 from tunesmith.records.history import History
 from tunesmith.report import summary as report
 from tunesmith.report.html import render
-from tunesmith.report.story import Answer, CurvePoint, Story, ValidationPoint
+from tunesmith.report.story import (
+    Answer,
+    CurvePoint,
+    Leak,
+    Story,
+    ValidationPoint,
+    how_to_use,
+    reliability,
+)
 
 SHOWN = 24  # pictures in a gallery
 SAMPLED_CLASSES, SAMPLED_IMAGES = 12, 6  # pictures of the data
@@ -36,7 +45,7 @@ def tell(
     status = "interrupted" if session.interrupted.is_set() else "finished"
     session.clock.phases["report"] = session.clock.phases.get("report", 0.0) + WRITING_S
     summary = _summary(session, prepared, fitted, handed, status)
-    write_atomic(session.folder / "result.json", report.to_json(summary))
+    report.write_summary(session.folder / "result.json", summary)
     story = _story(session, prepared, chosen, handed, summary)
     write_atomic(session.folder / "report.html", render(story))
     session.record(Ended(status=status, reason=fitted.trained.reason))
@@ -57,7 +66,7 @@ def _ledger(session: Session) -> dict[str, float]:
 def _summary(
     session: Session, prepared: Prepared, fitted: Fitted, handed: Handed, status: Any
 ) -> report.Summary:
-    history, manifest, ev = session.journal.history, handed.manifest, handed.evaluation
+    history, manifest = session.journal.history, handed.manifest
     main = history.trials[MAIN]
     parts, split = ("train", "validation", "selection", "calibration", "test"), prepared.split
     return report.Summary(
@@ -96,18 +105,8 @@ def _summary(
                 threads=manifest.latency.threads,
             ),
         ),
-        measures=report.Measures(
-            accuracy=ev.accuracy,
-            balanced_accuracy=ev.balanced_accuracy,
-            log_loss=ev.log_loss,
-            roc_auc=ev.roc_auc,
-            macro_f1=ev.macro_f1,
-            ece_before=handed.ece_before,
-            ece_after=ev.ece,
-            temperature=manifest.temperature,
-            confusion=ev.confusion,
-            recall=ev.recall,
-            recall_interval=ev.recall_interval,
+        evaluation=report.Measures.of(
+            handed.evaluation, ece_before=handed.ece_before, temperature=manifest.temperature
         ),
         notes=history.notes,
         seed=session.settings.seed,
@@ -125,12 +124,12 @@ def _story(
     handed: Handed,
     summary: report.Summary,
 ) -> Story:
-    history, source = session.journal.history, prepared.source
+    history, source, manifest = session.journal.history, prepared.source, handed.manifest
     curve, validation = _curves(history)
-    y_N, p_N = prepared.labels[handed.tested], handed.p_NK.max(1)
-    wrong = handed.p_NK.argmax(1) != y_N
-    surest_wrong = np.flatnonzero(wrong)[np.argsort(-p_N[wrong], kind="stable")]
-    least_sure = np.argsort(p_N, kind="stable")
+    p_NK, y_N = handed.p_NK, prepared.labels[handed.tested]
+    wrong = p_NK.argmax(1) != y_N
+    surest_wrong = np.flatnonzero(wrong)[np.argsort(-p_NK[wrong].max(1), kind="stable")]
+    least_sure = np.argsort(p_NK.max(1), kind="stable")
     job = {"data": source.name, **session.settings.model_dump(mode="json", exclude={"out"})}
     plan = chosen.model_dump(mode="json", exclude={"reasons"})
     return Story(
@@ -138,27 +137,53 @@ def _story(
         summary=summary,
         curve=curve,
         validation=validation,
+        validated_on="images of the first fold" if chosen.folds else "validation images",
         samples=_samples(prepared),
         mistakes=_answers(prepared, handed, surest_wrong[:SHOWN]),
         unsure=_answers(prepared, handed, least_sure[:SHOWN]),
         quarantined=[(bad.name, bad.reason) for bad in prepared.loaded.rejected],
-        leaked=[
-            (source.names[prepared.loaded.kept[i]], prepared.loaded.pixels[i])
-            for i in prepared.split.leaks[:SHOWN]
-        ],
-        decisions=planning.describe(chosen),
+        leaked=_leaks(prepared),
+        plan=planning.describe(chosen),
+        before=reliability(uncalibrated(p_NK, manifest.temperature), y_N),
+        after=reliability(p_NK, y_N),
         config=[
             (f"{part}.{key}", json.dumps(value, ensure_ascii=False))
             for part, values in (("job", job), ("plan", plan))
             for key, value in values.items()
         ],
+        usage=how_to_use(
+            str(session.folder / "bundle"),
+            channels=manifest.input.channels,
+            classes=len(manifest.classes),
+        ),
+        created=manifest.created,
     )
 
 
+def _leaks(prepared: Prepared) -> list[Leak]:
+    """Training images that were dropped, beside the test images that they equal."""
+    loaded, names = prepared.loaded, prepared.source.names
+    if not len(prepared.split.leaks):
+        return []
+    twin = {loaded.pixels[i].tobytes(): i for i in prepared.split.test}
+    return [
+        Leak(
+            name=names[loaded.kept[i]],
+            twin=names[loaded.kept[twin[loaded.pixels[i].tobytes()]]],
+            image=loaded.pixels[i],
+        )
+        for i in prepared.split.leaks[:SHOWN]
+    ]
+
+
 def _curves(history: History) -> tuple[list[CurvePoint], list[ValidationPoint]]:
+    slices = history.trials[MAIN].slices
+    spent = itertools.accumulate(done.seconds for done in slices)
     curve = [
-        CurvePoint(examples=int(row["seen"]), loss=row["loss"], rate=row["rate"])
-        for done in history.trials[MAIN].slices
+        CurvePoint(
+            examples=int(row["seen"]), seconds=seconds, loss=row["loss"], rate=row["rate"]
+        )
+        for done, seconds in zip(slices, spent, strict=True)
         for row in done.rows
     ]
     validated = history.trials[MAIN].blocks

@@ -1,7 +1,234 @@
-"""Render a `Story` as one self-contained HTML file."""
+"""A story as one HTML file that needs nothing else: no network, no scripts, no other files."""
 
-from tunesmith.report.story import Story
+import base64
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib import resources
+from itertools import islice
+from typing import Any
+
+import cv2
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from tunesmith.core.words import duration, megabytes
+from tunesmith.evaluation.metrics import wilson
+from tunesmith.report import sentences
+from tunesmith.report.heat_map import heat_map
+from tunesmith.report.plots import Axis, Part, Series, interval_bar, line_chart, stacked_bar
+from tunesmith.report.story import Bin, Story
+from tunesmith.report.summary import Summary
+
+DRAWN_CLASSES = 30  # a larger confusion matrix is no picture any more; its worst pairs are listed
+THUMBNAIL = 160  # pixels of the longer side, at most
+EXACT = 64  # up to this side, thumbnails are kept to the pixel
+LISTED = 30  # rows of a list of files
+STEPS = 6  # of what to do next; more is no advice
+COLORS = 7  # of phases, p0 to p6 in report.css
+BOOKED_S = 0.05  # less time than that between phases is not worth a row
+RGB, RGBA = 3, 4
 
 
 def render(story: Story) -> str:
-    return f"<html>{story.title}</html>"
+    """Write a report as one self-contained HTML file.
+
+    Names of files and classes are shown as they are and never run, whatever is in them; what is no
+    valid Unicode is shown escaped.
+    """
+    text = _template().render(_context(story))
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+@cache
+def _template() -> jinja2.Template:
+    files = resources.files("tunesmith.report")
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.globals["css"] = Markup((files / "report.css").read_text("utf-8"))  # noqa: S704 (ours)
+    environment.filters |= {
+        "duration": duration,
+        "megabytes": megabytes,
+        "image": data_uri,
+        "image_height": lambda image: image.shape[0],
+        "probability": lambda p: sentences.percent(p, n=0),
+    }
+    return environment.from_string((files / "report.html").read_text("utf-8"))
+
+
+def _context(story: Story) -> dict[str, Any]:
+    summary = story.summary
+    return {
+        "story": story,
+        "summary": summary,
+        "score": sentences.score_text(summary.score.value, summary.score.metric, n=summary.score.n),
+        "sentences": sentences,
+        "percent": lambda share: sentences.percent(share, n=summary.score.n),
+        "next_steps": list(islice(sentences.next_steps(story), STEPS)),
+        "rivals": _rivals(summary),
+        "loss_chart": _loss_chart(story),
+        "accuracy_chart": _accuracy_chart(story),
+        "heat_map": _heat_map(summary),
+        "confused": sentences.confused(summary),
+        "recall": _recall(summary),
+        "recall_begin": _recall_begin(summary),
+        "ledger_bar": _ledger_bar(summary),
+        "ledger": _ledger(summary),
+        "reliability": _reliability(story.before, story.after),
+        "listed": LISTED,
+    }
+
+
+def data_uri(image: NDArray[np.uint8], most: int = THUMBNAIL) -> str:
+    """Encode an image to stand in the page itself.
+
+    Args:
+        image: uint8 ``(H, W)`` or ``(H, W, C)``; C is 1, 3 (RGB) or 4 (RGB and alpha).
+        most: Larger images are shrunk until their longer side has so many pixels.
+
+    Returns:
+        A ``data:`` address: PNG to the pixel for small images, WebP for others.
+    """
+    height, width = image.shape[:2]
+    longer = max(height, width)
+    if longer > most:
+        size = (max(1, width * most // longer), max(1, height * most // longer))
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    if image.ndim == RGB and image.shape[2] >= RGB:
+        code = cv2.COLOR_RGB2BGR if image.shape[2] == RGB else cv2.COLOR_RGBA2BGRA
+        image = np.asarray(cv2.cvtColor(image, code), np.uint8)
+    if longer <= EXACT:
+        kind, encoded = "png", cv2.imencode(".png", image)[1]
+    else:
+        kind, encoded = "webp", cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, 82])[1]
+    return f"data:image/{kind};base64,{base64.b64encode(encoded.tobytes()).decode()}"
+
+
+def _rivals(summary: Summary) -> list[dict[str, Any]]:
+    """Rows of the comparison with the baselines, all by accuracy; ours is the last."""
+    own, n = summary.evaluation, summary.score.n
+    low, high = wilson(n - sentences.mistakes(own.accuracy, n), n)
+    rows = [(name, value, value, value) for name, value in sentences.baselines(summary)]
+    return [
+        {
+            "name": name,
+            "value": value,
+            "bar": interval_bar(value, low, high, filled=True),
+            "wrong": sentences.mistakes(value, n),
+        }
+        for name, value, low, high in [*rows, ("This model", own.accuracy, low, high)]
+    ]
+
+
+def _loss_chart(story: Story) -> Markup:
+    return line_chart(
+        [
+            Series(name="training", points=[(p.examples, p.loss) for p in story.curve], style="b"),
+            Series(
+                name="validation",
+                points=[(p.examples, p.log_loss) for p in story.validation],
+                dots=True,
+            ),
+        ],
+        x=Axis(label="images seen", low=0),
+        y=Axis(label="loss"),
+        title="Loss on training and validation images against images seen",
+        shade=Series(name="learning rate", points=[(p.examples, p.rate) for p in story.curve]),
+    )
+
+
+def _accuracy_chart(story: Story) -> Markup:
+    points = [(float(p.examples), p.accuracy) for p in story.validation]
+    return line_chart(
+        [Series(name="validation accuracy", points=points, dots=True)],
+        x=Axis(
+            label="images seen", low=0, high=max((p.examples for p in story.curve), default=None)
+        ),
+        y=Axis(label="accuracy", percent=True),
+        title="Accuracy on validation images against images seen",
+    )
+
+
+def _heat_map(summary: Summary) -> Markup:
+    names = summary.data.classes
+    if len(names) > DRAWN_CLASSES:
+        return Markup("")
+    return heat_map(
+        summary.evaluation.confusion,
+        names,
+        title=f"Confusion matrix of {len(names)} classes; the worst pairs are listed beside",
+    )
+
+
+def _recall_begin(summary: Summary) -> float:
+    lows = [low for low, _ in summary.evaluation.recall_interval]
+    return min(0.9, int(10 * min(lows, default=0.0)) / 10)
+
+
+def _recall(summary: Summary) -> list[dict[str, Any]]:
+    """Rows of the recall of each class, lowest first."""
+    evaluation, begin = summary.evaluation, _recall_begin(summary)
+    rows = [
+        {
+            "name": name,
+            "count": sum(counts),
+            "recall": recall,
+            "low": low,
+            "high": high,
+            "bar": interval_bar(recall, low, high, begin=begin),
+        }
+        for name, counts, recall, (low, high) in zip(
+            summary.data.classes,
+            evaluation.confusion,
+            evaluation.recall,
+            evaluation.recall_interval,
+            strict=True,
+        )
+        if recall is not None
+    ]
+    return sorted(rows, key=lambda row: row["recall"])
+
+
+def _ledger(summary: Summary) -> list[Part]:
+    """Phases and their seconds; what no phase has booked is a row of its own.
+
+    The longest phases get the colors that are told apart best; short ones share a gray.
+    """
+    rows = [(name, seconds) for name, seconds in summary.phases.items() if seconds > 0]
+    other = summary.wall_s - sum(seconds for _, seconds in rows)
+    if other > BOOKED_S:
+        rows.append(("in between", other))
+    longest = sorted(range(len(rows)), key=lambda i: -rows[i][1])
+    style = {row: f"p{min(rank, COLORS - 1)}" for rank, row in enumerate(longest)}
+    return [Part(name=n, size=s, style=style[i]) for i, (n, s) in enumerate(rows)]
+
+
+def _ledger_bar(summary: Summary) -> Markup:
+    parts = _ledger(summary)
+    return stacked_bar(
+        parts,
+        whole=max(summary.budget_s, summary.wall_s),
+        title=", ".join(f"{part.name} {duration(part.size)}" for part in parts),
+    )
+
+
+def _reliability(before: Sequence[Bin], after: Sequence[Bin]) -> Markup:
+    def points(bins: Iterable[Bin]) -> list[tuple[float, float]]:
+        return [(b.confidence, b.accuracy) for b in bins]
+
+    if not before and not after:
+        return Markup("")
+    low = min(v for b in (*before, *after) for v in (b.confidence, b.accuracy))
+    low = min(0.9, int(10 * low) / 10)
+    return line_chart(
+        [
+            Series(name="ideal", points=[(low, low), (1, 1)], style="ideal"),
+            Series(name="before", points=points(before), style="b", dots=True),
+            Series(name="after", points=points(after), dots=True),
+        ],
+        x=Axis(label="how sure the model was", low=low, high=1, percent=True),
+        y=Axis(label="how often it was right", low=low, high=1, percent=True),
+        title="How often answers were right against how sure the model was",
+    )

@@ -1,19 +1,18 @@
 """Values to SVG: pure functions, styled by the classes that `report.css` defines.
 
-Every color is a class, so that one picture serves light, dark and print. Every picture says in words
-what it shows (``role="img"`` and ``aria-label``), and every name is escaped.
+Every color is a class, so that one picture serves light, dark and print. Every picture says in
+words what it shows (``role="img"`` and ``aria-label``), and every name is escaped.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 420, 270  # of a chart, in units that are pixels on a phone
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 30, 42
-SHOWN = 14  # characters of a class name beside a heat map
+LEFT, RIGHT, TOP, BOTTOM = 56, 22, 30, 42
 
 Point = tuple[float, float]
 
@@ -147,10 +146,11 @@ def line_chart(
         parts.append(_polygon([place(p) for p in edge]))
     parts += [_line(s, [place(p) for p in points]) for s, points in drawn]
     parts.append(_legend([s for s, _ in drawn], shade))
-    return _svg(WIDTH, HEIGHT, title, Markup("").join(parts), kind="chart")
+    return svg(WIDTH, HEIGHT, title, Markup("").join(parts), kind="chart")
 
 
-def _svg(width: float, height: float, title: str, inside: Markup, *, kind: str) -> Markup:
+def svg(width: float, height: float, title: str, inside: Markup, *, kind: str) -> Markup:
+    """Wrap a picture: its size in its own units, what it shows in words, its CSS class."""
     return Markup(
         '<svg class="{}" viewBox="0 0 {:g} {:g}" role="img" aria-label="{}" '
         'style="--w:{:g}px">{}</svg>'
@@ -201,9 +201,7 @@ def _polygon(points: Sequence[Point]) -> Markup:
 
 
 def _line(series: Series, points: Sequence[Point]) -> Markup:
-    parts = [
-        Markup('<polyline class="line {}" points="{}"/>').format(series.style, _path(points))
-    ]
+    parts = [Markup('<polyline class="line {}" points="{}"/>').format(series.style, _path(points))]
     if series.dots or len(points) == 1:
         parts += [
             Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="3.2"/>').format(
@@ -236,111 +234,31 @@ def _legend_text(at: float, name: str) -> Markup:
     return Markup('<text class="tick" x="{:.1f}" y="18">{}</text>').format(at + 25, name)
 
 
-def heat_map(counts: Sequence[Sequence[int]], names: Sequence[str], *, title: str) -> Markup:
-    """Draw a confusion matrix: right answers blue, wrong ones orange, both by their share.
-
-    Args:
-        counts: Images, ``[true][predicted]``.
-        names: Classes.
-        title: What it shows, for those who cannot see it.
-    """
-    k = len(names)
-    side = 40 if k <= 8 else 34 if k <= 12 else 26 if k <= 20 else 21  # noqa: PLR2004 (sizes seen)
-    shown = [clip(name, SHOWN) for name in names]
-    longest = max(map(len, shown))
-    margin = 30 + 7.2 * longest
-    turned = 7.2 * longest > side - 4
-    top = 28 + (6 * longest if turned else 14)
-    width, height = margin + k * side + (5 * longest if turned else 8), top + k * side + 8
-    parts = [
-        Markup(
-            '<text class="label" x="{:.1f}" y="13" text-anchor="middle">answer</text>'
-            '<text class="label" transform="translate(12 {:.1f}) rotate(-90)" '
-            'text-anchor="middle">true class</text>'
-        ).format(margin + k * side / 2, top + k * side / 2)
-    ]
-    for i, name in enumerate(shown):
-        middle = (i + 0.5) * side
-        parts.append(
-            Markup('<text class="name" x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>').format(
-                margin - 7, top + middle + 4, name
-            )
-        )
-        turn = "rotate(-45)" if turned else ""
-        parts.append(
-            Markup(
-                '<text class="name" transform="translate({:.1f} {:.1f}) {}" '
-                'text-anchor="{}">{}</text>'
-            ).format(margin + middle, top - 7, turn, "start" if turned else "middle", name)
-        )
-    parts += [
-        _cell((margin + j * side, top + i * side), side, _Cell.of(counts, names, i, j))
-        for i in range(k)
-        for j in range(k)
-    ]
-    return _svg(width, height, title, Markup("").join(parts), kind="heat")
-
-
 @final
 @dataclass(frozen=True, kw_only=True)
-class _Cell:
-    count: int
-    share: float
-    right: bool
-    text: str
+class Part:
+    """A part of a stacked bar: its name, its size and its CSS class."""
 
-    @classmethod
-    def of(
-        cls, counts: Sequence[Sequence[int]], names: Sequence[str], true: int, answer: int
-    ) -> "_Cell":
-        count, total = counts[true][answer], max(1, sum(counts[true]))
-        return cls(
-            count=count,
-            share=count / total,
-            right=true == answer,
-            text=f"{names[true]} answered {names[answer]}: {count} of {total}",
-        )
+    name: str
+    size: float
+    style: str
 
 
-def _cell(corner: Point, side: int, cell: _Cell) -> Markup:
-    strength = 0.0
-    if cell.count:
-        # Errors are rare: the root lets even one in a hundred be seen.
-        strength = 0.08 + 0.92 * cell.share if cell.right else 0.25 + 0.75 * math.sqrt(cell.share)
-    ink = "strong" if strength > 0.55 else "weak"  # noqa: PLR2004 (where contrast turns)
-    box = Markup(
-        '<rect class="cell" x="{:.1f}" y="{:.1f}" width="{}" height="{}"/>'
-        '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{}" height="{}" fill-opacity="{:.2f}">'
-        "<title>{}</title></rect>"
-    ).format(
-        *(corner[0], corner[1], side - 1, side - 1),
-        *("right" if cell.right else "wrong", corner[0], corner[1], side - 1, side - 1),
-        *(strength, cell.text),
-    )
-    if not cell.count:
-        return box
-    return box + Markup(
-        '<text class="count {}" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>'
-    ).format(
-        ink, corner[0] + (side - 1) / 2, corner[1] + side / 2 + 3.5, short(cell.count)
-    )
-
-
-def stacked_bar(parts: Mapping[str, float], *, whole: float, title: str) -> Markup:
+def stacked_bar(parts: Sequence[Part], *, whole: float, title: str) -> Markup:
     """Draw parts of a whole as one bar; what is left of the whole stays empty.
 
     Args:
-        parts: Name to size; the order gives the CSS classes ``p0``, ``p1`` ... ``p7``, and again.
+        parts: From left to right.
         whole: Size of the whole bar; the sum of the parts, if that is more.
         title: What it shows, for those who cannot see it.
     """
-    whole = max(whole, sum(parts.values())) or 1.0
+    whole = max(whole, sum(part.size for part in parts)) or 1.0
     at, inside = 0.0, Markup("")
-    for i, (name, size) in enumerate(parts.items()):
-        width = 1000 * size / whole
+    for part in parts:
+        width = 1000 * part.size / whole
         inside += Markup(
-            '<rect class="p{}" x="{:.2f}" y="0" width="{:.2f}" height="30"><title>{}</title></rect>'
-        ).format(i % 8, at, max(0.0, width - 1), name)
+            '<rect class="{}" x="{:.2f}" y="0" width="{:.2f}" height="30"><title>{}</title></rect>'
+        ).format(part.style, at, max(0.0, width - 1), part.name)
         at += width
     return Markup(
         '<svg class="stack" viewBox="0 0 1000 30" preserveAspectRatio="none" role="img" '

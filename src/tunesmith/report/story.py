@@ -202,7 +202,7 @@ def how_to_use(bundle: str, *, channels: int, classes: int) -> tuple[Usage, ...]
             title="ONNX, from any language",
             code=(
                 f"{bundle}/model.onnx\n"
-                f"input   images         uint8    [N, H, W, {channels}]   any N, H, W; values 0-255\n"
+                f"input   images         uint8    [N, H, W, {channels}], any N, H, W\n"
                 f"output  probabilities  float32  [N, {classes}]\n"
                 "Resizing, normalization and softmax are inside the graph.\n"
                 "Its metadata `classes` lists the class names, as JSON, in output order."

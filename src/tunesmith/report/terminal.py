@@ -4,7 +4,7 @@ None of it can end a run. A stream that fails (a closed pipe, a full disk) is gi
 """
 
 import contextlib
-import datetime
+import datetime as dt
 import io
 import os
 import sys
@@ -84,9 +84,7 @@ def sparkline(values: deque[float]) -> str:
         return ""
     low, high = min(finite), max(finite)
     scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(
-        BARS[round((v - low) * scale)] if abs(v) < float("inf") else " " for v in values
-    )
+    return "".join(BARS[round((v - low) * scale)] if abs(v) < float("inf") else " " for v in values)
 
 
 @final
@@ -254,8 +252,9 @@ class Terminal:
         left = max(0.0, self._ends_at - self.now())
         p = self._progress
         head = Table.grid(padding=(0, 1), expand=True)
-        for column in ({}, {"ratio": 1, "no_wrap": True}, {"justify": "right", "no_wrap": True}):
-            head.add_column(**column)  # type: ignore[arg-type]  # a plain table of options
+        head.add_column()
+        head.add_column(ratio=1, no_wrap=True)
+        head.add_column(justify="right", no_wrap=True)
         head.add_row(
             self._spinner,
             Text(p.phase if p else self._phase, style="bold", overflow="ellipsis"),
@@ -264,7 +263,7 @@ class Terminal:
         return Group(head, *self._details(p)) if p else Group(head)
 
     def _details(self, p: Progress) -> tuple[ProgressBar, Text]:
-        best = "–" if p.best_score is None else f"{100 * p.best_score:.2f} %"
+        best = "-" if p.best_score is None else f"{100 * p.best_score:.2f} %"
         return (
             ProgressBar(total=max(1, p.horizon), completed=p.examples),
             Text.assemble(
@@ -288,7 +287,7 @@ class Terminal:
 
     def _write(self, text: str) -> None:
         if self._log:
-            stamp = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+            stamp = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
             lines = f"{stamp} {text}\n".encode("utf-8", "backslashreplace")
             with contextlib.suppress(OSError):
                 self._log.write(lines)

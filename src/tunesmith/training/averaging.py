@@ -8,6 +8,17 @@ from torch import Tensor, nn
 EVERY = 5  # steps from one update of the average to the next; more often costs and changes nothing
 
 
+def decay_after(updates: int, *, longest: float) -> float:
+    """Decay for the next update: short at first, so that the start is forgotten soon.
+
+    Example:
+        >>> decay_after(0, longest=0.95), decay_after(10_000, longest=0.95)
+        (0.1, 0.95)
+
+    """
+    return min(longest, (1 + updates) / (10 + updates))
+
+
 @torch.no_grad()
 def update(average: Mapping[str, Tensor], network: nn.Module, *, decay: float) -> None:
     """Move an exponential moving average of weights and running statistics towards the network.

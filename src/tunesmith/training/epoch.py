@@ -137,6 +137,8 @@ def train_batches(
         seen, steps, total = position + len(y_N), steps + 1, total + float(value.detach())
         if not math.isfinite(total):
             break
-        if (position // config.batch) % averaging.EVERY == 0:
-            averaging.update(average, network, decay=config.averaging)
+        updates, due = divmod(position // config.batch, averaging.EVERY)
+        if due == 0:
+            decay = averaging.decay_after(updates, longest=config.averaging)
+            averaging.update(average, network, decay=decay)
     return Progress(seen=seen, loss=total / steps if steps else 0.0)

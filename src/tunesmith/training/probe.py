@@ -41,9 +41,9 @@ def _activation_bytes(network: nn.Module, x_NCHW: Tensor) -> int:
 def measure(
     build: Callable[[], nn.Module], data: TrainData, config: TrainConfig, *, seconds: float
 ) -> Measured:
-    """Train a throw-away network for about ``seconds`` and count images.
+    """Train a throw-away network for about ``seconds``, two batches at least, and count images.
 
-    The first two batches are not counted: they pay for memory and for kernels' set-up.
+    The first batch is not counted: it pays for memory and for kernels' set-up.
     """
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         try:
@@ -65,7 +65,7 @@ def _rate(network: nn.Module, data: TrainData, config: TrainConfig, seconds: flo
     network.train()
     times: list[float] = []
     begin, step = time.perf_counter(), 0
-    while time.perf_counter() - begin < seconds or len(times) < 3:  # noqa: PLR2004 (two warm up)
+    while time.perf_counter() - begin < seconds or len(times) < 2:  # noqa: PLR2004 (one warms up)
         before = time.perf_counter()
         train_batches(
             network,
@@ -82,7 +82,7 @@ def _rate(network: nn.Module, data: TrainData, config: TrainConfig, seconds: flo
         update(average, network, decay=config.averaging)
         times.append(time.perf_counter() - before)
         step += 1
-    steady = sorted(times[2:]) or times
+    steady = sorted(times[1:])
     return config.batch / steady[len(steady) // 2]
 
 

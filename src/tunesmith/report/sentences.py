@@ -1,0 +1,246 @@
+"""What the numbers mean, in sentences that need no statistics."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import final
+
+from tunesmith.core.words import duration
+from tunesmith.report.story import Story
+from tunesmith.report.summary import Summary
+
+FINE = 2000  # test images from which a second decimal of a percentage means something
+SURE = 0.9  # a wrong answer above it makes one doubt the label
+FEW = 1000  # test images below which the interval is worth a word
+PAIRS = 10  # confused pairs that are listed
+
+# A metric -> its name, and whether it is a share that can be written in percent.
+METRICS: Mapping[str, tuple[str, bool]] = MappingProxyType(
+    {
+        "accuracy": ("accuracy", True),
+        "balanced_accuracy": ("balanced accuracy: the mean over classes of their recall", True),
+        "macro_f1": ("F1, the mean over classes", True),
+        "roc_auc": ("area under the ROC curve", False),
+        "log_loss": ("log loss, where less is better", False),
+    }
+)
+
+
+def percent(share: float, *, n: int = FINE) -> str:
+    """Write a share in percent, as precisely as ``n`` images allow; only 1 is 100 %.
+
+    Example:
+        >>> percent(0.99376), percent(0.986111, n=360), percent(0.99999)
+        ('99.38 %', '98.6 %', '99.999 %')
+
+    """
+    digits = 2 if n >= FINE else 1
+    while share < 1 and round(100 * share, digits) >= 100 and digits < 6:  # noqa: PLR2004 (percent)
+        digits += 1
+    return f"{100 * share:.{digits}f} %" if share < 1 else "100 %"
+
+
+def score_text(value: float, metric: str, *, n: int) -> str:
+    """Write a score: a share in percent, anything else with four digits."""
+    return percent(value, n=n) if METRICS.get(metric, ("", False))[1] else f"{value:.4f}"
+
+
+def headline(summary: Summary) -> str:
+    """Say what the score is the score of."""
+    score = summary.score
+    if score.metric == "accuracy":
+        return f"of {score.n:,} test images were classified correctly."
+    name = METRICS.get(score.metric, (score.metric, False))[0]
+    return f"{name}, on {score.n:,} test images."
+
+
+def interval_sentence(summary: Summary) -> str:
+    """Say how far the score can be trusted."""
+    score = summary.score
+    low, high = (score_text(v, score.metric, n=score.n) for v in (score.low, score.high))
+    if summary.test_openings <= 1:
+        measured = f"measured once on {score.n:,} images the training never saw"
+    else:
+        measured = (
+            f"measured on {score.n:,} images the training never saw, which have by now been used "
+            f"for {summary.test_openings} measurements: each makes the score a little too hopeful"
+        )
+    return (
+        f"On new images of the same kind expect between {low} and {high} (95 % confidence, "
+        f"{measured})."
+    )
+
+
+def mistakes(accuracy: float, n: int) -> int:
+    """Count the wrong answers behind an accuracy on ``n`` images."""
+    return round((1 - accuracy) * n)
+
+
+def baselines(summary: Summary) -> list[tuple[str, float]]:
+    """Name the models that need no deep learning, with their accuracy."""
+    base = summary.baseline
+    rows = [("Always the most frequent class", base.majority), ("A linear model", base.linear)]
+    return [(name, accuracy) for name, accuracy in rows if accuracy is not None]
+
+
+def comparison(summary: Summary) -> str:
+    """Compare with models that need no deep learning."""
+    n, accuracy = summary.score.n, summary.evaluation.accuracy
+    name, rival = max(baselines(summary), key=lambda row: row[1])
+    rivals = {"A linear model": "a linear model makes"}.get(
+        name, "always giving the most frequent class makes"
+    )
+    ours, theirs = mistakes(accuracy, n), mistakes(rival, n)
+    if accuracy <= rival:
+        return (
+            f"It makes {ours:,} mistakes where {rivals} {theirs:,}: this model has not learned "
+            "what it should."
+        )
+    if not ours:
+        return f"It makes no mistake where {rivals} {theirs:,}."
+    return f"It makes {ours:,} {'mistake' if ours == 1 else 'mistakes'} where {rivals} {theirs:,}."
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Confusion:
+    """A class that was taken for another one: how often, of how many."""
+
+    true: str
+    answer: str
+    count: int
+    total: int
+
+
+def confused(summary: Summary) -> Sequence[Confusion]:
+    """The pairs of classes that were mixed up most often, most often first."""
+    names, counts = summary.data.classes, summary.evaluation.confusion
+    pairs = [
+        Confusion(true=names[i], answer=names[j], count=count, total=sum(row))
+        for i, row in enumerate(counts)
+        for j, count in enumerate(row)
+        if i != j and count
+    ]
+    return sorted(pairs, key=lambda pair: -pair.count)[:PAIRS]
+
+
+def status_sentence(summary: Summary) -> str:
+    """Say how the run ended."""
+    used = f"{duration(summary.wall_s)} of {duration(summary.budget_s)}"
+    if summary.status == "interrupted":
+        return f"The run was interrupted after {used}; this is the best model until then."
+    return f"Finished after {used}. {summary.reason}".rstrip()
+
+
+def next_steps(story: Story) -> Iterator[str]:
+    """Yield what to do next, most useful first."""
+    summary = story.summary
+    if summary.status == "interrupted":
+        yield "The run was interrupted. The same command goes on where it stopped."
+    yield from _about_data(story)
+    yield from _about_answers(story)
+    if summary.score.n < FEW and summary.evaluation.accuracy < 1:
+        yield (
+            f"The score rests on {summary.score.n:,} test images. Four times as many would halve "
+            "the width of its interval."
+        )
+    if "time" in summary.reason.lower() and summary.status == "finished":
+        yield (
+            "Training used all its time. The same command with a larger --budget continues from "
+            "here, and may do better."
+        )
+    yield "Try it on images of your own: how to is at the end of this page."
+
+
+def _about_data(story: Story) -> Iterator[str]:
+    data = story.summary.data
+    if data.quarantined:
+        files = "file" if data.quarantined == 1 else "files"
+        yield (
+            f"Repair or delete the {data.quarantined:,} {files} that could not be read; "
+            "quarantine.csv lists all of them."
+        )
+    if data.suspects:
+        yield f"Check the labels of {data.suspects:,} images that look wrong."
+    if data.leaks:
+        yield (
+            f"Remove the {data.leaks:,} training images that are also test images (they were left "
+            "out of this training)."
+        )
+
+
+def _about_answers(story: Story) -> Iterator[str]:
+    summary = story.summary
+    evaluation, names = summary.evaluation, summary.data.classes
+    sure = sum(answer.probability >= SURE for answer in story.mistakes)
+    if sure:
+        many = "one of them" if sure == 1 else f"{sure} of them"
+        yield (
+            f"Look at the worst mistakes below. In {many} the model was more than "
+            f"{100 * SURE:.0f} % sure: often the label is what is wrong."
+        )
+    known = [
+        (recall, interval[1], name)
+        for recall, interval, name in zip(
+            evaluation.recall, evaluation.recall_interval, names, strict=True
+        )
+        if recall is not None
+    ]
+    if known:
+        recall, high, name = min(known)
+        # Only where chance alone is no good explanation.
+        if high < evaluation.accuracy:
+            yield (
+                f"More training images of “{name}” would help most: only "
+                f"{percent(recall, n=0)} of its test images were recognized."
+            )
+    pairs = confused(summary)
+    if pairs and pairs[0].count >= 3:  # noqa: PLR2004 (fewer is chance)
+        worst = pairs[0]
+        yield (
+            f"“{worst.true}” is most often taken for “{worst.answer}” ({worst.count:,} of "
+            f"{worst.total:,}). If people mix them up too, the labels may need a clearer rule."
+        )
+
+
+def data_sentence(summary: Summary) -> str:
+    """Say what was wrong with the data, in one sentence."""
+    data = summary.data
+    found = [
+        f"{count:,} {one if count == 1 else many}"
+        for count, one, many in (
+            (data.quarantined, "file could not be read", "files could not be read"),
+            (
+                data.leaks,
+                "training image was also a test image",
+                "training images were also test images",
+            ),
+            (data.suspects, "label looks wrong", "labels look wrong"),
+        )
+        if count
+    ]
+    if not found:
+        return (
+            "Nothing wrong was found: every image could be read, and no training image has the "
+            "same pixels as a test image."
+        )
+    return (
+        "; ".join(found) + ". None of these was trained on."
+        if not data.suspects
+        else "; ".join(found) + "."
+    )
+
+
+def calibration_sentence(summary: Summary) -> str:
+    """Say whether the probabilities mean what they say."""
+    before, after = summary.evaluation.ece_before, summary.evaluation.ece_after
+    text = (
+        "When the model says 90 %, it should be right in 90 of 100 cases. On average it is off by "
+        f"{100 * after:.1f} percentage points"
+    )
+    if after <= before:
+        return f"{text} (before calibration: {100 * before:.1f})."
+    return (
+        f"{text}. Calibration, fitted on other images, did not help here (before: "
+        f"{100 * before:.1f}); with few test images that is within chance."
+    )

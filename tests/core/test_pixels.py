@@ -1,0 +1,171 @@
+"""Tests of `tunesmith.core.pixels`."""
+
+import struct
+import subprocess
+import sys
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from tunesmith.core.pixels import Undecodable, decode, encode_png, recolor, shrink
+
+Pixels = NDArray[np.uint8]
+CHANNELS = (1, 3, 4)
+
+sides = st.integers(1, 9)
+images = st.tuples(sides, sides, st.sampled_from(CHANNELS)).flatmap(
+    lambda shape: hnp.arrays(np.uint8, shape)
+)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def exif(orientation: int) -> bytes:
+    entry = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", 1) + entry + b"\0\0\0\0"
+
+
+def marked_jpeg(image: Pixels, orientation: int) -> bytes:
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    mark = b"Exif\0\0" + exif(orientation)
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(mark) + 2) + mark + data[2:]
+
+
+def marked_png(image: Pixels, orientation: int) -> bytes:
+    data = encode_png(image)
+    return data[:33] + chunk(b"eXIf", exif(orientation)) + data[33:]
+
+
+def huge_png() -> bytes:
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 0, 0, 0, 0)
+    body = chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IEND", b"")
+
+
+@given(images)
+def test_png_gives_back_its_pixels(x_HWC: Pixels) -> None:
+    assert np.array_equal(decode(encode_png(x_HWC)), x_HWC)
+
+
+@given(images, st.sampled_from(CHANNELS))
+def test_channels_asked_for_are_given_from_files_and_from_pixels(x_HWC: Pixels, c: int) -> None:
+    from_file, from_pixels = decode(encode_png(x_HWC), c), decode(x_HWC, c)
+    assert from_file.shape == from_pixels.shape == (*x_HWC.shape[:2], c)
+    difference = from_file.astype(int) - from_pixels
+    assert np.abs(difference).max() <= 1  # gray of a color is rounded in more than one way
+
+
+@given(images)
+def test_more_channels_lose_nothing(x_HWC: Pixels) -> None:
+    if x_HWC.shape[2] == 1:
+        assert np.array_equal(recolor(recolor(x_HWC, 3), 1), x_HWC)
+    if x_HWC.shape[2] != 4:
+        more = recolor(x_HWC, 4)
+        assert np.array_equal(recolor(more, 3), recolor(x_HWC, 3))
+        assert (more[..., 3] == 255).all()
+
+
+def test_colors_come_as_red_green_blue() -> None:
+    red = np.zeros((16, 16, 3), np.uint8)
+    red[..., 2] = 255  # OpenCV writes blue, green, red
+    data = cv2.imencode(".png", red)[1].tobytes()
+    for channels in (None, 3, 4):
+        assert decode(data, channels)[0, 0, :3].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff", ".pgm"])
+@pytest.mark.parametrize("channels", [None, 1, 3])
+def test_sixteen_bits_lose_the_lower_eight(suffix: str, channels: int | None) -> None:
+    deep = np.array([[0x00FF, 0x01FF], [0x8000, 0xFFFE]], np.uint16)
+    data = cv2.imencode(suffix, deep)[1].tobytes()
+    assert decode(data, channels)[..., 0].tolist() == [[0, 1], [128, 255]]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("channels", [None, 1, 3, 4])
+def test_a_camera_mark_is_obeyed_alike_for_all_channels(
+    orientation: int, channels: int | None
+) -> None:
+    image = np.zeros((16, 32, 3), np.uint8)
+    image[:8, :8], image[8:, 24:] = 250, 120
+    upright = {  # of Exif 2.3, 4.6.4 A
+        1: image,
+        2: image[:, ::-1],
+        3: image[::-1, ::-1],
+        4: image[::-1],
+        5: image.swapaxes(0, 1),
+        6: np.rot90(image, -1),
+        7: image[::-1, ::-1].swapaxes(0, 1),
+        8: np.rot90(image),
+    }
+    for data in (marked_jpeg(image, orientation), marked_png(image, orientation)):
+        found = decode(data, channels)[..., 0].astype(int)
+        assert found.shape == upright[orientation].shape[:2]
+        assert np.abs(found - upright[orientation][..., 0]).max() <= 3
+
+
+def test_an_image_with_alpha_is_turned_too() -> None:
+    image = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+    assert np.array_equal(decode(marked_png(image, 6)), np.rot90(image, -1))
+
+
+@pytest.mark.parametrize("channels", [None, 1, 3, 4])
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"a text file named .jpg", "it is no image"),
+        (huge_png(), "claims .*more than 40,000,000"),
+        (encode_png(np.zeros((64, 64, 3), np.uint8))[:-20], "the PNG is damaged"),
+        (encode_png(np.zeros((64, 64, 3), np.uint8))[:20], "the PNG is damaged"),
+        (cv2.imencode(".jpg", np.eye(64, dtype=np.uint8))[1].tobytes()[:-90], "JPEG is damaged"),
+        (cv2.imencode(".bmp", np.eye(64, dtype=np.uint8))[1].tobytes()[:-90], "BMP is damaged"),
+        (cv2.imencode(".webp", np.eye(64, dtype=np.uint8))[1].tobytes()[:-40], "WebP is damaged"),
+    ],
+)
+def test_what_is_no_whole_image_is_refused_in_words(
+    data: bytes, reason: str, channels: int | None
+) -> None:
+    with pytest.raises(Undecodable, match=reason):
+        decode(data, channels)
+
+
+def test_floats_are_refused_in_words() -> None:
+    data = cv2.imencode(".tiff", np.zeros((4, 4), np.float32))[1].tobytes()
+    with pytest.raises(Undecodable, match="its values are float32"):
+        decode(data)
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"]))
+def test_any_bytes_are_an_image_or_refused(data: bytes, begin: bytes) -> None:
+    try:
+        assert decode(begin + data).ndim == 3
+    except Undecodable as error:
+        assert str(error)
+
+
+def test_a_damaged_file_leaves_the_terminal_alone() -> None:
+    code = (
+        "from tunesmith.core.pixels import *\n"
+        "data = encode_png(np.zeros((64, 64, 3), np.uint8))\n"
+        "for cut in (20, 60, -14):\n"
+        "    try: decode(data[:cut])\n"
+        "    except Undecodable: pass\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout + done.stderr == ""
+
+
+@given(images, st.integers(1, 6))
+def test_a_picture_to_look_at_keeps_its_proportions(x_HWC: Pixels, side: int) -> None:
+    small = shrink(x_HWC, side)
+    assert max(small.shape[:2]) == min(side, max(x_HWC.shape[:2]))
+    assert small.shape[2] == x_HWC.shape[2]

@@ -1,0 +1,158 @@
+"""Tests of `tunesmith.data.archives`."""
+
+import io
+import struct
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.core.errors import SourceError
+from tunesmith.data.archives import Archive
+
+PATHS = ("a/1.png", "b/2.png")
+
+
+def pack(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def patch(path: Path, *, flags: int | None = None, size: int | None = None) -> Path:
+    """Change what the last entry of the central directory claims."""
+    data = bytearray(path.read_bytes())
+    entry = data.rindex(b"PK\x01\x02")
+    if flags is not None:
+        struct.pack_into("<H", data, entry + 8, flags)
+    if size is not None:
+        struct.pack_into("<I", data, entry + 24, size)
+    path.write_bytes(data)
+    return path
+
+
+@given(
+    st.lists(st.binary(max_size=300), min_size=1, max_size=5),
+    st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
+)
+def test_members_are_read_as_they_were_written(contents: list[bytes], method: int) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        names = [f"a/{i}.png" for i in range(len(contents))]
+        path = pack(Path(folder) / "x.zip", dict(zip(names, contents, strict=True)), method)
+        archive = Archive(path)
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(archive.read, archive.members)) == contents
+        assert [m.name for m in archive.members] == names
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("../evil.png", "outside the folder"),
+        ("a/../../evil.png", "outside the folder"),
+        ("a/../../evil.txt", "outside the folder"),
+        ("..\\evil.png", "outside the folder"),
+        ("/etc/evil.png", "absolute path"),
+        ("\\\\server\\evil.png", "absolute path"),
+        ("C:/evil.png", "names a drive"),
+        ("c:evil.png", "names a drive"),
+    ],
+)
+def test_a_path_out_of_the_folder_is_refused(tmp_path: Path, name: str, reason: str) -> None:
+    path = pack(tmp_path / "x.zip", {"a/1.png": b"x", name: b"y"})
+    with pytest.raises(SourceError, match=f"member .*evil.* {reason}"):
+        Archive(path)
+
+
+def test_a_link_is_refused(tmp_path: Path) -> None:
+    info = zipfile.ZipInfo("a/link.png")
+    info.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr(info, "/etc/passwd")
+    with pytest.raises(SourceError, match=r"a/link\.png is a link"):
+        Archive(tmp_path / "x.zip")
+
+
+def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
+    path = patch(pack(tmp_path / "x.zip", {"a/1.png": b"x"}), flags=1)
+    with pytest.raises(SourceError, match=r"a/1\.png is encrypted"):
+        Archive(path)
+
+
+def test_a_bomb_is_refused(tmp_path: Path) -> None:
+    path = pack(tmp_path / "ratio.zip", {"a/1.png": bytes(2_000_000)})
+    with pytest.raises(SourceError, match=r"a/1\.png claims to unpack to more than 200 times"):
+        Archive(path)
+    path = patch(pack(tmp_path / "size.zip", {"a/1.png": b"x"}), size=200_000_000)
+    with pytest.raises(SourceError, match=r"a/1\.png claims 200,000,000 bytes, more than 100,000"):
+        Archive(path)
+
+
+def test_an_odd_packing_is_refused(tmp_path: Path) -> None:
+    path = pack(tmp_path / "x.zip", {"a/1.png": b"x"}, zipfile.ZIP_LZMA)
+    with pytest.raises(SourceError, match="other than store and deflate"):
+        Archive(path)
+
+
+def test_a_member_that_lies_about_its_size_is_an_unreadable_file(tmp_path: Path) -> None:
+    path = patch(pack(tmp_path / "x.zip", {"a/1.png": bytes(5000)}), size=10)
+    archive = Archive(path)
+    with pytest.raises(OSError, match="damaged"):
+        archive.read(archive.members[0])
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_flipped_byte_is_an_unreadable_file(tmp_path: Path, method: int) -> None:
+    path = pack(tmp_path / "x.zip", {"a/1.png": bytes(range(200)), "b/1.png": b"fine"}, method)
+    data = bytearray(path.read_bytes())
+    data[100] ^= 0xFF
+    path.write_bytes(data)
+    archive = Archive(path)
+    with pytest.raises(OSError, match="the archive is damaged here"):
+        archive.read(archive.members[0])
+    assert archive.read(archive.members[1]) == b"fine"
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip file at all", b"PK\x03\x04 cut off"])
+def test_what_is_no_zip_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(SourceError, match="cannot be read as a zip file"):
+        Archive(tmp_path / "x.zip")
+
+
+def test_other_files_are_counted(tmp_path: Path) -> None:
+    others = {"__MACOSX/a/._1.png": b"", "a/.DS_Store": b"", "a/notes.txt": b"", ".git/x.png": b""}
+    archive = Archive(pack(tmp_path / "x.zip", {**others, "a/1.png": b"x", "b/": b""}))
+    assert [m.name for m in archive.members] == ["a/1.png"]
+    assert archive.skipped == {"hidden": 3, "not an image": 1}
+
+
+@pytest.mark.parametrize("top", ["", "photos/"])
+@pytest.mark.parametrize("part", ["", "train/", "test/"])
+def test_one_folder_around_all_is_cut_off(tmp_path: Path, top: str, part: str) -> None:
+    names = [f"{top}{part}{name}" for name in PATHS]
+    archive = Archive(pack(tmp_path / "x.zip", dict.fromkeys(names, b"x")))
+    assert [m.name for m in archive.members] == [f"{part}{name}" for name in PATHS]
+
+
+def test_names_of_any_script_are_read(tmp_path: Path) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as written:
+        written.writestr("猫/1.png", b"x")
+        written.writestr("狗/1.png", b"x")
+    plain = content.getvalue()
+    for number, data in enumerate((plain, plain.replace(b"\x00\x08", b"\x00\x00"))):
+        path = tmp_path / f"{number}.zip"  # the second does not say that its names are UTF-8
+        path.write_bytes(data)
+        assert {m.name for m in Archive(path).members} == {"猫/1.png", "狗/1.png"}
+
+
+def test_backslashes_of_old_windows_archives_separate(tmp_path: Path) -> None:
+    archive = Archive(pack(tmp_path / "x.zip", {"a\\1.png": b"x", "b\\1.png": b"x"}))
+    assert [m.name for m in archive.members] == ["a/1.png", "b/1.png"]
