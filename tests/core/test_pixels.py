@@ -144,7 +144,9 @@ def test_floats_are_refused_in_words() -> None:
         decode(data)
 
 
-@given(st.binary(max_size=200), st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"]))
+@given(
+    st.binary(max_size=200), st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"])
+)
 def test_any_bytes_are_an_image_or_refused(data: bytes, begin: bytes) -> None:
     try:
         assert decode(begin + data).ndim == 3

@@ -1,5 +1,7 @@
 """Tests of `tunesmith.training.schedule`."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ def test_refitting_keeps_the_past_and_does_not_jump(
     for before in range(0, seen + 1, max(1, seen // 20)):
         assert multiplier(changed, before) == pytest.approx(multiplier(plan, before), abs=1e-9)
     assert multiplier(changed, changed[-1].end) == 0.0
-    assert all(a.end == b.begin for a, b in zip(changed, changed[1:], strict=False))
+    assert all(a.end == b.begin for a, b in itertools.pairwise(changed))
 
 
 @given(end=st.integers(100, 10_000), at=st.floats(0.05, 0.95), factor=st.floats(0.1, 1.0))

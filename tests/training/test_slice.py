@@ -36,9 +36,7 @@ def data() -> TrainData:
     return TrainData(x_NCHW=x, y_N=y, rows=torch.arange(72), normalize=Normalize.of(x))
 
 
-def run(
-    data: TrainData, config: TrainConfig, start: Checkpoint | None, until: int
-) -> SliceResult:
+def run(data: TrainData, config: TrainConfig, start: Checkpoint | None, until: int) -> SliceResult:
     loss = CrossEntropy(config.smoothing)
     return train_slice(config, build, data, loss, start=start, segments=SEGMENTS, until=until)
 

@@ -122,7 +122,7 @@ def space_of(function: Callable[..., Any]) -> dict[str, Field]:
 
     """
     hints = typing.get_type_hints(
-        function.__init__ if inspect.isclass(function) else function,  # type: ignore[misc]
+        function.__init__ if inspect.isclass(function) else function,
         include_extras=True,
     )
     space = {}

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from tunesmith.core.seeds import derive
 from tunesmith.data.strengths import Augmentation
 
+CHANCE = 0.5  # of being mirrored top to bottom
+
 
 def _uniform(
     shape: tuple[int, ...], bound: float, generator: Generator, device: torch.device
@@ -97,7 +99,7 @@ def augment(
         side_N = (index_N * 2654435761 + derive(seed, "flip") % 2**31) // 65536 % 2
         x_NCHW = mirror(x_NCHW, ((side_N + epoch_N) % 2 == 1).to(x_NCHW.device), dim=-1)
     if how.flip_vertical:
-        chosen_N = torch.rand(len(x_NCHW), generator=generator) < 0.5
+        chosen_N = torch.rand(len(x_NCHW), generator=generator) < CHANCE
         x_NCHW = mirror(x_NCHW, chosen_N.to(x_NCHW.device), dim=-2)
     if how.rotate or how.scale:
         x_NCHW = warp(

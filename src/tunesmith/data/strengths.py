@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict
 
 from tunesmith.core.space import Choice, Float
 
+BOTH = (False, True)
+
 
 class Augmentation(BaseModel):
     """How strongly training images are changed. Zero and False leave them as they are."""
@@ -18,9 +20,9 @@ class Augmentation(BaseModel):
     """Largest rotation, in degrees."""
     scale: Annotated[float, Float(0.0, 0.5)] = 0.0
     """Largest relative change of size."""
-    flip: Annotated[bool, Choice(False, True)] = False
+    flip: Annotated[bool, Choice(*BOTH)] = False
     """Mirror left and right, in every other epoch of an image."""
-    flip_vertical: Annotated[bool, Choice(False, True)] = False
+    flip_vertical: Annotated[bool, Choice(*BOTH)] = False
     """Mirror top and bottom, by chance."""
     brightness: Annotated[float, Float(0.0, 0.5)] = 0.0
     """Largest shift of all values, in standard deviations of the data."""

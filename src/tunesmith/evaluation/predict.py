@@ -35,7 +35,7 @@ def logits(
     memory = torch.channels_last if channels_last else torch.contiguous_format
     parts = [
         forward(normalize(x).contiguous(memory_format=memory)).float().cpu()
-        for x in x_NCHW.split(BATCH)
+        for x in torch.split(x_NCHW, BATCH)
     ]
     z_NK: NDArray[np.float32] = torch.cat(parts).numpy()
     return z_NK

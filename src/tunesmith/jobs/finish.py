@@ -1,6 +1,6 @@
 """From a trained network to what is handed over: calibrate, export, verify, test once."""
 
-import datetime
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import final
@@ -67,8 +67,9 @@ def hand_over(
     prepared: Prepared,
     family: Family,
     chosen: planning.Plan,
-    machine: Machine,
     fitted: Fitted,
+    *,
+    machine: Machine,
 ) -> Handed:
     """Make the bundle: what is scored is the very graph that users get.
 
@@ -89,12 +90,14 @@ def hand_over(
         traced = onnx.trace(deployed, _example(prepared))
         onnx.write(traced, deployed.state_dict(), path, metadata=about)
     with session.phase("verify"):
-        verified = verify.verify(deployed, path, _real(prepared), threads=machine.cores)
+        verified = verify.verify(
+            deployed, path, _real(prepared, machine.cores), threads=machine.cores
+        )
         image = prepared.loaded.pixels[prepared.split.train[0]]
         latency = verify.latency(path, image, threads=machine.cores)
     with session.phase("test"):
         session.record(TestOpened())
-        tested, p_NK = _test(prepared, Graph(path, threads=machine.cores))
+        tested, p_NK = _test(prepared, Graph(path, threads=machine.cores), machine.cores)
         evaluation = evaluate(p_NK, prepared.labels[tested])
         score = _score(session.settings.metric, evaluation, p_NK, prepared.labels[tested])
         before_NK = uncalibrated(p_NK, float(deployed.temperature))
@@ -103,7 +106,7 @@ def hand_over(
     past = session.journal.history.trials
     manifest = handed.Manifest(
         tunesmith_version=version,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         classes=prepared.source.classes,
         input=handed.Input(
             height=chosen.size[0],
@@ -159,18 +162,22 @@ def _example(prepared: Prepared) -> torch.Tensor:
     return torch.zeros((2, height + 3, width + 5, channels), dtype=torch.uint8)
 
 
-def _real(prepared: Prepared) -> Iterator[NDArray[np.uint8]]:
+def _real(prepared: Prepared, threads: int) -> Iterator[NDArray[np.uint8]]:
     """Training images to compare graph and network on, in their own sizes."""
     chosen = prepared.split.train[:VERIFIED]
     if not prepared.loaded.resized:
         yield prepared.loaded.pixels[chosen]
         return
     channels = prepared.loaded.pixels.shape[3]
-    for _, x_NHWC in originals(prepared.source, prepared.loaded.kept[chosen], channels=channels):
+    for _, x_NHWC in originals(
+        prepared.source, prepared.loaded.kept[chosen], channels=channels, threads=threads
+    ):
         yield x_NHWC
 
 
-def _test(prepared: Prepared, graph: Graph) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _test(
+    prepared: Prepared, graph: Graph, threads: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Answers of the graph to the test part, each image in its own size."""
     tested, pixels = prepared.split.test, prepared.loaded.pixels
     if not prepared.loaded.resized:
@@ -178,7 +185,10 @@ def _test(prepared: Prepared, graph: Graph) -> tuple[NDArray[np.int64], NDArray[
     answers = [
         (places, graph.probabilities(x_NHWC))
         for places, x_NHWC in originals(
-            prepared.source, prepared.loaded.kept[tested], channels=pixels.shape[3]
+            prepared.source,
+            prepared.loaded.kept[tested],
+            channels=pixels.shape[3],
+            threads=threads,
         )
     ]
     places = np.concatenate([p for p, _ in answers])
@@ -195,9 +205,7 @@ def uncalibrated(p_NK: NDArray[np.float32], temperature: float) -> NDArray[np.fl
     return softmax(np.log(p_NK.clip(1e-30)) * temperature, 1.0)
 
 
-def _baselines(
-    prepared: Prepared, tested: NDArray[np.int64], seed: int
-) -> tuple[float, float]:
+def _baselines(prepared: Prepared, tested: NDArray[np.int64], seed: int) -> tuple[float, float]:
     pixels, labels, train = prepared.loaded.pixels, prepared.labels, prepared.split.train
     some = np.random.default_rng(seed).permutation(len(train))[:3000]
     linear = baselines.linear(
@@ -224,4 +232,3 @@ def _score(
 def _rounds(images: int) -> int:
     """Bootstrap rounds that cost about a second."""
     return max(100, min(ROUNDS, 2_000_000 // max(1, images)))
-

@@ -188,7 +188,7 @@ def run(
 def _run(session: Session, source: Source, family: Family, *, extended: bool) -> Summary:
     machine = measure_machine(session.folder)
     torch.set_num_threads(machine.cores)
-    torch.set_flush_denormal(True)  # noqa: FBT003 (torch's own signature)
+    torch.set_flush_denormal(True)
     chosen, data = _plan(session, source, family, machine)
     with session.phase("decode"):
         prepared = prepare(session, source, data, machine, chosen.size)
@@ -202,7 +202,7 @@ def _run(session: Session, source: Source, family: Family, *, extended: bool) ->
     threading.Thread(target=onnx.prepare, daemon=True).start()
     with session.phase("train"):
         fitted = train_all(session, prepared, family, chosen, extended=extended)
-    handed = hand_over(session, prepared, family, chosen, machine, fitted)
+    handed = hand_over(session, prepared, family, chosen, fitted, machine=machine)
     return tell(session, prepared, chosen, fitted, handed)
 
 

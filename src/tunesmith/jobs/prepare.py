@@ -50,8 +50,9 @@ def builder(
 
     def build_and_fit() -> nn.Module:
         network = build()
-        if hasattr(network, "fit_input"):
-            network.fit_input(images)
+        fit_input: Callable[[Tensor], None] | None = getattr(network, "fit_input", None)
+        if fit_input:
+            fit_input(images)
         return network
 
     return build_and_fit

@@ -22,13 +22,11 @@ def look(run: Path) -> str:
         )
     summary = read_summary(run / "result.json")
     score = summary.score
-    return "\n".join(
-        [
-            f"{summary.status}: {summary.reason}",
-            f"{score.metric} {score.value:.4f}, 95 % confidence {score.low:.4f} to "
-            f"{score.high:.4f}, on {score.n:,} test images (opened "
-            f"{summary.test_openings} time{'s' if summary.test_openings != 1 else ''})",
-            f"report  {run / 'report.html'}",
-            f"bundle  {run / 'bundle'}",
-        ]
+    times = "once" if summary.test_openings == 1 else f"{summary.test_openings} times"
+    return (
+        f"{summary.status}: {summary.reason}\n"
+        f"{score.metric} {score.value:.4f}, 95 % confidence {score.low:.4f} to {score.high:.4f}, "
+        f"on {score.n:,} test images (opened {times})\n"
+        f"report  {run / 'report.html'}\n"
+        f"bundle  {run / 'bundle'}"
     )

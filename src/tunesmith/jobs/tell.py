@@ -180,9 +180,7 @@ def _curves(history: History) -> tuple[list[CurvePoint], list[ValidationPoint]]:
     slices = history.trials[MAIN].slices
     spent = itertools.accumulate(done.seconds for done in slices)
     curve = [
-        CurvePoint(
-            examples=int(row["seen"]), seconds=seconds, loss=row["loss"], rate=row["rate"]
-        )
+        CurvePoint(examples=int(row["seen"]), seconds=seconds, loss=row["loss"], rate=row["rate"])
         for done, seconds in zip(slices, spent, strict=True)
         for row in done.rows
     ]

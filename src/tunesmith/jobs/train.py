@@ -1,6 +1,6 @@
 """Train the model that is handed over, and what its probabilities are calibrated on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -118,8 +118,6 @@ class _Network:
     chosen: planning.Plan
 
     def trial(self, name: str, data: TrainData, ends_at: float, validate: Validate | None) -> Trial:
-        small = self.prepared.split.folds is not None
-        most = planning.MOST_EPOCHS_SMALL if small else planning.MOST_EPOCHS
         batch = self.chosen.train.batch
         return Trial(
             name=name,
@@ -127,19 +125,20 @@ class _Network:
             config=self.chosen.train,
             data=data,
             validate=validate,
-            horizon=max(1, int(most * len(data)) // batch) * batch,
+            horizon=max(1, planning.most_examples(len(data)) // batch) * batch,
             images_per_s=self.chosen.images_per_s,
             ends_at=ends_at,
         )
 
-    def builder(self, data: TrainData):  # noqa: ANN202 (builder states it)
+    def builder(self, data: TrainData) -> Callable[[], nn.Module]:
         classes = len(self.prepared.source.classes)
         return builder(self.family, data, classes=classes, params=self.chosen.params)
 
     def load(self, weights: Mapping[str, Tensor]) -> nn.Module:
         network = self.builder(self.prepared.train)()
         network.load_state_dict(weights)
-        return network.eval()
+        network.eval()
+        return network
 
     def logits(self, deployed: Deployed, x_NCHW: Tensor) -> NDArray[np.float32]:
         return logits(deployed.logits, x_NCHW, normalize=deployed.normalize)

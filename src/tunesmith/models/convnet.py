@@ -10,7 +10,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from tunesmith.core.space import Choice, Float, Int
-from tunesmith.models.blocks import ConvGroup, Head, Whitening
+from tunesmith.models.blocks import ACTIVATIONS, ConvGroup, Head, Whitening
 
 LARGEST = 256
 SMALLEST = 8
@@ -28,7 +28,9 @@ class ConvNet(nn.Module):
         - output: ``(N, K)``, logits
     """
 
-    def __init__(self, stem: Whitening, groups: nn.Sequential, head: Head, activation: nn.Module):
+    def __init__(
+        self, stem: Whitening, groups: nn.Sequential, head: Head, activation: nn.Module
+    ) -> None:
         super().__init__()
         self.stem = stem
         self.activation = activation
@@ -97,4 +99,4 @@ def convnet(
         )
     )
     head = Head(widths[-1], classes, dropout=dropout)
-    return ConvNet(stem, groups, head, groups[0].activation)
+    return ConvNet(stem, groups, head, ACTIVATIONS[activation]())

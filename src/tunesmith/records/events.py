@@ -79,9 +79,7 @@ class Ended:
     reason: str
 
 
-Event = (
-    SessionStarted | Planned | SliceDone | BlockDone | TrialEnded | Noted | TestOpened | Ended
-)
+Event = SessionStarted | Planned | SliceDone | BlockDone | TrialEnded | Noted | TestOpened | Ended
 KINDS: dict[str, type[Event]] = {
     "session started": SessionStarted,
     "planned": Planned,

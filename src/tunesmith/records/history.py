@@ -83,9 +83,7 @@ def fold(history: History, stored: Stored) -> History:
     event = stored.event
     history = replace(history, elapsed=max(history.elapsed, stored.elapsed))
     if isinstance(event, SessionStarted):
-        history = replace(
-            history, past_phases=history.phases, sessions=(*history.sessions, event)
-        )
+        history = replace(history, past_phases=history.phases, sessions=(*history.sessions, event))
     history = replace(history, session_phases=dict(stored.phases))
     match event:
         case Planned():

@@ -63,8 +63,8 @@ def _told(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         if "full" in str(error):
             raise RunFolderError(
-                f"There is no space left for {path}. Free some, then run the same command again: it "
-                "goes on where it was."
+                f"There is no space left for {path}. Free some, then run the same command again: "
+                "it goes on where it was."
             ) from None
         raise RunFolderError(
             f"{path} cannot be used: {error}. If it is damaged, pass another --out."

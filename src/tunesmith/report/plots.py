@@ -91,14 +91,15 @@ def short(value: float) -> str:
 
 
 def clip(text: str, most: int) -> str:
-    """Cut a text that is too long.
+    """Cut a text that is too long, in its middle: names in a row often differ at their end only.
 
     Example:
-        >>> clip("golden retriever", 8)
-        'golden …'
+        >>> clip("golden retriever", 9)
+        'golde…ver'
 
     """
-    return text if len(text) <= most else text[: most - 1] + "…"
+    tail = most // 3
+    return text if len(text) <= most else f"{text[: most - tail - 1]}…{text[len(text) - tail :]}"
 
 
 def _range(axis: Axis, values: Sequence[float]) -> tuple[float, float]:

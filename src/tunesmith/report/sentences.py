@@ -79,7 +79,7 @@ def mistakes(accuracy: float, n: int) -> int:
 def baselines(summary: Summary) -> list[tuple[str, float]]:
     """Name the models that need no deep learning, with their accuracy."""
     base = summary.baseline
-    rows = [("Always the most frequent class", base.majority), ("A linear model", base.linear)]
+    rows = [("Most frequent class", base.majority), ("A linear model", base.linear)]
     return [(name, accuracy) for name, accuracy in rows if accuracy is not None]
 
 

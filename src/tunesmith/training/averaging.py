@@ -1,6 +1,7 @@
 """Weight averaging: a network that is good at any moment, not only at the end of a decay."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ def update(average: Mapping[str, Tensor], network: nn.Module, *, decay: float) -
     """
     state = network.state_dict()
     real = [name for name, value in state.items() if value.is_floating_point()]
-    torch._foreach_lerp_(  # noqa: SLF001 (torch's own optimizers use it; there is no public name)
+    torch._foreach_lerp_(  # as torch's own optimizers do; there is no public name
         [average[name] for name in real], [state[name] for name in real], 1 - decay
     )
     for name in state.keys() - set(real):
@@ -44,7 +45,7 @@ def reestimate(network: nn.Module, batches: Iterable[Tensor]) -> None:
         network: Changed in place; left in evaluation mode.
         batches: Normalized training images ``(N, C, H, W)``, augmented as in training.
     """
-    norms = [m for m in network.modules() if hasattr(m, "running_mean") and hasattr(m, "momentum")]
+    norms: list[Any] = [m for m in network.modules() if hasattr(m, "running_mean")]
     before = [m.momentum for m in norms]
     network.train()
     for count, x_NCHW in enumerate(batches, start=1):

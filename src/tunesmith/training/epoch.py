@@ -43,7 +43,8 @@ class TrainData:
 
     def first(self, count: int) -> Tensor:
         """The first ``count`` training images, normalized: ``(count, C, H, W)``."""
-        return self.normalize(self.x_NCHW[self.rows[:count]])
+        x_NCHW: Tensor = self.normalize(self.x_NCHW[self.rows[:count]])
+        return x_NCHW
 
 
 @final
@@ -132,7 +133,7 @@ def train_batches(
         optimizers.scale(multiplier(segments, position))
         value = loss(network, x_NCHW, y_N)
         optimizers.zero_grad()
-        value.backward()
+        torch.autograd.backward(value)
         optimizers.step()
         seen, steps, total = position + len(y_N), steps + 1, total + float(value.detach())
         if not math.isfinite(total):

@@ -35,7 +35,8 @@ def orthogonalize(g_XMN: Tensor, *, steps: int = 3) -> Tensor:
     for _ in range(steps):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x if wide else x.mT
+    result: Tensor = x if wide else x.mT
+    return result
 
 
 class Muon(Optimizer):
@@ -95,7 +96,9 @@ class Optimizers:
         momentum: float,
         weight_decay: float,
     ) -> None:
-        self._names = {p: name for name, p in network.named_parameters() if p.requires_grad}
+        self._names: dict[Tensor, str] = {
+            p: name for name, p in network.named_parameters() if p.requires_grad
+        }
         filters = [p for p in self._names if p.ndim > 2]  # noqa: PLR2004 (a matrix has two)
         matrices = [p for p in self._names if p.ndim == 2]  # noqa: PLR2004 (a matrix has two)
         vectors = [p for p in self._names if p.ndim < 2]  # noqa: PLR2004 (a matrix has two)

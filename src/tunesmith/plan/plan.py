@@ -1,0 +1,203 @@
+"""Decide what to run in this budget."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+from pydantic import BaseModel, ConfigDict
+
+from tunesmith.core.settings import Settings, checked
+from tunesmith.core.words import duration, megabytes
+from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.data.split import FOLDS, SMALL, TEST_MOST, TEST_SHARE
+from tunesmith.execution.machine import Machine
+from tunesmith.plan.augmentation import brief_seconds
+from tunesmith.plan.speeds import (
+    FEWEST_EPOCHS,
+    Speed,
+    batch_of,
+    choose_width,
+    interpolate,
+)
+from tunesmith.training.config import TrainConfig
+
+MOST_EPOCHS = 80.0  # more than this has not paid on any data set measured
+MOST_EPOCHS_SMALL = 240.0  # the same for data under `SMALL` images
+FOLD_SHARE = 0.5  # of the training time, for out-of-fold predictions
+PROCESS_BYTES = 450_000_000  # the libraries themselves
+TRAINED_SHARE = 0.91  # of images that are not tested: the rest is held out
+FIXED_S = 5.0  # export, verification, report
+
+
+@final
+class Plan(BaseModel):
+    """What will run.
+
+    Attributes:
+        size: Height and width that the network reads.
+        params: The network's parameters.
+        train: How it is trained, augmentation aside (that is decided on the decoded data).
+        threads: Of the machine, all for one training.
+        images_per_s: Expected throughput.
+        horizon: Examples the training will show, at most.
+        folds: Networks trained on parts of the data for out-of-fold predictions; 0 for none.
+        train_s: Seconds for training.
+        reserve_s: Seconds kept for calibration, test, export and report.
+        finish_s: When the run is expected to end, on its own clock.
+        memory_bytes: Expected peak.
+        disk_bytes: Expected size of the run's folder.
+        enough_s: A budget that would be enough, where this one is too small.
+        reasons: The decisions, in words.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: tuple[int, int]
+    params: Mapping[str, Any]
+    train: TrainConfig
+    threads: int
+    images_per_s: float
+    horizon: int
+    folds: int
+    train_s: float
+    reserve_s: float
+    finish_s: float
+    memory_bytes: int
+    disk_bytes: int
+    enough_s: float | None
+    reasons: tuple[str, ...]
+
+
+def tested_images(data: Fingerprint) -> int:
+    """Images of the test part: the stated one, or the share that the split will take."""
+    return data.test_images or min(TEST_MOST, round(TEST_SHARE * data.images))
+
+
+def reserve_of(data: Fingerprint, *, budget: float, images_per_s: float) -> float:
+    """Seconds to keep for calibration, test, export and report.
+
+    The fixed part is the export and the report; the rest is the test part, decoded and answered
+    twice (by the network and by the graph) at about three times the training's speed.
+    """
+    return min(0.5 * budget, FIXED_S + 2 * tested_images(data) / max(1.0, 3 * images_per_s))
+
+
+def most_examples(images: int) -> int:
+    """Examples after which more training has not been found to help."""
+    return int((MOST_EPOCHS_SMALL if images < SMALL else MOST_EPOCHS) * images)
+
+
+def plan(
+    data: Fingerprint,
+    machine: Machine,
+    speeds: Sequence[Speed],
+    settings: Settings,
+    *,
+    spent: float,
+    defaults: TrainConfig,
+) -> Plan:
+    """Choose what to train and for how long.
+
+    Args:
+        data: What the data look like.
+        machine: What the machine offers.
+        speeds: Measured networks, all of one input size.
+        settings: What the user decided; it is kept.
+        spent: Seconds of the budget already used.
+        defaults: The training's configuration before the user's wishes.
+    """
+    known = data.images - tested_images(data)
+    small = known < SMALL
+    images, share = (known, 1 - FOLD_SHARE) if small else (round(TRAINED_SHARE * known), 1.0)
+    decode = data.images / max(1.0, data.decode_per_s)
+    before = spent + decode + brief_seconds(settings.budget)
+    fastest = max(s.images_per_s for s in speeds)
+    reserve = reserve_of(data, budget=settings.budget, images_per_s=fastest)
+    seconds = max(1.0, settings.budget - before - reserve)
+    best = choose_width(interpolate(speeds), images=images, seconds=seconds * share)
+    chosen = {"batch": batch_of(images), "channels_last": best.channels_last}
+    train = checked(
+        TrainConfig,
+        {**defaults.model_dump(), **chosen, "seed": settings.seed, **settings.train},
+    )
+    rate = max(1e-9, best.images_per_s)
+    examples = max(train.batch, min(most_examples(images), int(rate * seconds * share)))
+    missing = FEWEST_EPOCHS * images - examples
+    enough = settings.budget + missing / rate / share if missing > 0 else None
+    train_s = examples / rate / share
+    return Plan(
+        size=best.size,
+        params={**({"width": best.width} if best.width else {}), **settings.params},
+        train=train,
+        threads=machine.cores,
+        images_per_s=best.images_per_s,
+        horizon=examples // train.batch * train.batch,
+        folds=FOLDS if small else 0,
+        train_s=train_s,
+        reserve_s=reserve,
+        finish_s=min(max(settings.budget, before + reserve), before + train_s + reserve),
+        memory_bytes=_memory(data, best, train.batch),
+        disk_bytes=48 * best.parameters + 20_000_000,
+        enough_s=enough,
+        reasons=(
+            _size_words(data, best),
+            _speed_words(best, examples / images),
+            *_fold_words(small=small),
+            *_budget_words(enough),
+        ),
+    )
+
+
+def _memory(data: Fingerprint, best: Speed, batch: int) -> int:
+    """Expected peak: libraries, pixels, eight copies of the weights, and a batch's activations."""
+    pixels = data.images * best.size[0] * best.size[1] * data.channels
+    return (
+        PROCESS_BYTES + pixels + 32 * best.parameters + round(2.5 * best.activation_bytes * batch)
+    )
+
+
+def _size_words(data: Fingerprint, best: Speed) -> str:
+    height, width = best.size
+    from_height, from_width = data.heights[1], data.widths[1]
+    same = best.size == (from_height, from_width)
+    origin = (
+        "their own size" if same else f"stretched from {from_height} x {from_width} (the median)"
+    )
+    return f"Images are read at {height} x {width} pixels, {origin}."
+
+
+def _speed_words(best: Speed, epochs: float) -> str:
+    network = f"Width {best.width}" if best.width else "Your network"
+    return (
+        f"{network} trains {best.images_per_s:,.0f} images/s here and sees each image about "
+        f"{epochs:.1f} times."
+    )
+
+
+def _fold_words(*, small: bool) -> tuple[str, ...]:
+    if not small:
+        return ()
+    words = (
+        f"With under {SMALL:,} images nothing is held out: {FOLDS} further networks, each trained "
+        "without a part of the images, give honest predictions for calibration."
+    )
+    return (words,)
+
+
+def _budget_words(enough: float | None) -> tuple[str, ...]:
+    if enough is None:
+        return ()
+    words = (
+        f"The budget is short for this much data: about {duration(enough)} would be enough to see "
+        f"each image {FEWEST_EPOCHS:.0f} times. You get the best this time allows."
+    )
+    return (words,)
+
+
+def describe(chosen: Plan) -> tuple[str, ...]:
+    """The plan in sentences, as `--dry-run` prints it."""
+    expected = (
+        f"Expected: finished after {duration(chosen.finish_s)}, of which training "
+        f"{duration(chosen.train_s)}; memory {megabytes(chosen.memory_bytes)}; disk "
+        f"{megabytes(chosen.disk_bytes)}; {chosen.threads} threads, batch {chosen.train.batch}."
+    )
+    return (*chosen.reasons, expected)

@@ -1,0 +1,81 @@
+"""Tests of `tunesmith.evaluation.baselines`."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+
+from tunesmith.evaluation import baselines
+from tunesmith.evaluation.baselines import linear, majority
+
+
+def digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    data = load_digits()
+    x_NHWC = np.round(data.images * (255 / 16)).astype(np.uint8)[..., None]
+    return x_NHWC, data.target.astype(np.int64)
+
+
+def two_sides(
+    n: int, size: tuple[int, int], channels: int, *, seed: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Draw noise that is brighter on the left or on the right."""
+    rng = np.random.default_rng(seed)
+    y_N = np.arange(n) % 2
+    x_NHWC = rng.integers(0, 200, (n, *size, channels), dtype=np.uint8)
+    x_NHWC[y_N == 0, :, : size[1] // 2] += 40
+    x_NHWC[y_N == 1, :, size[1] // 2 :] += 40
+    return x_NHWC, y_N
+
+
+def test_majority_answers_the_class_most_frequent_in_training() -> None:
+    train, test = np.array([2, 2, 0, 1]), np.array([2, 0, 0, 0])
+    assert majority(train, test) == 0.25
+
+
+def test_a_linear_model_reads_digits() -> None:
+    x_NHWC, y_N = digits()
+    found = linear(x_NHWC[:1400], y_N[:1400], x_NHWC[1400:], y_N[1400:], seed=0)
+    assert 0.85 < found < 0.97
+
+
+@pytest.mark.parametrize("size", [(8, 8), (17, 23), (33, 70), (256, 129), (1, 2)])
+@pytest.mark.parametrize("channels", [1, 4])
+def test_any_size_will_do(size: tuple[int, int], channels: int) -> None:
+    train, test = (two_sides(120, size, channels, seed=s) for s in (0, 1))
+    few_pixels = size == (1, 2)
+    assert linear(*train, *test, seed=0) > (0.55 if few_pixels else 0.9)
+
+
+def test_features_are_means_of_blocks() -> None:
+    x_NHWC = np.random.default_rng(0).integers(0, 256, (3, 32, 16, 2), dtype=np.uint8)
+    expected = x_NHWC.reshape(3, 16, 2, 16, 2).mean(2).reshape(3, -1) / 255
+    found = baselines._features(x_NHWC, np.arange(3))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_more_features_than_images_gives_the_same_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x_ND = rng.normal(size=(30, 30)).astype(np.float32)
+    y_NK = rng.normal(size=(30, 3)).astype(np.float32)
+    primal, _ = baselines._ridge(x_ND, y_NK)
+    # A feature that is always 0 changes nothing but which side is the longer one.
+    dual, _ = baselines._ridge(np.pad(x_ND, ((0, 0), (0, 1))) * np.float32(1), y_NK)
+    penalty = (x_ND**2).mean() / (np.pad(x_ND, ((0, 0), (0, 1))) ** 2).mean()
+    monkeypatch.setattr(baselines, "RIDGE", baselines.RIDGE * float(penalty))
+    dual, _ = baselines._ridge(np.pad(x_ND, ((0, 0), (0, 1))), y_NK)
+    np.testing.assert_allclose(dual[:-1], primal, rtol=1e-3, atol=1e-4)
+
+
+def test_a_large_part_is_sampled_by_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    x_NHWC, y_N = digits()
+    monkeypatch.setattr(baselines, "MOST_IMAGES", 100)
+    split = x_NHWC[:1400], y_N[:1400], x_NHWC[1400:], y_N[1400:]
+    found = [linear(*split, seed=seed) for seed in (0, 0, 1, 2)]
+    assert found[0] == found[1]
+    assert len(set(found)) > 1
+
+
+def test_a_class_that_training_lacks_is_never_answered() -> None:
+    x_NHWC, y_N = two_sides(40, (8, 8), 1, seed=0)
+    assert linear(x_NHWC, y_N, x_NHWC, np.full(40, 7), seed=0) == 0
