@@ -129,16 +129,12 @@ def doctor() -> None:
 def main() -> None:
     """Run the command line; end with 0, 1, 2 or 130 as the README says."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as end:
-        sys.exit(end.exit_code)
+        app()
     except UserError as error:
         _fail(str(error), 2)
     except TunesmithError as error:
         _fail(f"This is a fault of Tunesmith, not yours: {error}", 1)
     except KeyboardInterrupt:
-        _fail("Interrupted.", INTERRUPTED)
-    except typer.Abort:
         _fail("Interrupted.", INTERRUPTED)
 
 

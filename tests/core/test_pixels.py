@@ -150,8 +150,8 @@ def test_floats_are_refused_in_words() -> None:
 def test_any_bytes_are_an_image_or_refused(data: bytes, begin: bytes) -> None:
     try:
         assert decode(begin + data).ndim == 3
-    except Undecodable as error:
-        assert str(error)
+    except Undecodable:
+        return
 
 
 def test_a_damaged_file_leaves_the_terminal_alone() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tempfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,8 +41,6 @@ def patch(path: Path, *, flags: int | None = None, size: int | None = None) -> P
     st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
 )
 def test_members_are_read_as_they_were_written(contents: list[bytes], method: int) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         names = [f"a/{i}.png" for i in range(len(contents))]
         path = pack(Path(folder) / "x.zip", dict(zip(names, contents, strict=True)), method)

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
+from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from tunesmith.bundle.predictor import Graph
 from tunesmith.core.errors import InternalError
-from tunesmith.export.onnx import Traced, metadata, prepare, trace, write
+from tunesmith.export.onnx import Traced, _drop_zero_biases, metadata, prepare, trace, write
 from tunesmith.export.verify import verify
 from tunesmith.models.convnet import convnet
 from tunesmith.models.preprocess import Deployed, Normalize
@@ -86,6 +88,66 @@ def test_the_file_names_no_folder_of_this_machine(traced: Traced, tmp_path: Path
     content = (tmp_path / "model.onnx").read_bytes()
     assert str(Path(torch.__file__).parent).encode() not in content
     assert b"preprocess.py" not in content
+
+
+def test_onnxruntime_can_fold_batch_normalization_into_convolutions(
+    traced: Traced, tmp_path: Path
+) -> None:
+    write(traced, deployed(seed=1).state_dict(), tmp_path / "model.onnx", metadata=ABOUT)
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    options.log_severity_level = 4  # it warns that the file fits this machine alone
+    onnxruntime.InferenceSession(tmp_path / "model.onnx", options)
+    before, after = (onnx.load(tmp_path / name).graph for name in ("model.onnx", "optimized.onnx"))
+    assert not {"CastLike", "Expand"} & {node.op_type for node in before.node}
+    for graph, folded in ((before, False), (after, True)):
+        convolved = {node.output[0] for node in graph.node if node.op_type == "Conv"}
+        reads = {node.input[0] for node in graph.node if node.op_type == "BatchNormalization"}
+        assert convolved.isdisjoint(reads) == folded
+
+
+def test_a_bias_that_is_not_zero_stays(tmp_path: Path) -> None:
+    class Biased(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.rand(3, 3, 1, 1))
+
+        def forward(self, images: Tensor) -> Tensor:
+            x_NCHW = images.permute(0, 3, 1, 2).float() / 255
+            ones = torch.ones(3, dtype=torch.uint8).float()
+            z_NCHW = nn.functional.conv2d(x_NCHW, self.weight, ones * torch.tensor([0.0, 1.0, 0.0]))
+            return torch.softmax(nn.functional.conv2d(z_NCHW, self.weight).mean((2, 3)), dim=1)
+
+    module, path = Biased().eval(), tmp_path / "model.onnx"
+    write(trace(module, example()), module.state_dict(), path, metadata=ABOUT)
+    x_NHWC = np.random.default_rng(0).integers(0, 256, (4, 9, 14, 3), dtype=np.uint8)
+    assert verify(module, path, [x_NHWC], threads=1).agreement == 1
+
+
+def test_branches_keep_what_they_read() -> None:
+    value = helper.make_tensor_value_info
+    branch = helper.make_graph(
+        [helper.make_node("Identity", ["outer"], ["inner"])],
+        "branch",
+        [],
+        [value("inner", TensorProto.FLOAT, [1])],
+    )
+    nodes = [
+        helper.make_node("Abs", ["x"], ["outer"]),
+        helper.make_node("Neg", ["x"], ["unused"]),
+        helper.make_node("If", ["yes"], ["y"], then_branch=branch, else_branch=branch),
+    ]
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "choice",
+            [value("x", TensorProto.FLOAT, [1]), value("yes", TensorProto.BOOL, [])],
+            [value("y", TensorProto.FLOAT, [1])],
+        )
+    )
+    _drop_zero_biases(model)
+    assert [node.op_type for node in model.graph.node] == ["Abs", "If"]
+    onnx.checker.check_model(model)
 
 
 @pytest.mark.parametrize("channels", [1, 4])

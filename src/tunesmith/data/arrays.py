@@ -165,7 +165,7 @@ def from_dataset(dataset: Any) -> Arrays:
 
 def _pixels(image: Any, index: int) -> Pixels:
     """Turn an item's image into pixels ``(H, W, C)``."""
-    if getattr(image, "mode", "L") not in {"L", "RGB", "RGBA"}:  # a PIL image's
+    if hasattr(image, "convert") and image.mode not in {"L", "RGB", "RGBA"}:  # a PIL image
         image = image.convert("RGBA" if "A" in image.mode else "RGB")
     array = np.asarray(image)
     if array.ndim == 3 and array.shape[0] in CHANNELS:  # noqa: PLR2004 (C, H, W)
@@ -241,7 +241,8 @@ def read_npz(path: Path) -> Arrays:
         SourceError: It is damaged, has pickled objects, or other keys.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, since NumPy leaves a damaged file open.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             keys = {key.lower(): key for key in file.files}
             chosen = next((pair for pair in NPZ_KEYS if set(pair) <= keys.keys()), ())
             found = [file[keys[key]] for key in chosen]

@@ -96,7 +96,7 @@ def scan(root: Path) -> Files:
                 f"Every folder of {root} must be readable, but {printable(folder)} is not: "
                 f"{error.strerror}. Mend its permissions, or move it elsewhere."
             ) from None
-        skipped["empty folder"] += not entries
+        skipped["empty folder"] += bool(prefix) and not entries
         for entry in entries:
             if kind := _kind(entry):
                 skipped[kind] += 1

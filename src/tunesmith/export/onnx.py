@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 EXPORTER = (
     "onnx",
-    "onnxscript",
+    "onnxscript.function_libs.torch_lib.ops",  # the operators, a third of a second
     "torch._dynamo",  # this and the next are most of what the first trace would import
     "torch.export._trace",
     "torch.onnx._internal.exporter._core",

@@ -7,6 +7,7 @@ from typing import Any, final
 from tunesmith.records.events import (
     BlockDone,
     Ended,
+    Event,
     Noted,
     Planned,
     SessionStarted,
@@ -85,34 +86,39 @@ def fold(history: History, stored: Stored) -> History:
     if isinstance(event, SessionStarted):
         history = replace(history, past_phases=history.phases, sessions=(*history.sessions, event))
     history = replace(history, session_phases=dict(stored.phases))
+    return replace(history, **_changes(history, event))
+
+
+def _changes(history: History, event: Event) -> dict[str, Any]:
+    """Fields of the history that an event changes."""
+    fields: dict[str, Any] = {}
     match event:
         case Planned():
-            return replace(history, plan=event.plan)
+            fields["plan"] = event.plan
         case SliceDone():
-            return _with(history, event.trial, _train(_of(history, event.trial), event))
+            fields["trials"] = _with(history, event.trial, _train(_of(history, event.trial), event))
         case BlockDone():
             trial = _of(history, event.trial)
             blocks = (*(b for b in trial.blocks if b.at < event.at), event)
-            return _with(history, event.trial, replace(trial, blocks=blocks))
+            fields["trials"] = _with(history, event.trial, replace(trial, blocks=blocks))
         case TrialEnded():
             trial = replace(_of(history, event.trial), ended=event.reason)
-            return _with(history, event.trial, trial)
+            fields["trials"] = _with(history, event.trial, trial)
         case Noted():
-            return replace(history, notes=(*history.notes, event.text))
+            fields["notes"] = (*history.notes, event.text)
         case TestOpened():
-            return replace(history, test_openings=history.test_openings + 1)
+            fields["test_openings"] = history.test_openings + 1
         case Ended():
-            return replace(history, ended=event)
-        case _:
-            return history
+            fields["ended"] = event
+    return fields
 
 
 def _of(history: History, name: str) -> TrialHistory:
     return history.trials.get(name, TrialHistory())
 
 
-def _with(history: History, name: str, trial: TrialHistory) -> History:
-    return replace(history, trials={**history.trials, name: trial})
+def _with(history: History, name: str, trial: TrialHistory) -> dict[str, TrialHistory]:
+    return {**history.trials, name: trial}
 
 
 def _train(trial: TrialHistory, done: SliceDone) -> TrialHistory:

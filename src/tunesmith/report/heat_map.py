@@ -83,7 +83,8 @@ def _cell(corner: Point, side: int, cell: _Cell) -> Markup:
     if cell.count:
         # Errors are rare: the root lets even one in a hundred be seen.
         strength = 0.08 + 0.92 * cell.share if cell.right else 0.25 + 0.75 * math.sqrt(cell.share)
-    ink = "strong" if strength > 0.55 else "weak"  # noqa: PLR2004 (where contrast turns)
+    # Where text in the paper's color begins to stand out more than text in the ink's.
+    ink = "strong" if strength > (0.75 if cell.right else 0.88) else "weak"
     box = Markup(
         '<rect class="cell" x="{:.1f}" y="{:.1f}" width="{}" height="{}"/>'
         '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{}" height="{}" fill-opacity="{:.2f}">'

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from tunesmith.core.words import duration, megabytes
 from tunesmith.evaluation.metrics import wilson
 from tunesmith.report import sentences
+from tunesmith.report.bars import Part, interval_bar, stacked_bar
 from tunesmith.report.heat_map import heat_map
-from tunesmith.report.plots import Axis, Part, Series, interval_bar, line_chart, stacked_bar
+from tunesmith.report.plots import Axis, Series, clip, line_chart
 from tunesmith.report.story import Bin, Story
 from tunesmith.report.summary import Summary
 
@@ -25,6 +26,7 @@ DRAWN_CLASSES = 30  # a larger confusion matrix is no picture any more; its wors
 THUMBNAIL = 160  # pixels of the longer side, at most
 EXACT = 64  # up to this side, thumbnails are kept to the pixel
 LISTED = 30  # rows of a list of files
+NAME = 36  # characters of a file's name below its thumbnail
 STEPS = 6  # of what to do next; more is no advice
 COLORS = 7  # of phases, p0 to p6 in report.css
 BOOKED_S = 0.05  # less time than that between phases is not worth a row
@@ -51,6 +53,7 @@ def _template() -> jinja2.Template:
     environment.filters |= {
         "duration": duration,
         "megabytes": megabytes,
+        "clip": lambda name: clip(name, NAME),
         "image": data_uri,
         "image_height": lambda image: image.shape[0],
         "probability": lambda p: sentences.percent(p, n=0),

@@ -1,4 +1,4 @@
-"""Values to SVG: pure functions, styled by the classes that `report.css` defines.
+"""Line charts: values to SVG by pure functions, styled by the classes that `report.css` defines.
 
 Every color is a class, so that one picture serves light, dark and print. Every picture says in
 words what it shows (``role="img"`` and ``aria-label``), and every name is escaped.
@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 WIDTH, HEIGHT = 420, 270  # of a chart, in units that are pixels on a phone
 LEFT, RIGHT, TOP, BOTTOM = 56, 22, 30, 42
+LARGEST = 1e100  # nearer to the largest float the arithmetic of axes overflows
 
 Point = tuple[float, float]
 
@@ -24,7 +25,7 @@ class Series:
 
     Attributes:
         name: For the legend.
-        points: As (x, y); what is not finite is left out.
+        points: As (x, y); what is not finite, or has run away, is left out.
         style: CSS class: ``"a"``, ``"b"``, ``"c"`` or ``"ideal"``.
         dots: Mark each point.
     """
@@ -36,7 +37,7 @@ class Series:
 
     def finite(self) -> list[Point]:
         """The points that can be drawn."""
-        return [(x, y) for x, y in self.points if math.isfinite(x) and math.isfinite(y)]
+        return [(x, y) for x, y in self.points if abs(x) < LARGEST and abs(y) < LARGEST]
 
 
 @final
@@ -233,70 +234,3 @@ def _legend(series: Sequence[Series], shade: Series | None) -> Markup:
 
 def _legend_text(at: float, name: str) -> Markup:
     return Markup('<text class="tick" x="{:.1f}" y="18">{}</text>').format(at + 25, name)
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """A part of a stacked bar: its name, its size and its CSS class."""
-
-    name: str
-    size: float
-    style: str
-
-
-def stacked_bar(parts: Sequence[Part], *, whole: float, title: str) -> Markup:
-    """Draw parts of a whole as one bar; what is left of the whole stays empty.
-
-    Args:
-        parts: From left to right.
-        whole: Size of the whole bar; the sum of the parts, if that is more.
-        title: What it shows, for those who cannot see it.
-    """
-    whole = max(whole, sum(part.size for part in parts)) or 1.0
-    at, inside = 0.0, Markup("")
-    for part in parts:
-        width = 1000 * part.size / whole
-        inside += Markup(
-            '<rect class="{}" x="{:.2f}" y="0" width="{:.2f}" height="30"><title>{}</title></rect>'
-        ).format(part.style, at, max(0.0, width - 1), part.name)
-        at += width
-    return Markup(
-        '<svg class="stack" viewBox="0 0 1000 30" preserveAspectRatio="none" role="img" '
-        'aria-label="{}"><rect class="rest" x="0" y="0" width="1000" height="30"/>{}</svg>'
-    ).format(title, inside)
-
-
-def interval_bar(
-    value: float, low: float, high: float, *, begin: float = 0.0, filled: bool = False
-) -> Markup:
-    """Draw a share with its interval on an axis from ``begin`` to 1, to stand in a table's cell.
-
-    Args:
-        value: The share.
-        low: Lower bound; equal to ``value`` for a share without an interval.
-        high: Upper bound.
-        begin: Where the axis begins. A filled bar is honest only from 0.
-        filled: Draw a bar from ``begin`` to ``value``, not a mark at ``value``.
-    """
-
-    def at(share: float) -> float:
-        return 100 * min(1.0, max(0.0, (share - begin) / (1 - begin)))
-
-    inside = Markup("")
-    if filled:
-        inside += Markup('<rect class="fill" x="0" y="2" width="{:.2f}" height="8"/>').format(
-            at(value)
-        )
-    if high > low:
-        inside += Markup('<line class="whisker" x1="{:.2f}" x2="{:.2f}" y1="6" y2="6"/>').format(
-            at(low), at(high)
-        )
-    if not filled:
-        inside += Markup('<line class="mark" x1="{0:.2f}" x2="{0:.2f}" y1="1" y2="11"/>').format(
-            at(value)
-        )
-    return Markup(
-        '<svg class="interval" viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true">'
-        '<line class="grid" x1="0" x2="100" y1="6" y2="6"/>{}</svg>'
-    ).format(escape(inside))

@@ -139,15 +139,15 @@ def next_steps(story: Story) -> Iterator[str]:
         yield "The run was interrupted. The same command goes on where it stopped."
     yield from _about_data(story)
     yield from _about_answers(story)
+    if "time for training" in summary.reason and summary.status == "finished":
+        yield (
+            "Training used all its time. The same command with a larger --budget continues from "
+            "here, and may do better."
+        )
     if summary.score.n < FEW and summary.evaluation.accuracy < 1:
         yield (
             f"The score rests on {summary.score.n:,} test images. Four times as many would halve "
             "the width of its interval."
-        )
-    if "time" in summary.reason.lower() and summary.status == "finished":
-        yield (
-            "Training used all its time. The same command with a larger --budget continues from "
-            "here, and may do better."
         )
     yield "Try it on images of your own: how to is at the end of this page."
 
@@ -161,12 +161,14 @@ def _about_data(story: Story) -> Iterator[str]:
             "quarantine.csv lists all of them."
         )
     if data.suspects:
-        yield f"Check the labels of {data.suspects:,} images that look wrong."
+        yield f"Check labels that look wrong: {data.suspects:,} of them."
     if data.leaks:
-        yield (
-            f"Remove the {data.leaks:,} training images that are also test images (they were left "
-            "out of this training)."
+        images = (
+            "image that is also a test image"
+            if data.leaks == 1
+            else ("images that are also test images")
         )
+        yield f"Remove the {data.leaks:,} training {images}; this training did without."
 
 
 def _about_answers(story: Story) -> Iterator[str]:

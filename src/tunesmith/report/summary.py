@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,10 +15,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tunesmith.core.errors import RunFolderError
 from tunesmith.evaluation.metrics import Evaluation
 
+SURROGATE = re.compile("[\ud800-\udfff]")  # what Python makes of bytes that are no valid Unicode
+
 
 class _Part(BaseModel):
     # JSON knows no infinity and no NaN; refused here, they cannot turn into null on the way.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_serialization_defaults_required=True,
+    )
 
 
 class Score(_Part):
@@ -156,7 +164,7 @@ def to_json(summary: Summary) -> str:
     Names that are no valid Unicode, as old file systems hold them, come out escaped.
     """
     text = json.dumps(summary.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)
 
 
 def write_summary(path: str | os.PathLike[str], summary: Summary) -> None:

@@ -260,12 +260,13 @@ class Terminal:
             Text(p.phase if p else self._phase, style="bold", overflow="ellipsis"),
             Text.assemble((duration(left), "bold"), (f" left of {duration(self.budget)}", "dim")),
         )
-        return Group(head, *self._details(p)) if p else Group(head)
+        return Group(head, self._details(p)) if p else Group(head)
 
-    def _details(self, p: Progress) -> tuple[ProgressBar, Text]:
+    def _details(self, p: Progress) -> Table:
         best = "-" if p.best_score is None else f"{100 * p.best_score:.2f} %"
-        return (
-            ProgressBar(total=max(1, p.horizon), completed=p.examples),
+        rows = Table.grid(expand=True)
+        rows.add_row(ProgressBar(total=max(1, p.horizon), completed=p.examples))
+        rows.add_row(
             Text.assemble(
                 ("best ", "dim"),
                 (best, "bold green"),
@@ -278,8 +279,9 @@ class Terminal:
                 (sparkline(self._losses), "cyan"),
                 no_wrap=True,
                 overflow="ellipsis",
-            ),
+            )
         )
+        return rows
 
     def _print(self, text: str | Text) -> None:
         if self._console:

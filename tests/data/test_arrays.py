@@ -1,0 +1,192 @@
+"""Tests of `tunesmith.data.arrays`."""
+
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tunesmith.core.errors import SourceError
+from tunesmith.data.arrays import from_arrays, from_dataset, is_idx_folder, read_idx, read_npz
+
+X = np.arange(4 * 3 * 5, dtype=np.uint8).reshape(4, 3, 5)
+Y = np.array([3, 10, 3, 10])
+
+
+def write_idx(path: Path, values: NDArray[np.uint8]) -> None:
+    sizes = b"".join(size.to_bytes(4, "big") for size in values.shape)
+    data = b"\0\0\x08" + bytes([values.ndim]) + sizes + values.tobytes()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 5), (4, 3, 5, 1), (4, 5, 3), (4, 1, 5, 3), (4, 1, 1, 4)])
+def test_images_get_a_channel_axis(shape: tuple[int, ...]) -> None:
+    x = np.zeros(shape, np.uint8)
+    found = from_arrays(x, Y)
+    assert np.shape(found.images) == (shape if len(shape) == 4 else (*shape, 1))
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "numbers"),
+    [
+        (Y, ("3", "10"), [0, 1, 0, 1]),
+        (Y[:, None], ("3", "10"), [0, 1, 0, 1]),
+        (Y.astype(float), ("3", "10"), [0, 1, 0, 1]),
+        (Y > 5, ("0", "1"), [0, 1, 0, 1]),
+        (["c10", "c9", "猫", "c9"], ("c9", "c10", "猫"), [1, 0, 2, 0]),
+        ([-1, 1, -1, 1], ("-1", "1"), [0, 1, 0, 1]),
+    ],
+)
+def test_labels_are_numbers_or_names(
+    labels: Any, classes: tuple[str, ...], numbers: list[int]
+) -> None:
+    found = from_arrays(X, labels)
+    assert (found.classes, found.labels.tolist()) == (classes, numbers)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (X / 255, Y, r"must be uint8 .* got float64.*\(255 \* X\)\.round\(\)"),
+        (X.astype(int), Y, "must be uint8 .* got int64"),
+        (X[0], Y[:3], r"shape \(N, H, W\) .* got \(3, 5\)"),
+        (np.zeros((4, 3, 8, 8), np.uint8), Y, r"X\.transpose\(0, 2, 3, 1\)"),
+        (X[:0], Y[:0], r"images to learn from, but got the shape \(0, 3, 5\)"),
+        (X, Y[:3], r"one label for each of the 4 images, but got labels of shape \(3,\)"),
+        (X, np.eye(4), r"shape \(4, 4\)\. If they are one-hot, pass y\.argmax\(axis=1\)"),
+        (X, [0.5, 1, 2, 3], "whole numbers or names, but one is 0.5"),
+        (X, [np.nan, 1, 2, 3], "whole numbers or names, but one is nan"),
+    ],
+)
+def test_other_arrays_are_refused_with_the_way_out(x: Any, y: Any, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        from_arrays(x, y)
+
+
+class Tensor:
+    """What a torch tensor is to `from_dataset`."""
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self.values = values
+        self.shape = values.shape
+        self.permute = None
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
+        return self.values
+
+
+class Data(list[Any]):
+    """A dataset that knows its classes' names."""
+
+    classes = ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        X[:1].transpose(1, 2, 0),
+        X[0],
+        Tensor(X[:1]),
+        Tensor((X[:1] / 255).astype(np.float32)),
+        X[:1] / 255,
+    ],
+)
+def test_images_of_a_dataset_become_pixels(image: Any) -> None:
+    found = from_dataset([(image, 0), (image, 1)])
+    assert np.array_equal(found.images[1], X[0][..., None])
+
+
+def test_a_tensor_of_three_columns_is_not_mistaken() -> None:
+    x_CHW = np.arange(3 * 4 * 3, dtype=np.uint8).reshape(3, 4, 3)
+    assert np.array_equal(from_dataset([(Tensor(x_CHW), 0)]).images[0], x_CHW.transpose(1, 2, 0))
+
+
+def test_a_real_torch_dataset_is_read() -> None:
+    torch = pytest.importorskip("torch")
+    data = pytest.importorskip("torch.utils.data")
+    x_NCHW = torch.arange(4 * 3 * 2 * 2, dtype=torch.uint8).reshape(4, 3, 2, 2)
+    found = from_dataset(data.TensorDataset(x_NCHW, torch.tensor([5, 6, 5, 6])))
+    assert np.array_equal(np.asarray(found.images), x_NCHW.permute(0, 2, 3, 1).numpy())
+    assert found.classes == ("5", "6")
+
+
+def test_names_of_classes_are_taken_from_the_dataset() -> None:
+    assert from_dataset(Data([(X[0], 1), (X[1], 1)])).classes == ("cat", "dog")
+    assert from_dataset(Data([(X[0], 1), (X[1], 1)])).labels.tolist() == [1, 1]
+    assert from_dataset(Data([(X[0], 8), (X[1], 9)])).classes == ("8", "9")
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ([], "its length is 0"),
+        ([X[0]], r"Item 0 of the Dataset must be a pair .* is ndarray"),
+        ([(X[0] - 128.0, 0)], "item 0 is float64 of shape .* from -128.* Leave normalization out"),
+        ([(np.zeros((2, 5, 5), np.uint8), 0)], "with 1, 3 or 4 channels, but item 0"),
+    ],
+)
+def test_a_dataset_of_other_things_is_refused(items: Sequence[Any], message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        from_dataset(items)
+
+
+@pytest.mark.parametrize("end", ["", ".gz"])
+def test_idx_files_are_read_with_their_test_part(tmp_path: Path, end: str) -> None:
+    for stem, x, y in (("train", X, Y), ("t10k", X[:2], Y[:2])):
+        write_idx(tmp_path / f"{stem}-images-idx3-ubyte{end}", x)
+        write_idx(tmp_path / f"{stem}-labels-idx1-ubyte{end}", y.astype(np.uint8))
+    assert is_idx_folder(tmp_path)
+    found = read_idx(tmp_path)
+    assert np.array_equal(np.asarray(found.images)[..., 0], np.concatenate([X, X[:2]]))
+    assert found.is_test.tolist() == [False] * 4 + [True] * 2
+    assert (found.classes, found.labels.tolist()) == (("3", "10"), [0, 1, 0, 1, 0, 1])
+
+
+def test_damaged_idx_files_are_refused(tmp_path: Path) -> None:
+    images, labels = (tmp_path / f"train-{k}-ubyte" for k in ("images-idx3", "labels-idx1"))
+    write_idx(images, X)
+    with pytest.raises(SourceError, match="has no train-labels-idx1-ubyte"):
+        read_idx(tmp_path)
+    write_idx(labels, Y[:3].astype(np.uint8))
+    with pytest.raises(SourceError, match="as many labels as images"):
+        read_idx(tmp_path)
+    labels.write_bytes(b"\x89PNG")
+    with pytest.raises(SourceError, match="is no IDX file of bytes: it begins with 89504e47"):
+        read_idx(tmp_path)
+    images.write_bytes(images.read_bytes()[:-1])
+    with pytest.raises(SourceError, match=r"states the shape \(4, 3, 5\) but holds 59 values"):
+        read_idx(tmp_path)
+    images.unlink()
+    (tmp_path / f"{images.name}.gz").write_bytes(gzip.compress(b"x" * 99)[:-9])
+    with pytest.raises(SourceError, match="cannot be unpacked"):
+        read_idx(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "keys", [("x_train", "y_train"), ("x", "y"), ("X", "Y"), ("images", "labels")]
+)
+def test_npz_files_are_read_by_their_keys(tmp_path: Path, keys: tuple[str, str]) -> None:
+    arrays: dict[str, Any] = {keys[0]: X, keys[1]: Y, "more": np.zeros(3)}
+    np.savez(tmp_path / "x.npz", **arrays)
+    found = read_npz(tmp_path / "x.npz")
+    assert np.array_equal(np.asarray(found.images)[..., 0], X)
+    assert not found.is_test.any()
+
+
+def test_other_npz_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, data=X)
+    with pytest.raises(SourceError, match=r"must hold x_train and y_train .* but holds: data"):
+        read_npz(path)
+    np.savez(path, x=X, y=np.array([{}] * 4))
+    with pytest.raises(SourceError, match=r"cannot be read as \.npz: Object arrays"):
+        read_npz(path)
+    np.savez(path, x_train=X, y_train=Y, x_test=X[:, :2], y_test=Y)
+    with pytest.raises(SourceError, match=r"one shape, but have \(3, 5, 1\) and \(2, 5, 1\)"):
+        read_npz(path)
+    path.write_bytes(path.read_bytes()[:99])
+    with pytest.raises(SourceError, match=r"cannot be read as \.npz"):
+        read_npz(path)

@@ -1,0 +1,173 @@
+"""Tests of `tunesmith.data.decode`."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tunesmith.core.errors import RunFolderError
+from tunesmith.core.pixels import encode_png
+from tunesmith.data.decode import CHUNK, Loaded, load, originals, sample
+from tunesmith.data.sources import Source, open_source
+
+Pixels = NDArray[np.uint8]
+COUNT = 2 * CHUNK + 44
+
+
+def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
+    return np.asarray(cv2.resize(image, size[::-1]), np.uint8).reshape(*size, -1)
+
+
+def read(source: Source, folder: Path, *, bound: int = 10**9, channels: int = 1) -> Loaded:
+    return load(
+        source,
+        channels=channels,
+        size=(4, 6),
+        resize=resize,
+        threads=2,
+        memory_bound=bound,
+        folder=folder,
+    )
+
+
+@pytest.fixture
+def numbered(tmp_path: Path) -> tuple[Path, Pixels]:
+    """Return a folder of two classes, and its images in the order of the source."""
+    x_NHWC = np.random.default_rng(0).integers(0, 256, (COUNT, 4, 6, 1), dtype=np.uint8)
+    for index, image in enumerate(x_NHWC):
+        path = tmp_path / "data" / ("a" if index < COUNT // 2 else "b") / f"{index:04}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_png(image))
+    return tmp_path / "data", x_NHWC
+
+
+@pytest.mark.parametrize("bound", [10**9, 0])
+def test_images_come_in_the_order_of_the_source(
+    numbered: tuple[Path, Pixels], tmp_path: Path, bound: int
+) -> None:
+    folder, x_NHWC = numbered
+    loaded = read(open_source(folder), tmp_path, bound=bound)
+    assert np.array_equal(loaded.pixels, x_NHWC)
+    assert loaded.kept.tolist() == list(range(COUNT))
+    assert not loaded.rejected
+    assert not loaded.resized
+    assert isinstance(loaded.pixels, np.memmap) == (bound == 0)
+    assert not (tmp_path / "pixels.dat").exists()
+
+
+@pytest.mark.parametrize("bound", [10**9, 0])
+def test_what_cannot_be_decoded_is_listed_and_never_replaced(
+    numbered: tuple[Path, Pixels], tmp_path: Path, bound: int
+) -> None:
+    folder, x_NHWC = numbered
+    source = open_source(folder)
+    bad = {0: b"", 7: b"a text", CHUNK: encode_png(x_NHWC[0])[:-20], COUNT - 1: b"\x89PNG"}
+    for index, data in bad.items():
+        (folder / source.names[index]).write_bytes(data)
+    gone = 100
+    (folder / source.names[gone]).unlink()
+    loaded = read(source, tmp_path, bound=bound)
+    kept = [index for index in range(COUNT) if index not in {*bad, gone}]
+    assert loaded.kept.tolist() == kept
+    assert np.array_equal(loaded.pixels, x_NHWC[kept])
+    assert [r.index for r in loaded.rejected] == sorted([*bad, gone])
+    assert {r.index: r.reason for r in loaded.rejected} == {
+        0: "the file is empty",
+        7: "it is no image, whatever its name says (it begins like none)",
+        gone: "No such file or directory",
+        CHUNK: "the PNG is damaged, cut off, or of a kind that is not supported",
+        COUNT - 1: "the PNG is damaged, cut off, or of a kind that is not supported",
+    }
+    assert loaded.rejected[1].name == source.names[7]
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_images_of_many_sizes_get_one_size_and_the_channels_asked_for(
+    tmp_path: Path, channels: int
+) -> None:
+    x = [np.full((4 + i, 6, 1 + 2 * (i % 2)), 40 + i, np.uint8) for i in range(6)]
+    source = open_source([(image, i % 3) for i, image in enumerate(x)])
+    loaded = read(source, tmp_path, channels=channels)
+    assert loaded.pixels.shape == (6, 4, 6, channels)
+    assert loaded.resized
+    assert [image[0, 0, 0] for image in loaded.pixels] == [40 + i for i in range(6)]
+
+
+def test_no_room_for_the_pixels_is_said(numbered: tuple[Path, Pixels], tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match=r"need 0\.0 MB on the disk .* No such file .* --out"):
+        read(open_source(numbered[0]), tmp_path / "gone", bound=0)
+
+
+def test_an_error_of_a_thread_is_not_swallowed(
+    numbered: tuple[Path, Pixels], tmp_path: Path
+) -> None:
+    def broken(image: Pixels, size: tuple[int, int]) -> Pixels:
+        raise RuntimeError("out of order")
+
+    with pytest.raises(RuntimeError, match="out of order"):
+        load(
+            open_source(numbered[0]),
+            channels=1,
+            size=(5, 5),
+            resize=broken,
+            threads=2,
+            memory_bound=10**9,
+            folder=tmp_path,
+        )
+
+
+def test_a_sample_depends_on_the_seed_alone(numbered: tuple[Path, Pixels]) -> None:
+    source = open_source(numbered[0])
+    one, same, other = (
+        sample(source, count=50, seed=seed, threads=threads)
+        for seed, threads in ((0, 1), (0, 2), (1, 2))
+    )
+    assert np.array_equal(one.images, same.images)
+    assert not np.array_equal(one.images, other.images)
+    assert one.shapes.tolist() == [[4, 6, 1]] * 50
+    assert one.per_s > 0
+
+
+def test_a_sample_has_each_class_in_its_proportion() -> None:
+    labels = np.repeat([0, 1, 2], [600, 300, 100])
+    x_NHW = np.broadcast_to(labels[:, None, None].astype(np.uint8), (1000, 2, 2))
+    found = sample(open_source((x_NHW, labels)), count=100, seed=3, threads=2)
+    counts = np.bincount([image[0, 0, 0] for image in found.images])
+    assert np.abs(counts - [60, 30, 10]).max() <= 1
+
+
+def test_a_sample_leaves_the_test_part_alone_and_lists_what_is_bad(tmp_path: Path) -> None:
+    for part, value in (("train", 1), ("val", 2), ("test", 3)):
+        for label in ("a", "b"):
+            folder = tmp_path / "data" / part / label
+            folder.mkdir(parents=True)
+            for index in range(3):
+                image = np.full((2, 2, 1), value, np.uint8)
+                (folder / f"{index}.png").write_bytes(encode_png(image))
+    (tmp_path / "data" / "train" / "a" / "0.png").write_bytes(b"")
+    found = sample(open_source(tmp_path / "data"), count=100, seed=0, threads=2)
+    assert sorted(int(image[0, 0, 0]) for image in found.images) == [1] * 5 + [2] * 6
+    assert [(r.name, r.reason) for r in found.rejected] == [("train/a/0.png", "the file is empty")]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 100])
+def test_originals_are_all_images_once_in_batches_of_one_size(batch: int) -> None:
+    x = [np.full((2 + i % 3, 2, 3), i, np.uint8) for i in range(20)]
+    source = open_source([(image, i % 2) for i, image in enumerate(x)])
+    chosen = np.random.default_rng(0).permutation(20)[:15]
+    seen = []
+    for indices, pixels in originals(source, chosen, channels=3, threads=2, batch=batch):
+        assert 1 <= len(indices) == len(pixels) <= batch
+        assert [p[0, 0, 0] for p in pixels] == indices.tolist()
+        assert all(p.shape == x[i].shape for i, p in zip(indices, pixels, strict=True))
+        seen += indices.tolist()
+    assert sorted(seen) == sorted(chosen)
+
+
+def test_an_original_that_is_gone_is_left_out(numbered: tuple[Path, Pixels]) -> None:
+    source = open_source(numbered[0])
+    (numbered[0] / source.names[1]).unlink()
+    ((indices, _),) = originals(source, np.arange(3), channels=1, threads=1)
+    assert indices.tolist() == [0, 2]

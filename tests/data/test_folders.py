@@ -1,0 +1,78 @@
+"""Tests of `tunesmith.data.folders`."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.core.errors import SourceError
+from tunesmith.data.folders import natural, printable, read_layout, scan
+
+
+def write(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+
+
+def test_foreign_files_are_skipped_and_counted(tmp_path: Path) -> None:
+    root = tmp_path / "pets"
+    write(root, "a/1.png", "a/deep/2.JPG", "a/notes.txt", "a/.DS_Store", ".git/x.png")
+    (root / "b").mkdir()
+    os.mkfifo(root / "a" / "pipe.png")
+    found = scan(root)
+    assert found.paths == (b"a/1.png", b"a/deep/2.JPG")
+    assert found.skipped == {
+        "not an image": 1, "hidden": 2, "empty folder": 1, "no regular file": 1
+    }  # fmt: skip
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    write(tmp_path, "outside/1.png", "pets/a/1.png")
+    (tmp_path / "pets" / "b").symlink_to(tmp_path / "outside")
+    (tmp_path / "pets" / "a" / "2.png").symlink_to(tmp_path / "outside" / "1.png")
+    (tmp_path / "pets" / "a" / "loop").symlink_to(tmp_path / "pets")
+    found = scan(tmp_path / "pets")
+    assert found.paths == (b"a/1.png",)
+    assert found.skipped == {"link": 3}
+
+
+def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"must be readable, but .*gone is not: No such file"):
+        scan(tmp_path / "gone")
+
+
+@given(st.lists(st.integers(0, 10**6), unique=True), st.text(alphabet="ab ", max_size=3))
+def test_numbers_sort_by_value_behind_any_word(numbers: list[int], word: str) -> None:
+    names = [f"{word}{number}" for number in numbers]
+    assert sorted(names, key=natural) == [f"{word}{number}" for number in sorted(numbers)]
+
+
+@given(st.lists(st.text(max_size=6), unique=True))
+def test_sorting_does_not_depend_on_the_order_before(names: list[str]) -> None:
+    turned = names[::-1]
+    assert sorted(names, key=natural) == sorted(turned, key=natural)
+
+
+@given(st.binary(max_size=20))
+def test_any_name_can_be_shown(name: bytes) -> None:
+    assert printable(name).isprintable()
+
+
+@given(st.text(max_size=10))
+def test_both_spellings_of_a_letter_are_one_class(name: str) -> None:
+    assert printable("é".encode()) == printable("e\N{COMBINING ACUTE ACCENT}".encode())
+    assert printable(printable(name.encode()).encode()) == printable(name.encode())
+
+
+def test_classes_of_any_script_are_found() -> None:
+    found = read_layout("x", ["猫/1.png", "Кот/1.png", "class 10/1.png", "class 9/1.png"])
+    assert set(found.classes) == {"猫", "Кот", "class 10", "class 9"}
+    assert found.classes.index("class 9") < found.classes.index("class 10")
+    assert found.classes[found.labels[0]] == "猫"
+
+
+def test_a_class_may_be_named_like_a_part_beside_others() -> None:
+    assert read_layout("x", ["train/1.png", "car/1.png"]).classes == ("car", "train")

@@ -1,0 +1,203 @@
+"""Tests of `tunesmith.data.sources`."""
+
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tunesmith.core.errors import SourceError
+from tunesmith.core.pixels import encode_png
+from tunesmith.data.sources import Given, Source, open_source
+
+IMAGE = encode_png(np.zeros((4, 4, 1), np.uint8))
+NAMES = [f"{label}/{i}.png" for label in ("cat", "dog") for i in (1, 2, 10)]
+
+
+def write(root: Path, names: list[str]) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(IMAGE)
+    root.mkdir(exist_ok=True)
+    return root
+
+
+def pack(path: Path, names: list[str]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, IMAGE)
+    return path
+
+
+def content(source: Source) -> list[tuple[str, str, int]]:
+    """What was found, whatever the order: path, class and part of each image."""
+    labels = [source.classes[label] for label in source.labels]
+    return sorted(zip(source.names, labels, source.given.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("make", [write, pack])
+@pytest.mark.parametrize("top", ["", "photos/"])
+def test_folders_and_archives_say_the_same(
+    tmp_path: Path, make: Callable[[Path, list[str]], Path], top: str
+) -> None:
+    if top and make is write:
+        return  # a folder is named itself; an archive may have one more around
+    found = open_source(make(tmp_path / "pets.zip", [top + name for name in NAMES]))
+    assert content(found) == sorted((name, name[:3], Given.NONE) for name in NAMES)
+    assert found.name == "pets.zip" if make is write else "pets"
+    assert found.read(0) == IMAGE
+    assert not found.skipped
+
+
+@pytest.mark.parametrize("make", [write, pack])
+@pytest.mark.parametrize(
+    ("folder", "part"),
+    [("train", 1), ("val", 2), ("valid", 2), ("Validation", 2), ("test", 3), ("Test", 3)],
+)
+def test_parts_are_read_off_folder_names(
+    tmp_path: Path, make: Callable[[Path, list[str]], Path], folder: str, part: int
+) -> None:
+    names = [f"training/{name}" for name in NAMES] + [f"{folder}/cat/x.png"]
+    found = open_source(make(tmp_path / "pets.zip", names))
+    assert found.classes == ("cat", "dog")
+    assert (f"{folder}/cat/x.png", "cat", part) in content(found)
+
+
+def test_equal_data_have_equal_identity_and_other_data_another(tmp_path: Path) -> None:
+    one = open_source(pack(tmp_path / "1.zip", NAMES)).identity
+    assert open_source(pack(tmp_path / "2.zip", NAMES[::-1])).identity == one
+    assert open_source(pack(tmp_path / "3.zip", [*NAMES, "cat/3.png"])).identity != one
+    folder = write(tmp_path / "pets", NAMES)
+    before = open_source(folder).identity
+    assert open_source(folder).identity == before
+    (folder / NAMES[0]).write_bytes(IMAGE + b"changed")
+    assert open_source(folder).identity != before
+    x, y = np.zeros((4, 3, 3), np.uint8), np.array([0, 0, 1, 1])
+    assert open_source((x, y)).identity == open_source((x.copy(), y.tolist())).identity
+    assert open_source((x + 1, y)).identity != open_source((x, y)).identity
+    assert open_source((x, 1 - y)).identity != open_source((x, y)).identity
+
+
+def test_names_that_are_no_utf8_are_shown_escaped_and_read(tmp_path: Path) -> None:
+    root = os.fsencode(write(tmp_path / "pets", NAMES))
+    with open(root + b"/cat/\xff\xfe.png", "wb") as file:  # noqa: PTH123 (a name of any bytes)
+        file.write(IMAGE)
+    found = open_source(tmp_path / "pets")
+    assert "cat/\\xff\\xfe.png" in found.names
+    assert all(found.read(index) == IMAGE for index in range(len(found.names)))
+
+
+def test_a_file_that_is_gone_is_an_os_error(tmp_path: Path) -> None:
+    found = open_source(write(tmp_path / "pets", NAMES))
+    shutil.rmtree(tmp_path / "pets")
+    with pytest.raises(FileNotFoundError):
+        found.read(0)
+
+
+def test_a_test_part_of_its_own_is_added_by_class_names(tmp_path: Path) -> None:
+    found = open_source(
+        write(tmp_path / "pets", NAMES), test=pack(tmp_path / "test.zip", ["dog/1.png"])
+    )
+    assert ("test:dog/1.png", "dog", Given.TEST) in content(found)
+    assert (found.given == Given.TEST).sum() == 1
+    assert found.read(len(found.names) - 1) == IMAGE
+
+
+def test_files_of_arrays_state_their_test_part(tmp_path: Path) -> None:
+    x, y = np.arange(4 * 9, dtype=np.uint8).reshape(4, 3, 3), np.array([7, 7, 9, 9])
+    np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=x[:1], y_test=y[:1])
+    found = open_source(tmp_path / "x.npz")
+    assert found.given.tolist() == [Given.TRAIN] * 4 + [Given.TEST]
+    assert (found.classes, found.names[2]) == (("7", "9"), "#2")
+    assert np.array_equal(found.read(2), x[2, :, :, None])
+
+
+def test_digits_are_known_by_name_and_a_source_is_its_own() -> None:
+    found = open_source("digits")
+    assert (found.name, len(found.names), len(found.classes)) == ("digits", 1797, 10)
+    assert open_source(found) is found
+
+
+class Pairs:
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> tuple[object, int]:
+        if not 0 <= index < 4:
+            raise IndexError
+        return np.full((3, 4 + index, 3), index, np.uint8), index % 2
+
+
+def test_a_dataset_may_hold_images_of_many_sizes() -> None:
+    found = open_source(Pairs())
+    assert [np.shape(found.read(i)) for i in range(4)] == [(3, 4 + i, 3) for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], r"must hold images, .* holds none \(skipped: nothing\)"),
+        (["cat/notes.txt", "cat/.hidden.png"], "skipped: 1 hidden, 1 not an image|1 not an image"),
+        (["cat/1.png", "cat/2.png"], "needs at least two, but pets has only cat"),
+        ([*NAMES, "elk/1.png"], "at least two images to learn from .* fewer: elk"),
+        ([*NAMES, "a.png", "b.png"], r"2 images lie in none: a\.png, b\.png\. Move each"),
+        (["train/" + n for n in NAMES] + ["train/x.png"], r"1 images lie in none: train/x\.png"),
+        (["train/" + n for n in NAMES] + ["test/elk/1.png"], "the test part alone has: elk"),
+        (
+            ["train/" + n for n in NAMES] + ["val/elk/1.png", "val/elk/2.png"],
+            "at least two images to learn from .* fewer: elk",
+        ),
+        (["train/a/1.png", "test/a/1.png", "raw/b/1.png"], "beside parts there is raw"),
+    ],
+)
+def test_data_that_cannot_be_learned_from_are_refused(
+    tmp_path: Path, names: list[str], message: str
+) -> None:
+    with pytest.raises(SourceError, match=message):
+        open_source(write(tmp_path / "pets", names))
+
+
+def test_what_does_not_exist_is_refused_and_the_nearest_named(tmp_path: Path) -> None:
+    write(tmp_path / "photos", NAMES)
+    with pytest.raises(SourceError, match=r"there is no .*potos.*Did you mean `photos`\?"):
+        open_source(tmp_path / "potos")
+    with pytest.raises(SourceError, match="there is no"):
+        open_source(tmp_path / "none" / "none")
+    with pytest.raises(SourceError, match=r"Did you mean `digits`\?"):
+        open_source("digit")
+    for text in ("", "a" * 5000):
+        with pytest.raises(SourceError, match="there is no"):
+            open_source(text)
+
+
+def test_what_is_no_data_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.tar").write_bytes(b"")
+    with pytest.raises(SourceError, match=r"x\.tar is none of these"):
+        open_source(tmp_path / "x.tar")
+    with pytest.raises(SourceError, match="but got int"):
+        open_source(3)
+    with pytest.raises(SourceError, match="'mnist' does not come with Tunesmith"):
+        open_source("mnist")
+
+
+def test_a_test_part_that_cannot_serve_is_refused(tmp_path: Path) -> None:
+    pets = write(tmp_path / "pets", NAMES)
+    parts = write(tmp_path / "parts", [f"{p}/{n}" for p in ("train", "test") for n in NAMES])
+    with pytest.raises(SourceError, match="parts has one already"):
+        open_source(parts, test=pets)
+    with pytest.raises(SourceError, match="parts states parts of its own"):
+        open_source(pets, test=parts)
+    with pytest.raises(SourceError, match="pets is the training data itself"):
+        open_source(pets, test=pets)
+    with pytest.raises(SourceError, match="the test part alone has: elk"):
+        open_source(pets, test=write(tmp_path / "more", ["elk/1.png", "cat/1.png"]))
+
+
+def test_a_class_of_a_dataset_without_images_is_refused() -> None:
+    data = Pairs()
+    data.classes = ["cat", "dog", "elk"]  # type: ignore[attr-defined]
+    with pytest.raises(SourceError, match="there is none of: elk"):
+        open_source(data)

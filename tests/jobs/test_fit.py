@@ -1,0 +1,261 @@
+"""Tests of `tunesmith.jobs.fit`: the main path, whole."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import tunesmith as ts
+from tunesmith.core.errors import ModelError, RunFolderError
+from tunesmith.jobs.fit import Result
+from tunesmith.records.history import History
+from tunesmith.records.journal import read_history
+from tunesmith.report.summary import read_summary
+
+
+class MakeFolder(Protocol):
+    def __call__(
+        self, name: str = "shapes", *, count: int = 12, channels: int = 3
+    ) -> Path: ...
+
+
+NETWORK = """
+from typing import Annotated
+import torch
+from torch import nn
+from tunesmith import Choice, Int
+
+def build(classes: int, channels: int, *, width: Annotated[int, Int(4, 64)] = 8,
+          activation: Annotated[str, Choice("relu", "gelu")] = "relu") -> nn.Module:
+    act = {"relu": nn.ReLU, "gelu": nn.GELU}[activation]()
+    return nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), act,
+                         nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * width, classes))
+
+def wrong_shape(classes: int, channels: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(classes + 1))
+
+def raising(classes: int, channels: int) -> nn.Module:
+    raise RuntimeError("no such layer")
+
+def no_module(classes: int, channels: int) -> nn.Module:
+    return "network"
+
+class Divides(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.linear = nn.LazyLinear(classes)
+    def forward(self, x):
+        return self.linear(x.flatten(1)) / 0
+
+def infinite(classes: int, channels: int) -> nn.Module:
+    return Divides(classes)
+
+class Poisoned(nn.Module):
+    def __init__(self, classes, channels):
+        super().__init__()
+        self.linear = nn.Linear(channels * 8 * 8, classes)
+    def forward(self, x):
+        z = self.linear(x.flatten(1))
+        return z * float("nan") if self.training else z
+
+def nan_in_training(classes: int, channels: int) -> nn.Module:
+    return Poisoned(classes, channels)
+"""
+
+
+@pytest.fixture(scope="module")
+def network_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("networks") / "mynet.py"
+    path.write_text(NETWORK)
+    return path
+
+
+def quick(source: object, out: Path, **options: object) -> Result:
+    result = ts.fit(source, out=out, progress=False, **{"budget": 4, **options})
+    assert isinstance(result, Result)
+    return result
+
+
+def contiguous(history: History) -> None:
+    """Every slice begins where the one before ended: nothing is lost, nothing counted twice."""
+    for trial in history.trials.values():
+        ends = [0, *(done.end for done in trial.slices)]
+        assert [done.begin for done in trial.slices] == ends[:-1]
+
+
+def test_a_folder_of_images(make_folder: MakeFolder, tmp_path: Path) -> None:
+    folder = make_folder(count=40)
+    (folder / "disc" / "cut.png").write_bytes((folder / "disc" / "000.png").read_bytes()[:60])
+    (folder / "disc" / "words.jpg").write_text("no image at all")
+    (folder / "disc" / "notes.txt").write_text("not for us")
+    wide = np.zeros((20, 30, 3), np.uint8)
+    cv2.circle(wide, (15, 10), 6, (255, 255, 255), -1)
+    cv2.imwrite(str(folder / "disc" / "wide.png"), wide)
+    result = quick(folder, tmp_path / "out")
+    summary = result.summary
+    assert summary.status == "finished"
+    assert result.score > 0.6
+    assert result.interval[0] <= result.score <= result.interval[1]
+    assert summary == read_summary(tmp_path / "out" / "result.json")
+    assert summary.test_openings == 1
+    assert summary.data.quarantined == 2
+    assert summary.data.skipped["not an image"] == 1
+    rows = (tmp_path / "out" / "quarantine.csv").read_text("utf-8").splitlines()
+    assert {row.split(",")[0] for row in rows[1:]} == {"disc/cut.png", "disc/words.jpg"}
+    assert summary.exports[0].max_abs_difference <= 1e-4
+    assert set(summary.exports[0].latency_ms) == {"1", "32"}
+    assert sum(summary.phases.values()) == pytest.approx(summary.wall_s, abs=0.1)
+    assert "disc/cut.png" in result.report.read_text("utf-8")
+    assert not [p for p in result.folder.rglob("*") if p.suffix in {".pt", ".pth", ".pkl"}]
+    model = ts.load(result.bundle)
+    answers = model.predict(folder / "ring")
+    assert np.mean([answer.label == "ring" for answer in answers]) > 0.6
+    x_NHWC = np.random.default_rng(0).integers(0, 256, (4, 19, 23, 3), np.uint8)
+    with torch.no_grad():
+        rebuilt = result.module()(torch.from_numpy(x_NHWC)).numpy()
+    np.testing.assert_allclose(rebuilt, model.probabilities(x_NHWC), atol=1e-4)
+
+
+def test_again_is_instant_and_more_budget_extends(tmp_path: Path) -> None:
+    x, y = digits()
+    first = quick((x, y), tmp_path / "out")
+    again = quick((x, y), tmp_path / "out")
+    assert again.summary == first.summary
+    seen = read_history(first.folder).trials["model"].seen
+    longer = quick((x, y), tmp_path / "out", budget=first.summary.wall_s + 8)
+    history = read_history(longer.folder)
+    assert history.trials["model"].seen > seen
+    assert longer.summary.test_openings == 2
+    contiguous(history)
+
+
+def test_other_data_or_settings_are_refused(tmp_path: Path) -> None:
+    x, y = digits(200)
+    quick((x, y), tmp_path / "out")
+    with pytest.raises(RunFolderError, match=r"belongs to another job \(seed: 0 there, 1 here\)"):
+        quick((x, y), tmp_path / "out", seed=1)
+    with pytest.raises(RunFolderError, match=r"belongs to another job \(data: "):
+        quick((x[:150], y[:150]), tmp_path / "out")
+
+
+def digits(count: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return (bunch.images[:count] * 15.9).astype(np.uint8), bunch.target[:count]
+
+
+def command(out: Path, budget: str) -> list[str]:
+    return [
+        sys.executable, "-m", "tunesmith", "fit", "digits", "--budget", budget, "--out", str(out)
+    ]  # fmt: skip
+
+
+def wait_for(path: Path, what: str) -> None:
+    """Wait until a log holds a word; its process is alive meanwhile."""
+    for _ in range(600):
+        if path.is_file() and what in path.read_text("utf-8"):
+            return
+        time.sleep(0.05)
+    pytest.fail(f"{path} never said {what!r}")
+
+
+@pytest.mark.parametrize("moment", ["training model", "training fold-1", "export"])
+def test_kill_and_the_same_command_goes_on(tmp_path: Path, moment: str) -> None:
+    out = tmp_path / "out"
+    process = subprocess.Popen(command(out, "12s"), stdout=subprocess.DEVNULL)
+    wait_for(out / "run.log", moment)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = read_history(out)
+    done = subprocess.run(command(out, "12s"), check=True, capture_output=True, text=True)
+    assert "report" in done.stdout
+    after = read_history(out)
+    contiguous(after)
+    assert len(after.sessions) == 2
+    for name, trial in before.trials.items():
+        assert after.trials[name].slices[: len(trial.slices)] == trial.slices
+    assert read_summary(out / "result.json").score.value > 0.8
+
+
+def test_sigterm_finishes_with_the_best_so_far(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = subprocess.Popen(command(out, "120s"), stdout=subprocess.DEVNULL)
+    wait_for(out / "run.log", "training model · ")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 130
+    summary = read_summary(out / "result.json")
+    assert summary.status == "interrupted"
+    assert summary.wall_s < 100
+    assert len(ts.load(out / "bundle").classes) == 10
+
+
+def test_a_network_of_the_user_s_own(network_file: Path, tmp_path: Path) -> None:
+    x, y = digits()
+    result = quick((x, y), tmp_path / "out", model=f"{network_file}:build", params={"width": 16})
+    manifest = ts.load(result.bundle).manifest
+    assert manifest.model.config == {"width": 16}
+    assert manifest.model.source is not None
+    assert (result.bundle / "network.py").read_text("utf-8") == NETWORK
+    with torch.no_grad():
+        rebuilt = result.module()(torch.from_numpy(x[:8, ..., None])).numpy()
+    np.testing.assert_allclose(rebuilt, ts.load(result.bundle).probabilities(x[:8]), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("raising", r"`raising` raised RuntimeError when called with classes=10.*no such layer"),
+        ("wrong_shape", r"logits of shape \(images, classes\) = \(2, 10\), but returned \(2, 11\)"),
+        ("no_module", r"must return a torch.nn.Module, but returned str"),
+        ("infinite", r"NaN or infinite logits before any training"),
+        ("nan_in_training", r"no finite number after 0 examples, even with a learning rate 32"),
+        ("absent", r"has no function `absent`. It defines: "),
+    ],
+)
+def test_networks_that_do_not_fit(
+    network_file: Path, tmp_path: Path, function: str, message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        quick(digits(200), tmp_path / "out", model=f"{network_file}:{function}")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_full_disk(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(small)], check=False
+    )
+    if mounted.returncode:
+        pytest.skip("this system does not let root mount")
+    try:
+        with pytest.raises(RunFolderError, match=r"no space left for .*--out"):
+            quick(digits(200), small / "out")
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_read_only_folder(tmp_path: Path) -> None:
+    fixed = tmp_path / "fixed"
+    fixed.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", str(fixed)], check=False
+    )
+    if mounted.returncode:
+        pytest.skip("this system does not let root mount")
+    try:
+        with pytest.raises(RunFolderError, match=r"cannot be written: Read-only file system"):
+            quick(digits(200), fixed / "out")
+    finally:
+        subprocess.run(["umount", str(fixed)], check=True)

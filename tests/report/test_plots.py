@@ -1,0 +1,59 @@
+"""Tests of `tunesmith.report.plots`."""
+
+import itertools
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.report.plots import HEIGHT, LEFT, WIDTH, Axis, Series, line_chart, ticks
+
+NUMBERS = st.floats(-1e9, 1e9, allow_nan=False)
+
+
+@given(low=NUMBERS, size=st.floats(1e-6, 1e9))
+def test_ticks_are_inside_even_and_few(low: float, size: float) -> None:
+    high = low + size
+    if size < 1e-9 * abs(low):
+        return  # finer than a float can tell
+    found = ticks(low, high)
+    slack = 1e-6 * size + 1e-9 * abs(low)
+    assert len(found) <= 6
+    assert all(low - slack <= tick <= high + slack for tick in found)
+    steps = [b - a for a, b in itertools.pairwise(found)]
+    assert max(steps, default=0) == pytest.approx(min(steps, default=0), rel=1e-3, abs=slack)
+
+
+@given(
+    points=st.lists(st.tuples(NUMBERS, st.floats(allow_nan=True, allow_infinity=True)), max_size=9)
+)
+def test_any_points_give_a_picture_or_nothing(points: list[tuple[float, float]]) -> None:
+    series = Series(name="<loss> & more", points=points, dots=True)
+    drawn = line_chart([series], x=Axis(label="x"), y=Axis(label="y"), title='a "title"')
+    if not series.finite():
+        assert drawn == ""
+        return
+    picture = ET.fromstring(drawn)
+    assert picture.get("aria-label") == 'a "title"'
+    assert len(picture.findall("circle[@class='dot a']")) == len(series.finite()) + 1  # the legend
+
+
+def test_points_stand_where_they_should() -> None:
+    drawn = line_chart(
+        [Series(name="loss", points=[(0, 0), (10, 1)])],
+        x=Axis(label="images", low=0, high=10),
+        y=Axis(label="accuracy", low=0, high=1, percent=True),
+        title="t",
+        shade=Series(name="rate", points=[(0, 1), (10, 0)]),
+    )
+    picture = ET.fromstring(drawn)
+    line = picture.find("polyline")
+    assert line is not None
+    first, last = [tuple(map(float, p.split(","))) for p in (line.get("points") or "").split()]
+    assert first[0] == LEFT
+    assert LEFT < last[0] <= WIDTH
+    assert 0 < last[1] < first[1] < HEIGHT
+    texts = [t.text for t in picture.iter("text")]
+    assert {"0 %", "100 %", "images", "accuracy", "loss", "rate"} <= set(texts)
+    assert picture.find("polygon") is not None

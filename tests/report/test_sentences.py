@@ -1,0 +1,141 @@
+"""Tests of `tunesmith.report.sentences`."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.evaluation.metrics import evaluate
+from tunesmith.report import sentences
+from tunesmith.report.story import Story
+from tunesmith.report.summary import Baseline, Measures, Summary
+
+from .conftest import MakeStory, predictions
+
+
+def changed(summary: Summary, **parts: Any) -> Summary:
+    """Return a summary with some parts' fields changed: ``score={"n": 5}``, ``seed=1``."""
+    update = {
+        name: getattr(summary, name).model_copy(update=value) if isinstance(value, dict) else value
+        for name, value in parts.items()
+    }
+    return summary.model_copy(update=update)
+
+
+def steps(story: Story, **parts: Any) -> str:
+    """Return the advice for a story whose numbers were changed."""
+    return "\n".join(sentences.next_steps(replace(story, summary=changed(story.summary, **parts))))
+
+
+@given(share=st.floats(0, 1), n=st.integers(1, 100_000))
+def test_only_one_is_all(share: float, n: int) -> None:
+    shown = float(sentences.percent(share, n=n).removesuffix(" %"))
+    assert shown == pytest.approx(100 * share, abs=0.051)
+    if share < 0.999_999_9:
+        assert shown < 100
+
+
+def test_the_headline_is_about_images_or_names_the_metric(summary: Summary) -> None:
+    assert sentences.headline(summary) == "of 60 test images were classified correctly."
+    other = changed(summary, score={"metric": "log_loss", "value": 0.25})
+    assert sentences.headline(other) == "log loss, where less is better, on 60 test images."
+    assert sentences.score_text(0.25, "log_loss", n=60) == "0.2500"
+
+
+def test_the_interval_says_how_it_was_measured(summary: Summary) -> None:
+    known = changed(summary, score={"low": 0.992, "high": 0.995, "n": 10_000})
+    assert (
+        "between 99.20 % and 99.50 % (95 % confidence, measured once on 10,000 images the "
+        "training never saw)"
+    ) in sentences.interval_sentence(known)
+    again = changed(known, test_openings=3)
+    assert "used for 3 measurements" in sentences.interval_sentence(again)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "linear", "expected"),
+    [
+        (0.9, 0.5, "It makes 6 mistakes where a linear model makes 30."),
+        (59 / 60, 0.5, "It makes 1 mistake where"),
+        (1.0, 0.5, "It makes no mistake where a linear model makes 30."),
+        (0.4, 0.5, "has not learned what it should"),
+        (0.9, None, "where always giving the most frequent class makes 48."),
+    ],
+)
+def test_it_is_compared_with_the_best_baseline(
+    summary: Summary, accuracy: float, linear: float | None, expected: str
+) -> None:
+    base = Baseline(majority=0.2, linear=linear)
+    given_ = changed(summary, evaluation={"accuracy": accuracy}, baseline=base)
+    assert expected in sentences.comparison(given_)
+
+
+def test_confused_pairs_come_by_number(summary: Summary) -> None:
+    counts = ((15, 4, 1), (0, 20, 0), (6, 0, 14))
+    found = sentences.confused(changed(summary, evaluation={"confusion": counts}))
+    assert [(c.true, c.answer, c.count, c.total) for c in found] == [
+        ("猫", "cat", 6, 20),
+        ("cat", "dog", 4, 20),
+        ("cat", "猫", 1, 20),
+    ]
+
+
+def test_advice_follows_from_what_was_found(make_story: MakeStory) -> None:
+    story = make_story()
+    usual = steps(story)
+    assert "Repair or delete the 2 files" in usual
+    assert "In one of them the model was more than 90 % sure" in usual
+    assert "Four times as many would halve" in usual
+    assert "larger --budget" in usual
+    assert "The run was interrupted" in steps(story, status="interrupted")
+    assert "Check labels that look wrong: 4" in steps(story, data={"suspects": 4})
+    weak = {
+        "recall": (0.5, 1.0, None),
+        "recall_interval": ((0.3, 0.7), (0.9, 1.0), (0.0, 1.0)),
+        "confusion": ((10, 10, 0), (0, 20, 0), (0, 0, 0)),
+    }
+    text = steps(story, evaluation=weak)
+    assert "More training images of “cat” would help most: only 50.0 %" in text
+    assert "“cat” is most often taken for “dog” (10 of 20)" in text
+
+
+def test_a_perfect_run_needs_no_advice_but_to_be_used(make_story: MakeStory) -> None:
+    p_NK, y_N = predictions(3)
+    p_NK[:] = 0.05
+    p_NK[range(len(y_N)), y_N] = 0.9
+    story = replace(make_story(), mistakes=())
+    text = steps(
+        story,
+        reason="Every image was seen as often as has been found to help.",
+        data={"quarantined": 0, "leaks": 0},
+        evaluation=Measures.of(evaluate(p_NK, y_N), ece_before=0.1, temperature=1),
+    )
+    assert text == "Try it on images of your own: how to is at the end of this page."
+
+
+def test_bad_data_are_counted_in_words(summary: Summary) -> None:
+    assert sentences.data_sentence(summary) == (
+        "2 files could not be read; 1 training image was also a test image. None of these was "
+        "trained on."
+    )
+    clean = changed(summary, data={"quarantined": 0, "leaks": 0})
+    assert sentences.data_sentence(clean).startswith("Nothing wrong was found")
+    doubtful = changed(summary, data={"suspects": 1})
+    assert sentences.data_sentence(doubtful).endswith("1 label looks wrong.")
+
+
+def test_calibration_is_honest(summary: Summary) -> None:
+    better = changed(summary, evaluation={"ece_before": 0.05, "ece_after": 0.01})
+    assert "off by 1.0 percentage points (before calibration: 5.0)" in (
+        sentences.calibration_sentence(better)
+    )
+    worse = changed(summary, evaluation={"ece_before": 0.01, "ece_after": 0.02})
+    assert "did not help here (before: 1.0)" in sentences.calibration_sentence(worse)
+
+
+def test_the_end_is_told(summary: Summary) -> None:
+    assert sentences.status_sentence(summary).startswith("Finished after 58.5 s of 1 min 00 s. The")
+    stopped = changed(summary, status="interrupted")
+    assert "was interrupted after 58.5 s" in sentences.status_sentence(stopped)

@@ -1,0 +1,237 @@
+"""Tests of `tunesmith.cli`: every way a user can go wrong ends in a sentence and status 2."""
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import pytest
+
+from tunesmith import cli as command_line
+
+
+class MakeFolder(Protocol):
+    def __call__(self, name: str = "shapes", *, count: int = 12) -> Path: ...
+
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Run the command line in this process; gives status, standard output and error."""
+
+    def run(*words: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tunesmith", *map(str, words)])
+        status = 0
+        try:
+            command_line.main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
+
+
+def png(side: int = 16) -> bytes:
+    return bytes(cv2.imencode(".png", np.full((side, side), 128, np.uint8))[1])
+
+
+def huge_header() -> bytes:
+    """A PNG that claims 50,000 x 50,000 pixels and has none."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n\0\0\0\r" + head + struct.pack(">I", zlib.crc32(head))
+
+
+def test_no_such_path_names_the_nearest(cli: Cli, make_folder: MakeFolder) -> None:
+    folder = make_folder("photos")
+    status, _, err = cli("fit", folder.parent / "fotos")
+    assert status == 2
+    assert "there is no" in err
+    assert "Did you mean `photos`?" in err
+
+
+def test_an_empty_folder(cli: Cli, tmp_path: Path) -> None:
+    status, _, err = cli("fit", tmp_path)
+    assert status == 2
+    assert "image" in err
+
+
+def test_one_class(cli: Cli, make_folder: MakeFolder) -> None:
+    folder = make_folder()
+    for label in ("disc", "ring"):
+        for file in (folder / label).iterdir():
+            file.unlink()
+        (folder / label).rmdir()
+    status, _, err = cli("fit", folder)
+    assert status == 2
+    assert "at least two" in err
+
+
+def test_a_class_with_one_image(cli: Cli, make_folder: MakeFolder) -> None:
+    folder = make_folder()
+    for file in sorted((folder / "disc").iterdir())[1:]:
+        file.unlink()
+    status, _, err = cli("fit", folder)
+    assert status == 2
+    assert "at least two images to learn from" in err
+    assert "disc" in err
+
+
+def test_images_beside_class_folders(cli: Cli, make_folder: MakeFolder) -> None:
+    folder = make_folder()
+    (folder / "loose.png").write_bytes(png())
+    status, _, err = cli("fit", folder)
+    assert status == 2
+    assert "loose.png" in err
+
+
+def test_a_member_that_leaves_the_archive(cli: Cli, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a/1.png", png())
+        archive.writestr("../b/1.png", png())
+    status, _, err = cli("fit", tmp_path / "a.zip")
+    assert status == 2
+    assert "the member ../b/1.png lies outside the folder" in err
+
+
+@pytest.mark.parametrize("broken", [b"just words", png()[:40], huge_header(), b""])
+def test_over_a_tenth_broken_stops_before_training(
+    cli: Cli, make_folder: MakeFolder, tmp_path: Path, broken: bytes
+) -> None:
+    folder = make_folder()
+    for number in range(5):
+        (folder / "disc" / f"x{number}.jpg").write_bytes(broken)
+    status, _, err = cli("fit", folder, "--out", tmp_path / "out", "--budget", "5s")
+    assert status == 2
+    assert "5 of 41 images (12.2 %) cannot be decoded" in err
+    rows = (tmp_path / "out" / "quarantine.csv").read_text("utf-8").splitlines()
+    assert len(rows) == 6
+
+
+@pytest.mark.parametrize("budget", ["0", "-1", "abc", "5 parsecs", "", "nan", "inf"])
+def test_budgets_that_are_none(cli: Cli, budget: str) -> None:
+    status, _, err = cli("fit", "digits", "--budget", budget)
+    assert status == 2
+    assert "budget" in err
+    assert repr(budget) in err
+
+
+def test_an_unknown_key_names_the_nearest(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text('budgte = "10s"\n')
+    status, _, err = cli("fit", "digits", "--config", tmp_path / "job.toml")
+    assert status == 2
+    assert "`budgte` is no setting. Did you mean `budget`?" in err
+
+
+def test_an_unknown_training_key_names_the_nearest(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text('budget = "5s"\n[train]\nlabel_smoothng = 0.1\n')
+    status, _, err = cli("fit", "digits", "--config", tmp_path / "job.toml", "--dry-run")
+    assert status == 2
+    assert "`label_smoothng` is no setting" in err
+
+
+def test_no_toml(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text("budget = \n")
+    status, _, err = cli("fit", "digits", "--config", tmp_path / "job.toml")
+    assert (status, "cannot be read as TOML" in err) == (2, True)
+    status, _, err = cli("fit", "digits", "--config", tmp_path / "jib.toml")
+    assert (status, "There is no job file" in err) == (2, True)
+
+
+def test_an_unknown_family(cli: Cli) -> None:
+    status, _, err = cli("fit", "digits", "--model", "convnt", "--dry-run")
+    assert status == 2
+    assert "no model family 'convnt'. Did you mean `convnet`?" in err
+
+
+def test_a_folder_of_something_else(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "diary.txt").write_text("private")
+    status, _, err = cli("fit", "digits", "--out", tmp_path, "--budget", "5s")
+    assert status == 2
+    assert "is not empty and holds no run" in err
+
+
+def test_a_file_where_the_folder_should_be(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    status, _, err = cli("fit", "digits", "--out", tmp_path / "out", "--budget", "5s")
+    assert status == 2
+    assert "Pass an" in err
+
+
+def test_unknown_options_and_commands(cli: Cli) -> None:
+    for words in (["fit", "digits", "--bugdet", "5s"], ["fot", "digits"], ["fit"]):
+        status, _, err = cli(*words)
+        assert status == 2
+        assert err
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = cli("fit", "digits", "--budget", "20s", "--dry-run")
+    assert status == 0
+    assert "Expected: finished after" in out
+    assert "memory" in out
+    assert list(tmp_path.iterdir()) == []
+    status, out, _ = cli("fit", "digits", "--budget", "20s", "--dry-run", "--json")
+    assert json.loads(out)["folds"] == 5
+
+
+def test_doctor(cli: Cli) -> None:
+    status, out, _ = cli("doctor")
+    assert status == 0
+    assert "packages for training" in out
+
+
+def test_report_of_no_run(cli: Cli, tmp_path: Path) -> None:
+    status, _, err = cli("report", tmp_path)
+    assert (status, "holds no run" in err) == (2, True)
+
+
+def test_report_and_predict(cli: Cli, digits_run: Path, tmp_path: Path) -> None:
+    status, out, _ = cli("report", digits_run)
+    assert status == 0
+    assert str(digits_run / "report.html") in out
+    (tmp_path / "a.png").write_bytes(png(8))
+    (tmp_path / "b.png").write_text("no image")
+    status, out, _ = cli("predict", digits_run / "bundle", tmp_path, "--json")
+    assert status == 0
+    good, bad = json.loads(out)
+    assert good["label"] in "0123456789"
+    assert bad["label"] is None
+    assert "no image" in bad["error"]
+    status, out, err = cli("predict", digits_run / "bundle", tmp_path / "b.png")
+    assert status == 2
+    assert "not predicted" in out
+    assert "None of these files" in err
+
+
+def test_an_internal_fault_is_told_from_a_user_s(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tunesmith.core.errors import InternalError
+    from tunesmith.jobs import fit as job
+
+    def fail(*_args: object, **_options: object) -> None:
+        raise InternalError("the graph is wrong")
+
+    monkeypatch.setattr(job, "run", fail)
+    status, _, err = cli("fit", "digits")
+    assert status == 1
+    assert "a fault of Tunesmith" in err
+
+
+def test_help_needs_no_torch() -> None:
+    code = "import sys, tunesmith.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, env=os.environ).returncode == 0
