@@ -217,9 +217,7 @@ def test_report_and_predict(cli: Cli, digits_run: Path, tmp_path: Path) -> None:
     assert "None of these files" in err
 
 
-def test_an_internal_fault_is_told_from_a_user_s(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_internal_fault_is_told_from_a_user_s(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     from tunesmith.core.errors import InternalError
     from tunesmith.jobs import fit as job
 

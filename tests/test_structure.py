@@ -23,8 +23,13 @@ FILE_LINES, CLASS_LINES, FUNCTION_LINES, POSITIONAL_PARAMETERS = 300, 150, 40, 5
 # "file" or "file::name" -> the size that it has, and may not grow beyond.
 LARGE_FILES: dict[str, int] = {}
 LARGE_CLASSES: dict[str, int] = {}
-LARGE_FUNCTIONS: dict[str, int] = {}
-LONG_SIGNATURES: dict[str, int] = {}
+LARGE_FUNCTIONS: dict[str, int] = {
+    "jobs/fit.py::run": 42,  # opening, resuming and closing a run, in their order
+    "plan/plan.py::plan": 49,  # one value with fifteen fields, each stated once
+    "training/slice.py::train_slice": 56,  # the slice from start to end, as one reads it
+    "jobs/finish.py::hand_over": 47,  # the job's last steps in their order
+}
+LONG_SIGNATURES: dict[str, int] = {"cli.py::fit": 10}  # a command's options
 
 # Files without a test file of their own -> where they are tested, or why they need no test.
 UNMIRRORED: dict[str, str] = {
@@ -200,6 +205,7 @@ def forbidden(tree: ast.AST) -> list[str]:
         found += [
             name
             for name in names
+            if not name.startswith("safetensors.")
             if name.partition(".")[0] in FORBIDDEN_MODULES
             or any(f".{name}".endswith(f".{call}") for call in FORBIDDEN_CALLS)
         ]

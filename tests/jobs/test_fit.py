@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 import tunesmith as ts
 from tunesmith.core.errors import ModelError, RunFolderError
@@ -22,9 +23,7 @@ from tunesmith.report.summary import read_summary
 
 
 class MakeFolder(Protocol):
-    def __call__(
-        self, name: str = "shapes", *, count: int = 12, channels: int = 3
-    ) -> Path: ...
+    def __call__(self, name: str = "shapes", *, count: int = 12, channels: int = 3) -> Path: ...
 
 
 NETWORK = """
@@ -78,7 +77,7 @@ def network_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def quick(source: object, out: Path, **options: object) -> Result:
+def quick(source: object, out: Path, **options: Any) -> Result:
     result = ts.fit(source, out=out, progress=False, **{"budget": 4, **options})
     assert isinstance(result, Result)
     return result
@@ -146,7 +145,7 @@ def test_other_data_or_settings_are_refused(tmp_path: Path) -> None:
         quick((x[:150], y[:150]), tmp_path / "out")
 
 
-def digits(count: int = 400) -> tuple[np.ndarray, np.ndarray]:
+def digits(count: int = 400) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

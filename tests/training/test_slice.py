@@ -108,7 +108,7 @@ def test_divergence_is_an_outcome_and_gives_the_start_back(data: TrainData) -> N
 
 def test_want_of_memory_is_an_outcome(data: TrainData) -> None:
     def hungry(network: nn.Module, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
-        return network(x_NCHW).sum() + torch.empty(2**60).sum()
+        return CrossEntropy()(network, x_NCHW, y_N) + torch.empty(2**60).sum()
 
     result = train_slice(
         CONFIG, build, data, hungry, start=None, segments=SEGMENTS, until=64

@@ -86,7 +86,7 @@ def twins(pixels_NHWC: NDArray[np.uint8], labels_N: NDArray[np.int64]) -> NDArra
     groups: dict[bytes, int] = {}
     numbers = (
         groups.setdefault(
-            hashlib.blake2b(np.ascontiguousarray(x_HWC), digest_size=16).digest(), len(groups)
+            hashlib.blake2b(np.ascontiguousarray(x_HWC).data, digest_size=16).digest(), len(groups)
         )
         for x_HWC in pixels_NHWC
     )

@@ -69,17 +69,11 @@ def split(
         rest, test = take(rest, "test", TEST_SHARE, TEST_MOST)
     stated = rest[given[rest] == Given.VALIDATION]
     none = np.zeros(0, np.int64)
+    parts = {"test": test, "leaks": np.flatnonzero(leaked)}
     if len(rest) < SMALL:
         folds = _fold(labels[rest], groups[rest], derive(seed, "folds"))
-        return Split(
-            train=rest,
-            validation=none,
-            selection=none,
-            calibration=none,
-            test=test,
-            folds=folds,
-            leaks=np.flatnonzero(leaked),
-        )
+        held = {"validation": none, "selection": none, "calibration": none}
+        return Split(train=rest, folds=folds, **held, **parts)
     total = len(rest)
     if len(stated):
         together = np.isin(groups[rest], groups[stated])
@@ -93,15 +87,8 @@ def split(
     rest, calibration = take(
         rest, "calibration", CALIBRATION_SHARE * total / len(rest), CALIBRATION_MOST
     )
-    return Split(
-        train=rest,
-        validation=validation,
-        selection=selection,
-        calibration=calibration,
-        test=test,
-        folds=None,
-        leaks=np.flatnonzero(leaked),
-    )
+    held = {"validation": validation, "selection": selection, "calibration": calibration}
+    return Split(train=rest, folds=None, **held, **parts)
 
 
 def _shuffled_groups(groups: Indices, seed: int) -> Indices:

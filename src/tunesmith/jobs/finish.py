@@ -3,12 +3,13 @@
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
+from safetensors.torch import save as to_bytes
 
 import tunesmith
 from tunesmith import plan as planning
@@ -36,28 +37,40 @@ ROUNDS = 1000  # of the bootstrap, for metrics that are no proportion
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Tested:
+    """The graph's answers to the test part.
+
+    Attributes:
+        places: Of the test images in the loaded data.
+        p_NK: Probabilities.
+        evaluation: What these are worth.
+        score: By the user's metric.
+    """
+
+    places: NDArray[np.int64]
+    p_NK: NDArray[np.float32]
+    evaluation: Evaluation
+    score: handed.Score
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Handed:
     """What a run hands over, and what it was measured to be worth.
 
     Attributes:
         manifest: Of the bundle.
         verified: How the graph compares with the network.
-        tested: Places of the test images in the loaded data.
-        p_NK: The graph's answers to them.
-        evaluation: What these are worth.
+        tested: The graph's answers to the test part.
         ece_before: Calibration error with temperature 1.
-        score: By the user's metric.
         majority: Accuracy of always answering the most frequent class.
         linear: Accuracy of a linear model.
     """
 
     manifest: handed.Manifest
     verified: verify.Verified
-    tested: NDArray[np.int64]
-    p_NK: NDArray[np.float32]
-    evaluation: Evaluation
+    tested: Tested
     ece_before: float
-    score: handed.Score
     majority: float
     linear: float
 
@@ -77,69 +90,78 @@ def hand_over(
         ExportMismatchError: The graph does not answer as the network does.
     """
     deployed, folder = fitted.deployed, session.folder / "bundle"
-    folder.mkdir(exist_ok=True)
+    path = folder / handed.GRAPH_FILE
     with session.phase("calibrate"):
         deployed.temperature.fill_(fit_temperature(fitted.z_NK, fitted.y_N))
     with session.phase("export"):
-        write_atomic(folder / WEIGHTS_FILE, save(_plain(deployed)))
-        if family.source:
-            write_atomic(folder / NETWORK_FILE, family.source.text)
-        path = folder / handed.GRAPH_FILE
-        version = tunesmith.__version__
-        about = onnx.metadata(classes=prepared.source.classes, size=chosen.size, version=version)
-        traced = onnx.trace(deployed, _example(prepared))
-        onnx.write(traced, deployed.state_dict(), path, metadata=about)
+        _export(deployed, prepared, family, folder)
     with session.phase("verify"):
         verified = verify.verify(
             deployed, path, _real(prepared, machine.cores), threads=machine.cores
         )
-        image = prepared.loaded.pixels[prepared.split.train[0]]
-        latency = verify.latency(path, image, threads=machine.cores)
+        image_HWC = prepared.loaded.pixels[prepared.split.train[0]]
+        latency = verify.latency(path, image_HWC, threads=machine.cores)
     with session.phase("test"):
         session.record(TestOpened())
-        tested, p_NK = _test(prepared, Graph(path, threads=machine.cores), machine.cores)
-        evaluation = evaluate(p_NK, prepared.labels[tested])
-        score = _score(session.settings.metric, evaluation, p_NK, prepared.labels[tested])
-        before_NK = uncalibrated(p_NK, float(deployed.temperature))
-        ece_before = expected_calibration_error(before_NK, prepared.labels[tested])
-        majority, linear = _baselines(prepared, tested, session.settings.seed)
-    past = session.journal.history.trials
+        tested = _test(session, prepared, Graph(path, threads=machine.cores), machine.cores)
+        majority, linear = _baselines(prepared, tested.places, session.settings.seed)
+    before_NK = uncalibrated(tested.p_NK, float(deployed.temperature))
     manifest = handed.Manifest(
-        tunesmith_version=version,
+        tunesmith_version=tunesmith.__version__,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         classes=prepared.source.classes,
-        input=handed.Input(
-            height=chosen.size[0],
-            width=chosen.size[1],
-            channels=prepared.loaded.pixels.shape[3],
-        ),
+        input=_input(prepared),
         mirrored=deployed.mirrored,
         temperature=float(deployed.temperature),
-        score=score,
-        model=handed.ModelInfo(
-            family=family.name,
-            parameters=sum(p.numel() for p in deployed.parameters()),
-            config=dict(chosen.params),
-            source=_source(family),
-        ),
+        score=tested.score,
+        model=_model(deployed, family, chosen),
         latency=latency,
-        training=handed.Training(
-            examples=fitted.trained.checkpoint.seen,
-            seconds=sum(trial.seconds for trial in past.values()),
-            seed=session.settings.seed,
-        ),
+        training=_training(session, fitted),
     )
-    write_card(folder, manifest, asdict(evaluation))
+    write_card(folder, manifest, asdict(tested.evaluation))
     return Handed(
         manifest=handed.write_manifest(folder, manifest),
         verified=verified,
         tested=tested,
-        p_NK=p_NK,
-        evaluation=evaluation,
-        ece_before=ece_before,
-        score=score,
+        ece_before=expected_calibration_error(before_NK, prepared.labels[tested.places]),
         majority=majority,
         linear=linear,
+    )
+
+
+def _export(deployed: Deployed, prepared: Prepared, family: Family, folder: Path) -> None:
+    """Write weights, graph and, for a user's own network, its file."""
+    folder.mkdir(exist_ok=True)
+    write_atomic(folder / WEIGHTS_FILE, to_bytes(_plain(deployed)))
+    if family.source:
+        write_atomic(folder / NETWORK_FILE, family.source.text)
+    about = onnx.metadata(
+        classes=prepared.source.classes, size=deployed.size, version=tunesmith.__version__
+    )
+    traced = onnx.trace(deployed, _example(prepared))
+    onnx.write(traced, deployed.state_dict(), folder / handed.GRAPH_FILE, metadata=about)
+
+
+def _input(prepared: Prepared) -> handed.Input:
+    _, height, width, channels = prepared.loaded.pixels.shape
+    return handed.Input(height=height, width=width, channels=channels)
+
+
+def _model(deployed: Deployed, family: Family, chosen: planning.Plan) -> handed.ModelInfo:
+    return handed.ModelInfo(
+        family=family.name,
+        parameters=sum(p.numel() for p in deployed.parameters()),
+        config=dict(chosen.params),
+        source=_source(family),
+    )
+
+
+def _training(session: Session, fitted: Fitted) -> handed.Training:
+    trials = session.journal.history.trials
+    return handed.Training(
+        examples=fitted.trained.checkpoint.seen,
+        seconds=sum(trial.seconds for trial in trials.values()),
+        seed=session.settings.seed,
     )
 
 
@@ -175,23 +197,29 @@ def _real(prepared: Prepared, threads: int) -> Iterator[NDArray[np.uint8]]:
         yield x_NHWC
 
 
-def _test(
+def _test(session: Session, prepared: Prepared, graph: Graph, threads: int) -> Tested:
+    places, p_NK = _answers(prepared, graph, threads)
+    y_N = prepared.labels[places]
+    evaluation = evaluate(p_NK, y_N)
+    score = _score(session.settings.metric, evaluation, p_NK, y_N)
+    return Tested(places=places, p_NK=p_NK, evaluation=evaluation, score=score)
+
+
+def _answers(
     prepared: Prepared, graph: Graph, threads: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Answers of the graph to the test part, each image in its own size."""
     tested, pixels = prepared.split.test, prepared.loaded.pixels
     if not prepared.loaded.resized:
         return tested, np.concatenate([graph.probabilities(pixels[i]) for i in _chunks(tested)])
+    kept = prepared.loaded.kept[tested]
     answers = [
-        (places, graph.probabilities(x_NHWC))
-        for places, x_NHWC in originals(
-            prepared.source,
-            prepared.loaded.kept[tested],
-            channels=pixels.shape[3],
-            threads=threads,
+        (np.searchsorted(kept, indices), graph.probabilities(x_NHWC))
+        for indices, x_NHWC in originals(
+            prepared.source, kept, channels=pixels.shape[3], threads=threads
         )
     ]
-    places = np.concatenate([p for p, _ in answers])
+    places = np.concatenate([rows for rows, _ in answers])
     order = np.argsort(places)
     return tested[places[order]], np.concatenate([p_NK for _, p_NK in answers])[order]
 

@@ -164,13 +164,10 @@ def run(
             return Result(folder=opened.path, summary=read_summary(opened.path / "result.json"))
         clock = Clock(budget=settings.budget, spent=begin.elapsed() + past.elapsed)
         clock.phases.update({"start": started_s, **begin.phases})
-        terminal = Terminal(
-            budget=settings.budget,
-            log_path=opened.path / "run.log",
-            quiet=not progress,
-            to_stderr=to_stderr,
-        )
-        with terminal:
+        log = opened.path / "run.log"
+        with Terminal(
+            budget=settings.budget, log_path=log, quiet=not progress, to_stderr=to_stderr
+        ) as terminal:
             session = Session(
                 settings=settings,
                 folder=opened.path,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tunesmith import plan as planning
+from tunesmith.core.pixels import recolor
 from tunesmith.core.settings import Settings
 from tunesmith.data.clean import check, twins, write_quarantine
 from tunesmith.data.decode import Loaded, Sample, load
@@ -28,6 +30,7 @@ from tunesmith.training.probe import measure, transform_harm
 MEMORY_SHARE = 0.25  # of the machine's memory may hold pixels; above it they are mapped from disk
 FITTED = 2000  # images that first layers fit themselves to
 NORMALIZED = 10_000  # images that mean and deviation are measured on
+PROBED = 256  # images that throw-away networks train on
 JUDGED = 1000  # images that mirrored and rotated copies are judged on
 
 
@@ -69,51 +72,65 @@ def measure_speeds(
     settings: Settings, sample: Sample, data: Fingerprint, family: Family, *, left_s: float
 ) -> list[planning.Speed]:
     """Train throw-away networks on the sample: first for a resolution, then for a width."""
-    images = round(0.8 * data.images)
-    config = default_config(family).model_copy(update={"batch": planning.batch_of(images)})
-    seconds = planning.probe_seconds(settings.budget)
-    fixed, classes = settings.params, data.classes
-
-    def speed(size: tuple[int, int], width: int, *, channels_last: bool = True) -> planning.Speed:
-        pixels = np.stack([resize_pixels(image, size) for image in sample.images[:JUDGED]])
-        x_NCHW = tensor(pixels)
-        labels = torch.arange(len(pixels)) % classes
-        batch = TrainData(
-            x_NCHW=x_NCHW,
-            y_N=labels,
-            rows=torch.arange(len(labels)),
-            normalize=Normalize.of(x_NCHW),
-        )
-        params = ({"width": width} if width else {}) | dict(fixed)
-        build = builder(family, batch, classes=classes, params=params)
-        if family.source:
-            check_network(build(), batch.normalize(x_NCHW[:2]), classes)
-        here = config.model_copy(update={"channels_last": channels_last})
-        found = measure(build, batch, here, seconds=seconds)
-        return planning.Speed(
-            width=width,
-            size=size,
-            channels_last=channels_last,
-            images_per_s=found.images_per_s,
-            parameters=found.parameters,
-            activation_bytes=found.activation_bytes,
-        )
-
-    time_left = 0.7 * left_s
-    searched = family.source is None and "width" not in fixed
-    middle = 32 if searched else 0
+    speed = partial(_speed, settings, sample, data, family)
+    images, seconds = round(0.8 * data.images), 0.7 * left_s
     sizes = planning.sizes_of(data)
-    by_size = [speed(size, middle) for size in sizes] if len(sizes) > 1 else []
-    size = planning.choose_size(by_size, images=images, seconds=time_left) if by_size else sizes[0]
+    searched = family.source is None and "width" not in settings.params
+    middle = family.space["width"].default if searched else 0
+    size = sizes[0]
+    if len(sizes) > 1:
+        by_size = [speed(size=each, width=middle) for each in sizes]
+        size = planning.choose_size(by_size, images=images, seconds=seconds)
     if not searched:
-        return [speed(size, 0, channels_last=last) for last in (True, False)]
+        return [speed(size=size, width=0, channels_last=last) for last in (True, False)]
     speeds: list[planning.Speed] = []
     for width in planning.WIDTHS:
-        speeds.append(speed(size, width))
-        if speeds[-1].images_per_s * time_left < planning.epochs_wanted(images) * images:
+        speeds.append(speed(size=size, width=width))
+        if speeds[-1].images_per_s * seconds < planning.epochs_wanted(images) * images:
             break  # wider ones are slower still
-    best = planning.choose_width(speeds, images=images, seconds=time_left)
-    return [*speeds, speed(size, best.width, channels_last=False)]
+    best = planning.choose_width(speeds, images=images, seconds=seconds)
+    return [*speeds, speed(size=size, width=best.width, channels_last=False)]
+
+
+def _speed(
+    settings: Settings,
+    sample: Sample,
+    data: Fingerprint,
+    family: Family,
+    *,
+    size: tuple[int, int],
+    width: int,
+    channels_last: bool = True,
+) -> planning.Speed:
+    """Train one throw-away network; ``width`` 0 leaves the family's parameters as they are."""
+    few = [recolor(image, data.channels) for image in sample.images[:PROBED]]
+    x_NCHW = tensor(np.stack([resize_pixels(image, size) for image in few]))
+    labels = torch.arange(len(few)) % data.classes
+    batch = TrainData(
+        x_NCHW=x_NCHW,
+        y_N=labels,
+        rows=torch.arange(len(labels)),
+        normalize=Normalize.of(x_NCHW),
+    )
+    params = {**({"width": width} if width else {}), **settings.params}
+    build = builder(family, batch, classes=data.classes, params=params)
+    if family.source:
+        check_network(build(), batch.normalize(x_NCHW[:2]), data.classes)
+    config = default_config(family).model_copy(
+        update={
+            "batch": planning.batch_of(round(0.8 * data.images)),
+            "channels_last": channels_last,
+        }
+    )
+    found = measure(build, batch, config, seconds=planning.probe_seconds(settings.budget))
+    return planning.Speed(
+        width=width,
+        size=size,
+        channels_last=channels_last,
+        images_per_s=found.images_per_s,
+        parameters=found.parameters,
+        activation_bytes=found.activation_bytes,
+    )
 
 
 @final

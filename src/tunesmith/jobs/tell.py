@@ -68,14 +68,13 @@ def _summary(
 ) -> report.Summary:
     history, manifest = session.journal.history, handed.manifest
     main = history.trials[MAIN]
-    parts, split = ("train", "validation", "selection", "calibration", "test"), prepared.split
     return report.Summary(
         status=status,
         reason=fitted.trained.reason,
         budget_s=session.settings.budget,
         wall_s=round(session.clock.elapsed() + WRITING_S, 3),
         phases=_ledger(session),
-        score=report.Score(**handed.score.model_dump()),
+        score=report.Score(**handed.tested.score.model_dump()),
         test_openings=history.test_openings,
         baseline=report.Baseline(majority=handed.majority, linear=handed.linear),
         trials=1,
@@ -84,29 +83,10 @@ def _summary(
             parameters=manifest.model.parameters,
             config={**manifest.model.config, **fitted.trained.config.model_dump(mode="json")},
         ),
-        data=report.Data(
-            counts=report.Counts(**{part: len(getattr(split, part)) for part in parts}),
-            classes=prepared.source.classes,
-            size=(manifest.input.height, manifest.input.width),
-            channels=manifest.input.channels,
-            quarantined=len(prepared.loaded.rejected),
-            skipped=prepared.source.skipped,
-            leaks=len(split.leaks),
-            suspects=0,
-        ),
-        exports=(
-            report.Exported(
-                format="onnx",
-                path=f"bundle/{GRAPH_FILE}",
-                max_abs_difference=handed.verified.max_abs_difference,
-                agreement=handed.verified.agreement,
-                images=handed.verified.images,
-                latency_ms=manifest.latency.ms,
-                threads=manifest.latency.threads,
-            ),
-        ),
+        data=_data(prepared, handed),
+        exports=(_exported(handed),),
         evaluation=report.Measures.of(
-            handed.evaluation, ece_before=handed.ece_before, temperature=manifest.temperature
+            handed.tested.evaluation, ece_before=handed.ece_before, temperature=manifest.temperature
         ),
         notes=history.notes,
         seed=session.settings.seed,
@@ -114,6 +94,38 @@ def _summary(
         images_per_s=main.seen / max(main.seconds, 1e-9),
         memory_peak_bytes=peak_memory_bytes(),
         versions={"tunesmith": manifest.tunesmith_version, **versions()},
+    )
+
+
+def _data(prepared: Prepared, handed: Handed) -> report.Data:
+    split, shape = prepared.split, handed.manifest.input
+    return report.Data(
+        counts=report.Counts(
+            train=len(split.train),
+            validation=len(split.validation),
+            selection=len(split.selection),
+            calibration=len(split.calibration),
+            test=len(split.test),
+        ),
+        classes=prepared.source.classes,
+        size=(shape.height, shape.width),
+        channels=shape.channels,
+        quarantined=len(prepared.loaded.rejected),
+        skipped=prepared.source.skipped,
+        leaks=len(split.leaks),
+        suspects=0,
+    )
+
+
+def _exported(handed: Handed) -> report.Exported:
+    return report.Exported(
+        format="onnx",
+        path=f"bundle/{GRAPH_FILE}",
+        max_abs_difference=handed.verified.max_abs_difference,
+        agreement=handed.verified.agreement,
+        images=handed.verified.images,
+        latency_ms=handed.manifest.latency.ms,
+        threads=handed.manifest.latency.threads,
     )
 
 
@@ -126,12 +138,10 @@ def _story(
 ) -> Story:
     history, source, manifest = session.journal.history, prepared.source, handed.manifest
     curve, validation = _curves(history)
-    p_NK, y_N = handed.p_NK, prepared.labels[handed.tested]
+    p_NK, y_N = handed.tested.p_NK, prepared.labels[handed.tested.places]
     wrong = p_NK.argmax(1) != y_N
     surest_wrong = np.flatnonzero(wrong)[np.argsort(-p_NK[wrong].max(1), kind="stable")]
     least_sure = np.argsort(p_NK.max(1), kind="stable")
-    job = {"data": source.name, **session.settings.model_dump(mode="json", exclude={"out"})}
-    plan = chosen.model_dump(mode="json", exclude={"reasons"})
     return Story(
         title=source.name,
         summary=summary,
@@ -146,11 +156,7 @@ def _story(
         plan=planning.describe(chosen),
         before=reliability(uncalibrated(p_NK, manifest.temperature), y_N),
         after=reliability(p_NK, y_N),
-        config=[
-            (f"{part}.{key}", json.dumps(value, ensure_ascii=False))
-            for part, values in (("job", job), ("plan", plan))
-            for key, value in values.items()
-        ],
+        config=_config(session, chosen),
         usage=how_to_use(
             str(session.folder / "bundle"),
             channels=manifest.input.channels,
@@ -158,6 +164,17 @@ def _story(
         ),
         created=manifest.created,
     )
+
+
+def _config(session: Session, chosen: planning.Plan) -> list[tuple[str, str]]:
+    """The exact configuration, a line for each setting."""
+    job = session.settings.model_dump(mode="json", exclude={"out"})
+    plan = chosen.model_dump(mode="json", exclude={"reasons"})
+    return [
+        (f"{part}.{key}", json.dumps(value, ensure_ascii=False))
+        for part, values in (("job", job), ("plan", plan))
+        for key, value in values.items()
+    ]
 
 
 def _leaks(prepared: Prepared) -> list[Leak]:
@@ -209,12 +226,12 @@ def _samples(prepared: Prepared) -> dict[str, list[NDArray[np.uint8]]]:
 
 
 def _answers(prepared: Prepared, handed: Handed, rows: NDArray[np.int64]) -> list[Answer]:
-    classes, p_NK = prepared.source.classes, handed.p_NK
+    classes, p_NK = prepared.source.classes, handed.tested.p_NK
     return [
         Answer(
-            name=prepared.source.names[prepared.loaded.kept[handed.tested[row]]],
-            image=prepared.loaded.pixels[handed.tested[row]],
-            true=classes[prepared.labels[handed.tested[row]]],
+            name=prepared.source.names[prepared.loaded.kept[handed.tested.places[row]]],
+            image=prepared.loaded.pixels[handed.tested.places[row]],
+            true=classes[prepared.labels[handed.tested.places[row]]],
             predicted=classes[int(p_NK[row].argmax())],
             probability=float(p_NK[row].max()),
         )

@@ -136,6 +136,14 @@ def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trai
         return loop.run(start)
 
 
+def _smaller(config: TrainConfig) -> TrainConfig:
+    if config.batch == 1:
+        raise ModelError(
+            "Memory ran out with a batch of one image. Choose a smaller network or images."
+        )
+    return config.model_copy(update={"batch": config.batch // 2})
+
+
 @final
 @dataclass(kw_only=True)
 class _Loop:
@@ -183,7 +191,8 @@ class _Loop:
                 failures += 1
                 segments = self._step_back(segments, seen, failures)
             elif result.outcome is Outcome.OUT_OF_MEMORY:
-                config = self._smaller(config)
+                config = _smaller(config)
+                session.note(f"Memory ran out: the batch is now {config.batch} images.")
             elif result.checkpoint and result.checkpoint.seen > seen:
                 failures, current = 0, result.checkpoint
                 self._keep(current, result.row, seen, seconds)
@@ -230,14 +239,6 @@ class _Loop:
             "weights, with half the learning rate."
         )
         return damp(segments, seen=seen, factor=0.5)
-
-    def _smaller(self, config: TrainConfig) -> TrainConfig:
-        if config.batch == 1:
-            raise ModelError(
-                "Memory ran out with a batch of one image. Choose a smaller network or images."
-            )
-        self.session.note(f"Memory ran out: the batch is now {config.batch // 2} images.")
-        return config.model_copy(update={"batch": config.batch // 2})
 
     def _settle(self) -> None:
         """Wait until the last checkpoint is on disk, then let its slice count."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from tunesmith.data.augment import mirror, warp
 from tunesmith.data.strengths import Augmentation
 from tunesmith.evaluation.predict import accuracy, logits
+from tunesmith.models.preprocess import Normalize
 from tunesmith.training.averaging import update
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.epoch import TrainData, train_batches
@@ -118,9 +119,15 @@ def transform_harm(
             until=min(12 * len(data), 200_000) // config.batch * config.batch,
             stop=lambda: time.perf_counter() > deadline,
         )
-    network.eval()
+    return _judge(network.eval(), data.normalize, valid_NCHW, valid_y, config.seed)
+
+
+def _judge(
+    network: nn.Module, normalize: Normalize, valid_NCHW: Tensor, valid_y: Tensor, seed: int
+) -> Harm:
+    """Accuracy on images as they are, and on changed ones."""
     every = torch.ones(len(valid_y), dtype=torch.bool, device=valid_NCHW.device)
-    generator = torch.Generator().manual_seed(config.seed)
+    generator = torch.Generator().manual_seed(seed)
     x_NCHW = valid_NCHW.float()
     views = {
         "plain": x_NCHW,
@@ -129,7 +136,7 @@ def transform_harm(
         "rotate": warp(x_NCHW, rotate=ROTATION, scale=0.0, shift=0.0, generator=generator),
     }
     found = {
-        name: accuracy(logits(network, view, normalize=data.normalize), valid_y.cpu().numpy())
+        name: accuracy(logits(network, view, normalize=normalize), valid_y.cpu().numpy())
         for name, view in views.items()
     }
     return Harm(plain=found.pop("plain"), changed=found, images=len(valid_y))

@@ -1,0 +1,43 @@
+"""Tests of `tunesmith.core.settings`."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.core.errors import SettingsError
+from tunesmith.core.settings import Settings, read_job_file, seconds
+
+
+@given(hours=st.integers(0, 99), minutes=st.integers(0, 59), rest=st.integers(1, 59))
+def test_time_spans_add_up(hours: int, minutes: int, rest: int) -> None:
+    assert seconds(f"{hours}h{minutes}m{rest}s") == 3600 * hours + 60 * minutes + rest
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "-5", "ten", "5x", "", "1e3", "5 5m x"])
+def test_what_is_no_time_span(text: str) -> None:
+    with pytest.raises(SettingsError, match="budget"):
+        seconds(text)
+
+
+def test_wrong_values_name_their_setting() -> None:
+    with pytest.raises(SettingsError, match=r"`metric`: .* \(got 'speed'\)"):
+        Settings.make({"metric": "speed"})
+    with pytest.raises(SettingsError, match=r"`seed`: .* \(got -1\)"):
+        Settings.make({"seed": -1})
+    with pytest.raises(SettingsError, match=r"`sed` is no setting\. Did you mean `seed`\?"):
+        Settings.make({"sed": 1})
+
+
+def test_budget_and_folder_are_not_part_of_a_job_s_identity() -> None:
+    short = Settings.make({"budget": "10s", "out": Path("a")})
+    long = Settings.make({"budget": "1h", "out": Path("b")})
+    assert short.identity() == long.identity()
+    assert short.identity() != Settings.make({"seed": 1}).identity()
+
+
+def test_a_job_file(tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text('budget = "5m"\nseed = 3\n[train]\nbatch = 64\n')
+    settings = Settings.make(read_job_file(tmp_path / "job.toml"))
+    assert (settings.budget, settings.seed, settings.train) == (300, 3, {"batch": 64})

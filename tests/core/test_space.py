@@ -1,0 +1,57 @@
+"""Tests of `tunesmith.core.space`."""
+
+from typing import Annotated
+
+import pytest
+
+from tunesmith.core.errors import SettingsError
+from tunesmith.core.space import Choice, Float, Int, check_values, space_of
+from tunesmith.training.config import TrainConfig
+
+
+def test_ranges_hold_what_lies_in_them() -> None:
+    assert Int(1, 5).holds(5)
+    assert not Int(1, 5).holds(5.0)
+    assert not Int(0, 1).holds(value=True)
+    assert Float(0, 1).holds(1)
+    assert not Float(0, 1).holds("0.5")
+    assert not Choice("a", "b").holds("c")
+
+
+def test_ranges_that_make_no_sense() -> None:
+    with pytest.raises(SettingsError, match=r"finite `low < high`, but got low=5, high=1"):
+        Int(5, 1)
+    with pytest.raises(SettingsError, match=r"finite"):
+        Float(0, float("inf"))
+    with pytest.raises(SettingsError, match=r"`low > 0`, but got low=0"):
+        Float(0, 1, log=True)
+    with pytest.raises(SettingsError, match=r"at least two options"):
+        Choice("a")
+
+
+def test_defaults_must_lie_in_their_range() -> None:
+    def missing(*, width: Annotated[int, Int(1, 5)]) -> None: ...
+    def outside(*, width: Annotated[int, Int(1, 5)] = 9) -> None: ...
+
+    with pytest.raises(SettingsError, match=r"`width` must lie in .* but is missing"):
+        space_of(missing)
+    with pytest.raises(SettingsError, match=r"`width` must lie in .* but is 9"):
+        space_of(outside)
+
+
+def test_chosen_values_are_checked() -> None:
+    def build(*, width: Annotated[int, Int(1, 5)] = 2, other: int = 3) -> None: ...
+
+    space = space_of(build)
+    assert list(space) == ["width"]
+    check_values(space, {"width": 5})
+    with pytest.raises(SettingsError, match=r"`widht` is not a parameter.*Did you mean `width`"):
+        check_values(space, {"widht": 5})
+    with pytest.raises(SettingsError, match=r"`width` must lie in .* but got 6"):
+        check_values(space, {"width": 6})
+
+
+def test_the_training_s_own_fields_have_ranges_that_hold_their_defaults() -> None:
+    space = space_of(TrainConfig)
+    assert space["lr"].range.holds(TrainConfig().lr)
+    assert {"optimizer", "batch", "smoothing", "averaging"} <= set(space)
