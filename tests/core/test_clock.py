@@ -27,7 +27,8 @@ def test_a_phase_is_booked_even_if_it_fails() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's start")
 def test_the_age_of_a_process_includes_its_start() -> None:
-    code = "import time; time.sleep(0.5); from tunesmith.core.clock import process_age as a; print(a())"
+    code = "import time; time.sleep(0.5); from tunesmith.core import clock as c"
+    code += "; print(c.process_age())"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert float(done.stdout) >= 0.5
     assert process_age() > 0

@@ -33,9 +33,9 @@ def test_defaults_must_lie_in_their_range() -> None:
     def missing(*, width: Annotated[int, Int(1, 5)]) -> None: ...
     def outside(*, width: Annotated[int, Int(1, 5)] = 9) -> None: ...
 
-    with pytest.raises(SettingsError, match=r"`width` must lie in .* but is missing"):
+    with pytest.raises(SettingsError, match=r"`width` must lie in its range .* but is missing"):
         space_of(missing)
-    with pytest.raises(SettingsError, match=r"`width` must lie in .* but is 9"):
+    with pytest.raises(SettingsError, match=r"`width` must lie in its range .* but is 9"):
         space_of(outside)
 
 

@@ -121,10 +121,7 @@ def space_of(function: Callable[..., Any]) -> dict[str, Field]:
         {'width': Field(range=Int(low=8, high=64, log=False), default=32)}
 
     """
-    hints = typing.get_type_hints(
-        function.__init__ if inspect.isclass(function) else function,
-        include_extras=True,
-    )
+    hints = typing.get_type_hints(function, include_extras=True)
     space = {}
     for name, parameter in inspect.signature(function).parameters.items():
         ranges = [
@@ -134,12 +131,13 @@ def space_of(function: Callable[..., Any]) -> dict[str, Field]:
         ]
         if not ranges:
             continue
-        if not ranges[0].holds(parameter.default):
+        default = parameter.default
+        if not ranges[0].holds(default):
+            found = "is missing" if default is parameter.empty else f"is {default!r}"
             raise SettingsError(
-                f"The default of `{name}` must lie in its range {ranges[0]}, but is "
-                f"{'missing' if parameter.default is parameter.empty else parameter.default!r}."
+                f"The default of `{name}` must lie in its range {ranges[0]}, but {found}."
             )
-        space[name] = Field(range=ranges[0], default=parameter.default)
+        space[name] = Field(range=ranges[0], default=default)
     return space
 
 

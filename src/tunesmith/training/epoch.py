@@ -133,7 +133,7 @@ def train_batches(
         optimizers.scale(multiplier(segments, position))
         value = loss(network, x_NCHW, y_N)
         optimizers.zero_grad()
-        torch.autograd.backward(value)
+        value.backward()
         optimizers.step()
         seen, steps, total = position + len(y_N), steps + 1, total + float(value.detach())
         if not math.isfinite(total):

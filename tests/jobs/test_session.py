@@ -1,0 +1,35 @@
+"""Tests of `tunesmith.jobs.session`."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from tunesmith.jobs.session import catch_signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_and_the_second_ends(number: int) -> None:
+    interrupted = threading.Event()
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), catch_signals(interrupted):
+        os.kill(os.getpid(), number)
+        assert interrupted.wait(1)
+        os.kill(os.getpid(), number)
+        threading.Event().wait(1)
+    assert signal.getsignal(number) is before
+
+
+def test_other_threads_are_left_alone() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    seen = []
+
+    def work() -> None:
+        with catch_signals(threading.Event()):
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]

@@ -1,0 +1,139 @@
+"""Tests of `tunesmith.jobs.trial`, on a clock of their own."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import ModelError
+from tunesmith.core.settings import Settings
+from tunesmith.jobs.session import Session
+from tunesmith.jobs.trial import Trial, load_checkpoint, pack, run_trial, unpack
+from tunesmith.models.preprocess import Normalize
+from tunesmith.records.journal import Journal
+from tunesmith.report.terminal import Terminal
+from tunesmith.training.config import TrainConfig
+from tunesmith.training.epoch import TrainData
+
+
+class Moody(nn.Module):
+    """A linear network that fails, in one way or another, in its first few training batches."""
+
+    def __init__(self, moods: list[str]) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 2)
+        self.moods = moods
+
+    def forward(self, x: Tensor) -> Tensor:
+        z: Tensor = self.linear(x.flatten(1))
+        mood = self.moods.pop(0) if self.training and self.moods else "good"
+        if mood == "hungry":
+            z = z + torch.empty(2**60)
+        return z * torch.nan if mood == "nan" else z
+
+
+@pytest.fixture
+def data() -> TrainData:
+    x = torch.randint(0, 256, (64, 1, 8, 8), dtype=torch.uint8)
+    y = (x.float().mean((1, 2, 3)) > 127).long()
+    return TrainData(x_NCHW=x, y_N=y, rows=torch.arange(64), normalize=Normalize.of(x))
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    now = iter(range(10**9))  # every look at the clock takes a tenth of a second
+    with Journal(tmp_path) as journal:
+        yield Session(
+            settings=Settings.make({"budget": 1000}),
+            folder=tmp_path,
+            clock=Clock(budget=1000, now=lambda: next(now) / 10),
+            journal=journal,
+            terminal=Terminal(budget=1000, log_path=tmp_path / "run.log", quiet=True),
+        )
+
+
+def trial(data: TrainData, moods: list[str], *, horizon: int = 640) -> Trial:
+    return Trial(
+        name="model",
+        build=lambda: Moody(moods),
+        config=TrainConfig(batch=16, optimizer="sgd", lr=0.05),
+        data=data,
+        validate=lambda _weights: {"accuracy": 0.5, "log_loss": 1.0},
+        horizon=horizon,
+        images_per_s=200.0,
+        ends_at=900.0,
+    )
+
+
+def test_a_training_ends_at_its_horizon(session: Session, data: TrainData) -> None:
+    trained = run_trial(session, trial(data, []))
+    assert trained.checkpoint.seen == 640
+    history = session.journal.history.trials["model"]
+    assert history.seen == 640
+    assert history.slices[-1].rows[-1]["rate"] == 0.0
+    assert history.blocks[-1].at == 640
+    assert history.ended == trained.reason
+    assert "as often as has been found to help" in trained.reason
+
+
+def test_only_the_last_checkpoint_is_kept(session: Session, data: TrainData) -> None:
+    run_trial(session, trial(data, []))
+    assert len(list((session.folder / "checkpoints").iterdir())) == 1
+
+
+def test_divergence_steps_back_with_half_the_rate(session: Session, data: TrainData) -> None:
+    good_first = ["good"] * 8
+    trained = run_trial(session, trial(data, [*good_first, "nan", "good", "nan"]))
+    assert trained.checkpoint.seen == 640
+    notes = session.journal.history.notes
+    assert 1 <= len(notes) <= 2
+    assert "half the learning rate" in notes[0]
+    assert all(torch.isfinite(v).all() for v in trained.checkpoint.network.values())
+
+
+def test_endless_divergence_is_told(session: Session, data: TrainData) -> None:
+    with pytest.raises(ModelError, match=r"no finite number after 0 examples"):
+        run_trial(session, trial(data, ["nan"] * 1000))
+
+
+def test_want_of_memory_halves_the_batch(session: Session, data: TrainData) -> None:
+    trained = run_trial(session, trial(data, ["hungry", "hungry"]))
+    assert trained.config.batch == 4
+    assert trained.checkpoint.seen == 640
+    assert session.journal.history.notes[0] == "Memory ran out: the batch is now 8 images."
+    with pytest.raises(ModelError, match="batch of one image"):
+        run_trial(session, dataclasses.replace(trial(data, ["hungry"] * 99), name="other"))
+
+
+def test_an_interruption_ends_after_the_slice(session: Session, data: TrainData) -> None:
+    session.interrupted.set()
+    trained = run_trial(session, trial(data, []))
+    assert 0 < trained.checkpoint.seen < 640
+    assert trained.reason == "It was interrupted."
+
+
+def test_a_finished_training_is_not_repeated_but_can_be_extended(
+    session: Session, data: TrainData
+) -> None:
+    first = run_trial(session, trial(data, []))
+    again = run_trial(session, trial(data, []))
+    assert again.reason == first.reason
+    assert again.checkpoint.seen == 640
+    longer = run_trial(session, trial(data, [], horizon=1280), extended=True)
+    assert longer.checkpoint.seen == 1280
+    rates = [done.rows[-1]["rate"] for done in session.journal.history.trials["model"].slices]
+    assert max(rates[-8:]) > 0.0
+    assert rates[-1] == 0.0
+
+
+def test_checkpoints_are_packed_without_loss(session: Session, data: TrainData) -> None:
+    run_trial(session, trial(data, []))
+    stored = load_checkpoint(session, "model")
+    assert stored is not None
+    again = unpack(*pack(stored))
+    torch.testing.assert_close(vars(again), vars(stored), rtol=0, atol=0)
+    assert load_checkpoint(session, "never begun") is None

@@ -1,0 +1,72 @@
+"""Tests of `tunesmith.models.blocks`."""
+
+import pytest
+import torch
+from torch import nn
+
+from tunesmith.models.blocks import ACTIVATIONS, ConvGroup, FixedGainNorm, Head, Whitening, conv3x3
+
+
+@pytest.mark.parametrize(("channels", "kernel", "directions"), [(1, 3, 9), (3, 2, 12), (4, 4, 16)])
+def test_whitened_patches_are_uncorrelated(channels: int, kernel: int, directions: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(64, channels, 20, 20, generator=generator)
+    x = nn.functional.avg_pool2d(noise, 3, 1, 1) * 3  # neighbors are alike, as in photographs
+    layer = Whitening(channels, kernel_size=kernel, directions=directions)
+    layer.fit(x, epsilon=1e-6)
+    inner = torch.nn.functional.conv2d(x, layer.weight[:directions]).transpose(0, 1).flatten(1)
+    covariance = inner @ inner.T / inner.shape[1]
+    torch.testing.assert_close(covariance, torch.eye(directions), atol=0.12, rtol=0)
+    torch.testing.assert_close(layer.weight[:directions], -layer.weight[directions:])
+
+
+def test_whitening_is_not_trained() -> None:
+    assert [name for name, _ in Whitening(3, kernel_size=2, directions=4).named_parameters()] == [
+        "bias"
+    ]
+    with pytest.raises(ValueError, match=r"from 1 to .* = 12, but got directions=13"):
+        Whitening(3, kernel_size=2, directions=13)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4])
+@pytest.mark.parametrize("side", [32, 33])
+def test_whitening_divides_the_resolution(stride: int, side: int) -> None:
+    layer = Whitening(3, kernel_size=2 * stride, directions=8, stride=stride)
+    x = layer(torch.zeros(1, 3, side, side))
+    assert abs(x.shape[2] - side / stride) <= 1
+    assert x.shape[1] == layer.channels_out == 16
+
+
+@pytest.mark.parametrize(("before", "after"), [(4, 8), (8, 8), (8, 4)])
+def test_a_convolution_starts_as_the_identity(before: int, after: int) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, before, 6, 6)
+    kept = min(before, after)
+    torch.testing.assert_close(conv3x3(before, after)(x)[:, :kept], x[:, :kept])
+
+
+def test_fixed_gain_norm_is_batch_normalization_without_gain() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(32, 5, 4, 4) * 3 + 1
+    ours, theirs = FixedGainNorm(5), nn.BatchNorm2d(5)
+    for _ in range(3):
+        torch.testing.assert_close(ours(x), theirs(x))
+    torch.testing.assert_close(ours.eval()(x), theirs.eval()(x))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+def test_every_parameter_of_a_group_is_trained(depth: int, activation: str) -> None:
+    torch.manual_seed(0)
+    group = ConvGroup(3, 8, depth=depth, activation=activation)
+    group(torch.randn(4, 3, 9, 8)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in group.parameters())
+
+
+def test_a_head_sees_the_strongest_place() -> None:
+    torch.manual_seed(0)
+    head = Head(2, 3)
+    x = torch.zeros(1, 2, 4, 4)
+    x[0, 0, 1, 2] = 9.0
+    expected = head.linear.weight[:, 0] * 9 * head.scale
+    torch.testing.assert_close(head(x)[0], expected)

@@ -1,0 +1,34 @@
+"""Tests of `tunesmith.plan.augmentation`."""
+
+from tunesmith.plan.augmentation import choose_augmentation
+from tunesmith.training.findings import Harm
+
+
+def harm(plain: float, **changed: float) -> Harm:
+    return Harm(plain=plain, changed=changed, images=1000)
+
+
+def test_digits_are_rotated_and_not_mirrored() -> None:
+    how, reasons = choose_augmentation(
+        harm(0.97, flip=0.35, flip_vertical=0.4, rotate=0.95), epochs=5
+    )
+    assert not how.flip
+    assert not how.flip_vertical
+    assert how.rotate > 0
+    assert how.scale > 0
+    assert any("35.0 %" in reason and "not used" in reason for reason in reasons)
+
+
+def test_photographs_are_mirrored_and_not_turned_upside_down() -> None:
+    how, _ = choose_augmentation(harm(0.55, flip=0.54, flip_vertical=0.38, rotate=0.5), epochs=20)
+    assert how.flip
+    assert not how.flip_vertical
+    assert how.rotate == 0
+    assert how.cutout > 0
+    short, _ = choose_augmentation(harm(0.55, flip=0.54, flip_vertical=0.38, rotate=0.5), epochs=3)
+    assert short.cutout == 0
+
+
+def test_where_every_change_harms_none_is_used() -> None:
+    how, _ = choose_augmentation(harm(0.9, flip=0.2, flip_vertical=0.2, rotate=0.3), epochs=20)
+    assert (how.flip, how.flip_vertical, how.rotate) == (False, False, 0.0)

@@ -1,0 +1,114 @@
+"""Tests of `tunesmith.plan.plan`: no measurement, values in and out."""
+
+import dataclasses
+
+import pytest
+
+from tunesmith.core.errors import SettingsError
+from tunesmith.core.settings import Settings
+from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.execution.machine import Machine
+from tunesmith.plan import Plan, Speed, describe, plan
+from tunesmith.training.config import TrainConfig
+
+DATA = Fingerprint(
+    images=70_000,
+    classes=10,
+    class_counts=(7000,) * 10,
+    channels=1,
+    heights=(28, 28, 28),
+    widths=(28, 28, 28),
+    test_images=10_000,
+    validation_images=0,
+    decode_per_s=20_000.0,
+    bytes_per_image=784.0,
+)
+MACHINE = Machine(
+    cores=2,
+    memory_bytes=8 * 10**9,
+    disk_free_bytes=10**11,
+    system="Linux x86_64",
+    cpu="a processor",
+    torch="2.13.0",
+    cuda=(),
+)
+
+
+def speed(width: int, images_per_s: float, *, channels_last: bool = True) -> Speed:
+    return Speed(
+        width=width,
+        size=(28, 28),
+        channels_last=channels_last,
+        images_per_s=images_per_s,
+        parameters=width * width * 500,
+        activation_bytes=width * 40_000,
+    )
+
+
+SPEEDS = [speed(8, 10_000), speed(16, 4000), speed(32, 1200), speed(64, 350)]
+
+
+def make(budget: str, data: Fingerprint = DATA, **settings: object) -> Plan:
+    return plan(
+        data,
+        MACHINE,
+        SPEEDS,
+        Settings.make({"budget": budget, **settings}),
+        spent=8.0,
+        defaults=TrainConfig(),
+    )
+
+
+def test_more_time_buys_a_wider_network_that_still_finishes() -> None:
+    widths = []
+    for budget in ("60s", "5m", "10m", "1h"):
+        chosen = make(budget)
+        widths.append(chosen.params["width"])
+        assert chosen.finish_s <= Settings.make({"budget": budget}).budget
+        assert chosen.horizon % chosen.train.batch == 0
+        assert chosen.horizon >= 3 * 54_000
+    assert widths == sorted(widths)
+    assert widths[0] < widths[-1] == 64
+
+
+def test_a_budget_that_is_too_small_says_what_would_be_enough() -> None:
+    chosen = make("20s")
+    assert chosen.enough_s is not None
+    assert chosen.params["width"] == 8
+    assert any("would be enough" in sentence for sentence in describe(chosen))
+    assert make(str(chosen.enough_s + 1)).enough_s is None
+
+
+def test_a_run_may_end_early_and_says_so_by_its_horizon() -> None:
+    chosen = make("10h")
+    assert chosen.horizon <= 80 * 54_600
+    assert chosen.finish_s < 36_000
+
+
+def test_small_data_get_folds() -> None:
+    small = dataclasses.replace(DATA, images=1797, test_images=0)
+    chosen = make("60s", small)
+    assert chosen.folds == 5
+    assert make("60s").folds == 0
+    assert chosen.train.batch < make("60s").train.batch
+
+
+def test_what_the_user_decided_is_kept() -> None:
+    chosen = make("60s", train={"batch": 64, "lr": 0.01}, params={"depth": 3}, seed=7)
+    assert (chosen.train.batch, chosen.train.lr, chosen.train.seed) == (64, 0.01, 7)
+    assert chosen.params["depth"] == 3
+    with pytest.raises(SettingsError, match="`momentun` is no setting. Did you mean `momentum`"):
+        make("60s", train={"momentun": 0.5})
+
+
+def test_the_faster_memory_layout_is_taken() -> None:
+    speeds = [speed(8, 10_000), speed(8, 12_000, channels_last=False)]
+    settings = Settings.make({"budget": "60s"})
+    chosen = plan(DATA, MACHINE, speeds, settings, spent=1.0, defaults=TrainConfig())
+    assert not chosen.train.channels_last
+    assert chosen.images_per_s == 12_000
+
+
+def test_a_plan_survives_json() -> None:
+    chosen = make("60s")
+    assert Plan.model_validate_json(chosen.model_dump_json()) == chosen

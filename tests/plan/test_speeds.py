@@ -1,0 +1,42 @@
+"""Tests of `tunesmith.plan.speeds`."""
+
+import dataclasses
+
+import pytest
+from test_plan import DATA, SPEEDS, speed
+
+from tunesmith.plan.speeds import choose_size, choose_width, interpolate, sizes_of
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "sizes"),
+    [
+        (28, 28, [(28, 28)]),
+        (5, 64, [(8, 64)]),
+        (100, 100, [(32, 32), (48, 48), (64, 64), (96, 96), (100, 100)]),
+        (300, 600, [(16, 32), (24, 48), (32, 64), (48, 96), (64, 128), (96, 192), (128, 256)]),
+    ],
+)
+def test_sizes(height: int, width: int, sizes: list[tuple[int, int]]) -> None:
+    data = dataclasses.replace(DATA, heights=(1, height, 900), widths=(1, width, 900))
+    assert list(sizes_of(data)) == sizes
+
+
+def test_the_largest_affordable_size_is_chosen() -> None:
+    speeds = [
+        speed(32, rate).model_copy(update={"size": (side, side)})
+        for side, rate in ((32, 1000), (64, 250), (128, 60))
+    ]
+    assert choose_size(speeds, images=1000, seconds=12) == (64, 64)
+    assert choose_size(speeds, images=10**6, seconds=12) == (32, 32)
+
+
+def test_interpolated_speeds_lie_between() -> None:
+    widths = {s.width: s.images_per_s for s in interpolate(SPEEDS)}
+    assert list(widths) == [8, 12, 16, 24, 32, 48, 64]
+    assert list(widths.values()) == sorted(widths.values(), reverse=True)
+
+
+def test_a_network_that_ran_out_of_memory_is_not_chosen() -> None:
+    speeds = interpolate([speed(8, 100), speed(16, 50), speed(32, 0)])
+    assert choose_width(speeds, images=100_000, seconds=10**6).width == 16

@@ -1,0 +1,74 @@
+"""Tests of `tunesmith.training.optimizers`."""
+
+import pytest
+import torch
+from torch import nn
+
+from tunesmith.training.optimizers import Muon, Optimizers, orthogonalize
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 72), (1, 72, 8), (3, 16, 16)])
+def test_orthogonalized_matrices_keep_directions_and_lose_scale(
+    shape: tuple[int, int, int],
+) -> None:
+    g = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 100
+    values = torch.linalg.svdvals(orthogonalize(g, steps=5))
+    assert values.min() > 0.5
+    assert values.max() < 1.3
+    torch.testing.assert_close(orthogonalize(g), orthogonalize(g / 1e4), atol=1e-4, rtol=1e-3)
+
+
+def test_muon_keeps_filters_at_their_norm_and_descends() -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(4, 8, 3, bias=False)
+    target = torch.randn(8, 4, 3, 3)
+    target *= 8**0.5 / target.norm()
+    optimizer = Muon([conv.weight], lr=0.02)
+    first = (conv.weight - target).square().sum().item()
+    for _ in range(200):
+        optimizer.zero_grad()
+        (conv.weight - target).square().sum().backward()
+        optimizer.step()
+    assert (conv.weight - target).square().sum().item() < 0.1 * first
+
+
+def make(kind: str) -> tuple[nn.Module, Optimizers]:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.LazyLinear(3))
+    network(torch.zeros(1, 1, 6, 6))
+    optimizers = Optimizers(
+        network, kind=kind, lr=0.05, lr_head=0.1, lr_bias=0.01, momentum=0.6, weight_decay=0.01
+    )
+    return network, optimizers
+
+
+@pytest.mark.parametrize("kind", ["muon", "sgd", "adamw"])
+def test_state_goes_out_and_in(kind: str) -> None:
+    x, y = torch.randn(8, 1, 6, 6), torch.arange(8) % 3
+
+    def step(network: nn.Module, optimizers: Optimizers, multiplier: float) -> None:
+        optimizers.scale(multiplier)
+        optimizers.zero_grad()
+        nn.functional.cross_entropy(network(x), y).backward()
+        optimizers.step()
+
+    network, optimizers = make(kind)
+    step(network, optimizers, 1.0)
+    other, fresh = make(kind)
+    other.load_state_dict(network.state_dict())
+    fresh.load(optimizers.state())
+    for _ in range(3):
+        step(network, optimizers, 0.5)
+        step(other, fresh, 0.5)
+    torch.testing.assert_close(network.state_dict(), other.state_dict(), rtol=0, atol=0)
+
+
+def test_a_network_without_filters_or_vectors_trains_too() -> None:
+    network = nn.Linear(3, 2, bias=False)
+    optimizers = Optimizers(
+        network, kind="muon", lr=0.1, lr_head=0.1, lr_bias=0.1, momentum=0.6, weight_decay=0
+    )
+    before = network.weight.detach().clone()
+    network(torch.ones(1, 3)).sum().backward()
+    optimizers.step()
+    assert not torch.equal(before, network.weight)

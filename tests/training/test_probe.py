@@ -1,0 +1,73 @@
+"""Tests of `tunesmith.training.probe`."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tunesmith.models.convnet import convnet
+from tunesmith.models.preprocess import Normalize
+from tunesmith.training.config import TrainConfig
+from tunesmith.training.epoch import TrainData
+from tunesmith.training.probe import measure, transform_harm
+
+
+def half_bright(count: int, *, sided: bool) -> tuple[Tensor, Tensor]:
+    """Images with a bright half: left or right (which mirroring swaps), or top or bottom."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 80, (count, 1, 12, 12), dtype=torch.uint8, generator=generator)
+    y = torch.arange(count) % 2
+    for image, label in zip(x, y, strict=True):
+        half = slice(0, 6) if label else slice(6, 12)
+        if sided:
+            image[:, :, half] += 100
+        else:
+            image[:, half, :] += 100
+    return x, y
+
+
+def make(*, sided: bool) -> TrainData:
+    x, y = half_bright(200, sided=sided)
+    return TrainData(x_NCHW=x, y_N=y, rows=torch.arange(200), normalize=Normalize.of(x))
+
+
+def build() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(144, 2))
+
+
+@pytest.mark.parametrize("sided", [True, False])
+def test_a_change_that_alters_the_meaning_is_found(*, sided: bool) -> None:
+    data = make(sided=sided)
+    config = TrainConfig(batch=32, optimizer="adamw", lr=0.05, smoothing=0.0)
+    harm = transform_harm(build, data, data.x_NCHW, data.y_N, config, seconds=0.5)
+    assert harm.plain > 0.95
+    harmful, harmless = ("flip", "flip_vertical") if sided else ("flip_vertical", "flip")
+    assert harm.changed[harmful] < 0.1
+    assert harm.changed[harmless] > 0.9
+    assert harm.images == 200
+
+
+def test_what_is_measured() -> None:
+    data = make(sided=True)
+
+    def network() -> nn.Module:
+        return convnet(2, 1, size=(12, 12), width=8)
+
+    state = torch.get_rng_state()
+    found = measure(network, data, TrainConfig(batch=16), seconds=0.05)
+    assert torch.equal(state, torch.get_rng_state())
+    assert found.images_per_s > 0
+    assert found.parameters == sum(p.numel() for p in network().parameters())
+    assert found.activation_bytes > 4 * 18 * 12 * 12
+
+
+def test_want_of_memory_is_a_speed_of_zero() -> None:
+    class Hungry(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(1, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.empty(2**60) + x
+
+    found = measure(Hungry, make(sided=True), TrainConfig(batch=16), seconds=0.05)
+    assert found.images_per_s == 0.0
