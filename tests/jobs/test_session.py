@@ -13,11 +13,16 @@ from tunesmith.jobs.session import catch_signals
 def test_the_first_signal_asks_and_the_second_ends(number: int) -> None:
     interrupted = threading.Event()
     before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt), catch_signals(interrupted):
-        os.kill(os.getpid(), number)
-        assert interrupted.wait(1)
-        os.kill(os.getpid(), number)
-        threading.Event().wait(1)
+
+    def signal_twice() -> None:
+        with catch_signals(interrupted):
+            os.kill(os.getpid(), number)
+            assert interrupted.wait(1)
+            os.kill(os.getpid(), number)
+            threading.Event().wait(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        signal_twice()
     assert signal.getsignal(number) is before
 
 

@@ -97,7 +97,7 @@ def test_what_the_user_decided_is_kept() -> None:
     chosen = make("60s", train={"batch": 64, "lr": 0.01}, params={"depth": 3}, seed=7)
     assert (chosen.train.batch, chosen.train.lr, chosen.train.seed) == (64, 0.01, 7)
     assert chosen.params["depth"] == 3
-    with pytest.raises(SettingsError, match="`momentun` is no setting. Did you mean `momentum`"):
+    with pytest.raises(SettingsError, match=r"`momentun` is no setting\. Did you mean `momentum`"):
         make("60s", train={"momentun": 0.5})
 
 

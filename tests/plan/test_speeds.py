@@ -3,9 +3,36 @@
 import dataclasses
 
 import pytest
-from test_plan import DATA, SPEEDS, speed
 
-from tunesmith.plan.speeds import choose_size, choose_width, interpolate, sizes_of
+from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.plan.speeds import Speed, choose_size, choose_width, interpolate, sizes_of
+
+DATA = Fingerprint(
+    images=70_000,
+    classes=10,
+    class_counts=(7000,) * 10,
+    channels=1,
+    heights=(28, 28, 28),
+    widths=(28, 28, 28),
+    test_images=10_000,
+    validation_images=0,
+    decode_per_s=20_000.0,
+    bytes_per_image=784.0,
+)
+
+
+def speed(width: int, images_per_s: float) -> Speed:
+    return Speed(
+        width=width,
+        size=(28, 28),
+        channels_last=True,
+        images_per_s=images_per_s,
+        parameters=width * width * 500,
+        activation_bytes=width * 40_000,
+    )
+
+
+SPEEDS = [speed(8, 10_000), speed(16, 4000), speed(32, 1200), speed(64, 350)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,68 @@
+"""Tests of `tunesmith.data.clean`."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tunesmith.core.errors import SourceError
+from tunesmith.data.clean import check, twins, write_quarantine
+from tunesmith.data.decode import Rejected
+from tunesmith.data.sources import Source, open_source
+
+
+@pytest.fixture
+def source() -> Source:
+    x = np.arange(40, dtype=np.uint8).repeat(4).reshape(40, 2, 2)
+    return open_source((x, np.arange(40) % 4))
+
+
+def rejected(source: Source, *indices: int) -> list[Rejected]:
+    return [Rejected(index=i, name=source.names[i], reason="it is cut off") for i in indices]
+
+
+def kept(source: Source, *without: int) -> np.ndarray:
+    return np.setdiff1d(np.arange(len(source.names)), without)
+
+
+def test_a_few_bad_images_are_no_reason_to_stop(source: Source) -> None:
+    check(source, rejected(source, 3, 4), kept(source, 3, 4))
+
+
+def test_over_a_tenth_is(source: Source) -> None:
+    bad = (0, 1, 2, 3, 4)
+    with pytest.raises(SourceError, match=r"5 of 40 images \(12.5 %\) .*#0: it is cut off"):
+        check(source, rejected(source, *bad), kept(source, *bad))
+
+
+def test_a_class_that_is_gone(source: Source) -> None:
+    gone = tuple(range(1, 40, 4))
+    with pytest.raises(SourceError, match=r"none is left of `1` \(of 10\)"):
+        check(source, rejected(source, *gone), kept(source, *gone))
+
+
+def test_a_class_with_one_image_left() -> None:
+    labels = np.array([0, 0] + [1] * 98)
+    source = open_source((np.zeros((100, 2, 2), np.uint8), labels))
+    with pytest.raises(SourceError, match=r"at least 2 images.*only 1 can be used of `0`"):
+        check(source, rejected(source, 0), kept(source, 0))
+
+
+def test_twins_share_a_number_and_others_do_not() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (30, 4, 4, 1), dtype=np.uint8)
+    x[7], x[20] = x[3], x[3]
+    numbers = twins(x, np.zeros(30, np.int64))
+    assert numbers[7] == numbers[20] == numbers[3]
+    assert len(np.unique(numbers)) == 28
+    with pytest.raises(ValueError, match="Each image needs a label"):
+        twins(x, np.zeros(3, np.int64))
+
+
+def test_the_quarantine_list_is_a_table(source: Source, tmp_path: Path) -> None:
+    write_quarantine(tmp_path / "q.csv", rejected(source, 5), source)
+    with (tmp_path / "q.csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.DictReader(file)) == [
+            {"file": "#5", "label": "1", "reason": "it is cut off"}
+        ]

@@ -1,0 +1,44 @@
+"""Tests of `tunesmith.execution.machine`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tunesmith.execution import machine
+from tunesmith.execution.machine import doctor, measure, peak_memory_bytes, versions
+
+
+def test_this_machine(tmp_path: Path) -> None:
+    found = measure(tmp_path)
+    assert found.cores >= 1
+    assert found.memory_bytes > 10**8
+    assert found.disk_free_bytes > 0
+    assert found.torch == versions()["torch"]
+    assert peak_memory_bytes() > 10**6
+
+
+@pytest.mark.parametrize(("limit", "cores"), [("150000 100000", 1), ("max 100000", None)])
+def test_a_container_s_limits_count(tmp_path: Path, limit: str, cores: int | None) -> None:
+    (tmp_path / "cpu.max").write_text(limit)
+    (tmp_path / "memory.max").write_text("500000000" if cores else "max")
+    free = measure(tmp_path)
+    assert machine._cores(tmp_path) == (cores or free.cores)
+    assert machine._memory(tmp_path) == (500_000_000 if cores else free.memory_bytes)
+
+
+def test_the_doctor_names_the_line_that_installs_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert all(check.ok for check in doctor() if "packages" in check.name)
+    monkeypatch.setattr(machine, "TRAIN", ("torch", "no-such-package"))
+    (bad,) = [check for check in doctor() if not check.ok and "packages" in check.name]
+    assert bad.detail == "missing: no-such-package"
+    assert bad.fix == 'pip install "tunesmith[train]"'
+
+
+def test_looking_imports_no_torch() -> None:
+    code = "import sys; from tunesmith.execution.machine import doctor; doctor()"
+    code += "; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

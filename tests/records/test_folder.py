@@ -1,0 +1,37 @@
+"""Tests of `tunesmith.records.folder`; read-only and full disks are in `tests/jobs`."""
+
+from pathlib import Path
+
+import pytest
+
+from tunesmith.core.errors import RunFolderError
+from tunesmith.records.folder import open_run, write_atomic
+
+
+def test_a_new_folder_and_the_same_again(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b"
+    assert not open_run(path, {"seed": 0, "data": "x"}).resumed
+    assert open_run(path, {"data": "x", "seed": 0}).resumed
+
+
+def test_each_difference_is_named(tmp_path: Path) -> None:
+    open_run(tmp_path / "run", {"seed": 0, "data": "a" * 64, "old": True})
+    with pytest.raises(RunFolderError) as caught:
+        open_run(tmp_path / "run", {"seed": 1, "data": "b" * 64, "old": True, "new": 2})
+    message = str(caught.value)
+    assert "seed: 0 there, 1 here" in message
+    assert 'data: "aaaaaaaaaaaaaaaaaaa... there, "bbbbbbbbbbbbbbbbbbb... here' in message
+    assert "new: null there, 2 here" in message
+    assert "old" not in message
+    assert "--out" in message
+
+
+def test_writing_is_all_or_nothing(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "a", "text")
+    write_atomic(tmp_path / "a", b"bytes")
+    assert (tmp_path / "a").read_bytes() == b"bytes"
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "inside").touch()
+    with pytest.raises(RunFolderError, match="cannot be written"):
+        write_atomic(tmp_path / "d", "text")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "d"]

@@ -1,0 +1,89 @@
+"""Tests of `tunesmith.records.history` and `tunesmith.records.events`."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.records import events
+from tunesmith.records.events import Event, SliceDone, Stored, decode, encode
+from tunesmith.records.history import History, fold, replay
+
+slices = st.builds(
+    lambda trial, begin, length: SliceDone(
+        trial=trial,
+        begin=begin * 10,
+        end=(begin + length) * 10,
+        seconds=1.0,
+        checkpoint=f"{begin}+{length}",
+        rows=({"loss": 1.0},),
+    ),
+    st.sampled_from(["model", "fold-1"]),
+    st.integers(0, 5),
+    st.integers(1, 3),
+)
+others = st.one_of(
+    st.builds(lambda b: events.SessionStarted(budget=b), st.floats(1, 100)),
+    st.builds(lambda t: events.Noted(text=t), st.text(max_size=5)),
+    st.builds(
+        lambda at: events.BlockDone(trial="model", at=at, metrics={"accuracy": 0.5}),
+        st.integers(0, 60),
+    ),
+    st.just(events.TestOpened()),
+    st.just(events.TrialEnded(trial="model", reason="done")),
+    st.just(events.Planned(plan={"a": [1, 2]})),
+    st.just(events.Ended(status="finished", reason="done")),
+)
+stored = st.builds(
+    lambda e, t: Stored(event=e, elapsed=t, phases={"train": t}),
+    st.one_of(slices, others),
+    st.floats(0, 1000),
+)
+
+
+@given(st.lists(stored, max_size=30))
+def test_replay_equals_live(journal: list[Stored]) -> None:
+    live = History()
+    for item in journal:
+        live = fold(live, item)
+    read = [
+        Stored(event=decode(*encode(s.event)), elapsed=s.elapsed, phases=s.phases) for s in journal
+    ]
+    assert replay(read) == live
+
+
+@given(st.lists(stored, max_size=30))
+def test_a_trial_s_slices_are_one_unbroken_chain(journal: list[Stored]) -> None:
+    for trial in replay(journal).trials.values():
+        ends = [0, *(s.end for s in trial.slices)]
+        assert [s.begin for s in trial.slices] == ends[:-1]
+
+
+@given(st.lists(slices, max_size=20))
+def test_a_slice_told_twice_counts_once(done: list[SliceDone]) -> None:
+    def tell(events: list[SliceDone]) -> History:
+        return replay(Stored(event=e, elapsed=0.0, phases={}) for e in events)
+
+    assert tell([e for e in done for _ in range(2)]).trials == tell(done).trials
+
+
+def at(event: Event) -> Stored:
+    return Stored(event=event, elapsed=0.0, phases={})
+
+
+def make(begin: int, end: int) -> Stored:
+    return at(SliceDone(trial="m", begin=begin, end=end, seconds=1, checkpoint=f"{end}", rows=()))
+
+
+def test_a_step_back_drops_what_it_replaces() -> None:
+    history = replay([make(0, 10), make(10, 20), make(20, 30), make(10, 25)])
+    assert [s.end for s in history.trials["m"].slices] == [10, 25]
+    assert history.trials["m"].checkpoint == "25"
+
+
+def test_training_on_after_the_end_reopens_a_trial() -> None:
+    ended = at(events.TrialEnded(trial="m", reason="done"))
+    assert replay([make(0, 10), ended]).trials["m"].ended == "done"
+    assert replay([make(0, 10), ended, make(10, 20)]).trials["m"].ended is None
+
+
+def test_openings_of_the_test_part_are_counted() -> None:
+    assert replay([at(events.TestOpened()), at(events.TestOpened())]).test_openings == 2
