@@ -35,6 +35,16 @@ LONG_SIGNATURES: dict[str, int] = {"cli.py::fit": 10}  # a command's options
 UNMIRRORED: dict[str, str] = {
     "__main__.py": "one call; test_package.py runs it",
     "core/errors.py": "names alone; each message is tested where it is raised",
+    "data/strengths.py": "settings alone; test_augment.py runs each of them",
+    "jobs/finish.py": "a step of the job; test_fit.py runs whole jobs and looks at what it left",
+    "jobs/module.py": "test_fit.py compares what it rebuilds with the graph",
+    "jobs/prepare.py": "a step of the job; test_fit.py",
+    "jobs/report.py": "test_cli.py calls it as users do",
+    "jobs/tell.py": "a step of the job; test_fit.py reads what it wrote",
+    "jobs/train.py": "a step of the job; test_fit.py",
+    "records/events.py": "test_history.py writes and reads each kind",
+    "training/config.py": "settings alone; test_slice.py trains with each optimizer",
+    "training/findings.py": "values alone; test_probe.py",
 }
 
 # Modules that run code hidden in data, and calls that do so or that touch the global random state.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
 from tunesmith.data.clean import check, twins, write_quarantine
@@ -22,7 +23,7 @@ def rejected(source: Source, *indices: int) -> list[Rejected]:
     return [Rejected(index=i, name=source.names[i], reason="it is cut off") for i in indices]
 
 
-def kept(source: Source, *without: int) -> np.ndarray:
+def kept(source: Source, *without: int) -> NDArray[np.int64]:
     return np.setdiff1d(np.arange(len(source.names)), without)
 
 

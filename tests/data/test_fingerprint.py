@@ -16,7 +16,8 @@ def source() -> Source:
 
 
 def sample(*images: NDArray[np.uint8]) -> Sample:
-    return Sample(images=images, rejected=(), per_s=100.0)
+    shapes = np.array([image.shape for image in images])
+    return Sample(images=list(images), shapes=shapes, rejected=(), per_s=100.0)
 
 
 def color(channels: int, value: int = 9) -> NDArray[np.uint8]:
@@ -43,6 +44,8 @@ def test_channels_are_those_that_tell_something(source: Source) -> None:
 
 
 def test_nothing_to_look_at(source: Source) -> None:
+    shapes = np.zeros((0, 3), np.int64)
     bad = (Rejected(index=0, name="a.png", reason="it is cut off"),)
+    empty = Sample(images=[], shapes=shapes, rejected=bad, per_s=1.0)
     with pytest.raises(SourceError, match=r"can be decoded\. First: a.png: it is cut off"):
-        fingerprint(source, Sample(images=(), rejected=bad, per_s=1.0))
+        fingerprint(source, empty)

@@ -96,7 +96,7 @@ def test_a_newer_journal_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / FILE) as database:
         database.execute("PRAGMA user_version=99")
     database.close()
-    with pytest.raises(RunFolderError, match="has version 99.* a newer one wrote it"):
+    with pytest.raises(RunFolderError, match=r"has version 99.* a newer one wrote it"):
         Journal(tmp_path)
 
 

@@ -5,7 +5,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, final
@@ -74,18 +74,20 @@ def _told(path: Path) -> Iterator[None]:
 def _connect(path: Path) -> sqlite3.Connection:
     with _told(path):
         database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    with ExitStack() as opened, _told(path):
+        opened.callback(database.close)
         database.execute("PRAGMA journal_mode=WAL")
         # A commit reaches the disk at once: what counts after a power cut is what was committed.
         database.execute("PRAGMA synchronous=FULL")
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
-            database.close()
             raise RunFolderError(
                 f"{path} has version {version}, but this Tunesmith knows {VERSION}: a newer one "
                 "wrote it. Update, or pass another --out."
             )
         database.execute(SCHEMA)
         database.execute(f"PRAGMA user_version={VERSION}")
+        opened.pop_all()
     return database
 
 
@@ -108,10 +110,12 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
-        self._lock_file = _lock(folder)
-        self._database = _connect(self._path)
-        with _told(self._path):
-            self.history: History = replay(_events(self._database))
+        with ExitStack() as opened:  # gives everything back if the journal cannot be used
+            opened.enter_context(_lock(folder))
+            self._database = opened.enter_context(closing(_connect(self._path)))
+            with _told(self._path):
+                self.history: History = replay(_events(self._database))
+            self._opened = opened.pop_all()
         self._waiting: list[tuple[str, str, float, str]] = []
         self._guard = threading.Lock()
         self._closing = threading.Event()
@@ -167,8 +171,7 @@ class Journal:
         try:
             self.flush()
         finally:
-            self._database.close()
-            self._lock_file.close()
+            self._opened.close()
 
     def __enter__(self) -> Self:
         return self
