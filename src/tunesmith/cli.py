@@ -9,6 +9,7 @@ import typer
 
 from tunesmith.core.clock import process_age
 from tunesmith.core.errors import TunesmithError, UserError
+from tunesmith.core.optional import require
 
 app = typer.Typer(
     name="tunesmith",
@@ -39,6 +40,8 @@ def fit(
 ) -> None:
     """Train, test and export the best model that the budget can buy."""
     from tunesmith.core.settings import Settings, read_job_file
+
+    require("torch", extra="train")
     from tunesmith.jobs import fit as job
 
     given = {"budget": budget, "out": out, "model": model, "metric": metric, "seed": seed}

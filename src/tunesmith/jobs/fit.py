@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, final
 
-import torch
 from torch import nn
 
 from tunesmith import plan as planning
@@ -26,7 +25,7 @@ from tunesmith.export import onnx
 from tunesmith.jobs.finish import hand_over
 from tunesmith.jobs.module import load_module
 from tunesmith.jobs.prepare import default_config, judge_transforms, measure_speeds, prepare
-from tunesmith.jobs.session import Session, catch_signals
+from tunesmith.jobs.session import Session, catch_signals, computing
 from tunesmith.jobs.tell import tell
 from tunesmith.jobs.train import train_all
 from tunesmith.models.build import Family, find_family
@@ -176,16 +175,16 @@ def run(
                 terminal=terminal,
             )
             session.record(SessionStarted(budget=settings.budget))
-            with catch_signals(session.interrupted):
+            machine = measure_machine(opened.path)
+            with catch_signals(session.interrupted), computing(machine.cores):
                 extended = bool(past.ended) and settings.budget > granted
-                summary = _run(session, data, family, extended=extended)
+                summary = _run(session, data, family, machine, extended=extended)
     return Result(folder=opened.path, summary=summary)
 
 
-def _run(session: Session, source: Source, family: Family, *, extended: bool) -> Summary:
-    machine = measure_machine(session.folder)
-    torch.set_num_threads(machine.cores)
-    torch.set_flush_denormal(True)
+def _run(
+    session: Session, source: Source, family: Family, machine: Machine, *, extended: bool
+) -> Summary:
     chosen, data = _plan(session, source, family, machine)
     with session.phase("decode"):
         prepared = prepare(session, source, data, machine, chosen.size)
@@ -242,10 +241,10 @@ def dry_run(
     data, family = open_source(source, test=test), find_family(settings.model)
     folder = settings.out or Path("runs") / data.name
     machine = measure_machine(next(p for p in folder.absolute().parents if p.is_dir()))
-    torch.set_num_threads(machine.cores)
     looked = sample(data, count=SAMPLED, seed=settings.seed, threads=machine.cores)
     found = fingerprint(data, looked)
-    speeds = measure_speeds(settings, looked, found, family, left_s=clock.left())
+    with computing(machine.cores):
+        speeds = measure_speeds(settings, looked, found, family, left_s=clock.left())
     return planning.plan(
         found, machine, speeds, settings, spent=clock.elapsed(), defaults=default_config(family)
     )

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import FrameType
 from typing import final
 
+import torch
+
 from tunesmith.core.clock import Clock
 from tunesmith.core.settings import Settings
 from tunesmith.records.events import Event, Noted
@@ -52,6 +54,22 @@ class Session:
         self.terminal.phase(name, self.clock.elapsed())
         with self.clock.phase(name):
             yield
+
+
+@contextmanager
+def computing(cores: int) -> Iterator[None]:
+    """Let torch use the cores, and treat numbers next to zero as zero, for as long as a run lasts.
+
+    Both are settings of the whole process, which belongs to the caller again afterwards.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(cores)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from tunesmith.report.story import (
 )
 
 SHOWN = 24  # pictures in a gallery
-SAMPLED_CLASSES, SAMPLED_IMAGES = 12, 6  # pictures of the data
+SAMPLED_CLASSES, SAMPLED_IMAGES = 12, 5  # pictures of the data
 WRITING_S = 0.3  # seconds that writing the report takes; it must tell its own end
 
 

@@ -1,0 +1,193 @@
+"""Speed of decoding and of the training step: ratios taken in one run.
+
+    TUNESMITH_DATA=FOLDER python benchmarks/engine.py
+
+Decoding: MNIST's 70,000 PNG files straight from ``mnist.zip``, against a loop over zipfile and the
+simplest use of Pillow. Augmentation: a training step on augmented batches against the same step on
+batches that are ready. Throughput: that step against a plain DataLoader with per-image transforms
+and the same network. Each is repeated; medians are compared.
+"""
+
+import io
+import json
+import os
+import statistics
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from tunesmith.data.decode import load
+from tunesmith.data.sources import Source, open_source
+from tunesmith.data.strengths import Augmentation
+from tunesmith.execution.allocator import keep_freed_memory
+from tunesmith.execution.machine import measure, versions
+from tunesmith.models.convnet import convnet
+from tunesmith.models.preprocess import Normalize, resize_pixels
+from tunesmith.training.config import TrainConfig
+from tunesmith.training.epoch import TrainData, batches
+from tunesmith.training.losses import CrossEntropy
+from tunesmith.training.slice import make_optimizers
+
+RESULTS = Path(__file__).parent / "results" / "engine.json"
+FOLDER = Path(os.environ.get("TUNESMITH_DATA", "data"))
+REPEATS, STEPS, BATCH, WIDTH = 5, 12, 256, 32
+AUGMENTATIONS = {
+    "photographs": Augmentation(shift=0.0625, flip=True, cutout=0.25),
+    "digits": Augmentation(shift=0.0625, rotate=12.0, scale=0.1),
+}
+
+
+def median_s(work: Callable[[], object], repeats: int = REPEATS) -> float:
+    """Median seconds of a few repeats."""
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def decoding(cores: int) -> dict[str, float]:
+    """Images decoded a second, ours and Pillow's."""
+    from PIL import Image
+
+    path = FOLDER / "mnist.zip"
+    source = open_source(path)
+
+    def ours() -> None:
+        load(
+            source, channels=1, size=(28, 28), resize=resize_pixels, threads=cores,
+            memory_bound=2**40, folder=Path(),
+        )  # fmt: skip
+
+    some = 10_000
+
+    def pillow() -> None:
+        with zipfile.ZipFile(path) as archive:
+            names = [n for n in archive.namelist() if n.endswith(".png")][:some]
+            for name in names:
+                np.asarray(Image.open(io.BytesIO(archive.read(name))))
+
+    ours_rate, pillow_rate = len(source.names) / median_s(ours), some / median_s(pillow)
+    return {
+        "images_per_s": round(ours_rate),
+        "pillow_images_per_s": round(pillow_rate),
+        "ratio": round(ours_rate / pillow_rate, 2),
+    }
+
+
+class Plain(Dataset[tuple[Tensor, int]]):
+    """What is written in a first tutorial: one image at a time, transforms in Python."""
+
+    def __init__(self, data: TrainData) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        x = (self.data.x_NCHW[index].float() - self.data.normalize.mean[0]) / (
+            self.data.normalize.std[0]
+        )
+        x = nn.functional.pad(x, (2, 2, 2, 2))
+        dy, dx = np.random.randint(0, 5, 2)  # noqa: NPY002 (as tutorials do)
+        x = x[:, dy : dy + 32, dx : dx + 32]
+        return (x.flip(-1) if np.random.rand() < 0.5 else x), int(self.data.y_N[index])  # noqa: NPY002 (as tutorials do)
+
+
+def stepper(data: TrainData, config: TrainConfig) -> Callable[[Tensor, Tensor], None]:
+    """One training step of a network of its own."""
+    torch.manual_seed(0)
+    network = convnet(10, 3, size=(32, 32), width=WIDTH)
+    network.fit_input(data.first(500))
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizers, loss = make_optimizers(config, network), CrossEntropy(config.smoothing)
+
+    def step(x_NCHW: Tensor, y_N: Tensor) -> None:
+        optimizers.scale(0.1)
+        optimizers.zero_grad()
+        loss(network, x_NCHW, y_N).backward()
+        optimizers.step()
+
+    return step
+
+
+def training(source: Source, cores: int) -> dict[str, Any]:
+    """Shares and ratios of the training step."""
+    loaded = load(
+        source, channels=3, size=(32, 32), resize=resize_pixels, threads=cores,
+        memory_bound=2**40, folder=Path(),
+    )  # fmt: skip
+    x_NCHW = torch.from_numpy(loaded.pixels[:10_000]).permute(0, 3, 1, 2)
+    y_N = torch.from_numpy(source.labels[:10_000])
+    rows, normalize = torch.arange(len(y_N)), Normalize.of(x_NCHW)
+    data = TrainData(x_NCHW=x_NCHW, y_N=y_N, rows=rows, normalize=normalize)
+    found: dict[str, Any] = {"width": WIDTH, "batch": BATCH}
+    examples = STEPS * BATCH
+    for name, augmentation in AUGMENTATIONS.items():
+        config = TrainConfig(batch=BATCH, augmentation=augmentation)
+        step = stepper(data, config)
+        ready = [(x, y) for _, x, y in batches(data, config, 0, examples)]
+
+        def on_ready(
+            step: Callable[[Tensor, Tensor], None] = step,
+            ready: list[tuple[Tensor, Tensor]] = ready,
+        ) -> None:
+            for x, y in ready:
+                step(x, y)
+
+        def augmented(
+            step: Callable[[Tensor, Tensor], None] = step, config: TrainConfig = config
+        ) -> None:
+            for _, x, y in batches(data, config, 0, examples):
+                step(x, y)
+
+        on_ready()
+        # Alternating, so that a slow minute of the machine slows both.
+        pairs = [(median_s(on_ready, 1), median_s(augmented, 1)) for _ in range(REPEATS)]
+        ratio = statistics.median(b / a for a, b in pairs)
+        found[name] = {
+            "images_per_s": round(examples / statistics.median(b for _, b in pairs)),
+            "slower_by_percent": round(100 * (ratio - 1), 1),
+        }
+    loader = DataLoader(Plain(data), batch_size=BATCH, shuffle=True, num_workers=cores)
+    step = stepper(data, TrainConfig(batch=BATCH))
+
+    def plain() -> None:
+        for count, (x, y) in enumerate(loader, start=1):
+            step(x, y)
+            if count == STEPS:
+                break
+
+    rate = examples / median_s(plain, 3)
+    found["dataloader_images_per_s"] = round(rate)
+    found["times_a_dataloader"] = round(found["photographs"]["images_per_s"] / rate, 2)
+    return found
+
+
+def main() -> None:
+    """Measure and write everything."""
+    keep_freed_memory()
+    machine = measure(Path())
+    torch.set_num_threads(machine.cores)
+    torch.set_flush_denormal(True)
+    found = {
+        "hardware": {"cpu": machine.cpu, "cores": machine.cores},
+        "versions": versions(),
+        "decoding": decoding(machine.cores),
+        "training": training(open_source(FOLDER / "cifar10.zip"), machine.cores),
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps({k: found[k] for k in ("decoding", "training")}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Accuracy for a time budget: whole processes on real data, from start to report written.
+
+    TUNESMITH_DATA=FOLDER python benchmarks/fit.py [--rows mnist:60,cifar10:600] [--seeds 3]
+        [--reference SCRIPT]
+
+FOLDER holds ``mnist.zip`` and ``cifar10.zip`` (class folders with train and test); Fashion-MNIST is
+read from its IDX files. Each row is one process; rows that are in the results already are kept, so
+that the command can be interrupted and repeated. With ``--reference``, another script is run at the
+same budget right after each row: ``SCRIPT NAME BUDGET --seed N`` must print a JSON line with
+``accuracy``, ``accuracy_mirrored``, ``images_per_s`` and ``wall_s``.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results" / "fit.json"
+DATA = Path(os.environ.get("TUNESMITH_DATA", "data"))
+SOURCES = {
+    "mnist": str(DATA / "mnist.zip"),
+    "cifar10": str(DATA / "cifar10.zip"),
+    "fashion": "/usr/share/datasets/fashion-mnist",
+    "digits": "digits",
+}
+ROWS = "mnist:60,digits:60,mnist:300,fashion:300,cifar10:600"
+Row = dict[str, Any]
+
+
+def run_ours(data: str, budget: int, seed: int) -> Row:
+    """One `tunesmith fit`, measured from outside."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "tunesmith", "fit", SOURCES[data], "--json"),
+                *("--budget", f"{budget}s", "--seed", str(seed), "--out", f"{folder}/run"),
+            ],
+            check=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        wall_s = time.monotonic() - began
+    result = json.loads(done.stdout)
+    return {
+        "who": "tunesmith",
+        "data": data,
+        "budget_s": budget,
+        "seed": seed,
+        "accuracy": result["score"]["value"],
+        "low": result["score"]["low"],
+        "high": result["score"]["high"],
+        "ece": result["evaluation"]["ece_after"],
+        "width": result["model"]["config"].get("width"),
+        "epochs": round(result["examples"] / result["data"]["counts"]["train"], 2),
+        "images_per_s": round(result["images_per_s"]),
+        "wall_s": round(wall_s, 1),
+        "memory_peak_mb": round(result["memory_peak_bytes"] / 1e6),
+        "latency_ms": result["exports"][0]["latency_ms"],
+        "phases": result["phases"],
+    }
+
+
+def run_reference(script: str, data: str, budget: int, seed: int) -> Row:
+    """One run of the script to beat, at the same budget."""
+    width = {"mnist": "16", "fashion": "16"}.get(data, "32")
+    done = subprocess.run(
+        [sys.executable, script, data, str(budget), "--seed", str(seed), "--width", width],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return {"who": "reference", **json.loads(done.stdout.splitlines()[-1])}
+
+
+def save(rows: list[Row]) -> None:
+    """Write all rows with the machine they were measured on."""
+    from tunesmith.execution.machine import measure, versions
+
+    machine = measure(Path())
+    hardware = {"cpu": machine.cpu, "cores": machine.cores, "system": machine.system}
+    RESULTS.parent.mkdir(exist_ok=True)
+    content = {"hardware": hardware, "versions": versions(), "rows": rows}
+    RESULTS.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def table(rows: list[Row]) -> str:
+    """Medians over seeds, ours beside the reference's."""
+    lines = ["data      budget  seeds  accuracy  reference  error ratio  wall s  memory MB"]
+    for data, budget in dict.fromkeys((r["data"], int(r["budget_s"])) for r in rows):
+        here = [r for r in rows if (r["data"], int(r["budget_s"])) == (data, budget)]
+        ours = [r for r in here if r["who"] == "tunesmith"]
+        theirs = [r["accuracy"] for r in here if r["who"] == "reference"]
+        accuracy = statistics.median(r["accuracy"] for r in ours)
+        reference = statistics.median(theirs) if theirs else float("nan")
+        lines.append(
+            f"{data:9} {budget:5}  {len(ours):5}  {100 * accuracy:8.2f}  {100 * reference:9.2f}"
+            f"  {(1 - accuracy) / (1 - reference):11.2f}  {max(r['wall_s'] for r in ours):6.1f}"
+            f"  {max(r['memory_peak_mb'] for r in ours):9}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure what is missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", default=ROWS)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--reference")
+    options = parser.parse_args()
+    rows: list[Row] = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
+    there = {(r["who"], r["data"], int(r["budget_s"]), r["seed"]) for r in rows}
+    for seed in range(options.seeds):
+        for text in options.rows.split(","):
+            data, budget = text.split(":")
+            if ("tunesmith", data, int(budget), seed) not in there:
+                rows.append(run_ours(data, int(budget), seed))
+                save(rows)
+            wanted = options.reference and data != "digits"
+            if wanted and ("reference", data, int(budget), seed) not in there:
+                rows.append(run_reference(options.reference, data, int(budget), seed))
+                save(rows)
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
