@@ -186,6 +186,23 @@ def test_kill_and_the_same_command_goes_on(tmp_path: Path, moment: str) -> None:
     assert read_summary(out / "result.json").score.value > 0.8
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_killed_at_any_moment_it_goes_on_to_the_same_quality(tmp_path: Path, seed: int) -> None:
+    out = tmp_path / "out"
+    process = subprocess.Popen(command(out, "15s"), stdout=subprocess.DEVNULL)
+    time.sleep(float(np.random.default_rng(seed).uniform(0.5, 15)))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = read_history(out) if (out / "journal.db").exists() else History()
+    subprocess.run(command(out, "15s"), check=True, capture_output=True)
+    after = read_history(out)
+    contiguous(after)
+    for name, trial in before.trials.items():
+        assert after.trials[name].slices[: len(trial.slices)] == trial.slices
+    assert read_summary(out / "result.json").score.value > 0.93
+
+
 def test_sigterm_finishes_with_the_best_so_far(tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = subprocess.Popen(command(out, "120s"), stdout=subprocess.DEVNULL)

@@ -96,3 +96,10 @@ def test_the_schema_describes_what_is_written(summary: Summary) -> None:
     assert set(published["properties"]) == set(found) == set(published["required"])
     for name, part in (("Score", found["score"]), ("Measures", found["evaluation"])):
         assert set(published["$defs"][name]["properties"]) == set(part)
+
+
+def test_the_published_schema_is_that_of_the_code() -> None:
+    published = Path(__file__).parents[2] / "docs" / "result.schema.json"
+    assert json.loads(published.read_text("utf-8")) == schema(), (
+        "write docs/result.schema.json again from tunesmith.report.summary.schema()"
+    )
