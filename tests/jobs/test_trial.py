@@ -12,7 +12,7 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ModelError
 from tunesmith.core.settings import Settings
 from tunesmith.jobs.session import Session
-from tunesmith.jobs.trial import Trial, load_checkpoint, pack, run_trial, unpack
+from tunesmith.jobs.trial import Trial, run_trial
 from tunesmith.models.preprocess import Normalize
 from tunesmith.records.journal import Journal
 from tunesmith.report.terminal import Terminal
@@ -128,12 +128,3 @@ def test_a_finished_training_is_not_repeated_but_can_be_extended(
     rates = [done.rows[-1]["rate"] for done in session.journal.history.trials["model"].slices]
     assert max(rates[-8:]) > 0.0
     assert rates[-1] == 0.0
-
-
-def test_checkpoints_are_packed_without_loss(session: Session, data: TrainData) -> None:
-    run_trial(session, trial(data, []))
-    stored = load_checkpoint(session, "model")
-    assert stored is not None
-    again = unpack(*pack(stored))
-    torch.testing.assert_close(vars(again), vars(stored), rtol=0, atol=0)
-    assert load_checkpoint(session, "never begun") is None

@@ -44,8 +44,7 @@ def check(source: Source, rejected: Sequence[Rejected], kept: NDArray[np.int64])
         share = 100 * len(rejected) / total
         raise SourceError(
             f"{len(rejected):,} of {total:,} images ({share:.1f} %) cannot be decoded, which is "
-            f"more than {MOST_BAD:.0%}".replace("%", " %").replace("  %", " %")
-            + f".{_examples(rejected)} {_way_out(rejected)}"
+            f"more than {100 * MOST_BAD:.0f} %.{_examples(rejected)} {_way_out(rejected)}"
         )
     single = [f"`{source.classes[k]}`" for k in np.flatnonzero(left_K == 1)]
     if single:

@@ -86,8 +86,9 @@ def measure_speeds(
     speeds: list[planning.Speed] = []
     for width in planning.WIDTHS:
         speeds.append(speed(size=size, width=width))
-        if speeds[-1].images_per_s * seconds < planning.epochs_wanted(images) * images:
-            break  # wider ones are slower still
+        wanted = planning.epochs_wanted(images) * images
+        if all(s.images_per_s * seconds < wanted for s in speeds[-2:]) and len(speeds) > 1:
+            break  # wider ones are slower still; one alone may have met a busy moment
     best = planning.choose_width(speeds, images=images, seconds=seconds)
     return [*speeds, speed(size=size, width=best.width, channels_last=False)]
 

@@ -1,14 +1,16 @@
 """Run one training under the clock: slice after slice, each one safe on disk before it counts."""
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import final
 
 from torch import Tensor, nn
 
 from tunesmith.core.errors import ModelError
 from tunesmith.jobs.session import Session
+from tunesmith.jobs.stored import load_checkpoint, pack
 from tunesmith.records import checkpoint as store
 from tunesmith.records.events import BlockDone, SliceDone, TrialEnded
 from tunesmith.report.terminal import Progress
@@ -21,6 +23,7 @@ from tunesmith.training.slice import Checkpoint, Outcome, train_slice
 LONGEST_S = 4.0  # of a slice: two are at risk in a crash, the one running and the one being saved
 SHORTEST_S = 0.5  # shorter slices cost more in set-up than they tell
 VALIDATION_SHARE = 0.025  # of the training time, at most, goes into the learning curve
+REMEMBERED = 5  # slices that the speed is judged by
 STEPS_BACK = 5  # divergences in a row before a training is given up
 REWARM = 0.5  # peak of the learning rate when a finished training is extended
 
@@ -68,34 +71,6 @@ class Trained:
     checkpoint: Checkpoint
     config: TrainConfig
     reason: str
-
-
-def pack(checkpoint: Checkpoint) -> tuple[dict[str, Tensor], dict[str, int]]:
-    """Flatten a checkpoint to named tensors and numbers."""
-    parts = {
-        "network": checkpoint.network,
-        "average": checkpoint.average,
-        "optimizer": checkpoint.optimizer,
-    }
-    tensors = {f"{part}:{name}": v for part, state in parts.items() for name, v in state.items()}
-    return tensors, {"seen": checkpoint.seen}
-
-
-def unpack(tensors: Mapping[str, Tensor], meta: Mapping[str, int]) -> Checkpoint:
-    """Undo `pack`."""
-    parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
-    for path, value in tensors.items():
-        part, _, name = path.partition(":")
-        parts[part][name] = value
-    return Checkpoint(seen=int(meta["seen"]), **parts)
-
-
-def load_checkpoint(session: Session, name: str) -> Checkpoint | None:
-    """The last checkpoint of a trial, or None if it has not begun."""
-    trial = session.journal.history.trials.get(name)
-    if trial is None or trial.checkpoint is None:
-        return None
-    return unpack(*store.load(session.folder / "checkpoints", trial.checkpoint))
 
 
 def _segments(
@@ -155,6 +130,7 @@ class _Loop:
     speed: float
     saving: Future[str] | None = None
     unsaved: SliceDone | None = None
+    speeds: list[float] = field(default_factory=list)
     validation_s: float = 0.0
     trained_s: float = 0.0
     best: float | None = None
@@ -259,7 +235,9 @@ class _Loop:
     ) -> None:
         """Start saving a slice's checkpoint beside the next slice's training."""
         self._settle()
-        self.speed = (current.seen - begin) / max(seconds, 1e-6)
+        self.speeds.append((current.seen - begin) / max(seconds, 1e-6))
+        # The median: one slice that met a busy moment must not bring the schedule to its end.
+        self.speed = statistics.median(self.speeds[-REMEMBERED:])
         self.trained_s += seconds
         self.unsaved = SliceDone(
             trial=self.trial.name,

@@ -5,6 +5,7 @@ import math
 from tunesmith.data.strengths import Augmentation
 from tunesmith.training.findings import Harm
 
+HARMLESS = 0.05  # relative loss of accuracy on changed images
 CUTOUT_EPOCHS = 12.0  # shorter trainings underfit, and hiding a part of the image harms them
 
 
@@ -16,12 +17,12 @@ def brief_seconds(budget: float) -> float:
 def choose_augmentation(harm: Harm, *, epochs: float) -> tuple[Augmentation, tuple[str, ...]]:
     """Which changes of training images keep their meaning, judged by a brief training.
 
-    A change is used if accuracy on changed images falls by no more than a tenth of itself, plus
-    two standard errors. Where mirroring changes the meaning, as with digits, small rotations and
+    A change is used if accuracy on changed images falls by no more than a twentieth of itself,
+    plus a standard error. Where mirroring changes the meaning, as with digits, small rotations and
     scalings vary the images instead, if those are harmless.
     """
-    error = 2 * math.sqrt(max(1e-9, harm.plain * (1 - harm.plain)) / max(1, harm.images))
-    floor = 0.9 * harm.plain - error
+    error = math.sqrt(max(1e-9, harm.plain * (1 - harm.plain)) / max(1, harm.images))
+    floor = (1 - HARMLESS) * harm.plain - error
     fine = {name: value >= floor for name, value in harm.changed.items()}
     words = {"flip": "mirrored", "flip_vertical": "turned upside down", "rotate": "rotated by 15°"}
     reasons = tuple(
