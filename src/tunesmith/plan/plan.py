@@ -110,16 +110,18 @@ def plan(
     images, share = (known, 1 - FOLD_SHARE) if small else (round(TRAINED_SHARE * known), 1.0)
     decode = data.images / max(1.0, data.decode_per_s)
     before = spent + decode + brief_seconds(settings.budget)
-    fastest = max(s.images_per_s for s in speeds)
-    reserve = reserve_of(data, budget=settings.budget, images_per_s=fastest)
-    seconds = max(1.0, settings.budget - before - reserve)
-    best = choose_width(interpolate(speeds), images=images, seconds=seconds * share)
+    # Twice: what testing takes depends on the network, and the network on the time that is left.
+    rate = max(s.images_per_s for s in speeds)
+    for _ in range(2):
+        reserve = reserve_of(data, budget=settings.budget, images_per_s=rate)
+        seconds = max(1.0, settings.budget - before - reserve)
+        best = choose_width(interpolate(speeds), images=images, seconds=seconds * share)
+        rate = max(1e-9, best.images_per_s)
     chosen = {"batch": batch_of(images), "channels_last": best.channels_last}
     train = checked(
         TrainConfig,
         {**defaults.model_dump(), **chosen, "seed": settings.seed, **settings.train},
     )
-    rate = max(1e-9, best.images_per_s)
     examples = max(train.batch, min(most_examples(images), int(rate * seconds * share)))
     missing = FEWEST_EPOCHS * images - examples
     enough = settings.budget + missing / rate / share if missing > 0 else None
