@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tunesmith.core.errors import SourceError
 from tunesmith.data.sources import Given
 from tunesmith.data.split import Split, split
 
@@ -86,11 +87,125 @@ def test_equal_seeds_split_alike(case: Case) -> None:
         np.testing.assert_array_equal(rows, getattr(again, name))
 
 
-def test_every_class_keeps_a_training_image() -> None:
-    labels = np.array([0, 0, 1, 1] + [2] * 5000)
+@settings(max_examples=60)
+@given(cases())
+def test_every_class_keeps_a_training_image(case: Case) -> None:
+    labels, stated, groups, classes, seed = case
+    is_leaked = np.isin(groups, groups[stated == Given.TEST])
+    assume(set(labels[~is_leaked & (stated != Given.VALIDATION)]) == set(range(classes)))
+    parts = split(labels, stated, groups, classes=classes, seed=seed)
+    assert set(labels[parts.train]) == set(range(classes))
+
+
+def test_so_does_a_rare_class_and_one_whose_images_are_twins_of_another() -> None:
+    labels = np.array([0, 0, 1, 1] + [2] * 5000 + [3, 3])
+    groups = np.arange(len(labels))
+    groups[-2:] = groups[4:6]
+    none = np.zeros(len(labels), np.int8)
+    for seed in range(30):
+        parts = split(labels, none, groups, classes=4, seed=seed)
+        assert set(labels[parts.train]) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(("classes", "each"), [(1000, 20), (200, 20), (1000, 50), (2, 2000)])
+def test_parts_have_their_size_however_many_the_classes(classes: int, each: int) -> None:
+    labels = np.arange(classes * each) % classes
+    none = np.zeros(len(labels), np.int8)
+    parts = split(labels, none, np.arange(len(labels)), classes=classes, seed=0)
+    rest = len(labels) - len(parts.test)
+    assert len(parts.test) == min(10_000, round(0.2 * len(labels)))
+    assert len(parts.validation) == round(0.05 * rest)
+    assert len(parts.selection) == len(parts.calibration) == round(0.02 * rest)
+    for rows in of(parts).values():
+        assert len(rows) == 0 or np.ptp(np.bincount(labels[rows], minlength=classes)) <= 1
+
+
+@pytest.mark.parametrize("classes", [2, 10, 300])
+def test_the_fewest_images_still_have_a_test_part(classes: int) -> None:
+    labels = np.arange(2 * classes) % classes
+    none = np.zeros(len(labels), np.int8)
+    parts = split(labels, none, np.arange(len(labels)), classes=classes, seed=0)
+    assert len(parts.test) == round(0.4 * classes)
+    assert set(labels[parts.train]) == set(range(classes))
+
+
+def test_two_images_of_a_rare_class_stay_together_to_learn_from_where_others_can_serve() -> None:
+    labels = np.array([0, 0] + [1] * 199 + [2] * 200)
     none = np.zeros(len(labels), np.int8)
     parts = split(labels, none, np.arange(len(labels)), classes=3, seed=0)
-    assert set(labels[parts.train]) == {0, 1, 2}
+    assert np.count_nonzero(labels[parts.test] == 0) == 0
+    assert len(parts.test) == 80
+
+
+def test_one_image_many_times_does_not_make_a_part_larger() -> None:
+    labels = np.arange(4000) % 2
+    groups = np.where(np.arange(4000) < 1500, 0, np.arange(4000))
+    none = np.zeros(4000, np.int8)
+    for seed in range(10):
+        parts = split(labels, none, groups, classes=2, seed=seed)
+        assert len(parts.test) == 800
+        assert len(parts.validation) == 160
+
+
+def test_pairs_of_equal_images_can_be_tested_on() -> None:
+    labels, groups = np.repeat([0, 1], 4), np.repeat([0, 1, 2, 3], 2)
+    parts = split(labels, np.zeros(8, np.int8), groups, classes=2, seed=0)
+    assert len(parts.test) == 2
+    assert set(labels[parts.train]) == {0, 1}
+
+
+def test_a_validation_part_that_copies_training_images_takes_none_of_them_away() -> None:
+    labels = np.tile(np.arange(4000) % 4, 2)
+    stated = np.repeat(np.array([Given.TRAIN, Given.VALIDATION], np.int8), 4000)
+    parts = split(labels, stated, np.tile(np.arange(4000), 2), classes=4, seed=0)
+    assert len(parts.train) > 0.7 * len(labels)
+    assert len(parts.validation) == pytest.approx(0.05 * 0.8 * len(labels), abs=2)
+
+
+def test_a_validation_part_serves_as_it_is() -> None:
+    labels = np.arange(8000) % 4
+    stated = np.where(np.arange(8000) < 6000, Given.TRAIN, Given.VALIDATION).astype(np.int8)
+    parts = split(labels, stated, np.arange(8000), classes=4, seed=0)
+    assert parts.validation.tolist() == list(range(6000, 8000))
+    assert len(parts.test) == 1200
+
+
+@pytest.mark.parametrize("names", [None, ["cat", "cow", "dog", "elk"]])
+def test_a_class_of_which_the_test_part_has_all_images_is_refused(names: list[str] | None) -> None:
+    labels = np.concatenate([np.arange(3000) % 3, np.full(100, 3)])
+    stated = np.full(3100, Given.TRAIN, np.int8)
+    stated[3050:] = Given.TEST
+    groups = np.concatenate([np.arange(3050), np.arange(3000, 3050)])
+    shown = "elk" if names else "class 4 of 4"
+    message = rf"none is left of: {shown}\. 50 images were left out, since the test part has"
+    with pytest.raises(SourceError, match=message):
+        split(labels, stated, groups, classes=4, seed=0, names=names)
+
+
+def test_a_test_part_that_copies_all_training_images_is_refused() -> None:
+    labels = np.tile(np.arange(100) % 4, 2)
+    stated = np.repeat(np.array([Given.TRAIN, Given.TEST], np.int8), 100)
+    message = "none is left of: class 1 of 4, class 2 of 4, .* 1 more. 100 images were left out"
+    with pytest.raises(SourceError, match=message):
+        split(labels, stated, np.tile(np.arange(100), 2), classes=4, seed=0)
+
+
+def test_a_class_that_is_left_in_the_validation_part_alone_is_refused() -> None:
+    labels = np.concatenate([np.arange(4000) % 2, np.full(5, 2)])
+    stated = np.full(4005, Given.TRAIN, np.int8)
+    stated[4000:] = Given.VALIDATION
+    stated[:100] = Given.TEST
+    with pytest.raises(
+        SourceError, match=r"none is left of: class 3 of 3\. Those that can be decoded"
+    ):
+        split(labels, stated, np.arange(4005), classes=3, seed=0)
+
+
+@pytest.mark.parametrize("groups", [[0] * 40, [0, 0, 1, 1] * 10])
+def test_classes_of_one_image_each_cannot_be_tested_and_are_refused(groups: list[int]) -> None:
+    labels = np.array([0, 0, 1, 1] * 10)
+    with pytest.raises(SourceError, match="no class has two images that differ"):
+        split(labels, np.zeros(40, np.int8), np.array(groups), classes=2, seed=0)
 
 
 @pytest.mark.parametrize(("count", "held"), [(60_000, 3000), (200_000, 5000)])

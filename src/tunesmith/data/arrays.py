@@ -1,6 +1,7 @@
 """Images that are arrays already: in memory, in ``.npz`` and IDX files, in torch Datasets."""
 
 import gzip
+import math
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -82,7 +83,13 @@ def from_arrays(x: Any, y: Any, x_test: Any = None, y_test: Any = None) -> Array
 
 
 def _check_images(x: Any) -> Pixels:
-    images = np.asarray(x)
+    try:
+        images = np.asarray(x)
+    except ValueError:  # NumPy's way to refuse a list of unequal arrays
+        raise SourceError(
+            "Images in arrays must all have one size, but got some of different sizes. Resize "
+            "them, or pass a list of (image, label) pairs."
+        ) from None
     if images.dtype != np.uint8:
         raise SourceError(
             f"Images must be uint8 from 0 to 255, but got {images.dtype}. If they are floats from "
@@ -206,8 +213,8 @@ def _read_idx_file(folder: Path, stem: str) -> NDArray[np.uint8]:
         raise SourceError(f"{path} is no IDX file of bytes: it begins with {data[:4].hex()}.")
     dims = data[3]
     shape = tuple(int.from_bytes(data[4 + 4 * i : 8 + 4 * i]) for i in range(dims))
-    values = np.frombuffer(data, np.uint8, offset=4 + 4 * dims)
-    if values.size != int(np.prod(shape)):
+    values = np.frombuffer(data[4 + 4 * dims :], np.uint8)
+    if values.size != math.prod(shape):  # of Python's integers: NumPy's would wrap round
         raise SourceError(
             f"{path} states the shape {shape} but holds {values.size:,} values. Fetch it again."
         )

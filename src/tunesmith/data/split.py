@@ -1,12 +1,15 @@
 """Which image serves for what. Images with equal pixels always stay together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.errors import SourceError
 from tunesmith.core.seeds import derive
+from tunesmith.data.folders import listed
 from tunesmith.data.sources import Given
 
 Indices = NDArray[np.int64]
@@ -44,14 +47,21 @@ class Split:
 
 
 def split(
-    labels: Indices, given: NDArray[np.int8], groups: Indices, *, classes: int, seed: int
+    labels: Indices,
+    given: NDArray[np.int8],
+    groups: Indices,
+    *,
+    classes: int,
+    seed: int,
+    names: Sequence[str] | None = None,
 ) -> Split:
     """Split images, stratified by class, groups kept together, equal for equal seeds.
 
     A test part that the source states is never changed: its twins elsewhere are left out and
     listed. Without one, 20 % are taken, at most 10,000. Of 3,000 images or more, 5 % are then
     held out for validation, 2 % for selection and 2 % for calibration (at most 5,000, 2,000 and
-    2,000); of fewer, none, but each gets one of five folds.
+    2,000); of fewer, none, but each gets one of five folds. A stated validation part serves as it
+    is, except for images that have twins to train on: those are trained on as well.
 
     Args:
         labels: Class of each image, ``[N]``.
@@ -59,36 +69,61 @@ def split(
         groups: Images that must stay together share a number, ``[N]``.
         classes: Number of classes.
         seed: Of the run.
+        names: Names of the classes, for messages.
+
+    Raises:
+        SourceError: A class has no image to train on, or there is none to hold out.
     """
-    everything = np.arange(len(labels))
     test = np.flatnonzero(given == Given.TEST)
     leaked = (given != Given.TEST) & np.isin(groups, groups[test])
-    rest = everything[(given != Given.TEST) & ~leaked]
+    leaks = np.flatnonzero(leaked)
+    free = (given != Given.TEST) & ~leaked
+    is_stated = free & ~np.isin(groups, groups[free & (given != Given.VALIDATION)])
+    train, validation = np.flatnonzero(free & ~is_stated), np.flatnonzero(is_stated)
+    _check_taught(labels[train], labels[leaks], classes=classes, names=names)
     take = _Taker(labels=labels, groups=groups, classes=classes, seed=seed)
     if not len(test):
-        rest, test = take(rest, "test", TEST_SHARE, TEST_MOST)
-    stated = rest[given[rest] == Given.VALIDATION]
+        train, test = take(train, "test", TEST_SHARE * len(train), TEST_MOST)
     none = np.zeros(0, np.int64)
-    parts = {"test": test, "leaks": np.flatnonzero(leaked)}
-    if len(rest) < SMALL:
-        folds = _fold(labels[rest], groups[rest], derive(seed, "folds"))
+    if len(train) + len(validation) < SMALL:
+        train = np.sort(np.concatenate([train, validation]))
+        folds = _fold(labels[train], groups[train], derive(seed, "folds"))
         held = {"validation": none, "selection": none, "calibration": none}
-        return Split(train=rest, folds=folds, **held, **parts)
-    total = len(rest)
-    if len(stated):
-        together = np.isin(groups[rest], groups[stated])
-        rest, validation = rest[~together], rest[together]
-    else:
-        rest, validation = take(
-            rest, "validation", min(VALIDATION_SHARE, VALIDATION_MOST / total), total
-        )
-    share = total / len(rest)
-    rest, selection = take(rest, "selection", SELECTION_SHARE * share, SELECTION_MOST)
-    rest, calibration = take(
-        rest, "calibration", CALIBRATION_SHARE * total / len(rest), CALIBRATION_MOST
-    )
+        return Split(train=train, test=test, folds=folds, leaks=leaks, **held)
+    total = len(train)
+    if not len(validation):
+        train, validation = take(train, "validation", VALIDATION_SHARE * total, VALIDATION_MOST)
+    train, selection = take(train, "selection", SELECTION_SHARE * total, SELECTION_MOST)
+    train, calibration = take(train, "calibration", CALIBRATION_SHARE * total, CALIBRATION_MOST)
     held = {"validation": validation, "selection": selection, "calibration": calibration}
-    return Split(train=rest, folds=None, **held, **parts)
+    return Split(train=train, test=test, folds=None, leaks=leaks, **held)
+
+
+def _check_taught(
+    taught: Indices, leaked: Indices, *, classes: int, names: Sequence[str] | None
+) -> None:
+    """Refuse a class that no image is left of to train on.
+
+    Args:
+        taught: Class of each image that may be trained on.
+        leaked: Class of each that may not, since the test part has the same pixels.
+        classes: Number of classes.
+        names: Names of the classes.
+    """
+    gone = np.flatnonzero(np.bincount(taught, minlength=classes) == 0)
+    if not len(gone):
+        return
+    shown = [names[int(k)] if names else f"class {k + 1} of {classes}" for k in gone]
+    leaks = np.count_nonzero(np.isin(leaked, gone))
+    why = (
+        f"{leaks:,} images were left out, since the test part has the same pixels. Add other "
+        "images, or leave out the test part: one is then put aside."
+        if leaks
+        else "Those that can be decoded are of another part. Add training images."
+    )
+    raise SourceError(
+        f"Every class needs images to learn from, but none is left of: {listed(shown)}. {why}"
+    )
 
 
 def _shuffled_groups(groups: Indices, seed: int) -> Indices:
@@ -110,27 +145,62 @@ class _Taker:
     seed: int
 
     def __call__(
-        self, places: Indices, name: str, share: float, most: int
+        self, places: Indices, name: str, wanted: float, most: int
     ) -> tuple[Indices, Indices]:
-        """Split off a part: of each class its share, but never the last group of a class.
+        """Split off a part: random whole groups, of each class its share, of none the last image.
 
-        A group belongs to the class of its first image.
+        A group counts for the class of its first image.
+
+        Returns:
+            What remains, and the part: as many images as wanted, or fewer where groups are large.
+
+        Raises:
+            SourceError: There is no group to spare.
         """
-        share = min(share, most / max(1, len(places)))
         order = places[_shuffled_groups(self.groups[places], derive(self.seed, name))]
-        _, first, number = np.unique(self.groups[order], return_index=True, return_inverse=True)
-        owner = self.labels[order][first][number]
+        begins = np.flatnonzero(np.diff(self.groups[order], prepend=-1))
+        sizes = np.diff(begins, append=len(order))
+        owners = self.labels[order][begins]
+        room = self._quotas(self.labels[order], owners, min(most, max(1, round(wanted))))
+        left = np.bincount(self.labels[order], minlength=self.classes)
         taken = np.zeros(len(order), bool)
-        for label in range(self.classes):
-            mine = np.flatnonzero(owner == label)
-            if not len(mine):
-                continue
-            begins = np.flatnonzero(np.diff(number[mine], prepend=-1))
-            # A part ends where a group begins: the last such place that is not past the share.
-            wanted = round(share * len(mine))
-            ends = begins[begins <= wanted]
-            taken[mine[: ends[-1]]] = True
+
+        def take(group: int) -> bool:
+            span = slice(begins[group], begins[group] + sizes[group])
+            lost, count = np.unique(self.labels[order[span]], return_counts=True)
+            if (left[lost] <= count).any():
+                return False
+            left[lost] -= count
+            room[owners[group]] -= sizes[group]
+            taken[span] = True
+            return True
+
+        for group, (owner, size) in enumerate(zip(owners, sizes, strict=True)):
+            if size <= room[owner]:
+                take(group)
+        # Where every group is larger than its class's share, one has to do, the smallest.
+        if not taken.any() and not any(map(take, np.argsort(sizes, kind="stable"))):
+            raise SourceError(
+                "Images that a model is tested on must differ from those it learns from, but no "
+                "class has two images that differ. Add images that are no copies."
+            )
         return np.sort(order[~taken]), np.sort(order[taken])
+
+    def _quotas(self, labels: Indices, owners: Indices, count: int) -> Indices:
+        """Share ``count`` out among classes, by largest remainders; ties go to the random first.
+
+        A class of one or two images gives of them only where no other can.
+        """
+        sizes_K = np.bincount(labels, minlength=self.classes)
+        exact_K = count * sizes_K / max(1, len(labels))
+        quotas_K = np.floor(exact_K).astype(np.int64)
+        _, first = np.unique(owners, return_index=True)
+        rank_K = np.full(self.classes, len(owners))
+        rank_K[owners[first]] = first
+        is_rare = sizes_K <= 2  # noqa: PLR2004 (one to learn from and one to spare)
+        order = np.lexsort((rank_K, -(exact_K - quotas_K).round(9), is_rare))
+        quotas_K[order[: count - quotas_K.sum()]] += 1
+        return quotas_K
 
 
 def _fold(labels: Indices, groups: Indices, seed: int) -> Indices:

@@ -183,6 +183,7 @@ def prepare(
         source.given[loaded.kept],
         twins(loaded.pixels, labels),
         classes=len(source.classes),
+        names=source.classes,
         seed=session.settings.seed,
     )
     x_NCHW, rows = tensor(loaded.pixels), torch.from_numpy(parts.train)
