@@ -11,7 +11,6 @@ from tunesmith.bundle.manifest import (
     MANIFEST_FILE,
     Manifest,
     read_manifest,
-    write_aside,
     write_manifest,
 )
 from tunesmith.core.errors import BundleError
@@ -108,12 +107,3 @@ def test_pickled_data_are_refused(bundle: Path, suffix: str) -> None:
     (bundle / f"weights{suffix.upper()}").write_bytes(b"\x80\x04.")
     with pytest.raises(BundleError, match="holds no pickled data, which could run code, but"):
         read_manifest(bundle)
-
-
-def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    write_aside(path, b"old")
-    with pytest.raises(TypeError):
-        write_aside(path, "no bytes")  # type: ignore[arg-type]
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]

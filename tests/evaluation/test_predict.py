@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from tunesmith.evaluation.predict import BATCH, accuracy, logits
+from tunesmith.evaluation.metrics import accuracy
+from tunesmith.evaluation.predict import BATCH, logits
 from tunesmith.models.convnet import convnet
 from tunesmith.models.preprocess import Normalize
 

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -245,33 +247,32 @@ def test_networks_that_do_not_fit(
         quick(digits(200), tmp_path / "out", model=f"{network_file}:{function}")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[None]:
+    """A small file system of its own at a folder, for faults that no mode bit makes for root."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("this system does not let root mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 def test_a_full_disk(tmp_path: Path) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(small)], check=False
-    )
-    if mounted.returncode:
-        pytest.skip("this system does not let root mount")
-    try:
-        with pytest.raises(RunFolderError, match=r"no space left for .*--out"):
-            quick(digits(200), small / "out")
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
+    with (
+        mounted(tmp_path / "small", "size=300k"),
+        pytest.raises(RunFolderError, match=r"no space left for .*--out"),
+    ):
+        quick(digits(200), tmp_path / "small" / "out")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 def test_a_read_only_folder(tmp_path: Path) -> None:
-    fixed = tmp_path / "fixed"
-    fixed.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", str(fixed)], check=False
-    )
-    if mounted.returncode:
-        pytest.skip("this system does not let root mount")
-    try:
-        with pytest.raises(RunFolderError, match=r"cannot be written: Read-only file system"):
-            quick(digits(200), fixed / "out")
-    finally:
-        subprocess.run(["umount", str(fixed)], check=True)
+    with (
+        mounted(tmp_path / "fixed", "ro,size=1m"),
+        pytest.raises(RunFolderError, match=r"cannot be written: Read-only file system"),
+    ):
+        quick(digits(200), tmp_path / "fixed" / "out")

@@ -21,7 +21,6 @@ DATA = Fingerprint(
     test_images=10_000,
     validation_images=0,
     decode_per_s=20_000.0,
-    bytes_per_image=784.0,
 )
 MACHINE = Machine(
     cores=2,

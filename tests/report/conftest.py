@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tunesmith.bundle.manifest import Score
 from tunesmith.evaluation.metrics import evaluate
 from tunesmith.report.story import (
     Answer,
@@ -23,7 +24,6 @@ from tunesmith.report.summary import (
     Exported,
     Measures,
     Model,
-    Score,
     Summary,
 )
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tunesmith.bundle.manifest import Manifest, write_aside
+from tunesmith.bundle.manifest import Manifest
+from tunesmith.core.files import replace_file
 
 CARD_FILE = "model-card.md"
 LISTED = 20  # classes at most, worst first
@@ -15,7 +16,7 @@ LISTED = 20  # classes at most, worst first
 
 def write_card(folder: Path, manifest: Manifest, measures: Mapping[str, Any]) -> None:
     """Write a bundle's model card; see `card_text`."""
-    write_aside(folder / CARD_FILE, card_text(manifest, measures).encode())
+    replace_file(folder / CARD_FILE, card_text(manifest, measures).encode())
 
 
 def card_text(manifest: Manifest, measures: Mapping[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """What a bundle is: its files with their hashes, its classes, its input, its score."""
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -9,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from tunesmith.core.errors import BundleError
+from tunesmith.core.files import replace_file
 
 MANIFEST_FILE = "manifest.json"
 GRAPH_FILE = "model.onnx"
@@ -117,19 +117,6 @@ def sha256_of(path: Path) -> str:
         raise BundleError(f"The bundle's file {path} cannot be read: {error.strerror}.") from None
 
 
-def write_aside(path: Path, content: bytes) -> None:
-    """Write a file such that at any moment there is the old one or the new one, whole."""
-    aside = path.with_name(f".{path.name}")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     """Hash every file of a bundle and write its manifest, last and whole.
 
@@ -148,7 +135,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     )
     files = {name: sha256_of(folder / name) for name in names}
     written = Manifest.model_validate(manifest.model_dump() | {"files": files})
-    write_aside(folder / MANIFEST_FILE, f"{written.model_dump_json(indent=2)}\n".encode())
+    replace_file(folder / MANIFEST_FILE, f"{written.model_dump_json(indent=2)}\n".encode())
     return written
 
 

@@ -29,7 +29,6 @@ class Fingerprint:
         test_images: Images of a test part that the source states.
         validation_images: The same for a validation part.
         decode_per_s: Images decoded in a second, on all threads.
-        bytes_per_image: Bytes of a decoded image of median size.
     """
 
     images: int
@@ -41,7 +40,6 @@ class Fingerprint:
     test_images: int
     validation_images: int
     decode_per_s: float
-    bytes_per_image: float
 
 
 def fingerprint(source: Source, sample: Sample) -> Fingerprint:
@@ -71,7 +69,6 @@ def fingerprint(source: Source, sample: Sample) -> Fingerprint:
         test_images=int((source.given == Given.TEST).sum()),
         validation_images=int((source.given == Given.VALIDATION).sum()),
         decode_per_s=sample.per_s,
-        bytes_per_image=float(heights[1] * widths[1] * channels),
     )
 
 

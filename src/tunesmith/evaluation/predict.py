@@ -39,8 +39,3 @@ def logits(
     ]
     z_NK: NDArray[np.float32] = torch.cat(parts).numpy()
     return z_NK
-
-
-def accuracy(z_NK: NDArray[np.float32], y_N: NDArray[np.int64]) -> float:
-    """Share of images whose largest logit is that of their class."""
-    return float((z_NK.argmax(1) == y_N).mean())

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tunesmith.bundle.manifest import write_aside
 from tunesmith.core.errors import InternalError
+from tunesmith.core.files import replace_file
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
@@ -200,7 +200,7 @@ def write(
         content = traced.graph.SerializeToString()
     except (onnx.checker.ValidationError, ValueError) as error:
         raise InternalError(f"The exported graph is not valid ONNX: {error}") from error
-    write_aside(path, content)
+    replace_file(path, content)
 
 
 def _replace(tensor: "TensorProto", value: Tensor | None) -> None:

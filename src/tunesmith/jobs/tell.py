@@ -74,7 +74,7 @@ def _summary(
         budget_s=session.settings.budget,
         wall_s=round(session.clock.elapsed() + WRITING_S, 3),
         phases=_ledger(session),
-        score=report.Score(**handed.tested.score.model_dump()),
+        score=handed.tested.score,
         test_openings=history.test_openings,
         baseline=report.Baseline(majority=handed.majority, linear=handed.linear),
         trials=1,

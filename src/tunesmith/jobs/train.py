@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from tunesmith import plan as planning
 from tunesmith.evaluation.calibration import softmax
-from tunesmith.evaluation.metrics import METRICS
-from tunesmith.evaluation.predict import accuracy, logits
+from tunesmith.evaluation.metrics import METRICS, accuracy
+from tunesmith.evaluation.predict import logits
 from tunesmith.jobs.prepare import Prepared, builder
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.trial import Trained, Trial, Validate, run_trial
@@ -160,20 +160,19 @@ class _Network:
         Where mirrored copies were trained on, their logits are averaged too, unless that does
         worse on the images given.
         """
-        both = [
-            Deployed(
-                self.load(trained.checkpoint.average),
-                self.prepared.train.normalize,
-                size=self.chosen.size,
-                mirrored=mirrored,
-            ).eval()
-            for mirrored in (True, False)
-        ]
-        if not self.chosen.train.augmentation.flip:
-            return both[1]
-        if x_NCHW is None or y_N is None or not len(y_N):
-            return both[0]
-        losses = [
-            METRICS["log_loss"].function(softmax(self.logits(d, x_NCHW), 1.0), y_N) for d in both
-        ]
-        return both[int(losses[1] < losses[0])]
+        flipped = self.chosen.train.augmentation.flip
+        deployed = Deployed(
+            self.load(trained.checkpoint.average),
+            self.prepared.train.normalize,
+            size=self.chosen.size,
+            mirrored=flipped,
+        ).eval()
+        if not flipped or x_NCHW is None or y_N is None or not len(y_N):
+            return deployed
+        losses = {}
+        for mirrored in (True, False):
+            deployed.mirrored = mirrored
+            p_NK = softmax(self.logits(deployed, x_NCHW), 1.0)
+            losses[mirrored] = METRICS["log_loss"].function(p_NK, y_N)
+        deployed.mirrored = losses[True] <= losses[False]
+        return deployed

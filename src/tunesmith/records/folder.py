@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 from tunesmith.core.errors import RunFolderError
+from tunesmith.core.files import replace_file
 
 IDENTITY = "job.json"
 
@@ -50,17 +50,8 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         RunFolderError: There is no space, or no permission.
     """
     data = content.encode() if isinstance(content, str) else content
-    aside = path.with_name(f".{path.name}.part")
     with writing(path):
-        try:
-            with aside.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-        except OSError:
-            aside.unlink(missing_ok=True)
-            raise
+        replace_file(path, data)
 
 
 def open_run(path: Path, identity: Mapping[str, Any]) -> RunFolder:

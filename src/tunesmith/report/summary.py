@@ -1,10 +1,8 @@
 """The numbers of a run, for programs: what ``result.json`` holds."""
 
-import contextlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +10,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tunesmith.bundle.manifest import Score
 from tunesmith.core.errors import RunFolderError
+from tunesmith.core.files import replace_file
 from tunesmith.evaluation.metrics import Evaluation
 
 SURROGATE = re.compile("[\ud800-\udfff]")  # what Python makes of bytes that are no valid Unicode
@@ -26,16 +26,6 @@ class _Part(BaseModel):
         allow_inf_nan=False,
         json_schema_serialization_defaults_required=True,
     )
-
-
-class Score(_Part):
-    """A metric on the test part, with its 95 % confidence interval."""
-
-    metric: str
-    value: float
-    low: float
-    high: float
-    n: int
 
 
 class Baseline(_Part):
@@ -174,21 +164,9 @@ def write_summary(path: str | os.PathLike[str], summary: Summary) -> None:
         RunFolderError: The folder cannot be written, or the disk is full.
     """
     target = Path(path)
-    aside = None
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=target.parent, prefix=".result-", delete=False
-        ) as file:
-            aside = Path(file.name)
-            file.write(to_json(summary))
-            file.flush()
-            os.fsync(file.fileno())
-        aside.chmod(0o644)  # temporary files are the owner's alone; this one is for everybody
-        aside.replace(target)
+        replace_file(target, to_json(summary).encode())
     except OSError as error:
-        if aside is not None:
-            with contextlib.suppress(OSError):
-                aside.unlink()
         raise RunFolderError(
             f"{target} cannot be written: {error.strerror or error}. Make room or set its rights, "
             "or choose another folder with --out."

@@ -1,7 +1,6 @@
 """Weight averaging: a network that is good at any moment, not only at the end of a decay."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -33,25 +32,3 @@ def update(average: Mapping[str, Tensor], network: nn.Module, *, decay: float) -
     )
     for name in state.keys() - set(real):
         average[name].copy_(state[name])
-
-
-@torch.no_grad()
-def reestimate(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Recompute the running statistics of batch normalization for the weights as they are.
-
-    Averaged weights need statistics of their own (Izmailov et al. 2018, section 3.2).
-
-    Args:
-        network: Changed in place; left in evaluation mode.
-        batches: Normalized training images ``(N, C, H, W)``, augmented as in training.
-    """
-    norms: list[Any] = [m for m in network.modules() if hasattr(m, "running_mean")]
-    before = [m.momentum for m in norms]
-    network.train()
-    for count, x_NCHW in enumerate(batches, start=1):
-        for norm in norms:
-            norm.momentum = 1 / count
-        network(x_NCHW)
-    for norm, momentum in zip(norms, before, strict=True):
-        norm.momentum = momentum
-    network.eval()

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from tunesmith.data.augment import mirror, warp
 from tunesmith.data.strengths import Augmentation
-from tunesmith.evaluation.predict import accuracy, logits
+from tunesmith.evaluation.metrics import accuracy
+from tunesmith.evaluation.predict import logits
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training.averaging import update
 from tunesmith.training.config import TrainConfig
