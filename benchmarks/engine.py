@@ -4,8 +4,7 @@
 
 Decoding: MNIST's 70,000 PNG files straight from ``mnist.zip``, against a loop over zipfile and the
 simplest use of Pillow. Augmentation: a training step on augmented batches against the same step on
-batches that are ready. Throughput: that step against a plain DataLoader with per-image transforms
-and the same network. Each is repeated; medians are compared.
+batches that are ready. Each is repeated; medians are compared. Against a DataLoader: see loader.py.
 """
 
 import io
@@ -20,8 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor
 
 from tunesmith.data.decode import load
 from tunesmith.data.sources import Source, open_source
@@ -83,25 +81,6 @@ def decoding(cores: int) -> dict[str, float]:
     }
 
 
-class Plain(Dataset[tuple[Tensor, int]]):
-    """What is written in a first tutorial: one image at a time, transforms in Python."""
-
-    def __init__(self, data: TrainData) -> None:
-        self.data = data
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        x = (self.data.x_NCHW[index].float() - self.data.normalize.mean[0]) / (
-            self.data.normalize.std[0]
-        )
-        x = nn.functional.pad(x, (2, 2, 2, 2))
-        dy, dx = np.random.randint(0, 5, 2)  # noqa: NPY002 (as tutorials do)
-        x = x[:, dy : dy + 32, dx : dx + 32]
-        return (x.flip(-1) if np.random.rand() < 0.5 else x), int(self.data.y_N[index])  # noqa: NPY002 (as tutorials do)
-
-
 def stepper(data: TrainData, config: TrainConfig) -> Callable[[Tensor, Tensor], None]:
     """One training step of a network of its own."""
     torch.manual_seed(0)
@@ -157,18 +136,6 @@ def training(source: Source, cores: int) -> dict[str, Any]:
             "images_per_s": round(examples / statistics.median(b for _, b in pairs)),
             "slower_by_percent": round(100 * (ratio - 1), 1),
         }
-    loader = DataLoader(Plain(data), batch_size=BATCH, shuffle=True, num_workers=cores)
-    step = stepper(data, TrainConfig(batch=BATCH))
-
-    def plain() -> None:
-        for count, (x, y) in enumerate(loader, start=1):
-            step(x, y)
-            if count == STEPS:
-                break
-
-    rate = examples / median_s(plain, 3)
-    found["dataloader_images_per_s"] = round(rate)
-    found["times_a_dataloader"] = round(found["photographs"]["images_per_s"] / rate, 2)
     return found
 
 

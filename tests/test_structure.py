@@ -27,7 +27,6 @@ LARGE_FUNCTIONS: dict[str, int] = {
     "jobs/fit.py::run": 43,  # opening, resuming and closing a run, in their order
     "plan/plan.py::plan": 52,  # one value with fifteen fields, each stated once
     "training/slice.py::train_slice": 56,  # the slice from start to end, as one reads it
-    "jobs/finish.py::hand_over": 47,  # the job's last steps in their order
 }
 LONG_SIGNATURES: dict[str, int] = {"cli.py::fit": 10}  # a command's options
 

@@ -1,6 +1,7 @@
 """Tests of `tunesmith.jobs.fit`: the main path, whole."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -276,3 +277,11 @@ def test_a_read_only_folder(tmp_path: Path) -> None:
         pytest.raises(RunFolderError, match=r"cannot be written: Read-only file system"),
     ):
         quick(digits(200), tmp_path / "fixed" / "out")
+
+
+def test_a_bundle_that_cannot_be_written(tmp_path: Path) -> None:
+    result = quick(digits(200), tmp_path / "out")
+    shutil.rmtree(result.bundle)
+    result.bundle.write_text("in the way")
+    with pytest.raises(RunFolderError, match=r"bundle cannot be written: File exists"):
+        quick(digits(200), tmp_path / "out", budget=result.summary.wall_s + 20)

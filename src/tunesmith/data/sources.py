@@ -238,6 +238,14 @@ def _untaught(labels: Sequence[str]) -> str:
     )
 
 
+def _way_out(source: Source) -> str:
+    """Say what to do where there is one class: perhaps its folder holds the class folders."""
+    inner = sorted({name.split("/")[1] for name in source.names if name.count("/") > 1})
+    if len(inner) > 1:
+        return f"If the classes are the folders inside it ({listed(inner)}), pass that folder."
+    return "Make one folder of images for each class."
+
+
 def _check_classes(source: Source) -> None:
     """Refuse data that no classifier can learn from.
 
@@ -247,7 +255,7 @@ def _check_classes(source: Source) -> None:
     if len(source.classes) < 2:  # noqa: PLR2004 (a classifier chooses between two)
         raise SourceError(
             f"Telling classes apart needs at least two, but {source.name} has only "
-            f"{listed(source.classes)}. Make one folder of images for each class."
+            f"{listed(source.classes)}. {_way_out(source)}"
         )
 
     def without(counts_K: NDArray[np.int64], count: int) -> list[str]:

@@ -29,7 +29,7 @@ from tunesmith.jobs.train import Fitted
 from tunesmith.models.build import Family
 from tunesmith.models.preprocess import Deployed
 from tunesmith.records.events import TestOpened
-from tunesmith.records.folder import write_atomic
+from tunesmith.records.folder import write_atomic, writing
 
 VERIFIED = 256  # real images that graph and network are compared on
 ROUNDS = 1000  # of the bootstrap, for metrics that are no proportion
@@ -88,12 +88,13 @@ def hand_over(
 
     Raises:
         ExportMismatchError: The graph does not answer as the network does.
+        RunFolderError: The bundle cannot be written.
     """
     deployed, folder = fitted.deployed, session.folder / "bundle"
     path = folder / handed.GRAPH_FILE
     with session.phase("calibrate"):
         deployed.temperature.fill_(fit_temperature(fitted.z_NK, fitted.y_N))
-    with session.phase("export"):
+    with session.phase("export"), writing(folder):
         _export(deployed, prepared, family, folder)
     with session.phase("verify"):
         verified = verify.verify(
@@ -106,21 +107,12 @@ def hand_over(
         tested = _test(session, prepared, Graph(path, threads=machine.cores), machine.cores)
         majority, linear = _baselines(prepared, tested.places, session.settings.seed)
     before_NK = uncalibrated(tested.p_NK, float(deployed.temperature))
-    manifest = handed.Manifest(
-        tunesmith_version=tunesmith.__version__,
-        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        classes=prepared.source.classes,
-        input=_input(prepared),
-        mirrored=deployed.mirrored,
-        temperature=float(deployed.temperature),
-        score=tested.score,
-        model=_model(deployed, family, chosen),
-        latency=latency,
-        training=_training(session, fitted),
-    )
-    write_card(folder, manifest, asdict(tested.evaluation))
+    manifest = _manifest(session, prepared, family, chosen, fitted, tested=tested, latency=latency)
+    with writing(folder):
+        write_card(folder, manifest, asdict(tested.evaluation))
+        manifest = handed.write_manifest(folder, manifest)
     return Handed(
-        manifest=handed.write_manifest(folder, manifest),
+        manifest=manifest,
         verified=verified,
         tested=tested,
         ece_before=expected_calibration_error(before_NK, prepared.labels[tested.places]),
@@ -140,6 +132,31 @@ def _export(deployed: Deployed, prepared: Prepared, family: Family, folder: Path
     )
     traced = onnx.trace(deployed, _example(prepared))
     onnx.write(traced, deployed.state_dict(), folder / handed.GRAPH_FILE, metadata=about)
+
+
+def _manifest(
+    session: Session,
+    prepared: Prepared,
+    family: Family,
+    chosen: planning.Plan,
+    fitted: Fitted,
+    *,
+    tested: Tested,
+    latency: handed.Latency,
+) -> handed.Manifest:
+    deployed = fitted.deployed
+    return handed.Manifest(
+        tunesmith_version=tunesmith.__version__,
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        classes=prepared.source.classes,
+        input=_input(prepared),
+        mirrored=deployed.mirrored,
+        temperature=float(deployed.temperature),
+        score=tested.score,
+        model=_model(deployed, family, chosen),
+        latency=latency,
+        training=_training(session, fitted),
+    )
 
 
 def _input(prepared: Prepared) -> handed.Input:

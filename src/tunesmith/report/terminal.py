@@ -6,14 +6,14 @@ None of it can end a run. A stream that fails (a closed pipe, a full disk) is gi
 import contextlib
 import datetime as dt
 import io
-import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, TextIO, final
+from typing import Self, final
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -23,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.core.words import duration
+from tunesmith.report.streams import CarefulStream, divert_stderr
 
 PLAIN_EVERY_S = 5.0  # seconds between progress lines where there is no terminal
 REFRESH_PER_S = 4
@@ -88,65 +89,6 @@ def sparkline(values: deque[float]) -> str:
 
 
 @final
-@dataclass
-class CarefulStream(io.TextIOBase):
-    """A text stream that never raises: at the first failure it falls silent.
-
-    Args:
-        stream: Where to write, or None for nowhere.
-    """
-
-    stream: TextIO | None
-
-    def write(self, text: str) -> int:
-        """Write what the stream's encoding can, with question marks for the rest."""
-        if self.stream is not None:
-            try:
-                self.stream.write(text)
-            except UnicodeError:
-                code = self.stream.encoding or "ascii"
-                with contextlib.suppress(OSError, ValueError):
-                    self.stream.write(text.encode(code, "replace").decode(code))
-            except (OSError, ValueError):
-                self._give_up()
-        return len(text)
-
-    def flush(self) -> None:
-        """Flush, if there is still something to flush to."""
-        if self.stream is not None:
-            try:
-                self.stream.flush()
-            except (OSError, ValueError):
-                self._give_up()
-
-    def isatty(self) -> bool:
-        """Tell whether a person is watching."""
-        try:
-            return self.stream is not None and self.stream.isatty()
-        except (OSError, ValueError):
-            return False
-
-    def fileno(self) -> int:
-        """Return the descriptor, which tells how wide the window is."""
-        if self.stream is None:
-            raise OSError("no stream")
-        return self.stream.fileno()
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]  # a plain attribute in the base class
-        """The stream's encoding: it decides which characters bars are made of."""
-        return getattr(self.stream, "encoding", None) or "utf-8"
-
-    def _give_up(self) -> None:
-        """Send what is still buffered nowhere: Python would fail on it when the process ends."""
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.stream.fileno())  # type: ignore[union-attr]  # suppressed
-            os.close(nowhere)
-        self.stream = None
-
-
-@final
 @dataclass(kw_only=True)
 class Terminal:
     """Shows progress and keeps the log. It never ends a run: where it cannot write, it is silent.
@@ -173,6 +115,7 @@ class Terminal:
     _last_plain: float = field(init=False, default=float("-inf"))
     _progress: Progress | None = field(init=False, default=None)
     _losses: deque[float] = field(init=False, default_factory=lambda: deque(maxlen=REMEMBERED))
+    _at_close: ExitStack = field(init=False, default_factory=ExitStack)
     _spinner: Spinner = field(init=False, default_factory=lambda: Spinner("dots", style="cyan"))
 
     def __enter__(self) -> Self:
@@ -201,12 +144,15 @@ class Terminal:
                 redirect_stdout=not self.to_stderr,
             )
             self._live.start()
+            if self._log and not self.to_stderr:
+                self._at_close.callback(divert_stderr(self._log.fileno()))
 
     def close(self) -> None:
         """End the display and the log; harmless when called twice."""
         self._end_phase()
         if self._live:
             self._live.stop()
+        self._at_close.close()
         with contextlib.suppress(OSError):
             if self._log:
                 self._log.close()

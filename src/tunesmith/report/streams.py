@@ -1,0 +1,90 @@
+"""Streams that cannot end a run, and those of C libraries."""
+
+import contextlib
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TextIO, final
+
+STDERR = 2  # the descriptor that C libraries write to
+
+
+@final
+@dataclass
+class CarefulStream(io.TextIOBase):
+    """A text stream that never raises: at the first failure it falls silent.
+
+    Args:
+        stream: Where to write, or None for nowhere.
+    """
+
+    stream: TextIO | None
+
+    def write(self, text: str) -> int:
+        """Write what the stream's encoding can, with question marks for the rest."""
+        if self.stream is not None:
+            try:
+                self.stream.write(text)
+            except UnicodeError:
+                code = self.stream.encoding or "ascii"
+                with contextlib.suppress(OSError, ValueError):
+                    self.stream.write(text.encode(code, "replace").decode(code))
+            except (OSError, ValueError):
+                self._give_up()
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, if there is still something to flush to."""
+        if self.stream is not None:
+            try:
+                self.stream.flush()
+            except (OSError, ValueError):
+                self._give_up()
+
+    def isatty(self) -> bool:
+        """Tell whether a person is watching."""
+        try:
+            return self.stream is not None and self.stream.isatty()
+        except (OSError, ValueError):
+            return False
+
+    def fileno(self) -> int:
+        """Return the descriptor, which tells how wide the window is."""
+        if self.stream is None:
+            raise OSError("no stream")
+        return self.stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # a plain attribute in the base class
+        """The stream's encoding: it decides which characters bars are made of."""
+        return getattr(self.stream, "encoding", None) or "utf-8"
+
+    def _give_up(self) -> None:
+        """Send what is still buffered nowhere: Python would fail on it when the process ends."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.stream.fileno())  # type: ignore[union-attr]  # suppressed
+            os.close(nowhere)
+        self.stream = None
+
+
+def divert_stderr(to: int) -> Callable[[], None]:
+    """Send to another descriptor what C libraries print: libpng's word on a damaged file, for one.
+
+    They would print into a live display. What Python prints goes through the display anyway.
+
+    Returns:
+        Undoes it.
+    """
+    try:
+        kept = os.dup(STDERR)
+    except OSError:  # it is closed
+        return lambda: None
+    os.dup2(to, STDERR)
+
+    def undo() -> None:
+        os.dup2(kept, STDERR)
+        os.close(kept)
+
+    return undo
