@@ -4,7 +4,8 @@
         [--reference SCRIPT]
 
 FOLDER holds ``mnist.zip`` and ``cifar10.zip`` (class folders with train and test); Fashion-MNIST is
-read from its IDX files. Each row is one process; rows that are in the results already are kept, so
+read from its IDX files; ``cifar10-1000`` is CIFAR-10 with 100 random training images of each class
+and the whole test part. Each row is one process; rows that are in the results already are kept, so
 that the command can be interrupted and repeated. With ``--reference``, another script is run at the
 same budget right after each row: ``SCRIPT NAME BUDGET --seed N`` must print a JSON line with
 ``accuracy``, ``accuracy_mirrored``, ``images_per_s`` and ``wall_s``.
@@ -13,11 +14,13 @@ same budget right after each row: ``SCRIPT NAME BUDGET --seed N`` must print a J
 import argparse
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +32,35 @@ SOURCES = {
     "fashion": "/usr/share/datasets/fashion-mnist",
     "digits": "digits",
 }
+SMALL, PER_CLASS = "cifar10-1000", 100
+NOT_FOR_REFERENCE = {"digits", SMALL}  # data that the other script does not know
 ROWS = "mnist:60,digits:60,mnist:300,fashion:300,cifar10:600"
 Row = dict[str, Any]
+
+
+def make_small(path: Path) -> str:
+    """Write a zip with a few training images of each class, always the same, and the test."""
+    with zipfile.ZipFile(SOURCES["cifar10"]) as whole, zipfile.ZipFile(path, "w") as part:
+        names = [name for name in whole.namelist() if not name.endswith("/")]
+        by_class: dict[str, list[str]] = {}
+        for name in names:
+            by_class.setdefault(name.rpartition("/")[0], []).append(name)
+        chance = random.Random(0)
+        for folder, members in sorted(by_class.items()):
+            some = members if "test" in folder else chance.sample(sorted(members), PER_CLASS)
+            for name in some:
+                part.writestr(name, whole.read(name))
+    return str(path)
 
 
 def run_ours(data: str, budget: int, seed: int) -> Row:
     """One `tunesmith fit`, measured from outside."""
     with tempfile.TemporaryDirectory() as folder:
+        source = make_small(Path(folder) / "small.zip") if data == SMALL else SOURCES[data]
         began = time.monotonic()
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "tunesmith", "fit", SOURCES[data], "--json"),
+                *(sys.executable, "-m", "tunesmith", "fit", source, "--json"),
                 *("--budget", f"{budget}s", "--seed", str(seed), "--out", f"{folder}/run"),
             ],
             check=True,
@@ -58,7 +79,9 @@ def run_ours(data: str, budget: int, seed: int) -> Row:
         "low": result["score"]["low"],
         "high": result["score"]["high"],
         "ece": result["evaluation"]["ece_after"],
+        "family": result["model"]["family"],
         "width": result["model"]["config"].get("width"),
+        "resolution": result["model"]["config"].get("resolution"),
         "epochs": round(result["examples"] / result["data"]["counts"]["train"], 2),
         "images_per_s": round(result["images_per_s"]),
         "wall_s": round(wall_s, 1),
@@ -93,7 +116,7 @@ def save(rows: list[Row]) -> None:
 
 def table(rows: list[Row]) -> str:
     """Medians over seeds, ours beside the reference's."""
-    lines = ["data      budget  seeds  accuracy  reference  error ratio  wall s  memory MB"]
+    lines = ["data          budget  seeds  accuracy  reference  error ratio  wall s  memory MB"]
     for data, budget in dict.fromkeys((r["data"], int(r["budget_s"])) for r in rows):
         here = [r for r in rows if (r["data"], int(r["budget_s"])) == (data, budget)]
         ours = [r for r in here if r["who"] == "tunesmith"]
@@ -101,7 +124,7 @@ def table(rows: list[Row]) -> str:
         accuracy = statistics.median(r["accuracy"] for r in ours)
         reference = statistics.median(theirs) if theirs else float("nan")
         lines.append(
-            f"{data:9} {budget:5}  {len(ours):5}  {100 * accuracy:8.2f}  {100 * reference:9.2f}"
+            f"{data:13} {budget:5}  {len(ours):5}  {100 * accuracy:8.2f}  {100 * reference:9.2f}"
             f"  {(1 - accuracy) / (1 - reference):11.2f}  {max(r['wall_s'] for r in ours):6.1f}"
             f"  {max(r['memory_peak_mb'] for r in ours):9}"
         )
@@ -123,7 +146,7 @@ def main() -> None:
             if ("tunesmith", data, int(budget), seed) not in there:
                 rows.append(run_ours(data, int(budget), seed))
                 save(rows)
-            wanted = options.reference and data != "digits"
+            wanted = options.reference and data not in NOT_FOR_REFERENCE
             if wanted and ("reference", data, int(budget), seed) not in there:
                 rows.append(run_reference(options.reference, data, int(budget), seed))
                 save(rows)

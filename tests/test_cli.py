@@ -185,7 +185,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     assert "memory" in out
     assert list(tmp_path.iterdir()) == []
     status, out, _ = cli("fit", "digits", "--budget", "20s", "--dry-run", "--json")
-    assert json.loads(out)["folds"] == 5
+    assert [plan["folds"] for plan in json.loads(out)] == [5, 5]  # of each candidate
 
 
 def test_doctor(cli: Cli) -> None:

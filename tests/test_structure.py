@@ -25,7 +25,7 @@ LARGE_FILES: dict[str, int] = {}
 LARGE_CLASSES: dict[str, int] = {}
 LARGE_FUNCTIONS: dict[str, int] = {
     "jobs/fit.py::run": 43,  # opening, resuming and closing a run, in their order
-    "plan/plan.py::plan": 52,  # one value with fifteen fields, each stated once
+    "plan/plan.py::plan": 54,  # one value with sixteen fields, each stated once
     "training/slice.py::train_slice": 56,  # the slice from start to end, as one reads it
 }
 LONG_SIGNATURES: dict[str, int] = {"cli.py::fit": 10}  # a command's options
@@ -35,12 +35,16 @@ UNMIRRORED: dict[str, str] = {
     "__main__.py": "one call; test_package.py runs it",
     "core/errors.py": "names alone; each message is tested where it is raised",
     "data/strengths.py": "settings alone; test_augment.py runs each of them",
+    "jobs/candidate.py": "test_race.py and test_fit.py train and deploy candidates",
+    "jobs/decide.py": "test_race.py plans, stores and restores; test_fit.py",
     "jobs/finish.py": "a step of the job; test_fit.py runs whole jobs and looks at what it left",
+    "jobs/measure.py": "test_race.py and test_fit.py choose by what it measured",
     "jobs/module.py": "test_fit.py compares what it rebuilds with the graph",
     "jobs/prepare.py": "a step of the job; test_fit.py",
     "jobs/report.py": "test_cli.py calls it as users do",
     "jobs/tell.py": "a step of the job; test_fit.py reads what it wrote",
     "jobs/train.py": "a step of the job; test_fit.py",
+    "jobs/trial.py": "values alone; test_slices.py runs, pauses and ends trainings",
     "records/events.py": "test_history.py writes and reads each kind",
     "training/config.py": "settings alone; test_slice.py trains with each optimizer",
     "training/findings.py": "values alone; test_probe.py",
@@ -49,6 +53,11 @@ UNMIRRORED: dict[str, str] = {
 # Modules that run code hidden in data, and calls that do so or that touch the global random state.
 FORBIDDEN_MODULES = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 FORBIDDEN_CALLS = ("torch.load", "torch.save", "random.seed", "torch.seed")
+
+# File -> what it may call all the same, and why that is safe.
+SAFE_CALLS: dict[str, dict[str, str]] = {
+    "models/efficientnet_lite.py": {"torch.load": "weights alone, of a file whose hash is checked"},
+}
 
 # British stems and what they are here.
 BRITISH = {
@@ -223,7 +232,8 @@ def forbidden(tree: ast.AST) -> list[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_nothing_forbidden_is_used(path: Path) -> None:
-    assert forbidden(ast.parse(path.read_text("utf-8"))) == []
+    found = forbidden(ast.parse(path.read_text("utf-8")))
+    assert [name for name in found if name not in SAFE_CALLS.get(name_of(path), {})] == []
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def fit(
     budget: Annotated[str | None, typer.Option(help="Such as 60s, 10m, 1h30m. [10m]")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder. [runs/NAME]")] = None,
     model: Annotated[
-        str | None, typer.Option(help="A family, or file.py:function. [convnet]")
+        str | None, typer.Option(help="auto, a family, or file.py:function. [auto]")
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="What models are ranked by. [accuracy]")
@@ -48,7 +48,7 @@ def fit(
     values = read_job_file(config) if config else {}
     settings = Settings.make(values | {k: v for k, v in given.items() if v is not None})
     if dry_run:
-        _say_plan(job.dry_run(settings, source, test, started_s=process_age()), as_json=as_json)
+        _say_plans(job.dry_run(settings, source, test, started_s=process_age()), as_json=as_json)
         return
     result = job.run(settings, source, test, to_stderr=as_json, started_s=process_age())
     summary, score = result.summary, result.summary.score
@@ -64,12 +64,15 @@ def fit(
         raise typer.Exit(INTERRUPTED)
 
 
-def _say_plan(chosen: Any, *, as_json: bool) -> None:
+def _say_plans(plans: Any, *, as_json: bool) -> None:
     from tunesmith.plan import describe
 
     if as_json:
-        typer.echo(chosen.model_dump_json())
-    else:
+        typer.echo(json.dumps([chosen.model_dump(mode="json") for chosen in plans]))
+        return
+    for number, chosen in enumerate(plans, start=1):
+        if len(plans) > 1:
+            typer.echo(f"Candidate {number} of {len(plans)}")
         typer.echo("\n".join(describe(chosen)))
 
 

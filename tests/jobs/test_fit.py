@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 import tunesmith as ts
 from tunesmith.core.errors import ModelError, RunFolderError
 from tunesmith.jobs.fit import Result
+from tunesmith.models.preprocess import Normalize
 from tunesmith.records.history import History
 from tunesmith.records.journal import read_history
 from tunesmith.report.summary import read_summary
@@ -131,10 +132,10 @@ def test_again_is_instant_and_more_budget_extends(tmp_path: Path) -> None:
     first = quick((x, y), tmp_path / "out")
     again = quick((x, y), tmp_path / "out")
     assert again.summary == first.summary
-    seen = read_history(first.folder).trials["model"].seen
+    seen = read_history(first.folder).trials["convnet"].seen
     longer = quick((x, y), tmp_path / "out", budget=first.summary.wall_s + 8)
     history = read_history(longer.folder)
-    assert history.trials["model"].seen > seen
+    assert history.trials["convnet"].seen > seen
     assert longer.summary.test_openings == 2
     contiguous(history)
 
@@ -170,7 +171,7 @@ def wait_for(path: Path, what: str) -> None:
     pytest.fail(f"{path} never said {what!r}")
 
 
-@pytest.mark.parametrize("moment", ["training model", "training fold-1", "export"])
+@pytest.mark.parametrize("moment", ["training convnet", "training convnet, fold 1", "export"])
 def test_kill_and_the_same_command_goes_on(tmp_path: Path, moment: str) -> None:
     out = tmp_path / "out"
     process = subprocess.Popen(command(out, "12s"), stdout=subprocess.DEVNULL)
@@ -206,10 +207,34 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_quality(tmp_path: Path, see
     assert read_summary(out / "result.json").score.value > 0.93
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["training convnet, fold 1", "training efficientnet_lite0"])
+def test_killed_in_a_race_it_goes_on(tmp_path: Path, moment: str) -> None:
+    out, job = tmp_path / "out", tmp_path / "job.toml"
+    job.write_text("[train.augmentation]\n")  # nothing is judged by a brief training, so they race
+    arguments = [*command(out, "45s"), "--config", str(job)]
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
+    wait_for(out / "run.log", moment)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = read_history(out)
+    assert before.chosen is None
+    subprocess.run(arguments, check=True, capture_output=True)
+    after = read_history(out)
+    contiguous(after)
+    assert after.chosen is not None
+    for name, trial in before.trials.items():
+        assert after.trials[name].slices[: len(trial.slices)] == trial.slices
+    summary = read_summary(out / "result.json")
+    assert summary.model.family == after.chosen.trial
+    assert summary.trials == 2
+    assert summary.score.value > 0.9
+
+
 def test_sigterm_finishes_with_the_best_so_far(tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = subprocess.Popen(command(out, "120s"), stdout=subprocess.DEVNULL)
-    wait_for(out / "run.log", "training model · ")
+    wait_for(out / "run.log", "training convnet · ")
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=120) == 130
     summary = read_summary(out / "result.json")
@@ -285,3 +310,48 @@ def test_a_bundle_that_cannot_be_written(tmp_path: Path) -> None:
     result.bundle.write_text("in the way")
     with pytest.raises(RunFolderError, match=r"bundle cannot be written: File exists"):
         quick(digits(200), tmp_path / "out", budget=result.summary.wall_s + 20)
+
+
+def test_a_pretrained_network(make_folder: MakeFolder, tmp_path: Path) -> None:
+    result = quick(make_folder(count=30), tmp_path / "out", budget=12, model="efficientnet_lite0")
+    assert result.summary.model.family == "efficientnet_lite0"
+    assert result.score > 0.34
+    assert result.summary.exports[0].max_abs_difference <= 1e-4
+    x_NHWC = np.random.default_rng(0).integers(0, 256, (4, 19, 23, 3), np.uint8)
+    with torch.no_grad():
+        rebuilt = result.module()(torch.from_numpy(x_NHWC)).numpy()
+    answers = ts.load(result.bundle).probabilities(x_NHWC)
+    np.testing.assert_allclose(rebuilt, answers, atol=1e-4)
+
+
+PRETRAINED_NETWORK = """
+import torch
+from torch import nn
+
+def build(classes: int, channels: int) -> nn.Module:
+    torch.manual_seed(7)
+    network = nn.Sequential(nn.Conv2d(channels, 16, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(3),
+                            nn.Flatten(), nn.Linear(144, classes))
+    network.pretrained_cfg = {"mean": [0.25], "std": [0.5], "classifier": "4"}
+    return network
+"""
+
+
+def test_a_pretrained_network_of_the_user_s_own(tmp_path: Path) -> None:
+    (tmp_path / "network.py").write_text(PRETRAINED_NETWORK)
+    x, y = digits()
+    result = quick((x, y), tmp_path / "out", model=f"{tmp_path / 'network.py'}:build")
+    assert result.summary.model.config["optimizer"] == "adamw"
+    assert result.summary.model.config["layer_decay"] < 1
+    # The head starts from the features, so even a few seconds are far beyond chance.
+    assert result.score > 0.5
+    normalize = result.module().normalize
+    assert isinstance(normalize, Normalize)
+    assert float(normalize.mean) == pytest.approx(0.25 * 255)
+
+
+def test_no_time_for_a_single_step_leaves_the_head_on_frozen_features(tmp_path: Path) -> None:
+    x, y = digits(1200)
+    result = quick((x, y), tmp_path / "out", budget=1, model="efficientnet_lite0")
+    assert result.summary.examples < 1200
+    assert result.score > 0.5

@@ -10,7 +10,7 @@ from tunesmith.models.build import FAMILIES, find_family
 def test_families_are_found_by_name(name: str) -> None:
     family = find_family(name)
     assert family.source is None
-    build = family.builder(3, 1, size=(8, 8), params={"width": 8})
+    build = family.builder(3, 1, size=(8, 8), params={})
     assert build() is not build()
 
 

@@ -39,6 +39,7 @@ def speed(width: int, images_per_s: float, *, channels_last: bool = True) -> Spe
         size=(28, 28),
         channels_last=channels_last,
         images_per_s=images_per_s,
+        answers_per_s=3 * images_per_s,
         parameters=width * width * 500,
         activation_bytes=width * 40_000,
     )

@@ -5,7 +5,15 @@ import dataclasses
 import pytest
 
 from tunesmith.data.fingerprint import Fingerprint
-from tunesmith.plan.speeds import Speed, choose_size, choose_width, interpolate, sizes_of
+from tunesmith.plan.speeds import (
+    Speed,
+    choose_resolution,
+    choose_size,
+    choose_width,
+    interpolate,
+    resolutions_of,
+    sizes_of,
+)
 
 DATA = Fingerprint(
     images=70_000,
@@ -26,6 +34,7 @@ def speed(width: int, images_per_s: float) -> Speed:
         size=(28, 28),
         channels_last=True,
         images_per_s=images_per_s,
+        answers_per_s=3 * images_per_s,
         parameters=width * width * 500,
         activation_bytes=width * 40_000,
     )
@@ -66,3 +75,38 @@ def test_interpolated_speeds_lie_between() -> None:
 def test_a_network_that_ran_out_of_memory_is_not_chosen() -> None:
     speeds = interpolate([speed(8, 100), speed(16, 50), speed(32, 0)])
     assert choose_width(speeds, images=100_000, seconds=10**6).width == 16
+
+
+PHOTOS = dataclasses.replace(
+    DATA, images=11_000, test_images=10_000, heights=(32, 32, 32), widths=(32, 32, 32)
+)
+LOWEST = speed(0, 400).model_copy(update={"resolution": 64, "size": (32, 32)})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "images", "resolution"),
+    [
+        (5, 1000, 64),  # no time for anything, so the lowest
+        (50, 1000, 96),  # 128 would need 33 s for answers
+        (300, 1000, 128),  # all that an image of 32 pixels shows
+        (300, 45_000, 64),  # many images are better seen often than large
+        (1800, 45_000, 96),
+    ],
+)
+def test_resolution_leaves_time_to_learn_and_to_answer(
+    seconds: float, images: int, resolution: int
+) -> None:
+    best = choose_resolution(PHOTOS, LOWEST, images=images, asked=10_000, seconds=seconds)
+    assert best.resolution == resolution
+    assert best.images_per_s == pytest.approx(400 * (64 / resolution) ** 2)
+    assert best.answers_per_s == pytest.approx(1200 * (64 / resolution) ** 2)
+    assert best.size == (32, 32)
+
+
+def test_large_photographs_are_decoded_no_larger_than_they_are_looked_at() -> None:
+    large = dataclasses.replace(PHOTOS, heights=(300, 400, 500), widths=(600, 800, 900))
+    best = choose_resolution(large, LOWEST, images=500, asked=100, seconds=600)
+    assert (best.resolution, best.size) == (224, (112, 224))
+    assert resolutions_of(large) == (64, 96, 128, 160, 224)
+    tiny = dataclasses.replace(PHOTOS, heights=(8, 8, 8), widths=(8, 8, 8))
+    assert resolutions_of(tiny) == (64,)

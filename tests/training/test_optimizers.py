@@ -72,3 +72,22 @@ def test_a_network_without_filters_or_vectors_trains_too() -> None:
     network(torch.ones(1, 3)).sum().backward()
     optimizers.step()
     assert not torch.equal(before, network.weight)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_early_layers_change_least(kind: str) -> None:
+    network = nn.Sequential(*(nn.Linear(3, 3) for _ in range(3)))
+    before = [p.detach().clone() for p in network.parameters()]
+    optimizers = Optimizers(
+        network, kind=kind, lr=0.1, lr_head=0.0, lr_bias=0.0, momentum=0.0, weight_decay=0.0,
+        layer_decay=0.5,
+    )  # fmt: skip
+    for p in network.parameters():
+        p.grad = torch.ones_like(p)
+    optimizers.scale(1.0)
+    optimizers.step()
+    moved = [
+        float((b - p.detach()).abs().mean())
+        for b, p in zip(before, network.parameters(), strict=True)
+    ]
+    assert moved == pytest.approx([0.025, 0.025, 0.05, 0.05, 0.1, 0.1], rel=1e-3)

@@ -38,7 +38,7 @@ def build() -> nn.Module:
 def test_a_change_that_alters_the_meaning_is_found(*, sided: bool) -> None:
     data = make(sided=sided)
     config = TrainConfig(batch=32, optimizer="adamw", lr=0.05, smoothing=0.0)
-    harm = transform_harm(build, data, data.x_NCHW, data.y_N, config, seconds=0.5)
+    harm = transform_harm(build, data, data.x_NCHW, data.y_N, config, seconds=60)
     assert harm.plain > 0.95
     harmful, harmless = ("flip", "flip_vertical") if sided else ("flip_vertical", "flip")
     assert harm.changed[harmful] < 0.1

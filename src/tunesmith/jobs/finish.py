@@ -22,6 +22,7 @@ from tunesmith.evaluation.calibration import fit_temperature, softmax
 from tunesmith.evaluation.metrics import METRICS, Evaluation, evaluate, expected_calibration_error
 from tunesmith.execution.machine import Machine
 from tunesmith.export import onnx, verify
+from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.module import NETWORK_FILE, WEIGHTS_FILE
 from tunesmith.jobs.prepare import Prepared
 from tunesmith.jobs.session import Session
@@ -76,13 +77,7 @@ class Handed:
 
 
 def hand_over(
-    session: Session,
-    prepared: Prepared,
-    family: Family,
-    chosen: planning.Plan,
-    fitted: Fitted,
-    *,
-    machine: Machine,
+    session: Session, candidate: Candidate, fitted: Fitted, *, machine: Machine
 ) -> Handed:
     """Make the bundle: what is scored is the very graph that users get.
 
@@ -90,6 +85,7 @@ def hand_over(
         ExportMismatchError: The graph does not answer as the network does.
         RunFolderError: The bundle cannot be written.
     """
+    prepared, family = candidate.prepared, candidate.family
     deployed, folder = fitted.deployed, session.folder / "bundle"
     path = folder / handed.GRAPH_FILE
     with session.phase("calibrate"):
@@ -107,7 +103,7 @@ def hand_over(
         tested = _test(session, prepared, Graph(path, threads=machine.cores), machine.cores)
         majority, linear = _baselines(prepared, tested.places, session.settings.seed)
     before_NK = uncalibrated(tested.p_NK, float(deployed.temperature))
-    manifest = _manifest(session, prepared, family, chosen, fitted, tested=tested, latency=latency)
+    manifest = _manifest(session, candidate, fitted, tested, latency)
     with writing(folder):
         write_card(folder, manifest, asdict(tested.evaluation))
         manifest = handed.write_manifest(folder, manifest)
@@ -136,15 +132,12 @@ def _export(deployed: Deployed, prepared: Prepared, family: Family, folder: Path
 
 def _manifest(
     session: Session,
-    prepared: Prepared,
-    family: Family,
-    chosen: planning.Plan,
+    candidate: Candidate,
     fitted: Fitted,
-    *,
     tested: Tested,
     latency: handed.Latency,
 ) -> handed.Manifest:
-    deployed = fitted.deployed
+    deployed, prepared = fitted.deployed, candidate.prepared
     return handed.Manifest(
         tunesmith_version=tunesmith.__version__,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -153,7 +146,7 @@ def _manifest(
         mirrored=deployed.mirrored,
         temperature=float(deployed.temperature),
         score=tested.score,
-        model=_model(deployed, family, chosen),
+        model=_model(deployed, candidate.family, candidate.chosen),
         latency=latency,
         training=_training(session, fitted),
     )

@@ -5,8 +5,8 @@ Read `_run` from top to bottom: it is the job.
 
 import json
 import threading
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
@@ -16,20 +16,23 @@ from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
 from tunesmith.core.settings import Settings
 from tunesmith.data.decode import sample
-from tunesmith.data.fingerprint import Fingerprint, fingerprint
+from tunesmith.data.fingerprint import fingerprint
 from tunesmith.data.sources import Source, open_source
 from tunesmith.execution.allocator import keep_freed_memory
 from tunesmith.execution.machine import Machine
 from tunesmith.execution.machine import measure as measure_machine
 from tunesmith.export import onnx
+from tunesmith.jobs.candidate import Candidate
+from tunesmith.jobs.decide import Planned, find_families, judge, plan_all
 from tunesmith.jobs.finish import hand_over
 from tunesmith.jobs.module import load_module
-from tunesmith.jobs.prepare import default_config, judge_transforms, measure_speeds, prepare
+from tunesmith.jobs.prepare import as_expected, prepare
+from tunesmith.jobs.race import race
 from tunesmith.jobs.session import Session, catch_signals, computing
 from tunesmith.jobs.tell import tell
 from tunesmith.jobs.train import train_all
-from tunesmith.models.build import Family, find_family
-from tunesmith.records.events import Planned, SessionStarted
+from tunesmith.models.build import Family
+from tunesmith.records import events
 from tunesmith.records.folder import open_run, write_atomic
 from tunesmith.records.journal import Journal
 from tunesmith.report.summary import Summary, read_summary
@@ -82,7 +85,7 @@ def fit(
     test: Any = None,
     budget: str | float = "10m",
     out: str | Path | None = None,
-    model: str = "convnet",
+    model: str = "auto",
     metric: str = "accuracy",
     seed: int = 0,
     params: Mapping[str, Any] | None = None,
@@ -99,7 +102,7 @@ def fit(
         budget: Seconds, or a time span such as ``"10m"``, from process start to report written.
         out: The run's folder; by default ``runs/NAME``. The same call on an unfinished run goes
             on with it; with more budget, a finished run is extended.
-        model: A family, or ``"file.py:function"`` of your own.
+        model: ``"auto"`` for a race, a family, or ``"file.py:function"`` of your own.
         metric: ``"accuracy"``, ``"balanced_accuracy"``, ``"log_loss"``, ``"macro_f1"`` or
             ``"roc_auc"``.
         seed: Of everything random.
@@ -150,11 +153,11 @@ def run(
     keep_freed_memory()
     with begin.phase("open the data"):
         data = open_source(source, test=test)
-    family = find_family(settings.model)
+    families = find_families(settings)
     folder = settings.out or Path("runs") / data.name
     identity = {"data": data.identity, **settings.identity()}
-    if family.source:
-        identity["network"] = family.source.sha256
+    if source_of_network := families[0].source:
+        identity["network"] = source_of_network.sha256
     opened = open_run(folder, identity)
     with Journal(opened.path) as journal:
         past = journal.history
@@ -174,77 +177,80 @@ def run(
                 journal=journal,
                 terminal=terminal,
             )
-            session.record(SessionStarted(budget=settings.budget))
+            session.record(events.SessionStarted(budget=settings.budget))
             machine = measure_machine(opened.path)
             with catch_signals(session.interrupted), computing(machine.cores):
                 extended = bool(past.ended) and settings.budget > granted
-                summary = _run(session, data, family, machine, extended=extended)
+                summary = _run(session, data, families, machine, extended=extended)
     return Result(folder=opened.path, summary=summary)
 
 
 def _run(
-    session: Session, source: Source, family: Family, machine: Machine, *, extended: bool
+    session: Session,
+    source: Source,
+    families: Sequence[Family],
+    machine: Machine,
+    *,
+    extended: bool,
 ) -> Summary:
-    chosen, data = _plan(session, source, family, machine)
+    planned = _plan(session, source, families, machine)
     with session.phase("decode"):
-        prepared = prepare(session, source, data, machine, chosen.size)
+        prepared = prepare(session, source, planned.data, machine, planned.size)
     if session.journal.history.plan is None:
         with session.phase("judge augmentation"):
-            chosen = judge_transforms(session, prepared, family, chosen)
-        _record_plan(session, chosen, data)
-    for sentence in planning.describe(chosen):
-        session.terminal.say(sentence)
+            planned = judge(session, prepared, planned)
+        _record_plan(session, planned)
+    candidates = [
+        Candidate(prepared=as_expected(prepared, family), family=family, chosen=chosen)
+        for family, chosen in zip(planned.families, planned.plans, strict=True)
+    ]
     # The exporter's import takes a second of one core, while training waits for memory anyway.
     threading.Thread(target=onnx.prepare, daemon=True).start()
+    with session.phase("race"):
+        winner = race(session, candidates, brief=planned.brief)
+    for sentence in planning.describe(winner.chosen):
+        session.terminal.say(sentence)
     with session.phase("train"):
-        fitted = train_all(session, prepared, family, chosen, extended=extended)
-    handed = hand_over(session, prepared, family, chosen, fitted, machine=machine)
-    return tell(session, prepared, chosen, fitted, handed)
+        fitted = train_all(session, winner, extended=extended)
+    handed = hand_over(session, winner, fitted, machine=machine)
+    return tell(session, winner, fitted, handed)
 
 
 def _plan(
-    session: Session, source: Source, family: Family, machine: Machine
-) -> tuple[planning.Plan, Fingerprint]:
+    session: Session, source: Source, families: Sequence[Family], machine: Machine
+) -> Planned:
     """Decide what to run: as an earlier session did, or from fresh measurements."""
     settings, stored = session.settings, session.journal.history.plan
     if stored is not None:
-        data = Fingerprint(**stored["data"])
-        return planning.Plan.model_validate(stored["plan"]), data
+        return Planned.restored(stored, families, settings)
     with session.phase("look at the data"):
         looked = sample(source, count=SAMPLED, seed=settings.seed, threads=machine.cores)
         data = fingerprint(source, looked)
     with session.phase("measure speeds"):
-        speeds = measure_speeds(settings, looked, data, family, left_s=session.clock.left())
-    chosen = planning.plan(
-        data,
-        machine,
-        speeds,
-        settings,
-        spent=session.clock.elapsed(),
-        defaults=default_config(family),
-    )
-    return chosen, data
+        return plan_all(settings, looked, data, families, machine=machine, clock=session.clock)
 
 
-def _record_plan(session: Session, chosen: planning.Plan, data: Fingerprint) -> None:
-    stored = {"data": asdict(data), "plan": chosen.model_dump(mode="json")}
-    session.record(Planned(plan=stored))
+def _record_plan(session: Session, planned: Planned) -> None:
+    stored = planned.stored()
+    session.record(events.Planned(plan=stored))
     write_atomic(session.folder / "plan.json", json.dumps(stored, indent=2, ensure_ascii=False))
 
 
 def dry_run(
     settings: Settings, source: Any, test: Any = None, *, started_s: float
-) -> planning.Plan:
-    """Measure and plan as `fit` would, without training or writing anything."""
+) -> tuple[planning.Plan, ...]:
+    """Measure and plan as `fit` would, without training or writing anything.
+
+    Returns:
+        The plan of each network that would be raced.
+    """
     clock = Clock(budget=settings.budget, spent=started_s)
     keep_freed_memory()
-    data, family = open_source(source, test=test), find_family(settings.model)
+    data = open_source(source, test=test)
+    families = find_families(settings)
     folder = settings.out or Path("runs") / data.name
     machine = measure_machine(next(p for p in folder.absolute().parents if p.is_dir()))
     looked = sample(data, count=SAMPLED, seed=settings.seed, threads=machine.cores)
-    found = fingerprint(data, looked)
     with computing(machine.cores):
-        speeds = measure_speeds(settings, looked, found, family, left_s=clock.left())
-    return planning.plan(
-        found, machine, speeds, settings, spent=clock.elapsed(), defaults=default_config(family)
-    )
+        found = fingerprint(data, looked)
+        return plan_all(settings, looked, found, families, machine=machine, clock=clock).plans

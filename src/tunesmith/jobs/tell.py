@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from tunesmith import plan as planning
 from tunesmith.bundle.manifest import GRAPH_FILE
 from tunesmith.execution.machine import peak_memory_bytes, versions
+from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.finish import Handed, uncalibrated
 from tunesmith.jobs.prepare import Prepared
 from tunesmith.jobs.session import Session
-from tunesmith.jobs.train import MAIN, Fitted
+from tunesmith.jobs.train import Fitted
 from tunesmith.records.events import Ended
 from tunesmith.records.folder import write_atomic
 from tunesmith.records.history import History
@@ -34,19 +35,13 @@ SAMPLED_CLASSES, SAMPLED_IMAGES = 12, 5  # pictures of the data
 WRITING_S = 0.3  # seconds that writing the report takes; it must tell its own end
 
 
-def tell(
-    session: Session,
-    prepared: Prepared,
-    chosen: planning.Plan,
-    fitted: Fitted,
-    handed: Handed,
-) -> report.Summary:
+def tell(session: Session, candidate: Candidate, fitted: Fitted, handed: Handed) -> report.Summary:
     """Write the run's result and report, and end the session in the journal."""
     status = "interrupted" if session.interrupted.is_set() else "finished"
     session.clock.phases["report"] = session.clock.phases.get("report", 0.0) + WRITING_S
-    summary = _summary(session, prepared, fitted, handed, status)
+    summary = _summary(session, candidate, fitted, handed, status)
     report.write_summary(session.folder / "result.json", summary)
-    story = _story(session, prepared, chosen, handed, summary)
+    story = _story(session, candidate, handed, summary)
     write_atomic(session.folder / "report.html", render(story))
     session.record(Ended(status=status, reason=fitted.trained.reason))
     session.journal.flush()
@@ -64,10 +59,10 @@ def _ledger(session: Session) -> dict[str, float]:
 
 
 def _summary(
-    session: Session, prepared: Prepared, fitted: Fitted, handed: Handed, status: Any
+    session: Session, candidate: Candidate, fitted: Fitted, handed: Handed, status: Any
 ) -> report.Summary:
     history, manifest = session.journal.history, handed.manifest
-    main = history.trials[MAIN]
+    main = history.trials[candidate.name]
     return report.Summary(
         status=status,
         reason=fitted.trained.reason,
@@ -77,13 +72,13 @@ def _summary(
         score=handed.tested.score,
         test_openings=history.test_openings,
         baseline=report.Baseline(majority=handed.majority, linear=handed.linear),
-        trials=1,
+        trials=len({name.partition(",")[0] for name in history.trials}),
         model=report.Model(
             family=manifest.model.family,
             parameters=manifest.model.parameters,
             config={**manifest.model.config, **fitted.trained.config.model_dump(mode="json")},
         ),
-        data=_data(prepared, handed),
+        data=_data(candidate.prepared, handed),
         exports=(_exported(handed),),
         evaluation=report.Measures.of(
             handed.tested.evaluation, ece_before=handed.ece_before, temperature=manifest.temperature
@@ -130,14 +125,12 @@ def _exported(handed: Handed) -> report.Exported:
 
 
 def _story(
-    session: Session,
-    prepared: Prepared,
-    chosen: planning.Plan,
-    handed: Handed,
-    summary: report.Summary,
+    session: Session, candidate: Candidate, handed: Handed, summary: report.Summary
 ) -> Story:
-    history, source, manifest = session.journal.history, prepared.source, handed.manifest
-    curve, validation = _curves(history)
+    prepared, chosen, history = candidate.prepared, candidate.chosen, session.journal.history
+    source, manifest = prepared.source, handed.manifest
+    curve, validation = _curves(history, candidate.name)
+    why = (history.chosen.reason,) if history.chosen else ()
     p_NK, y_N = handed.tested.p_NK, prepared.labels[handed.tested.places]
     wrong = p_NK.argmax(1) != y_N
     surest_wrong = np.flatnonzero(wrong)[np.argsort(-p_NK[wrong].max(1), kind="stable")]
@@ -153,7 +146,7 @@ def _story(
         unsure=_answers(prepared, handed, least_sure[:SHOWN]),
         quarantined=[(bad.name, bad.reason) for bad in prepared.loaded.rejected],
         leaked=_leaks(prepared),
-        plan=planning.describe(chosen),
+        plan=(*why, *planning.describe(chosen)),
         before=reliability(uncalibrated(p_NK, manifest.temperature), y_N),
         after=reliability(p_NK, y_N),
         config=_config(session, chosen),
@@ -193,17 +186,16 @@ def _leaks(prepared: Prepared) -> list[Leak]:
     ]
 
 
-def _curves(history: History) -> tuple[list[CurvePoint], list[ValidationPoint]]:
-    slices = history.trials[MAIN].slices
+def _curves(history: History, name: str) -> tuple[list[CurvePoint], list[ValidationPoint]]:
+    slices = history.trials[name].slices
     spent = itertools.accumulate(done.seconds for done in slices)
     curve = [
         CurvePoint(examples=int(row["seen"]), seconds=seconds, loss=row["loss"], rate=row["rate"])
         for done, seconds in zip(slices, spent, strict=True)
         for row in done.rows
     ]
-    validated = history.trials[MAIN].blocks
-    for trial in history.trials.values():
-        validated = validated or trial.blocks
+    fold = history.trials.get(f"{name}, fold 1")
+    validated = history.trials[name].blocks or (fold.blocks if fold else ())
     return curve, [
         ValidationPoint(
             examples=block.at,

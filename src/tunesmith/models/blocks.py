@@ -3,6 +3,7 @@
 Shape letters: N images, C channels, H height, W width, K classes.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -162,6 +163,87 @@ class ConvGroup(nn.Module):
             y_NCHW = self.activation(norm(conv(x_NCHW)))
             x_NCHW = y_NCHW if place == 0 else x_NCHW + y_NCHW
         return x_NCHW
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution with bias that pads as TensorFlow does: the odd pixel goes right and below.
+
+    Shape:
+        - input: ``(N, channels_in, H, W)``
+        - output: ``(N, channels_out, ceil(H / stride), ceil(W / stride))``
+
+    Example:
+        >>> tuple(SameConv2d(3, 8, 3, stride=2)(torch.zeros(1, 3, 9, 6)).shape)
+        (1, 8, 5, 3)
+
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+    ) -> None:
+        super().__init__(channels_in, channels_out, kernel_size, stride, groups=groups)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Apply the layer; see the class for the shapes."""
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        down, right = (
+            max(0, (math.ceil(side / stride) - 1) * stride + kernel - side)
+            for side in x_NCHW.shape[2:]
+        )
+        above, left = down // 2, right // 2
+        if (down, right) != (2 * above, 2 * left):
+            x_NCHW = F.pad(x_NCHW, (left, right - left, above, down - above))
+            above = left = 0
+        return F.conv2d(x_NCHW, self.weight, self.bias, stride, (above, left), groups=self.groups)
+
+
+class InvertedResidual(nn.Module):
+    """Widen, look around channel by channel, narrow again (Sandler et al. 2018, "MobileNetV2").
+
+    Between the convolutions stands ReLU6, and no normalization: it is folded into the filters.
+
+    Shape:
+        - input: ``(N, channels_in, H, W)``
+        - output: ``(N, channels_out, ceil(H / stride), ceil(W / stride))``
+
+    Args:
+        channels_in: Channels of the input.
+        channels_out: Channels of the output.
+        kernel_size: Side of the channel-by-channel filters.
+        stride: Pixels from one place to the next.
+        expansion: How many times wider the middle is.
+
+    Example:
+        >>> block = InvertedResidual(16, 24, kernel_size=3, stride=2, expansion=6)
+        >>> tuple(block(torch.zeros(1, 16, 8, 8)).shape)
+        (1, 24, 4, 4)
+
+    """
+
+    def __init__(
+        self, channels_in: int, channels_out: int, *, kernel_size: int, stride: int, expansion: int
+    ) -> None:
+        super().__init__()
+        wide = channels_in * expansion
+        widen = [SameConv2d(channels_in, wide, 1), nn.ReLU6()] if expansion > 1 else []
+        self.layers = nn.Sequential(
+            *widen,
+            SameConv2d(wide, wide, kernel_size, stride=stride, groups=wide),
+            nn.ReLU6(),
+            SameConv2d(wide, channels_out, 1),
+        )
+        self.adds = stride == 1 and channels_in == channels_out
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Apply the block; see the class for the shapes."""
+        y_NCHW: Tensor = self.layers(x_NCHW)
+        return x_NCHW + y_NCHW if self.adds else y_NCHW
 
 
 class Head(nn.Module):

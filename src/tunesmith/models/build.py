@@ -1,8 +1,8 @@
 """Which networks there are, and how a named one is built."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, final
+from dataclasses import dataclass, replace
+from typing import Any, Self, final
 
 from torch import nn
 
@@ -11,8 +11,10 @@ from tunesmith.core.space import Field, check_values, space_of
 from tunesmith.core.words import nearest
 from tunesmith.models.convnet import convnet
 from tunesmith.models.custom import CustomSource, Factory, call_factory, load_factory
+from tunesmith.models.efficientnet_lite import efficientnet_lite0
+from tunesmith.models.pretrained import Pretrained, pretrained_of
 
-FAMILIES: dict[str, Factory] = {"convnet": convnet}
+FAMILIES: dict[str, Factory] = {"convnet": convnet, "efficientnet_lite0": efficientnet_lite0}
 
 
 @final
@@ -25,12 +27,14 @@ class Family:
         factory: Makes a network.
         space: Its parameters' ranges and defaults.
         source: Where a user's own network comes from.
+        pretrained: What the network says of itself if it has learned before; see `looked_at`.
     """
 
     name: str
     factory: Factory
     space: Mapping[str, Field]
     source: CustomSource | None = None
+    pretrained: Pretrained | None = None
 
     def builder(
         self, classes: int, channels: int, *, size: tuple[int, int], params: Mapping[str, Any]
@@ -42,6 +46,14 @@ class Family:
         """
         check_values(self.space, params)
         return lambda: call_factory(self.factory, classes, channels, size=size, params=dict(params))
+
+    def looked_at(self, network: nn.Module, channels: int) -> Self:
+        """The same family, with what one of its networks says of itself.
+
+        Raises:
+            ModelError: What it says does not fit.
+        """
+        return replace(self, pretrained=pretrained_of(network, channels))
 
 
 def find_family(model: str) -> Family:

@@ -4,32 +4,58 @@ Nothing here reads a clock, a file or a device, so a plan can be tested, printed
 """
 
 from tunesmith.plan.augmentation import brief_seconds, choose_augmentation
-from tunesmith.plan.plan import FOLD_SHARE, Plan, describe, most_examples, plan
+from tunesmith.plan.plan import (
+    FOLD_SHARE,
+    Plan,
+    asked_images,
+    describe,
+    most_examples,
+    plan,
+    trained_images,
+)
+from tunesmith.plan.race import (
+    RACE_SHARE,
+    TRANSFER_FEWEST_S,
+    is_worth_trying,
+    race_words,
+    untried_words,
+)
 from tunesmith.plan.speeds import (
     WIDTHS,
     Speed,
     batch_of,
+    choose_resolution,
     choose_size,
     choose_width,
     epochs_wanted,
     probe_seconds,
+    resolutions_of,
     sizes_of,
 )
 
 __all__ = [
     "FOLD_SHARE",
+    "RACE_SHARE",
+    "TRANSFER_FEWEST_S",
     "WIDTHS",
     "Plan",
     "Speed",
+    "asked_images",
     "batch_of",
     "brief_seconds",
     "choose_augmentation",
+    "choose_resolution",
     "choose_size",
     "choose_width",
     "describe",
     "epochs_wanted",
+    "is_worth_trying",
     "most_examples",
     "plan",
     "probe_seconds",
+    "race_words",
+    "resolutions_of",
     "sizes_of",
+    "trained_images",
+    "untried_words",
 ]

@@ -8,11 +8,21 @@ from pydantic import BaseModel, ConfigDict
 from tunesmith.core.settings import Settings, checked
 from tunesmith.core.words import duration, megabytes
 from tunesmith.data.fingerprint import Fingerprint
-from tunesmith.data.split import FOLDS, SMALL, TEST_MOST, TEST_SHARE
+from tunesmith.data.split import (
+    CALIBRATION_MOST,
+    CALIBRATION_SHARE,
+    FOLDS,
+    SELECTION_MOST,
+    SELECTION_SHARE,
+    SMALL,
+    TEST_MOST,
+    TEST_SHARE,
+)
 from tunesmith.execution.machine import Machine
 from tunesmith.plan.augmentation import brief_seconds
 from tunesmith.plan.speeds import (
     FEWEST_EPOCHS,
+    FEWEST_TUNED,
     Speed,
     batch_of,
     choose_width,
@@ -24,7 +34,10 @@ MOST_EPOCHS = 80.0  # more than this has not paid on any data set measured
 MOST_EPOCHS_SMALL = 240.0  # the same for data under `SMALL` images
 FOLD_SHARE = 0.5  # of the training time, for out-of-fold predictions
 PROCESS_BYTES = 450_000_000  # the libraries themselves
+HELD_SHARE = SELECTION_SHARE + CALIBRATION_SHARE  # asked once a model is trained
+HELD_MOST = SELECTION_MOST + CALIBRATION_MOST
 TRAINED_SHARE = 0.91  # of images that are not tested: the rest is held out
+MIRRORING_SHARE = 0.3  # of the budget that testing may take for answers to mirrored copies
 FIXED_S = 5.0  # export, verification, report
 
 
@@ -38,9 +51,11 @@ class Plan(BaseModel):
         train: How it is trained, augmentation aside (that is decided on the decoded data).
         threads: Of the machine, all for one training.
         images_per_s: Expected throughput.
+        answers_per_s: Expected speed of answering.
         horizon: Examples the training will show, at most.
         folds: Networks trained on parts of the data for out-of-fold predictions; 0 for none.
         train_s: Seconds for training.
+        mirrored: There is time to average the answers to mirrored copies.
         reserve_s: Seconds kept for calibration, test, export and report.
         finish_s: When the run is expected to end, on its own clock.
         memory_bytes: Expected peak.
@@ -56,9 +71,11 @@ class Plan(BaseModel):
     train: TrainConfig
     threads: int
     images_per_s: float
+    answers_per_s: float
     horizon: int
     folds: int
     train_s: float
+    mirrored: bool
     reserve_s: float
     finish_s: float
     memory_bytes: int
@@ -72,13 +89,36 @@ def tested_images(data: Fingerprint) -> int:
     return data.test_images or min(TEST_MOST, round(TEST_SHARE * data.images))
 
 
-def reserve_of(data: Fingerprint, *, budget: float, images_per_s: float) -> float:
+def has_folds(data: Fingerprint) -> bool:
+    """Whether the images are so few that none are held out."""
+    return data.images - tested_images(data) < SMALL
+
+
+def trained_images(data: Fingerprint) -> int:
+    """Images to train on."""
+    known = data.images - tested_images(data)
+    return known if has_folds(data) else round(TRAINED_SHARE * known)
+
+
+def asked_images(data: Fingerprint) -> int:
+    """Images that are answered once a model is trained: selection, calibration and test."""
+    tested = tested_images(data)
+    held = min(HELD_MOST, round(HELD_SHARE * (data.images - tested)))
+    return tested if has_folds(data) else tested + held
+
+
+def reserve_of(data: Fingerprint, *, budget: float, answers_per_s: float) -> tuple[bool, float]:
     """Seconds to keep for calibration, test, export and report.
 
-    The fixed part is the export and the report; the rest is the test part, decoded and answered
-    twice (by the network and by the graph) at about three times the training's speed.
+    The fixed part is the export and the report; the rest is the images that are not trained on,
+    each answered once, or twice where the answers to mirrored copies are averaged.
+
+    Returns:
+        Whether there is time for mirrored copies, and the seconds.
     """
-    return min(0.5 * budget, FIXED_S + 2 * tested_images(data) / max(1.0, 3 * images_per_s))
+    once = asked_images(data) / max(1.0, answers_per_s)
+    mirrored = FIXED_S + 2 * once <= MIRRORING_SHARE * budget
+    return mirrored, min(0.5 * budget, FIXED_S + (2 if mirrored else 1) * once)
 
 
 def most_examples(images: int) -> int:
@@ -94,6 +134,7 @@ def plan(
     *,
     spent: float,
     defaults: TrainConfig,
+    pretrained: bool = False,
 ) -> Plan:
     """Choose what to train and for how long.
 
@@ -104,37 +145,37 @@ def plan(
         settings: What the user decided; it is kept.
         spent: Seconds of the budget already used.
         defaults: The training's configuration before the user's wishes.
+        pretrained: The network has learned before, so that little is needed.
     """
-    known = data.images - tested_images(data)
-    small = known < SMALL
-    images, share = (known, 1 - FOLD_SHARE) if small else (round(TRAINED_SHARE * known), 1.0)
+    images, small = trained_images(data), has_folds(data)
+    share = 1 - FOLD_SHARE if small else 1.0
     decode = data.images / max(1.0, data.decode_per_s)
     before = spent + decode + brief_seconds(settings.budget)
     # Twice: what testing takes depends on the network, and the network on the time that is left.
-    rate = max(s.images_per_s for s in speeds)
+    answers = max(s.answers_per_s for s in speeds)
     for _ in range(2):
-        reserve = reserve_of(data, budget=settings.budget, images_per_s=rate)
+        mirrored, reserve = reserve_of(data, budget=settings.budget, answers_per_s=answers)
         seconds = max(1.0, settings.budget - before - reserve)
         best = choose_width(interpolate(speeds), images=images, seconds=seconds * share)
-        rate = max(1e-9, best.images_per_s)
-    chosen = {"batch": batch_of(images), "channels_last": best.channels_last}
-    train = checked(
-        TrainConfig,
-        {**defaults.model_dump(), **chosen, "seed": settings.seed, **settings.train},
-    )
+        rate, answers = max(1e-9, best.images_per_s), best.answers_per_s
+    batch = batch_of(images, pretrained=pretrained)
+    train = _config(settings, defaults, batch=batch, channels_last=best.channels_last)
     examples = max(train.batch, min(most_examples(images), int(rate * seconds * share)))
-    missing = FEWEST_EPOCHS * images - examples
+    fewest = FEWEST_TUNED if pretrained else FEWEST_EPOCHS
+    missing = fewest * images - examples
     enough = settings.budget + missing / rate / share if missing > 0 else None
     train_s = examples / rate / share
     return Plan(
         size=best.size,
-        params={**({"width": best.width} if best.width else {}), **settings.params},
+        params={**_params(best), **settings.params},
         train=train,
         threads=machine.cores,
         images_per_s=best.images_per_s,
+        answers_per_s=best.answers_per_s,
         horizon=examples // train.batch * train.batch,
         folds=FOLDS if small else 0,
         train_s=train_s,
+        mirrored=mirrored,
         reserve_s=reserve,
         finish_s=min(max(settings.budget, before + reserve), before + train_s + reserve),
         memory_bytes=_memory(data, best, train.batch),
@@ -144,9 +185,26 @@ def plan(
             _size_words(data, best),
             _speed_words(best, examples / images),
             *_fold_words(small=small),
-            *_budget_words(enough),
+            *_budget_words(enough, fewest),
         ),
     )
+
+
+def _config(
+    settings: Settings, defaults: TrainConfig, *, batch: int, channels_last: bool
+) -> TrainConfig:
+    """How to train: as measured, as the metric asks, and above all as the user wishes."""
+    decided: dict[str, Any] = {"batch": batch, "channels_last": channels_last}
+    if settings.metric == "balanced_accuracy":
+        decided["balance"] = 1.0
+    given = {**decided, "seed": settings.seed, **settings.train}
+    return checked(TrainConfig, {**defaults.model_dump(), **given})
+
+
+def _params(best: Speed) -> dict[str, int]:
+    """What the measured network was built with."""
+    found = {"width": best.width, "resolution": best.resolution}
+    return {name: value for name, value in found.items() if value}
 
 
 def _memory(data: Fingerprint, best: Speed, batch: int) -> int:
@@ -168,7 +226,8 @@ def _size_words(data: Fingerprint, best: Speed) -> str:
 
 
 def _speed_words(best: Speed, epochs: float) -> str:
-    network = f"Width {best.width}" if best.width else "Your network"
+    inside = f" at {best.resolution} pixels" if best.resolution else ""
+    network = f"Width {best.width}" if best.width else f"The network{inside}"
     return (
         f"{network} trains {best.images_per_s:,.0f} images/s here and sees each image about "
         f"{epochs:.1f} times."
@@ -185,12 +244,12 @@ def _fold_words(*, small: bool) -> tuple[str, ...]:
     return (words,)
 
 
-def _budget_words(enough: float | None) -> tuple[str, ...]:
+def _budget_words(enough: float | None, fewest: float) -> tuple[str, ...]:
     if enough is None:
         return ()
     words = (
         f"The budget is short for this much data: about {duration(enough)} would be enough to see "
-        f"each image {FEWEST_EPOCHS:.0f} times. You get the best this time allows."
+        f"each image {fewest:.0f} times. You get the best this time allows."
     )
     return (words,)
 

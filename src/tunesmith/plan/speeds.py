@@ -14,6 +14,10 @@ NATIVE = 64  # images up to this side are taken as they are
 SMALLEST, LARGEST = 8, 256  # sides in pixels that networks take
 WIDTHS = (8, 16, 32, 64)  # widths that are measured; those between are interpolated
 FEWEST_EPOCHS = 3.0  # a network that sees less is too wide for the time
+RESOLUTIONS = (64, 96, 128, 160, 224)  # that pretrained networks are tried at
+LARGEST_ZOOM = 4  # times an image's own side; larger copies show nothing more
+FEWEST_TUNED = 4.0  # epochs of fine-tuning that a higher resolution must leave time for
+ANSWERING_SHARE = 0.5  # of the time, at most, may go into images that are not trained on
 
 
 @final
@@ -22,9 +26,11 @@ class Speed(BaseModel):
 
     Attributes:
         width: The family's width; 0 where a network has none.
+        resolution: Pixels of the longer side inside the network; 0 where it has no say in that.
         size: Height and width of its input.
         channels_last: Memory layout.
         images_per_s: Training throughput; 0 if memory ran out.
+        answers_per_s: Images answered, which needs no gradient.
         parameters: Trainable numbers.
         activation_bytes: Held by one image in training.
     """
@@ -32,9 +38,11 @@ class Speed(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     width: int
+    resolution: int = 0
     size: tuple[int, int]
     channels_last: bool
     images_per_s: float
+    answers_per_s: float
     parameters: int
     activation_bytes: int
 
@@ -56,32 +64,82 @@ def sizes_of(data: Fingerprint) -> tuple[tuple[int, int], ...]:
     if longest <= NATIVE:
         return ((max(SMALLEST, height), max(SMALLEST, width)),)
     sides = [side for side in SIDES if side < longest] + [min(LARGEST, longest)]
-    return tuple(
-        dict.fromkeys(
-            (
-                max(SMALLEST, round(height * side / longest)),
-                max(SMALLEST, round(width * side / longest)),
-            )
-            for side in sides
-        )
-    )
+    return tuple(dict.fromkeys(size_for(data, side) for side in sides))
 
 
-def batch_of(images: int) -> int:
+def batch_of(images: int, *, pretrained: bool = False) -> int:
     """Batch for a number of training images: about 50 steps an epoch, from 16 to 256.
+
+    Pretrained networks are large and need few steps of a small rate: about 16, from 16 to 64.
 
     Example:
         >>> batch_of(45_000), batch_of(1_400), batch_of(50)
         (256, 32, 16)
+        >>> batch_of(45_000, pretrained=True), batch_of(500, pretrained=True)
+        (64, 32)
 
     """
-    return int(2 ** max(4, min(8, round(math.log2(max(1, images) / 50)))))
+    steps, most = (16, 6) if pretrained else (50, 8)
+    return int(2 ** max(4, min(most, round(math.log2(max(1, images) / steps)))))
 
 
 def choose_size(speeds: Sequence[Speed], *, images: int, seconds: float) -> tuple[int, int]:
     """The largest size at which the measured network sees every image often enough in time."""
     enough = [s for s in speeds if s.images_per_s * seconds >= FEWEST_EPOCHS * images]
     return max(enough or speeds[:1], key=lambda s: s.size).size
+
+
+def resolutions_of(data: Fingerprint) -> tuple[int, ...]:
+    """Resolutions worth thinking of for a pretrained network, smallest first."""
+    most = LARGEST_ZOOM * max(data.heights[1], data.widths[1])
+    return tuple(side for side in RESOLUTIONS if side <= most) or RESOLUTIONS[:1]
+
+
+def size_for(data: Fingerprint, resolution: int) -> tuple[int, int]:
+    """Size to decode to for a network that resizes by itself: no larger than it will look at."""
+    height, width = data.heights[1], data.widths[1]
+    longest = max(height, width)
+    if longest <= NATIVE:
+        return sizes_of(data)[0]
+    side = min(resolution, longest)
+    return (
+        max(SMALLEST, round(height * side / longest)),
+        max(SMALLEST, round(width * side / longest)),
+    )
+
+
+def choose_resolution(
+    data: Fingerprint, lowest: Speed, *, images: int, asked: int, seconds: float
+) -> Speed:
+    """The highest resolution that leaves time for fine-tuning and for testing.
+
+    Args:
+        data: What the images look like.
+        lowest: The speed at the lowest resolution; cost grows with the number of pixels.
+        images: To train on.
+        asked: Images held out, which are answered without being trained on.
+        seconds: For both.
+    """
+
+    def at(side: int) -> Speed:
+        factor = (side / lowest.resolution) ** 2
+        return lowest.model_copy(
+            update={
+                "resolution": side,
+                "size": size_for(data, side),
+                "images_per_s": lowest.images_per_s / factor,
+                "answers_per_s": lowest.answers_per_s / factor,
+                "activation_bytes": round(lowest.activation_bytes * factor),
+            }
+        )
+
+    def fits(speed: Speed) -> bool:
+        answering = asked / max(1e-9, speed.answers_per_s)
+        learning = speed.images_per_s * (seconds - answering)
+        return answering <= ANSWERING_SHARE * seconds and learning >= FEWEST_TUNED * images
+
+    speeds = [at(side) for side in resolutions_of(data) if side > lowest.resolution]
+    return max(filter(fits, speeds), key=lambda s: s.resolution, default=lowest)
 
 
 def interpolate(speeds: Sequence[Speed]) -> list[Speed]:
@@ -100,6 +158,7 @@ def interpolate(speeds: Sequence[Speed]) -> list[Speed]:
             update={
                 "width": (low.width + high.width) // 2,
                 "images_per_s": math.sqrt(low.images_per_s * high.images_per_s) * 0.95,
+                "answers_per_s": math.sqrt(low.answers_per_s * high.answers_per_s) * 0.95,
                 "parameters": round(math.sqrt(low.parameters * high.parameters)),
                 "activation_bytes": (low.activation_bytes + high.activation_bytes) // 2,
                 "channels_last": high.channels_last,

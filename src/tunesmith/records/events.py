@@ -58,6 +58,15 @@ class TrialEnded:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """A network was chosen to be trained to the end: that of this trial."""
+
+    trial: str
+    reason: str
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Noted:
     """Something the user should know."""
 
@@ -79,13 +88,24 @@ class Ended:
     reason: str
 
 
-Event = SessionStarted | Planned | SliceDone | BlockDone | TrialEnded | Noted | TestOpened | Ended
+Event = (
+    SessionStarted
+    | Planned
+    | SliceDone
+    | BlockDone
+    | TrialEnded
+    | Chosen
+    | Noted
+    | TestOpened
+    | Ended
+)
 KINDS: dict[str, type[Event]] = {
     "session started": SessionStarted,
     "planned": Planned,
     "slice done": SliceDone,
     "block done": BlockDone,
     "trial ended": TrialEnded,
+    "chosen": Chosen,
     "noted": Noted,
     "test opened": TestOpened,
     "ended": Ended,

@@ -6,6 +6,7 @@ from typing import Any, final
 
 from tunesmith.records.events import (
     BlockDone,
+    Chosen,
     Ended,
     Event,
     Noted,
@@ -60,6 +61,7 @@ class History:
     session_phases: Mapping[str, float] = field(default_factory=dict)
     plan: Mapping[str, Any] | None = None
     trials: Mapping[str, TrialHistory] = field(default_factory=dict)
+    chosen: Chosen | None = None
     notes: tuple[str, ...] = ()
     test_openings: int = 0
     ended: Ended | None = None
@@ -104,6 +106,8 @@ def _changes(history: History, event: Event) -> dict[str, Any]:
         case TrialEnded():
             trial = replace(_of(history, event.trial), ended=event.reason)
             fields["trials"] = _with(history, event.trial, trial)
+        case Chosen():
+            fields["chosen"] = event
         case Noted():
             fields["notes"] = (*history.notes, event.text)
         case TestOpened():

@@ -26,11 +26,15 @@ class TrainConfig(BaseModel):
     """With Muon: learning rate of everything else, such as biases."""
     momentum: Annotated[float, Float(0.0, 0.99)] = 0.6
     weight_decay: Annotated[float, Float(0.0, 0.5)] = 0.0
+    layer_decay: Annotated[float, Float(0.1, 1.0)] = 1.0
+    """With SGD and AdamW: learning rate of each layer over that of the next."""
     batch: Annotated[int, Int(1, 8192, log=True)] = 512
     warmup: Annotated[float, Float(0.0, 0.5)] = 0.0
     """Share of the schedule in which the learning rate rises."""
     smoothing: Annotated[float, Float(0.0, 0.5)] = 0.2
     """Label smoothing."""
+    balance: Annotated[float, Float(0.0, 1.0)] = 0.0
+    """Weight of rare classes: 0 as they are, 1 as if all classes were equally frequent."""
     averaging: Annotated[float, Float(0.0, 0.9999)] = 0.95
     """Decay of the moving average of the weights, for each fifth step."""
     augmentation: Augmentation = Augmentation()

@@ -12,11 +12,13 @@ class Measured:
 
     Attributes:
         images_per_s: Training throughput, augmentation included; 0 if memory ran out.
+        answers_per_s: Images answered, which needs no gradient.
         parameters: Trainable numbers.
         activation_bytes: What one training image keeps in memory until its gradient is done.
     """
 
     images_per_s: float
+    answers_per_s: float
     parameters: int
     activation_bytes: int
 

@@ -72,6 +72,31 @@ class Muon(Optimizer):
                 p.add_(step, alpha=-group["lr"])
 
 
+def layer_of(name: str) -> str:
+    """The layer that a parameter belongs to: its path up to the first number.
+
+    Example:
+        >>> layer_of("blocks.3.layers.0.weight"), layer_of("head.bias")
+        ('blocks.3', 'head')
+
+    """
+    parts = name.split(".")[:-1]
+    numbers = [place for place, part in enumerate(parts) if part.isdecimal()]
+    return ".".join(parts[: numbers[0] + 1] if numbers else parts[:1])
+
+
+def _groups_by_layer(
+    names: Mapping[Tensor, str], lr: float, weight_decay: float, layer_decay: float
+) -> list[dict[str, Any]]:
+    """Group parameters by learning rate and weight decay; layers in their order in the network."""
+    order = list(dict.fromkeys(map(layer_of, names.values())))
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    for p, name in names.items():
+        rate = lr * layer_decay ** (len(order) - 1 - order.index(layer_of(name)))
+        groups.setdefault((rate, weight_decay if p.ndim > 1 else 0.0), []).append(p)
+    return [{"params": ps, "lr": rate, "weight_decay": wd} for (rate, wd), ps in groups.items()]
+
+
 class Optimizers:
     """The optimizers of one network, driven as one.
 
@@ -83,6 +108,8 @@ class Optimizers:
         lr_bias: With Muon, that of vectors.
         momentum: Of Muon and SGD; with Muon, the rest has 0.85.
         weight_decay: Of matrices and filters, with SGD and AdamW.
+        layer_decay: With SGD and AdamW, learning rate of each layer over that of the next: below 1,
+            early layers, which are the most general, change least (Howard and Ruder 2018).
     """
 
     def __init__(
@@ -95,6 +122,7 @@ class Optimizers:
         lr_bias: float,
         momentum: float,
         weight_decay: float,
+        layer_decay: float = 1.0,
     ) -> None:
         self._names: dict[Tensor, str] = {
             p: name for name, p in network.named_parameters() if p.requires_grad
@@ -109,11 +137,7 @@ class Optimizers:
             self._parts = [Muon(filters, lr=lr, momentum=momentum)] if filters else []
             self._parts += [SGD(rest, momentum=0.85, nesterov=True)] if rest else []
         else:
-            groups: list[dict[str, Any]] = [
-                {"params": filters + matrices, "weight_decay": weight_decay},
-                {"params": vectors, "weight_decay": 0.0},
-            ]
-            groups = [group for group in groups if group["params"]]
+            groups = _groups_by_layer(self._names, lr, weight_decay, layer_decay)
             if kind == "sgd":
                 self._parts = [SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0)]
             else:

@@ -91,6 +91,7 @@ def make_optimizers(config: TrainConfig, network: nn.Module) -> Optimizers:
         lr_bias=config.lr_bias * ratio,
         momentum=config.momentum,
         weight_decay=config.weight_decay,
+        layer_decay=config.layer_decay,
     )
 
 

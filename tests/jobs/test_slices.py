@@ -1,4 +1,4 @@
-"""Tests of `tunesmith.jobs.trial`, on a clock of their own."""
+"""Tests of `tunesmith.jobs.slices`, on a clock of their own."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -12,12 +12,15 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ModelError
 from tunesmith.core.settings import Settings
 from tunesmith.jobs.session import Session
-from tunesmith.jobs.trial import Trial, run_trial
+from tunesmith.jobs.slices import run_trial
+from tunesmith.jobs.trial import Trial
 from tunesmith.models.preprocess import Normalize
 from tunesmith.records.journal import Journal
 from tunesmith.report.terminal import Terminal
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.epoch import TrainData
+from tunesmith.training.losses import CrossEntropy
+from tunesmith.training.slice import Checkpoint
 
 
 class Moody(nn.Module):
@@ -60,8 +63,10 @@ def trial(data: TrainData, moods: list[str], *, horizon: int = 640) -> Trial:
     return Trial(
         name="model",
         build=lambda: Moody(moods),
+        begin=None,
         config=TrainConfig(batch=16, optimizer="sgd", lr=0.05),
         data=data,
+        loss=CrossEntropy(),
         validate=lambda _weights: {"accuracy": 0.5, "log_loss": 1.0},
         horizon=horizon,
         images_per_s=200.0,
@@ -128,3 +133,28 @@ def test_a_finished_training_is_not_repeated_but_can_be_extended(
     rates = [done.rows[-1]["rate"] for done in session.journal.history.trials["model"].slices]
     assert max(rates[-8:]) > 0.0
     assert rates[-1] == 0.0
+
+
+def test_a_paused_training_goes_on_where_it_was(session: Session, data: TrainData) -> None:
+    whole = trial(data, [])
+    paused = run_trial(session, whole.paused(session.clock.elapsed() + 3))
+    history = session.journal.history.trials["model"]
+    assert 0 < paused.checkpoint.seen < 640
+    assert history.ended is None
+    assert history.blocks[-1].at == paused.checkpoint.seen  # so that it can be compared
+    trained = run_trial(session, whole)
+    slices = session.journal.history.trials["model"].slices
+    assert trained.checkpoint.seen == slices[-1].end == 640
+    assert [done.begin for done in slices] == [0, *(done.end for done in slices[:-1])]
+    assert paused.checkpoint.seen in {done.end for done in slices}
+
+
+def test_a_training_may_begin_elsewhere_than_from_scratch(
+    session: Session, data: TrainData
+) -> None:
+    zeros = {"linear.weight": torch.zeros(2, 64), "linear.bias": torch.tensor([5.0, -5.0])}
+    start = Checkpoint(seen=0, network=zeros, average=zeros, optimizer={})
+    begun = dataclasses.replace(trial(data, []), begin=lambda: start)
+    untouched = run_trial(session, dataclasses.replace(begun, ends_at=0.0))
+    assert untouched.checkpoint.seen == 0
+    torch.testing.assert_close(untouched.checkpoint.average, zeros)

@@ -1,0 +1,156 @@
+"""A network that could be handed over, and all that is done with it."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tunesmith import plan as planning
+from tunesmith.evaluation.calibration import softmax
+from tunesmith.evaluation.metrics import METRICS, accuracy
+from tunesmith.evaluation.predict import logits
+from tunesmith.jobs.prepare import Prepared, builder
+from tunesmith.jobs.trial import Trained, Trial, Validate
+from tunesmith.models.build import Family
+from tunesmith.models.preprocess import Deployed
+from tunesmith.training.epoch import TrainData
+from tunesmith.training.head import LinearHead, features, fit_head
+from tunesmith.training.losses import log_frequencies, loss_of
+from tunesmith.training.slice import Checkpoint
+
+HEAD_MOST = 5000  # images that a pretrained network's head is fitted to, at most
+HEAD_SHARE = 0.2  # of the training time that their features may take
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One planned network, to be trained once or several times.
+
+    Attributes:
+        prepared: The data, normalized as the network expects them.
+        family: Its kind.
+        chosen: Its plan.
+    """
+
+    prepared: Prepared
+    family: Family
+    chosen: planning.Plan
+
+    @property
+    def name(self) -> str:
+        """Of its trial in the journal."""
+        return self.family.name
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.prepared.source.classes)
+
+    def trial(self, name: str, data: TrainData, ends_at: float, validate: Validate | None) -> Trial:
+        """Plan one training, on all or some of the images."""
+        batch = self.chosen.train.batch
+        return Trial(
+            name=name,
+            build=self.builder(data),
+            begin=(lambda: self.begin(data)) if self.family.pretrained else None,
+            config=self.chosen.train,
+            data=data,
+            loss=loss_of(self.chosen.train, data.y_N[data.rows], self.classes),
+            validate=validate,
+            horizon=max(1, planning.most_examples(len(data)) // batch) * batch,
+            images_per_s=self.chosen.images_per_s,
+            ends_at=ends_at,
+        )
+
+    def builder(self, data: TrainData) -> Callable[[], nn.Module]:
+        """Bind all that building the network needs."""
+        return builder(self.family, data, classes=self.classes, params=self.chosen.params)
+
+    def begin(self, data: TrainData) -> Checkpoint:
+        """Start from the pretrained network, with a head fitted to its features."""
+        assert self.family.pretrained is not None
+        head = self.head(data)
+        network = self.builder(data)()
+        layer = network.get_submodule(self.family.pretrained.classifier)
+        rare_K = self.chosen.train.balance * log_frequencies(data.y_N[data.rows], self.classes)
+        layer.load_state_dict({"weight": head.weight, "bias": head.bias - rare_K}, strict=False)
+        weights = network.state_dict()
+        return Checkpoint(seen=0, network=weights, average=weights, optimizer={})
+
+    def head(self, data: TrainData) -> LinearHead:
+        """Fit a pretrained network's last layer to some of the training images in ``data``."""
+        rows_N, f_ND = self._features
+        known = torch.isin(rows_N, data.rows)
+        return fit_head(f_ND[known], data.y_N[rows_N[known]], self.classes)
+
+    def head_accuracy(self) -> float:
+        """Share of images that a head on frozen features gets right without having seen them."""
+        data = self.prepared.train
+        return accuracy(self.head(data).z_NK.numpy(), data.y_N[self._features[0]].numpy())
+
+    @functools.cached_property
+    def _features(self) -> tuple[Tensor, Tensor]:
+        """Places of some training images, and their features ``(N, D)``."""
+        assert self.family.pretrained is not None
+        data, chosen = self.prepared.train, self.chosen
+        affordable = int(HEAD_SHARE * chosen.train_s * chosen.answers_per_s)
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+        order = order[: max(2 * chosen.train.batch, min(HEAD_MOST, affordable))]
+        some = replace(data, rows=data.rows[order])
+        network = self.builder(data)()
+        return some.rows, features(network, self.family.pretrained.classifier, some)
+
+    def load(self, weights: Mapping[str, Tensor]) -> nn.Module:
+        """Build the network with these weights, ready to answer."""
+        network = self.builder(self.prepared.train)()
+        network.load_state_dict(weights)
+        network.eval()
+        return network
+
+    def logits(self, deployed: Deployed, x_NCHW: Tensor) -> NDArray[np.float32]:
+        """Logits ``(N, K)`` of uint8 images ``(N, C, H, W)``."""
+        return logits(deployed.logits, x_NCHW, normalize=deployed.normalize)
+
+    def validate(self, x_NCHW: Tensor, y_N: NDArray[np.int64]) -> Validate:
+        """Bind the images that a learning curve is drawn from."""
+
+        def metrics(weights: Mapping[str, Tensor]) -> dict[str, float]:
+            normalize = self.prepared.train.normalize
+            z_NK = logits(self.load(weights), x_NCHW, normalize=normalize)
+            log_loss = METRICS["log_loss"].function(softmax(z_NK, 1.0), y_N)
+            return {"accuracy": accuracy(z_NK, y_N), "log_loss": log_loss}
+
+        return metrics
+
+    def deploy(
+        self, trained: Trained, x_NCHW: Tensor | None, y_N: NDArray[np.int64] | None
+    ) -> Deployed:
+        """Make the network ready to be handed over.
+
+        Where mirrored copies were trained on, their logits are averaged too, unless that does
+        worse on the images given.
+        """
+        flipped = self.chosen.train.augmentation.flip and self.chosen.mirrored
+        deployed = Deployed(
+            self.load(trained.checkpoint.average),
+            self.prepared.train.normalize,
+            size=self.chosen.size,
+            mirrored=flipped,
+        ).eval()
+        if not flipped or x_NCHW is None or y_N is None or not len(y_N):
+            return deployed
+        normalize = self.prepared.train.normalize
+        plain_NK = logits(deployed.network, x_NCHW, normalize=normalize)
+        mirror_NK = logits(deployed.network, x_NCHW.flip(-1), normalize=normalize)
+        alone, both = (
+            METRICS["log_loss"].function(softmax(z_NK, 1.0), y_N)
+            for z_NK in (plain_NK, (plain_NK + mirror_NK) / 2)
+        )
+        deployed.mirrored = both <= alone
+        return deployed

@@ -1,0 +1,171 @@
+"""Decide which networks are trained, and how: from measurements, or as an earlier session did."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self, final
+
+import torch
+
+from tunesmith import plan as planning
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import MissingExtraError
+from tunesmith.core.settings import AUTO, Settings
+from tunesmith.data.decode import Sample
+from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.execution.machine import Machine
+from tunesmith.jobs.measure import default_config, look_at, measure_speeds
+from tunesmith.jobs.prepare import Prepared, builder
+from tunesmith.jobs.session import Session
+from tunesmith.models.build import Family, find_family
+from tunesmith.models.efficientnet_lite import weights_file
+from tunesmith.training.findings import Harm
+from tunesmith.training.probe import transform_harm
+
+SCRATCH, PRETRAINED = "convnet", "efficientnet_lite0"  # that race where the user names none
+JUDGED = 1000  # images that mirrored and rotated copies are judged on
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """What may be trained.
+
+    Attributes:
+        data: What the images look like.
+        families: Kinds of networks.
+        plans: One for each.
+        brief: Accuracy of a training from scratch of a few seconds, if there was one.
+    """
+
+    data: Fingerprint
+    families: Sequence[Family]
+    plans: tuple[planning.Plan, ...]
+    brief: float | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width to decode to."""
+        return self.plans[0].size
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON values."""
+        names = [family.name for family in self.families]
+        plans = [chosen.model_dump(mode="json") for chosen in self.plans]
+        return {
+            "data": asdict(self.data),
+            "plans": dict(zip(names, plans, strict=True)),
+            "brief": self.brief,
+        }
+
+    @classmethod
+    def restored(
+        cls, stored: Mapping[str, Any], families: Sequence[Family], settings: Settings
+    ) -> Self:
+        """Undo `stored`. A family that was not there then does not join later."""
+        data, plans = Fingerprint(**stored["data"]), stored["plans"]
+        there = [family for family in families if family.name in plans]
+        return cls(
+            data=data,
+            families=[look_at(family, data, settings.params) for family in there],
+            plans=tuple(planning.Plan.model_validate(plans[family.name]) for family in there),
+            brief=stored["brief"],
+        )
+
+
+def find_families(settings: Settings) -> tuple[Family, ...]:
+    """Which networks the user's choice leaves.
+
+    Where it leaves all, one is trained from scratch, and a pretrained one races it if there is
+    time and its weights are installed. Parameters that the user sets must be a family's own.
+
+    Raises:
+        ModelError: There is no such family, file or function.
+    """
+    if settings.model != AUTO:
+        return (find_family(settings.model),)
+    scratch, pretrained = find_family(SCRATCH), find_family(PRETRAINED)
+    if settings.params.keys() <= scratch.space.keys():
+        has_time = settings.budget >= planning.TRANSFER_FEWEST_S
+        joins = has_time and settings.params.keys() <= pretrained.space.keys() and _is_installed()
+        return (scratch, pretrained) if joins else (scratch,)
+    return (pretrained,) if settings.params.keys() <= pretrained.space.keys() else (scratch,)
+
+
+def _is_installed() -> bool:
+    try:
+        return weights_file().is_file()
+    except MissingExtraError:
+        return False
+
+
+def plan_all(
+    settings: Settings,
+    looked: Sample,
+    data: Fingerprint,
+    families: Sequence[Family],
+    *,
+    machine: Machine,
+    clock: Clock,
+) -> Planned:
+    """Measure and plan each network; all get their images in one size, the pretrained one's."""
+    families = [look_at(family, data, settings.params) for family in families]
+    plans: dict[str, planning.Plan] = {}
+    size: tuple[int, int] | None = None
+    for family in sorted(families, key=lambda f: f.pretrained is None):
+        speeds = measure_speeds(settings, looked, data, family, left_s=clock.left(), size=size)
+        plans[family.name] = planning.plan(
+            data,
+            machine,
+            speeds,
+            settings,
+            spent=clock.elapsed(),
+            defaults=default_config(family),
+            pretrained=family.pretrained is not None,
+        )
+        size = plans[family.name].size
+    return Planned(
+        data=data, families=families, plans=tuple(plans[family.name] for family in families)
+    )
+
+
+def judge(session: Session, prepared: Prepared, planned: Planned) -> Planned:
+    """Decide on mirrored and rotated copies by a brief training, unless the user decided."""
+    if "augmentation" in session.settings.train:
+        return planned
+    harm = _harm(session, prepared)
+    plans = []
+    for chosen in planned.plans:
+        augmentation, reasons = planning.choose_augmentation(
+            harm, epochs=chosen.horizon / len(prepared.train)
+        )
+        train = chosen.train.model_copy(update={"augmentation": augmentation})
+        plans.append(
+            chosen.model_copy(update={"train": train, "reasons": (*chosen.reasons, *reasons)})
+        )
+    return replace(planned, plans=tuple(plans), brief=harm.plain)
+
+
+def _harm(session: Session, prepared: Prepared) -> Harm:
+    """Train a small network of our own: what mirroring does is a property of the images."""
+    family, split = find_family(SCRATCH), prepared.split
+    if split.folds is None:
+        train = prepared.train
+        x_NCHW, y_N = prepared.part(split.validation[:JUDGED])
+    else:
+        held = split.folds == 0
+        x_NCHW, y_N = prepared.part(split.train[held][:JUDGED])
+        train = replace(prepared.train, rows=prepared.train.rows[torch.from_numpy(~held)])
+    settings = {"batch": planning.batch_of(len(train)), "seed": session.settings.seed}
+    return transform_harm(
+        builder(
+            family,
+            train,
+            classes=len(prepared.source.classes),
+            params={"width": planning.WIDTHS[1]},
+        ),
+        train,
+        x_NCHW,
+        torch.from_numpy(y_N),
+        default_config(family).model_copy(update=settings),
+        seconds=planning.brief_seconds(session.settings.budget),
+    )

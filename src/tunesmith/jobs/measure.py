@@ -1,0 +1,142 @@
+"""Measure what networks cost on this machine, before one is chosen."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from tunesmith import plan as planning
+from tunesmith.core.pixels import recolor
+from tunesmith.core.settings import Settings
+from tunesmith.data.decode import Sample
+from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.jobs.prepare import builder, tensor
+from tunesmith.models.build import Family
+from tunesmith.models.custom import check_network
+from tunesmith.models.preprocess import Normalize, resize_pixels
+from tunesmith.training.config import TrainConfig
+from tunesmith.training.epoch import TrainData
+from tunesmith.training.probe import measure
+
+PROBED = 256  # images that throw-away networks train on
+TUNED_LR = 1e-3  # learning rate of a pretrained network's last layer
+
+
+def look_at(family: Family, data: Fingerprint, params: Mapping[str, Any]) -> Family:
+    """Build one network of a family, to learn whether it has learned before.
+
+    Raises:
+        ModelError: It cannot be built.
+    """
+    size = planning.sizes_of(data)[0]
+    network = family.builder(data.classes, data.channels, size=size, params=params)()
+    return family.looked_at(network, data.channels)
+
+
+def default_config(family: Family) -> TrainConfig:
+    """The training that has proven best: it differs by what the network has learned before."""
+    if family.pretrained:
+        return TrainConfig(
+            optimizer="adamw", lr=TUNED_LR, layer_decay=0.8, weight_decay=0.05, warmup=0.1,
+            smoothing=0.1,
+        )  # fmt: skip
+    if family.source is None:
+        return TrainConfig(lr=0.09 * 2**0.5)
+    return TrainConfig(optimizer="adamw", lr=0.002, weight_decay=0.05, warmup=0.1, smoothing=0.1)
+
+
+def measure_speeds(
+    settings: Settings,
+    sample: Sample,
+    data: Fingerprint,
+    family: Family,
+    *,
+    left_s: float,
+    size: tuple[int, int] | None = None,
+) -> list[planning.Speed]:
+    """Train throw-away networks on the sample: first for a resolution, then for a width.
+
+    Args:
+        settings: What the user decided.
+        sample: Images to train on.
+        data: What all images look like.
+        family: Which networks.
+        left_s: Seconds of the budget that are left.
+        size: Height and width of their input, where that is decided already.
+    """
+    speed = partial(_speed, settings, sample, data, family)
+    images, seconds = planning.trained_images(data), 0.7 * left_s
+    sizes = (size,) if size else planning.sizes_of(data)
+    if "resolution" in family.space:
+        side = settings.params.get("resolution")
+        lowest = speed(size=sizes[0], resolution=side or planning.resolutions_of(data)[0])
+        asked = planning.asked_images(data)
+        best = planning.choose_resolution(data, lowest, images=images, asked=asked, seconds=seconds)
+        return [lowest if side else best]
+    searched = "width" in family.space and family.source is None and "width" not in settings.params
+    middle = family.space["width"].default if searched else 0
+    size = sizes[0]
+    if len(sizes) > 1:
+        by_size = [speed(size=each, width=middle) for each in sizes]
+        size = planning.choose_size(by_size, images=images, seconds=seconds)
+    if not searched:
+        return [speed(size=size, width=0, channels_last=last) for last in (True, False)]
+    speeds: list[planning.Speed] = []
+    for width in planning.WIDTHS:
+        speeds.append(speed(size=size, width=width))
+        wanted = planning.epochs_wanted(images) * images
+        if all(s.images_per_s * seconds < wanted for s in speeds[-2:]) and len(speeds) > 1:
+            break  # wider ones are slower still; one alone may have met a busy moment
+    best = planning.choose_width(speeds, images=images, seconds=seconds)
+    return [*speeds, speed(size=size, width=best.width, channels_last=False)]
+
+
+def _speed(
+    settings: Settings,
+    sample: Sample,
+    data: Fingerprint,
+    family: Family,
+    *,
+    size: tuple[int, int],
+    width: int = 0,
+    resolution: int = 0,
+    channels_last: bool = True,
+) -> planning.Speed:
+    """Train one throw-away network; what is 0 is left to the family's default."""
+    batch = _batch(sample, data, size)
+    searched = {"width": width, "resolution": resolution}
+    params = {**{name: value for name, value in searched.items() if value}, **settings.params}
+    build = builder(family, batch, classes=data.classes, params=params)
+    if family.source:
+        check_network(build(), batch.first(2), data.classes)
+    config = default_config(family).model_copy(
+        update={
+            "batch": planning.batch_of(
+                planning.trained_images(data), pretrained=family.pretrained is not None
+            ),
+            "channels_last": channels_last,
+        }
+    )
+    found = measure(build, batch, config, seconds=planning.probe_seconds(settings.budget))
+    return planning.Speed(
+        width=width,
+        resolution=resolution,
+        size=size,
+        channels_last=channels_last,
+        images_per_s=found.images_per_s,
+        answers_per_s=found.answers_per_s,
+        parameters=found.parameters,
+        activation_bytes=found.activation_bytes,
+    )
+
+
+def _batch(sample: Sample, data: Fingerprint, size: tuple[int, int]) -> TrainData:
+    """Some real images to train throw-away networks on; the labels do not matter."""
+    few = [recolor(image, data.channels) for image in sample.images[:PROBED]]
+    x_NCHW = tensor(np.stack([resize_pixels(image, size) for image in few]))
+    rows = torch.arange(len(few))
+    return TrainData(
+        x_NCHW=x_NCHW, y_N=rows % data.classes, rows=rows, normalize=Normalize.of(x_NCHW)
+    )

@@ -1,0 +1,68 @@
+"""Choose between networks by training them on these data."""
+
+from collections.abc import Sequence
+
+from tunesmith import plan as planning
+from tunesmith.jobs.candidate import Candidate
+from tunesmith.jobs.session import Session
+from tunesmith.jobs.slices import run_trial
+from tunesmith.jobs.train import fold_trial, main_trial
+from tunesmith.jobs.trial import Trial
+from tunesmith.records.events import Chosen
+
+
+def race(session: Session, candidates: Sequence[Candidate], *, brief: float | None) -> Candidate:
+    """Choose one candidate: the only one, the one of an earlier session, or the winner.
+
+    A pretrained network is tried only if a head on its frozen features does better than a brief
+    training from scratch did. Then each candidate trains for a share of the time, under the
+    schedule of its whole training, and the best on held-out images goes on from there.
+
+    Args:
+        session: The process's session.
+        candidates: A network to train from scratch, and perhaps a pretrained one.
+        brief: Accuracy of a training from scratch of a few seconds; None if there was none.
+    """
+    chosen = session.journal.history.chosen
+    if chosen is None and len(candidates) > 1:
+        chosen = _decide(session, candidates, brief)
+        session.record(chosen)
+    if chosen is None:
+        return candidates[0]
+    session.terminal.say(chosen.reason)
+    return next(c for c in candidates if c.name == chosen.trial)
+
+
+def _decide(session: Session, candidates: Sequence[Candidate], brief: float | None) -> Chosen:
+    scratch, pretrained = candidates
+    if brief is not None:
+        if not planning.is_worth_trying(brief):
+            return Chosen(trial=scratch.name, reason=planning.untried_words(brief))
+        head = pretrained.head_accuracy()
+        if head < brief:
+            return Chosen(trial=scratch.name, reason=planning.untried_words(brief, head))
+    for candidate in candidates:
+        if not session.interrupted.is_set():
+            run_trial(session, _heat(session, candidate))
+    scores = {c.name: _score(session, c) for c in candidates}
+    # The first wins ties: it is smaller.
+    best = max(candidates, key=lambda c: scores[c.name])
+    return Chosen(trial=best.name, reason=planning.race_words(best.name, scores))
+
+
+def _heat(session: Session, candidate: Candidate) -> Trial:
+    """A candidate's share of the race: the beginning of its training, or its first fold."""
+    now = session.clock.elapsed()
+    finish_at = session.settings.budget - candidate.chosen.reserve_s
+    pause_at = now + planning.RACE_SHARE * max(0.0, finish_at - now)
+    if candidate.prepared.split.folds is None:
+        return main_trial(candidate, finish_at).paused(pause_at)
+    return fold_trial(candidate, 0, pause_at)
+
+
+def _score(session: Session, candidate: Candidate) -> float:
+    """Accuracy on held-out images at the end of its heat; 0 if it had none."""
+    folds = candidate.prepared.split.folds is not None
+    name = f"{candidate.name}, fold 1" if folds else candidate.name
+    trial = session.journal.history.trials.get(name)
+    return trial.blocks[-1].metrics["accuracy"] if trial and trial.blocks else 0.0

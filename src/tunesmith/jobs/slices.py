@@ -1,0 +1,246 @@
+"""Run one training under the clock: slice after slice, each one safe on disk before it counts."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import final
+
+from tunesmith.core.errors import ModelError
+from tunesmith.jobs.session import Session
+from tunesmith.jobs.stored import load_checkpoint, pack
+from tunesmith.jobs.trial import Trained, Trial
+from tunesmith.records import checkpoint as store
+from tunesmith.records.events import BlockDone, SliceDone, TrialEnded
+from tunesmith.report.terminal import Progress
+from tunesmith.training.config import TrainConfig
+from tunesmith.training.schedule import Segment, damp, extend, refit, warmup_decay
+from tunesmith.training.slice import Checkpoint, Outcome, train_slice
+
+LONGEST_S = 4.0  # of a slice: two are at risk in a crash, the one running and the one being saved
+SHORTEST_S = 0.5  # shorter slices cost more in set-up than they tell
+VALIDATION_SHARE = 0.025  # of the training time, at most, goes into the learning curve
+PAUSED = "It was paused."  # a reason that is no end
+REMEMBERED = 5  # slices that the speed is judged by
+STEPS_BACK = 5  # divergences in a row before a training is given up
+REWARM = 0.5  # peak of the learning rate when a finished training is extended
+
+
+def _segments(
+    session: Session, trial: Trial, start: Checkpoint | None, end: int
+) -> Sequence[Segment]:
+    """Plan the learning rate: from scratch, from an interrupted slice, or beyond a finished end."""
+    if start is None or start.seen == 0:
+        return warmup_decay(end, warmup=trial.config.warmup)
+    past = session.journal.history.trials[trial.name]
+    rate = past.slices[-1].rows[-1]["rate"]
+    whole = [Segment(begin=0, end=start.seen, first=1.0, last=rate)]
+    if past.ended:
+        return extend(whole, seen=start.seen, end=end, peak=REWARM)
+    return (*whole, Segment(begin=start.seen, end=end, first=rate, last=0.0))
+
+
+def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trained:
+    """Train until the horizon, the trial's end on the clock, or an interruption.
+
+    Between slices the learning rate is fitted again to the time that remains, from the speed
+    measured last. A divergence costs one slice and halves the learning rate; want of memory
+    halves the batch.
+
+    Args:
+        session: The process's session; its journal says what was done before.
+        trial: What to train.
+        extended: The run was given more time since: a training that ended goes on.
+
+    Raises:
+        ModelError: The loss stays no finite number however small the steps.
+    """
+    start = load_checkpoint(session, trial.name)
+    past = session.journal.history.trials.get(trial.name)
+    if start and past and past.ended and not extended:
+        return Trained(checkpoint=start, config=trial.config, reason=past.ended)
+    if start is None and trial.begin:
+        start = trial.begin()
+    with ThreadPoolExecutor(1) as saver:
+        loop = _Loop(session=session, trial=trial, saver=saver, speed=trial.images_per_s)
+        return loop.run(start)
+
+
+def _smaller(config: TrainConfig) -> TrainConfig:
+    if config.batch == 1:
+        raise ModelError(
+            "Memory ran out with a batch of one image. Choose a smaller network or images."
+        )
+    return config.model_copy(update={"batch": config.batch // 2})
+
+
+def _step_back(
+    session: Session, segments: Sequence[Segment], seen: int, failures: int
+) -> Sequence[Segment]:
+    """Go back to the last good weights, with half the learning rate."""
+    if failures > STEPS_BACK:
+        raise ModelError(
+            f"The loss is no finite number after {seen:,} examples, even with a learning rate "
+            f"{2**STEPS_BACK} times smaller. Check the network's operations (division, "
+            "logarithm, square root) and its initialization."
+        )
+    session.note(
+        f"The loss was no finite number after {seen:,} examples: back to the last good "
+        "weights, with half the learning rate."
+    )
+    return damp(segments, seen=seen, factor=0.5)
+
+
+@final
+@dataclass(kw_only=True)
+class _Loop:
+    """The state of one training between its slices."""
+
+    session: Session
+    trial: Trial
+    saver: ThreadPoolExecutor
+    speed: float
+    saving: Future[str] | None = None
+    unsaved: SliceDone | None = None
+    speeds: list[float] = field(default_factory=list)
+    validation_s: float = 0.0
+    trained_s: float = 0.0
+    best: float | None = None
+
+    def run(self, current: Checkpoint | None) -> Trained:
+        trial, session = self.trial, self.session
+        config, failures = trial.config, 0
+        seen = current.seen if current else 0
+        end = max(self._end(seen, config), seen + config.batch)
+        segments = _segments(session, trial, current, end)
+        while True:
+            seen = current.seen if current else 0
+            end = self._end(seen, config)
+            reason = self._over(seen, end)
+            if reason and current:
+                self._close(current, reason)
+                return Trained(checkpoint=current, config=config, reason=reason)
+            segments = refit(segments, seen=seen, end=max(end, seen + config.batch))
+            until = self._until(seen, max(end, seen + config.batch), config)
+            began = session.clock.elapsed()
+            result = train_slice(
+                config,
+                trial.build,
+                trial.data,
+                trial.loss,
+                start=current,
+                segments=segments,
+                until=until,
+                stop=self._stop if current else lambda: False,
+            )
+            seconds = session.clock.elapsed() - began
+            if result.outcome is Outcome.DIVERGED:
+                failures += 1
+                segments = _step_back(session, segments, seen, failures)
+            elif result.outcome is Outcome.OUT_OF_MEMORY:
+                config = _smaller(config)
+                session.note(f"Memory ran out: the batch is now {config.batch} images.")
+            elif result.checkpoint and result.checkpoint.seen > seen:
+                failures, current = 0, result.checkpoint
+                self._keep(current, result.row, seen, seconds)
+                self._look(current, result.row, end)
+
+    def _stop(self) -> bool:
+        return self._left() <= 0 or self.session.interrupted.is_set()
+
+    def _left(self) -> float:
+        """Seconds until the end or a pause."""
+        return min(self.trial.ends_at, self.trial.pause_at) - self.session.clock.elapsed()
+
+    def _over(self, seen: int, end: int) -> str | None:
+        """Why training is over, in words; None if it is not."""
+        if self.session.interrupted.is_set():
+            return "It was interrupted."
+        if seen >= self.trial.horizon:
+            return "Every image was seen as often as has been found to help."
+        if end <= seen:
+            return "The time for training was used up."
+        return PAUSED if self.session.clock.elapsed() >= self.trial.pause_at else None
+
+    def _close(self, current: Checkpoint, reason: str) -> None:
+        self._settle()
+        if reason == PAUSED:
+            self._validate(current)
+        else:
+            self.session.record(TrialEnded(trial=self.trial.name, reason=reason))
+
+    def _end(self, seen: int, config: TrainConfig) -> int:
+        """Examples that can be seen by the trial's end at the speed measured last."""
+        left = max(0.0, self.trial.ends_at - self.session.clock.elapsed())
+        steps = int(self.speed * left * (1 - VALIDATION_SHARE) / config.batch)
+        return min(self.trial.horizon, seen + steps * config.batch)
+
+    def _until(self, seen: int, end: int, config: TrainConfig) -> int:
+        """End of the next slice: shorter at the start (speed unknown) and towards the end."""
+        left = self._left()
+        seconds = max(SHORTEST_S, min(LONGEST_S, left / 4, 1.0 if not self.trained_s else left))
+        steps = max(1, int(self.speed * seconds / config.batch))
+        return min(end, seen + steps * config.batch)
+
+    def _settle(self) -> None:
+        """Wait until the last checkpoint is on disk, then let its slice count."""
+        if self.saving and self.unsaved:
+            done = replace(self.unsaved, checkpoint=self.saving.result())
+            self.session.record(done)
+            keep = {
+                t.checkpoint
+                for t in self.session.journal.history.trials.values()
+                if t.checkpoint is not None
+            }
+            self.session.journal.flush()
+            store.prune(self.session.folder / "checkpoints", keep=keep)
+        self.saving = self.unsaved = None
+
+    def _keep(
+        self, current: Checkpoint, row: Mapping[str, float], begin: int, seconds: float
+    ) -> None:
+        """Start saving a slice's checkpoint beside the next slice's training."""
+        self._settle()
+        self.speeds.append((current.seen - begin) / max(seconds, 1e-6))
+        # The median: one slice that met a busy moment must not bring the schedule to its end.
+        self.speed = statistics.median(self.speeds[-REMEMBERED:])
+        self.trained_s += seconds
+        self.unsaved = SliceDone(
+            trial=self.trial.name,
+            begin=begin,
+            end=current.seen,
+            seconds=seconds,
+            checkpoint="",
+            rows=(dict(row),),
+        )
+        self.saving = self.saver.submit(
+            store.save, self.session.folder / "checkpoints", *pack(current)
+        )
+
+    def _look(self, current: Checkpoint, row: Mapping[str, float], end: int) -> None:
+        """Validate when its share of the time allows, and at the end; show progress."""
+        if self.validation_s <= VALIDATION_SHARE * self.trained_s or current.seen >= end:
+            self._validate(current)
+        self.session.terminal.row(
+            Progress(
+                phase=f"training {self.trial.name}",
+                left_s=self.session.clock.left(),
+                examples=current.seen,
+                horizon=max(end, current.seen),
+                images_per_s=self.speed,
+                loss=row["loss"],
+                best_score=self.best,
+            )
+        )
+
+    def _validate(self, current: Checkpoint) -> None:
+        """Add a point to the learning curve, unless it is there."""
+        trial, session = self.trial, self.session
+        past = session.journal.history.trials.get(trial.name)
+        if trial.validate is None or (past and past.blocks and past.blocks[-1].at == current.seen):
+            return
+        began = session.clock.elapsed()
+        metrics = trial.validate(current.average)
+        self.validation_s += session.clock.elapsed() - began
+        self.best = max(self.best or 0.0, metrics["accuracy"])
+        session.record(BlockDone(trial=trial.name, at=current.seen, metrics=metrics))

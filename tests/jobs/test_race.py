@@ -1,0 +1,127 @@
+"""Tests of `tunesmith.jobs.race`: two real networks on real digits."""
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.settings import Settings
+from tunesmith.data.decode import sample
+from tunesmith.data.fingerprint import fingerprint
+from tunesmith.data.sources import Source, open_source
+from tunesmith.execution.machine import measure
+from tunesmith.jobs.candidate import Candidate
+from tunesmith.jobs.decide import PRETRAINED, SCRATCH, Planned, find_families, plan_all
+from tunesmith.jobs.prepare import as_expected, prepare
+from tunesmith.jobs.race import race
+from tunesmith.jobs.session import Session
+from tunesmith.records.journal import Journal
+from tunesmith.report.terminal import Terminal
+
+SETTINGS = Settings.make({"budget": 30, "train": {"augmentation": {}}})
+
+
+@pytest.fixture(scope="module")
+def digits() -> Source:
+    """Half of the digits: so few that there are folds."""
+    whole = open_source("digits")
+    pixels = np.stack([whole.read(i) for i in range(900)])
+    return open_source((pixels, whole.labels[:900]))
+
+
+@pytest.fixture(scope="module")
+def planned(digits: Source, tmp_path_factory: pytest.TempPathFactory) -> Planned:
+    looked = sample(digits, count=500, seed=0, threads=2)
+    machine = measure(tmp_path_factory.mktemp("disk"))
+    return plan_all(
+        SETTINGS,
+        looked,
+        fingerprint(digits, looked),
+        find_families(SETTINGS),
+        machine=machine,
+        clock=Clock(budget=30),
+    )
+
+
+@contextmanager
+def session_in(folder: Path) -> Iterator[Session]:
+    with Journal(folder) as journal:
+        yield Session(
+            settings=SETTINGS,
+            folder=folder,
+            clock=Clock(budget=30),
+            journal=journal,
+            terminal=Terminal(budget=30, log_path=folder / "run.log", quiet=True),
+        )
+
+
+def candidates(session: Session, source: Source, planned: Planned) -> list[Candidate]:
+    prepared = prepare(session, source, planned.data, measure(session.folder), planned.size)
+    return [
+        Candidate(prepared=as_expected(prepared, family), family=family, chosen=chosen)
+        for family, chosen in zip(planned.families, planned.plans, strict=True)
+    ]
+
+
+def test_both_are_planned_for_images_of_one_size(planned: Planned) -> None:
+    scratch, pretrained = planned.plans
+    assert [family.name for family in planned.families] == [SCRATCH, PRETRAINED]
+    assert scratch.size == pretrained.size == (8, 8)
+    assert "width" in scratch.params
+    assert pretrained.params == {"resolution": 64}
+    assert pretrained.train.optimizer == "adamw"
+    again = Planned.restored(planned.stored(), find_families(SETTINGS), SETTINGS)
+    assert again == planned
+
+
+def test_the_better_one_on_unseen_images_goes_on(
+    digits: Source, planned: Planned, tmp_path: Path
+) -> None:
+    with session_in(tmp_path) as session:
+        both = candidates(session, digits, planned)
+        winner = race(session, both, brief=0.1)
+        history = session.journal.history
+        assert history.chosen is not None
+        heats = [history.trials[f"{name}, fold 1"] for name in (SCRATCH, PRETRAINED)]
+        values = [heat.blocks[-1].metrics["accuracy"] for heat in heats]
+        assert winner is both[int(values[1] > values[0])]
+        assert min(values) > 0.5  # chance is 0.1
+        assert f"{SCRATCH} {100 * values[0]:.1f} % right" in history.chosen.reason
+        assert f"{winner.name} goes on" in history.chosen.reason
+    with session_in(tmp_path) as session:  # as after a kill: nothing is raced twice
+        before = session.journal.history
+        assert race(session, candidates(session, digits, planned), brief=0.1).name == winner.name
+        assert session.journal.history.trials == before.trials
+
+
+def test_what_is_learned_in_seconds_needs_no_race(
+    digits: Source, planned: Planned, tmp_path: Path
+) -> None:
+    with session_in(tmp_path) as session:
+        winner = race(session, candidates(session, digits, planned), brief=0.95)
+        history = session.journal.history
+        assert winner.name == SCRATCH
+        assert history.chosen is not None
+        assert (
+            "95.0 % right, so features learned from photographs were not" in history.chosen.reason
+        )
+        assert not history.trials
+
+
+def test_features_that_do_not_fit_are_not_raced(
+    digits: Source, planned: Planned, tmp_path: Path
+) -> None:
+    shuffled = dataclasses.replace(
+        digits, labels=np.random.default_rng(0).permutation(digits.labels)
+    )
+    with session_in(tmp_path) as session:
+        winner = race(session, candidates(session, shuffled, planned), brief=0.5)
+        history = session.journal.history
+        assert winner.name == SCRATCH
+        assert history.chosen is not None
+        assert "and a head on features learned from photographs only" in history.chosen.reason
+        assert not history.trials

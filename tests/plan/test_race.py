@@ -1,0 +1,23 @@
+"""Tests of `tunesmith.plan.race`."""
+
+import pytest
+
+from tunesmith.plan.race import is_worth_trying, race_words, untried_words
+
+
+@pytest.mark.parametrize(
+    ("brief", "worth"), [(0.1, True), (0.89, True), (0.9, False), (1.0, False)]
+)
+def test_what_is_learned_at_once_needs_no_help(brief: float, worth: bool) -> None:
+    assert is_worth_trying(brief) is worth
+
+
+def test_reasons_give_the_numbers() -> None:
+    assert untried_words(0.97).endswith(
+        "97.0 % right, so features learned from photographs were not tried."
+    )
+    assert untried_words(0.5, 0.25).endswith(
+        "a head on features learned from photographs only 25.0 %."
+    )
+    words = race_words("old", {"new": 0.5, "old": 0.625})
+    assert "new 50.0 % right, old 62.5 %. old goes on" in words
