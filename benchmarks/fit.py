@@ -53,6 +53,18 @@ def make_small(path: Path) -> str:
     return str(path)
 
 
+def revision() -> str:
+    """The commit that is measured."""
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=Path(__file__).parent,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip() or "unknown"
+
+
 def run_ours(data: str, budget: int, seed: int) -> Row:
     """One `tunesmith fit`, measured from outside."""
     with tempfile.TemporaryDirectory() as folder:
@@ -72,6 +84,7 @@ def run_ours(data: str, budget: int, seed: int) -> Row:
     result = json.loads(done.stdout)
     return {
         "who": "tunesmith",
+        "revision": revision(),
         "data": data,
         "budget_s": budget,
         "seed": seed,

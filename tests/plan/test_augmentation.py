@@ -32,3 +32,13 @@ def test_photographs_are_mirrored_and_not_turned_upside_down() -> None:
 def test_where_every_change_harms_none_is_used() -> None:
     how, _ = choose_augmentation(harm(0.9, flip=0.2, flip_vertical=0.2, rotate=0.3), epochs=20)
     assert (how.flip, how.flip_vertical, how.rotate) == (False, False, 0.0)
+
+
+def test_a_network_that_knows_little_is_not_believed_about_upside_down_images() -> None:
+    blind = harm(0.2, flip=0.2, flip_vertical=0.2, rotate=0.2)
+    how, reasons = choose_augmentation(blind, epochs=20)
+    assert how.flip
+    assert not how.flip_vertical
+    assert any("upside down" in reason and "not used" in reason for reason in reasons)
+    sure, _ = choose_augmentation(harm(0.8, flip=0.8, flip_vertical=0.8, rotate=0.8), epochs=20)
+    assert sure.flip_vertical

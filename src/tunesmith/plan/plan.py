@@ -21,7 +21,7 @@ from tunesmith.data.split import (
 from tunesmith.execution.machine import Machine
 from tunesmith.plan.augmentation import brief_seconds
 from tunesmith.plan.speeds import (
-    FEWEST_EPOCHS,
+    ENOUGH_EPOCHS,
     FEWEST_TUNED,
     Speed,
     batch_of,
@@ -161,7 +161,7 @@ def plan(
     batch = batch_of(images, pretrained=pretrained)
     train = _config(settings, defaults, batch=batch, channels_last=best.channels_last)
     examples = max(train.batch, min(most_examples(images), int(rate * seconds * share)))
-    fewest = FEWEST_TUNED if pretrained else FEWEST_EPOCHS
+    fewest = FEWEST_TUNED if pretrained else ENOUGH_EPOCHS
     missing = fewest * images - examples
     enough = settings.budget + missing / rate / share if missing > 0 else None
     train_s = examples / rate / share

@@ -13,7 +13,8 @@ SIDES = (32, 48, 64, 96, 128, 192, 256)  # resolutions tried for images larger t
 NATIVE = 64  # images up to this side are taken as they are
 SMALLEST, LARGEST = 8, 256  # sides in pixels that networks take
 WIDTHS = (8, 16, 32, 64)  # widths that are measured; those between are interpolated
-FEWEST_EPOCHS = 3.0  # a network that sees less is too wide for the time
+FEWEST_EPOCHS = 10.0  # a network that sees less is too wide for the time
+ENOUGH_EPOCHS = 3.0  # a network as narrow as can be that sees less has too little time
 RESOLUTIONS = (64, 96, 128, 160, 224)  # that pretrained networks are tried at
 LARGEST_ZOOM = 4  # times an image's own side; larger copies show nothing more
 FEWEST_TUNED = 4.0  # epochs of fine-tuning that a higher resolution must leave time for
@@ -85,7 +86,7 @@ def batch_of(images: int, *, pretrained: bool = False) -> int:
 
 def choose_size(speeds: Sequence[Speed], *, images: int, seconds: float) -> tuple[int, int]:
     """The largest size at which the measured network sees every image often enough in time."""
-    enough = [s for s in speeds if s.images_per_s * seconds >= FEWEST_EPOCHS * images]
+    enough = [s for s in speeds if s.images_per_s * seconds >= ENOUGH_EPOCHS * images]
     return max(enough or speeds[:1], key=lambda s: s.size).size
 
 
@@ -172,7 +173,7 @@ def interpolate(speeds: Sequence[Speed]) -> list[Speed]:
 
 def epochs_wanted(images: int) -> float:
     """How often every image should be seen before a wider network pays."""
-    return FEWEST_EPOCHS * float(max(1.0, (60_000 / max(1, images)) ** 0.8))
+    return max(FEWEST_EPOCHS, ENOUGH_EPOCHS * float((60_000 / max(1, images)) ** 0.8))
 
 
 def choose_width(speeds: Sequence[Speed], *, images: int, seconds: float) -> Speed:
