@@ -4,11 +4,13 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tunesmith.core.clock import Clock
+from tunesmith.core.errors import SettingsError
 from tunesmith.core.settings import Settings
 from tunesmith.data.decode import sample
 from tunesmith.data.fingerprint import fingerprint
@@ -19,6 +21,7 @@ from tunesmith.jobs.decide import PRETRAINED, SCRATCH, Planned, find_families, p
 from tunesmith.jobs.prepare import as_expected, prepare
 from tunesmith.jobs.race import race
 from tunesmith.jobs.session import Session
+from tunesmith.models import efficientnet_lite
 from tunesmith.records.journal import Journal
 from tunesmith.report.terminal import Terminal
 
@@ -125,3 +128,42 @@ def test_features_that_do_not_fit_are_not_raced(
         assert history.chosen is not None
         assert "and a head on features learned from photographs only" in history.chosen.reason
         assert not history.trials
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({}, [SCRATCH, PRETRAINED]),
+        ({"budget": 10}, [SCRATCH]),  # no time for two
+        ({"params": {"width": 16}}, [SCRATCH]),
+        ({"params": {"resolution": 96}}, [PRETRAINED]),
+        ({"params": {"dropout": 0.1}}, [SCRATCH, PRETRAINED]),
+        ({"model": PRETRAINED, "budget": 10}, [PRETRAINED]),
+    ],
+)
+def test_what_the_user_sets_is_kept(values: dict[str, Any], names: list[str]) -> None:
+    found = find_families(Settings.make({"budget": 30, **values}))
+    assert [family.name for family in found] == names
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"params": {"resolution": 1000}}, r"`resolution` must lie in .* but got 1000"),
+        ({"params": {"width": 16, "resolution": 64}}, "`resolution` is not a parameter"),
+        ({"train": {"layer_decayed": 1}}, "Did you mean `layer_decay`"),
+        ({"train": {"layer_decay": 3.0}}, r"`layer_decay` must lie in .* but got 3.0"),
+    ],
+)
+def test_wrong_values_are_told_before_anything_is_measured(
+    values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        find_families(Settings.make({"budget": 30, **values}))
+
+
+def test_without_weights_the_network_from_scratch_is_trained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(efficientnet_lite, "PACKAGE", "not_installed_anywhere")
+    assert [family.name for family in find_families(SETTINGS)] == [SCRATCH]

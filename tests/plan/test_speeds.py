@@ -84,19 +84,19 @@ LOWEST = speed(0, 400).model_copy(update={"resolution": 64, "size": (32, 32)})
 
 
 @pytest.mark.parametrize(
-    ("seconds", "images", "resolution"),
+    ("seconds", "examples", "resolution"),
     [
-        (5, 1000, 64),  # no time for anything, so the lowest
-        (50, 1000, 96),  # 128 would need 33 s for answers
-        (300, 1000, 128),  # all that an image of 32 pixels shows
-        (300, 45_000, 64),  # many images are better seen often than large
-        (1800, 45_000, 96),
+        (5, 4000, 64),  # no time for anything, so the lowest
+        (50, 4000, 96),  # 128 would need 33 s for answers
+        (300, 4000, 128),  # all that an image of 32 pixels shows
+        (300, 180_000, 64),  # many images are better seen often than large
+        (1800, 180_000, 96),
     ],
 )
 def test_resolution_leaves_time_to_learn_and_to_answer(
-    seconds: float, images: int, resolution: int
+    seconds: float, examples: int, resolution: int
 ) -> None:
-    best = choose_resolution(PHOTOS, LOWEST, images=images, asked=10_000, seconds=seconds)
+    best = choose_resolution(PHOTOS, LOWEST, examples=examples, asked=10_000, seconds=seconds)
     assert best.resolution == resolution
     assert best.images_per_s == pytest.approx(400 * (64 / resolution) ** 2)
     assert best.answers_per_s == pytest.approx(1200 * (64 / resolution) ** 2)
@@ -105,7 +105,7 @@ def test_resolution_leaves_time_to_learn_and_to_answer(
 
 def test_large_photographs_are_decoded_no_larger_than_they_are_looked_at() -> None:
     large = dataclasses.replace(PHOTOS, heights=(300, 400, 500), widths=(600, 800, 900))
-    best = choose_resolution(large, LOWEST, images=500, asked=100, seconds=600)
+    best = choose_resolution(large, LOWEST, examples=500, asked=100, seconds=600)
     assert (best.resolution, best.size) == (224, (112, 224))
     assert resolutions_of(large) == (64, 96, 128, 160, 224)
     tiny = dataclasses.replace(PHOTOS, heights=(8, 8, 8), widths=(8, 8, 8))

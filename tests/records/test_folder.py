@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from tunesmith.core.errors import RunFolderError
+from tunesmith.records.events import Planned, SessionStarted
 from tunesmith.records.folder import open_run, write_atomic
+from tunesmith.records.history import History
+from tunesmith.records.journal import Journal
 
 
 def test_a_new_folder_and_the_same_again(tmp_path: Path) -> None:
@@ -16,6 +19,8 @@ def test_a_new_folder_and_the_same_again(tmp_path: Path) -> None:
 
 def test_each_difference_is_named(tmp_path: Path) -> None:
     open_run(tmp_path / "run", {"seed": 0, "data": "a" * 64, "old": True})
+    with Journal(tmp_path / "run") as journal:
+        journal.append(Planned(plan={}), elapsed=1.0, phases={})
     with pytest.raises(RunFolderError) as caught:
         open_run(tmp_path / "run", {"seed": 1, "data": "b" * 64, "old": True, "new": 2})
     message = str(caught.value)
@@ -24,6 +29,23 @@ def test_each_difference_is_named(tmp_path: Path) -> None:
     assert "new: null there, 2 here" in message
     assert "old" not in message
     assert "--out" in message
+
+
+def test_a_run_that_never_had_a_plan_is_taken_over(tmp_path: Path) -> None:
+    """The settings were wrong; the mended command must not be refused for them."""
+    open_run(tmp_path, {"width": 9999})
+    with Journal(tmp_path) as journal:
+        journal.append(SessionStarted(budget=60), elapsed=3.0, phases={})
+    assert not open_run(tmp_path, {"width": 16}).resumed
+    with Journal(tmp_path) as journal:
+        assert journal.history == History()
+    assert open_run(tmp_path, {"width": 16}).resumed
+
+
+def test_a_run_that_another_process_begins_is_not_taken_over(tmp_path: Path) -> None:
+    open_run(tmp_path, {"seed": 0})
+    with Journal(tmp_path), pytest.raises(RunFolderError, match="Another process"):
+        open_run(tmp_path, {"seed": 1})
 
 
 def test_writing_is_all_or_nothing(tmp_path: Path) -> None:

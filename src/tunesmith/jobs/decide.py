@@ -9,7 +9,8 @@ import torch
 from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import MissingExtraError
-from tunesmith.core.settings import AUTO, Settings
+from tunesmith.core.settings import AUTO, Settings, checked
+from tunesmith.core.space import check_values, space_of
 from tunesmith.data.decode import Sample
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.execution.machine import Machine
@@ -18,6 +19,7 @@ from tunesmith.jobs.prepare import Prepared, builder
 from tunesmith.jobs.session import Session
 from tunesmith.models.build import Family, find_family
 from tunesmith.models.efficientnet_lite import weights_file
+from tunesmith.training.config import TrainConfig
 from tunesmith.training.findings import Harm
 from tunesmith.training.probe import transform_harm
 
@@ -73,14 +75,25 @@ class Planned:
 
 
 def find_families(settings: Settings) -> tuple[Family, ...]:
-    """Which networks the user's choice leaves.
+    """Which networks the user's choice leaves; what the user set is checked against them.
 
     Where it leaves all, one is trained from scratch, and a pretrained one races it if there is
     time and its weights are installed. Parameters that the user sets must be a family's own.
 
     Raises:
         ModelError: There is no such family, file or function.
+        SettingsError: A parameter is none of theirs, or a value is out of its range.
     """
+    families = _left_by(settings)
+    checked(TrainConfig, settings.train)
+    space = space_of(TrainConfig)
+    check_values(space, {k: v for k, v in settings.train.items() if k in space})
+    for family in families:
+        check_values(family.space, settings.params)
+    return families
+
+
+def _left_by(settings: Settings) -> tuple[Family, ...]:
     if settings.model != AUTO:
         return (find_family(settings.model),)
     scratch, pretrained = find_family(SCRATCH), find_family(PRETRAINED)

@@ -72,8 +72,13 @@ def measure_speeds(
     if "resolution" in family.space:
         side = settings.params.get("resolution")
         lowest = speed(size=sizes[0], resolution=side or planning.resolutions_of(data)[0])
-        asked = planning.asked_images(data)
-        best = planning.choose_resolution(data, lowest, images=images, asked=asked, seconds=seconds)
+        best = planning.choose_resolution(
+            data,
+            lowest,
+            examples=planning.tuned_examples(data),
+            asked=planning.asked_images(data),
+            seconds=seconds,
+        )
         return [lowest if side else best]
     searched = "width" in family.space and family.source is None and "width" not in settings.params
     middle = family.space["width"].default if searched else 0

@@ -12,6 +12,7 @@ from tunesmith.plan.plan import (
     most_examples,
     plan,
     trained_images,
+    tuned_examples,
 )
 from tunesmith.plan.race import (
     RACE_SHARE,
@@ -57,5 +58,6 @@ __all__ = [
     "resolutions_of",
     "sizes_of",
     "trained_images",
+    "tuned_examples",
     "untried_words",
 ]

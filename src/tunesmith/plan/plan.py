@@ -23,6 +23,7 @@ from tunesmith.plan.augmentation import brief_seconds
 from tunesmith.plan.speeds import (
     ENOUGH_EPOCHS,
     FEWEST_TUNED,
+    FEWEST_TUNED_SMALL,
     Speed,
     batch_of,
     choose_width,
@@ -100,6 +101,11 @@ def trained_images(data: Fingerprint) -> int:
     return known if has_folds(data) else round(TRAINED_SHARE * known)
 
 
+def tuned_examples(data: Fingerprint) -> float:
+    """Examples that fine-tuning should see at least."""
+    return (FEWEST_TUNED_SMALL if has_folds(data) else FEWEST_TUNED) * trained_images(data)
+
+
 def asked_images(data: Fingerprint) -> int:
     """Images that are answered once a model is trained: selection, calibration and test."""
     tested = tested_images(data)
@@ -161,8 +167,8 @@ def plan(
     batch = batch_of(images, pretrained=pretrained)
     train = _config(settings, defaults, batch=batch, channels_last=best.channels_last)
     examples = max(train.batch, min(most_examples(images), int(rate * seconds * share)))
-    fewest = FEWEST_TUNED if pretrained else ENOUGH_EPOCHS
-    missing = fewest * images - examples
+    fewest = tuned_examples(data) if pretrained else ENOUGH_EPOCHS * images
+    missing = fewest - examples
     enough = settings.budget + missing / rate / share if missing > 0 else None
     train_s = examples / rate / share
     return Plan(
@@ -185,7 +191,7 @@ def plan(
             _size_words(data, best),
             _speed_words(best, examples / images),
             *_fold_words(small=small),
-            *_budget_words(enough, fewest),
+            *_budget_words(enough, fewest / images),
         ),
     )
 

@@ -18,6 +18,7 @@ ENOUGH_EPOCHS = 3.0  # a network as narrow as can be that sees less has too litt
 RESOLUTIONS = (64, 96, 128, 160, 224)  # that pretrained networks are tried at
 LARGEST_ZOOM = 4  # times an image's own side; larger copies show nothing more
 FEWEST_TUNED = 4.0  # epochs of fine-tuning that a higher resolution must leave time for
+FEWEST_TUNED_SMALL = 1.0  # the same for few images, where the head on frozen features does most
 ANSWERING_SHARE = 0.5  # of the time, at most, may go into images that are not trained on
 
 
@@ -110,14 +111,14 @@ def size_for(data: Fingerprint, resolution: int) -> tuple[int, int]:
 
 
 def choose_resolution(
-    data: Fingerprint, lowest: Speed, *, images: int, asked: int, seconds: float
+    data: Fingerprint, lowest: Speed, *, examples: float, asked: int, seconds: float
 ) -> Speed:
     """The highest resolution that leaves time for fine-tuning and for testing.
 
     Args:
         data: What the images look like.
         lowest: The speed at the lowest resolution; cost grows with the number of pixels.
-        images: To train on.
+        examples: That fine-tuning should see at least.
         asked: Images held out, which are answered without being trained on.
         seconds: For both.
     """
@@ -137,7 +138,7 @@ def choose_resolution(
     def fits(speed: Speed) -> bool:
         answering = asked / max(1e-9, speed.answers_per_s)
         learning = speed.images_per_s * (seconds - answering)
-        return answering <= ANSWERING_SHARE * seconds and learning >= FEWEST_TUNED * images
+        return answering <= ANSWERING_SHARE * seconds and learning >= examples
 
     speeds = [at(side) for side in resolutions_of(data) if side > lowest.resolution]
     return max(filter(fits, speeds), key=lambda s: s.resolution, default=lowest)

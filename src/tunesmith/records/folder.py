@@ -10,6 +10,8 @@ from typing import Any, final
 
 from tunesmith.core.errors import RunFolderError
 from tunesmith.core.files import replace_file
+from tunesmith.records.journal import FILE as JOURNAL
+from tunesmith.records.journal import Journal
 
 IDENTITY = "job.json"
 
@@ -57,13 +59,16 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 def open_run(path: Path, identity: Mapping[str, Any]) -> RunFolder:
     """Make a run's folder, or go back to it.
 
+    A run that ended before it had a plan (its settings or its network were wrong, say) has nothing
+    to lose: its folder is taken over by the mended command.
+
     Args:
         path: The folder; parents are made.
         identity: What makes this job this job, as JSON values.
 
     Raises:
-        RunFolderError: It belongs to another job (each difference is named), is no run's folder,
-            or cannot be written.
+        RunFolderError: It belongs to another job (each difference is named), is in use, is no
+            run's folder, or cannot be written.
     """
     wanted = json.loads(json.dumps(dict(identity)))
     with writing(path):
@@ -75,14 +80,17 @@ def open_run(path: Path, identity: Mapping[str, Any]) -> RunFolder:
                 f"{path} is not empty and holds no run (it has {', '.join(there[:3])}). Pass an "
                 "--out that is empty or does not exist."
             )
-        write_atomic(path / IDENTITY, json.dumps(wanted, indent=2, ensure_ascii=False) + "\n")
-        return RunFolder(path=path, resumed=False)
+        return _begin(path, wanted)
     found = json.loads((path / IDENTITY).read_text("utf-8"))
     differences = [
         f"{key}: {_short(found.get(key))} there, {_short(wanted.get(key))} here"
         for key in {**found, **wanted}
         if found.get(key) != wanted.get(key)
     ]
+    if differences and not _has_plan(path):
+        for file in path.glob(f"{JOURNAL}*"):
+            file.unlink()
+        return _begin(path, wanted)
     if differences:
         raise RunFolderError(
             f"{path} belongs to another job ({'; '.join(differences)}). Pass another --out, or the "
@@ -91,6 +99,17 @@ def open_run(path: Path, identity: Mapping[str, Any]) -> RunFolder:
     write_atomic(path / ".writable", b"")
     (path / ".writable").unlink()
     return RunFolder(path=path, resumed=True)
+
+
+def _begin(path: Path, identity: Mapping[str, Any]) -> RunFolder:
+    write_atomic(path / IDENTITY, json.dumps(identity, indent=2, ensure_ascii=False) + "\n")
+    return RunFolder(path=path, resumed=False)
+
+
+def _has_plan(path: Path) -> bool:
+    """Whether a run got as far as to decide anything; none that another process is at is asked."""
+    with Journal(path) as journal:
+        return journal.history.plan is not None
 
 
 def _short(value: Any) -> str:
