@@ -81,10 +81,13 @@ def decoding(cores: int) -> dict[str, float]:
     }
 
 
-def stepper(data: TrainData, config: TrainConfig) -> Callable[[Tensor, Tensor], None]:
+def stepper(
+    data: TrainData, config: TrainConfig, *, width: int
+) -> Callable[[Tensor, Tensor], None]:
     """One training step of a network of its own."""
+    _, channels, height, side = data.x_NCHW.shape
     torch.manual_seed(0)
-    network = convnet(10, 3, size=(32, 32), width=WIDTH)
+    network = convnet(10, channels, size=(height, side), width=width)
     network.fit_input(data.first(500))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizers, loss = make_optimizers(config, network), CrossEntropy(config.smoothing)
@@ -112,7 +115,7 @@ def training(source: Source, cores: int) -> dict[str, Any]:
     examples = STEPS * BATCH
     for name, augmentation in AUGMENTATIONS.items():
         config = TrainConfig(batch=BATCH, augmentation=augmentation)
-        step = stepper(data, config)
+        step = stepper(data, config, width=WIDTH)
         ready = [(x, y) for _, x, y in batches(data, config, 0, examples)]
 
         def on_ready(

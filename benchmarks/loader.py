@@ -24,17 +24,16 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from engine import stepper
 from tunesmith.data.decode import load
 from tunesmith.data.sources import open_source
 from tunesmith.data.strengths import Augmentation
 from tunesmith.execution.allocator import keep_freed_memory
 from tunesmith.execution.machine import measure, versions
-from tunesmith.models.convnet import ConvNet, convnet
+from tunesmith.models.convnet import convnet
 from tunesmith.models.preprocess import Normalize, resize_pixels
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.epoch import TrainData, batches
-from tunesmith.training.losses import CrossEntropy
-from tunesmith.training.slice import make_optimizers
 
 RESULTS = Path(__file__).parent / "results" / "loader.json"
 FOLDER = Path(os.environ.get("TUNESMITH_DATA", "data"))
@@ -111,12 +110,6 @@ class Plain(Dataset[tuple[Tensor, int]]):
         return self.transform(image, self.chance), int(self.labels[index])
 
 
-def network_of(pixels: Pixels, width: int) -> ConvNet:
-    """The network that both train."""
-    torch.manual_seed(0)
-    return convnet(10, pixels.shape[3], size=pixels.shape[1:3], width=width)
-
-
 def rate(stream: Iterable[tuple[Tensor, Tensor]], step: Callable[[Tensor, Tensor], None]) -> float:
     """Images trained on a second, the first steps not counted."""
     seen, began = 0, 0.0
@@ -139,25 +132,16 @@ def ours(data: str, width: int) -> float:
     known = TrainData(
         x_NCHW=x_NCHW, y_N=y_N, rows=torch.arange(len(y_N)), normalize=Normalize.of(x_NCHW)
     )
-    network = network_of(pixels, width)
-    network.fit_input(known.first(500))
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     config = TrainConfig(batch=BATCH, augmentation=AUGMENTATIONS[data])
-    optimizers, loss = make_optimizers(config, network), CrossEntropy(config.smoothing)
-
-    def step(x_NCHW: Tensor, y_N: Tensor) -> None:
-        optimizers.scale(0.1)
-        optimizers.zero_grad()
-        loss(network, x_NCHW, y_N).backward()
-        optimizers.step()
-
+    step = stepper(known, config, width=width)
     return rate(((x, y) for _, x, y in batches(known, config, 0, 10**7)), step)
 
 
 def plain(data: str, width: int, workers: int) -> float:
     """Images a second of the tutorial's script."""
     pixels, labels = images_of(data)
-    network = network_of(pixels, width)
+    torch.manual_seed(0)
+    network = convnet(10, pixels.shape[3], size=pixels.shape[1:3], width=width)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True)
 
     def step(x_NCHW: Tensor, y_N: Tensor) -> None:

@@ -77,8 +77,12 @@ def test_both_are_planned_for_images_of_one_size(planned: Planned) -> None:
     assert "width" in scratch.params
     assert pretrained.params == {"resolution": 64}
     assert pretrained.train.optimizer == "adamw"
-    again = Planned.restored(planned.stored(), find_families(SETTINGS), SETTINGS)
+    again = Planned.restored(planned.stored(), SETTINGS)
     assert again == planned
+    # Less budget, as on a session that goes on, would choose one network; what was planned stays.
+    shorter = Settings.make({"budget": 10})
+    assert len(find_families(shorter)) == 1
+    assert Planned.restored(planned.stored(), shorter).families == planned.families
 
 
 def test_the_better_one_on_unseen_images_goes_on(

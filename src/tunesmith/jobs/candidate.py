@@ -85,6 +85,13 @@ class Candidate:
 
     def head(self, data: TrainData) -> LinearHead:
         """Fit a pretrained network's last layer to some of the training images in ``data``."""
+        return self._whole_head if data is self.prepared.train else self._fit(data)
+
+    @functools.cached_property
+    def _whole_head(self) -> LinearHead:
+        return self._fit(self.prepared.train)
+
+    def _fit(self, data: TrainData) -> LinearHead:
         rows_N, f_ND = self._features
         known = torch.isin(rows_N, data.rows)
         return fit_head(f_ND[known], data.y_N[rows_N[known]], self.classes)

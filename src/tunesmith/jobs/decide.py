@@ -60,16 +60,13 @@ class Planned:
         }
 
     @classmethod
-    def restored(
-        cls, stored: Mapping[str, Any], families: Sequence[Family], settings: Settings
-    ) -> Self:
-        """Undo `stored`. A family that was not there then does not join later."""
+    def restored(cls, stored: Mapping[str, Any], settings: Settings) -> Self:
+        """Undo `stored`: the networks are those of then, whatever would be chosen now."""
         data, plans = Fingerprint(**stored["data"]), stored["plans"]
-        there = [family for family in families if family.name in plans]
         return cls(
             data=data,
-            families=[look_at(family, data, settings.params) for family in there],
-            plans=tuple(planning.Plan.model_validate(plans[family.name]) for family in there),
+            families=[look_at(find_family(name), data, settings.params) for name in plans],
+            plans=tuple(map(planning.Plan.model_validate, plans.values())),
             brief=stored["brief"],
         )
 
@@ -165,9 +162,8 @@ def _harm(session: Session, prepared: Prepared) -> Harm:
         train = prepared.train
         x_NCHW, y_N = prepared.part(split.validation[:JUDGED])
     else:
-        held = split.folds == 0
-        x_NCHW, y_N = prepared.part(split.train[held][:JUDGED])
-        train = replace(prepared.train, rows=prepared.train.rows[torch.from_numpy(~held)])
+        train, held = prepared.without_fold(0)
+        x_NCHW, y_N = prepared.part(held[:JUDGED])
     settings = {"batch": planning.batch_of(len(train)), "seed": session.settings.seed}
     return transform_harm(
         builder(

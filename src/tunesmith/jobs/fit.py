@@ -222,7 +222,7 @@ def _plan(
     """Decide what to run: as an earlier session did, or from fresh measurements."""
     settings, stored = session.settings, session.journal.history.plan
     if stored is not None:
-        return Planned.restored(stored, families, settings)
+        return Planned.restored(stored, settings)
     with session.phase("look at the data"):
         looked = sample(source, count=SAMPLED, seed=settings.seed, threads=machine.cores)
         data = fingerprint(source, looked)

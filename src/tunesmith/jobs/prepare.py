@@ -75,6 +75,13 @@ class Prepared:
         """Images ``(N, C, H, W)`` and labels of a part."""
         return tensor(self.loaded.pixels[indices]), self.labels[indices]
 
+    def without_fold(self, fold: int) -> tuple[TrainData, NDArray[np.int64]]:
+        """Training data that lack a fold, and the places of the images in that fold."""
+        assert self.split.folds is not None
+        held = self.split.folds == fold
+        rest = replace(self.train, rows=self.train.rows[torch.from_numpy(~held)])
+        return rest, self.split.train[held]
+
 
 def prepare(
     session: Session, source: Source, data: Fingerprint, machine: Machine, size: tuple[int, int]

@@ -41,10 +41,13 @@ def _decide(session: Session, candidates: Sequence[Candidate], brief: float | No
         head = pretrained.head_accuracy()
         if head < brief:
             return Chosen(trial=scratch.name, reason=planning.untried_words(brief, head))
+    scores = {candidate.name: 0.0 for candidate in candidates}
     for candidate in candidates:
         if not session.interrupted.is_set():
-            run_trial(session, _heat(session, candidate))
-    scores = {c.name: _score(session, c) for c in candidates}
+            heat = _heat(session, candidate)
+            run_trial(session, heat)
+            blocks = session.journal.history.trials[heat.name].blocks
+            scores[candidate.name] = blocks[-1].metrics["accuracy"] if blocks else 0.0
     # The first wins ties: it is smaller.
     best = max(candidates, key=lambda c: scores[c.name])
     return Chosen(trial=best.name, reason=planning.race_words(best.name, scores))
@@ -58,11 +61,3 @@ def _heat(session: Session, candidate: Candidate) -> Trial:
     if candidate.prepared.split.folds is None:
         return main_trial(candidate, finish_at).paused(pause_at)
     return fold_trial(candidate, 0, pause_at)
-
-
-def _score(session: Session, candidate: Candidate) -> float:
-    """Accuracy on held-out images at the end of its heat; 0 if it had none."""
-    folds = candidate.prepared.split.folds is not None
-    name = f"{candidate.name}, fold 1" if folds else candidate.name
-    trial = session.journal.history.trials.get(name)
-    return trial.blocks[-1].metrics["accuracy"] if trial and trial.blocks else 0.0

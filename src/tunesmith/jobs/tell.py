@@ -15,6 +15,7 @@ from tunesmith.jobs.finish import Handed, uncalibrated
 from tunesmith.jobs.prepare import Prepared
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.train import Fitted
+from tunesmith.jobs.trial import fold_name, network_of
 from tunesmith.records.events import Ended
 from tunesmith.records.folder import write_atomic
 from tunesmith.records.history import History
@@ -72,7 +73,7 @@ def _summary(
         score=handed.tested.score,
         test_openings=history.test_openings,
         baseline=report.Baseline(majority=handed.majority, linear=handed.linear),
-        trials=len({name.partition(",")[0] for name in history.trials}),
+        trials=len(set(map(network_of, history.trials))),
         model=report.Model(
             family=manifest.model.family,
             parameters=manifest.model.parameters,
@@ -194,7 +195,7 @@ def _curves(history: History, name: str) -> tuple[list[CurvePoint], list[Validat
         for done, seconds in zip(slices, spent, strict=True)
         for row in done.rows
     ]
-    fold = history.trials.get(f"{name}, fold 1")
+    fold = history.trials.get(fold_name(name, 0))
     validated = history.trials[name].blocks or (fold.blocks if fold else ())
     return curve, [
         ValidationPoint(

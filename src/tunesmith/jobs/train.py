@@ -1,17 +1,16 @@
 """Train the model that is handed over, and what its probabilities are calibrated on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tunesmith import plan as planning
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.slices import run_trial
-from tunesmith.jobs.trial import Trained, Trial
+from tunesmith.jobs.trial import Trained, Trial, fold_name
 from tunesmith.models.preprocess import Deployed
 
 VALIDATED = 2000  # images in the learning curve's validation, at most
@@ -65,17 +64,9 @@ def main_trial(candidate: Candidate, ends_at: float) -> Trial:
 
 def fold_trial(candidate: Candidate, fold: int, ends_at: float) -> Trial:
     """The training without a fold; the first is validated on the images it does not see."""
-    prepared, folds = candidate.prepared, candidate.prepared.split.folds
-    assert folds is not None
-    held = folds == fold
-    rows = prepared.train.rows[torch.from_numpy(~held)]
-    validate = candidate.validate(*prepared.part(prepared.split.train[held]))
-    return candidate.trial(
-        f"{candidate.name}, fold {fold + 1}",
-        replace(prepared.train, rows=rows),
-        ends_at,
-        validate if fold == 0 else None,
-    )
+    data, held = candidate.prepared.without_fold(fold)
+    validate = candidate.validate(*candidate.prepared.part(held)) if fold == 0 else None
+    return candidate.trial(fold_name(candidate.name, fold), data, ends_at, validate)
 
 
 def _out_of_fold(
@@ -96,7 +87,7 @@ def _out_of_fold(
         trial = fold_trial(candidate, fold, now + (finish_at - now) / (count - fold))
         trained = run_trial(session, trial, extended=extended)
         deployed = candidate.deploy(trained, None, None)
-        x_NCHW, y_N = prepared.part(prepared.split.train[folds == fold])
+        x_NCHW, y_N = prepared.part(prepared.without_fold(fold)[1])
         parts.append((candidate.logits(deployed, x_NCHW), y_N))
     if not parts:
         classes = len(prepared.source.classes)

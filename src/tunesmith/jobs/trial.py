@@ -13,6 +13,23 @@ from tunesmith.training.losses import Loss
 from tunesmith.training.slice import Checkpoint
 
 Validate = Callable[[Mapping[str, Tensor]], dict[str, float]]
+FOLD = ", fold "  # between a network's name and a number, in the name of a trial without a fold
+
+
+def fold_name(network: str, fold: int) -> str:
+    """Name the trial of a network that does not see a fold, counted from 0.
+
+    Example:
+        >>> fold_name("convnet", 0), network_of(fold_name("convnet", 0)), network_of("convnet")
+        ('convnet, fold 1', 'convnet', 'convnet')
+
+    """
+    return f"{network}{FOLD}{fold + 1}"
+
+
+def network_of(trial: str) -> str:
+    """Undo `fold_name`; the name of any other trial is the network's."""
+    return trial.partition(FOLD)[0]
 
 
 @final

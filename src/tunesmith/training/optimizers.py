@@ -127,11 +127,11 @@ class Optimizers:
         self._names: dict[Tensor, str] = {
             p: name for name, p in network.named_parameters() if p.requires_grad
         }
-        filters = [p for p in self._names if p.ndim > 2]  # noqa: PLR2004 (a matrix has two)
-        matrices = [p for p in self._names if p.ndim == 2]  # noqa: PLR2004 (a matrix has two)
-        vectors = [p for p in self._names if p.ndim < 2]  # noqa: PLR2004 (a matrix has two)
         self._parts: list[Optimizer]
         if kind == "muon":
+            filters = [p for p in self._names if p.ndim > 2]  # noqa: PLR2004 (a matrix has two)
+            matrices = [p for p in self._names if p.ndim == 2]  # noqa: PLR2004 (a matrix has two)
+            vectors = [p for p in self._names if p.ndim < 2]  # noqa: PLR2004 (a matrix has two)
             rest = [{"params": matrices, "lr": lr_head}, {"params": vectors, "lr": lr_bias}]
             rest = [group for group in rest if group["params"]]
             self._parts = [Muon(filters, lr=lr, momentum=momentum)] if filters else []
