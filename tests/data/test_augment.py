@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from tunesmith.data.augment import augment, cutout, mirror, relight, translate, warp
+from tunesmith.data.augment import augment, cutout, mirror, relight, shrink, translate, warp
 from tunesmith.data.strengths import Augmentation
 
 
@@ -101,3 +101,13 @@ def test_light_changes_all_pixels_alike(x: Tensor) -> None:
     offset = (lit - x).flatten(1)
     torch.testing.assert_close(offset, offset[:, :1].expand_as(offset), atol=1e-5, rtol=1e-5)
     assert offset.abs().max() <= 0.5 + 1e-5
+
+
+def test_shrinking_averages_and_keeps_the_memory_layout(x: Tensor) -> None:
+    assert shrink(x, 1.0) is x
+    half = shrink(x.contiguous(memory_format=torch.channels_last), 0.5)
+    assert half.shape == (16, 3, 6, 5)
+    assert half.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(half.mean((2, 3)), x.mean((2, 3)), atol=0.1, rtol=0)
+    flat = torch.full((1, 1, 8, 8), 0.3)
+    torch.testing.assert_close(shrink(flat, 0.75), torch.full((1, 1, 6, 6), 0.3))

@@ -112,3 +112,17 @@ def test_the_faster_memory_layout_is_taken() -> None:
 def test_a_plan_survives_json() -> None:
     chosen = make("60s")
     assert Plan.model_validate_json(chosen.model_dump_json()) == chosen
+
+
+def test_small_images_are_never_shrunk_and_larger_ones_buy_a_wider_network() -> None:
+    larger = dataclasses.replace(DATA, heights=(32,) * 3, widths=(32,) * 3)
+    speeds = [s.model_copy(update={"size": (32, 32)}) for s in SPEEDS]
+    defaults = TrainConfig(coarse=0.5)
+    settings = Settings.make({"budget": "300s"})
+    small = plan(DATA, MACHINE, SPEEDS, settings, spent=8.0, defaults=defaults)
+    large = plan(larger, MACHINE, speeds, settings, spent=8.0, defaults=defaults)
+    assert (small.train.coarse, large.train.coarse) == (1.0, 0.5)
+    assert large.params["width"] > small.params["width"]
+    assert any("shrunk to 50 %" in reason for reason in large.reasons)
+    kept = Settings.make({"budget": "300s", "train": {"coarse": 0.9}})
+    assert plan(DATA, MACHINE, SPEEDS, kept, spent=8.0, defaults=defaults).train.coarse == 0.9

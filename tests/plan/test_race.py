@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunesmith.plan.race import is_worth_trying, race_words, untried_words
+from tunesmith.plan.race import expected, is_worth_trying, race_words, untried_words
 
 
 @pytest.mark.parametrize(
@@ -19,5 +19,14 @@ def test_reasons_give_the_numbers() -> None:
     assert untried_words(0.5, 0.25).endswith(
         "a head on features learned from photographs only 25.0 %."
     )
-    words = race_words("old", {"new": 0.5, "old": 0.625})
-    assert "new 50.0 % right, old 62.5 %. old goes on" in words
+    scores = {"new": 0.5, "old": 0.625}
+    assert "new 50.0 % right, old 62.5 %. old goes on" in race_words("old", scores, scores)
+    words = race_words("new", scores, {"new": 0.8, "old": 0.75})
+    assert "to be expected at the end: about 80 % and 75 %. new goes on" in words
+
+
+@pytest.mark.parametrize(("scratch", "winner"), [(0.6, False), (0.74, True), (0.8, True)])
+def test_a_network_from_scratch_is_expected_to_gain_more(scratch: float, *, winner: bool) -> None:
+    ahead = expected(scratch, pretrained=False) > expected(0.78, pretrained=True)
+    assert ahead is winner
+    assert expected(1.0, pretrained=False) == 1.0

@@ -5,7 +5,8 @@ import torch
 from tunesmith.data.strengths import Augmentation
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training.config import TrainConfig
-from tunesmith.training.epoch import TrainData, batches
+from tunesmith.training.epoch import TrainData, batches, scale_at
+from tunesmith.training.schedule import extend, warmup_decay
 
 
 def make() -> TrainData:
@@ -36,3 +37,14 @@ def test_images_are_what_normalization_makes_of_them() -> None:
     (_, x, y), *_ = batches(data, TrainConfig(batch=8), 0, 8)
     torch.testing.assert_close(x, data.normalize(data.x_NCHW[y]))
     assert x.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_images_are_small_while_the_steps_are_large() -> None:
+    config, plan = TrainConfig(coarse=0.75), warmup_decay(1000, warmup=0.2)
+    assert [scale_at(config, plan, seen) for seen in (0, 300, 599, 601, 1000)] == [
+        *(0.75, 0.75, 0.75),
+        *(1.0, 1.0),
+    ]
+    longer = extend(plan, seen=1000, end=2000, peak=0.5)
+    assert scale_at(config, longer, 1000) == 1.0
+    assert scale_at(TrainConfig(), plan, 0) == 1.0

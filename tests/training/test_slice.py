@@ -19,19 +19,19 @@ EVERYTHING = Augmentation(
     shift=0.1, rotate=10, scale=0.1, flip=True, flip_vertical=True, brightness=0.1, contrast=0.1,
     cutout=0.2,
 )  # fmt: skip
-CONFIG = TrainConfig(batch=16, augmentation=EVERYTHING, averaging=0.5)
+CONFIG = TrainConfig(batch=16, augmentation=EVERYTHING, averaging=0.5, coarse=0.75)
 SEGMENTS = warmup_decay(64 * 8, warmup=0.1)
 
 
 def build() -> nn.Module:
-    return convnet(2, 1, size=(8, 8), width=8, dropout=0.2)
+    return convnet(2, 1, size=(12, 12), width=8, dropout=0.2)
 
 
 @pytest.fixture(scope="module")
 def data() -> TrainData:
     """Two classes that differ in brightness; 72 images, so that batches straddle epochs."""
     y = torch.arange(72) % 2
-    noise = torch.randint(0, 100, (72, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    noise = torch.randint(0, 100, (72, 1, 12, 12), generator=torch.Generator().manual_seed(0))
     x = (noise + 100 * y.view(-1, 1, 1, 1)).to(torch.uint8)
     return TrainData(x_NCHW=x, y_N=y, rows=torch.arange(72), normalize=Normalize.of(x))
 

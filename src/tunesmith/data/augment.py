@@ -75,6 +75,19 @@ def relight(x_NCHW: Tensor, *, brightness: float, contrast: float, generator: Ge
     return (x_NCHW - mean) * factor + mean + offset
 
 
+def shrink(x_NCHW: Tensor, scale: float) -> Tensor:
+    """Resize images to ``scale`` times their side, by averaging; the memory layout is kept.
+
+    Shape:
+        - input: ``(N, C, H, W)``
+        - output: ``(N, C, round(scale H), round(scale W))``
+    """
+    if scale == 1.0:
+        return x_NCHW
+    size = [max(1, round(scale * side)) for side in x_NCHW.shape[-2:]]
+    return F.interpolate(x_NCHW, size=size, mode="bilinear", antialias=True, align_corners=False)
+
+
 def augment(
     x_NCHW: Tensor, how: Augmentation, *, index_N: Tensor, epoch_N: Tensor, seed: int, position: int
 ) -> Tensor:

@@ -43,7 +43,7 @@ def default_config(family: Family) -> TrainConfig:
             smoothing=0.1,
         )  # fmt: skip
     if family.source is None:
-        return TrainConfig(lr=0.09 * 2**0.5)
+        return TrainConfig(lr=0.09 * 2**0.5, coarse=0.75)
     return TrainConfig(optimizer="adamw", lr=0.002, weight_decay=0.05, warmup=0.1, smoothing=0.1)
 
 

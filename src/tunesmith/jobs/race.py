@@ -16,7 +16,8 @@ def race(session: Session, candidates: Sequence[Candidate], *, brief: float | No
 
     A pretrained network is tried only if a head on its frozen features does better than a brief
     training from scratch did. Then each candidate trains for a share of the time, under the
-    schedule of its whole training, and the best on held-out images goes on from there.
+    schedule of its whole training, and goes on from there if it promises to be the best on held-out
+    images in the end.
 
     Args:
         session: The process's session.
@@ -48,9 +49,17 @@ def _decide(session: Session, candidates: Sequence[Candidate], brief: float | No
             run_trial(session, heat)
             blocks = session.journal.history.trials[heat.name].blocks
             scores[candidate.name] = blocks[-1].metrics["accuracy"] if blocks else 0.0
+    at_end = {c.name: _expected(c, scores[c.name]) for c in candidates}
     # The first wins ties: it is smaller.
-    best = max(candidates, key=lambda c: scores[c.name])
-    return Chosen(trial=best.name, reason=planning.race_words(best.name, scores))
+    best = max(candidates, key=lambda c: at_end[c.name])
+    return Chosen(trial=best.name, reason=planning.race_words(best.name, scores, at_end))
+
+
+def _expected(candidate: Candidate, score: float) -> float:
+    """Accuracy at the end: of many images, what the heat could not reach yet counts too."""
+    if candidate.prepared.split.folds is not None:
+        return score
+    return planning.expected(score, pretrained=candidate.family.pretrained is not None)
 
 
 def _heat(session: Session, candidate: Candidate) -> Trial:

@@ -14,6 +14,7 @@ from tunesmith.records import checkpoint as store
 from tunesmith.records.events import BlockDone, SliceDone, TrialEnded
 from tunesmith.report.terminal import Progress
 from tunesmith.training.config import TrainConfig
+from tunesmith.training.epoch import scale_at
 from tunesmith.training.schedule import Segment, damp, extend, refit, warmup_decay
 from tunesmith.training.slice import Checkpoint, Outcome, train_slice
 
@@ -143,6 +144,8 @@ class _Loop:
             elif result.checkpoint and result.checkpoint.seen > seen:
                 failures, current = 0, result.checkpoint
                 self._keep(current, result.row, seen, seconds)
+                if scale_at(config, segments, seen) != scale_at(config, segments, current.seen):
+                    self.speeds.clear()  # larger images from here on
                 self._look(current, result.row, end)
 
     def _stop(self) -> bool:

@@ -18,6 +18,7 @@ SMALLEST = 8
 
 # Widths of the groups as multiples of `width`: thin where the resolution is high.
 LADDERS = {2: (1, 4), 3: (1, 4, 4), 4: (1, 2, 4, 4)}
+THINNEST = 16  # channels of a group: fewer cost a CPU with vector units just as much
 
 
 class ConvNet(nn.Module):
@@ -71,7 +72,8 @@ def convnet(
         classes: Number of classes K.
         channels: Channels of the images: 1, 3 or 4.
         size: Height and width of the images in pixels, each at least 8.
-        width: Channels of the first group; the last ones have four times as many.
+        width: Channels of the first group, or 16 if that is more; the last ones have four times
+            ``width``.
         depth: Convolutions in each group.
         activation: The nonlinearity.
         dropout: Share of features set to zero before the last layer in training.
@@ -91,7 +93,7 @@ def convnet(
         raise ValueError(f"Both sides of `size` must be at least {SMALLEST}, but got {size=}.")
     stem = _stem(channels, side)
     count = max(2, min(4, round(math.log2(side / stem.stride / 4))))
-    widths = [width * multiple for multiple in LADDERS[count]]
+    widths = [max(THINNEST, width * multiple) for multiple in LADDERS[count]]
     groups = nn.Sequential(
         *(
             ConvGroup(before, after, depth=depth, activation=activation)

@@ -17,6 +17,7 @@ from tunesmith.plan.plan import (
 from tunesmith.plan.race import (
     RACE_SHARE,
     TRANSFER_FEWEST_S,
+    expected,
     is_worth_trying,
     race_words,
     untried_words,
@@ -50,6 +51,7 @@ __all__ = [
     "choose_width",
     "describe",
     "epochs_wanted",
+    "expected",
     "is_worth_trying",
     "most_examples",
     "plan",

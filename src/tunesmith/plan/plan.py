@@ -21,6 +21,7 @@ from tunesmith.data.split import (
 from tunesmith.execution.machine import Machine
 from tunesmith.plan.augmentation import brief_seconds
 from tunesmith.plan.speeds import (
+    COARSE_FROM,
     ENOUGH_EPOCHS,
     FEWEST_TUNED,
     FEWEST_TUNED_SMALL,
@@ -28,6 +29,7 @@ from tunesmith.plan.speeds import (
     batch_of,
     choose_width,
     interpolate,
+    pace_of,
 )
 from tunesmith.training.config import TrainConfig
 
@@ -159,13 +161,20 @@ def plan(
     before = spent + decode + brief_seconds(settings.budget)
     # Twice: what testing takes depends on the network, and the network on the time that is left.
     answers = max(s.answers_per_s for s in speeds)
+    coarse = defaults.coarse if min(speeds[0].size) >= COARSE_FROM else 1.0
+    pace = pace_of(settings.train.get("coarse", coarse))
     for _ in range(2):
         mirrored, reserve = reserve_of(data, budget=settings.budget, answers_per_s=answers)
         seconds = max(1.0, settings.budget - before - reserve)
-        best = choose_width(interpolate(speeds), images=images, seconds=seconds * share)
-        rate, answers = max(1e-9, best.images_per_s), best.answers_per_s
-    batch = batch_of(images, pretrained=pretrained)
-    train = _config(settings, defaults, batch=batch, channels_last=best.channels_last)
+        best = choose_width(interpolate(speeds), images=images, seconds=seconds * share * pace)
+        rate, answers = max(1e-9, best.images_per_s * pace), best.answers_per_s
+    train = _config(
+        settings,
+        defaults,
+        batch=batch_of(images, pretrained=pretrained),
+        channels_last=best.channels_last,
+        coarse=coarse,
+    )
     examples = max(train.batch, min(most_examples(images), int(rate * seconds * share)))
     fewest = tuned_examples(data) if pretrained else ENOUGH_EPOCHS * images
     missing = fewest - examples
@@ -190,17 +199,15 @@ def plan(
         reasons=(
             _size_words(data, best),
             _speed_words(best, examples / images),
+            *_coarse_words(train.coarse),
             *_fold_words(small=small),
             *_budget_words(enough, fewest / images),
         ),
     )
 
 
-def _config(
-    settings: Settings, defaults: TrainConfig, *, batch: int, channels_last: bool
-) -> TrainConfig:
+def _config(settings: Settings, defaults: TrainConfig, **decided: Any) -> TrainConfig:
     """How to train: as measured, as the metric asks, and above all as the user wishes."""
-    decided: dict[str, Any] = {"batch": batch, "channels_last": channels_last}
     if settings.metric == "balanced_accuracy":
         decided["balance"] = 1.0
     given = {**decided, "seed": settings.seed, **settings.train}
@@ -238,6 +245,16 @@ def _speed_words(best: Speed, epochs: float) -> str:
         f"{network} trains {best.images_per_s:,.0f} images/s here and sees each image about "
         f"{epochs:.1f} times."
     )
+
+
+def _coarse_words(coarse: float) -> tuple[str, ...]:
+    if coarse == 1.0:
+        return ()
+    words = (
+        f"In the first half of the training images are shrunk to {100 * coarse:.0f} % of their "
+        "side: that costs less, and large steps need no detail."
+    )
+    return (words,)
 
 
 def _fold_words(*, small: bool) -> tuple[str, ...]:

@@ -13,8 +13,9 @@ SIDES = (32, 48, 64, 96, 128, 192, 256)  # resolutions tried for images larger t
 NATIVE = 64  # images up to this side are taken as they are
 SMALLEST, LARGEST = 8, 256  # sides in pixels that networks take
 WIDTHS = (8, 16, 32, 64)  # widths that are measured; those between are interpolated
-FEWEST_EPOCHS = 10.0  # a network that sees less is too wide for the time
+FEWEST_EPOCHS = 7.0  # a network that sees less is too wide for the time
 ENOUGH_EPOCHS = 3.0  # a network as narrow as can be that sees less has too little time
+COARSE_FROM = 32  # pixels of the shorter side: what smaller images show is lost at three quarters
 RESOLUTIONS = (64, 96, 128, 160, 224)  # that pretrained networks are tried at
 LARGEST_ZOOM = 4  # times an image's own side; larger copies show nothing more
 FEWEST_TUNED = 4.0  # epochs of fine-tuning that a higher resolution must leave time for
@@ -170,6 +171,19 @@ def interpolate(speeds: Sequence[Speed]) -> list[Speed]:
         if low.images_per_s and high.images_per_s
     ]
     return sorted([*ordered, *between], key=lambda s: s.width)
+
+
+def pace_of(scale: float) -> float:
+    """Examples that a training sees over those that it would see at full size all the time.
+
+    Half of the time goes into images of ``scale`` times their side; see `TrainConfig.coarse`.
+
+    Example:
+        >>> pace_of(1.0), pace_of(0.5)
+        (1.0, 2.5)
+
+    """
+    return (1 + 1 / scale**2) / 2
 
 
 def epochs_wanted(images: int) -> float:

@@ -35,8 +35,10 @@ class TrainConfig(BaseModel):
     """Label smoothing."""
     balance: Annotated[float, Float(0.0, 1.0)] = 0.0
     """Weight of rare classes: 0 as they are, 1 as if all classes were equally frequent."""
-    averaging: Annotated[float, Float(0.0, 0.9999)] = 0.95
+    averaging: Annotated[float, Float(0.0, 0.9999)] = 0.9
     """Decay of the moving average of the weights, for each fifth step."""
     augmentation: Augmentation = Augmentation()
+    coarse: Annotated[float, Float(0.25, 1.0)] = 1.0
+    """Side of the images over their own while the learning rate is above half of its top."""
     channels_last: bool = True
     seed: int = 0

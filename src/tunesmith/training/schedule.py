@@ -43,6 +43,21 @@ def multiplier(segments: Sequence[Segment], seen: int) -> float:
     raise ValueError(f"No segment holds {seen} examples: {list(segments)}.")
 
 
+def highest_ahead(segments: Sequence[Segment], seen: int) -> float:
+    """Largest multiplier from ``seen`` examples on: a rise counts as its top.
+
+    Example:
+        >>> plan = warmup_decay(1000, warmup=0.2)
+        >>> highest_ahead(plan, 0), highest_ahead(plan, 600)
+        (1.0, 0.5)
+
+    """
+    later = [s for s in segments if s.end > seen]
+    return max(
+        [multiplier(segments, seen), *(s.last for s in later), *(s.first for s in later[1:])]
+    )
+
+
 def warmup_decay(end: int, *, warmup: float) -> tuple[Segment, ...]:
     """Plan a whole training: a straight rise over the share ``warmup``, then straight to zero.
 
