@@ -190,11 +190,8 @@ class _Loop:
         if self.saving and self.unsaved:
             done = replace(self.unsaved, checkpoint=self.saving.result())
             self.session.record(done)
-            keep = {
-                t.checkpoint
-                for t in self.session.journal.history.trials.values()
-                if t.checkpoint is not None
-            }
+            trials = self.session.journal.history.trials.values()
+            keep = {t.checkpoint for t in trials if t.checkpoint is not None}
             self.session.journal.flush()
             store.prune(self.session.folder / "checkpoints", keep=keep)
         self.saving = self.unsaved = None
