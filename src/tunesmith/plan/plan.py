@@ -168,13 +168,8 @@ def plan(
         seconds = max(1.0, settings.budget - before - reserve)
         best = choose_width(interpolate(speeds), images=images, seconds=seconds * share * pace)
         rate, answers = max(1e-9, best.images_per_s * pace), best.answers_per_s
-    train = _config(
-        settings,
-        defaults,
-        batch=batch_of(images, pretrained=pretrained),
-        channels_last=best.channels_last,
-        coarse=coarse,
-    )
+    batch = batch_of(images, pretrained=pretrained)
+    train = _config(settings, defaults, best, batch=batch, coarse=coarse)
     examples = max(train.batch, min(most_examples(images), int(rate * seconds * share)))
     fewest = tuned_examples(data) if pretrained else ENOUGH_EPOCHS * images
     missing = fewest - examples
@@ -206,8 +201,12 @@ def plan(
     )
 
 
-def _config(settings: Settings, defaults: TrainConfig, **decided: Any) -> TrainConfig:
+def _config(
+    settings: Settings, defaults: TrainConfig, best: Speed, *, batch: int, coarse: float
+) -> TrainConfig:
     """How to train: as measured, as the metric asks, and above all as the user wishes."""
+    last = best.channels_last
+    decided: dict[str, Any] = {"batch": batch, "channels_last": last, "coarse": coarse}
     if settings.metric == "balanced_accuracy":
         decided["balance"] = 1.0
     given = {**decided, "seed": settings.seed, **settings.train}
