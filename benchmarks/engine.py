@@ -4,7 +4,9 @@
 
 Decoding: MNIST's 70,000 PNG files straight from ``mnist.zip``, against a loop over zipfile and the
 simplest use of Pillow. Augmentation: a training step on augmented batches against the same step on
-batches that are ready. Each is repeated; medians are compared. Against a DataLoader: see loader.py.
+batches that are ready. Power: the operations a second of a step on ready tensors, as a share of
+those of a large matrix multiply. Each is repeated in turn; medians are compared. Against a
+DataLoader: see loader.py.
 """
 
 import io
@@ -14,12 +16,14 @@ import statistics
 import time
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from tunesmith.data.decode import load
 from tunesmith.data.sources import Source, open_source
@@ -36,6 +40,7 @@ from tunesmith.training.slice import make_optimizers
 RESULTS = Path(__file__).parent / "results" / "engine.json"
 FOLDER = Path(os.environ.get("TUNESMITH_DATA", "data"))
 REPEATS, STEPS, BATCH, WIDTH = 5, 12, 256, 32
+MATRIX, POWER_WIDTHS = 2048, (16, 32, 64)
 AUGMENTATIONS = {
     "photographs": Augmentation(shift=0.0625, flip=True, cutout=0.25),
     "digits": Augmentation(shift=0.0625, rotate=12.0, scale=0.1),
@@ -142,6 +147,33 @@ def training(source: Source, cores: int) -> dict[str, Any]:
     return found
 
 
+def power() -> dict[str, Any]:
+    """Operations a second of training steps on 32-pixel images, against a matrix multiply's."""
+    a, b = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX)
+    images, y_N = torch.randint(0, 256, (BATCH, 3, 32, 32), dtype=torch.uint8), torch.arange(BATCH)
+    y_N %= 10
+    data = TrainData(x_NCHW=images, y_N=y_N, rows=y_N, normalize=Normalize.of(images))
+    x_NCHW = data.normalize(images).contiguous(memory_format=torch.channels_last)
+    found: dict[str, Any] = {}
+    for width in POWER_WIDTHS:
+        step = partial(stepper(data, TrainConfig(batch=BATCH), width=width), x_NCHW, y_N)
+        with FlopCounterMode(display=False) as counter:
+            step()
+        multiply = partial(torch.mm, a, b)
+        pairs = [(median_s(step, 3), median_s(multiply, 3)) for _ in range(REPEATS)]
+        ours = counter.get_total_flops() / statistics.median(s for s, _ in pairs) / 1e9
+        peak = 2 * MATRIX**3 / statistics.median(m for _, m in pairs) / 1e9
+        share = statistics.median(
+            counter.get_total_flops() / s / (2 * MATRIX**3 / m) for s, m in pairs
+        )
+        found[f"width {width}"] = {
+            "gflop_per_s": round(ours),
+            "matrix_multiply_gflop_per_s": round(peak),
+            "share_percent": round(100 * share),
+        }
+    return found
+
+
 def main() -> None:
     """Measure and write everything."""
     keep_freed_memory()
@@ -152,11 +184,12 @@ def main() -> None:
         "hardware": {"cpu": machine.cpu, "cores": machine.cores},
         "versions": versions(),
         "decoding": decoding(machine.cores),
+        "power": power(),
         "training": training(open_source(FOLDER / "cifar10.zip"), machine.cores),
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-    print(json.dumps({k: found[k] for k in ("decoding", "training")}, indent=1))
+    print(json.dumps({k: found[k] for k in ("decoding", "power", "training")}, indent=1))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,8 @@ import time
 import zipfile
 from pathlib import Path
 from typing import Any
+
+from pages import table
 
 RESULTS = Path(__file__).parent / "results" / "fit.json"
 DATA = Path(os.environ.get("TUNESMITH_DATA", "data"))
@@ -125,23 +126,6 @@ def save(rows: list[Row]) -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     content = {"hardware": hardware, "versions": versions(), "rows": rows}
     RESULTS.write_text(json.dumps(content, indent=1) + "\n")
-
-
-def table(rows: list[Row]) -> str:
-    """Medians over seeds, ours beside the reference's."""
-    lines = ["data          budget  seeds  accuracy  reference  error ratio  wall s  memory MB"]
-    for data, budget in dict.fromkeys((r["data"], int(r["budget_s"])) for r in rows):
-        here = [r for r in rows if (r["data"], int(r["budget_s"])) == (data, budget)]
-        ours = [r for r in here if r["who"] == "tunesmith"]
-        theirs = [r["accuracy"] for r in here if r["who"] == "reference"]
-        accuracy = statistics.median(r["accuracy"] for r in ours)
-        reference = statistics.median(theirs) if theirs else float("nan")
-        lines.append(
-            f"{data:13} {budget:5}  {len(ours):5}  {100 * accuracy:8.2f}  {100 * reference:9.2f}"
-            f"  {(1 - accuracy) / (1 - reference):11.2f}  {max(r['wall_s'] for r in ours):6.1f}"
-            f"  {max(r['memory_peak_mb'] for r in ours):9}"
-        )
-    return "\n".join(lines)
 
 
 def main() -> None:

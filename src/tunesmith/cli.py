@@ -30,9 +30,8 @@ def fit(
     model: Annotated[
         str | None, typer.Option(help="auto, a family, or file.py:function. [auto]")
     ] = None,
-    metric: Annotated[
-        str | None, typer.Option(help="What models are ranked by. [accuracy]")
-    ] = None,
+    metric: Annotated[str | None, typer.Option(help="How models are ranked. [accuracy]")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps. [auto]")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random. [0]")] = None,
     config: Annotated[Path | None, typer.Option(help="A job.toml with any of these.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
@@ -44,7 +43,8 @@ def fit(
     require("torch", extra="train")
     from tunesmith.jobs import fit as job
 
-    given = {"budget": budget, "out": out, "model": model, "metric": metric, "seed": seed}
+    given = {"budget": budget, "out": out, "model": model, "metric": metric}
+    given |= {"device": device, "seed": seed}
     values = read_job_file(config) if config else {}
     settings = Settings.make(values | {k: v for k, v in given.items() if v is not None})
     if dry_run:

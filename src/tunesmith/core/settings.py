@@ -15,6 +15,7 @@ from tunesmith.core.words import nearest
 AUTO = "auto"  # the model that means: let them race
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 T = TypeVar("T", bound=BaseModel)
+Device = Literal["auto", "cpu", "cuda", "mps"]
 Metric = Literal["accuracy", "balanced_accuracy", "log_loss", "macro_f1", "roc_auc"]
 
 
@@ -52,6 +53,8 @@ class Settings(BaseModel):
     """A race, a family, or ``file.py:function`` of the user's own."""
     metric: Metric = "accuracy"
     """What models are ranked by."""
+    device: Device = "auto"
+    """Where networks are trained; ``auto`` takes CUDA, then MPS, then the processor."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     params: Mapping[str, Any] = Field(default_factory=dict)
     """Values of the model's parameters that the plan must keep."""
@@ -69,7 +72,7 @@ class Settings(BaseModel):
 
     def identity(self) -> dict[str, Any]:
         """What makes this job another job than one with more time or another folder."""
-        return self.model_dump(mode="json", exclude={"budget", "out"})
+        return self.model_dump(mode="json", exclude={"budget", "out", "device"})
 
 
 def checked(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -26,15 +26,16 @@ def logits(
         forward: Maps normalized images to logits ``(N, K)``; a network in evaluation mode, or
             `Deployed.logits`.
         x_NCHW: uint8 images.
-        normalize: Mean and deviation of the training images.
+        normalize: Mean and deviation of the training images; where it is, the network is too.
         channels_last: Memory layout in which the network runs fastest.
 
     Returns:
         Logits ``(N, K)``.
     """
     memory = torch.channels_last if channels_last else torch.contiguous_format
+    device = normalize.mean.device
     parts = [
-        forward(normalize(x).contiguous(memory_format=memory)).float().cpu()
+        forward(normalize(x.to(device)).contiguous(memory_format=memory)).float().cpu()
         for x in torch.split(x_NCHW, BATCH)
     ]
     z_NK: NDArray[np.float32] = torch.cat(parts).numpy()

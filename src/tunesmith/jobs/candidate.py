@@ -1,5 +1,6 @@
 """A network that could be handed over, and all that is done with it."""
 
+import copy
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -78,7 +79,8 @@ class Candidate:
         head = self.head(data)
         network = self.builder(data)()
         layer = network.get_submodule(self.family.pretrained.classifier)
-        rare_K = self.chosen.train.balance * log_frequencies(data.y_N[data.rows], self.classes)
+        rare_K = log_frequencies(data.y_N[data.rows].cpu(), self.classes)
+        rare_K *= self.chosen.train.balance
         layer.load_state_dict({"weight": head.weight, "bias": head.bias - rare_K}, strict=False)
         weights = network.state_dict()
         return Checkpoint(seen=0, network=weights, average=weights, optimizer={})
@@ -94,12 +96,12 @@ class Candidate:
     def _fit(self, data: TrainData) -> LinearHead:
         rows_N, f_ND = self._features
         known = torch.isin(rows_N, data.rows)
-        return fit_head(f_ND[known], data.y_N[rows_N[known]], self.classes)
+        return fit_head(f_ND[known.cpu()], data.y_N[rows_N[known]], self.classes)
 
     def head_accuracy(self) -> float:
         """Share of images that a head on frozen features gets right without having seen them."""
         data = self.prepared.train
-        return accuracy(self.head(data).z_NK.numpy(), data.y_N[self._features[0]].numpy())
+        return accuracy(self.head(data).z_NK.numpy(), data.y_N[self._features[0]].cpu().numpy())
 
     @functools.cached_property
     def _features(self) -> tuple[Tensor, Tensor]:
@@ -109,16 +111,15 @@ class Candidate:
         affordable = int(HEAD_SHARE * chosen.train_s * chosen.answers_per_s)
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
         order = order[: max(2 * chosen.train.batch, min(HEAD_MOST, affordable))]
-        some = replace(data, rows=data.rows[order])
+        some = replace(data, rows=data.rows[order.to(data.rows.device)])
         network = self.builder(data)()
         return some.rows, features(network, self.family.pretrained.classifier, some)
 
     def load(self, weights: Mapping[str, Tensor]) -> nn.Module:
-        """Build the network with these weights, ready to answer."""
+        """Build the network with these weights, ready to answer on the device."""
         network = self.builder(self.prepared.train)()
         network.load_state_dict(weights)
-        network.eval()
-        return network
+        return network.eval().to(self.prepared.train.compute.device)
 
     def logits(self, deployed: Deployed, x_NCHW: Tensor) -> NDArray[np.float32]:
         """Logits ``(N, K)`` of uint8 images ``(N, C, H, W)``."""
@@ -146,7 +147,7 @@ class Candidate:
         flipped = self.chosen.train.augmentation.flip and self.chosen.mirrored
         deployed = Deployed(
             self.load(trained.checkpoint.average),
-            self.prepared.train.normalize,
+            copy.deepcopy(self.prepared.train.normalize),
             size=self.chosen.size,
             mirrored=flipped,
         ).eval()

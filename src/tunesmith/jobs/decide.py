@@ -20,6 +20,7 @@ from tunesmith.jobs.session import Session
 from tunesmith.models.build import Family, find_family
 from tunesmith.models.efficientnet_lite import weights_file
 from tunesmith.training.config import TrainConfig
+from tunesmith.training.device import choose_device
 from tunesmith.training.findings import Harm
 from tunesmith.training.probe import transform_harm
 
@@ -79,8 +80,10 @@ def find_families(settings: Settings) -> tuple[Family, ...]:
 
     Raises:
         ModelError: There is no such family, file or function.
-        SettingsError: A parameter is none of theirs, or a value is out of its range.
+        SettingsError: A parameter is none of theirs, a value is out of its range, or there is no
+            such device.
     """
+    choose_device(settings.device)
     families = _left_by(settings)
     checked(TrainConfig, settings.train)
     space = space_of(TrainConfig)

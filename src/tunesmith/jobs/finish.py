@@ -90,6 +90,7 @@ def hand_over(
     path = folder / handed.GRAPH_FILE
     with session.phase("calibrate"):
         deployed.temperature.fill_(fit_temperature(fitted.z_NK, fitted.y_N))
+    deployed.cpu()  # what is exported, verified and tested is what any machine can run
     with session.phase("export"), writing(folder):
         _export(deployed, prepared, family, folder)
     with session.phase("verify"):

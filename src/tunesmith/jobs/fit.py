@@ -87,6 +87,7 @@ def fit(
     out: str | Path | None = None,
     model: str = "auto",
     metric: str = "accuracy",
+    device: str = "auto",
     seed: int = 0,
     params: Mapping[str, Any] | None = None,
     train: Mapping[str, Any] | None = None,
@@ -105,6 +106,7 @@ def fit(
         model: ``"auto"`` for a race, a family, or ``"file.py:function"`` of your own.
         metric: ``"accuracy"``, ``"balanced_accuracy"``, ``"log_loss"``, ``"macro_f1"`` or
             ``"roc_auc"``.
+        device: Where to train: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
         seed: Of everything random.
         params: Values of the model's parameters that must be kept.
         train: Fields of the training's configuration that must be kept.
@@ -122,6 +124,7 @@ def fit(
             "out": None if out is None else Path(out),
             "model": model,
             "metric": metric,
+            "device": device,
             "seed": seed,
             "params": params or {},
             "train": train or {},

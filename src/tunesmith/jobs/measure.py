@@ -17,6 +17,7 @@ from tunesmith.models.build import Family
 from tunesmith.models.custom import check_network
 from tunesmith.models.preprocess import Normalize, resize_pixels
 from tunesmith.training.config import TrainConfig
+from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.probe import measure
 
@@ -110,12 +111,12 @@ def _speed(
     channels_last: bool = True,
 ) -> planning.Speed:
     """Train one throw-away network; what is 0 is left to the family's default."""
-    batch = _batch(sample, data, size)
+    batch = _batch(settings, sample, data, size)
     searched = {"width": width, "resolution": resolution}
     params = {**{name: value for name, value in searched.items() if value}, **settings.params}
     build = builder(family, batch, classes=data.classes, params=params)
     if family.source:
-        check_network(build(), batch.first(2), data.classes)
+        check_network(build(), batch.first(2).cpu(), data.classes)
     config = default_config(family).model_copy(
         update={
             "batch": planning.batch_of(
@@ -137,11 +138,12 @@ def _speed(
     )
 
 
-def _batch(sample: Sample, data: Fingerprint, size: tuple[int, int]) -> TrainData:
+def _batch(
+    settings: Settings, sample: Sample, data: Fingerprint, size: tuple[int, int]
+) -> TrainData:
     """Some real images to train throw-away networks on; the labels do not matter."""
     few = [recolor(image, data.channels) for image in sample.images[:PROBED]]
     x_NCHW = tensor(np.stack([resize_pixels(image, size) for image in few]))
     rows = torch.arange(len(few))
-    return TrainData(
-        x_NCHW=x_NCHW, y_N=rows % data.classes, rows=rows, normalize=Normalize.of(x_NCHW)
-    )
+    compute = choose_device(settings.device)
+    return TrainData.on(compute, x_NCHW, rows % data.classes, rows, Normalize.of(x_NCHW))

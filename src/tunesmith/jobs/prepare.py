@@ -18,6 +18,7 @@ from tunesmith.execution.machine import Machine
 from tunesmith.jobs.session import Session
 from tunesmith.models.build import Family
 from tunesmith.models.preprocess import Normalize, resize_pixels
+from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
 
 MEMORY_SHARE = 0.25  # of the machine's memory may hold pixels; above it they are mapped from disk
@@ -40,7 +41,7 @@ def builder(
     """Bind all that building a network needs; layers that fit themselves to images do so."""
     size = (data.x_NCHW.shape[2], data.x_NCHW.shape[3])
     build = family.builder(classes, data.x_NCHW.shape[1], size=size, params=params)
-    images = data.first(FITTED)
+    images = data.first(FITTED).cpu()
 
     def build_and_fit() -> nn.Module:
         network = build()
@@ -79,7 +80,8 @@ class Prepared:
         """Training data that lack a fold, and the places of the images in that fold."""
         assert self.split.folds is not None
         held = self.split.folds == fold
-        rest = replace(self.train, rows=self.train.rows[torch.from_numpy(~held)])
+        kept = torch.from_numpy(~held).to(self.train.rows.device)
+        rest = replace(self.train, rows=self.train.rows[kept])
         return rest, self.split.train[held]
 
 
@@ -112,12 +114,9 @@ def prepare(
         seed=session.settings.seed,
     )
     x_NCHW, rows = tensor(loaded.pixels), torch.from_numpy(parts.train)
-    train = TrainData(
-        x_NCHW=x_NCHW,
-        y_N=torch.from_numpy(labels),
-        rows=rows,
-        normalize=Normalize.of(x_NCHW[rows[:: max(1, len(rows) // NORMALIZED)]]),
-    )
+    normalize = Normalize.of(x_NCHW[rows[:: max(1, len(rows) // NORMALIZED)]])
+    compute = choose_device(session.settings.device)
+    train = TrainData.on(compute, x_NCHW, torch.from_numpy(labels), rows, normalize)
     return Prepared(source=source, loaded=loaded, split=parts, labels=labels, train=train)
 
 
@@ -125,5 +124,6 @@ def as_expected(prepared: Prepared, family: Family) -> Prepared:
     """The same data, normalized as a pretrained network expects them; for others as they are."""
     if family.pretrained is None:
         return prepared
-    train = replace(prepared.train, normalize=family.pretrained.normalize())
+    normalize = family.pretrained.normalize().to(prepared.train.compute.device)
+    train = replace(prepared.train, normalize=normalize)
     return replace(prepared, train=train)

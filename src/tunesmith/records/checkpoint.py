@@ -25,7 +25,7 @@ def save(folder: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -
     """
     from safetensors.torch import save as to_bytes
 
-    plain = {name: value.contiguous() for name, value in tensors.items()}
+    plain = {name: value.contiguous().cpu() for name, value in tensors.items()}
     data = to_bytes(plain, metadata={"meta": json.dumps(dict(meta))})
     reference = hashlib.sha256(data).hexdigest()
     with writing(folder):

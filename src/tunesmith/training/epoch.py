@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Self, final
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from tunesmith.data.augment import augment, shrink
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training import averaging
 from tunesmith.training.config import TrainConfig
+from tunesmith.training.device import CPU, Compute
 from tunesmith.training.losses import Loss
 from tunesmith.training.optimizers import Optimizers
 from tunesmith.training.schedule import Segment, highest_ahead, multiplier
@@ -30,22 +31,38 @@ class TrainData:
 
     Attributes:
         x_NCHW: uint8, channels last in memory.
-        y_N: int64, on the same device.
-        rows: Places of the training images.
-        normalize: Mean and deviation of the training images.
+        y_N: int64, where the images are.
+        rows: Places of the training images, where the images are.
+        normalize: Mean and deviation of the training images, on the device.
+        compute: The device that trains; the images may lie elsewhere.
     """
 
     x_NCHW: Tensor
     y_N: Tensor
     rows: Tensor
     normalize: Normalize
+    compute: Compute = CPU
+
+    @classmethod
+    def on(
+        cls, compute: Compute, x_NCHW: Tensor, y_N: Tensor, rows: Tensor, normalize: Normalize
+    ) -> Self:
+        """Put images on a device that has room for them; otherwise batches are sent one by one."""
+        where = compute.device if compute.holds(x_NCHW) else x_NCHW.device
+        return cls(
+            x_NCHW=x_NCHW.to(where),
+            y_N=y_N.to(where),
+            rows=rows.to(where),
+            normalize=normalize.to(compute.device),
+            compute=compute,
+        )
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def first(self, count: int) -> Tensor:
         """The first ``count`` training images, normalized: ``(count, C, H, W)``."""
-        x_NCHW: Tensor = self.normalize(self.x_NCHW[self.rows[:count]])
+        x_NCHW: Tensor = self.normalize(self.compute.send(self.x_NCHW[self.rows[:count]]))
         return x_NCHW
 
 
@@ -95,16 +112,17 @@ def batches(
     epoch = torch.cat([torch.full_like(at, e) for e, at in stream])
     for offset in range(0, end - begin, config.batch):
         index_N = index[offset : offset + config.batch]
-        rows_N = data.rows[index_N]
+        rows_N = data.rows[index_N.to(data.rows.device)]
         x_NCHW = augment(
-            data.normalize(data.x_NCHW[rows_N]),
+            data.normalize(data.compute.send(data.x_NCHW[rows_N])),
             config.augmentation,
             index_N=index_N,
             epoch_N=epoch[offset : offset + config.batch],
             seed=config.seed,
             position=begin + offset,
         )
-        yield begin + offset, x_NCHW.contiguous(memory_format=memory), data.y_N[rows_N]
+        y_N = data.compute.send(data.y_N[rows_N])
+        yield begin + offset, x_NCHW.contiguous(memory_format=memory), y_N
 
 
 def scale_at(config: TrainConfig, segments: Sequence[Segment], seen: int) -> float:
@@ -136,13 +154,15 @@ def train_batches(
     """
     network.train()
     total, steps, seen = 0.0, 0, begin
-    for position, x_NCHW, y_N in batches(data, config, begin, until):
+    for position, batch_NCHW, y_N in batches(data, config, begin, until):
         if stop():
             break
         # Dropout is a function of (seed, position) too, so that no random state needs storing.
         torch.manual_seed(derive(config.seed, "step", position))
         optimizers.scale(multiplier(segments, position))
-        value = loss(network, shrink(x_NCHW, scale_at(config, segments, position)), y_N)
+        x_NCHW = shrink(batch_NCHW, scale_at(config, segments, position))
+        with data.compute.mixed():
+            value = loss(network, x_NCHW, y_N)
         optimizers.zero_grad()
         value.backward()
         optimizers.step()

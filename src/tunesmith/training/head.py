@@ -43,14 +43,15 @@ def features(network: nn.Module, classifier: str, data: TrainData) -> Tensor:
     found: list[Tensor] = []
     layer = network.get_submodule(classifier)
     handle = layer.register_forward_pre_hook(lambda _layer, inputs: found.append(inputs[0]))
-    network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.eval().to(data.compute.device)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     try:
         for some in torch.split(data.rows, BATCH):
-            x_NCHW = data.normalize(data.x_NCHW[some])
+            x_NCHW = data.normalize(data.compute.send(data.x_NCHW[some]))
             network(x_NCHW.contiguous(memory_format=torch.channels_last))
     finally:
         handle.remove()
-    return torch.cat(found)
+    return torch.cat(found).cpu()
 
 
 def fit_head(f_ND: Tensor, y_N: Tensor, classes: int) -> LinearHead:

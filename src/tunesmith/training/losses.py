@@ -58,7 +58,8 @@ class LogitAdjusted:
 
     def __call__(self, network: nn.Module, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
         """See `Loss`."""
-        z_NK = network(x_NCHW) + self.shift_K
+        z_NK = network(x_NCHW)
+        z_NK = z_NK + self.shift_K.to(z_NK.device)
         return F.cross_entropy(z_NK, y_N, label_smoothing=self.smoothing)
 
 

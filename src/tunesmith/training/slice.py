@@ -175,4 +175,4 @@ def train_slice(
 def place(network: nn.Module, data: TrainData, config: TrainConfig) -> nn.Module:
     """Put a network where its data are, in the config's memory layout."""
     memory = torch.channels_last if config.channels_last else torch.contiguous_format
-    return network.to(data.x_NCHW.device).to(memory_format=memory)  # type: ignore[call-overload, no-any-return]
+    return network.to(data.compute.device).to(memory_format=memory)  # type: ignore[call-overload, no-any-return]

@@ -1,0 +1,137 @@
+"""Write ``docs/accuracy.md`` and its plot from the results that are committed.
+
+    pip install matplotlib && python benchmarks/pages.py
+
+No number of the page is typed by hand: a test compares it with ``benchmarks/results``.
+"""
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+RESULTS, DOCS = HERE / "results", HERE.parent / "docs"
+NAMES = {
+    "mnist": "MNIST",
+    "fashion": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+    "cifar10-1000": "CIFAR-10, 1,000 images",
+    "digits": "digits",
+}
+PLOTTED = ("mnist", "fashion", "cifar10")
+OURS, REFERENCE = "tunesmith", "reference"
+HEAD = (
+    "| data | budget | seeds | accuracy (range) | reference | error ratio | latest end | memory |\n"
+    "|---|---|---|---|---|---|---|---|"
+)
+PAGE = """\
+# Accuracy for a time budget
+
+Whole processes, from the command to the report on disk, on the official test part; medians over
+seeds. The reference is one plain network with one good recipe and a schedule fitted to its time: no
+held-out part, no export, run right after ours at the same budget. The error ratio is our median
+error over its median error: under 1 we are better. It trains on all images; ours keeps 9 % back, so
+that the model can be chosen and its probabilities calibrated on images it has not seen.
+
+Hardware: {cpu}, {cores} cores, {system}, no GPU, shared with other work; torch {torch}.
+
+{table}
+
+![Error against budget]({plot})
+
+Single points are existing tools that were given the same time, one run each, on a machine of the
+same kind: rough marks, not a ranking.
+
+Again on your machine: `TUNESMITH_DATA=FOLDER python benchmarks/fit.py`; this page:
+`python benchmarks/pages.py`.
+"""
+PLOT = "accuracy.svg"
+Row = Mapping[str, Any]
+
+
+def read(name: str) -> dict[str, Any]:
+    """Results of a benchmark."""
+    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
+    return found
+
+
+def by_cell(rows: Sequence[Row], who: str) -> dict[tuple[str, int], list[Row]]:
+    """Rows of one contestant for each data set and budget, in the order of `NAMES`."""
+    cells: dict[tuple[str, int], list[Row]] = {}
+    for row in rows:
+        if row["who"] == who:
+            cells.setdefault((row["data"], int(row["budget_s"])), []).append(row)
+    order = list(NAMES)
+    return dict(sorted(cells.items(), key=lambda cell: (order.index(cell[0][0]), cell[0][1])))
+
+
+def accuracies(rows: Sequence[Row]) -> list[float]:
+    """Accuracy of each row, lowest first."""
+    return sorted(row["accuracy"] for row in rows)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """One line for each data set and budget."""
+    reference = by_cell(rows, REFERENCE)
+    lines = [HEAD]
+    for (data, budget), ours in by_cell(rows, OURS).items():
+        found, theirs = accuracies(ours), accuracies(reference.get((data, budget), []))
+        middle = statistics.median(found)
+        beside, ratio = "", ""
+        if theirs:
+            beside = f"{100 * statistics.median(theirs):.2f}"
+            ratio = f"{(1 - middle) / (1 - statistics.median(theirs)):.2f}"
+        spread = f" ({100 * found[0]:.2f} to {100 * found[-1]:.2f})" if len(found) > 1 else ""
+        lines.append(
+            f"| {NAMES[data]} | {budget} s | {len(ours)} | {100 * middle:.2f}{spread} | {beside} "
+            f"| {ratio} | {max(row['wall_s'] for row in ours):.1f} s "
+            f"| {max(row['memory_peak_mb'] for row in ours) / 1000:.1f} GB |"
+        )
+    return "\n".join(lines)
+
+
+def page() -> str:
+    """The page as it should be committed."""
+    found = read("fit")
+    hardware, torch = found["hardware"], found["versions"]["torch"]
+    return PAGE.format(**hardware, torch=torch, table=table(found["rows"]), plot=PLOT)
+
+
+def draw(path: Path) -> None:
+    """Plot errors against budgets, both on logarithmic axes."""
+    from matplotlib import pyplot as plt
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    rows, peers = read("fit")["rows"], read("peers")["rows"]
+    plt.rcParams.update({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "tunesmith"})
+    figure, axes = plt.subplots(1, len(PLOTTED), figsize=(11, 3.4), layout="constrained")
+    for axis, data in zip(axes, PLOTTED, strict=True):
+        for who, style, color in ((OURS, "o-", "#0b5c9e"), (REFERENCE, "s--", "#8a8d91")):
+            cells = {b: r for (name, b), r in by_cell(rows, who).items() if name == data}
+            errors = [100 * (1 - statistics.median(accuracies(r))) for r in cells.values()]
+            axis.plot(list(cells), errors, style, color=color, label=who)
+        for marker, row in zip("^vD", [r for r in peers if r["data"] == data], strict=False):
+            error = 100 * (1 - row["accuracy"])
+            axis.plot(row["budget_s"], error, marker, color="#b4500a", label=row["who"])
+        axis.set(title=NAMES[data], xlabel="budget, s", xscale="log", yscale="log")
+        axis.set_xticks([60, 300, 600, 1800])
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        for each in (axis.xaxis, axis.yaxis):
+            each.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.grid(visible=True, which="both", color="#dcdcd5", linewidth=0.5)
+        axis.legend(fontsize=8)
+    axes[0].set_ylabel("test error, %")
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main() -> None:
+    """Write the page and the plot."""
+    (DOCS / "accuracy.md").write_text(page(), "utf-8")
+    draw(DOCS / PLOT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Where networks run, and in which precision."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from tunesmith.core.errors import SettingsError
+from tunesmith.core.settings import Device
+
+HELD_SHARE = 0.4  # of a device's free memory may hold the images; the rest is the network's
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Compute:
+    """A device and how to use it.
+
+    Attributes:
+        device: Where networks and batches live.
+        autocast: The type that matrix products are computed in, if not float32.
+    """
+
+    device: torch.device
+    autocast: torch.dtype | None = None
+
+    def mixed(self) -> AbstractContextManager[object]:
+        """A context in which matrix products have the faster type, and sums and weights do not.
+
+        Example:
+            >>> compute = Compute(device=torch.device("cpu"), autocast=torch.bfloat16)
+            >>> with compute.mixed():
+            ...     (torch.eye(2) @ torch.eye(2)).dtype
+            torch.bfloat16
+
+        """
+        if self.autocast is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.autocast)
+
+    def holds(self, images: Tensor) -> bool:
+        """Whether a tensor may live on the device as a whole."""
+        if self.device.type == "cpu":
+            return True
+        free = free_bytes(self.device)
+        return free is not None and images.numel() * images.element_size() <= HELD_SHARE * free
+
+    def send(self, x: Tensor) -> Tensor:
+        """Bring a batch to the device; to CUDA from pinned memory, beside what it is computing."""
+        if x.device.type == self.device.type:
+            return x
+        if self.device.type == "cuda":
+            return x.pin_memory().to(self.device, non_blocking=True)
+        return x.to(self.device)
+
+
+CPU = Compute(device=torch.device("cpu"))
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Free memory of a device; None where it does not say."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+
+
+def choose_device(asked: Device) -> Compute:
+    """The device that was asked for, or the best there is, in the precision it is best at.
+
+    bfloat16 where the hardware has it (NVIDIA from Ampere on): it needs no scaling of the loss, so
+    a training can be paused and resumed without further state. Elsewhere float32, with TF32 for
+    matrix products where there is that. A CPU computes in float32: most only emulate bfloat16.
+
+    Raises:
+        SettingsError: There is no such device here.
+    """
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if asked in found and not found[asked]:
+        there = [name for name, ok in found.items() if ok]
+        raise SettingsError(
+            f"`device`: torch finds no {asked} device here; there is: "
+            f"{', '.join(['cpu', *there])}. Choose one of these or auto; for CUDA, torch must be a "
+            "CUDA build (pip's default on Linux) and the driver must be installed."
+        )
+    kind = asked if asked != "auto" else next((name for name, ok in found.items() if ok), "cpu")
+    if kind == "cuda":
+        torch.set_float32_matmul_precision("high")
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        return Compute(
+            device=torch.device("cuda", torch.cuda.current_device()),
+            autocast=torch.bfloat16 if fast else None,
+        )
+    return Compute(device=torch.device(kind))

@@ -1,0 +1,131 @@
+"""Tests of `tunesmith.training.device`, with stand-ins for hardware that is not here."""
+
+import pytest
+import torch
+
+from tunesmith.core.errors import SettingsError
+from tunesmith.core.settings import Device
+from tunesmith.data.augment import shrink
+from tunesmith.data.strengths import Augmentation
+from tunesmith.models.convnet import convnet
+from tunesmith.models.preprocess import Normalize
+from tunesmith.training import device
+from tunesmith.training.averaging import update
+from tunesmith.training.config import TrainConfig
+from tunesmith.training.device import CPU, Compute, choose_device
+from tunesmith.training.epoch import TrainData, batches
+from tunesmith.training.losses import LogitAdjusted
+from tunesmith.training.slice import make_optimizers, place
+
+DRAWINGS = Augmentation(shift=0.1, rotate=10, scale=0.1, brightness=0.1, contrast=0.1)
+PHOTOGRAPHS = Augmentation(shift=0.1, flip=True, flip_vertical=True, cutout=0.2)
+CUDA, META = torch.device("cuda", 0), torch.device("meta")
+
+
+@pytest.fixture
+def no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A machine with one CUDA device, as far as torch's questions about it go."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (1000, 2000))
+    return monkeypatch
+
+
+@pytest.mark.usefixtures("no_devices")
+def test_without_a_device_the_processor_is_taken() -> None:
+    assert choose_device("auto") == choose_device("cpu") == CPU
+
+
+@pytest.mark.usefixtures("no_devices")
+@pytest.mark.parametrize("asked", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_told(asked: Device) -> None:
+    with pytest.raises(SettingsError, match=f"no {asked} device here; there is: cpu. Choose"):
+        choose_device(asked)
+
+
+@pytest.mark.parametrize(("has_bf16", "autocast"), [(True, torch.bfloat16), (False, None)])
+def test_the_precision_is_what_the_hardware_has(
+    cuda: pytest.MonkeyPatch, autocast: torch.dtype | None, *, has_bf16: bool
+) -> None:
+    cuda.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bf16)
+    before = torch.get_float32_matmul_precision()
+    try:
+        assert (
+            choose_device("auto")
+            == choose_device("cuda")
+            == Compute(device=CUDA, autocast=autocast)
+        )
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.usefixtures("cuda")
+@pytest.mark.parametrize(("size", "fits"), [(400, True), (401, False)])
+def test_images_live_on_a_device_that_has_room(size: int, *, fits: bool) -> None:
+    images = torch.zeros(size, dtype=torch.uint8)
+    assert Compute(device=CUDA).holds(images) is fits
+    assert CPU.holds(images)
+    assert not Compute(device=torch.device("mps")).holds(images)  # it does not say
+
+
+def test_batches_are_sent_once() -> None:
+    x = torch.zeros(3)
+    assert CPU.send(x) is x
+    assert Compute(device=META).send(x).device == META
+
+
+def test_batches_for_cuda_go_through_pinned_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[object] = []
+
+    def pin(x: torch.Tensor) -> torch.Tensor:
+        calls.append("pinned")
+        return x
+
+    def to(x: torch.Tensor, target: torch.device, *, non_blocking: bool) -> torch.Tensor:
+        calls.append((target, non_blocking))
+        return x
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    Compute(device=CUDA).send(torch.zeros(1))
+    assert calls == ["pinned", (CUDA, True)]
+
+
+def test_mixed_precision_is_for_products_only() -> None:
+    a = torch.eye(2)
+    with Compute(device=torch.device("cpu"), autocast=torch.bfloat16).mixed():
+        assert (a @ a).dtype == torch.bfloat16
+        assert (a + a).dtype == torch.float32
+    with CPU.mixed():
+        assert (a @ a).dtype == torch.float32
+
+
+@pytest.mark.parametrize("room", [True, False])
+@pytest.mark.parametrize("augmentation", [DRAWINGS, PHOTOGRAPHS])
+def test_a_step_on_a_device_mixes_it_with_no_other(
+    monkeypatch: pytest.MonkeyPatch, augmentation: Augmentation, *, room: bool
+) -> None:
+    """The meta device computes no values, but refuses operations with tensors from elsewhere."""
+    monkeypatch.setattr(device, "free_bytes", lambda _device: 10**6 * room)
+    x, y = torch.zeros(40, 3, 32, 32, dtype=torch.uint8), torch.arange(40) % 4
+    config = TrainConfig(batch=16, augmentation=augmentation, coarse=0.75)
+    data = TrainData.on(Compute(device=META), x, y, torch.arange(30), Normalize.of(x))
+    assert data.x_NCHW.device == (META if room else CPU.device)
+    network = place(convnet(4, 3, size=(32, 32), width=8), data, config)
+    optimizers = make_optimizers(config, network)
+    average = {name: value.clone() for name, value in network.state_dict().items()}
+    loss = LogitAdjusted(torch.zeros(4))
+    for _, x_NCHW, y_N in batches(data, config, 0, 32):
+        with data.compute.mixed():
+            value = loss(network, shrink(x_NCHW, 0.75), y_N)
+        value.backward()
+        optimizers.step()
+        update(average, network, decay=0.9)
+    assert value.device == average["head.linear.weight"].device == META
