@@ -1,0 +1,87 @@
+"""Labels that are probably wrong, by confident learning.
+
+After Northcutt, Jiang and Chuang 2021, "Confident learning: Estimating uncertainty in dataset
+labels" (arXiv:1911.00068). Shape letters: N images, K classes.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Probabilities = NDArray[np.floating]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """All images, those whose label is most doubtful first.
+
+    Attributes:
+        places: Of the images, ``[N]``.
+        margins: Probability of the label less that of the likeliest other class, ``[N]``: from -1
+            (surely another class) to 1.
+        others: That other class, ``[N]``.
+        suspected: Whether confident learning counts the label as wrong, ``[N]``.
+    """
+
+    places: NDArray[np.int64]
+    margins: NDArray[np.float64]
+    others: NDArray[np.int64]
+    suspected: NDArray[np.bool_]
+
+
+def thresholds(p_NK: Probabilities, y_N: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How sure a network is of each class, on average over the images that bear its label ``[K]``.
+
+    A class without images has an infinite threshold: nothing is suspected to be of it.
+    """
+    classes = p_NK.shape[1]
+    counts_K = np.bincount(y_N, minlength=classes)
+    own_N = p_NK[np.arange(len(y_N)), y_N].astype(np.float64)
+    sums_K = np.bincount(y_N, weights=own_N, minlength=classes)
+    return np.divide(sums_K, counts_K, out=np.full(classes, np.inf), where=counts_K > 0)
+
+
+def rank_labels(p_NK: Probabilities, y_N: NDArray[np.int64]) -> Ranking:
+    """Find labels that are probably wrong.
+
+    An image is suspected if the network is as sure of another class as it usually is of that
+    class's own images, and no less sure of it than of the label. The thresholds are the classes'
+    own, so that a network that is timid about a class finds its errors all the same.
+
+    Args:
+        p_NK: Probabilities by networks that did not learn from the image they are asked about.
+        y_N: The labels in question.
+
+    Raises:
+        ValueError: Shapes do not fit, or there are fewer than two classes.
+
+    Example:
+        >>> p_NK = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.95, 0.05]])
+        >>> ranking = rank_labels(p_NK, np.array([0, 0, 1, 1, 1]))
+        >>> ranking.places[ranking.suspected], ranking.others[ranking.suspected]
+        (array([4]), array([0]))
+
+    """
+    if p_NK.ndim != 2 or p_NK.shape[1] < 2 or y_N.shape != p_NK.shape[:1]:  # noqa: PLR2004 (N, K)
+        raise ValueError(
+            f"Probabilities (N, K) of two classes or more and labels (N,) are needed, but got "
+            f"{p_NK.shape} and {y_N.shape}."
+        )
+    rows = np.arange(len(y_N))
+    sure_NK = np.where(p_NK >= thresholds(p_NK, y_N), p_NK, -np.inf)
+    is_sure_N = np.isfinite(sure_NK.max(axis=1, initial=-np.inf))
+    suspected_N = is_sure_N & (sure_NK.argmax(axis=1) != y_N)
+    others_NK = p_NK.astype(np.float64)
+    others_NK[rows, y_N] = -np.inf
+    other_N = others_NK.argmax(axis=1)
+    margin_N = p_NK[rows, y_N].astype(np.float64) - others_NK[rows, other_N]
+    order = np.argsort(margin_N, kind="stable")
+    return Ranking(
+        places=order,
+        margins=margin_N[order],
+        others=other_N[order],
+        suspected=suspected_N[order],
+    )
