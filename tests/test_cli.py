@@ -233,3 +233,17 @@ def test_an_internal_fault_is_told_from_a_user_s(cli: Cli, monkeypatch: pytest.M
 def test_help_needs_no_torch() -> None:
     code = "import sys, tunesmith.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, env=os.environ).returncode == 0
+
+
+@pytest.mark.parametrize("columns", ["label", "label=", "=x", "path=a,,label=b"])
+def test_columns_are_pairs(cli: Cli, columns: str) -> None:
+    status, _, err = cli("fit", "digits", "--columns", columns)
+    assert status == 2
+    assert "--columns is a list such as path=file,label=species" in err
+
+
+def test_a_device_that_is_not_there_is_told_before_anything_else(cli: Cli, tmp_path: Path) -> None:
+    status, _, err = cli("fit", "digits", "--device", "mps", "--out", tmp_path / "out")
+    assert status == 2
+    assert "`device`: torch finds no mps device here; there is: cpu" in err
+    assert not (tmp_path / "out").exists()

@@ -28,12 +28,13 @@ LARGE_FUNCTIONS: dict[str, int] = {
     "plan/plan.py::plan": 54,  # one value with sixteen fields, each stated once
     "training/slice.py::train_slice": 56,  # the slice from start to end, as one reads it
 }
-LONG_SIGNATURES: dict[str, int] = {"cli.py::fit": 11}  # a command's options
+LONG_SIGNATURES: dict[str, int] = {"cli.py::fit": 12}  # a command's options
 
 # Files without a test file of their own -> where they are tested, or why they need no test.
 UNMIRRORED: dict[str, str] = {
     "__main__.py": "one call; test_package.py runs it",
     "core/errors.py": "names alone; each message is tested where it is raised",
+    "data/source.py": "a value alone; test_sources.py makes it of everything there is",
     "data/strengths.py": "settings alone; test_augment.py runs each of them",
     "jobs/candidate.py": "test_race.py and test_fit.py train and deploy candidates",
     "jobs/decide.py": "test_race.py plans, stores and restores; test_fit.py",

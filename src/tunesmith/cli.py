@@ -23,7 +23,7 @@ INTERRUPTED = 130  # what shells expect after Ctrl-C
 
 @app.command()
 def fit(
-    source: Annotated[str, typer.Argument(help="Folder, .zip, .npz, IDX folder, or: digits")],
+    source: Annotated[str, typer.Argument(help="Folder, .zip, .tar, .csv, .npz, or: digits")],
     test: Annotated[str | None, typer.Option(help="A test part of its own.")] = None,
     budget: Annotated[str | None, typer.Option(help="Such as 60s, 10m, 1h30m. [10m]")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder. [runs/NAME]")] = None,
@@ -33,6 +33,7 @@ def fit(
     metric: Annotated[str | None, typer.Option(help="How models are ranked. [accuracy]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps. [auto]")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random. [0]")] = None,
+    columns: Annotated[str | None, typer.Option(help="Of a table: label=NAME,path=NAME")] = None,
     config: Annotated[Path | None, typer.Option(help="A job.toml with any of these.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -43,8 +44,8 @@ def fit(
     require("torch", extra="train")
     from tunesmith.jobs import fit as job
 
-    given = {"budget": budget, "out": out, "model": model, "metric": metric}
-    given |= {"device": device, "seed": seed}
+    given: dict[str, Any] = {"budget": budget, "out": out, "model": model, "metric": metric}
+    given |= {"device": device, "seed": seed, "columns": _pairs(columns)}
     values = read_job_file(config) if config else {}
     settings = Settings.make(values | {k: v for k, v in given.items() if v is not None})
     if dry_run:
@@ -62,6 +63,18 @@ def fit(
         )
     if summary.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
+
+
+def _pairs(text: str | None) -> dict[str, str] | None:
+    """Read ``use=NAME,use=NAME``."""
+    if text is None:
+        return None
+    parts = [part.partition("=") for part in text.split(",")]
+    if wrong := [use for use, equals, name in parts if not (use and equals and name)]:
+        raise UserError(
+            f"--columns is a list such as path=file,label=species, but got {wrong[0]!r} in it."
+        )
+    return {use.strip(): name.strip() for use, _, name in parts}
 
 
 def _say_plans(plans: Any, *, as_json: bool) -> None:

@@ -8,9 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
-from tunesmith.data.clean import check, twins, write_quarantine
+from tunesmith.data.clean import check, joined, twins, write_quarantine
 from tunesmith.data.decode import Rejected
-from tunesmith.data.sources import Source, open_source
+from tunesmith.data.source import Source
+from tunesmith.data.sources import open_source
 
 
 @pytest.fixture
@@ -67,3 +68,14 @@ def test_the_quarantine_list_is_a_table(source: Source, tmp_path: Path) -> None:
         assert list(csv.DictReader(file)) == [
             {"file": "#5", "label": "1", "reason": "it is cut off"}
         ]
+
+
+def test_groups_of_either_kind_stay_together() -> None:
+    """Copies link two stated groups, and a stated group links two that are no copies."""
+    copies = np.array([0, 1, 1, 2, 3])
+    stated = np.array([4, 4, 9, 9, 0, 7])
+    kept = np.array([0, 1, 3, 4, 5])  # the third image could not be decoded
+    found = joined(copies, stated, kept)
+    assert found[0] == found[1] == found[2]
+    assert len(set(found.tolist())) == 3
+    assert joined(copies, None, kept) is copies

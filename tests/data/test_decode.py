@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import RunFolderError
 from tunesmith.core.pixels import encode_png
 from tunesmith.data.decode import CHUNK, Loaded, load, originals, sample
-from tunesmith.data.sources import Source, open_source
+from tunesmith.data.source import Source
+from tunesmith.data.sources import open_source
 
 Pixels = NDArray[np.uint8]
 COUNT = 2 * CHUNK + 44

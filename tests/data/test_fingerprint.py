@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import SourceError
 from tunesmith.data.decode import Rejected, Sample
 from tunesmith.data.fingerprint import fingerprint
-from tunesmith.data.sources import Source, open_source
+from tunesmith.data.source import Source
+from tunesmith.data.sources import open_source
 
 
 @pytest.fixture

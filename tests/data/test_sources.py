@@ -1,7 +1,9 @@
 """Tests of `tunesmith.data.sources`."""
 
+import io
 import os
 import shutil
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,8 @@ import pytest
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.pixels import encode_png
-from tunesmith.data.sources import Given, Source, open_source
+from tunesmith.data.source import Given, Source
+from tunesmith.data.sources import open_source
 
 IMAGE = encode_png(np.zeros((4, 4, 1), np.uint8))
 NAMES = [f"{label}/{i}.png" for label in ("cat", "dog") for i in (1, 2, 10)]
@@ -38,7 +41,17 @@ def content(source: Source) -> list[tuple[str, str, int]]:
     return sorted(zip(source.names, labels, source.given.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("make", [write, pack])
+def pack_tar(path: Path, names: list[str]) -> Path:
+    path = path.with_suffix(".tar.gz")
+    with tarfile.open(path, "w:gz") as archive:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.size = len(IMAGE)
+            archive.addfile(info, io.BytesIO(IMAGE))
+    return path
+
+
+@pytest.mark.parametrize("make", [write, pack, pack_tar])
 @pytest.mark.parametrize("top", ["", "photos/"])
 def test_folders_and_archives_say_the_same(
     tmp_path: Path, make: Callable[[Path, list[str]], Path], top: str
@@ -47,7 +60,7 @@ def test_folders_and_archives_say_the_same(
         return  # a folder is named itself; an archive may have one more around
     found = open_source(make(tmp_path / "pets.zip", [top + name for name in NAMES]))
     assert content(found) == sorted((name, name[:3], Given.NONE) for name in NAMES)
-    assert found.name == "pets.zip" if make is write else "pets"
+    assert found.name == ("pets.zip" if make is write else "pets")
     assert found.read(0) == IMAGE
     assert not found.skipped
 
@@ -175,9 +188,9 @@ def test_what_does_not_exist_is_refused_and_the_nearest_named(tmp_path: Path) ->
 
 
 def test_what_is_no_data_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.tar").write_bytes(b"")
-    with pytest.raises(SourceError, match=r"x\.tar is none of these"):
-        open_source(tmp_path / "x.tar")
+    (tmp_path / "x.rar").write_bytes(b"")
+    with pytest.raises(SourceError, match=r"x\.rar is none of these"):
+        open_source(tmp_path / "x.rar")
     with pytest.raises(SourceError, match="but got int"):
         open_source(3)
     with pytest.raises(SourceError, match="'mnist' does not come with Tunesmith"):
@@ -202,3 +215,23 @@ def test_a_class_of_a_dataset_without_images_is_refused() -> None:
     data.classes = ["cat", "dog", "elk"]  # type: ignore[attr-defined]
     with pytest.raises(SourceError, match="there is none of: elk"):
         open_source(data)
+
+
+def test_a_table_names_files_classes_parts_and_groups(tmp_path: Path) -> None:
+    write(tmp_path, NAMES)
+    rows = [
+        f"{name},{name[:3]},test," if "/1." in name else f"{name},{name[:3]},,{name[:3]}"
+        for name in NAMES
+    ]
+    table = tmp_path / "pets.csv"
+    table.write_text("\n".join(["file,kind,split,camera", *rows]))
+    found = open_source(table, columns={"label": "kind"})
+    assert found.name == "pets"
+    assert content(found) == sorted(
+        (name, name[:3], Given.TEST if "/1." in name else Given.NONE) for name in NAMES
+    )
+    assert found.read(0) == IMAGE
+    assert found.groups is not None
+    assert sorted(np.bincount(found.groups)) == [1, 1, 2, 2]
+    again = open_source(table, columns={"label": "kind", "path": "file"})
+    assert again.identity == found.identity

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
-from tunesmith.data.sources import Given
+from tunesmith.data.source import Given
 from tunesmith.data.split import Split, split
 
 PARTS = ("train", "validation", "selection", "calibration", "test", "leaks")

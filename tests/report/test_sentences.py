@@ -90,7 +90,7 @@ def test_advice_follows_from_what_was_found(make_story: MakeStory) -> None:
     assert "Four times as many would halve" in usual
     assert "larger --budget" in usual
     assert "The run was interrupted" in steps(story, status="interrupted")
-    assert "Check labels that look wrong: 4" in steps(story, data={"suspects": 4})
+    assert "Check the 4 labels of test images" in steps(story, data={"suspects": 4})
     weak = {
         "recall": (0.5, 1.0, None),
         "recall_interval": ((0.3, 0.7), (0.9, 1.0), (0.0, 1.0)),
@@ -123,7 +123,7 @@ def test_bad_data_are_counted_in_words(summary: Summary) -> None:
     clean = changed(summary, data={"quarantined": 0, "leaks": 0})
     assert sentences.data_sentence(clean).startswith("Nothing wrong was found")
     doubtful = changed(summary, data={"suspects": 1})
-    assert sentences.data_sentence(doubtful).endswith("1 label looks wrong.")
+    assert sentences.data_sentence(doubtful).endswith("1 test label looks wrong.")
 
 
 def test_calibration_is_honest(summary: Summary) -> None:

@@ -56,6 +56,8 @@ class Settings(BaseModel):
     device: Device = "auto"
     """Where networks are trained; ``auto`` takes CUDA, then MPS, then the processor."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    columns: Mapping[str, str] = Field(default_factory=dict)
+    """Names of a table's columns, by their use: path, label, split, group."""
     params: Mapping[str, Any] = Field(default_factory=dict)
     """Values of the model's parameters that the plan must keep."""
     train: Mapping[str, Any] = Field(default_factory=dict)

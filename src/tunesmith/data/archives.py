@@ -11,7 +11,7 @@ import zlib
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import TypeVar, final
 
 from tunesmith.core.errors import SourceError
 from tunesmith.data.folders import PARTS, is_hidden, is_image, printable
@@ -24,17 +24,25 @@ LOCAL_HEADER_SIZE = 30
 LINK, KIND = 0o120000, 0o170000  # of a Unix mode
 ENCRYPTED, IS_UTF8 = 1, 0x800  # flags of a member (APPNOTE 6.3.10, 4.4.4)
 DRIVE = re.compile(r"[A-Za-z]:")
+S = TypeVar("S", bound="Stored")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One file in an archive: its path, its place, and a stamp that changes with its content."""
+
+    name: str
+    offset: int
+    size: int
+    stamp: str
 
 
 @final
 @dataclass(frozen=True)
-class Member:
-    """One file in an archive: its path, and what it takes to read it."""
+class Member(Stored):
+    """One file in a zip archive, and what it takes to unpack it."""
 
-    name: str
-    offset: int
     packed: int
-    size: int
     method: int
     crc: int
 
@@ -48,14 +56,24 @@ def _name(info: zipfile.ZipInfo) -> str:
     return name if "/" in name else name.replace("\\", "/")
 
 
-def _bad_path(info: zipfile.ZipInfo, name: str) -> str | None:
-    """Why a member's path could do harm, in words."""
+def bad_path(name: str) -> str | None:
+    """Why a member's path could do harm, in words.
+
+    Example:
+        >>> bad_path("cat/../../x.png"), bad_path("cat/1.png")
+        ('lies outside the folder', None)
+
+    """
     if name.startswith(("/", "\\")):
         return "has an absolute path"
     if DRIVE.match(name):
         return "names a drive"
     if ".." in name and ".." in re.split(r"[/\\]", name):
         return "lies outside the folder"
+    return None
+
+
+def _bad_kind(info: zipfile.ZipInfo) -> str | None:
     return "is a link" if info.external_attr >> 16 & KIND == LINK else None
 
 
@@ -72,8 +90,21 @@ def _bad_content(info: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def _without_top(members: list[Member]) -> list[Member]:
-    """Cut off the one folder that holds all class or part folders, if there is one."""
+def _member(name: str, info: zipfile.ZipInfo) -> Member:
+    return Member(
+        name=name,
+        offset=info.header_offset,
+        size=info.file_size,
+        stamp=f"{info.file_size},{info.CRC}",
+        packed=info.compress_size,
+        method=info.compress_type,
+        crc=info.CRC,
+    )
+
+
+def sorted_without_top(members: list[S]) -> list[S]:
+    """Sort by path, and cut off the one folder that holds all class or part folders, if any."""
+    members = sorted(members, key=lambda member: member.name)
     tops = {member.name.partition("/")[0] for member in members}
     is_deep = all(member.name.count("/") >= 2 for member in members)  # noqa: PLR2004 (two folders)
     if len(tops) != 1 or tops & PARTS.keys() or not is_deep:
@@ -111,7 +142,8 @@ class Archive:
         for info in infos:
             name = _name(info)
             kind = "hidden" if is_hidden(name) else None if is_image(name) else "not an image"
-            if reason := _bad_path(info, name) or (None if kind else _bad_content(info)):
+            bad = bad_path(name) or _bad_kind(info)
+            if reason := bad or (None if kind else _bad_content(info)):
                 raise SourceError(
                     f"An archive must hold plain image files, but in {path} the member "
                     f"{printable(os.fsencode(name))} {reason}. Make the archive again."
@@ -119,9 +151,8 @@ class Archive:
             if kind:
                 skipped[kind] += not info.is_dir()
             else:
-                place = info.header_offset, info.compress_size, info.file_size
-                members.append(Member(name, *place, info.compress_type, info.CRC))
-        self.members = sorted(_without_top(members), key=lambda member: member.name)
+                members.append(_member(name, info))
+        self.members = sorted_without_top(members)
         self.skipped = +skipped
         self._lock = threading.Lock()
         self._map: mmap.mmap | None = None

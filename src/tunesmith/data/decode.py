@@ -17,7 +17,7 @@ from tunesmith.core.errors import RunFolderError
 from tunesmith.core.pixels import Undecodable, decode
 from tunesmith.core.seeds import derive
 from tunesmith.core.words import megabytes
-from tunesmith.data.sources import Given, Source
+from tunesmith.data.source import Given, Source
 
 Pixels = NDArray[np.uint8]
 Resize = Callable[[Pixels, tuple[int, int]], Pixels]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
 from tunesmith.data.decode import Sample
-from tunesmith.data.sources import Given, Source
+from tunesmith.data.source import Given, Source
 
 OPAQUE = 255  # alpha of a pixel that hides all behind it
 

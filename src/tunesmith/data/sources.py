@@ -5,89 +5,48 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.words import nearest
-from tunesmith.data import arrays, builtin
+from tunesmith.data import arrays, builtin, tables
 from tunesmith.data.archives import Archive
 from tunesmith.data.folders import SUFFIXES, Files, listed, printable, read_layout, scan
+from tunesmith.data.source import PARTS, Given, Source
+from tunesmith.data.tars import Tar, is_tar
 
 
-class Given(IntEnum):
-    """The part that a source states for an image."""
-
-    NONE = 0
-    TRAIN = 1
-    VALIDATION = 2
-    TEST = 3
-
-
-PARTS = {
-    "": Given.NONE,
-    "train": Given.TRAIN,
-    "validation": Given.VALIDATION,
-    "test": Given.TEST,
-}
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Labeled images, none of them decoded yet.
-
-    Attributes:
-        name: Names the default run folder; safe as a file name.
-        classes: Naturally sorted.
-        names: Path of each image inside the source, printable.
-        labels: Class of each image, ``[N]``.
-        given: Part that the source states for each image, ``[N]`` of `Given`.
-        read: Encoded bytes, or pixels ``(H, W, C)``, of an image; safe to call from many threads.
-            Raises OSError if it cannot be read.
-        skipped: Files that are no images, counted by kind.
-        identity: Equal for equal data.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    names: tuple[str, ...]
-    labels: NDArray[np.int64]
-    given: NDArray[np.int8]
-    read: Callable[[int], bytes | NDArray[np.uint8]]
-    skipped: Mapping[str, int]
-    identity: str
-
-
-def open_source(source: Any, *, test: Any = None) -> Source:
+def open_source(
+    source: Any, *, test: Any = None, columns: Mapping[str, str] | None = None
+) -> Source:
     """List the images of whatever a user can point at.
 
     Args:
         source: A folder of class folders, or of ``train`` / ``val`` / ``test`` folders of those; a
-            ``.zip`` of either; a folder of IDX files; an ``.npz``; a built-in name; arrays
-            ``(X, y)``; a torch Dataset; or a `Source`.
+            ``.zip`` or ``.tar`` of either; a ``.csv`` of paths and labels; a folder of IDX files;
+            an ``.npz``; a built-in name; arrays ``(X, y)``; a torch Dataset; or a `Source`.
         test: The same again for a test part, where ``source`` has none.
+        columns: Names of a table's columns by their use; see `tables.read_table`.
 
     Raises:
         SourceError: It does not exist, is none of these, or cannot be learned from.
     """
-    opened = _open(source)
+    opened = _open(source, columns or {})
     if test is not None:
-        opened = _join(opened, _open(test))
+        opened = _join(opened, _open(test, columns or {}))
     _check_classes(opened)
     return opened
 
 
-def _open(source: Any) -> Source:
+def _open(source: Any, columns: Mapping[str, str]) -> Source:
     if isinstance(source, Source):
         return source
     if isinstance(source, str | os.PathLike):
-        return _open_path(Path(source).expanduser(), os.fspath(source))
+        return _open_path(Path(source).expanduser(), os.fspath(source), columns)
     if isinstance(source, tuple) and len(source) == 2:  # noqa: PLR2004 (images and labels)
         return _from_arrays("arrays", arrays.from_arrays(*source))
     if hasattr(source, "__len__") and hasattr(source, "__getitem__"):
@@ -98,26 +57,27 @@ def _open(source: Any) -> Source:
     )
 
 
-def _open_path(path: Path, text: str) -> Source:
+def _open_path(path: Path, text: str, columns: Mapping[str, str]) -> Source:
     """Open a file or a folder, or what is known by this name."""
     if not text or not os.path.exists(path):  # noqa: PTH110 (pathlib's raises on overlong names)
         if text in {*builtin.NAMES, *builtin.ELSEWHERE}:
             return _from_arrays(text, builtin.load_builtin(text))
         raise SourceError(_missing(path, text))
     whole = path.resolve()
-    stem = printable(os.fsencode(whole.name if path.is_dir() else whole.stem))
+    stem = printable(os.fsencode(whole.name if path.is_dir() else whole.stem.removesuffix(".tar")))
     name = re.sub(r"[^\w.-]+", "_", stem).strip("._") or "data"
     if path.is_dir():
-        if arrays.is_idx_folder(path):
-            return _from_arrays(name, arrays.read_idx(path))
-        return _from_folder(name, path)
+        is_idx = arrays.is_idx_folder(path)
+        return _from_arrays(name, arrays.read_idx(path)) if is_idx else _from_folder(name, path)
     if path.suffix.lower() == ".npz":
         return _from_arrays(name, arrays.read_npz(path))
-    if path.suffix.lower() == ".zip":
-        return _from_archive(name, Archive(path))
+    if path.suffix.lower() == ".zip" or is_tar(path.name):
+        return _from_archive(name, Tar(path) if is_tar(path.name) else Archive(path))
+    if path.suffix.lower() in tables.SUFFIXES:
+        return _from_table(name, path, columns)
     raise SourceError(
-        f"Data are a folder, a .zip or an .npz, but {path} is none of these. Unpack it, or pass "
-        "the folder that it lies in."
+        f"Data are a folder, a .zip, a .tar (.gz, .bz2, .xz), a .csv or an .npz, but {path} is "
+        "none of these. Unpack it, or pass the folder that it lies in."
     )
 
 
@@ -141,14 +101,30 @@ def _from_folder(name: str, path: Path) -> Source:
     return _from_files(name, path, files, read=read)
 
 
-def _from_archive(name: str, archive: Archive) -> Source:
-    members = archive.members
+def _from_archive(name: str, archive: Archive | Tar) -> Source:
+    members: Sequence[Any] = archive.members
     files = Files(
-        paths=tuple(member.name.encode() for member in members),
-        stamps=tuple(f"{member.size},{member.crc}" for member in members),
+        paths=tuple(member.name.encode("utf-8", "surrogateescape") for member in members),
+        stamps=tuple(member.stamp for member in members),
         skipped=archive.skipped,
     )
     return _from_files(name, archive.path, files, read=lambda index: archive.read(members[index]))
+
+
+def _from_table(name: str, path: Path, columns: Mapping[str, str]) -> Source:
+    table = tables.read_table(path, columns)
+    rows = zip(table.names, table.stamps, table.labels, table.parts, strict=True)
+    return Source(
+        name=name,
+        classes=table.classes,
+        names=tuple(printable(os.fsencode(each)) for each in table.names),
+        labels=np.array(table.labels, np.int64),
+        given=np.array([PARTS[part] for part in table.parts], np.int8),
+        read=lambda index: table.paths[index].read_bytes(),
+        skipped=dict(table.skipped),
+        identity=hashlib.sha256(repr([*rows, table.classes, table.groups]).encode()).hexdigest(),
+        groups=None if table.groups is None else np.array(table.groups, np.int64),
+    )
 
 
 def _from_files(name: str, origin: Path, files: Files, *, read: Callable[[int], bytes]) -> Source:
@@ -228,7 +204,13 @@ def _join(first: Source, test: Source) -> Source:
         read=lambda index: first.read(index) if index < split else test.read(index - split),
         skipped=dict(Counter(first.skipped) + Counter(test.skipped)),
         identity=hashlib.sha256((first.identity + test.identity).encode()).hexdigest(),
+        groups=None if first.groups is None else _continued(first.groups, len(test.labels)),
     )
+
+
+def _continued(groups: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Groups, and further images each of a group of its own."""
+    return np.concatenate([groups, groups.max(initial=-1) + 1 + np.arange(count)])
 
 
 def _untaught(labels: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import SourceError
 from tunesmith.core.seeds import derive
 from tunesmith.data.folders import listed
-from tunesmith.data.sources import Given
+from tunesmith.data.source import Given
 
 Indices = NDArray[np.int64]
 SMALL = 3000  # under this many images nothing is held out

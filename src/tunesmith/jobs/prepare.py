@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tunesmith.data.clean import check, twins, write_quarantine
+from tunesmith.data.clean import check, joined, twins, write_quarantine
 from tunesmith.data.decode import Loaded, load
 from tunesmith.data.fingerprint import Fingerprint
-from tunesmith.data.sources import Source
+from tunesmith.data.source import Source
 from tunesmith.data.split import Split, split
 from tunesmith.execution.machine import Machine
 from tunesmith.jobs.session import Session
@@ -108,7 +108,7 @@ def prepare(
     parts = split(
         labels,
         source.given[loaded.kept],
-        twins(loaded.pixels, labels),
+        joined(twins(loaded.pixels, labels), source.groups, loaded.kept),
         classes=len(source.classes),
         names=source.classes,
         seed=session.settings.seed,

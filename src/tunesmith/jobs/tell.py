@@ -14,6 +14,7 @@ from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.finish import Handed, uncalibrated
 from tunesmith.jobs.prepare import Prepared
 from tunesmith.jobs.session import Session
+from tunesmith.jobs.suspects import write_suspects
 from tunesmith.jobs.train import Fitted
 from tunesmith.jobs.trial import fold_name, network_of
 from tunesmith.records.events import Ended
@@ -36,8 +37,9 @@ SAMPLED_CLASSES, SAMPLED_IMAGES = 12, 5  # pictures of the data
 WRITING_S = 0.3  # seconds that writing the report takes; it must tell its own end
 
 
-def tell(session: Session, candidate: Candidate, fitted: Fitted, handed: Handed) -> report.Summary:
+def tell(session: Session, fitted: Fitted, handed: Handed) -> report.Summary:
     """Write the run's result and report, and end the session in the journal."""
+    candidate = fitted.members[0]
     status = "interrupted" if session.interrupted.is_set() else "finished"
     session.clock.phases["report"] = session.clock.phases.get("report", 0.0) + WRITING_S
     summary = _summary(session, candidate, fitted, handed, status)
@@ -79,7 +81,7 @@ def _summary(
             parameters=manifest.model.parameters,
             config={**manifest.model.config, **fitted.trained.config.model_dump(mode="json")},
         ),
-        data=_data(candidate.prepared, handed),
+        data=_data(session, candidate.prepared, handed),
         exports=(_exported(handed),),
         evaluation=report.Measures.of(
             handed.tested.evaluation, ece_before=handed.ece_before, temperature=manifest.temperature
@@ -93,7 +95,7 @@ def _summary(
     )
 
 
-def _data(prepared: Prepared, handed: Handed) -> report.Data:
+def _data(session: Session, prepared: Prepared, handed: Handed) -> report.Data:
     split, shape = prepared.split, handed.manifest.input
     return report.Data(
         counts=report.Counts(
@@ -109,7 +111,7 @@ def _data(prepared: Prepared, handed: Handed) -> report.Data:
         quarantined=len(prepared.loaded.rejected),
         skipped=prepared.source.skipped,
         leaks=len(split.leaks),
-        suspects=0,
+        suspects=write_suspects(session.folder, prepared, handed.tested),
     )
 
 
@@ -180,10 +182,11 @@ def _leaks(prepared: Prepared) -> list[Leak]:
     return [
         Leak(
             name=names[loaded.kept[i]],
-            twin=names[loaded.kept[twin[loaded.pixels[i].tobytes()]]],
+            twin=names[loaded.kept[twin[key]]] if key in twin else "an image of its group",
             image=loaded.pixels[i],
         )
         for i in prepared.split.leaks[:SHOWN]
+        for key in (loaded.pixels[i].tobytes(),)
     ]
 
 

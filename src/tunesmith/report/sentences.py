@@ -161,7 +161,11 @@ def _about_data(story: Story) -> Iterator[str]:
             "quarantine.csv lists all of them."
         )
     if data.suspects:
-        yield f"Check labels that look wrong: {data.suspects:,} of them."
+        images = "label of a test image" if data.suspects == 1 else "labels of test images"
+        yield (
+            f"Check the {data.suspects:,} {images} that the model is sure are wrong: suspects.csv "
+            "lists them, the most doubtful first."
+        )
     if data.leaks:
         images = (
             "image that is also a test image"
@@ -217,7 +221,7 @@ def data_sentence(summary: Summary) -> str:
                 "training image was also a test image",
                 "training images were also test images",
             ),
-            (data.suspects, "label looks wrong", "labels look wrong"),
+            (data.suspects, "test label looks wrong", "test labels look wrong"),
         )
         if count
     ]

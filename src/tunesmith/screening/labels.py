@@ -41,7 +41,8 @@ def thresholds(p_NK: Probabilities, y_N: NDArray[np.int64]) -> NDArray[np.float6
     counts_K = np.bincount(y_N, minlength=classes)
     own_N = p_NK[np.arange(len(y_N)), y_N].astype(np.float64)
     sums_K = np.bincount(y_N, weights=own_N, minlength=classes)
-    return np.divide(sums_K, counts_K, out=np.full(classes, np.inf), where=counts_K > 0)
+    mean_K: NDArray[np.float64] = sums_K / np.maximum(counts_K, 1)
+    return np.where(counts_K > 0, mean_K, np.inf)
 
 
 def rank_labels(p_NK: Probabilities, y_N: NDArray[np.int64]) -> Ranking:

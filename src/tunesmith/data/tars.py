@@ -1,0 +1,153 @@
+"""Tar files, plain or packed, read without unpacking them into folders."""
+
+import mmap
+import tarfile
+import tempfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, final
+
+from tunesmith.core.errors import SourceError
+from tunesmith.data.archives import (
+    LARGEST_MEMBER,
+    LARGEST_RATIO,
+    Stored,
+    bad_path,
+    sorted_without_top,
+)
+from tunesmith.data.folders import is_hidden, is_image, printable
+
+ENDS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+HARMLESS = 100_000_000  # bytes, unpacked, of which the ratio is not asked
+
+
+def is_tar(name: str) -> bool:
+    """Whether a file's name ends like a tar file's.
+
+    Example:
+        >>> is_tar("photos.TAR.gz"), is_tar("photos.gz")
+        (True, False)
+
+    """
+    return name.lower().endswith(ENDS)
+
+
+@final
+class Tar:
+    """A tar file whose members are read by many threads at once.
+
+    A packed one has no places to jump to: its images are copied, once and in order, into a
+    temporary file that vanishes with the process.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        members: The images, sorted by path.
+        skipped: Other files, counted by kind.
+
+    Raises:
+        SourceError: It is no tar file, or holds a member that could do harm.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.skipped: Counter[str] = Counter()
+        try:
+            self.members, self._content = self._plain() if _is_plain(path) else self._packed()
+        except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+            raise SourceError(
+                f"{path} cannot be read as a tar file: {error}. If it was cut off on its way, "
+                "fetch it again; if the disk of temporary files is full, unpack it by hand."
+            ) from None
+        self.skipped = +self.skipped
+
+    def _plain(self) -> tuple[list[Stored], mmap.mmap]:
+        with tarfile.open(self.path, "r:") as opened:
+            found = [
+                Stored(info.name, info.offset_data, info.size, f"{info.size},{info.mtime}")
+                for info in self._images(opened)
+            ]
+        with self.path.open("rb") as file:
+            return sorted_without_top(found), _mapped(file)
+
+    def _packed(self) -> tuple[list[Stored], mmap.mmap]:
+        most = max(HARMLESS, LARGEST_RATIO * self.path.stat().st_size)
+        found: list[Stored] = []
+        total = 0
+        with tempfile.TemporaryFile() as spool, tarfile.open(self.path, "r|*") as opened:
+            for info in self._images(opened):
+                total += info.size
+                if total > most:
+                    raise self._refused(
+                        info, f"unpacks to more than {LARGEST_RATIO} times its size"
+                    )
+                content = opened.extractfile(info)
+                data = content.read() if content else b""
+                stamp = f"{len(data)},{zlib.crc32(data)}"
+                found.append(Stored(info.name, spool.tell(), len(data), stamp))
+                spool.write(data)
+            spool.flush()
+            return sorted_without_top(found), _mapped(spool)
+
+    def _images(self, opened: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+        """The members that are images; others are counted, dangerous ones refused."""
+        for info in opened:
+            name = info.name.removeprefix("./")
+            kind = "hidden" if is_hidden(name) else None if is_image(name) else "not an image"
+            if reason := bad_path(name) or _bad_kind(info, is_used=kind is None):
+                raise self._refused(info, reason)
+            if kind is None:
+                info.name = name
+                yield info
+            else:
+                self.skipped[kind] += info.isfile()
+
+    def _refused(self, info: tarfile.TarInfo, reason: str) -> SourceError:
+        name = printable(info.name.encode("utf-8", "surrogateescape"))
+        return SourceError(
+            f"An archive must hold plain image files, but in {self.path} the member {name} "
+            f"{reason}. Make the archive again."
+        )
+
+    def read(self, member: Stored) -> bytes:
+        """The bytes of a member.
+
+        Raises:
+            OSError: The file was cut off.
+        """
+        content = self._content[member.offset : member.offset + member.size]
+        if len(content) != member.size:
+            raise OSError("the archive is damaged here: it was cut off")
+        return content
+
+
+def _is_plain(path: Path) -> bool:
+    try:
+        with tarfile.open(path, "r:"):
+            return True
+    except tarfile.ReadError:
+        return False
+
+
+def _bad_kind(info: tarfile.TarInfo, *, is_used: bool) -> str | None:
+    """Why a member is nothing to be read, in words."""
+    if info.issym() or info.islnk():
+        return "is a link"
+    if info.ischr() or info.isblk() or info.isfifo():
+        return "is a device"
+    if not is_used:
+        return None
+    if info.issparse():
+        return "is a sparse file"
+    if info.size > LARGEST_MEMBER:
+        return f"claims {info.size:,} bytes, more than {LARGEST_MEMBER:,}"
+    return None
+
+
+def _mapped(file: IO[bytes]) -> mmap.mmap:
+    """Map a file into memory; an empty one cannot be, so it gets one anonymous byte."""
+    file.seek(0, 2)
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.tell() else mmap.mmap(-1, 1)

@@ -1,0 +1,105 @@
+"""Tests of `tunesmith.data.tars`."""
+
+import io
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith.core.errors import SourceError
+from tunesmith.data import tars
+from tunesmith.data.archives import LARGEST_MEMBER
+from tunesmith.data.tars import Tar
+
+FILES = {"b/2.png": b"two" * 100, "a/1.png": b"one", "notes.txt": b"n", "a/.x.png": b"h"}
+MODES = ["w", "w:gz", "w:bz2", "w:xz"]
+
+
+def pack(path: Path, files: dict[str, bytes], mode: str = "w") -> Path:
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def pack_one(path: Path, **fields: Any) -> Path:
+    """A tar file of one odd member."""
+    info = tarfile.TarInfo("a/1.png")
+    for name, value in fields.items():
+        setattr(info, name, value)
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(info)
+    return path
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("top", ["", "./", "all/"])
+def test_members_are_read_as_they_were_written(tmp_path: Path, mode: str, top: str) -> None:
+    files = {top + name: content for name, content in FILES.items() if top != "all/" or "/" in name}
+    archive = Tar(pack(tmp_path / "x.tar", files, mode))
+    assert [member.name for member in archive.members] == ["a/1.png", "b/2.png"]
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(archive.read, archive.members)) == [b"one", b"two" * 100]
+    assert archive.skipped["hidden"] == 1
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_other_content_has_another_stamp(tmp_path: Path, mode: str) -> None:
+    first = Tar(pack(tmp_path / "1.tar", {"a/1.png": b"one"}, mode)).members[0]
+    same = Tar(pack(tmp_path / "2.tar", {"a/1.png": b"one"}, mode)).members[0]
+    other = Tar(pack(tmp_path / "3.tar", {"a/1.png": b"longer"}, mode)).members[0]
+    assert first.stamp == same.stamp != other.stamp
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"name": "../1.png"}, "outside the folder"),
+        ({"name": "/etc/1.png"}, "absolute path"),
+        ({"type": tarfile.SYMTYPE, "linkname": "x"}, "is a link"),
+        ({"type": tarfile.LNKTYPE, "linkname": "x"}, "is a link"),
+        ({"type": tarfile.CHRTYPE}, "is a device"),
+        ({"type": tarfile.FIFOTYPE, "name": "pipe"}, "is a device"),
+    ],
+    ids=["parent", "absolute", "symlink", "hardlink", "device", "pipe"],
+)
+def test_a_member_that_could_do_harm_is_refused(
+    tmp_path: Path, fields: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(SourceError, match=reason):
+        Tar(pack_one(tmp_path / "x.tar", **fields))
+
+
+def test_a_giant_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.tar"
+    info = tarfile.TarInfo("a/1.png")
+    info.size = LARGEST_MEMBER + 1
+    path.write_bytes(info.tobuf() + bytes(2048))
+    with pytest.raises(SourceError, match="claims 100,000,001 bytes"):
+        Tar(path)
+
+
+def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tars, "HARMLESS", 1000)
+    with pytest.raises(SourceError, match="unpacks to more than 200 times its size"):
+        Tar(pack(tmp_path / "x.tar.gz", {"a/1.png": bytes(10**6)}, "w:gz"))
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_file_that_was_cut_off_is_told(tmp_path: Path, mode: str) -> None:
+    path = pack(tmp_path / "x.tar", {"a/1.png": bytes(range(256)) * 40, "b/1.png": b"b"}, mode)
+    path.write_bytes(path.read_bytes()[: 700 if mode == "w" else 60])
+    with pytest.raises(SourceError, match="fetch it again"):
+        Tar(path)
+
+
+def test_what_is_no_tar_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.tar.gz"
+    for content in (b"", b"no tar", b"\x1f\x8b\x08" + bytes(50)):
+        path.write_bytes(content)
+        with pytest.raises(SourceError, match="cannot be read as a tar file"):
+            Tar(path)
