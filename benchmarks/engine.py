@@ -26,7 +26,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from tunesmith.data.decode import load
-from tunesmith.data.sources import Source, open_source
+from tunesmith.data.source import Source
+from tunesmith.data.sources import open_source
 from tunesmith.data.strengths import Augmentation
 from tunesmith.execution.allocator import keep_freed_memory
 from tunesmith.execution.machine import measure, versions

@@ -14,7 +14,8 @@ from tunesmith.core.errors import SettingsError
 from tunesmith.core.settings import Settings
 from tunesmith.data.decode import sample
 from tunesmith.data.fingerprint import fingerprint
-from tunesmith.data.sources import Source, open_source
+from tunesmith.data.source import Source
+from tunesmith.data.sources import open_source
 from tunesmith.execution.machine import measure
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.decide import PRETRAINED, SCRATCH, Planned, find_families, plan_all
@@ -90,7 +91,7 @@ def test_the_better_one_on_unseen_images_goes_on(
 ) -> None:
     with session_in(tmp_path) as session:
         both = candidates(session, digits, planned)
-        winner = race(session, both, brief=0.1)
+        (winner,) = race(session, both, brief=0.1)
         history = session.journal.history
         assert history.chosen is not None
         heats = [history.trials[f"{name}, fold 1"] for name in (SCRATCH, PRETRAINED)]
@@ -101,7 +102,8 @@ def test_the_better_one_on_unseen_images_goes_on(
         assert f"{winner.name} goes on" in history.chosen.reason
     with session_in(tmp_path) as session:  # as after a kill: nothing is raced twice
         before = session.journal.history
-        assert race(session, candidates(session, digits, planned), brief=0.1).name == winner.name
+        (again,) = race(session, candidates(session, digits, planned), brief=0.1)
+        assert again.name == winner.name
         assert session.journal.history.trials == before.trials
 
 
@@ -109,7 +111,7 @@ def test_what_is_learned_in_seconds_needs_no_race(
     digits: Source, planned: Planned, tmp_path: Path
 ) -> None:
     with session_in(tmp_path) as session:
-        winner = race(session, candidates(session, digits, planned), brief=0.95)
+        (winner,) = race(session, candidates(session, digits, planned), brief=0.95)
         history = session.journal.history
         assert winner.name == SCRATCH
         assert history.chosen is not None
@@ -126,7 +128,7 @@ def test_features_that_do_not_fit_are_not_raced(
         digits, labels=np.random.default_rng(0).permutation(digits.labels)
     )
     with session_in(tmp_path) as session:
-        winner = race(session, candidates(session, shuffled, planned), brief=0.5)
+        (winner,) = race(session, candidates(session, shuffled, planned), brief=0.5)
         history = session.journal.history
         assert winner.name == SCRATCH
         assert history.chosen is not None

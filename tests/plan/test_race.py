@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunesmith.plan.race import expected, is_worth_trying, race_words, untried_words
+from tunesmith.plan.race import expected, is_worth_trying, pays_together, race_words, untried_words
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ def test_reasons_give_the_numbers() -> None:
     assert "new 50.0 % right, old 62.5 %. old goes on" in race_words("old", scores, scores)
     words = race_words("new", scores, {"new": 0.8, "old": 0.75})
     assert "to be expected at the end: about 80 % and 75 %. new goes on" in words
+    assert race_words("new", scores, scores, together=True).endswith("62.5 %. Both go on.")
 
 
 @pytest.mark.parametrize(("scratch", "winner"), [(0.6, False), (0.74, True), (0.8, True)])
@@ -30,3 +31,19 @@ def test_a_network_from_scratch_is_expected_to_gain_more(scratch: float, *, winn
     ahead = expected(scratch, pretrained=False) > expected(0.78, pretrained=True)
     assert ahead is winner
     assert expected(1.0, pretrained=False) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "budget", "together"),
+    [
+        (0.9, 0.88, 600, True),
+        (0.88, 0.9, 600, True),
+        (0.9, 0.86, 600, False),
+        (0.9, 0.9, 60, False),
+        (1.0, 1.0, 600, True),
+    ],
+)
+def test_two_go_on_if_neither_is_much_worse_and_there_is_time(
+    first: float, second: float, budget: float, *, together: bool
+) -> None:
+    assert pays_together(first, second, budget=budget) is together

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from safetensors.torch import save as to_bytes
 
 import tunesmith
-from tunesmith import plan as planning
 from tunesmith.bundle import manifest as handed
 from tunesmith.bundle.card import write_card
 from tunesmith.bundle.predictor import Graph
@@ -22,12 +21,11 @@ from tunesmith.evaluation.calibration import fit_temperature, softmax
 from tunesmith.evaluation.metrics import METRICS, Evaluation, evaluate, expected_calibration_error
 from tunesmith.execution.machine import Machine
 from tunesmith.export import onnx, verify
-from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.module import NETWORK_FILE, WEIGHTS_FILE
 from tunesmith.jobs.prepare import Prepared
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.train import Fitted
-from tunesmith.models.build import Family
+from tunesmith.models.build import ENSEMBLE, Family
 from tunesmith.models.preprocess import Deployed
 from tunesmith.records.events import TestOpened
 from tunesmith.records.folder import write_atomic, writing
@@ -76,16 +74,14 @@ class Handed:
     linear: float
 
 
-def hand_over(
-    session: Session, candidate: Candidate, fitted: Fitted, *, machine: Machine
-) -> Handed:
+def hand_over(session: Session, fitted: Fitted, *, machine: Machine) -> Handed:
     """Make the bundle: what is scored is the very graph that users get.
 
     Raises:
         ExportMismatchError: The graph does not answer as the network does.
         RunFolderError: The bundle cannot be written.
     """
-    prepared, family = candidate.prepared, candidate.family
+    prepared, family = fitted.members[0].prepared, fitted.members[0].family
     deployed, folder = fitted.deployed, session.folder / "bundle"
     path = folder / handed.GRAPH_FILE
     with session.phase("calibrate"):
@@ -104,7 +100,7 @@ def hand_over(
         tested = _test(session, prepared, Graph(path, threads=machine.cores), machine.cores)
         majority, linear = _baselines(prepared, tested.places, session.settings.seed)
     before_NK = uncalibrated(tested.p_NK, float(deployed.temperature))
-    manifest = _manifest(session, candidate, fitted, tested, latency)
+    manifest = _manifest(session, fitted, tested, latency)
     with writing(folder):
         write_card(folder, manifest, asdict(tested.evaluation))
         manifest = handed.write_manifest(folder, manifest)
@@ -132,13 +128,9 @@ def _export(deployed: Deployed, prepared: Prepared, family: Family, folder: Path
 
 
 def _manifest(
-    session: Session,
-    candidate: Candidate,
-    fitted: Fitted,
-    tested: Tested,
-    latency: handed.Latency,
+    session: Session, fitted: Fitted, tested: Tested, latency: handed.Latency
 ) -> handed.Manifest:
-    deployed, prepared = fitted.deployed, candidate.prepared
+    deployed, prepared = fitted.deployed, fitted.members[0].prepared
     return handed.Manifest(
         tunesmith_version=tunesmith.__version__,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -147,7 +139,7 @@ def _manifest(
         mirrored=deployed.mirrored,
         temperature=float(deployed.temperature),
         score=tested.score,
-        model=_model(deployed, candidate.family, candidate.chosen),
+        model=_model(fitted),
         latency=latency,
         training=_training(session, fitted),
     )
@@ -158,12 +150,18 @@ def _input(prepared: Prepared) -> handed.Input:
     return handed.Input(height=height, width=width, channels=channels)
 
 
-def _model(deployed: Deployed, family: Family, chosen: planning.Plan) -> handed.ModelInfo:
+def _model(fitted: Fitted) -> handed.ModelInfo:
+    parts = [
+        {"family": member.family.name, "config": dict(member.chosen.params)}
+        for member in fitted.members
+    ]
+    whole: dict[str, Any] = (
+        parts[0] if len(parts) == 1 else {"family": ENSEMBLE, "config": {"members": parts}}
+    )
     return handed.ModelInfo(
-        family=family.name,
-        parameters=sum(p.numel() for p in deployed.parameters()),
-        config=dict(chosen.params),
-        source=_source(family),
+        **whole,
+        parameters=sum(p.numel() for p in fitted.deployed.parameters()),
+        source=_source(fitted.members[0].family),
     )
 
 

@@ -17,7 +17,8 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.settings import Settings
 from tunesmith.data.decode import sample
 from tunesmith.data.fingerprint import fingerprint
-from tunesmith.data.sources import Source, open_source
+from tunesmith.data.source import Source
+from tunesmith.data.sources import open_source
 from tunesmith.execution.allocator import keep_freed_memory
 from tunesmith.execution.machine import Machine
 from tunesmith.execution.machine import measure as measure_machine
@@ -89,6 +90,7 @@ def fit(
     metric: str = "accuracy",
     device: str = "auto",
     seed: int = 0,
+    columns: Mapping[str, str] | None = None,
     params: Mapping[str, Any] | None = None,
     train: Mapping[str, Any] | None = None,
     progress: bool = True,
@@ -96,9 +98,10 @@ def fit(
     """Train, test and export the best image classifier that a time budget can buy.
 
     Args:
-        source: A folder of class folders (or with ``train/`` and ``test/`` of those), a ``.zip`` of
-            either, a folder of IDX files, an ``.npz``, arrays ``(X, y)`` with X uint8 of shape
-            ``(N, H, W)`` or ``(N, H, W, C)``, a torch Dataset, or ``"digits"``.
+        source: A folder of class folders (or with ``train/`` and ``test/`` of those), a ``.zip`` or
+            ``.tar`` of either, a ``.csv`` of paths and labels, a folder of IDX files, an ``.npz``,
+            arrays ``(X, y)`` with X uint8 of shape ``(N, H, W)`` or ``(N, H, W, C)``, a torch
+            Dataset, or ``"digits"``.
         test: A test part of the same kind, where ``source`` has none of its own.
         budget: Seconds, or a time span such as ``"10m"``, from process start to report written.
         out: The run's folder; by default ``runs/NAME``. The same call on an unfinished run goes
@@ -108,6 +111,8 @@ def fit(
             ``"roc_auc"``.
         device: Where to train: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
         seed: Of everything random.
+        columns: Names of a table's columns by their use, such as ``{"label": "species"}``; the uses
+            are ``path``, ``label``, ``split`` and ``group``. Usual names are found without.
         params: Values of the model's parameters that must be kept.
         train: Fields of the training's configuration that must be kept.
         progress: Show progress on the terminal.
@@ -126,6 +131,7 @@ def fit(
             "metric": metric,
             "device": device,
             "seed": seed,
+            "columns": columns or {},
             "params": params or {},
             "train": train or {},
         }
@@ -155,7 +161,7 @@ def run(
     begin = Clock(budget=settings.budget, spent=started_s)
     keep_freed_memory()
     with begin.phase("open the data"):
-        data = open_source(source, test=test)
+        data = open_source(source, test=test, columns=settings.columns)
     families = find_families(settings)
     folder = settings.out or Path("runs") / data.name
     identity = {"data": data.identity, **settings.identity()}
@@ -210,13 +216,14 @@ def _run(
     # The exporter's import takes a second of one core, while training waits for memory anyway.
     threading.Thread(target=onnx.prepare, daemon=True).start()
     with session.phase("race"):
-        winner = race(session, candidates, brief=planned.brief)
-    for sentence in planning.describe(winner.chosen):
-        session.terminal.say(sentence)
+        winners = race(session, candidates, brief=planned.brief)
+    for winner in winners:
+        for sentence in planning.describe(winner.chosen):
+            session.terminal.say(sentence)
     with session.phase("train"):
-        fitted = train_all(session, winner, extended=extended)
-    handed = hand_over(session, winner, fitted, machine=machine)
-    return tell(session, winner, fitted, handed)
+        fitted = train_all(session, winners, extended=extended)
+    handed = hand_over(session, fitted, machine=machine)
+    return tell(session, fitted, handed)
 
 
 def _plan(
@@ -249,7 +256,7 @@ def dry_run(
     """
     clock = Clock(budget=settings.budget, spent=started_s)
     keep_freed_memory()
-    data = open_source(source, test=test)
+    data = open_source(source, test=test, columns=settings.columns)
     families = find_families(settings)
     folder = settings.out or Path("runs") / data.name
     machine = measure_machine(next(p for p in folder.absolute().parents if p.is_dir()))

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from tunesmith.bundle.manifest import read_manifest
 from tunesmith.core.errors import BundleError
-from tunesmith.models.build import find_family
+from tunesmith.models.build import rebuild
 from tunesmith.models.preprocess import Deployed, Normalize
 
 NETWORK_FILE = "network.py"  # a user's own network, kept beside its weights
@@ -29,11 +29,9 @@ def load_module(bundle: Path) -> Deployed:
     custom = model.source
     name = f"{bundle / NETWORK_FILE}:{custom.function}" if custom else model.family
     channels = manifest.input.channels
-    build = find_family(name).builder(
-        len(manifest.classes), channels, size=size, params=model.config
-    )
+    network = rebuild(name, len(manifest.classes), channels, size=size, config=model.config)
     blank = Normalize(torch.zeros(channels), torch.ones(channels))
-    deployed = Deployed(build(), blank, size=size, mirrored=manifest.mirrored)
+    deployed = Deployed(network, blank, size=size, mirrored=manifest.mirrored)
     try:
         deployed.load_state_dict(load_file(bundle / WEIGHTS_FILE))
     except (SafetensorError, RuntimeError) as error:

@@ -11,13 +11,15 @@ from tunesmith.jobs.trial import Trial
 from tunesmith.records.events import Chosen
 
 
-def race(session: Session, candidates: Sequence[Candidate], *, brief: float | None) -> Candidate:
-    """Choose one candidate: the only one, the one of an earlier session, or the winner.
+def race(
+    session: Session, candidates: Sequence[Candidate], *, brief: float | None
+) -> tuple[Candidate, ...]:
+    """Choose who goes on: the only one, those of an earlier session, the winner, or both.
 
     A pretrained network is tried only if a head on its frozen features does better than a brief
     training from scratch did. Then each candidate trains for a share of the time, under the
     schedule of its whole training, and goes on from there if it promises to be the best on held-out
-    images in the end.
+    images in the end. Where neither promises much less and there is time, both go on.
 
     Args:
         session: The process's session.
@@ -29,9 +31,10 @@ def race(session: Session, candidates: Sequence[Candidate], *, brief: float | No
         chosen = _decide(session, candidates, brief)
         session.record(chosen)
     if chosen is None:
-        return candidates[0]
+        return (candidates[0],)
     session.terminal.say(chosen.reason)
-    return next(c for c in candidates if c.name == chosen.trial)
+    by_name = {candidate.name: candidate for candidate in candidates}
+    return tuple(by_name[name] for name in (chosen.trial, chosen.also) if name)
 
 
 def _decide(session: Session, candidates: Sequence[Candidate], brief: float | None) -> Chosen:
@@ -51,8 +54,12 @@ def _decide(session: Session, candidates: Sequence[Candidate], brief: float | No
             scores[candidate.name] = blocks[-1].metrics["accuracy"] if blocks else 0.0
     at_end = {c.name: _expected(c, scores[c.name]) for c in candidates}
     # The first wins ties: it is smaller.
-    best = max(candidates, key=lambda c: at_end[c.name])
-    return Chosen(trial=best.name, reason=planning.race_words(best.name, scores, at_end))
+    best, other = sorted(at_end, key=lambda name: -at_end[name])
+    together = scratch.prepared.split.folds is None and planning.pays_together(
+        *at_end.values(), budget=session.settings.budget
+    )
+    reason = planning.race_words(best, scores, at_end, together=together)
+    return Chosen(trial=best, reason=reason, also=other if together else None)
 
 
 def _expected(candidate: Candidate, score: float) -> float:

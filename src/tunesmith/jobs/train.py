@@ -1,5 +1,6 @@
 """Train the model that is handed over, and what its probabilities are calibrated on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -10,6 +11,7 @@ from tunesmith import plan as planning
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.slices import run_trial
+from tunesmith.jobs.together import choose_answering
 from tunesmith.jobs.trial import Trained, Trial, fold_name
 from tunesmith.models.preprocess import Deployed
 
@@ -22,35 +24,59 @@ class Fitted:
     """A trained model, before calibration.
 
     Attributes:
-        deployed: The network from bytes to probabilities, temperature still 1.
-        trained: How its training went.
-        z_NK: Logits of images that the network giving them never saw, for calibration.
+        members: Whose networks answer, one or several.
+        deployed: From bytes to probabilities, temperature still 1.
+        trained: How the training of the first member went.
+        z_NK: Logits of images that the networks giving them never saw, for calibration.
         y_N: Their classes.
     """
 
+    members: tuple[Candidate, ...]
     deployed: Deployed
     trained: Trained
     z_NK: NDArray[np.float32]
     y_N: NDArray[np.int64]
 
 
-def train_all(session: Session, candidate: Candidate, *, extended: bool) -> Fitted:
-    """Train within the time that the plan leaves, and get logits for calibration."""
-    prepared = candidate.prepared
-    finish_at = session.settings.budget - candidate.chosen.reserve_s
+def train_all(session: Session, candidates: Sequence[Candidate], *, extended: bool) -> Fitted:
+    """Train within the time that the plan leaves, and get logits for calibration.
+
+    Several candidates get equal shares of the time; then the best of them answers, or all together.
+    """
+    prepared = candidates[0].prepared
+    begun, finish_at = session.clock.elapsed(), _finish_at(session, candidates)
     if prepared.split.folds is None:
-        trained = run_trial(session, main_trial(candidate, finish_at), extended=extended)
-        deployed = candidate.deploy(trained, *prepared.part(prepared.split.selection))
-        x_NCHW, y_N = prepared.part(prepared.split.calibration)
-        return Fitted(
-            deployed=deployed, trained=trained, z_NK=candidate.logits(deployed, x_NCHW), y_N=y_N
-        )
-    begun = session.clock.elapsed()
+        trials = []
+        for number, candidate in enumerate(candidates, start=1):
+            ends_at = begun + (finish_at - begun) * number / len(candidates)
+            trained = run_trial(session, main_trial(candidate, ends_at), extended=extended)
+            trials.append((candidate, trained))
+        return _fitted(session, trials)
+    (candidate,) = candidates
     main_at = begun + (finish_at - begun) * (1 - planning.FOLD_SHARE)
     trained = run_trial(session, main_trial(candidate, main_at), extended=extended)
     deployed = candidate.deploy(trained, None, None)
     z_NK, y_N = _out_of_fold(session, candidate, finish_at, extended=extended)
-    return Fitted(deployed=deployed, trained=trained, z_NK=z_NK, y_N=y_N)
+    return Fitted(members=(candidate,), deployed=deployed, trained=trained, z_NK=z_NK, y_N=y_N)
+
+
+def _finish_at(session: Session, candidates: Sequence[Candidate]) -> float:
+    """When training must be over: what all candidates keep for the test, the fixed part once."""
+    kept = sum(candidate.chosen.reserve_s - planning.FIXED_S for candidate in candidates)
+    return session.settings.budget - planning.FIXED_S - kept
+
+
+def _fitted(session: Session, trials: Sequence[tuple[Candidate, Trained]]) -> Fitted:
+    (candidate, trained), *others = trials
+    prepared = candidate.prepared
+    if others:
+        members, trained, deployed = choose_answering(session, trials)
+    else:
+        members = (candidate,)
+        deployed = candidate.deploy(trained, *prepared.part(prepared.split.selection))
+    x_NCHW, y_N = prepared.part(prepared.split.calibration)
+    z_NK = members[0].logits(deployed, x_NCHW)
+    return Fitted(members=members, deployed=deployed, trained=trained, z_NK=z_NK, y_N=y_N)
 
 
 def main_trial(candidate: Candidate, ends_at: float) -> Trial:

@@ -12,8 +12,10 @@ from tunesmith.core.words import nearest
 from tunesmith.models.convnet import convnet
 from tunesmith.models.custom import CustomSource, Factory, call_factory, load_factory
 from tunesmith.models.efficientnet_lite import efficientnet_lite0
+from tunesmith.models.ensemble import Ensemble
 from tunesmith.models.pretrained import Pretrained, pretrained_of
 
+ENSEMBLE = "ensemble"  # no family of its own: what a bundle of several networks says it is
 FAMILIES: dict[str, Factory] = {"convnet": convnet, "efficientnet_lite0": efficientnet_lite0}
 
 
@@ -77,3 +79,21 @@ def find_family(model: str) -> Family:
         )
     factory, source = load_factory(model)
     return Family(name=model, factory=factory, space=space_of(factory), source=source)
+
+
+def rebuild(
+    family: str, classes: int, channels: int, *, size: tuple[int, int], config: Mapping[str, Any]
+) -> nn.Module:
+    """Build a network by what a manifest says of it; its weights are loaded by the caller.
+
+    Raises:
+        ModelError: There is no such family, file or function.
+        SettingsError: A parameter is not in its space, or outside its range.
+    """
+    if family != ENSEMBLE:
+        return find_family(family).builder(classes, channels, size=size, params=config)()
+    members = [
+        rebuild(member["family"], classes, channels, size=size, config=member["config"])
+        for member in config["members"]
+    ]
+    return Ensemble(members, channels)

@@ -5,6 +5,7 @@ Nothing here reads a clock, a file or a device, so a plan can be tested, printed
 
 from tunesmith.plan.augmentation import brief_seconds, choose_augmentation
 from tunesmith.plan.plan import (
+    FIXED_S,
     FOLD_SHARE,
     Plan,
     asked_images,
@@ -19,6 +20,7 @@ from tunesmith.plan.race import (
     TRANSFER_FEWEST_S,
     expected,
     is_worth_trying,
+    pays_together,
     race_words,
     untried_words,
 )
@@ -36,6 +38,7 @@ from tunesmith.plan.speeds import (
 )
 
 __all__ = [
+    "FIXED_S",
     "FOLD_SHARE",
     "RACE_SHARE",
     "TRANSFER_FEWEST_S",
@@ -54,6 +57,7 @@ __all__ = [
     "expected",
     "is_worth_trying",
     "most_examples",
+    "pays_together",
     "plan",
     "probe_seconds",
     "race_words",

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 RACE_SHARE = 0.1  # of the training time, for each candidate's heat
 WELL = 0.9  # accuracy of a brief training from scratch that leaves nothing to borrow
+TOGETHER_FEWEST_S = 240.0  # a shorter budget is better spent on one network to the end
+TOGETHER_WITHIN = 1.3  # times the error of the better one that the other's may be
 TRANSFER_FEWEST_S = 20.0  # a shorter budget is better spent on one network
 # Share of the error after a heat that is left after the whole training. A network that has learned
 # before is good at once and gains less from then on.
@@ -34,13 +36,35 @@ def expected(score: float, *, pretrained: bool) -> float:
     return 1 - (LEFT_PRETRAINED if pretrained else LEFT_SCRATCH) * (1 - score)
 
 
-def race_words(best: str, scores: Mapping[str, float], at_end: Mapping[str, float]) -> str:
+def pays_together(first: float, second: float, *, budget: float) -> bool:
+    """Whether to train two networks for half of the time each, by their expected accuracies.
+
+    Half of the time costs a sixth of the error, and answering together saves a fifth or more of it,
+    if neither is much worse: measured on CIFAR-10, see docs/training.md.
+
+    Example:
+        >>> pays_together(0.86, 0.84, budget=600), pays_together(0.86, 0.8, budget=600)
+        (True, False)
+
+    """
+    better, worse = max(first, second), min(first, second)
+    return budget >= TOGETHER_FEWEST_S and 1 - worse <= TOGETHER_WITHIN * (1 - better)
+
+
+def race_words(
+    best: str,
+    scores: Mapping[str, float],
+    at_end: Mapping[str, float],
+    *,
+    together: bool = False,
+) -> str:
     """Who won a race, and by how much.
 
     Args:
         best: Who goes on.
         scores: Accuracy of each after its heat.
         at_end: Accuracy to expect after a whole training.
+        together: Nobody lost: all go on.
 
     Example:
         >>> words = race_words("b", {"a": 0.5, "b": 0.75}, {"a": 0.6, "b": 0.875})
@@ -56,5 +80,5 @@ def race_words(best: str, scores: Mapping[str, float], at_end: Mapping[str, floa
         ends += " and ".join(f"{100 * at_end[name]:.0f} %" for name in scores)
     return (
         f"After a short training each, on held-out images: {first} {100 * value:.1f} % right"
-        f"{rest}{ends}. {best} goes on."
+        f"{rest}{ends}. {'Both go' if together else f'{best} goes'} on."
     )

@@ -59,10 +59,17 @@ class TrialEnded:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """A network was chosen to be trained to the end: that of this trial."""
+    """A network was chosen to be trained to the end.
+
+    Attributes:
+        trial: Its trial.
+        reason: Why, in words.
+        also: The trial of another that is trained too, so that both may answer together.
+    """
 
     trial: str
     reason: str
+    also: str | None = None
 
 
 @final
