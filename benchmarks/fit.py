@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +67,34 @@ def revision() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def run_ours(data: str, budget: int, seed: int) -> Row:
+def job_file(settings: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write settings as TOML: in each section, values that JSON writes alike."""
+    return "\n".join(
+        f"{section}.{key} = {json.dumps(value)}"
+        for section, values in settings.items()
+        for key, value in values.items()
+    )
+
+
+def run_ours(
+    data: str,
+    budget: int,
+    seed: int,
+    *,
+    model: str = "auto",
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Row:
     """One `tunesmith fit`, measured from outside."""
     with tempfile.TemporaryDirectory() as folder:
         source = make_small(Path(folder) / "small.zip") if data == SMALL else SOURCES[data]
+        job = Path(folder) / "job.toml"
+        job.write_text(job_file(settings or {}))
         began = time.monotonic()
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "tunesmith", "fit", source, "--json"),
                 *("--budget", f"{budget}s", "--seed", str(seed), "--out", f"{folder}/run"),
+                *("--model", model, "--config", str(job)),
             ],
             check=True,
             stdout=subprocess.PIPE,
@@ -117,15 +137,15 @@ def run_reference(script: str, data: str, budget: int, seed: int) -> Row:
     return {"who": "reference", **json.loads(done.stdout.splitlines()[-1])}
 
 
-def save(rows: list[Row]) -> None:
-    """Write all rows with the machine they were measured on."""
+def write_results(path: Path, rows: list[Row]) -> None:
+    """Write rows with the machine they were measured on."""
     from tunesmith.execution.machine import measure, versions
 
     machine = measure(Path())
     hardware = {"cpu": machine.cpu, "cores": machine.cores, "system": machine.system}
-    RESULTS.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     content = {"hardware": hardware, "versions": versions(), "rows": rows}
-    RESULTS.write_text(json.dumps(content, indent=1) + "\n")
+    path.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def main() -> None:
@@ -142,11 +162,11 @@ def main() -> None:
             data, budget = text.split(":")
             if ("tunesmith", data, int(budget), seed) not in there:
                 rows.append(run_ours(data, int(budget), seed))
-                save(rows)
+                write_results(RESULTS, rows)
             wanted = options.reference and data not in NOT_FOR_REFERENCE
             if wanted and ("reference", data, int(budget), seed) not in there:
                 rows.append(run_reference(options.reference, data, int(budget), seed))
-                save(rows)
+                write_results(RESULTS, rows)
     print(table(rows))
 
 
