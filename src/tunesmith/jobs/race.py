@@ -55,9 +55,9 @@ def _decide(session: Session, candidates: Sequence[Candidate], brief: float | No
     at_end = {c.name: _expected(c, scores[c.name]) for c in candidates}
     # The first wins ties: it is smaller.
     best, other = sorted(at_end, key=lambda name: -at_end[name])
-    together = scratch.prepared.split.folds is None and planning.pays_together(
-        *at_end.values(), budget=session.settings.budget
-    )
+    whole = scratch.prepared.split.folds is None and not session.interrupted.is_set()
+    pays = planning.pays_together(*at_end.values(), budget=session.settings.budget)
+    together = whole and pays
     reason = planning.race_words(best, scores, at_end, together=together)
     return Chosen(trial=best, reason=reason, also=other if together else None)
 
