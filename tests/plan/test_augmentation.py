@@ -19,6 +19,15 @@ def test_digits_are_rotated_and_not_mirrored() -> None:
     assert any("35.0 %" in reason and "not used" in reason for reason in reasons)
 
 
+def test_clothes_are_neither() -> None:
+    """Shoes face one way, and a rotated shirt is no shirt that anyone photographs."""
+    how, _ = choose_augmentation(
+        harm(0.872, flip=0.688, flip_vertical=0.466, rotate=0.825), epochs=14
+    )
+    assert (how.flip, how.rotate, how.scale) == (False, 0.0, 0.0)
+    assert how.shift > 0
+
+
 def test_photographs_are_mirrored_and_not_turned_upside_down() -> None:
     how, _ = choose_augmentation(harm(0.55, flip=0.54, flip_vertical=0.38, rotate=0.5), epochs=20)
     assert how.flip

@@ -5,7 +5,9 @@ import math
 from tunesmith.data.strengths import Augmentation
 from tunesmith.training.findings import Harm
 
-HARMLESS = 0.05  # relative loss of accuracy on changed images
+# Relative loss of accuracy on changed images. Clothes, which lose 5 % when rotated, are learned a
+# point worse with rotations than without (Fashion-MNIST); digits lose 3 % at most.
+HARMLESS = {"flip": 0.05, "flip_vertical": 0.05, "rotate": 0.035}
 KNOWS = 0.5  # accuracy from which on a network's word on upside down images counts
 CUTOUT_EPOCHS = 12.0  # shorter trainings underfit, and hiding a part of the image harms them
 
@@ -18,14 +20,16 @@ def brief_seconds(budget: float) -> float:
 def choose_augmentation(harm: Harm, *, epochs: float) -> tuple[Augmentation, tuple[str, ...]]:
     """Which changes of training images keep their meaning, judged by a brief training.
 
-    A change is used if accuracy on changed images falls by no more than a twentieth of itself,
-    plus a standard error; turning upside down only if the network has learned enough to tell.
+    A change is used if accuracy on changed images falls by no more than `HARMLESS` of itself, plus
+    a standard error; turning upside down only if the network has learned enough to tell.
     Where mirroring changes the meaning, as with digits, small rotations and scalings vary the
     images instead, if those are harmless.
     """
     error = math.sqrt(max(1e-9, harm.plain * (1 - harm.plain)) / max(1, harm.images))
-    floor = (1 - HARMLESS) * harm.plain - error
-    fine = {name: value >= floor for name, value in harm.changed.items()}
+    fine = {
+        name: value >= (1 - HARMLESS[name]) * harm.plain - error
+        for name, value in harm.changed.items()
+    }
     # A network that knows little sees no difference; the rarer change must prove itself.
     fine["flip_vertical"] = fine["flip_vertical"] and harm.plain >= KNOWS
     words = {"flip": "mirrored", "flip_vertical": "turned upside down", "rotate": "rotated by 15°"}
