@@ -47,7 +47,7 @@ same kind: rough marks, not a ranking.
 Again on your machine: `TUNESMITH_DATA=FOLDER python benchmarks/fit.py`; this page:
 `python benchmarks/pages.py`.
 """
-PLOT = "accuracy.svg"
+PLOT, MARKERS = "accuracy.svg", "^vDs*"
 Row = Mapping[str, Any]
 
 
@@ -105,6 +105,7 @@ def draw(path: Path) -> None:
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     rows, peers = read("fit")["rows"], read("peers")["rows"]
+    names = sorted({row["who"] for row in peers})
     plt.rcParams.update({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "tunesmith"})
     figure, axes = plt.subplots(1, len(PLOTTED), figsize=(11, 3.4), layout="constrained")
     for axis, data in zip(axes, PLOTTED, strict=True):
@@ -112,8 +113,8 @@ def draw(path: Path) -> None:
             cells = {b: r for (name, b), r in by_cell(rows, who).items() if name == data}
             errors = [100 * (1 - statistics.median(accuracies(r))) for r in cells.values()]
             axis.plot(list(cells), errors, style, color=color, label=who)
-        for marker, row in zip("^vD", [r for r in peers if r["data"] == data], strict=False):
-            error = 100 * (1 - row["accuracy"])
+        for row in (r for r in peers if r["data"] == data):
+            marker, error = MARKERS[names.index(row["who"])], 100 * (1 - row["accuracy"])
             axis.plot(row["budget_s"], error, marker, color="#b4500a", label=row["who"])
         axis.set(title=NAMES[data], xlabel="budget, s", xscale="log", yscale="log")
         axis.set_xticks([60, 300, 600, 1800])
