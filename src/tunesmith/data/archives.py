@@ -102,6 +102,14 @@ def _member(name: str, info: zipfile.ZipInfo) -> Member:
     )
 
 
+def refused(path: Path, name: str, reason: str) -> SourceError:
+    """The error for a member that could do harm, to be raised."""
+    return SourceError(
+        f"An archive must hold plain image files, but in {path} the member "
+        f"{printable(os.fsencode(name))} {reason}. Make the archive again."
+    )
+
+
 def sorted_without_top(members: list[S]) -> list[S]:
     """Sort by path, and cut off the one folder that holds all class or part folders, if any."""
     members = sorted(members, key=lambda member: member.name)
@@ -144,10 +152,7 @@ class Archive:
             kind = "hidden" if is_hidden(name) else None if is_image(name) else "not an image"
             bad = bad_path(name) or _bad_kind(info)
             if reason := bad or (None if kind else _bad_content(info)):
-                raise SourceError(
-                    f"An archive must hold plain image files, but in {path} the member "
-                    f"{printable(os.fsencode(name))} {reason}. Make the archive again."
-                )
+                raise refused(path, name, reason)
             if kind:
                 skipped[kind] += not info.is_dir()
             else:

@@ -15,9 +15,10 @@ from tunesmith.data.archives import (
     LARGEST_RATIO,
     Stored,
     bad_path,
+    refused,
     sorted_without_top,
 )
-from tunesmith.data.folders import is_hidden, is_image, printable
+from tunesmith.data.folders import is_hidden, is_image
 
 ENDS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 HARMLESS = 100_000_000  # bytes, unpacked, of which the ratio is not asked
@@ -81,8 +82,8 @@ class Tar:
             for info in self._images(opened):
                 total += info.size
                 if total > most:
-                    raise self._refused(
-                        info, f"unpacks to more than {LARGEST_RATIO} times its size"
+                    raise refused(
+                        self.path, info.name, f"unpacks to more than {LARGEST_RATIO} times its size"
                     )
                 content = opened.extractfile(info)
                 data = content.read() if content else b""
@@ -98,19 +99,12 @@ class Tar:
             name = info.name.removeprefix("./")
             kind = "hidden" if is_hidden(name) else None if is_image(name) else "not an image"
             if reason := bad_path(name) or _bad_kind(info, is_used=kind is None):
-                raise self._refused(info, reason)
+                raise refused(self.path, info.name, reason)
             if kind is None:
                 info.name = name
                 yield info
             else:
                 self.skipped[kind] += info.isfile()
-
-    def _refused(self, info: tarfile.TarInfo, reason: str) -> SourceError:
-        name = printable(info.name.encode("utf-8", "surrogateescape"))
-        return SourceError(
-            f"An archive must hold plain image files, but in {self.path} the member {name} "
-            f"{reason}. Make the archive again."
-        )
 
     def read(self, member: Stored) -> bytes:
         """The bytes of a member.

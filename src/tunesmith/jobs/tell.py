@@ -42,7 +42,8 @@ def tell(session: Session, fitted: Fitted, handed: Handed) -> report.Summary:
     candidate = fitted.members[0]
     status = "interrupted" if session.interrupted.is_set() else "finished"
     session.clock.phases["report"] = session.clock.phases.get("report", 0.0) + WRITING_S
-    summary = _summary(session, candidate, fitted, handed, status)
+    suspects = write_suspects(session.folder, candidate.prepared, handed.tested)
+    summary = _summary(session, fitted, handed, status, suspects=suspects)
     report.write_summary(session.folder / "result.json", summary)
     story = _story(session, candidate, handed, summary)
     write_atomic(session.folder / "report.html", render(story))
@@ -62,9 +63,9 @@ def _ledger(session: Session) -> dict[str, float]:
 
 
 def _summary(
-    session: Session, candidate: Candidate, fitted: Fitted, handed: Handed, status: Any
+    session: Session, fitted: Fitted, handed: Handed, status: Any, *, suspects: int
 ) -> report.Summary:
-    history, manifest = session.journal.history, handed.manifest
+    history, manifest, candidate = session.journal.history, handed.manifest, fitted.members[0]
     main = history.trials[candidate.name]
     return report.Summary(
         status=status,
@@ -81,7 +82,7 @@ def _summary(
             parameters=manifest.model.parameters,
             config={**manifest.model.config, **fitted.trained.config.model_dump(mode="json")},
         ),
-        data=_data(session, candidate.prepared, handed),
+        data=_data(candidate.prepared, handed, suspects),
         exports=(_exported(handed),),
         evaluation=report.Measures.of(
             handed.tested.evaluation, ece_before=handed.ece_before, temperature=manifest.temperature
@@ -95,7 +96,7 @@ def _summary(
     )
 
 
-def _data(session: Session, prepared: Prepared, handed: Handed) -> report.Data:
+def _data(prepared: Prepared, handed: Handed, suspects: int) -> report.Data:
     split, shape = prepared.split, handed.manifest.input
     return report.Data(
         counts=report.Counts(
@@ -111,7 +112,7 @@ def _data(session: Session, prepared: Prepared, handed: Handed) -> report.Data:
         quarantined=len(prepared.loaded.rejected),
         skipped=prepared.source.skipped,
         leaks=len(split.leaks),
-        suspects=write_suspects(session.folder, prepared, handed.tested),
+        suspects=suspects,
     )
 
 

@@ -63,10 +63,9 @@ def train_all(session: Session, candidates: Sequence[Candidate], *, extended: bo
 
 def _finish_at(session: Session, candidates: Sequence[Candidate]) -> float:
     """When training must be over: what all candidates keep for the test, the fixed part once."""
-    if len(candidates) == 1:
-        return session.settings.budget - candidates[0].chosen.reserve_s
+    slower = SLOWER_TOGETHER if len(candidates) > 1 else 1.0
     kept = sum(candidate.chosen.reserve_s - planning.FIXED_S for candidate in candidates)
-    return session.settings.budget - planning.FIXED_S - SLOWER_TOGETHER * kept
+    return session.settings.budget - planning.FIXED_S - slower * kept
 
 
 def _fitted(session: Session, trials: Sequence[tuple[Candidate, Trained]]) -> Fitted:

@@ -39,8 +39,8 @@ def expected(score: float, *, pretrained: bool) -> float:
 def pays_together(first: float, second: float, *, budget: float) -> bool:
     """Whether to train two networks for half of the time each, by their expected accuracies.
 
-    Half of the time costs a sixth of the error, and answering together saves a fifth or more of it,
-    if neither is much worse: measured on CIFAR-10, see docs/training.md.
+    Half of the time makes each a little worse, and answering together makes good more than that, if
+    neither is much worse than the other. The held-out images have the last word.
 
     Example:
         >>> pays_together(0.86, 0.84, budget=600), pays_together(0.86, 0.8, budget=600)
