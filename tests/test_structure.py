@@ -38,6 +38,7 @@ UNMIRRORED: dict[str, str] = {
     "data/strengths.py": "settings alone; test_augment.py runs each of them",
     "jobs/candidate.py": "test_race.py and test_fit.py train and deploy candidates",
     "jobs/decide.py": "test_race.py plans, stores and restores; test_fit.py",
+    "jobs/findings.py": "test_check.py and test_alike.py read each of them",
     "jobs/finish.py": "a step of the job; test_fit.py runs whole jobs and looks at what it left",
     "jobs/measure.py": "test_race.py and test_fit.py choose by what it measured",
     "jobs/module.py": "test_fit.py compares what it rebuilds with the graph",

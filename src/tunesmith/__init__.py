@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tunesmith.bundle.predictor import load
     from tunesmith.core.space import Choice, Float, Int
+    from tunesmith.jobs.check import check
     from tunesmith.jobs.fit import fit
 
     __version__: str
 
-__all__ = ["Choice", "Float", "Int", "__version__", "fit", "load"]
+__all__ = ["Choice", "Float", "Int", "__version__", "check", "fit", "load"]
 
 _HOMES = {
     "Choice": "tunesmith.core.space",
     "Float": "tunesmith.core.space",
     "Int": "tunesmith.core.space",
+    "check": "tunesmith.jobs.check",
     "fit": "tunesmith.jobs.fit",
     "load": "tunesmith.bundle.predictor",
 }

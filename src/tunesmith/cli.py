@@ -90,6 +90,28 @@ def _say_plans(plans: Any, *, as_json: bool) -> None:
 
 
 @app.command()
+def check(
+    source: Annotated[str, typer.Argument(help="Folder, .zip, .tar, .csv, .npz, or: digits")],
+    test: Annotated[str | None, typer.Option(help="A test part of its own.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the page goes. [checks/NAME]")] = None,
+    columns: Annotated[str | None, typer.Option(help="Of a table: label=NAME,path=NAME")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> None:
+    """Look at the data and say what is wrong with them; nothing is changed."""
+    require("sklearn", extra="train")
+    from tunesmith.jobs import check as job
+
+    result = job.check(source, test=test, out=out, columns=_pairs(columns), to_stderr=as_json)
+    if as_json:
+        typer.echo((result.folder / job.DATA).read_text("utf-8"), nl=False)
+        return
+    marks = {"serious": "!", "doubtful": "?", "notable": "i"}
+    for finding in result.checked.findings:
+        typer.echo(f"{marks[finding.weight]}  {finding.title}")
+    typer.echo(f"report  {result.report}\nlist    {result.folder / job.QUARANTINE}")
+
+
+@app.command()
 def predict(
     bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
     files: Annotated[list[Path], typer.Argument(help="Images, or one folder of images.")],

@@ -50,7 +50,7 @@ def test_any_size_will_do(size: tuple[int, int], channels: int) -> None:
 def test_features_are_means_of_blocks() -> None:
     x_NHWC = np.random.default_rng(0).integers(0, 256, (3, 32, 16, 2), dtype=np.uint8)
     expected = x_NHWC.reshape(3, 16, 2, 16, 2).mean(2).reshape(3, -1) / 255
-    found = baselines._features(x_NHWC, np.arange(3))
+    found = baselines.coarse(x_NHWC, np.arange(3))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 

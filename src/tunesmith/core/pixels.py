@@ -154,9 +154,13 @@ def shrink(image_HWC: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     factor = side / max(height, width)
     if factor >= 1:
         return image_HWC
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    small = np.asarray(cv2.resize(image_HWC, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return small if small.ndim == 3 else small[:, :, None]  # noqa: PLR2004 (height, width, color)
+    return squeeze(image_HWC, (max(1, round(height * factor)), max(1, round(width * factor))))
+
+
+def squeeze(image_HWC: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Give pixels another height and width, whatever the aspect; never fed to a network either."""
+    squeezed = cv2.resize(image_HWC, size[::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(squeezed, np.uint8).reshape(*size, image_HWC.shape[2])
 
 
 def encode_png(image_HWC: NDArray[np.uint8]) -> bytes:

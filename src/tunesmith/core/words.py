@@ -41,3 +41,15 @@ def megabytes(count: float) -> str:
 
     """
     return f"{count / 1e6:,.1f} MB"
+
+
+def counted(count: int, noun: str, plural: str = "", *, verb: tuple[str, str] = ("", "")) -> str:
+    """Write a number of things, perhaps with a verb that agrees.
+
+    Example:
+        >>> counted(1, "image"), counted(1200, "class", "classes", verb=("is", "are"))
+        ('1 image', '1,200 classes are')
+
+    """
+    noun, agreeing = (noun, verb[0]) if count == 1 else (plural or f"{noun}s", verb[1])
+    return f"{count:,} {noun} {agreeing}".rstrip()

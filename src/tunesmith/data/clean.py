@@ -109,13 +109,26 @@ def joined(
     """
     if stated is None:
         return groups_N
-    from scipy.sparse import coo_array  # a fifth of a second that only tables with groups need
+    _, first, number_N = np.unique(stated[kept], return_index=True, return_inverse=True)
+    return merged(groups_N, np.stack([first[number_N], np.arange(len(kept))], axis=1))
+
+
+def merged(groups_N: NDArray[np.int64], pairs_P2: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Groups in which the images of each pair are together, and all that were before.
+
+    Example:
+        >>> merged(np.array([0, 1, 0, 2, 3]), np.array([[1, 2]]))
+        array([0, 0, 0, 1, 2])
+
+    """
+    if not len(pairs_P2):
+        return groups_N
+    from scipy.sparse import coo_array  # a fifth of a second that only few data need
     from scipy.sparse.csgraph import connected_components
 
-    _, others_N = np.unique(stated[kept], return_inverse=True)
-    first, second = groups_N.max(initial=-1) + 1, others_N.max(initial=-1) + 1
-    ends_N = first + others_N  # groups of either kind are nodes, images the edges between them
-    graph = coo_array((np.ones(len(kept)), (groups_N, ends_N)), shape=(first + second,) * 2)
+    count = int(groups_N.max()) + 1
+    ends_2P = groups_N[pairs_P2].T
+    graph = coo_array((np.ones(len(pairs_P2)), (ends_2P[0], ends_2P[1])), shape=(count, count))
     _, number = connected_components(graph, directed=False)
     together_N: NDArray[np.int64] = number[groups_N].astype(np.int64)
     return together_N

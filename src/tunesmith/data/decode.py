@@ -1,6 +1,7 @@
 """Decode images on all cores into one array; what cannot be decoded is listed, never replaced."""
 
 import contextlib
+import itertools
 import math
 import os
 import time
@@ -45,12 +46,14 @@ class Loaded:
         pixels: uint8 ``[M, H, W, C]``; mapped from disk where memory would not do.
         kept: Place of each in the source, ascending.
         rejected: What could not be decoded.
+        shapes: Height and width that each has in its file, ``[M, 2]``.
         resized: Whether any image had another size before.
     """
 
     pixels: Pixels
     kept: NDArray[np.int64]
     rejected: tuple[Rejected, ...]
+    shapes: NDArray[np.int64]
     resized: bool
 
 
@@ -144,30 +147,29 @@ def load(
     """
     count = len(source.names)
     pixels = _room((count, *size, channels), memory_bound, folder)
-    good = np.zeros(count, bool)
+    shapes = np.zeros((count, 2), np.int64)  # an image with none could not be decoded
 
-    def fill(begin: int) -> tuple[list[Rejected], bool]:
-        bad, resized = [], False
+    def fill(begin: int) -> list[Rejected]:
+        bad = []
         for index in range(begin, min(count, begin + CHUNK)):
             image = read_image(source, index, channels)
             if isinstance(image, Rejected):
                 bad.append(image)
                 continue
-            if image.shape[:2] != size:
-                image, resized = resize(image, size), True
-            pixels[index] = image
-            good[index] = True
-        return bad, resized
+            shapes[index] = image.shape[:2]
+            pixels[index] = image if image.shape[:2] == size else resize(image, size)
+        return bad
 
     results = _on_threads(fill, range(0, count, CHUNK), threads)
-    kept = np.flatnonzero(good)
+    kept = np.flatnonzero(shapes[:, 0])
     if len(kept) < count:
         _close_ranks(pixels, kept)
     return Loaded(
         pixels=pixels[: len(kept)],
         kept=kept,
-        rejected=tuple(item for bad, _ in results for item in bad),
-        resized=any(resized for _, resized in results),
+        rejected=tuple(itertools.chain.from_iterable(results)),
+        shapes=shapes[kept],
+        resized=bool((shapes[kept] != size).any()),
     )
 
 

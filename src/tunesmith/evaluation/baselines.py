@@ -45,7 +45,7 @@ def linear(
     """
     rows = _choose(len(train_N), derive(seed, "linear baseline", 0))
     held = _choose(len(test_N), derive(seed, "linear baseline", 1))
-    x_ND, t_ND = _features(train_NHWC, rows), _features(test_NHWC, held)
+    x_ND, t_ND = coarse(train_NHWC, rows), coarse(test_NHWC, held)
     mean_D = x_ND.mean(0)
     classes = int(max(train_N.max(), test_N.max())) + 1
     y_NK = np.where(train_N[rows, None] == np.arange(classes), 1, -1).astype(np.float32)
@@ -59,16 +59,24 @@ def _choose(n: int, seed: int) -> NDArray[np.int64]:
     return np.sort(order_N[:MOST_IMAGES])
 
 
-def _features(x_NHWC: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Average blocks of pixels, scaled to 0..1, flat: ``[rows, D]``."""
+def coarse(
+    x_NHWC: NDArray[np.uint8], rows: NDArray[np.int64], side: int = SIDE
+) -> NDArray[np.float32]:
+    """Average blocks of pixels of some images, side x side of them, scaled to 0..1, flat.
+
+    Example:
+        >>> coarse(np.array([[[[0], [51]], [[102], [51]]]], np.uint8), np.array([0]), side=1)
+        array([[0.2]], dtype=float32)
+
+    """
     height, width = x_NHWC.shape[1:3]
     # Of large images only every so many pixels are read: two in each direction of a block.
-    step_h, step_w = max(1, height // (2 * SIDE)), max(1, width // (2 * SIDE))
+    step_h, step_w = max(1, height // (2 * side)), max(1, width // (2 * side))
     thin_NHWC = np.stack([x_NHWC[row, ::step_h, ::step_w] for row in rows]).astype(np.float32)
     for axis in (1, 2):
-        side = thin_NHWC.shape[axis]
-        edges = np.linspace(0, side, min(side, SIDE), endpoint=False).astype(np.int64)
-        counts = np.diff(edges, append=side).astype(np.float32)
+        length = thin_NHWC.shape[axis]
+        edges = np.linspace(0, length, min(length, side), endpoint=False).astype(np.int64)
+        counts = np.diff(edges, append=length).astype(np.float32)
         sums_NHWC = np.add.reduceat(thin_NHWC, edges, axis=axis, dtype=np.float32)
         shape = [-1 if a == axis else 1 for a in range(4)]
         thin_NHWC = np.divide(sums_NHWC, counts.reshape(shape), dtype=np.float32)

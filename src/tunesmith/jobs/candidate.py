@@ -15,12 +15,13 @@ from tunesmith import plan as planning
 from tunesmith.evaluation.calibration import softmax
 from tunesmith.evaluation.metrics import METRICS, accuracy
 from tunesmith.evaluation.predict import logits
+from tunesmith.evaluation.ridge import Ridge, fit_ridge
 from tunesmith.jobs.prepare import Prepared, builder
 from tunesmith.jobs.trial import Trained, Trial, Validate
 from tunesmith.models.build import Family
 from tunesmith.models.preprocess import Deployed
 from tunesmith.training.epoch import TrainData
-from tunesmith.training.head import LinearHead, features, fit_head
+from tunesmith.training.head import features
 from tunesmith.training.losses import log_frequencies, loss_of
 from tunesmith.training.slice import Checkpoint
 
@@ -81,27 +82,29 @@ class Candidate:
         layer = network.get_submodule(self.family.pretrained.classifier)
         rare_K = log_frequencies(data.y_N[data.rows].cpu(), self.classes)
         rare_K *= self.chosen.train.balance
-        layer.load_state_dict({"weight": head.weight, "bias": head.bias - rare_K}, strict=False)
+        weight, bias = torch.from_numpy(head.weight_KD), torch.from_numpy(head.bias_K)
+        layer.load_state_dict({"weight": weight, "bias": bias - rare_K}, strict=False)
         weights = network.state_dict()
         return Checkpoint(seen=0, network=weights, average=weights, optimizer={})
 
-    def head(self, data: TrainData) -> LinearHead:
+    def head(self, data: TrainData) -> Ridge:
         """Fit a pretrained network's last layer to some of the training images in ``data``."""
         return self._whole_head if data is self.prepared.train else self._fit(data)
 
     @functools.cached_property
-    def _whole_head(self) -> LinearHead:
+    def _whole_head(self) -> Ridge:
         return self._fit(self.prepared.train)
 
-    def _fit(self, data: TrainData) -> LinearHead:
+    def _fit(self, data: TrainData) -> Ridge:
         rows_N, f_ND = self._features
         known = torch.isin(rows_N, data.rows)
-        return fit_head(f_ND[known.cpu()], data.y_N[rows_N[known]], self.classes)
+        y_N = data.y_N[rows_N[known]].cpu().numpy()
+        return fit_ridge(f_ND[known.cpu()].numpy(), y_N, self.classes)
 
     def head_accuracy(self) -> float:
         """Share of images that a head on frozen features gets right without having seen them."""
         data = self.prepared.train
-        return accuracy(self.head(data).z_NK.numpy(), data.y_N[self._features[0]].cpu().numpy())
+        return accuracy(self.head(data).z_NK, data.y_N[self._features[0]].cpu().numpy())
 
     @functools.cached_property
     def _features(self) -> tuple[Tensor, Tensor]:

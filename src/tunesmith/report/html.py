@@ -39,12 +39,13 @@ def render(story: Story) -> str:
     Names of files and classes are shown as they are and never run, whatever is in them; what is no
     valid Unicode is shown escaped.
     """
-    text = _template().render(_context(story))
+    text = template("report.html").render(_context(story))
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @cache
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """A page of this package, with what all of them use."""
     files = resources.files("tunesmith.report")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -58,7 +59,7 @@ def _template() -> jinja2.Template:
         "image_height": lambda image: image.shape[0],
         "probability": lambda p: sentences.percent(p, n=0),
     }
-    return environment.from_string((files / "report.html").read_text("utf-8"))
+    return environment.from_string((files / name).read_text("utf-8"))
 
 
 def _context(story: Story) -> dict[str, Any]:

@@ -6,6 +6,7 @@ None of it can end a run. A stream that fails (a closed pipe, a full disk) is gi
 import contextlib
 import datetime as dt
 import io
+import math
 import sys
 import time
 from collections import deque
@@ -94,7 +95,7 @@ class Terminal:
     """Shows progress and keeps the log. It never ends a run: where it cannot write, it is silent.
 
     Args:
-        budget: Seconds granted.
+        budget: Seconds granted; infinite where nothing has to end in time.
         log_path: Where every line goes, with its time.
         quiet: Show nothing.
         to_stderr: Show it on standard error, since standard output is for programs.
@@ -204,7 +205,11 @@ class Terminal:
         head.add_row(
             self._spinner,
             Text(p.phase if p else self._phase, style="bold", overflow="ellipsis"),
-            Text.assemble((duration(left), "bold"), (f" left of {duration(self.budget)}", "dim")),
+            Text()
+            if math.isinf(self.budget)
+            else Text.assemble(
+                (duration(left), "bold"), (f" left of {duration(self.budget)}", "dim")
+            ),
         )
         return Group(head, self._details(p)) if p else Group(head)
 

@@ -1,0 +1,167 @@
+"""Images that are the same, to the pixel or nearly."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.words import counted
+from tunesmith.data.clean import merged, twins
+from tunesmith.jobs.findings import PICTURED, Data
+from tunesmith.report.findings import Finding, Item
+from tunesmith.screening.copies import comparable, find_copies
+
+Places = NDArray[np.int64]
+IS = ("is", "are")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Alike:
+    """Which of the loaded images are the same.
+
+    Attributes:
+        exact_N: Group of each image; those of a group are equal to the pixel.
+        groups_N: The same, with near copies in one group.
+    """
+
+    exact_N: Places
+    groups_N: Places
+
+    def copies(self) -> Places:
+        """Places of all images that are not alone in their group, group by group."""
+        _, number_N, counts = np.unique(self.groups_N, return_inverse=True, return_counts=True)
+        copied = np.flatnonzero(counts[number_N] > 1)
+        return copied[np.argsort(number_N[copied], kind="stable")]
+
+
+def find_alike(
+    pixels_NHWC: NDArray[np.uint8], labels_N: Places, asked_N: NDArray[np.bool_] | None = None
+) -> Alike:
+    """Group equal images and near copies.
+
+    Args:
+        pixels_NHWC: Images; may be memory-mapped.
+        labels_N: Their classes.
+        asked_N: Whether the near copies of an image are looked for; None for all of them.
+    """
+    exact_N = twins(pixels_NHWC, labels_N)
+    _, first = np.unique(exact_N, return_index=True)
+    asked = None if asked_N is None else np.flatnonzero(np.isin(exact_N[first], exact_N[asked_N]))
+    near = find_copies(comparable(pixels_NHWC, first), asked)
+    return Alike(exact_N=exact_N, groups_N=merged(exact_N, first[near.pairs]))
+
+
+def leaks(data: Data, alike: Alike) -> Finding | str | None:
+    """Images to learn from that are also in the test part."""
+    tested_N, groups_N = data.tested, alike.groups_N
+    if not tested_N.any():
+        return None
+    leaked = np.flatnonzero(~tested_N & np.isin(groups_N, groups_N[tested_N]))
+    if not len(leaked):
+        return "Copies of test images among those to learn from, exact or nearly so: none."
+    known = tested_N & np.isin(groups_N, groups_N[~tested_N])
+    share = 100 * known.sum() / tested_N.sum()
+    items = [
+        data.item(place, _sameness(alike, place, twin), twin=twin, shown=rank < PICTURED)
+        for rank, (place, twin) in enumerate(_with_twins(alike, leaked, tested_N))
+    ]
+    return Finding(
+        kind="leak",
+        weight="serious",
+        title=f"{counted(len(leaked), 'copy', 'copies')} of test images among those to learn from",
+        meaning=(
+            f"{counted(int(known.sum()), 'test image')} ({share:.2g} %) could be answered by "
+            f"heart, which can add up to {share:.2g} percentage points to a score that nobody "
+            "would see on new images. The copies are left out of training, and the test part stays "
+            "as it is."
+        ),
+        items=items,
+        is_left_out=True,
+    )
+
+
+def conflicts(data: Data, alike: Alike) -> Finding | str:
+    """Copies that bear different labels."""
+    labels_N, groups_N = data.labels, alike.groups_N
+    copied = alike.copies()
+    least = np.full(groups_N.max(initial=-1) + 1, len(data.source.classes))
+    most = np.full(len(least), -1)
+    np.minimum.at(least, groups_N[copied], labels_N[copied])
+    np.maximum.at(most, groups_N[copied], labels_N[copied])
+    torn = copied[most[groups_N[copied]] > least[groups_N[copied]]]
+    if not len(torn):
+        return "Copies with different labels: none."
+    items: list[Item] = []
+    for place, twin in _torn_pairs(torn, groups_N, labels_N):
+        note = f"{_sameness(alike, place, twin)}, but labeled otherwise"
+        items.append(data.item(place, note, twin=twin, shown=len(items) < PICTURED))
+    return Finding(
+        kind="conflict",
+        weight="doubtful",
+        title=counted(len(items), "image", verb=IS) + " the same as one of another class",
+        meaning=(
+            "At least one of the two labels is wrong, or the classes overlap. Decide which, and "
+            "mend it. With --on-suspects quarantine both are left out of training."
+        ),
+        items=items,
+        is_suspect=True,
+    )
+
+
+def copies(data: Data, alike: Alike) -> Finding | str:
+    """Images that are there more than once, whatever part they serve."""
+    copied = alike.copies()
+    if not len(copied):
+        return "Images that are there more than once, exactly or nearly: none."
+    groups_N = alike.groups_N
+    first = np.concatenate([[True], np.diff(groups_N[copied]) != 0])
+    owner = np.maximum.accumulate(np.where(first, np.arange(len(copied)), 0))
+    again = np.flatnonzero(~first)
+    exact = np.count_nonzero(alike.exact_N[copied[again]] == alike.exact_N[copied[owner[again]]])
+    return Finding(
+        kind="copies",
+        weight="notable",
+        title=counted(len(again), "image", verb=IS) + " there more than once",
+        meaning=(
+            f"{exact:,} are equal to the pixel, {len(again) - exact:,} are re-encoded, brightened, "
+            "resized or shifted. Copies always stay in one part when the data are split, so that "
+            "no score is raised by them; they only weigh more in training."
+        ),
+        items=[
+            data.item(
+                int(copied[i]),
+                _sameness(alike, int(copied[i]), int(copied[owner[i]])),
+                twin=int(copied[owner[i]]),
+                shown=rank < PICTURED,
+            )
+            for rank, i in enumerate(again)
+        ],
+    )
+
+
+def _with_twins(
+    alike: Alike, places: Places, wanted_N: NDArray[np.bool_]
+) -> Iterator[tuple[int, int]]:
+    """Each place with a wanted one of its group; an equal one where there is any."""
+    wanted = np.flatnonzero(wanted_N)
+    exact: dict[int, int] = dict(zip(alike.exact_N[wanted].tolist(), wanted.tolist(), strict=True))
+    near: dict[int, int] = dict(zip(alike.groups_N[wanted].tolist(), wanted.tolist(), strict=True))
+    for place in places.tolist():
+        yield place, exact.get(int(alike.exact_N[place]), near[int(alike.groups_N[place])])
+
+
+def _torn_pairs(torn: Places, groups_N: Places, labels_N: Places) -> Iterator[tuple[int, int]]:
+    """Each image with one of its group that bears another label."""
+    members: dict[int, list[int]] = {}
+    for place in torn.tolist():
+        members.setdefault(int(groups_N[place]), []).append(place)
+    for group in members.values():
+        for place in group:
+            yield place, next(twin for twin in group if labels_N[twin] != labels_N[place])
+
+
+def _sameness(alike: Alike, one: int, other: int) -> str:
+    return "equal to the pixel" if alike.exact_N[one] == alike.exact_N[other] else "nearly the same"

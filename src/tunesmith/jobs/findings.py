@@ -1,0 +1,195 @@
+"""From what was screened to words: a look at the data gives a finding, or says that all is well."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.words import counted
+from tunesmith.data.clean import MOST_BAD
+from tunesmith.data.decode import Loaded
+from tunesmith.data.source import Given, Source
+from tunesmith.report.findings import ClassLook, Finding, Item
+from tunesmith.screening.looks import UNLIKE, unlike
+from tunesmith.screening.shift import Shift
+from tunesmith.screening.shortcuts import Shortcut
+
+Places = NDArray[np.int64]
+PICTURED = 24  # images of a finding that pictures are kept of
+FEW = 20  # images that a class should have to be learned well
+UNEVEN = 10  # times as many images in the largest class as in the smallest
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What findings are told about."""
+
+    source: Source
+    loaded: Loaded
+
+    @property
+    def labels(self) -> Places:
+        """Class of each loaded image."""
+        return self.source.labels[self.loaded.kept]
+
+    @property
+    def tested(self) -> NDArray[np.bool_]:
+        """Whether the source states that it serves the test."""
+        given_N: NDArray[np.bool_] = self.source.given[self.loaded.kept] == Given.TEST
+        return given_N
+
+    def item(self, place: int, note: str = "", *, twin: int | None = None, shown: bool) -> Item:
+        """An image in words, with its picture where it is ``shown``."""
+        index = self.loaded.kept[place]
+        return Item(
+            file=self.source.names[index],
+            label=self.source.classes[self.source.labels[index]],
+            note=note,
+            image=self.loaded.pixels[place] if shown else None,
+            twin=None if twin is None else self.item(twin, shown=shown),
+        )
+
+
+def unreadable(data: Data) -> Finding | str:
+    """Files that cannot be decoded."""
+    source, rejected = data.source, data.loaded.rejected
+    if not rejected:
+        return "Files that cannot be read: every one could be decoded."
+    share = len(rejected) / len(source.names)
+    stops = (
+        f" That is more than {100 * MOST_BAD:.0f} % of all: training stops until they are mended."
+        if share > MOST_BAD
+        else ""
+    )
+    return Finding(
+        kind="unreadable",
+        weight="serious" if stops else "doubtful",
+        title=f"{counted(len(rejected), 'file')} cannot be read",
+        meaning=f"They are left out, never replaced by something else.{stops}",
+        items=[
+            Item(file=bad.name, label=source.classes[source.labels[bad.index]], note=bad.reason)
+            for bad in rejected
+        ],
+        is_left_out=True,
+    )
+
+
+def odd(data: Data, looks: Mapping[str, NDArray[np.float32]]) -> Finding | str:
+    """Images that look unlike the rest."""
+    respects = list(UNLIKE.values())
+    respect_N, far_N = unlike(looks)
+    found = np.flatnonzero(np.abs(far_N) > 1)
+    if not len(found):
+        return "Images that are far darker, brighter, flatter, blurred, larger or smaller: none."
+    found = found[np.argsort(-np.abs(far_N[found]), kind="stable")]
+    return Finding(
+        kind="odd",
+        weight="doubtful",
+        title=counted(len(found), "image", verb=("looks", "look")) + " unlike the rest",
+        meaning=(
+            "Such images are often accidents: a lens cap, a scan of nothing, a picture of "
+            "something else. They are kept; the oddest come first."
+        ),
+        items=[
+            data.item(
+                int(place),
+                respects[respect_N[place]][int(far_N[place] > 0)],
+                shown=rank < PICTURED,
+            )
+            for rank, place in enumerate(found)
+        ],
+    )
+
+
+def shifted(shift: Shift | None) -> Finding | str | None:
+    """Whether the test part is of another kind than the rest."""
+    if shift is None:
+        return None
+    measured = (
+        f"a linear classifier tells them apart with an area under the ROC curve of {shift.auc:.2f} "
+        f"(95 % confidence {shift.low:.2f} to {shift.high:.2f}; 0.5 is chance)"
+    )
+    if not shift.matters:
+        return f"A test part that looks different from what is learned from: no, {measured}."
+    return Finding(
+        kind="shift",
+        weight="doubtful",
+        title="The test part looks different from what is learned from",
+        meaning=(
+            f"By brightness, color and coarse shape alone {measured}. The score will say how the "
+            "model does on images like those of the test part, and cannot be better than what was "
+            "learned allows. If new images will look like the test part, learn from more of that "
+            "kind."
+        ),
+    )
+
+
+def shortcuts(
+    data: Data, clues: Sequence[Shortcut], *, looked_at: Sequence[str]
+) -> Iterator[Finding | str]:
+    """Clues that give a class away."""
+    if not clues:
+        yield f"Clues that give a class away ({', '.join(looked_at)}): none."
+    for clue in clues:
+        yield Finding(
+            kind="shortcut",
+            weight="serious",
+            title=f"“{data.source.classes[clue.label]}” can be guessed from the {clue.clue}",
+            meaning=(
+                f"Without a look at what an image shows, the {clue.clue} alone tells this class "
+                f"from all others with an area under the ROC curve of {clue.auc:.2f} (0.5 is "
+                "chance). A model can cheat here, score well, and fail on images that come from "
+                "elsewhere. Make all classes the same in this respect."
+            ),
+        )
+
+
+def uneven(data: Data) -> Finding | None:
+    """Classes that are much smaller than others, or too small to be learned well."""
+    counts_K = np.bincount(data.labels[~data.tested], minlength=len(data.source.classes))
+    few = np.flatnonzero(counts_K < FEW)
+    factor = counts_K.max() / max(1, counts_K.min())
+    if not len(few) and factor < UNEVEN:
+        return None
+    rare = data.source.classes[int(counts_K.argmin())]
+    small = (
+        f" {counted(len(few), 'class', 'classes', verb=('has', 'have'))} fewer than {FEW} images "
+        "to learn from."
+        if len(few)
+        else ""
+    )
+    return Finding(
+        kind="uneven",
+        weight="notable",
+        title="The classes are of very different sizes" if factor >= UNEVEN else "Few images",
+        meaning=(
+            f"The largest class has {counts_K.max():,} images to learn from, the smallest "
+            f"(“{rare}”) {counts_K.min():,}.{small} If rare classes matter as much as common ones, "
+            "train with --metric balanced_accuracy."
+        ),
+    )
+
+
+def classes(data: Data, looks: Mapping[str, NDArray[np.float32]]) -> Sequence[ClassLook]:
+    """Each class in numbers."""
+    given_N, labels_N = data.source.given[data.loaded.kept], data.labels
+    parts = {
+        "images": Given.NONE,
+        "train": Given.TRAIN,
+        "val": Given.VALIDATION,
+        "test": Given.TEST,
+    }
+    return [
+        ClassLook(
+            name=name,
+            counts={p: int((given_N[labels_N == k] == g).sum()) for p, g in parts.items()},
+            looks={
+                each: float(np.median(values[labels_N == k])) if (labels_N == k).any() else 0.0
+                for each, values in looks.items()
+            },
+        )
+        for k, name in enumerate(data.source.classes)
+    ]

@@ -1,0 +1,55 @@
+"""A look at the data as one HTML file that needs nothing else."""
+
+from typing import Any
+
+from tunesmith.report.findings import Checked, Weight
+from tunesmith.report.html import template
+
+SHOWN = 24  # images of a finding that are shown
+LISTED = 30  # rows of a table, and names of images that have no picture
+WEIGHTS: dict[Weight, tuple[str, str]] = {
+    "serious": ("!", "Serious"),
+    "doubtful": ("?", "Worth a look"),
+    "notable": ("i", "Good to know"),
+}
+
+
+def render(checked: Checked) -> str:
+    """Write the page. Names are shown as they are and never run, whatever is in them."""
+    text = template("check.html").render(_context(checked))
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def headline(checked: Checked) -> str:
+    """Say in a few words how the data are.
+
+    Example:
+        >>> headline(Checked(title="x", images=1, classes=(), findings=(), fine=(), skipped={},
+        ...     seconds={}, versions={}))
+        'Nothing wrong was found'
+
+    """
+    counts = {weight: sum(f.weight == weight for f in checked.findings) for weight in WEIGHTS}
+    if counts["serious"]:
+        return _things(counts["serious"], "serious problem")
+    if counts["doubtful"]:
+        return _things(counts["doubtful"], "thing") + " to look at"
+    return "Nothing wrong was found"
+
+
+def _things(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _context(checked: Checked) -> dict[str, Any]:
+    parts = list(next(iter(c.counts for c in checked.classes), {}))
+    return {
+        "checked": checked,
+        "headline": headline(checked),
+        "weights": WEIGHTS,
+        "parts": [p for p in parts if any(c.counts[p] for c in checked.classes)],
+        "looks": list(next(iter(c.looks for c in checked.classes), {})),
+        "shown": SHOWN,
+        "listed": LISTED,
+        "total_s": sum(checked.seconds.values()),
+    }

@@ -1,0 +1,147 @@
+"""What a look at the data found, by value, and as a file for programs."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Weight = Literal["serious", "doubtful", "notable"]
+FORMAT = 1
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """An image that a finding is about.
+
+    Attributes:
+        file: Its name in the source.
+        label: Its class.
+        note: What is the matter with it, or "".
+        image: uint8 ``(H, W, C)`` to show, or None.
+        twin: The image that it is a copy of, or None.
+    """
+
+    file: str
+    label: str
+    note: str = ""
+    image: NDArray[np.uint8] | None = None
+    twin: "Item | None" = None
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something about the data that is worth knowing.
+
+    Attributes:
+        kind: One word for programs.
+        weight: "serious" where a score or a model would be wrong, "doubtful" where a person should
+            look, "notable" for all else.
+        title: What was found, in a few words, with its number.
+        meaning: Why it matters and what is done about it, in sentences.
+        items: Images that it is about, the most important first.
+        is_left_out: Whether `fit` leaves these images out by itself.
+        is_suspect: Whether `fit` leaves them out where asked to; either way quarantine.csv lists
+            them.
+    """
+
+    kind: str
+    weight: Weight
+    title: str
+    meaning: str
+    items: Sequence[Item] = ()
+    is_left_out: bool = False
+    is_suspect: bool = False
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ClassLook:
+    """A class in numbers: images by part, and medians of how they look."""
+
+    name: str
+    counts: Mapping[str, int]
+    looks: Mapping[str, float]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """All that a look at the data found.
+
+    Attributes:
+        title: Name of the data.
+        images: How many there are, unreadable ones included.
+        classes: Each class in numbers.
+        findings: The most serious first.
+        fine: What was looked for and not found, a sentence each.
+        skipped: Files that are no images, counted by kind.
+        seconds: How long it took, by step.
+        versions: Of what it was done with.
+    """
+
+    title: str
+    images: int
+    classes: Sequence[ClassLook]
+    findings: Sequence[Finding]
+    fine: Sequence[str]
+    skipped: Mapping[str, int]
+    seconds: Mapping[str, float]
+    versions: Mapping[str, str]
+
+
+def quarantine_rows(findings: Sequence[Finding]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield file, label, kind and reason of each image to leave out, once."""
+    seen = set()
+    for finding in findings:
+        if not (finding.is_left_out or finding.is_suspect):
+            continue
+        for item in finding.items:
+            if item.file not in seen:
+                seen.add(item.file)
+                yield item.file, item.label, finding.kind, item.note
+
+
+def to_json(checked: Checked, *, quarantine_sha256: str) -> str:
+    """Write what was found for programs; images are named, not held.
+
+    Args:
+        checked: What was found.
+        quarantine_sha256: Of quarantine.csv as it was written, to tell when a person edits it.
+    """
+    content = {
+        "format": FORMAT,
+        "source": checked.title,
+        "images": checked.images,
+        "classes": [
+            {"name": c.name, "counts": dict(c.counts), "looks": dict(c.looks)}
+            for c in checked.classes
+        ],
+        "findings": [
+            {
+                "kind": f.kind,
+                "weight": f.weight,
+                "title": f.title,
+                "meaning": f.meaning,
+                "left_out": f.is_left_out,
+                "suspect": f.is_suspect,
+                "items": [_item(item) for item in f.items],
+            }
+            for f in checked.findings
+        ],
+        "fine": list(checked.fine),
+        "quarantine_sha256": quarantine_sha256,
+        "skipped": dict(checked.skipped),
+        "seconds": {name: round(value, 3) for name, value in checked.seconds.items()},
+        "versions": dict(checked.versions),
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def _item(item: Item) -> dict[str, Any]:
+    twin = {} if item.twin is None else {"twin": _item(item.twin)}
+    return {"file": item.file, "label": item.label, "note": item.note, **twin}

@@ -1,0 +1,94 @@
+"""Clues that give the class away without a look at what the image shows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.evaluation.metrics import area_with_interval
+from tunesmith.evaluation.ridge import fit_ridge
+
+BINS = 12  # values that are told apart of each number
+MOST = 20_000  # images that are looked at
+FEWEST = 5  # images of a class that are asked about
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Shortcut:
+    """A clue, and the class that it gives away most.
+
+    Attributes:
+        clue: What was looked at.
+        label: That class.
+        auc: Area under the ROC curve of a classifier that tells the class from all others and sees
+            nothing but the clue, on images it had not seen: 0.5 is chance.
+    """
+
+    clue: str
+    label: int
+    auc: float
+
+
+def find_shortcuts(
+    clues: Mapping[str, NDArray[Any]],
+    y_N: NDArray[np.int64],
+    classes: int,
+    *,
+    allowed: Mapping[str, float],
+) -> tuple[Shortcut, ...]:
+    """Find the clues that tell a class apart better than they should.
+
+    Args:
+        clues: Name -> a value, or several, for each image: numbers or words, ``[N]`` or ``[N, V]``.
+        y_N: Classes.
+        classes: Their number K.
+        allowed: Name -> the area that a clue may reach before it is reported; what counts is the
+            lower end of the area's 95 % interval.
+
+    Example:
+        >>> y_N = np.arange(600) % 3
+        >>> ending_N = np.where(y_N == 2, "png", "jpg")
+        >>> find_shortcuts({"ending": ending_N}, y_N, 3, allowed={"ending": 0.6})
+        (Shortcut(clue='ending', label=2, auc=1.0),)
+
+    """
+    order_N = np.random.default_rng(0).permutation(len(y_N))[:MOST]
+    learned, asked = np.array_split(order_N, 2)
+    counts_K = np.bincount(y_N[asked], minlength=classes)
+    known = np.flatnonzero((counts_K >= FEWEST) & (counts_K < len(asked)))
+    found = []
+    for name, values in clues.items():
+        f_NB = _told_apart(values)
+        if f_NB.shape[1] < 2 or not len(known):  # noqa: PLR2004 (one value for all tells nothing)
+            continue
+        ridge = fit_ridge(f_NB[learned], y_N[learned], classes)
+        z_NK = f_NB[asked] @ ridge.weight_KD.T + ridge.bias_K
+        areas = [area_with_interval(z_NK[:, k], y_N[asked] == k) for k in known]
+        auc, low, label = max(
+            (auc, low, int(k)) for k, (auc, low, _) in zip(known, areas, strict=True)
+        )
+        if low > allowed[name]:
+            found.append(Shortcut(clue=name, label=label, auc=auc))
+    return tuple(sorted(found, key=lambda each: -each.auc))
+
+
+def _told_apart(values: NDArray[Any]) -> NDArray[np.float32]:
+    """A column of zeros and ones for each value, or range of values, that is told apart."""
+    columns = values.reshape(len(values), -1)
+    return np.concatenate([_columns(columns[:, v]) for v in range(columns.shape[1])], axis=1)
+
+
+def _columns(values_N: NDArray[Any]) -> NDArray[np.float32]:
+    known, number_N, counts = np.unique(values_N, return_inverse=True, return_counts=True)
+    if len(known) > BINS and values_N.dtype.kind in "iuf":
+        edges = np.unique(np.quantile(values_N, np.linspace(0, 1, BINS + 1)[1:-1]))
+        number_N = np.searchsorted(edges, values_N, side="right")
+    elif len(known) > BINS:  # rare words are one
+        rank = np.argsort(np.argsort(-counts, kind="stable"), kind="stable")
+        number_N = np.minimum(rank, BINS - 1)[number_N]
+    used = np.unique(number_N)
+    columns_NB: NDArray[np.float32] = (number_N[:, None] == used).astype(np.float32)
+    return columns_NB

@@ -1,0 +1,77 @@
+"""Tests of `tunesmith.evaluation.ridge`."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tunesmith.evaluation.calibration import softmax
+from tunesmith.evaluation.metrics import accuracy, log_loss
+from tunesmith.evaluation.ridge import PENALTIES, fit_ridge
+
+Floats = NDArray[np.float64]
+
+
+def clusters(count: int, *, spread: float = 1.5) -> tuple[Floats, NDArray[np.int64]]:
+    """Three overlapping classes in 12 dimensions of very different scales."""
+    y_N = np.arange(count) % 3
+    f_ND = np.random.default_rng(0).normal(size=(count, 12)) * spread
+    f_ND[np.arange(count), y_N] += 2.0
+    return f_ND * np.logspace(-2, 2, 12) + 5.0, y_N
+
+
+def test_left_out_answers_are_those_of_a_layer_fitted_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The closed form against brute force, with the penalty and standardization held fixed."""
+    monkeypatch.setattr("tunesmith.evaluation.ridge.PENALTIES", (0.1,))
+    f_ND, y_N = clusters(30)
+    f_ND = (f_ND - f_ND.mean(0)) / f_ND.std(0)
+    ridge = fit_ridge(f_ND, y_N, 3)
+    targets_NK = np.eye(3)[y_N]
+    a_ND = np.concatenate([f_ND, np.ones((30, 1))], axis=1)
+    penalty = np.diag([3.0] * 12 + [0.0])  # 0.1 of 30 images
+    for left_out in (0, 7, 29):
+        rest = np.arange(30) != left_out
+        a, t = a_ND[rest], targets_NK[rest]
+        expected_K = a_ND[left_out] @ np.linalg.solve(a.T @ a + penalty, a.T @ t)
+        found_K = ridge.z_NK[left_out].astype(np.float64)
+        # Equal up to the scale of the logits, and a shift that no probability sees.
+        scale = (found_K[0] - found_K[1]) / (expected_K[0] - expected_K[1])
+        np.testing.assert_allclose(
+            found_K - found_K.mean(), scale * (expected_K - expected_K.mean()), atol=1e-4, rtol=1e-4
+        )
+
+
+def test_left_out_answers_tell_the_accuracy_on_new_images() -> None:
+    f_ND, y_N = clusters(2400)
+    ridge = fit_ridge(f_ND[:400], y_N[:400], 3)
+    fresh = accuracy(f_ND[400:] @ ridge.weight_KD.T + ridge.bias_K, y_N[400:])
+    assert accuracy(ridge.z_NK, y_N[:400]) == pytest.approx(fresh, abs=0.05)
+    assert 0.6 < fresh < 0.95
+
+
+def test_logits_mean_probabilities() -> None:
+    f_ND, y_N = clusters(2400)
+    ridge = fit_ridge(f_ND[:400], y_N[:400], 3)
+    p_NK = softmax(f_ND[400:] @ ridge.weight_KD.T + ridge.bias_K, 1.0)
+    sharper = p_NK**3 / (p_NK**3).sum(1, keepdims=True)
+    flatter = p_NK**0.3 / (p_NK**0.3).sum(1, keepdims=True)
+    losses = [log_loss(p, y_N[400:]) for p in (p_NK, sharper, flatter)]
+    assert losses[0] == min(losses)
+
+
+def test_few_images_of_many_features_and_a_class_without_any() -> None:
+    f_ND = np.random.default_rng(0).normal(size=(6, 50))
+    ridge = fit_ridge(f_ND, np.array([0, 0, 1, 1, 2, 2]), 4)
+    assert ridge.weight_KD.shape == (4, 50)
+    assert np.isfinite(ridge.weight_KD).all()
+    assert np.isfinite(ridge.z_NK).all()
+
+
+def test_a_constant_feature_does_no_harm() -> None:
+    f_ND, y_N = clusters(60)
+    with_constant = np.concatenate([f_ND, np.full((60, 1), 3.0)], axis=1)
+    ridge = fit_ridge(with_constant, y_N, 3)
+    assert np.isfinite(ridge.weight_KD).all()
+    np.testing.assert_allclose(ridge.z_NK, fit_ridge(f_ND, y_N, 3).z_NK, atol=1e-3)
+    assert len(PENALTIES) > 1

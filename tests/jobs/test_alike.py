@@ -1,0 +1,86 @@
+"""Tests of `tunesmith.jobs.alike`."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.data.decode import Loaded
+from tunesmith.data.sources import open_source
+from tunesmith.jobs.alike import conflicts, copies, find_alike, leaks
+from tunesmith.jobs.findings import Data
+from tunesmith.report.findings import Finding
+
+
+def textures(count: int) -> NDArray[np.uint8]:
+    chance = np.random.default_rng(0)
+    rough = chance.normal(size=(count, 24, 24)).astype(np.float32)
+    smooth = np.stack([cv2.GaussianBlur(x, (0, 0), 1.5) for x in rough])
+    return (128 + 200 * smooth).clip(0, 255).astype(np.uint8)[..., None]
+
+
+def data_of(x_NHWC: NDArray[np.uint8], y_N: NDArray[np.int64], tested: int) -> Data:
+    """Images of which the last ``tested`` are the test part."""
+    count = len(x_NHWC) - tested
+    test = (x_NHWC[count:], y_N[count:]) if tested else None
+    source = open_source((x_NHWC[:count], y_N[:count]), test=test)
+    kept = np.arange(len(x_NHWC))
+    shapes = np.full((len(kept), 2), 24)
+    loaded = Loaded(pixels=x_NHWC, kept=kept, rejected=(), shapes=shapes, resized=False)
+    return Data(source=source, loaded=loaded)
+
+
+def dimmed(x_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return (x_HWC // 2 + 20).astype(np.uint8)
+
+
+def test_copies_of_test_images_are_named_with_their_twins() -> None:
+    x_NHWC, y_N = textures(90), np.arange(90) % 3
+    x_NHWC[3], x_NHWC[7] = x_NHWC[63], dimmed(x_NHWC[70])  # the test part begins at 60
+    y_N[3], y_N[7] = y_N[63], y_N[70]
+    data = data_of(x_NHWC, y_N, tested=30)
+    alike = find_alike(x_NHWC, data.labels)
+    found = leaks(data, alike)
+    assert isinstance(found, Finding)
+    assert found.is_left_out
+    pairs = [(i.file, i.twin.file, i.note) for i in found.items if i.twin]
+    assert pairs == [
+        ("#3", "test:#3", "equal to the pixel"),
+        ("#7", "test:#10", "nearly the same"),
+    ]
+    assert "2 test images (6.7 %)" in found.meaning
+    again = copies(data, alike)
+    assert isinstance(again, Finding)
+    assert "1 are equal to the pixel, 1 are re-encoded" in again.meaning
+    assert isinstance(conflicts(data, alike), str)
+
+
+def test_the_same_image_in_two_classes() -> None:
+    x_NHWC, y_N = textures(60), np.arange(60) % 3
+    x_NHWC[4], x_NHWC[9] = x_NHWC[50], x_NHWC[50]  # of classes 1, 0 and 2
+    data = data_of(x_NHWC, y_N, tested=0)
+    alike = find_alike(x_NHWC, data.labels)
+    found = conflicts(data, alike)
+    assert isinstance(found, Finding)
+    assert found.is_suspect
+    assert not found.is_left_out
+    assert sorted(item.file for item in found.items) == ["#4", "#50", "#9"]
+    assert all(item.twin and item.twin.label != item.label for item in found.items)
+    assert leaks(data, alike) is None  # there is no test part to leak into
+
+
+def test_clean_data_are_said_to_be_clean() -> None:
+    x_NHWC, y_N = textures(60), np.arange(60) % 3
+    data = data_of(x_NHWC, y_N, tested=12)
+    alike = find_alike(x_NHWC, data.labels)
+    for look in (leaks, conflicts, copies):
+        assert "none" in str(look(data, alike))
+    assert len(np.unique(alike.groups_N)) == 60
+
+
+def test_near_copies_of_some_images_alone() -> None:
+    x_NHWC, y_N = textures(60), np.arange(60) % 3
+    x_NHWC[1], x_NHWC[2] = dimmed(x_NHWC[40]), dimmed(x_NHWC[20])
+    asked_N = np.arange(60) >= 30
+    alike = find_alike(x_NHWC, y_N, asked_N)
+    assert alike.groups_N[1] == alike.groups_N[40]
+    assert alike.groups_N[2] != alike.groups_N[20]

@@ -1,0 +1,157 @@
+"""Tests of `tunesmith.jobs.check`, as users call it."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tunesmith.core.errors import RunFolderError
+from tunesmith.core.pixels import decode
+from tunesmith.jobs.check import CheckResult, check
+
+CLASSES = ("ant", "bee", "cow")
+Image = NDArray[np.uint8]
+
+
+class MakeParts(Protocol):
+    def __call__(self, change: Callable[[str, Image], Image] = ...) -> Path: ...
+
+
+@pytest.fixture
+def make_parts(tmp_path: Path) -> MakeParts:
+    """Write train and test folders of colored textures that tell nothing of their class."""
+
+    def make(change: Callable[[str, Image], Image] = lambda _part, x: x) -> Path:
+        chance = np.random.default_rng(0)
+        for part, count in {"train": 40, "test": 15}.items():
+            for label in CLASSES:
+                folder = tmp_path / "data" / part / label
+                folder.mkdir(parents=True)
+                for number in range(count):
+                    rough = chance.normal(size=(24, 24, 3)).astype(np.float32)
+                    x_HWC = chance.uniform(90, 170) + 200 * cv2.GaussianBlur(rough, (0, 0), 1.5)
+                    image = change(part, x_HWC.clip(0, 255).astype(np.uint8))
+                    cv2.imwrite(str(folder / f"{number:02}.png"), image)
+        return tmp_path / "data"
+
+    return make
+
+
+def read(path: Path) -> Image:
+    """Pixels as OpenCV writes them: blue first."""
+    return decode(path.read_bytes(), 3)[..., ::-1]
+
+
+def kinds(result: CheckResult) -> list[str]:
+    return [finding.kind for finding in result.checked.findings]
+
+
+def listed(result: CheckResult) -> dict[str, str]:
+    with (result.folder / "quarantine.csv").open(encoding="utf-8") as file:
+        return {row["file"]: row["kind"] for row in csv.DictReader(file)}
+
+
+def test_clean_data(make_parts: MakeParts, tmp_path: Path) -> None:
+    result = check(make_parts(), out=tmp_path / "out", progress=False)
+    assert kinds(result) == []
+    assert listed(result) == {}
+    assert "Nothing wrong was found" in result.report.read_text("utf-8")
+    assert len(result.checked.fine) == 7  # each look that was taken is named
+    assert result.checked.classes[0].counts == {"images": 0, "train": 40, "val": 0, "test": 15}
+
+
+def test_what_is_wrong_is_found_and_nothing_is_changed(
+    make_parts: MakeParts, tmp_path: Path
+) -> None:
+    root = make_parts()
+    leak = read(root / "test" / "ant" / "03.png")
+    brighter = np.clip(leak.astype(np.int64) + 25, 0, 255).astype(np.uint8)
+    cv2.imwrite(str(root / "train" / "ant" / "brighter.png"), brighter)
+    shutil.copy(root / "train" / "bee" / "00.png", root / "train" / "cow" / "same.png")
+    shutil.copy(root / "train" / "bee" / "01.png", root / "train" / "bee" / "again.png")
+    (root / "train" / "cow" / "note.png").write_text("no image")
+    cv2.imwrite(str(root / "train" / "cow" / "black.png"), np.zeros((24, 24, 3), np.uint8))
+    before = {path: path.read_bytes() for path in root.rglob("*.png")}
+    result = check(root, out=tmp_path / "out", progress=False)
+    assert kinds(result) == ["leak", "unreadable", "conflict", "odd", "copies"]
+    assert listed(result) == {
+        "train/ant/brighter.png": "leak",
+        "train/cow/note.png": "unreadable",
+        "train/bee/00.png": "conflict",
+        "train/cow/same.png": "conflict",
+    }
+    (odd,) = (f for f in result.checked.findings if f.kind == "odd")
+    assert [(i.file, i.note) for i in odd.items] == [("train/cow/black.png", "nearly of one shade")]
+    assert {path: path.read_bytes() for path in root.rglob("*.png")} == before
+    written = json.loads((result.folder / "check.json").read_text("utf-8"))
+    assert [f["kind"] for f in written["findings"]] == kinds(result)
+    assert written["images"] == 3 * 55 + 5
+
+
+def test_a_test_part_of_another_kind(make_parts: MakeParts, tmp_path: Path) -> None:
+    def darker(part: str, x_HWC: Image) -> Image:
+        return x_HWC // 2 if part == "test" else x_HWC
+
+    result = check(make_parts(darker), out=tmp_path / "out", progress=False)
+    assert kinds(result) == ["shift"]
+
+
+def test_a_clue_that_gives_a_class_away(make_parts: MakeParts, tmp_path: Path) -> None:
+    root = make_parts()
+    for path in (root / "train" / "bee").iterdir():
+        cv2.imwrite(str(path.with_suffix(".jpg")), read(path))
+        path.unlink()
+    result = check(root, out=tmp_path / "out", progress=False)
+    assert kinds(result) == ["shortcut"]
+    assert result.checked.findings[0].title == "“bee” can be guessed from the ending of the name"
+
+
+def test_large_photographs_of_many_sizes(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    for label in CLASSES:
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for number in range(25):
+            size = chance.integers(80, 200, 2)
+            rough = chance.normal(size=(*size, 3)).astype(np.float32)
+            image = (128 + 500 * cv2.GaussianBlur(rough, (0, 0), 6)).clip(0, 255)
+            cv2.imwrite(str(tmp_path / "data" / label / f"{number:02}.jpg"), image)
+    twin = read(tmp_path / "data" / "ant" / "00.jpg")
+    smaller = cv2.resize(twin, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(tmp_path / "data" / "ant" / "smaller.jpg"), smaller)
+    result = check(tmp_path / "data", out=tmp_path / "out", progress=False)
+    assert kinds(result) == ["copies"]
+    (pair,) = result.checked.findings[0].items
+    assert pair.twin
+    assert {pair.file, pair.twin.file} == {"ant/00.jpg", "ant/smaller.jpg"}
+
+
+def test_few_images_and_uneven_classes(tmp_path: Path) -> None:
+    x_NHWC = np.random.default_rng(0).integers(0, 256, (130, 8, 8, 1)).astype(np.uint8)
+    y_N = np.repeat([0, 1], [120, 10])
+    result = check((x_NHWC, y_N), out=tmp_path / "out", progress=False)
+    (finding,) = result.checked.findings
+    assert finding.kind == "uneven"
+    assert "120 images to learn from, the smallest (“1”) 10" in finding.meaning
+
+
+def test_a_list_that_was_edited_is_not_overwritten(make_parts: MakeParts, tmp_path: Path) -> None:
+    root = make_parts()
+    (root / "train" / "cow" / "note.png").write_text("no image")
+    for _ in range(2):  # untouched, it may be written anew
+        check(root, out=tmp_path / "out", progress=False)
+    (tmp_path / "out" / "quarantine.csv").write_text("file,label,kind,reason\n")
+    with pytest.raises(RunFolderError, match=r"quarantine\.csv has been edited .* --out"):
+        check(root, out=tmp_path / "out", progress=False)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match="cannot be written"):
+        check("digits", out=tmp_path / "file" / "out", progress=False)

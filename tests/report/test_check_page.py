@@ -1,0 +1,82 @@
+"""Tests of `tunesmith.report.check_page`."""
+
+import numpy as np
+import pytest
+
+from tunesmith.report.check_page import SHOWN, headline, render
+from tunesmith.report.findings import Checked, ClassLook, Finding, Item, Weight
+
+from .test_html import NASTY, Page
+
+
+def item(name: str, *, shown: bool = True, twin: Item | None = None) -> Item:
+    image = np.full((8, 8, 3), 90, np.uint8) if shown else None
+    return Item(file=name, label=name, note="what is the matter", image=image, twin=twin)
+
+
+def finding(weight: Weight, *items: Item) -> Finding:
+    return Finding(
+        kind="x",
+        weight=weight,
+        title=f"a {weight} one",
+        meaning="Why.",
+        items=items,
+        is_suspect=True,
+    )
+
+
+def checked(*findings: Finding, names: tuple[str, ...] = ("cat", "dog")) -> Checked:
+    looks = {"brightness": 0.5, "pixels": 1024.0}
+    return Checked(
+        title="my data",
+        images=1234,
+        classes=[ClassLook(name=n, counts={"train": 5, "test": 0}, looks=looks) for n in names],
+        findings=findings,
+        fine=["Nothing of another kind."],
+        skipped={"hidden": 2},
+        seconds={"decode": 1.5},
+        versions={"tunesmith": "0"},
+    )
+
+
+def test_the_page_stands_alone_and_says_what_was_found() -> None:
+    page = Page(
+        render(
+            checked(
+                finding("serious", item("a.png", twin=item("b.png"))),
+                finding("notable", item("c.png", shown=False)),
+            )
+        )
+    )
+    assert not page.attributes("script")
+    assert all(str(a["src"]).startswith("data:image/") for a in page.attributes("img"))
+    for words in ("1,234 images in 2 classes", "1 serious problem", "a.png", "b.png", "c.png"):
+        assert words in page.text
+    assert "Nothing of another kind." in page.text
+    assert "2 hidden" in page.text
+
+
+def test_a_long_gallery_says_where_the_rest_is() -> None:
+    items = [item(f"{i}.png", shown=i < SHOWN) for i in range(SHOWN + 7)]
+    page = Page(render(checked(finding("doubtful", *items))))
+    assert len(page.attributes("img")) == SHOWN
+    assert "7 more are in quarantine.csv and check.json." in page.text
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_names_are_shown_and_never_run(name: str) -> None:
+    html = render(
+        checked(finding("doubtful", item(name), item(name, shown=False)), names=(name, "b"))
+    )
+    page = Page(html)
+    assert name in page.text
+    assert not page.attributes("script")
+    assert not any(key.startswith("on") for _, attrs in page.elements for key in attrs)
+
+
+def test_the_headline_weighs() -> None:
+    assert headline(checked()) == "Nothing wrong was found"
+    assert headline(checked(finding("notable"))) == "Nothing wrong was found"
+    assert headline(checked(finding("doubtful"))) == "1 thing to look at"
+    assert headline(checked(*[finding("doubtful")] * 2)) == "2 things to look at"
+    assert headline(checked(finding("serious"), finding("doubtful"))) == "1 serious problem"

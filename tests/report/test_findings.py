@@ -1,0 +1,65 @@
+"""Tests of `tunesmith.report.findings`."""
+
+import json
+
+from tunesmith.report.findings import (
+    Checked,
+    ClassLook,
+    Finding,
+    Item,
+    quarantine_rows,
+    to_json,
+)
+
+TWIN = Item(file="test/a.png", label="cat")
+LEAK = Finding(
+    kind="leak",
+    weight="serious",
+    title="1 copy",
+    meaning="It is left out.",
+    items=[Item(file="train/a.png", label="cat", note="equal", twin=TWIN)],
+    is_left_out=True,
+)
+CONFLICT = Finding(
+    kind="conflict",
+    weight="doubtful",
+    title="2 images",
+    meaning="One is wrong.",
+    items=[Item(file="train/a.png", label="cat"), Item(file="train/b.png", label="dog")],
+    is_suspect=True,
+)
+ODD = Finding(
+    kind="odd",
+    weight="doubtful",
+    title="1 image",
+    meaning="Look.",
+    items=[Item(file="x", label="y")],
+)
+
+
+def test_each_image_is_listed_once_and_for_the_gravest_reason() -> None:
+    rows = list(quarantine_rows([LEAK, CONFLICT, ODD]))
+    assert rows == [
+        ("train/a.png", "cat", "leak", "equal"),
+        ("train/b.png", "dog", "conflict", ""),
+    ]
+
+
+def test_programs_read_what_people_see() -> None:
+    checked = Checked(
+        title="x",
+        images=3,
+        classes=[ClassLook(name="cat", counts={"train": 2}, looks={"brightness": 0.5})],
+        findings=[LEAK, CONFLICT],
+        fine=["All else."],
+        skipped={"hidden": 1},
+        seconds={"decode": 0.12345},
+        versions={"python": "3"},
+    )
+    found = json.loads(to_json(checked, quarantine_sha256="ab"))
+    assert [f["kind"] for f in found["findings"]] == ["leak", "conflict"]
+    assert found["findings"][0]["items"][0]["twin"]["file"] == "test/a.png"
+    assert found["findings"][0]["left_out"] is True
+    assert found["seconds"] == {"decode": 0.123}
+    assert found["quarantine_sha256"] == "ab"
+    assert found["classes"][0]["counts"] == {"train": 2}

@@ -1,0 +1,48 @@
+"""Tests of `tunesmith.screening.shortcuts`."""
+
+import numpy as np
+
+from tunesmith.screening.shortcuts import BINS, find_shortcuts
+
+Y = np.arange(2000) % 10
+
+
+def test_a_clue_without_a_link_is_none() -> None:
+    chance = np.random.default_rng(0)
+    clues = {"ending": chance.choice(["png", "jpg"], 2000), "size": chance.normal(size=2000)}
+    assert not find_shortcuts(clues, Y, 10, allowed={"ending": 0.6, "size": 0.6})
+
+
+def test_one_class_of_many_is_enough() -> None:
+    is_given_away = (Y == 3) & (np.random.default_rng(0).random(2000) < 0.75)
+    ending_N = np.where(is_given_away, "jpg", "png")
+    (found,) = find_shortcuts({"ending": ending_N}, Y, 10, allowed={"ending": 0.6})
+    assert found.label == 3
+    assert 0.8 < found.auc < 0.95
+
+
+def test_numbers_count_by_their_range_and_in_any_direction() -> None:
+    chance = np.random.default_rng(0)
+    size_N = chance.normal(size=2000) + np.where(Y == 7, 0, chance.choice([-9, 9], 2000))
+    (found,) = find_shortcuts({"size": size_N}, Y, 10, allowed={"size": 0.9})
+    assert found.label == 7  # in the middle, where no straight line finds it
+
+
+def test_several_values_are_one_clue() -> None:
+    chance = np.random.default_rng(0)
+    border_N3 = chance.normal(size=(2000, 3))
+    border_N3[Y == 5, 1] += 8
+    (found,) = find_shortcuts({"border": border_N3}, Y, 10, allowed={"border": 0.95})
+    assert (found.clue, found.label) == ("border", 5)
+
+
+def test_rare_words_are_one_and_constants_are_nothing() -> None:
+    words_N = np.array([f"w{i}" for i in range(2000)])
+    clues = {"name": words_N, "same": np.zeros(2000)}
+    assert not find_shortcuts(clues, Y, 10, allowed={"name": 0.6, "same": 0.6})
+    assert len(np.unique(words_N)) > BINS
+
+
+def test_too_few_images_tell_nothing() -> None:
+    clues = {"ending": np.array(["a", "b", "a", "b"])}
+    assert not find_shortcuts(clues, np.array([0, 1, 0, 1]), 2, allowed={"ending": 0.6})
