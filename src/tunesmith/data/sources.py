@@ -27,8 +27,9 @@ def open_source(
 
     Args:
         source: A folder of class folders, or of ``train`` / ``val`` / ``test`` folders of those; a
-            ``.zip`` or ``.tar`` of either; a ``.csv`` of paths and labels; a folder of IDX files;
-            an ``.npz``; a built-in name; arrays ``(X, y)``; a torch Dataset; or a `Source`.
+            ``.zip`` or ``.tar`` of either; a ``.csv`` or ``.parquet`` table of paths and labels; a
+            folder of IDX files; an ``.npz``; a built-in name; arrays ``(X, y)``; a torch Dataset;
+            or a `Source`.
         test: The same again for a test part, where ``source`` has none.
         columns: Names of a table's columns by their use; see `tables.read_table`.
 
@@ -76,8 +77,8 @@ def _open_path(path: Path, text: str, columns: Mapping[str, str]) -> Source:
     if path.suffix.lower() in tables.SUFFIXES:
         return _from_table(name, path, columns)
     raise SourceError(
-        f"Data are a folder, a .zip, a .tar (.gz, .bz2, .xz), a .csv or an .npz, but {path} is "
-        "none of these. Unpack it, or pass the folder that it lies in."
+        f"Data are a folder, a .zip, a .tar (.gz, .bz2, .xz), a .csv, a .parquet or an .npz, but "
+        f"{path} is none of these. Unpack it, or pass the folder that it lies in."
     )
 
 
@@ -120,7 +121,7 @@ def _from_table(name: str, path: Path, columns: Mapping[str, str]) -> Source:
         names=tuple(printable(os.fsencode(each)) for each in table.names),
         labels=np.array(table.labels, np.int64),
         given=np.array([PARTS[part] for part in table.parts], np.int8),
-        read=lambda index: table.paths[index].read_bytes(),
+        read=table.read,
         skipped=dict(table.skipped),
         identity=hashlib.sha256(repr([*rows, table.classes, table.groups]).encode()).hexdigest(),
         groups=None if table.groups is None else np.array(table.groups, np.int64),

@@ -99,9 +99,9 @@ def fit(
 
     Args:
         source: A folder of class folders (or with ``train/`` and ``test/`` of those), a ``.zip`` or
-            ``.tar`` of either, a ``.csv`` of paths and labels, a folder of IDX files, an ``.npz``,
-            arrays ``(X, y)`` with X uint8 of shape ``(N, H, W)`` or ``(N, H, W, C)``, a torch
-            Dataset, or ``"digits"``.
+            ``.tar`` of either, a ``.csv`` or ``.parquet`` table of paths and labels, a folder of
+            IDX files, an ``.npz``, arrays ``(X, y)`` with X uint8 of shape ``(N, H, W)`` or
+            ``(N, H, W, C)``, a torch Dataset, or ``"digits"``.
         test: A test part of the same kind, where ``source`` has none of its own.
         budget: Seconds, or a time span such as ``"10m"``, from process start to report written.
         out: The run's folder; by default ``runs/NAME``. The same call on an unfinished run goes
