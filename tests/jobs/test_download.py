@@ -192,6 +192,7 @@ def test_offline_one_sentence_says_where_to_put_the_file(
     told = str(caught.value)
     assert "127.0.0.1:9 cannot be reached (Connection refused); 127.0.0.1:" in told
     assert "cannot be reached (timed out)" in told
+    assert "or fetch http://127.0.0.1:9/x.bin elsewhere" in told
     assert f"put it into {tmp_path / 'digits'}, or into the folder digits of the one" in told
     assert "$TUNESMITH_DATA" in told
 

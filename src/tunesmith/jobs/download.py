@@ -76,8 +76,9 @@ def _fetch(remote: Remote, folder: Path) -> Iterator[int]:
             return
     raise SourceError(
         f"{remote.name} could not be downloaded: {'; '.join(failures)}. Go online and run the same "
-        "command again, which goes on where this one was; or fetch the file elsewhere and put it "
-        f"into {folder}, or into the folder {folder.name} of the one that $TUNESMITH_DATA names."
+        "command again, which goes on where this one was; or fetch "
+        f"{remote.mirrors[0]}{remote.name} elsewhere and put it into {folder}, or into the folder "
+        f"{folder.name} of the one that $TUNESMITH_DATA names."
     )
 
 
