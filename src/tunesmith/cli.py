@@ -23,7 +23,7 @@ INTERRUPTED = 130  # what shells expect after Ctrl-C
 
 @app.command()
 def fit(
-    source: Annotated[str, typer.Argument(help="Folder, .zip, .tar, .csv, .npz, or: digits")],
+    source: Annotated[str, typer.Argument(help="Folder, .zip, .csv ... or name: digits, mnist")],
     test: Annotated[str | None, typer.Option(help="A test part of its own.")] = None,
     budget: Annotated[str | None, typer.Option(help="Such as 60s, 10m, 1h30m. [10m]")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder. [runs/NAME]")] = None,

@@ -78,6 +78,13 @@ def test_a_link_is_refused(tmp_path: Path) -> None:
         Archive(tmp_path / "x.zip")
 
 
+@pytest.mark.parametrize("name", ["test.zip", "a/more.TAR.GZ", "x.rar"])
+def test_an_archive_inside_is_refused(tmp_path: Path, name: str) -> None:
+    path = pack(tmp_path / "x.zip", {"a/1.png": b"x", name: b"PK"})
+    with pytest.raises(SourceError, match=f"member {name} is an archive itself"):
+        Archive(path)
+
+
 def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
     path = patch(pack(tmp_path / "x.zip", {"a/1.png": b"x"}), flags=1)
     with pytest.raises(SourceError, match=r"a/1\.png is encrypted"):
@@ -126,9 +133,9 @@ def test_what_is_no_zip_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_other_files_are_counted(tmp_path: Path) -> None:
-    others = {"__MACOSX/a/._1.png": b"", "a/.DS_Store": b"", "a/notes.txt": b"", ".git/x.png": b""}
-    archive = Archive(pack(tmp_path / "x.zip", {**others, "a/1.png": b"x", "b/": b""}))
-    assert [m.name for m in archive.members] == ["a/1.png"]
+    others = {"__MACOSX/a/._1.png": b"", "a/.DS_Store": b"", "a/notes.txt": b"", ".git/x.zip": b""}
+    archive = Archive(pack(tmp_path / "x.zip", {**others, "b.zip/1.png": b"x", "b.zip/": b""}))
+    assert [m.name for m in archive.members] == ["b.zip/1.png"]
     assert archive.skipped == {"hidden": 3, "not an image": 1}
 
 

@@ -9,10 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.pixels import encode_png
+from tunesmith.data.decode import Rejected, read_image
 from tunesmith.data.source import Given, Source
 from tunesmith.data.sources import open_source
 
@@ -134,6 +137,21 @@ def test_digits_are_known_by_name_and_a_source_is_its_own() -> None:
     assert open_source(found) is found
 
 
+def test_names_are_looked_up_where_the_user_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNESMITH_DATA", str(tmp_path))
+    pack(tmp_path / "mnist.zip", [f"{part}/{name}" for part in ("train", "test") for name in NAMES])
+    found = open_source("mnist")
+    assert (found.name, found.classes, len(found.names)) == ("mnist", ("cat", "dog"), 12)
+    write(tmp_path / "mnist", NAMES)
+    assert len(open_source("mnist").names) == 6
+    monkeypatch.setenv("XDG_DATA_DIRS", str(tmp_path / "none"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
+    with pytest.raises(SourceError, match="fashion-mnist is at none of"):
+        open_source("fashion-mnist")
+
+
 class Pairs:
     def __len__(self) -> int:
         return 4
@@ -193,8 +211,6 @@ def test_what_is_no_data_is_refused(tmp_path: Path) -> None:
         open_source(tmp_path / "x.rar")
     with pytest.raises(SourceError, match="but got int"):
         open_source(3)
-    with pytest.raises(SourceError, match="'mnist' does not come with Tunesmith"):
-        open_source("mnist")
 
 
 def test_a_test_part_that_cannot_serve_is_refused(tmp_path: Path) -> None:
@@ -235,3 +251,24 @@ def test_a_table_names_files_classes_parts_and_groups(tmp_path: Path) -> None:
     assert sorted(np.bincount(found.groups)) == [1, 1, 2, 2]
     again = open_source(table, columns={"label": "kind", "path": "file"})
     assert again.identity == found.identity
+
+
+def test_a_path_that_does_not_exist_is_a_rejected_image_with_its_reason(tmp_path: Path) -> None:
+    write(tmp_path, NAMES)
+    rows = [f"{name},{name[:3]}" for name in [*NAMES, "cat/gone.png"]]
+    (tmp_path / "pets.csv").write_text("\n".join(["path,label", *rows]))
+    found = open_source(tmp_path / "pets.csv")
+    rejected = read_image(found, len(NAMES), None)
+    assert isinstance(rejected, Rejected)
+    assert (rejected.name, rejected.reason) == ("cat/gone.png", "No such file or directory")
+
+
+def test_parquet_files_that_hold_images_are_a_source_and_its_test(tmp_path: Path) -> None:
+    for name, labels in (("train", ["cat", "dog"] * 2), ("test", ["dog"])):
+        images = [{"bytes": IMAGE, "path": None}] * len(labels)
+        table = pa.table({"image": images, "label": labels})
+        parquet.write_table(table, tmp_path / f"{name}.parquet")
+    found = open_source(tmp_path / "train.parquet", test=tmp_path / "test.parquet")
+    assert found.names == ("#0", "#1", "#2", "#3", "test:#0")
+    assert found.labels.tolist() == [0, 1, 0, 1, 1]
+    assert found.read(4) == IMAGE

@@ -1,8 +1,11 @@
 """Tests of `tunesmith.data.tables`."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from tunesmith.core.errors import SourceError
 from tunesmith.data.tables import Table, read_table
@@ -35,7 +38,7 @@ def test_columns_are_found_by_usual_names(folder: Path, delimiter: str, encoding
     assert table.labels == [1, 0, 0]
     assert table.parts == ["", "", ""]
     assert table.groups is None
-    assert table.paths[0].read_bytes() == b"a/1.png"
+    assert table.read(0) == b"a/1.png"
 
 
 def test_columns_may_be_named(folder: Path) -> None:
@@ -65,9 +68,12 @@ def test_rows_that_say_nothing_new_are_counted(folder: Path) -> None:
     }
 
 
-def test_a_missing_file_has_no_stamp_and_the_rest_is_read(folder: Path) -> None:
-    table = read(folder, "path,label\na/1.png,x\ngone.png,y\n")
-    assert [bool(stamp) for stamp in table.stamps] == [True, False]
+@pytest.mark.parametrize("name", ["gone.png", "a", "\0.png", "x" * 5000])
+def test_what_is_no_file_is_an_os_error_and_the_rest_is_read(folder: Path, name: str) -> None:
+    table = read(folder, f"path,label\n{name},y\na/1.png,x\n")
+    assert table.read(1) == b"a/1.png"
+    with pytest.raises(OSError, match=r"No such file|Is a directory|no file has|too long"):
+        table.read(0)
 
 
 @pytest.mark.parametrize(
@@ -79,20 +85,76 @@ def test_a_missing_file_has_no_stamp_and_the_rest_is_read(folder: Path) -> None:
         ("path,kind\na/1.png,x\n", {}, r"none for label was found among: path, kind.*label=NAME"),
         ("path,label,split\na/1.png,x,later\n", {}, "train, val or test, but row 2 .*'later'"),
         ("path,label\na/1.png,x\na/1.png,y\n", {}, r"row 3 .* `y`, and an earlier row `x`"),
-        ("path,label\nno/1.png,x\nno/2.png,y\n", {}, "of the first 2 .* none is there: no/1.png"),
+        ("path,label\nno/1.png,x\nno/2.png,y\n", {}, "of the 2 .* none is there: no/1.png"),
+        ("path,label\n", {}, r"has none \(skipped: nothing\)"),
+        ("path,label\na/1.png,\n,x\n", {}, "1 row without a label, 1 row without a path"),
+        ("path,label\n\na/1.png,x,y\n", {}, "each of the 2 columns, but row 3 .* has 3"),
         (
             "path,label,split,group\na/1.png,x,train,7\na/2.png,x,test,7\n",
             {},
             "group 7 is in test and train",
         ),
     ],
-    ids=["empty", "column", "use", "lacking", "part", "contradiction", "nowhere", "group"],
+    ids=[
+        "empty",
+        "column",
+        "use",
+        "lacking",
+        "part",
+        "contradiction",
+        "nowhere",
+        "no row",
+        "no label",
+        "field",
+        "group",
+    ],
 )
 def test_what_is_wrong_is_told(
     folder: Path, text: str, columns: dict[str, str], message: str
 ) -> None:
     with pytest.raises(SourceError, match=message):
         read(folder, text, **columns)
+
+
+def test_parquet_says_what_csv_says(folder: Path) -> None:
+    rows = [("a/1.png", "10", "train", "7"), ("a/2.png", "9", "", "8"), ("b/1.png", "9", "", "8")]
+    names = ["path", "label", "split", "group"]
+    text = read(folder, "\n".join(",".join(row) for row in [names, *rows]))
+    path = folder / "labels.PARQUET"
+    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+    parquet.write_table(pa.table({**columns, "label": [10, 9, 9]}), path)
+    table = read_table(path, {})
+    assert replace(table, read=text.read) == text
+    assert [table.read(index) for index in range(3)] == [name.encode() for name, *_ in rows]
+
+
+def test_images_in_a_table_are_their_own_files(tmp_path: Path) -> None:
+    images = [{"bytes": content, "path": "1.png"} for content in (b"one", b"two", b"one", None)]
+    table = pa.table({"image": images, "label": ["x", "y", "x", "y"]})
+    parquet.write_table(table, tmp_path / "x.parquet")
+    found = read_table(tmp_path / "x.parquet", {})
+    assert found.names == ("#0", "#1", "#2")
+    assert [found.read(index) for index in range(3)] == [b"one", b"two", b"one"]
+    assert found.stamps[0] == found.stamps[2] != found.stamps[1]
+    assert found.skipped == {"row without a path": 1}
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"path": ["a/1.png"], "kind": ["x"]}, "none for label was found among: path, kind"),
+        ({"path": ["a/1.png"], "label": ["x"], "split": ["on"]}, "but row 1 of .* has 'on'"),
+        ({"path": ["a/1.png"] * 2, "label": [1, 2]}, "row 2 of .* `2`, and an earlier row `1`"),
+        ({"path": ["no.png"], "label": [1]}, "of the 1 .* none is there: no.png"),
+        ({"path": [None], "label": [1]}, "skipped: 1 row without a path"),
+    ],
+)
+def test_what_is_wrong_in_parquet_is_told_too(
+    folder: Path, columns: dict[str, list[object]], message: str
+) -> None:
+    parquet.write_table(pa.table(columns), folder / "x.parquet")
+    with pytest.raises(SourceError, match=message):
+        read_table(folder / "x.parquet", {})
 
 
 def test_a_table_that_is_no_text_is_told(folder: Path) -> None:

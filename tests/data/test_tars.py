@@ -64,14 +64,19 @@ def test_other_content_has_another_stamp(tmp_path: Path, mode: str) -> None:
         ({"type": tarfile.LNKTYPE, "linkname": "x"}, "is a link"),
         ({"type": tarfile.CHRTYPE}, "is a device"),
         ({"type": tarfile.FIFOTYPE, "name": "pipe"}, "is a device"),
+        ({"name": "test.tgz"}, "is an archive itself"),
     ],
-    ids=["parent", "absolute", "symlink", "hardlink", "device", "pipe"],
+    ids=["parent", "absolute", "symlink", "hardlink", "device", "pipe", "nested"],
 )
-def test_a_member_that_could_do_harm_is_refused(
+def test_a_member_that_rules_the_archive_out_is_refused(
     tmp_path: Path, fields: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(SourceError, match=reason):
         Tar(pack_one(tmp_path / "x.tar", **fields))
+
+
+def test_a_folder_named_like_an_archive_is_none(tmp_path: Path) -> None:
+    assert not Tar(pack_one(tmp_path / "x.tar", name="a.zip", type=tarfile.DIRTYPE)).members
 
 
 def test_a_giant_is_refused_before_it_is_read(tmp_path: Path) -> None:

@@ -38,6 +38,17 @@ def test_the_doctor_names_the_line_that_installs_what_is_missing(
     assert bad.fix == 'pip install "tunesmith[train]"'
 
 
+def test_the_doctor_names_data_sets_and_their_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNESMITH_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "mnist.zip").touch()
+    (found,) = [check for check in doctor() if check.name == "data sets"]
+    assert f"mnist in {tmp_path / 'mnist.zip'}; " in found.detail
+    assert "cifar10 will be downloaded" in found.detail
+
+
 def test_looking_imports_no_torch() -> None:
     code = "import sys; from tunesmith.execution.machine import doctor; doctor()"
     code += "; sys.exit('torch' in sys.modules)"

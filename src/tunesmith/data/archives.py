@@ -22,6 +22,8 @@ HARMLESS = 1_000_000  # bytes, unpacked, of which the ratio is not asked: a whit
 LOCAL_HEADER = struct.Struct("<26xHH")  # lengths of name and extra field, in a local file header
 LOCAL_HEADER_SIZE = 30
 LINK, KIND = 0o120000, 0o170000  # of a Unix mode
+TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+ARCHIVES = (".zip", ".7z", ".rar", *TARS)
 ENCRYPTED, IS_UTF8 = 1, 0x800  # flags of a member (APPNOTE 6.3.10, 4.4.4)
 DRIVE = re.compile(r"[A-Za-z]:")
 S = TypeVar("S", bound="Stored")
@@ -57,11 +59,13 @@ def _name(info: zipfile.ZipInfo) -> str:
 
 
 def bad_path(name: str) -> str | None:
-    """Why a member's path could do harm, in words.
+    """Why a member's path rules the whole archive out, in words.
+
+    An archive inside may well be the test part: to pass over it would be to lose that.
 
     Example:
-        >>> bad_path("cat/../../x.png"), bad_path("cat/1.png")
-        ('lies outside the folder', None)
+        >>> bad_path("cat/../../x.png"), bad_path("test.zip"), bad_path("cat/1.png")
+        ('lies outside the folder', 'is an archive itself', None)
 
     """
     if name.startswith(("/", "\\")):
@@ -70,6 +74,8 @@ def bad_path(name: str) -> str | None:
         return "names a drive"
     if ".." in name and ".." in re.split(r"[/\\]", name):
         return "lies outside the folder"
+    if name.lower().endswith(ARCHIVES) and not is_hidden(name):
+        return "is an archive itself"
     return None
 
 
@@ -103,10 +109,11 @@ def _member(name: str, info: zipfile.ZipInfo) -> Member:
 
 
 def refused(path: Path, name: str, reason: str) -> SourceError:
-    """The error for a member that could do harm, to be raised."""
+    """The error for a member that rules the archive out, to be raised."""
     return SourceError(
         f"An archive must hold plain image files, but in {path} the member "
-        f"{printable(os.fsencode(name))} {reason}. Make the archive again."
+        f"{printable(os.fsencode(name))} {reason}. Make the archive again, of plain files "
+        "alone."
     )
 
 
@@ -132,7 +139,7 @@ class Archive:
         skipped: Other files, counted by kind.
 
     Raises:
-        SourceError: It is no zip file, or holds a member that could do harm.
+        SourceError: It is no zip file, or holds a member that rules it out.
     """
 
     def __init__(self, path: Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.words import nearest
-from tunesmith.data import arrays, builtin, tables
+from tunesmith.data import arrays, builtin, cifar, tables
 from tunesmith.data.archives import Archive
 from tunesmith.data.folders import SUFFIXES, Files, listed, printable, read_layout, scan
 from tunesmith.data.source import PARTS, Given, Source
@@ -27,8 +27,9 @@ def open_source(
 
     Args:
         source: A folder of class folders, or of ``train`` / ``val`` / ``test`` folders of those; a
-            ``.zip`` or ``.tar`` of either; a ``.csv`` of paths and labels; a folder of IDX files;
-            an ``.npz``; a built-in name; arrays ``(X, y)``; a torch Dataset; or a `Source`.
+            ``.zip`` or ``.tar`` of either; a ``.csv`` or ``.parquet`` table of paths and labels; a
+            folder of IDX files; an ``.npz``; a built-in name; arrays ``(X, y)``; a torch Dataset;
+            or a `Source`.
         test: The same again for a test part, where ``source`` has none.
         columns: Names of a table's columns by their use; see `tables.read_table`.
 
@@ -60,35 +61,46 @@ def _open(source: Any, columns: Mapping[str, str]) -> Source:
 def _open_path(path: Path, text: str, columns: Mapping[str, str]) -> Source:
     """Open a file or a folder, or what is known by this name."""
     if not text or not os.path.exists(path):  # noqa: PTH110 (pathlib's raises on overlong names)
-        if text in {*builtin.NAMES, *builtin.ELSEWHERE}:
-            return _from_arrays(text, builtin.load_builtin(text))
-        raise SourceError(_missing(path, text))
+        return _open_name(path, text, columns)
     whole = path.resolve()
     stem = printable(os.fsencode(whole.name if path.is_dir() else whole.stem.removesuffix(".tar")))
     name = re.sub(r"[^\w.-]+", "_", stem).strip("._") or "data"
+    if data := _read_arrays(path):
+        return _from_arrays(name, data)
     if path.is_dir():
-        is_idx = arrays.is_idx_folder(path)
-        return _from_arrays(name, arrays.read_idx(path)) if is_idx else _from_folder(name, path)
-    if path.suffix.lower() == ".npz":
-        return _from_arrays(name, arrays.read_npz(path))
+        return _from_folder(name, path)
     if path.suffix.lower() == ".zip" or is_tar(path.name):
         return _from_archive(name, Tar(path) if is_tar(path.name) else Archive(path))
     if path.suffix.lower() in tables.SUFFIXES:
         return _from_table(name, path, columns)
     raise SourceError(
-        f"Data are a folder, a .zip, a .tar (.gz, .bz2, .xz), a .csv or an .npz, but {path} is "
-        "none of these. Unpack it, or pass the folder that it lies in."
+        f"Data are a folder, a .zip, a .tar (.gz, .bz2, .xz), a .csv, a .parquet or an .npz, but "
+        f"{path} is none of these. Unpack it, or pass the folder that it lies in."
     )
 
 
-def _missing(path: Path, text: str) -> str:
-    """Say that there is no such path, and what there is instead."""
+def _open_name(path: Path, text: str, columns: Mapping[str, str]) -> Source:
+    """Open what is known by a name, or say that there is no such path, and what there is."""
+    if text == builtin.DIGITS:
+        return _from_arrays(text, builtin.load_digits())
+    if text in builtin.NAMES:
+        place = builtin.locate(text)
+        return _open_path(place, str(place), columns)
     parent = path.parent
     siblings = [*builtin.NAMES, *(p.name for p in parent.iterdir())] if parent.is_dir() else []
-    return (
+    raise SourceError(
         f"The data must exist, but there is no {text!r}.{nearest(path.name, siblings)} Pass a "
         f"folder, a .zip, an .npz, or one of: {', '.join(builtin.NAMES)}."
     )
+
+
+def _read_arrays(path: Path) -> arrays.Arrays | None:
+    """Read what is no file of its own for each image, if a path is such."""
+    if archive := cifar.find_cifar(path):
+        return cifar.read_cifar(archive)
+    if arrays.is_idx_folder(path):
+        return arrays.read_idx(path)
+    return arrays.read_npz(path) if path.suffix.lower() == ".npz" and path.is_file() else None
 
 
 def _from_folder(name: str, path: Path) -> Source:
@@ -120,7 +132,7 @@ def _from_table(name: str, path: Path, columns: Mapping[str, str]) -> Source:
         names=tuple(printable(os.fsencode(each)) for each in table.names),
         labels=np.array(table.labels, np.int64),
         given=np.array([PARTS[part] for part in table.parts], np.int8),
-        read=lambda index: table.paths[index].read_bytes(),
+        read=table.read,
         skipped=dict(table.skipped),
         identity=hashlib.sha256(repr([*rows, table.classes, table.groups]).encode()).hexdigest(),
         groups=None if table.groups is None else np.array(table.groups, np.int64),

@@ -2,8 +2,9 @@
 
 import csv
 import os
+import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -12,9 +13,10 @@ import numpy as np
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.words import nearest
+from tunesmith.data import parquet
 from tunesmith.data.folders import PARTS, listed, natural
 
-SUFFIXES = (".csv", ".tsv")
+SUFFIXES = (".csv", ".tsv", parquet.SUFFIX)
 DELIMITERS = ",;\t|"
 # What a column is for -> the names that it is found by; what `columns` says comes first.
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -29,27 +31,26 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 NEEDED = ("path", "label")
-LOOKED_FOR = 20  # paths that must not all be missing
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Labeled files.
+    """Labeled images.
 
     Attributes:
-        paths: Of the files, as they can be opened.
-        names: As the table has them.
-        stamps: Of the files' content: size and time of change; empty where there is no file.
+        names: Their paths as the table has them; where it holds the images, their places: "#0".
+        read: Encoded bytes of an image; raises OSError if it cannot be read.
+        stamps: Of the images' content; empty where there is no file.
         classes: Naturally sorted.
         labels: Class of each.
         parts: "train", "validation", "test" or "" for each.
         groups: Number of each one's group; None where there is no such column.
-        skipped: Rows that are no labeled file, counted by kind.
+        skipped: Rows that are no labeled image, counted by kind.
     """
 
-    paths: tuple[Path, ...]
     names: tuple[str, ...]
+    read: Callable[[int], bytes]
     stamps: tuple[str, ...]
     classes: tuple[str, ...]
     labels: list[int]
@@ -59,10 +60,10 @@ class Table:
 
 
 def read_table(path: Path, columns: Mapping[str, str]) -> Table:
-    """Read a CSV file with a header, in UTF-8, its fields separated by ``,``, ``;``, ``|`` or tabs.
+    """Read a CSV file, with a header, in UTF-8 and separated by ``,;|`` or tabs, or a Parquet file.
 
-    Paths are relative to the table's own folder. Rows without a path or a label are counted and
-    left out, and so are rows that say the same again.
+    Paths are relative to the table's own folder; a Parquet file may hold the images instead. Rows
+    without a path or a label are counted and left out, and so are rows that say the same again.
 
     Args:
         path: The file.
@@ -71,43 +72,73 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Table:
 
     Raises:
         SourceError: It cannot be read, lacks a column, or contradicts itself.
+        MissingExtraError: It is a Parquet file, and pyarrow is not installed.
     """
-    rows = list(_rows(path))
-    if not rows:
-        raise SourceError(f"{path} must hold a header and a row for each image, but is empty.")
-    header, *body = rows
-    at = _find_columns(path, header, columns)
+    is_parquet = path.suffix.lower() == parquet.SUFFIX
+    at = _find_columns(path, parquet.header(path) if is_parquet else _header(path), columns)
     kept: dict[str, tuple[str, str, str]] = {}
+    images: list[bytes] = []
     skipped: Counter[str] = Counter()
-    for number, row in enumerate(body, start=2):
-        values = {use: row[place].strip() if place < len(row) else "" for use, place in at.items()}
-        name, label = values["path"], values["label"]
-        if not name or not label:
-            skipped["row without a path" if not name else "row without a label"] += 1
+    for number, row in parquet.rows(path, at) if is_parquet else _rows(path, at):
+        image, label, part, group = (row.get(use, "") for use in NAMES)
+        if not image or not label:
+            skipped["row without a label" if image else "row without a path"] += 1
             continue
-        said = label, _part(path, number, values.get("split", "")), values.get("group", "")
-        skipped["row that repeats another"] += name in kept
-        if kept.setdefault(name, said) != said:
+        if isinstance(image, bytes):
+            images.append(image)
+            image = f"#{number - 1}"
+        said = str(label), _part(path, number, str(part)), str(group)
+        skipped["row that repeats another"] += image in kept
+        if kept.setdefault(image, said) != said:
             raise SourceError(
-                f"An image must be listed once, but row {number} of {path} says of {name} "
-                f"{_words(said)}, and an earlier row {_words(kept[name])}. Leave one of them out."
+                f"An image must be listed once, but row {number} of {path} says of {image} "
+                f"{_words(said)}, and an earlier row {_words(kept[image])}. Leave one of them out."
             )
-    return _table(path, kept, skipped, grouped="group" in at)
+    if not kept:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in skipped.items())
+        raise SourceError(
+            f"{path} must hold a row with a path and a label for each image, but has none "
+            f"(skipped: {kinds or 'nothing'}). Fill it, or name other columns with --columns."
+        )
+    return _table(path, kept, images, +skipped)
 
 
-def _rows(path: Path) -> Iterator[list[str]]:
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Number and fields of each line of a CSV file that is not blank."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
-            delimiter = max(DELIMITERS, key=first.count)
-            yield from (row for row in csv.reader(file, delimiter=delimiter) if any(row))
+            lines = csv.reader(file, delimiter=max(DELIMITERS, key=first.count))
+            yield from ((lines.line_num, fields) for fields in lines if any(fields))
     except UnicodeDecodeError:
         raise SourceError(
             f"{path} must be a table in UTF-8, but is not. Save it as UTF-8."
         ) from None
     except (OSError, csv.Error) as error:
         raise SourceError(f"{path} cannot be read as a table: {error}.") from None
+
+
+def _header(path: Path) -> list[str]:
+    for _, names in _lines(path):
+        return names
+    raise SourceError(f"{path} must hold a header and a row for each image, but is empty.")
+
+
+def _rows(path: Path, at: Mapping[str, int]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Number of each row of a CSV file, and its cells by their use."""
+    lines = _lines(path)
+    _, names = next(lines)
+    for number, fields in lines:
+        if any(fields[len(names) :]):
+            raise SourceError(
+                f"A row has a field for each of the {len(names)} columns, but row {number} of "
+                f"{path} has {len(fields)}. Put a field that contains the separator in quotes."
+            )
+        yield (
+            number,
+            {use: fields[i].strip() if i < len(fields) else "" for use, i in at.items()},
+        )
 
 
 def _find_columns(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
@@ -154,31 +185,39 @@ def _words(said: tuple[str, str, str]) -> str:
 
 
 def _table(
-    path: Path, kept: Mapping[str, tuple[str, str, str]], skipped: Counter[str], *, grouped: bool
+    path: Path,
+    kept: Mapping[str, tuple[str, str, str]],
+    images: Sequence[bytes],
+    skipped: Counter[str],
 ) -> Table:
     names = tuple(kept)
-    paths = tuple(path.parent / name.replace("\\", os.sep) for name in names)
-    stamps = tuple(map(_stamp, paths))
-    first = [name for name, stamp in zip(names, stamps[:LOOKED_FOR], strict=False) if not stamp]
-    if names and len(first) == len(stamps[:LOOKED_FOR]):
-        raise SourceError(
-            f"Paths in a table are relative to its own folder, but of the first {len(first)} in "
-            f"{path} none is there: {listed(first)}. Move the table to where they begin."
-        )
-    labels = [label for label, _, _ in kept.values()]
+    labels, parts, groups = zip(*kept.values(), strict=True)
     classes = tuple(sorted(set(labels), key=natural))
     number = {label: index for index, label in enumerate(classes)}
-    parts = [part for _, part, _ in kept.values()]
+    files = [path.parent / name.replace("\\", os.sep) for name in names]
+    stamps = [f"{len(x)},{zlib.crc32(x)}" for x in images] or [_stamp(file) for file in files]
+    if not any(stamps):
+        raise SourceError(
+            f"Paths in a table are relative to its own folder, but of the {len(names):,} in {path} "
+            f"none is there: {listed(names)}. Move the table to where they begin."
+        )
     return Table(
-        paths=paths,
         names=names,
-        stamps=stamps,
+        read=images.__getitem__ if images else lambda index: _read(files[index]),
+        stamps=tuple(stamps),
         classes=classes,
         labels=[number[label] for label in labels],
-        parts=parts,
-        groups=_groups(path, [group for _, _, group in kept.values()], parts) if grouped else None,
-        skipped=+skipped,
+        parts=list(parts),
+        groups=_groups(path, groups, parts) if any(groups) else None,
+        skipped=skipped,
     )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except ValueError:
+        raise OSError("no file has such a name") from None
 
 
 def _stamp(path: Path) -> str:

@@ -13,6 +13,7 @@ from tunesmith.core.errors import SourceError
 from tunesmith.data.archives import (
     LARGEST_MEMBER,
     LARGEST_RATIO,
+    TARS,
     Stored,
     bad_path,
     refused,
@@ -20,7 +21,6 @@ from tunesmith.data.archives import (
 )
 from tunesmith.data.folders import is_hidden, is_image
 
-ENDS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 HARMLESS = 100_000_000  # bytes, unpacked, of which the ratio is not asked
 
 
@@ -32,7 +32,7 @@ def is_tar(name: str) -> bool:
         (True, False)
 
     """
-    return name.lower().endswith(ENDS)
+    return name.lower().endswith(TARS)
 
 
 @final
@@ -50,7 +50,7 @@ class Tar:
         skipped: Other files, counted by kind.
 
     Raises:
-        SourceError: It is no tar file, or holds a member that could do harm.
+        SourceError: It is no tar file, or holds a member that rules it out.
     """
 
     def __init__(self, path: Path) -> None:
@@ -98,7 +98,8 @@ class Tar:
         for info in opened:
             name = info.name.removeprefix("./")
             kind = "hidden" if is_hidden(name) else None if is_image(name) else "not an image"
-            if reason := bad_path(name) or _bad_kind(info, is_used=kind is None):
+            place = f"{name}/" if info.isdir() else name
+            if reason := bad_path(place) or _bad_kind(info, is_used=kind is None):
                 raise refused(self.path, info.name, reason)
             if kind is None:
                 info.name = name

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from tunesmith.data.builtin import REMOTES, find
+
 BASE = ("numpy", "onnxruntime", "opencv-python-headless", "pydantic", "rich", "typer")
 TRAIN = (
     "torch",
@@ -165,7 +167,16 @@ def doctor(folder: Path | None = None) -> list[Check]:
             detail=f"{disk / 1e9:.1f} GB",
             fix="Runs want 1 GB or more: free some, or pass --out on another disk.",
         ),
+        Check(name="data sets", ok=True, detail=_data_sets()),
     ]
+
+
+def _data_sets() -> str:
+    found = {name: find(name) for name in REMOTES}
+    return "; ".join(
+        f"{name} in {place}" if place else f"{name} will be downloaded"
+        for name, place in found.items()
+    )
 
 
 def _packages(use: str, found: dict[str, str | None], fix: str) -> Check:

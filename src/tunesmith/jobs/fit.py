@@ -18,13 +18,13 @@ from tunesmith.core.settings import Settings
 from tunesmith.data.decode import sample
 from tunesmith.data.fingerprint import fingerprint
 from tunesmith.data.source import Source
-from tunesmith.data.sources import open_source
 from tunesmith.execution.allocator import keep_freed_memory
 from tunesmith.execution.machine import Machine
 from tunesmith.execution.machine import measure as measure_machine
 from tunesmith.export import onnx
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.decide import Planned, find_families, judge, plan_all
+from tunesmith.jobs.fetch import open_data
 from tunesmith.jobs.finish import hand_over
 from tunesmith.jobs.module import load_module
 from tunesmith.jobs.prepare import as_expected, prepare
@@ -99,9 +99,10 @@ def fit(
 
     Args:
         source: A folder of class folders (or with ``train/`` and ``test/`` of those), a ``.zip`` or
-            ``.tar`` of either, a ``.csv`` of paths and labels, a folder of IDX files, an ``.npz``,
-            arrays ``(X, y)`` with X uint8 of shape ``(N, H, W)`` or ``(N, H, W, C)``, a torch
-            Dataset, or ``"digits"``.
+            ``.tar`` of either, a ``.csv`` or ``.parquet`` table of paths and labels, a folder of
+            IDX files, an ``.npz``, arrays ``(X, y)`` with X uint8 of shape ``(N, H, W)`` or
+            ``(N, H, W, C)``, a torch Dataset, or a name: ``"digits"``, ``"mnist"``,
+            ``"fashion-mnist"`` or ``"cifar10"``, the last three of which are downloaded once.
         test: A test part of the same kind, where ``source`` has none of its own.
         budget: Seconds, or a time span such as ``"10m"``, from process start to report written.
         out: The run's folder; by default ``runs/NAME``. The same call on an unfinished run goes
@@ -161,7 +162,7 @@ def run(
     begin = Clock(budget=settings.budget, spent=started_s)
     keep_freed_memory()
     with begin.phase("open the data"):
-        data = open_source(source, test=test, columns=settings.columns)
+        data = open_data(source, test, settings.columns, clock=begin, quiet=not progress)
     families = find_families(settings)
     folder = settings.out or Path("runs") / data.name
     identity = {"data": data.identity, **settings.identity()}
@@ -256,7 +257,7 @@ def dry_run(
     """
     clock = Clock(budget=settings.budget, spent=started_s)
     keep_freed_memory()
-    data = open_source(source, test=test, columns=settings.columns)
+    data = open_data(source, test, settings.columns, clock=clock)
     families = find_families(settings)
     folder = settings.out or Path("runs") / data.name
     machine = measure_machine(next(p for p in folder.absolute().parents if p.is_dir()))

@@ -1,0 +1,66 @@
+"""CIFAR-10 as it is published for C programs: fixed records in a packed tar file."""
+
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from tunesmith.core.errors import SourceError
+from tunesmith.data.archives import LARGEST_MEMBER
+from tunesmith.data.arrays import Arrays
+from tunesmith.data.folders import listed
+
+FILE = "cifar-10-binary.tar.gz"
+SHAPE = (3, 32, 32)  # C, H, W
+RECORD = 1 + 3 * 32 * 32  # bytes: the class, then the colors one after another
+CLASSES = "batches.meta.txt"
+TEST = "test_batch.bin"
+PARTS = (*(f"data_batch_{number}.bin" for number in range(1, 6)), TEST)
+
+
+def find_cifar(path: Path) -> Path | None:
+    """The published file, if a path is that, or a folder that holds it."""
+    file = path / FILE if path.is_dir() else path
+    return file if file.name == FILE and file.is_file() else None
+
+
+def read_cifar(path: Path) -> Arrays:
+    """Read the published file (Krizhevsky 2009, "Learning multiple layers of features").
+
+    Raises:
+        SourceError: It is damaged.
+    """
+    found = _members(path)
+    if lacking := [name for name in (CLASSES, *PARTS) if name not in found]:
+        raise SourceError(f"{path} must hold {listed(lacking)}, but does not. Fetch it again.")
+    classes = tuple(found[CLASSES].decode("utf-8", "replace").split())
+    counts = [len(found[name]) // RECORD for name in PARTS]
+    records = np.frombuffer(b"".join(found.pop(name) for name in PARTS), np.uint8)
+    if records.size != RECORD * sum(counts) or records[::RECORD].max(initial=0) >= len(classes):
+        raise SourceError(
+            f"{path} must hold records of {RECORD:,} bytes that begin with one of {len(classes)} "
+            "classes, but holds others. Fetch it again."
+        )
+    records = records.reshape(-1, RECORD)
+    x_NCHW = records[:, 1:].reshape(-1, *SHAPE)
+    return Arrays(
+        images=np.ascontiguousarray(x_NCHW.transpose(0, 2, 3, 1)),
+        labels=records[:, 0].astype(np.int64),
+        classes=classes,
+        is_test=np.repeat([name == TEST for name in PARTS], counts),
+    )
+
+
+def _members(path: Path) -> dict[str, bytes]:
+    """Files of an archive by their names, without folders."""
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            return {
+                PurePosixPath(info.name).name: content.read()
+                for info in archive
+                if info.isfile() and info.size <= LARGEST_MEMBER
+                if (content := archive.extractfile(info))
+            }
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise SourceError(f"{path} cannot be unpacked: {error}. Fetch it again.") from None
