@@ -23,12 +23,12 @@ from tunesmith.core.pixels import squeeze
 from tunesmith.data.decode import Sample, load, sample
 from tunesmith.data.fingerprint import fingerprint
 from tunesmith.data.source import Source
-from tunesmith.data.sources import open_source
 from tunesmith.evaluation.baselines import coarse
 from tunesmith.execution.machine import measure as measure_machine
 from tunesmith.execution.machine import versions
 from tunesmith.jobs import alike as same
 from tunesmith.jobs import findings as found
+from tunesmith.jobs.fetch import open_data
 from tunesmith.records.folder import write_atomic, writing
 from tunesmith.report.check_page import render
 from tunesmith.report.findings import Checked, Finding, quarantine_rows, to_json
@@ -93,7 +93,7 @@ def check(
     """
     clock = Clock(budget=math.inf)
     with clock.phase("open the data"):
-        data = open_source(source, test=test, columns=columns)
+        data = open_data(source, test, columns or {}, clock=clock, quiet=not progress)
     folder = Path(out) if out is not None else Path("checks") / data.name
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
