@@ -18,22 +18,27 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+SourceArgument = Annotated[
+    str, typer.Argument(help="Folder, .zip, .tar, .csv, .npz, or a name: digits, mnist ...")
+]
+TestOption = Annotated[str | None, typer.Option(help="A test part of its own.")]
+ColumnsOption = Annotated[str | None, typer.Option(help="Of a table: label=NAME,path=NAME")]
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 
 
 @app.command()
 def fit(
-    source: Annotated[str, typer.Argument(help="Folder, .zip, .csv ... or name: digits, mnist")],
-    test: Annotated[str | None, typer.Option(help="A test part of its own.")] = None,
+    source: SourceArgument,
+    test: TestOption = None,
     budget: Annotated[str | None, typer.Option(help="Such as 60s, 10m, 1h30m. [10m]")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder. [runs/NAME]")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="auto, a family, or file.py:function. [auto]")
-    ] = None,
+    model: Annotated[str | None, typer.Option(help="auto, family, or file.py:function.")] = None,
     metric: Annotated[str | None, typer.Option(help="How models are ranked. [accuracy]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps. [auto]")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random. [0]")] = None,
-    columns: Annotated[str | None, typer.Option(help="Of a table: label=NAME,path=NAME")] = None,
+    columns: ColumnsOption = None,
+    on_suspects: Annotated[str | None, typer.Option(help="keep or quarantine. [keep]")] = None,
+    quarantine: Annotated[Path | None, typer.Option(help="Images to leave out, a list.")] = None,
     config: Annotated[Path | None, typer.Option(help="A job.toml with any of these.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -46,23 +51,27 @@ def fit(
 
     given: dict[str, Any] = {"budget": budget, "out": out, "model": model, "metric": metric}
     given |= {"device": device, "seed": seed, "columns": _pairs(columns)}
+    given |= {"on_suspects": on_suspects, "quarantine": quarantine}
     values = read_job_file(config) if config else {}
     settings = Settings.make(values | {k: v for k, v in given.items() if v is not None})
     if dry_run:
         _say_plans(job.dry_run(settings, source, test, started_s=process_age()), as_json=as_json)
         return
     result = job.run(settings, source, test, to_stderr=as_json, started_s=process_age())
-    summary, score = result.summary, result.summary.score
-    if as_json:
-        typer.echo(json.dumps(summary.model_dump(mode="json"), ensure_ascii=False))
-    else:
-        typer.echo(
-            f"{score.metric} {score.value:.4f}, 95 % confidence {score.low:.4f} to "
-            f"{score.high:.4f}, on {score.n:,} test images\n"
-            f"report  {result.report}\nbundle  {result.bundle}"
-        )
-    if summary.status == "interrupted":
+    _say_result(result, as_json=as_json)
+    if result.summary.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
+
+
+def _say_result(result: Any, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(result.summary.model_dump(mode="json"), ensure_ascii=False))
+        return
+    score = result.summary.score
+    typer.echo(
+        f"{score.metric} {score.value:.4f}, 95 % confidence {score.low:.4f} to {score.high:.4f}, "
+        f"on {score.n:,} test images\nreport  {result.report}\nbundle  {result.bundle}"
+    )
 
 
 def _pairs(text: str | None) -> dict[str, str] | None:
@@ -91,10 +100,10 @@ def _say_plans(plans: Any, *, as_json: bool) -> None:
 
 @app.command()
 def check(
-    source: Annotated[str, typer.Argument(help="Folder, .zip, .tar, .csv, .npz, or: digits")],
-    test: Annotated[str | None, typer.Option(help="A test part of its own.")] = None,
+    source: SourceArgument,
+    test: TestOption = None,
     out: Annotated[Path | None, typer.Option(help="Where the page goes. [checks/NAME]")] = None,
-    columns: Annotated[str | None, typer.Option(help="Of a table: label=NAME,path=NAME")] = None,
+    columns: ColumnsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
     """Look at the data and say what is wrong with them; nothing is changed."""
@@ -103,12 +112,12 @@ def check(
 
     result = job.check(source, test=test, out=out, columns=_pairs(columns), to_stderr=as_json)
     if as_json:
-        typer.echo((result.folder / job.DATA).read_text("utf-8"), nl=False)
+        typer.echo((result.folder / job.RECORD).read_text("utf-8"), nl=False)
         return
     marks = {"serious": "!", "doubtful": "?", "notable": "i"}
     for finding in result.checked.findings:
         typer.echo(f"{marks[finding.weight]}  {finding.title}")
-    typer.echo(f"report  {result.report}\nlist    {result.folder / job.QUARANTINE}")
+    typer.echo(f"report  {result.report}\nlist    {result.folder / 'quarantine.csv'}")
 
 
 @app.command()

@@ -1,14 +1,11 @@
 """Tests of `tunesmith.data.clean`."""
 
-import csv
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
-from tunesmith.data.clean import check, joined, twins, write_quarantine
+from tunesmith.data.clean import check, joined, twins
 from tunesmith.data.decode import Rejected
 from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
@@ -60,14 +57,6 @@ def test_twins_share_a_number_and_others_do_not() -> None:
     assert len(np.unique(numbers)) == 28
     with pytest.raises(ValueError, match="Each image needs a label"):
         twins(x, np.zeros(3, np.int64))
-
-
-def test_the_quarantine_list_is_a_table(source: Source, tmp_path: Path) -> None:
-    write_quarantine(tmp_path / "q.csv", rejected(source, 5), source)
-    with (tmp_path / "q.csv").open(encoding="utf-8", newline="") as file:
-        assert list(csv.DictReader(file)) == [
-            {"file": "#5", "label": "1", "reason": "it is cut off"}
-        ]
 
 
 def test_groups_of_either_kind_stay_together() -> None:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from tunesmith.data.decode import Loaded
 from tunesmith.data.sources import open_source
-from tunesmith.jobs.alike import conflicts, copies, find_alike, leaks
+from tunesmith.jobs.alike import Depth, conflicts, copies, find_alike, leaks
 from tunesmith.jobs.findings import Data
 from tunesmith.report.findings import Finding
 
@@ -38,7 +38,7 @@ def test_copies_of_test_images_are_named_with_their_twins() -> None:
     x_NHWC[3], x_NHWC[7] = x_NHWC[63], dimmed(x_NHWC[70])  # the test part begins at 60
     y_N[3], y_N[7] = y_N[63], y_N[70]
     data = data_of(x_NHWC, y_N, tested=30)
-    alike = find_alike(x_NHWC, data.labels)
+    alike = find_alike(data, Depth.WHOLE)
     found = leaks(data, alike)
     assert isinstance(found, Finding)
     assert found.is_left_out
@@ -58,7 +58,7 @@ def test_the_same_image_in_two_classes() -> None:
     x_NHWC, y_N = textures(60), np.arange(60) % 3
     x_NHWC[4], x_NHWC[9] = x_NHWC[50], x_NHWC[50]  # of classes 1, 0 and 2
     data = data_of(x_NHWC, y_N, tested=0)
-    alike = find_alike(x_NHWC, data.labels)
+    alike = find_alike(data, Depth.WHOLE)
     found = conflicts(data, alike)
     assert isinstance(found, Finding)
     assert found.is_suspect
@@ -71,16 +71,19 @@ def test_the_same_image_in_two_classes() -> None:
 def test_clean_data_are_said_to_be_clean() -> None:
     x_NHWC, y_N = textures(60), np.arange(60) % 3
     data = data_of(x_NHWC, y_N, tested=12)
-    alike = find_alike(x_NHWC, data.labels)
+    alike = find_alike(data, Depth.WHOLE)
     for look in (leaks, conflicts, copies):
         assert "none" in str(look(data, alike))
     assert len(np.unique(alike.groups_N)) == 60
 
 
-def test_near_copies_of_some_images_alone() -> None:
+def test_less_time_finds_less() -> None:
     x_NHWC, y_N = textures(60), np.arange(60) % 3
-    x_NHWC[1], x_NHWC[2] = dimmed(x_NHWC[40]), dimmed(x_NHWC[20])
-    asked_N = np.arange(60) >= 30
-    alike = find_alike(x_NHWC, y_N, asked_N)
-    assert alike.groups_N[1] == alike.groups_N[40]
-    assert alike.groups_N[2] != alike.groups_N[20]
+    x_NHWC[1], x_NHWC[2], x_NHWC[3] = dimmed(x_NHWC[40]), dimmed(x_NHWC[20]), x_NHWC[50]
+    data = data_of(x_NHWC, y_N, tested=30)
+    groups = {depth: find_alike(data, depth).groups_N for depth in Depth}
+    assert all(found[3] == found[50] for found in groups.values())
+    near_a_test_image = [depth for depth, found in groups.items() if found[1] == found[40]]
+    near_another = [depth for depth, found in groups.items() if found[2] == found[20]]
+    assert near_a_test_image == [Depth.TEST, Depth.WHOLE]
+    assert near_another == [Depth.WHOLE]

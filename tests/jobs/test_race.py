@@ -64,7 +64,14 @@ def session_in(folder: Path) -> Iterator[Session]:
 
 
 def candidates(session: Session, source: Source, planned: Planned) -> list[Candidate]:
-    prepared = prepare(session, source, planned.data, measure(session.folder), planned.size)
+    prepared = prepare(
+        session,
+        source,
+        planned.data,
+        measure(session.folder),
+        size=planned.size,
+        depth=planned.depth,
+    )
     return [
         Candidate(prepared=as_expected(prepared, family), family=family, chosen=chosen)
         for family, chosen in zip(planned.families, planned.plans, strict=True)

@@ -61,7 +61,9 @@ def test_two_networks_answer_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             machine=machine,
             clock=session.clock,
         )
-        prepared = prepare(session, source, planned.data, machine, planned.size)
+        prepared = prepare(
+            session, source, planned.data, machine, size=planned.size, depth=planned.depth
+        )
         candidates = [
             Candidate(prepared=as_expected(prepared, family), family=family, chosen=chosen)
             for family, chosen in zip(planned.families, planned.plans, strict=True)
@@ -101,7 +103,9 @@ def test_the_better_one_answers_alone_where_that_is_better(
         families = find_families(settings)
         data = fingerprint(source, looked)
         planned = plan_all(settings, looked, data, families, machine=machine, clock=session.clock)
-        prepared = prepare(session, source, planned.data, machine, planned.size)
+        prepared = prepare(
+            session, source, planned.data, machine, size=planned.size, depth=planned.depth
+        )
         first = Candidate(prepared=prepared, family=families[0], chosen=planned.plans[0])
         second = dataclasses.replace(first, family=dataclasses.replace(families[0], name="other"))
         fitted = train_all(session, [first, second], extended=False)

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from tunesmith.bundle.manifest import Score
 from tunesmith.evaluation.metrics import evaluate
+from tunesmith.report.findings import Finding, Item
 from tunesmith.report.story import (
     Answer,
     CurvePoint,
-    Leak,
     Story,
     ValidationPoint,
     how_to_use,
@@ -34,6 +34,18 @@ def picture(height: int, width: int, channels: int) -> NDArray[np.uint8]:
     """Draw a gradient ``[H, W, C]``."""
     steps = np.linspace(0, 255, height * width * channels)
     return steps.astype(np.uint8).reshape(height, width, channels)
+
+
+def findings(label: str) -> tuple[Finding, ...]:
+    """Return a finding with pairs of pictures, and one with a table."""
+    image = picture(8, 8, 4)
+    twin = Item(file="test/b.png", label=label, image=image)
+    leak = Item(file="train/a.png", label=label, note="nearly the same", image=image, twin=twin)
+    bad = Item(file=f"{label}/bad.png", label=label, note="the PNG is damaged or cut off")
+    return (
+        Finding(kind="leak", weight="serious", title="1 copy", meaning="Left out.", items=[leak]),
+        Finding(kind="unreadable", weight="doubtful", title="1 file", meaning=".", items=[bad]),
+    )
 
 
 def predictions(classes: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -69,6 +81,8 @@ def summarize(names: tuple[str, ...]) -> Summary:
             quarantined=2,
             skipped={"hidden": 3},
             leaks=1,
+            conflicts=0,
+            copies=1,
             suspects=0,
         ),
         exports=(
@@ -125,8 +139,8 @@ def make_story() -> MakeStory:
             samples={name: [picture(80, 100, 3)] for name in names[:12]},
             mistakes=[answer],
             unsure=[answer],
-            quarantined=[(f"{names[0]}/bad.png", "the PNG is damaged or cut off")],
-            leaked=[Leak(name="train/a.png", twin="test/b.png", image=picture(8, 8, 4))],
+            findings=findings(names[0]),
+            fine=["Copies with different labels: none."],
             plan=["A width of 32 fits the time."],
             decisions=["Mirrored copies hurt: not used (41 % against 93 %)."],
             before=reliability(p_NK, y_N),

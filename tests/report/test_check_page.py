@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from tunesmith.report.check_page import SHOWN, headline, render
+from tunesmith.report.check_page import headline, render
 from tunesmith.report.findings import Checked, ClassLook, Finding, Item, Weight
 
 from .test_html import NASTY, Page
+
+SHOWN = 24  # pictures of a finding
 
 
 def item(name: str, *, shown: bool = True, twin: Item | None = None) -> Item:

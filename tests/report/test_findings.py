@@ -38,11 +38,12 @@ ODD = Finding(
 
 
 def test_each_image_is_listed_once_and_for_the_gravest_reason() -> None:
-    rows = list(quarantine_rows([LEAK, CONFLICT, ODD]))
+    rows = list(quarantine_rows([LEAK, CONFLICT, ODD], suspects=True))
     assert rows == [
         ("train/a.png", "cat", "leak", "equal"),
         ("train/b.png", "dog", "conflict", ""),
     ]
+    assert list(quarantine_rows([LEAK, CONFLICT, ODD], suspects=False)) == rows[:1]
 
 
 def test_programs_read_what_people_see() -> None:

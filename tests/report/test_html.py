@@ -90,7 +90,7 @@ def test_it_tells_the_whole_story(make_story: MakeStory) -> None:
         "95 % confidence, measured once on 60 images",
         "linear model",
         "the PNG is damaged or cut off",
-        "Training images that are also test images",
+        "1 copy",
         "validation accuracy",
         "Confused most often",
         "97.0 % sure",

@@ -117,7 +117,7 @@ def test_a_perfect_run_needs_no_advice_but_to_be_used(make_story: MakeStory) -> 
 
 def test_bad_data_are_counted_in_words(summary: Summary) -> None:
     assert sentences.data_sentence(summary) == (
-        "2 files could not be read; 1 training image was also a test image. None of these was "
+        "2 files could not be read; 1 training image was in the test part too. None of these was "
         "trained on."
     )
     clean = changed(summary, data={"quarantined": 0, "leaks": 0})

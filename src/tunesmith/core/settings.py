@@ -58,6 +58,10 @@ class Settings(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     columns: Mapping[str, str] = Field(default_factory=dict)
     """Names of a table's columns, by their use: path, label, split, group."""
+    on_suspects: Literal["keep", "quarantine"] = "keep"
+    """Whether images to learn from whose label a copy contradicts are kept."""
+    quarantine: Path | None = None
+    """A list of images to leave out, as ``tunesmith check`` writes it."""
     params: Mapping[str, Any] = Field(default_factory=dict)
     """Values of the model's parameters that the plan must keep."""
     train: Mapping[str, Any] = Field(default_factory=dict)
@@ -73,8 +77,11 @@ class Settings(BaseModel):
         return checked(cls, values)
 
     def identity(self) -> dict[str, Any]:
-        """What makes this job another job than one with more time or another folder."""
-        return self.model_dump(mode="json", exclude={"budget", "out", "device"})
+        """What makes this job another job than one with more time or another folder.
+
+        What a quarantine leaves is part of the data's identity.
+        """
+        return self.model_dump(mode="json", exclude={"budget", "out", "device", "quarantine"})
 
 
 def checked(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -1,9 +1,7 @@
 """Which images are left out, which are the same, and whether enough remain."""
 
-import csv
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,14 +130,6 @@ def merged(groups_N: NDArray[np.int64], pairs_P2: NDArray[np.int64]) -> NDArray[
     _, number = connected_components(graph, directed=False)
     together_N: NDArray[np.int64] = number[groups_N].astype(np.int64)
     return together_N
-
-
-def write_quarantine(path: Path, rejected: Sequence[Rejected], source: Source) -> None:
-    """Write which images are left out and why, as a CSV file with a header, in UTF-8."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["file", "label", "reason"])
-        rows.writerows([r.name, source.classes[source.labels[r.index]], r.reason] for r in rejected)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 
 class Given(IntEnum):
-    """The part that a source states for an image."""
+    """The part that a source states for an image, or that it is to serve for none."""
 
     NONE = 0
     TRAIN = 1
     VALIDATION = 2
     TEST = 3
+    LEFT_OUT = 4
 
 
 PARTS = {

@@ -16,12 +16,17 @@ from tunesmith.core.words import nearest
 from tunesmith.data import arrays, builtin, cifar, tables
 from tunesmith.data.archives import Archive
 from tunesmith.data.folders import SUFFIXES, Files, listed, printable, read_layout, scan
+from tunesmith.data.quarantine import without_listed
 from tunesmith.data.source import PARTS, Given, Source
 from tunesmith.data.tars import Tar, is_tar
 
 
 def open_source(
-    source: Any, *, test: Any = None, columns: Mapping[str, str] | None = None
+    source: Any,
+    *,
+    test: Any = None,
+    columns: Mapping[str, str] | None = None,
+    quarantine: Path | None = None,
 ) -> Source:
     """List the images of whatever a user can point at.
 
@@ -32,6 +37,7 @@ def open_source(
             or a `Source`.
         test: The same again for a test part, where ``source`` has none.
         columns: Names of a table's columns by their use; see `tables.read_table`.
+        quarantine: A list of images to leave out.
 
     Raises:
         SourceError: It does not exist, is none of these, or cannot be learned from.
@@ -39,6 +45,8 @@ def open_source(
     opened = _open(source, columns or {})
     if test is not None:
         opened = _join(opened, _open(test, columns or {}))
+    if quarantine is not None:
+        opened = without_listed(opened, quarantine)
     _check_classes(opened)
     return opened
 

@@ -34,7 +34,7 @@ class Split:
         test: Opened once, at the end.
         folds: Fold of each training image, where out-of-fold predictions serve instead of held-out
             parts; else None.
-        leaks: Left out, since a given test image has the same pixels.
+        leaks: Left out, since a given test image is of the same group.
     """
 
     train: Indices
@@ -65,7 +65,7 @@ def split(
 
     Args:
         labels: Class of each image, ``[N]``.
-        given: Part that the source states, ``[N]`` of `Given`.
+        given: Part that the source states, ``[N]`` of `Given`; what is left out is of no part.
         groups: Images that must stay together share a number, ``[N]``.
         classes: Number of classes.
         seed: Of the run.
@@ -75,9 +75,10 @@ def split(
         SourceError: A class has no image to train on, or there is none to hold out.
     """
     test = np.flatnonzero(given == Given.TEST)
-    leaked = (given != Given.TEST) & np.isin(groups, groups[test])
+    offered = (given != Given.TEST) & (given != Given.LEFT_OUT)
+    leaked = offered & np.isin(groups, groups[test])
     leaks = np.flatnonzero(leaked)
-    free = (given != Given.TEST) & ~leaked
+    free = offered & ~leaked
     is_stated = free & ~np.isin(groups, groups[free & (given != Given.VALIDATION)])
     train, validation = np.flatnonzero(free & ~is_stated), np.flatnonzero(is_stated)
     _check_taught(labels[train], labels[leaks], classes=classes, names=names)
@@ -106,7 +107,7 @@ def _check_taught(
 
     Args:
         taught: Class of each image that may be trained on.
-        leaked: Class of each that may not, since the test part has the same pixels.
+        leaked: Class of each that may not, since the test part has the same image.
         classes: Number of classes.
         names: Names of the classes.
     """
@@ -116,7 +117,7 @@ def _check_taught(
     shown = [names[int(k)] if names else f"class {k + 1} of {classes}" for k in gone]
     leaks = np.count_nonzero(np.isin(leaked, gone))
     why = (
-        f"{leaks:,} images were left out, since the test part has the same pixels. Add other "
+        f"{leaks:,} images were left out, since the test part has the same ones. Add other "
         "images, or leave out the test part: one is then put aside."
         if leaks
         else "Those that can be decoded are of another part. Add training images."

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import final
 
 import numpy as np
@@ -17,16 +18,29 @@ Places = NDArray[np.int64]
 IS = ("is", "are")
 
 
+class Depth(StrEnum):
+    """How much is looked for."""
+
+    EXACT = "exact"
+    """Images that are equal to the pixel."""
+    TEST = "test"
+    """Near copies of test images too."""
+    WHOLE = "whole"
+    """Near copies of all images, and whatever else there is to look for."""
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Alike:
     """Which of the loaded images are the same.
 
     Attributes:
+        depth: How they were looked for.
         exact_N: Group of each image; those of a group are equal to the pixel.
         groups_N: The same, with near copies in one group.
     """
 
+    depth: Depth
     exact_N: Places
     groups_N: Places
 
@@ -37,21 +51,17 @@ class Alike:
         return copied[np.argsort(number_N[copied], kind="stable")]
 
 
-def find_alike(
-    pixels_NHWC: NDArray[np.uint8], labels_N: Places, asked_N: NDArray[np.bool_] | None = None
-) -> Alike:
-    """Group equal images and near copies.
-
-    Args:
-        pixels_NHWC: Images; may be memory-mapped.
-        labels_N: Their classes.
-        asked_N: Whether the near copies of an image are looked for; None for all of them.
-    """
-    exact_N = twins(pixels_NHWC, labels_N)
+def find_alike(data: Data, depth: Depth) -> Alike:
+    """Group equal images and, if ``depth`` says so, near copies."""
+    pixels_NHWC = data.loaded.pixels
+    exact_N = twins(pixels_NHWC, data.labels)
+    if depth is Depth.EXACT:
+        return Alike(depth=depth, exact_N=exact_N, groups_N=exact_N)
     _, first = np.unique(exact_N, return_index=True)
-    asked = None if asked_N is None else np.flatnonzero(np.isin(exact_N[first], exact_N[asked_N]))
+    tested_N = np.isin(exact_N[first], exact_N[data.tested])
+    asked = np.flatnonzero(tested_N) if depth is Depth.TEST else None
     near = find_copies(comparable(pixels_NHWC, first), asked)
-    return Alike(exact_N=exact_N, groups_N=merged(exact_N, first[near.pairs]))
+    return Alike(depth=depth, exact_N=exact_N, groups_N=merged(exact_N, first[near.pairs]))
 
 
 def leaks(data: Data, alike: Alike) -> Finding | str | None:
@@ -61,7 +71,8 @@ def leaks(data: Data, alike: Alike) -> Finding | str | None:
         return None
     leaked = np.flatnonzero(~tested_N & np.isin(groups_N, groups_N[tested_N]))
     if not len(leaked):
-        return "Copies of test images among those to learn from, exact or nearly so: none."
+        kind = _kind(near=alike.depth is not Depth.EXACT)
+        return f"Copies of test images among those to learn from, {kind}: none."
     known = tested_N & np.isin(groups_N, groups_N[~tested_N])
     share = 100 * known.sum() / tested_N.sum()
     items = [
@@ -83,19 +94,24 @@ def leaks(data: Data, alike: Alike) -> Finding | str | None:
     )
 
 
-def conflicts(data: Data, alike: Alike) -> Finding | str:
-    """Copies that bear different labels."""
+def torn(data: Data, alike: Alike) -> Places:
+    """Places of images that are the same as one of another class; test images are among them."""
     labels_N, groups_N = data.labels, alike.groups_N
     copied = alike.copies()
     least = np.full(groups_N.max(initial=-1) + 1, len(data.source.classes))
     most = np.full(len(least), -1)
     np.minimum.at(least, groups_N[copied], labels_N[copied])
     np.maximum.at(most, groups_N[copied], labels_N[copied])
-    torn = copied[most[groups_N[copied]] > least[groups_N[copied]]]
-    if not len(torn):
+    return copied[most[groups_N[copied]] > least[groups_N[copied]]]
+
+
+def conflicts(data: Data, alike: Alike) -> Finding | str:
+    """Copies that bear different labels."""
+    places = torn(data, alike)
+    if not len(places):
         return "Copies with different labels: none."
     items: list[Item] = []
-    for place, twin in _torn_pairs(torn, groups_N, labels_N):
+    for place, twin in _torn_pairs(places, alike.groups_N, data.labels):
         note = f"{_sameness(alike, place, twin)}, but labeled otherwise"
         items.append(data.item(place, note, twin=twin, shown=len(items) < PICTURED))
     return Finding(
@@ -104,7 +120,7 @@ def conflicts(data: Data, alike: Alike) -> Finding | str:
         title=counted(len(items), "image", verb=IS) + " the same as one of another class",
         meaning=(
             "At least one of the two labels is wrong, or the classes overlap. Decide which, and "
-            "mend it. With --on-suspects quarantine both are left out of training."
+            "mend it. With --on-suspects quarantine they are left out of training."
         ),
         items=items,
         is_suspect=True,
@@ -115,7 +131,8 @@ def copies(data: Data, alike: Alike) -> Finding | str:
     """Images that are there more than once, whatever part they serve."""
     copied = alike.copies()
     if not len(copied):
-        return "Images that are there more than once, exactly or nearly: none."
+        kind = _kind(near=alike.depth is Depth.WHOLE)
+        return f"Images that are there more than once, {kind}: none."
     groups_N = alike.groups_N
     first = np.concatenate([[True], np.diff(groups_N[copied]) != 0])
     owner = np.maximum.accumulate(np.where(first, np.arange(len(copied)), 0))
@@ -153,14 +170,18 @@ def _with_twins(
         yield place, exact.get(int(alike.exact_N[place]), near[int(alike.groups_N[place])])
 
 
-def _torn_pairs(torn: Places, groups_N: Places, labels_N: Places) -> Iterator[tuple[int, int]]:
+def _torn_pairs(places: Places, groups_N: Places, labels_N: Places) -> Iterator[tuple[int, int]]:
     """Each image with one of its group that bears another label."""
     members: dict[int, list[int]] = {}
-    for place in torn.tolist():
+    for place in places.tolist():
         members.setdefault(int(groups_N[place]), []).append(place)
     for group in members.values():
         for place in group:
             yield place, next(twin for twin in group if labels_N[twin] != labels_N[place])
+
+
+def _kind(*, near: bool) -> str:
+    return "equal to the pixel or nearly so" if near else "equal to the pixel"
 
 
 def _sameness(alike: Alike, one: int, other: int) -> str:

@@ -14,6 +14,8 @@ from tunesmith.core.space import check_values, space_of
 from tunesmith.data.decode import Sample
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.execution.machine import Machine
+from tunesmith.jobs.alike import Depth
+from tunesmith.jobs.gate import depth_for
 from tunesmith.jobs.measure import default_config, look_at, measure_speeds
 from tunesmith.jobs.prepare import Prepared, builder
 from tunesmith.jobs.session import Session
@@ -37,12 +39,14 @@ class Planned:
         data: What the images look like.
         families: Kinds of networks.
         plans: One for each.
+        depth: How deep the data gate looks.
         brief: Accuracy of a training from scratch of a few seconds, if there was one.
     """
 
     data: Fingerprint
     families: Sequence[Family]
     plans: tuple[planning.Plan, ...]
+    depth: Depth
     brief: float | None = None
 
     @property
@@ -57,6 +61,7 @@ class Planned:
         return {
             "data": asdict(self.data),
             "plans": dict(zip(names, plans, strict=True)),
+            "depth": self.depth,
             "brief": self.brief,
         }
 
@@ -68,6 +73,7 @@ class Planned:
             data=data,
             families=[look_at(find_family(name), data, settings.params) for name in plans],
             plans=tuple(map(planning.Plan.model_validate, plans.values())),
+            depth=Depth(stored["depth"]),
             brief=stored["brief"],
         )
 
@@ -136,9 +142,16 @@ def plan_all(
             pretrained=family.pretrained is not None,
         )
         size = plans[family.name].size
-    return Planned(
-        data=data, families=families, plans=tuple(plans[family.name] for family in families)
+    assert size is not None
+    depth = depth_for(
+        data.images,
+        data.test_images,
+        pixels=size[0] * size[1],
+        budget=settings.budget,
+        cores=machine.cores,
     )
+    chosen = tuple(plans[family.name] for family in families)
+    return Planned(data=data, families=families, plans=chosen, depth=depth)
 
 
 def judge(session: Session, prepared: Prepared, planned: Planned) -> Planned:

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from tunesmith.core.clock import Clock
@@ -19,9 +20,15 @@ PLAIN_EVERY_S = 5.0
 
 
 def open_data(
-    source: Any, test: Any, columns: Mapping[str, str], *, clock: Clock, quiet: bool = False
+    source: Any,
+    test: Any,
+    columns: Mapping[str, str],
+    *,
+    quarantine: Path | None = None,
+    clock: Clock,
+    quiet: bool = False,
 ) -> Source:
-    """Open data and, if it is given, a test part; see `open_source`.
+    """Open data and, if it is given, a test part, without what is in quarantine; see `open_source`.
 
     Raises:
         SourceError: They cannot be downloaded or opened.
@@ -29,7 +36,7 @@ def open_data(
     """
     for each in (source, test):
         fetch(each, clock=clock, quiet=quiet)
-    return open_source(source, test=test, columns=columns)
+    return open_source(source, test=test, columns=columns, quarantine=quarantine)
 
 
 def fetch(source: Any, *, clock: Clock, quiet: bool) -> None:

@@ -50,6 +50,7 @@ class Data:
             note=note,
             image=self.loaded.pixels[place] if shown else None,
             twin=None if twin is None else self.item(twin, shown=shown),
+            is_tested=bool(self.source.given[index] == Given.TEST),
         )
 
 
@@ -173,7 +174,7 @@ def uneven(data: Data) -> Finding | None:
     )
 
 
-def classes(data: Data, looks: Mapping[str, NDArray[np.float32]]) -> Sequence[ClassLook]:
+def classes(data: Data, looks: Mapping[str, NDArray[np.float32]]) -> tuple[ClassLook, ...]:
     """Each class in numbers."""
     given_N, labels_N = data.source.given[data.loaded.kept], data.labels
     parts = {
@@ -182,7 +183,7 @@ def classes(data: Data, looks: Mapping[str, NDArray[np.float32]]) -> Sequence[Cl
         "val": Given.VALIDATION,
         "test": Given.TEST,
     }
-    return [
+    return tuple(
         ClassLook(
             name=name,
             counts={p: int((given_N[labels_N == k] == g).sum()) for p, g in parts.items()},
@@ -192,4 +193,4 @@ def classes(data: Data, looks: Mapping[str, NDArray[np.float32]]) -> Sequence[Cl
             },
         )
         for k, name in enumerate(data.source.classes)
-    ]
+    )

@@ -91,6 +91,8 @@ def fit(
     device: str = "auto",
     seed: int = 0,
     columns: Mapping[str, str] | None = None,
+    on_suspects: str = "keep",
+    quarantine: str | Path | None = None,
     params: Mapping[str, Any] | None = None,
     train: Mapping[str, Any] | None = None,
     progress: bool = True,
@@ -114,6 +116,9 @@ def fit(
         seed: Of everything random.
         columns: Names of a table's columns by their use, such as ``{"label": "species"}``; the uses
             are ``path``, ``label``, ``split`` and ``group``. Usual names are found without.
+        on_suspects: ``"quarantine"`` leaves images out of training whose label a copy contradicts;
+            ``"keep"`` only reports them.
+        quarantine: A list of images to leave out, as `check` writes it and a person edits it.
         params: Values of the model's parameters that must be kept.
         train: Fields of the training's configuration that must be kept.
         progress: Show progress on the terminal.
@@ -133,6 +138,8 @@ def fit(
             "device": device,
             "seed": seed,
             "columns": columns or {},
+            "on_suspects": on_suspects,
+            "quarantine": None if quarantine is None else Path(quarantine),
             "params": params or {},
             "train": train or {},
         }
@@ -162,7 +169,7 @@ def run(
     begin = Clock(budget=settings.budget, spent=started_s)
     keep_freed_memory()
     with begin.phase("open the data"):
-        data = open_data(source, test, settings.columns, clock=begin, quiet=not progress)
+        data = _open(settings, source, test, clock=begin, quiet=not progress)
     families = find_families(settings)
     folder = settings.out or Path("runs") / data.name
     identity = {"data": data.identity, **settings.identity()}
@@ -195,6 +202,17 @@ def run(
     return Result(folder=opened.path, summary=summary)
 
 
+def _open(settings: Settings, source: Any, test: Any, *, clock: Clock, quiet: bool) -> Source:
+    return open_data(
+        source,
+        test,
+        settings.columns,
+        quarantine=settings.quarantine,
+        clock=clock,
+        quiet=quiet,
+    )
+
+
 def _run(
     session: Session,
     source: Source,
@@ -204,8 +222,9 @@ def _run(
     extended: bool,
 ) -> Summary:
     planned = _plan(session, source, families, machine)
-    with session.phase("decode"):
-        prepared = prepare(session, source, planned.data, machine, planned.size)
+    prepared = prepare(
+        session, source, planned.data, machine, size=planned.size, depth=planned.depth
+    )
     if session.journal.history.plan is None:
         with session.phase("judge augmentation"):
             planned = judge(session, prepared, planned)
@@ -257,7 +276,7 @@ def dry_run(
     """
     clock = Clock(budget=settings.budget, spent=started_s)
     keep_freed_memory()
-    data = open_data(source, test, settings.columns, clock=clock)
+    data = _open(settings, source, test, clock=clock, quiet=False)
     families = find_families(settings)
     folder = settings.out or Path("runs") / data.name
     machine = measure_machine(next(p for p in folder.absolute().parents if p.is_dir()))

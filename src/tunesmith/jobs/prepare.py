@@ -1,6 +1,6 @@
 """From what the user points at to tensors: decode, clean, split."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -9,15 +9,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tunesmith.data.clean import check, joined, twins, write_quarantine
+from tunesmith.data import quarantine
+from tunesmith.data.clean import check, joined
 from tunesmith.data.decode import Loaded, load
 from tunesmith.data.fingerprint import Fingerprint
-from tunesmith.data.source import Source
+from tunesmith.data.source import Given, Source
 from tunesmith.data.split import Split, split
 from tunesmith.execution.machine import Machine
+from tunesmith.jobs.alike import Depth, torn
+from tunesmith.jobs.findings import Data, unreadable
+from tunesmith.jobs.gate import Gated, gate
 from tunesmith.jobs.session import Session
 from tunesmith.models.build import Family
 from tunesmith.models.preprocess import Normalize, resize_pixels
+from tunesmith.records.folder import write_atomic
+from tunesmith.report.findings import Finding, quarantine_rows
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
 
@@ -61,6 +67,7 @@ class Prepared:
     Attributes:
         source: What the user pointed at.
         loaded: Decoded images, at the network's size.
+        gated: What the data gate found.
         split: Which image serves for what.
         labels: Class of each decoded image.
         train: The training part.
@@ -68,6 +75,7 @@ class Prepared:
 
     source: Source
     loaded: Loaded
+    gated: Gated
     split: Split
     labels: NDArray[np.int64]
     train: TrainData
@@ -86,38 +94,66 @@ class Prepared:
 
 
 def prepare(
-    session: Session, source: Source, data: Fingerprint, machine: Machine, size: tuple[int, int]
+    session: Session,
+    source: Source,
+    data: Fingerprint,
+    machine: Machine,
+    *,
+    size: tuple[int, int],
+    depth: Depth,
 ) -> Prepared:
     """Decode, clean and split.
 
     Raises:
         SourceError: Too many images cannot be decoded, or a class has none left.
     """
-    loaded = load(
-        source,
-        channels=data.channels,
-        size=size,
-        resize=resize_pixels,
-        threads=machine.cores,
-        memory_bound=int(MEMORY_SHARE * machine.memory_bytes),
-        folder=session.folder,
-    )
-    write_quarantine(session.folder / "quarantine.csv", loaded.rejected, source)
+    with session.phase("decode"):
+        loaded = load(
+            source,
+            channels=data.channels,
+            size=size,
+            resize=resize_pixels,
+            threads=machine.cores,
+            memory_bound=int(MEMORY_SHARE * machine.memory_bytes),
+            folder=session.folder,
+        )
+    seen = Data(source=source, loaded=loaded)
+    _write_quarantine(session, [unreadable(seen)])
     check(source, loaded.rejected, loaded.kept)
-    labels = source.labels[loaded.kept]
-    parts = split(
-        labels,
-        source.given[loaded.kept],
-        joined(twins(loaded.pixels, labels), source.groups, loaded.kept),
-        classes=len(source.classes),
-        names=source.classes,
-        seed=session.settings.seed,
-    )
+    gated = gate(seen, depth, session.phase)
+    _write_quarantine(session, gated.findings)
+    with session.phase("split"):
+        parts = split(
+            seen.labels,
+            _given(session, seen, gated),
+            joined(gated.alike.groups_N, source.groups, loaded.kept),
+            classes=len(source.classes),
+            names=source.classes,
+            seed=session.settings.seed,
+        )
     x_NCHW, rows = tensor(loaded.pixels), torch.from_numpy(parts.train)
     normalize = Normalize.of(x_NCHW[rows[:: max(1, len(rows) // NORMALIZED)]])
     compute = choose_device(session.settings.device)
-    train = TrainData.on(compute, x_NCHW, torch.from_numpy(labels), rows, normalize)
-    return Prepared(source=source, loaded=loaded, split=parts, labels=labels, train=train)
+    train = TrainData.on(compute, x_NCHW, torch.from_numpy(seen.labels), rows, normalize)
+    return Prepared(
+        source=source, loaded=loaded, gated=gated, split=parts, labels=seen.labels, train=train
+    )
+
+
+def _write_quarantine(session: Session, found: Sequence[Finding | str]) -> None:
+    """List what is left out."""
+    findings = [each for each in found if isinstance(each, Finding)]
+    rows = quarantine_rows(findings, suspects=session.settings.on_suspects == "quarantine")
+    write_atomic(session.folder / quarantine.FILE, quarantine.to_csv(rows))
+
+
+def _given(session: Session, data: Data, gated: Gated) -> NDArray[np.int8]:
+    """The part that each image is to serve; of the test part none is ever left out."""
+    given_N = data.source.given[data.loaded.kept].copy()
+    if session.settings.on_suspects == "quarantine":
+        places = torn(data, gated.alike)
+        given_N[places[~data.tested[places]]] = Given.LEFT_OUT
+    return given_N
 
 
 def as_expected(prepared: Prepared, family: Family) -> Prepared:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,6 @@ from tunesmith.report.html import render
 from tunesmith.report.story import (
     Answer,
     CurvePoint,
-    Leak,
     Story,
     ValidationPoint,
     how_to_use,
@@ -98,6 +98,7 @@ def _summary(
 
 def _data(prepared: Prepared, handed: Handed, suspects: int) -> report.Data:
     split, shape = prepared.split, handed.manifest.input
+    counts = Counter({each.kind: len(each.items) for each in prepared.gated.findings})
     return report.Data(
         counts=report.Counts(
             train=len(split.train),
@@ -112,6 +113,8 @@ def _data(prepared: Prepared, handed: Handed, suspects: int) -> report.Data:
         quarantined=len(prepared.loaded.rejected),
         skipped=prepared.source.skipped,
         leaks=len(split.leaks),
+        conflicts=counts["conflict"],
+        copies=counts["copies"],
         suspects=suspects,
     )
 
@@ -148,8 +151,8 @@ def _story(
         samples=_samples(prepared),
         mistakes=_answers(prepared, handed, surest_wrong[:SHOWN]),
         unsure=_answers(prepared, handed, least_sure[:SHOWN]),
-        quarantined=[(bad.name, bad.reason) for bad in prepared.loaded.rejected],
-        leaked=_leaks(prepared),
+        findings=prepared.gated.findings,
+        fine=prepared.gated.fine,
         plan=(*why, *planning.describe(chosen)),
         before=reliability(uncalibrated(p_NK, manifest.temperature), y_N),
         after=reliability(p_NK, y_N),
@@ -171,23 +174,6 @@ def _config(session: Session, chosen: planning.Plan) -> list[tuple[str, str]]:
         (f"{part}.{key}", json.dumps(value, ensure_ascii=False))
         for part, values in (("job", job), ("plan", plan))
         for key, value in values.items()
-    ]
-
-
-def _leaks(prepared: Prepared) -> list[Leak]:
-    """Training images that were dropped, beside the test images that they equal."""
-    loaded, names = prepared.loaded, prepared.source.names
-    if not len(prepared.split.leaks):
-        return []
-    twin = {loaded.pixels[i].tobytes(): i for i in prepared.split.test}
-    return [
-        Leak(
-            name=names[loaded.kept[i]],
-            twin=names[loaded.kept[twin[key]]] if key in twin else "an image of its group",
-            image=loaded.pixels[i],
-        )
-        for i in prepared.split.leaks[:SHOWN]
-        for key in (loaded.pixels[i].tobytes(),)
     ]
 
 

@@ -2,16 +2,8 @@
 
 from typing import Any
 
-from tunesmith.report.findings import Checked, Weight
+from tunesmith.report.findings import Checked
 from tunesmith.report.html import template
-
-SHOWN = 24  # images of a finding that are shown
-LISTED = 30  # rows of a table, and names of images that have no picture
-WEIGHTS: dict[Weight, tuple[str, str]] = {
-    "serious": ("!", "Serious"),
-    "doubtful": ("?", "Worth a look"),
-    "notable": ("i", "Good to know"),
-}
 
 
 def render(checked: Checked) -> str:
@@ -29,7 +21,10 @@ def headline(checked: Checked) -> str:
         'Nothing wrong was found'
 
     """
-    counts = {weight: sum(f.weight == weight for f in checked.findings) for weight in WEIGHTS}
+    counts = {
+        weight: sum(f.weight == weight for f in checked.findings)
+        for weight in ("serious", "doubtful")
+    }
     if counts["serious"]:
         return _things(counts["serious"], "serious problem")
     if counts["doubtful"]:
@@ -46,10 +41,7 @@ def _context(checked: Checked) -> dict[str, Any]:
     return {
         "checked": checked,
         "headline": headline(checked),
-        "weights": WEIGHTS,
         "parts": [p for p in parts if any(c.counts[p] for c in checked.classes)],
         "looks": list(next(iter(c.looks for c in checked.classes), {})),
-        "shown": SHOWN,
-        "listed": LISTED,
         "total_s": sum(checked.seconds.values()),
     }

@@ -23,6 +23,7 @@ class Item:
         note: What is the matter with it, or "".
         image: uint8 ``(H, W, C)`` to show, or None.
         twin: The image that it is a copy of, or None.
+        is_tested: Whether it is of a given test part, which nothing is ever left out of.
     """
 
     file: str
@@ -30,6 +31,7 @@ class Item:
     note: str = ""
     image: NDArray[np.uint8] | None = None
     twin: "Item | None" = None
+    is_tested: bool = False
 
 
 @final
@@ -94,14 +96,21 @@ class Checked:
     versions: Mapping[str, str]
 
 
-def quarantine_rows(findings: Sequence[Finding]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield file, label, kind and reason of each image to leave out, once."""
+def quarantine_rows(
+    findings: Sequence[Finding], *, suspects: bool
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield file, label, kind and reason of each image to leave out, once.
+
+    Args:
+        findings: The gravest first.
+        suspects: Whether images that only a person can judge are among them.
+    """
     seen = set()
     for finding in findings:
-        if not (finding.is_left_out or finding.is_suspect):
+        if not (finding.is_left_out or (suspects and finding.is_suspect)):
             continue
         for item in finding.items:
-            if item.file not in seen:
+            if item.file not in seen and not item.is_tested:
                 seen.add(item.file)
                 yield item.file, item.label, finding.kind, item.note
 

@@ -46,11 +46,15 @@ def render(story: Story) -> str:
 @cache
 def template(name: str) -> jinja2.Template:
     """A page of this package, with what all of them use."""
-    files = resources.files("tunesmith.report")
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("tunesmith.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
-    environment.globals["css"] = Markup((files / "report.css").read_text("utf-8"))  # noqa: S704 (ours)
+    css = resources.files("tunesmith.report").joinpath("report.css").read_text("utf-8")
+    environment.globals["css"] = Markup(css)  # noqa: S704 (ours)
     environment.filters |= {
         "duration": duration,
         "megabytes": megabytes,
@@ -59,7 +63,7 @@ def template(name: str) -> jinja2.Template:
         "image_height": lambda image: image.shape[0],
         "probability": lambda p: sentences.percent(p, n=0),
     }
-    return environment.from_string((files / name).read_text("utf-8"))
+    return environment.get_template(name)
 
 
 def _context(story: Story) -> dict[str, Any]:

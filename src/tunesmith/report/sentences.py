@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import final
 
-from tunesmith.core.words import duration
+from tunesmith.core.words import counted, duration
 from tunesmith.report.story import Story
 from tunesmith.report.summary import Summary
 
@@ -155,24 +155,26 @@ def next_steps(story: Story) -> Iterator[str]:
 def _about_data(story: Story) -> Iterator[str]:
     data = story.summary.data
     if data.quarantined:
-        files = "file" if data.quarantined == 1 else "files"
         yield (
-            f"Repair or delete the {data.quarantined:,} {files} that could not be read; "
+            f"Repair or delete the {counted(data.quarantined, 'file')} that could not be read; "
             "quarantine.csv lists all of them."
         )
-    if data.suspects:
-        images = "label of a test image" if data.suspects == 1 else "labels of test images"
+    if data.conflicts:
         yield (
-            f"Check the {data.suspects:,} {images} that the model is sure are wrong: suspects.csv "
-            "lists them, the most doubtful first."
+            f"Mend {counted(data.conflicts, 'label')} of images that are there with different "
+            "ones; with --on-suspects quarantine they are left out of training."
+        )
+    if data.suspects:
+        labels = counted(data.suspects, "label of a test image", "labels of test images")
+        yield (
+            f"Check the {labels} that the model is sure are wrong: suspects.csv lists them, the "
+            "most doubtful first."
         )
     if data.leaks:
-        images = (
-            "image that is also a test image"
-            if data.leaks == 1
-            else ("images that are also test images")
+        yield (
+            f"Remove the {counted(data.leaks, 'training image')} that the test part has too; this "
+            "training did without."
         )
-        yield f"Remove the {data.leaks:,} training {images}; this training did without."
 
 
 def _about_answers(story: Story) -> Iterator[str]:
@@ -212,29 +214,27 @@ def _about_answers(story: Story) -> Iterator[str]:
 def data_sentence(summary: Summary) -> str:
     """Say what was wrong with the data, in one sentence."""
     data = summary.data
+    leaked = counted(data.leaks, "training image", verb=("was", "were"))
     found = [
-        f"{count:,} {one if count == 1 else many}"
-        for count, one, many in (
-            (data.quarantined, "file could not be read", "files could not be read"),
+        text
+        for count, text in (
+            (data.quarantined, f"{counted(data.quarantined, 'file')} could not be read"),
+            (data.leaks, f"{leaked} in the test part too"),
+            (data.conflicts, f"{counted(data.conflicts, 'label')} contradicted by a copy"),
             (
-                data.leaks,
-                "training image was also a test image",
-                "training images were also test images",
+                data.suspects,
+                f"{counted(data.suspects, 'test label', verb=('looks', 'look'))} wrong",
             ),
-            (data.suspects, "test label looks wrong", "test labels look wrong"),
         )
         if count
     ]
     if not found:
         return (
-            "Nothing wrong was found: every image could be read, and no training image has the "
-            "same pixels as a test image."
+            "Nothing wrong was found: every image could be read, and no training image is in the "
+            "test part too."
         )
-    return (
-        "; ".join(found) + ". None of these was trained on."
-        if not data.suspects
-        else "; ".join(found) + "."
-    )
+    left_out = (data.quarantined or data.leaks) and not (data.conflicts or data.suspects)
+    return "; ".join(found) + (". None of these was trained on." if left_out else ".")
 
 
 def calibration_sentence(summary: Summary) -> str:

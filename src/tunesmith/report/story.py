@@ -7,6 +7,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.report.findings import Finding
 from tunesmith.report.summary import Summary
 
 
@@ -60,22 +61,6 @@ class Answer:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Leak:
-    """A training image that was dropped, since a test image has the same pixels.
-
-    Attributes:
-        name: The training file.
-        twin: The test file, or "" where it is not known.
-        image: What both show, as in `Answer`.
-    """
-
-    name: str
-    twin: str
-    image: NDArray[np.uint8]
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
 class Bin:
     """Test images of similar confidence: how sure the model was, how often it was right."""
 
@@ -107,8 +92,8 @@ class Story:
         samples: A few training images of each class (the first classes, if there are many).
         mistakes: Wrong answers, surest first.
         unsure: Answers with the lowest probability, lowest first.
-        quarantined: Files that could not be read, as (name, reason).
-        leaked: Training images that were dropped.
+        findings: What was found wrong with the data, the most serious first.
+        fine: What was looked for and not found, a sentence each.
         plan: What was planned, in sentences.
         decisions: What was decided and on what grounds, in sentences with their numbers.
         before: Confidence and accuracy before the temperature; see `reliability`.
@@ -127,8 +112,8 @@ class Story:
     samples: Mapping[str, Sequence[NDArray[np.uint8]]]
     mistakes: Sequence[Answer]
     unsure: Sequence[Answer]
-    quarantined: Sequence[tuple[str, str]] = ()
-    leaked: Sequence[Leak] = ()
+    findings: Sequence[Finding] = ()
+    fine: Sequence[str] = ()
     plan: Sequence[str] = ()
     decisions: Sequence[str] = ()
     before: Sequence[Bin] = ()

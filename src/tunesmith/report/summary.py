@@ -61,7 +61,9 @@ class Data(_Part):
 
     ``size`` is the height and width that the network reads. ``quarantined`` files could not be
     read, ``skipped`` ones are no images (by reason), ``leaks`` are training images dropped since
-    a test image has the same pixels, ``suspects`` are images whose label looks wrong.
+    a test image is the same, exactly or nearly; ``conflicts`` are images whose label a copy
+    contradicts, ``copies`` those that are there more than once, and ``suspects`` test images whose
+    label looks wrong.
     """
 
     counts: Counts
@@ -71,6 +73,8 @@ class Data(_Part):
     quarantined: int
     skipped: Mapping[str, int]
     leaks: int
+    conflicts: int
+    copies: int
     suspects: int
 
 

@@ -1,0 +1,135 @@
+"""The data gate: all looks at the data, as deep as the time allows."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.evaluation.baselines import coarse
+from tunesmith.jobs import alike as same
+from tunesmith.jobs import findings as found
+from tunesmith.jobs.alike import Alike, Depth
+from tunesmith.report.findings import ClassLook, Finding
+from tunesmith.screening.looks import measure
+from tunesmith.screening.shift import find_shift
+from tunesmith.screening.shortcuts import find_shortcuts
+
+SHARE = 0.025  # of a budget that the gate may take
+# Seconds of one core, roughly: for each pair of images, each image, each of its pixels.
+PAIR_S, IMAGE_S, PIXEL_S = 3e-9, 5e-5, 4e-8
+PER_PART = 5000  # images of a part that a classifier is asked to tell from the other part's
+# A clue -> the area under the ROC curve that it may reach before a model can cheat by it: what a
+# program writes should tell nothing, while what shows at the border depends on the motif as well.
+CLUES = {"ending of the name": 0.6, "size in pixels": 0.75, "color of the border": 0.98}
+ORDER = ("serious", "doubtful", "notable")
+
+Phase = Callable[[str], AbstractContextManager[None]]
+Looks = Mapping[str, NDArray[np.float32]]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Gated:
+    """What the gate found.
+
+    Attributes:
+        alike: Which images are the same.
+        findings: The most serious first.
+        fine: What was looked for and not found, a sentence each.
+        classes: Each class in numbers; none where the time did not allow a look at each image.
+    """
+
+    alike: Alike
+    findings: tuple[Finding, ...]
+    fine: tuple[str, ...]
+    classes: tuple[ClassLook, ...]
+
+
+def depth_for(images: int, tested: int, *, pixels: int, budget: float, cores: int) -> Depth:
+    """How deep the gate may look without taking more than its share of a budget.
+
+    A function of sizes alone and not of the clock, so that the same job is split in the same way.
+
+    Args:
+        images: In all.
+        tested: Of them in a test part that the source states.
+        pixels: Of each, as the network sees it.
+        budget: Seconds.
+        cores: That compute.
+    """
+
+    def fits(asked: int) -> bool:
+        seconds = PAIR_S * images * asked + images * (IMAGE_S + PIXEL_S * pixels)
+        return seconds / cores <= SHARE * budget
+
+    if fits(images):
+        return Depth.WHOLE
+    return Depth.TEST if tested and fits(tested) else Depth.EXACT
+
+
+def gate(data: found.Data, depth: Depth, phase: Phase) -> Gated:
+    """Look at the data.
+
+    Args:
+        data: Decoded images.
+        depth: What there is time for.
+        phase: Books the time of each look to its name.
+    """
+    with phase("look for copies"):
+        alike = same.find_alike(data, depth)
+    said = [
+        found.unreadable(data),
+        same.leaks(data, alike),
+        same.conflicts(data, alike),
+        same.copies(data, alike),
+        found.uneven(data),
+    ]
+    classes: tuple[ClassLook, ...] = ()
+    if depth is Depth.WHOLE:
+        with phase("look at each image"):
+            looks = measure(data.loaded.pixels, data.loaded.shapes)
+            classes = found.classes(data, looks)
+        with phase("compare parts and classes"):
+            said += [found.odd(data, looks), *_compared(data, looks)]
+    findings = [each for each in said if isinstance(each, Finding)]
+    return Gated(
+        alike=alike,
+        findings=tuple(sorted(findings, key=lambda each: ORDER.index(each.weight))),
+        fine=tuple(each for each in said if isinstance(each, str)),
+        classes=classes,
+    )
+
+
+def _compared(data: found.Data, looks: Looks) -> list[Finding | str | None]:
+    """How the parts differ, and what tells the classes apart that should not."""
+    shift = find_shift(*_described(data, looks)) if data.tested.any() else None
+    clues = find_shortcuts(_clues(data), data.labels, len(data.source.classes), allowed=CLUES)
+    return [found.shifted(shift), *found.shortcuts(data, clues, looked_at=tuple(CLUES))]
+
+
+def _described(data: found.Data, looks: Looks) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Some images of both parts in numbers, ``[N, D]``, and whether each is of the test part."""
+    chance = np.random.default_rng(0)
+    parts = [np.flatnonzero(data.tested == is_tested) for is_tested in (False, True)]
+    rows = np.concatenate([np.sort(chance.permutation(part)[:PER_PART]) for part in parts])
+    numbers = np.stack([values[rows] for values in looks.values()], axis=1)
+    pixels = coarse(data.loaded.pixels, rows, side=8)
+    return np.concatenate([pixels, numbers], axis=1), data.tested[rows]
+
+
+def _clues(data: found.Data) -> dict[str, NDArray[Any]]:
+    """What tells of where an image comes from rather than of what it shows."""
+    names, pixels = data.source.names, data.loaded.pixels
+    sizes = [f"{width} x {height}" for height, width in data.loaded.shapes]
+    border = np.concatenate(
+        [pixels[:, 0], pixels[:, -1], pixels[:, 1:-1, 0], pixels[:, 1:-1, -1]], axis=1
+    )
+    return {
+        "ending of the name": np.array([Path(names[i]).suffix.lower() for i in data.loaded.kept]),
+        "size in pixels": np.array(sizes),
+        "color of the border": border.mean(axis=1),
+    }

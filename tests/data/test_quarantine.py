@@ -1,0 +1,82 @@
+"""Tests of `tunesmith.data.quarantine`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tunesmith.core.errors import SourceError
+from tunesmith.data.quarantine import to_csv, without_listed
+from tunesmith.data.source import Source
+from tunesmith.data.sources import open_source
+
+X = np.arange(12, dtype=np.uint8).repeat(4).reshape(12, 2, 2)
+Y = np.arange(12) % 3
+
+
+@pytest.fixture
+def source() -> Source:
+    return open_source((X, Y))
+
+
+def written(tmp_path: Path, *files: str) -> Path:
+    path = tmp_path / "q.csv"
+    path.write_text(to_csv((file, "0", "conflict", "of two, labels") for file in files))
+    return path
+
+
+def test_what_is_listed_is_gone_and_the_rest_is_as_it_was(source: Source, tmp_path: Path) -> None:
+    rest = without_listed(source, written(tmp_path, "#3", "#0"))
+    assert rest.names == ("#1", "#2", *(f"#{i}" for i in range(4, 12)))
+    assert rest.classes == source.classes
+    np.testing.assert_array_equal(rest.labels, np.delete(Y, [0, 3]))
+    np.testing.assert_array_equal(rest.read(2), X[4][..., None])
+    assert rest.skipped == {"listed to be left out": 2}
+    assert rest.identity != source.identity
+    assert rest.identity == without_listed(source, written(tmp_path, "#0", "#3")).identity
+
+
+def test_a_spreadsheet_s_own_marks_and_columns_do_no_harm(source: Source, tmp_path: Path) -> None:
+    path = tmp_path / "q.csv"
+    path.write_text("\ufeffreason,file\r\nbad,#5\r\n,\r\n", encoding="utf-8")
+    assert "#5" not in without_listed(source, path).names
+
+
+def test_groups_stay(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    rows = [f"{i}.png,{'ab'[i % 2]},g{i // 4}" for i in range(12)]
+    for i in range(12):
+        (tmp_path / f"{i}.png").write_bytes(b"x")
+    table.write_text("\n".join(["path,label,group", *rows]))
+    source = open_source(table)
+    rest = without_listed(source, written(tmp_path, "1.png"))
+    assert source.groups is not None
+    assert rest.groups is not None
+    np.testing.assert_array_equal(rest.groups, np.delete(source.groups, 1))
+
+
+def test_a_list_of_other_data(source: Source, tmp_path: Path) -> None:
+    path = written(tmp_path, "#1", "cat/1.png", "cat/2.png")
+    with pytest.raises(SourceError, match=r"2 of 3 in .*q\.csv are not in arrays: cat/1\.png"):
+        without_listed(source, path)
+
+
+def test_a_list_without_the_column(source: Source, tmp_path: Path) -> None:
+    for text, found in (("name,label\na,b\n", "name, label"), ("", "nothing")):
+        (tmp_path / "q.csv").write_text(text)
+        with pytest.raises(SourceError, match=f"column named file, but .* has: {found}"):
+            without_listed(source, tmp_path / "q.csv")
+
+
+def test_a_list_that_cannot_be_read(source: Source, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="cannot be read: No such file"):
+        without_listed(source, tmp_path / "none.csv")
+    (tmp_path / "q.csv").write_bytes(b"file\n\xff\xfe\n")
+    with pytest.raises(SourceError, match="cannot be read"):
+        without_listed(source, tmp_path / "q.csv")
+
+
+def test_a_class_must_not_vanish(tmp_path: Path) -> None:
+    listing = written(tmp_path, *(f"#{i}" for i in range(0, 12, 3)))
+    with pytest.raises(SourceError, match="Every class needs images, but there is none of: 0"):
+        open_source((X, Y), quarantine=listing)
