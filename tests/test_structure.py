@@ -28,7 +28,7 @@ LARGE_FUNCTIONS: dict[str, int] = {
     "plan/plan.py::plan": 54,  # one value with sixteen fields, each stated once
     "training/slice.py::train_slice": 56,  # the slice from start to end, as one reads it
 }
-LONG_SIGNATURES: dict[str, int] = {"cli.py::fit": 14}  # a command's options
+LONG_SIGNATURES: dict[str, int] = {"cli.py::fit": 14, "cli.py::check": 6}  # options
 
 # Files without a test file of their own -> where they are tested, or why they need no test.
 UNMIRRORED: dict[str, str] = {

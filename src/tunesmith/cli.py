@@ -102,6 +102,7 @@ def _say_plans(plans: Any, *, as_json: bool) -> None:
 def check(
     source: SourceArgument,
     test: TestOption = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Ask a pretrained network too.")] = False,
     out: Annotated[Path | None, typer.Option(help="Where the page goes. [checks/NAME]")] = None,
     columns: ColumnsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
@@ -110,7 +111,9 @@ def check(
     require("sklearn", extra="train")
     from tunesmith.jobs import check as job
 
-    result = job.check(source, test=test, out=out, columns=_pairs(columns), to_stderr=as_json)
+    result = job.check(
+        source, test=test, deep=deep, out=out, columns=_pairs(columns), to_stderr=as_json
+    )
     if as_json:
         typer.echo((result.folder / job.RECORD).read_text("utf-8"), nl=False)
         return

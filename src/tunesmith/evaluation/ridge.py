@@ -14,6 +14,8 @@ from tunesmith.evaluation.metrics import log_loss
 
 # Strengths of the penalty that are tried, as multiples of the number of images.
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+JUDGED = 5000  # images that the penalty is chosen by
+CHUNK = 4096  # images whose features are held in double precision at a time
 LEAST_LEFT = 1e-3  # of an image's own part in its answer; the rest is divided by it
 
 
@@ -54,31 +56,55 @@ def fit_ridge(f_ND: NDArray[np.floating[Any]], y_N: NDArray[np.int64], classes: 
         True
 
     """
-    f_ND = f_ND.astype(np.float64)
-    mean_D, std_D = f_ND.mean(0), f_ND.std(0).clip(1e-6)
-    a_ND = (f_ND - mean_D) / std_D
-    t_NK = (y_N[:, None] == np.arange(classes)).astype(np.float64)
-    mean_K = t_NK.mean(0)
-    t_NK -= mean_K
-    values_D, q_DD = np.linalg.eigh(a_ND.T @ a_ND)
-    values_D = values_D.clip(0)
-    b_ND = a_ND @ q_DD
-    c_DK = b_ND.T @ t_NK
-    squares_ND = b_ND**2
-    best = (np.inf, c_DK, t_NK, 1.0)
+    n, (mean_D, std_D) = len(f_ND), _spread(f_ND)
+    mean_K = np.bincount(y_N, minlength=classes) / n
+    gram_DD, c_DK = np.zeros((len(mean_D), len(mean_D))), np.zeros((len(mean_D), classes))
+    for rows in _chunks(n):
+        a_RD = (f_ND[rows] - mean_D) / std_D
+        gram_DD += a_RD.T @ a_RD
+        c_DK += a_RD.T @ _targets(y_N[rows], mean_K)
+    values_D, q_DD = np.linalg.eigh(gram_DD)
+    values_D, c_DK = values_D.clip(0), q_DD.T @ c_DK
+
+    def left_out(rows: NDArray[np.int64], penalty: float) -> NDArray[np.float64]:
+        """Answers for some images, each as if it had not been fitted to, less the mean targets."""
+        b_RD = ((f_ND[rows] - mean_D) / std_D) @ q_DD
+        shrunk_D = 1 / (values_D + penalty * n)
+        hat_R = b_RD**2 @ shrunk_D + 1 / n
+        t_RK = _targets(y_N[rows], mean_K)
+        off_RK = t_RK - b_RD @ (shrunk_D[:, None] * c_DK)
+        z_RK: NDArray[np.float64] = t_RK - off_RK / (1 - hat_R).clip(LEAST_LEFT)[:, None]
+        return z_RK
+
+    some = np.random.default_rng(0).permutation(n)[:JUDGED]
+    best = (np.inf, PENALTIES[0], 1.0)
     for penalty in PENALTIES:
-        shrunk_D = 1 / (values_D + penalty * len(f_ND))
-        u_DK = shrunk_D[:, None] * c_DK
-        hat_N = squares_ND @ shrunk_D + 1 / len(f_ND)
-        z_NK = t_NK - (t_NK - b_ND @ u_DK) / (1 - hat_N).clip(LEAST_LEFT)[:, None]
-        temperature = fit_temperature(z_NK, y_N)
-        loss = log_loss(softmax(z_NK, temperature), y_N)
-        if loss < best[0]:
-            best = loss, u_DK, z_NK, temperature
-    _, u_DK, z_NK, temperature = best
-    w_DK = q_DD @ u_DK / std_D[:, None] / temperature
+        z_RK = left_out(some, penalty)
+        temperature = fit_temperature(z_RK, y_N[some])
+        best = min(best, (log_loss(softmax(z_RK, temperature), y_N[some]), penalty, temperature))
+    _, penalty, temperature = best
+    z_NK = np.concatenate([left_out(rows, penalty) for rows in _chunks(n)])
+    w_DK = q_DD @ (c_DK / (values_D + penalty * n)[:, None]) / std_D[:, None] / temperature
     return Ridge(
         weight_KD=w_DK.T.astype(np.float32),
         bias_K=(mean_K / temperature - mean_D @ w_DK).astype(np.float32),
         z_NK=((z_NK + mean_K) / temperature).astype(np.float32),
     )
+
+
+def _chunks(n: int) -> list[NDArray[np.int64]]:
+    """Rows, so many at a time that their features in double precision are no burden."""
+    return [np.arange(begin, min(n, begin + CHUNK)) for begin in range(0, n, CHUNK)]
+
+
+def _spread(f_ND: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and deviation of each feature."""
+    mean_D = f_ND.mean(axis=0, dtype=np.float64)
+    squares = (((f_ND[rows] - mean_D) ** 2).sum(axis=0) for rows in _chunks(len(f_ND)))
+    return mean_D, np.sqrt(sum(squares, np.zeros(len(mean_D))) / len(f_ND)).clip(1e-6)
+
+
+def _targets(y_R: NDArray[np.int64], mean_K: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One-hot labels, less their means over all images."""
+    t_RK: NDArray[np.float64] = (y_R[:, None] == np.arange(len(mean_K))) - mean_K
+    return t_RK

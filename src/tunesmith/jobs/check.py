@@ -60,6 +60,7 @@ def check(
     source: Any,
     *,
     test: Any = None,
+    deep: bool = False,
     out: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -70,6 +71,7 @@ def check(
     Args:
         source: The data; see `tunesmith.fit`.
         test: A test part of the same kind, where ``source`` has none of its own.
+        deep: Also look with a pretrained network at what is in the images: minutes, not seconds.
         out: Where the page is written; by default ``checks/NAME``.
         columns: Names of a table's columns by their use.
         progress: Show progress on the terminal.
@@ -90,7 +92,7 @@ def check(
     _refuse_to_overwrite(folder)
     log = folder / "check.log"
     with Terminal(budget=math.inf, log_path=log, quiet=not progress, to_stderr=to_stderr) as shown:
-        checked = _look(data, folder, clock, shown)
+        checked = _look(data, folder, clock, shown, deep=deep)
     listed = quarantine.to_csv(quarantine_rows(checked.findings, suspects=True))
     write_atomic(folder / quarantine.FILE, listed)
     write_atomic(folder / RECORD, to_json(checked, quarantine_sha256=_hash(listed)))
@@ -98,7 +100,7 @@ def check(
     return CheckResult(folder=folder, checked=checked)
 
 
-def _look(source: Source, folder: Path, clock: Clock, shown: Terminal) -> Checked:
+def _look(source: Source, folder: Path, clock: Clock, shown: Terminal, *, deep: bool) -> Checked:
     @contextlib.contextmanager
     def phase(name: str) -> Iterator[None]:
         shown.phase(name, clock.elapsed())
@@ -108,6 +110,10 @@ def _look(source: Source, folder: Path, clock: Clock, shown: Terminal) -> Checke
     with phase("decode"):
         data = _decode(source, folder)
     gated = gate(data, Depth.WHOLE, phase)
+    if deep:
+        from tunesmith.jobs.deep import look_deeper  # torch, for those who ask for it
+
+        gated = gated.told(look_deeper(data, phase))
     return Checked(
         title=source.name,
         images=len(source.names),

@@ -1,10 +1,10 @@
 """The data gate: all looks at the data, as deep as the time allows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,16 @@ class Gated:
     findings: tuple[Finding, ...]
     fine: tuple[str, ...]
     classes: tuple[ClassLook, ...]
+
+    def told(self, said: Iterable[Finding | str | None]) -> Self:
+        """The same with more that was found, or not found."""
+        said = list(said)
+        more = [each for each in said if isinstance(each, Finding)]
+        return replace(
+            self,
+            findings=tuple(sorted([*self.findings, *more], key=lambda f: ORDER.index(f.weight))),
+            fine=(*self.fine, *(each for each in said if isinstance(each, str))),
+        )
 
 
 def depth_for(images: int, tested: int, *, pixels: int, budget: float, cores: int) -> Depth:
@@ -95,13 +105,7 @@ def gate(data: found.Data, depth: Depth, phase: Phase) -> Gated:
             classes = found.classes(data, looks)
         with phase("compare parts and classes"):
             said += [found.odd(data, looks), *_compared(data, looks)]
-    findings = [each for each in said if isinstance(each, Finding)]
-    return Gated(
-        alike=alike,
-        findings=tuple(sorted(findings, key=lambda each: ORDER.index(each.weight))),
-        fine=tuple(each for each in said if isinstance(each, str)),
-        classes=classes,
-    )
+    return Gated(alike=alike, findings=(), fine=(), classes=classes).told(said)
 
 
 def _compared(data: found.Data, looks: Looks) -> list[Finding | str | None]:

@@ -1,0 +1,117 @@
+"""Looks that need a network: what it sees in each image, and what that says of the labels."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tunesmith.core.words import counted
+from tunesmith.evaluation.calibration import softmax
+from tunesmith.evaluation.metrics import accuracy
+from tunesmith.evaluation.ridge import fit_ridge
+from tunesmith.jobs.findings import PICTURED, Data
+from tunesmith.jobs.gate import Phase
+from tunesmith.jobs.prepare import tensor
+from tunesmith.models.build import find_family
+from tunesmith.report.findings import Finding
+from tunesmith.screening.copies import nearest
+from tunesmith.screening.labels import rank_labels
+from tunesmith.screening.looks import far_out
+from tunesmith.training.device import choose_device
+from tunesmith.training.epoch import TrainData
+from tunesmith.training.head import features
+
+NETWORK, RESOLUTION = "efficientnet_lite0", 96
+SURE = -0.9  # margin from which on a label is called wrong, and not just the network in doubt
+TRUSTED = 0.9  # share of labels that a network should agree with before its doubts count
+NEIGHBORS = 5  # nearest images that an image should be like
+AXES = 64  # principal components that images are compared by
+
+
+def look_deeper(data: Data, phase: Phase) -> list[Finding | str]:
+    """Look at what a pretrained network sees in the images.
+
+    Raises:
+        MissingExtraError: Its weights are not installed.
+    """
+    with phase("see what is in the images"):
+        f_ND = _features(data)
+    with phase("doubt the labels"):
+        ridge = fit_ridge(f_ND, data.labels, len(data.source.classes))
+        found = [_doubtful(data, softmax(ridge.z_NK, 1.0))]
+    with phase("look for strangers"):
+        found.append(_strangers(data, f_ND))
+    return found
+
+
+def _features(data: Data) -> NDArray[np.float32]:
+    """What the network's last layer reads, ``[N, D]``."""
+    x_NCHW = tensor(data.loaded.pixels)
+    rows = torch.arange(len(x_NCHW))
+    family = find_family(NETWORK)
+    network = family.builder(
+        len(data.source.classes),
+        x_NCHW.shape[1],
+        size=(x_NCHW.shape[2], x_NCHW.shape[3]),
+        params={"resolution": RESOLUTION},
+    )()
+    pretrained = family.looked_at(network, x_NCHW.shape[1]).pretrained
+    assert pretrained is not None
+    labels = torch.from_numpy(data.labels)
+    images = TrainData.on(choose_device("auto"), x_NCHW, labels, rows, pretrained.normalize())
+    return features(network, pretrained.classifier, images).numpy()
+
+
+def _doubtful(data: Data, p_NK: NDArray[np.float32]) -> Finding | str:
+    """Labels that are probably wrong, of whatever part."""
+    right = accuracy(p_NK, data.labels)
+    ranking = rank_labels(p_NK, data.labels)
+    sure = np.flatnonzero(ranking.suspected & (ranking.margins <= SURE))
+    if not len(sure):
+        return "Labels that look wrong to a network that did not learn from them: none."
+    return Finding(
+        kind="label",
+        weight="doubtful",
+        title=counted(len(sure), "label", verb=("looks", "look")) + " wrong",
+        meaning=(
+            "A linear classifier on the features of a pretrained network, which never learned from "
+            "the image it was asked about, is sure of another class. It agrees with "
+            f"{100 * right:.0f} % of all labels, so {'some' if right >= TRUSTED else 'most'} of "
+            "these are mistakes of its own: look before you change a label. The most doubtful come "
+            "first."
+        ),
+        items=[
+            data.item(
+                int(ranking.places[rank]),
+                f"probably {data.source.classes[ranking.others[rank]]}",
+                shown=shown < PICTURED,
+            )
+            for shown, rank in enumerate(sure)
+        ],
+        is_suspect=right >= TRUSTED,
+    )
+
+
+def _strangers(data: Data, f_ND: NDArray[np.float32]) -> Finding | str:
+    """Images that are like no others."""
+    centered_ND = f_ND - f_ND.mean(axis=0)
+    _, axes_DD = np.linalg.eigh(centered_ND.T @ centered_ND)
+    d_NA = centered_ND @ axes_DD[:, -AXES:].astype(np.float32)
+    d_NA /= np.linalg.norm(d_NA, axis=1, keepdims=True).clip(1e-6)
+    others_NK = nearest(d_NA, np.arange(len(d_NA)), NEIGHBORS)
+    alone_N = 1 - np.einsum("nd,nd->n", d_NA, d_NA[others_NK[:, -1]])
+    far_N = far_out(alone_N)
+    found = np.flatnonzero(far_N > 1)
+    if not len(found):
+        return "Images that show something of another kind than all others: none."
+    found = found[np.argsort(-far_N[found], kind="stable")]
+    return Finding(
+        kind="stranger",
+        weight="doubtful",
+        title=counted(len(found), "image", verb=("is", "are")) + " like no others",
+        meaning=(
+            "To a pretrained network they show something of another kind than all the rest. Some "
+            "may belong elsewhere; others are the rare cases that a model should see more of. They "
+            "are kept."
+        ),
+        items=[data.item(int(place), shown=rank < PICTURED) for rank, place in enumerate(found)],
+    )

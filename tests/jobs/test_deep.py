@@ -1,0 +1,41 @@
+"""Tests of `tunesmith.jobs.deep`: the pretrained network on drawn shapes."""
+
+import csv
+import shutil
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import pytest
+
+from tunesmith.jobs.check import CheckResult, check
+
+
+class MakeFolder(Protocol):
+    def __call__(
+        self, name: str = "shapes", *, count: int = 12, size: tuple[int, int] = (16, 16)
+    ) -> Path: ...
+
+
+@pytest.fixture
+def result(make_folder: MakeFolder, tmp_path: Path) -> CheckResult:
+    """A deep look at shapes, of which one lies in the wrong folder and one is a text."""
+    root = make_folder(count=40, size=(32, 32))
+    shutil.move(root / "disc" / "007.png", root / "cross" / "moved.png")
+    page = np.full((32, 32, 3), 255, np.uint8)
+    for row, words in enumerate(("Dear", "Sirs", "we")):
+        cv2.putText(page, words, (1, 10 + 10 * row), cv2.FONT_HERSHEY_PLAIN, 0.7, (0, 0, 0))
+    (root / "ring" / "letter.png").write_bytes(cv2.imencode(".png", page)[1].tobytes())
+    return check(root, deep=True, out=tmp_path / "out", progress=False)
+
+
+def test_what_a_network_sees_tells_more(result: CheckResult) -> None:
+    found = {finding.kind: finding for finding in result.checked.findings}
+    assert found["label"].items[0].file == "cross/moved.png"
+    assert found["label"].items[0].note == "probably disc"
+    assert "ring/letter.png" in [item.file for item in found["stranger"].items]
+    with (result.folder / "quarantine.csv").open(encoding="utf-8") as file:
+        kinds = {row["file"]: row["kind"] for row in csv.DictReader(file)}
+    assert kinds["cross/moved.png"] in {"label", "conflict"}  # shapes may be each other's copies
+    assert "ring/letter.png" not in kinds  # rare, and perhaps right
