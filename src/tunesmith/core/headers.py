@@ -5,6 +5,7 @@ Only the header is read, so that an image too large can be refused before any of
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -17,7 +18,7 @@ JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 JPEG_BARE = frozenset({0x01, *range(0xD0, 0xDA)})  # markers that no length follows
 JPEG_SCAN = 0xDA
 JPEG_MARKER = re.compile(rb"\xff[^\x00\xff]")
-MOST_SEGMENTS = 10_000  # of a JPEG, before its frame
+MOST_SEGMENTS = 10_000  # of a JPEG, before its first scan
 OLD_BMP = 12  # bytes of OS/2's first header, whose sizes have two
 PALETTE_BITS = 8  # up to so many, a BMP's values are places in its palette
 NUMBER = rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})(?=[\s#])"  # of a PNM header, behind space and comments
@@ -77,19 +78,27 @@ def _png(data: bytes) -> Sizes:
     return (width, height, PNG_CHANNELS.get(color, 0), bits) if kind == b"IHDR" else NOTHING
 
 
-def _jpeg(data: bytes) -> Sizes:
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield a JPEG's segments up to its first scan: marker, begin and end of the content."""
     place = 2
     for _ in range(MOST_SEGMENTS):
         found = JPEG_MARKER.search(data, place)
-        marker = data[found.start() + 1] if found else JPEG_SCAN
-        if found is None or marker == JPEG_SCAN:
-            break
-        place = found.end()
-        if marker in JPEG_FRAMES:
-            bits, height, width, channels = struct.unpack_from(">BHHB", data, place + 2)
-            return width, height, channels, bits
+        if found is None:
+            return
+        marker, place = data[found.end() - 1], found.end()
         if marker not in JPEG_BARE:
-            place += struct.unpack_from(">H", data, place)[0]
+            end = place + struct.unpack_from(">H", data, place)[0]
+            yield marker, place + 2, end
+            place = end
+        if marker == JPEG_SCAN:
+            return
+
+
+def _jpeg(data: bytes) -> Sizes:
+    for marker, begin, _ in jpeg_segments(data):
+        if marker in JPEG_FRAMES:
+            bits, height, width, channels = struct.unpack_from(">BHHB", data, begin)
+            return width, height, channels, bits
     return NOTHING
 
 
