@@ -50,6 +50,12 @@ def huge_png() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IEND", b"")
 
 
+def huge_jpeg() -> bytes:
+    data = cv2.imencode(".jpg", np.eye(8, dtype=np.uint8))[1].tobytes()
+    frame = data.index(b"\xff\xc0")
+    return data[: frame + 5] + struct.pack(">HH", 60_000, 60_000) + data[frame + 9 :]
+
+
 @given(images)
 def test_png_gives_back_its_pixels(x_HWC: Pixels) -> None:
     assert np.array_equal(decode(encode_png(x_HWC)), x_HWC)
@@ -123,7 +129,12 @@ def test_an_image_with_alpha_is_turned_too() -> None:
     [
         (b"", "the file is empty"),
         (b"a text file named .jpg", "it is no image"),
-        (huge_png(), "claims .*more than 40,000,000"),
+        (huge_png(), "it claims 2,500,000,000 pixels, more than 40,000,000"),
+        (huge_jpeg(), "it claims 3,600,000,000 pixels, more than 40,000,000"),
+        (b"BM" + bytes(12) + struct.pack("<IiiHH", 40, 9000, 9000, 1, 24), "it claims 81,000,000"),
+        (b"GIF89a" + struct.pack("<HH", 9000, 9000), "it claims 81,000,000 pixels"),
+        (b"P6 9000 9000 255\n", "it claims 81,000,000 pixels"),
+        (b"BM" + bytes(40), "the BMP is damaged"),
         (encode_png(np.zeros((64, 64, 3), np.uint8))[:-20], "the PNG is damaged"),
         (encode_png(np.zeros((64, 64, 3), np.uint8))[:20], "the PNG is damaged"),
         (cv2.imencode(".jpg", np.eye(64, dtype=np.uint8))[1].tobytes()[:-90], "JPEG is damaged"),
@@ -136,6 +147,20 @@ def test_what_is_no_whole_image_is_refused_in_words(
 ) -> None:
     with pytest.raises(Undecodable, match=reason):
         decode(data, channels)
+
+
+def test_a_memory_that_does_not_do_is_said() -> None:
+    code = (
+        "import resource\n"
+        "from tunesmith.core.pixels import *\n"
+        "data = encode_png(np.zeros((5000, 5000, 1), np.uint8))\n"
+        "has = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (has + 10**7,) * 2)\n"
+        "try: decode(data, 3)\n"
+        "except Undecodable as reason: print(reason)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "decoding it needs more memory than there is\n"
 
 
 def test_floats_are_refused_in_words() -> None:

@@ -1,5 +1,6 @@
 """Tests of `tunesmith.data.decode`."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import RunFolderError
 from tunesmith.core.pixels import encode_png
+from tunesmith.data import decode
 from tunesmith.data.decode import CHUNK, Loaded, load, originals, sample
 from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
@@ -21,11 +23,18 @@ def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
     return np.asarray(cv2.resize(image, size[::-1]), np.uint8).reshape(*size, -1)
 
 
-def read(source: Source, folder: Path, *, bound: int = 10**9, channels: int = 1) -> Loaded:
+def read(
+    source: Source,
+    folder: Path,
+    *,
+    bound: int = 10**9,
+    channels: int = 1,
+    size: tuple[int, int] = (4, 6),
+) -> Loaded:
     return load(
         source,
         channels=channels,
-        size=(4, 6),
+        size=size,
         resize=resize,
         threads=2,
         memory_bound=bound,
@@ -63,10 +72,11 @@ def test_what_cannot_be_decoded_is_listed_and_never_replaced(
     numbered: tuple[Path, Pixels], tmp_path: Path, bound: int
 ) -> None:
     folder, x_NHWC = numbered
-    source = open_source(folder)
+    names = open_source(folder).names
     bad = {0: b"", 7: b"a text", CHUNK: encode_png(x_NHWC[0])[:-20], COUNT - 1: b"\x89PNG"}
     for index, data in bad.items():
-        (folder / source.names[index]).write_bytes(data)
+        (folder / names[index]).write_bytes(data)
+    source = open_source(folder)
     gone = 100
     (folder / source.names[gone]).unlink()
     loaded = read(source, tmp_path, bound=bound)
@@ -82,6 +92,63 @@ def test_what_cannot_be_decoded_is_listed_and_never_replaced(
         COUNT - 1: "the PNG is damaged, cut off, or of a kind that is not supported",
     }
     assert loaded.rejected[1].name == source.names[7]
+
+
+@pytest.mark.usefixtures("faults")
+def test_a_file_that_crashes_its_decoder_costs_itself_alone(
+    numbered: tuple[Path, Pixels], tmp_path: Path
+) -> None:
+    folder, x_NHWC = numbered
+    bad = {3: b"signal 11", 4: b"signal 9", CHUNK + 1: b"exit"}
+    names = open_source(folder).names
+    for index, data in bad.items():
+        (folder / names[index]).write_bytes(data)
+    source = open_source(folder)
+    loaded = read(source, tmp_path)
+    kept = [index for index in range(COUNT) if index not in bad]
+    assert np.array_equal(loaded.pixels, x_NHWC[kept])
+    assert {r.index: r.reason for r in loaded.rejected} == {
+        3: "it crashed the decoder (signal 11)",
+        4: "it crashed the decoder (signal 9)",
+        CHUNK + 1: "it crashed the decoder (exit status 7)",
+    }
+    found = sample(source, count=COUNT, seed=0, threads=2)
+    assert {r.index for r in found.rejected} == set(bad)
+    indices, _ = zip(*originals(source, np.arange(9), channels=1, threads=2), strict=True)
+    assert set(np.concatenate(indices)) == set(range(9)) - set(bad)
+
+
+def test_files_that_change_after_they_were_listed_are_set_aside(
+    numbered: tuple[Path, Pixels], tmp_path: Path
+) -> None:
+    folder, x_NHWC = numbered
+    source = open_source(folder)
+    (folder / source.names[2]).write_bytes(encode_png(x_NHWC[3]))
+    (folder / source.names[5]).unlink()
+    os.mkfifo(folder / source.names[5])
+    assert {r.index: r.reason for r in read(source, tmp_path).rejected} == {
+        2: "it changed after the data were listed", 5: "it is no regular file"
+    }  # fmt: skip
+
+
+def test_parts_of_large_files_are_decoded_before_more_are_read(
+    numbered: tuple[Path, Pixels], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, x_NHWC = numbered
+    monkeypatch.setattr(decode, "REQUEST", 500)
+    assert np.array_equal(read(open_source(folder), tmp_path).pixels, x_NHWC)
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_tiny_files(tmp_path: Path) -> None:
+    image = encode_png(np.full((1, 1, 1), 7, np.uint8))
+    for label in ("a", "b"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for index in range(50_000):
+            (tmp_path / "data" / label / f"{index}.png").write_bytes(image)
+    loaded = read(open_source(tmp_path / "data"), tmp_path, size=(1, 1))
+    assert loaded.pixels.shape == (100_000, 1, 1, 1)
+    assert (loaded.pixels == 7).all()
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

@@ -1,6 +1,8 @@
 """Tests of `tunesmith.data.folders`."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ from hypothesis import strategies as st
 
 from tunesmith.core.errors import SourceError
 from tunesmith.data.folders import natural, printable, read_layout, scan
+
+NOBODY = 65534
 
 
 def write(root: Path, *names: str) -> None:
@@ -42,6 +46,27 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"must be readable, but .*gone is not: No such file"):
         scan(tmp_path / "gone")
+
+
+@pytest.fixture
+def no_root() -> Iterator[None]:
+    """Take away root's right to read everything, if it is root who tests."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(NOBODY)
+    yield
+    if is_root:
+        os.seteuid(0)
+
+
+@pytest.mark.usefixtures("no_root")
+def test_a_folder_without_permission_is_refused() -> None:
+    with tempfile.TemporaryDirectory() as root:
+        write(Path(root), "a/1.png", "b/1.png")
+        (Path(root) / "b").chmod(0)
+        with pytest.raises(SourceError, match=r"readable, but .*/b is not: Permission .* Mend its"):
+            scan(Path(root))
+        (Path(root) / "b").chmod(0o700)
 
 
 @given(st.lists(st.integers(0, 10**6), unique=True), st.text(alphabet="ab ", max_size=3))

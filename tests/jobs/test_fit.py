@@ -1,11 +1,15 @@
 """Tests of `tunesmith.jobs.fit`: the main path, whole."""
 
+import base64
 import os
+import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +31,9 @@ from tunesmith.report.summary import read_summary
 
 
 class MakeFolder(Protocol):
-    def __call__(self, name: str = "shapes", *, count: int = 12, channels: int = 3) -> Path: ...
+    def __call__(
+        self, name: str = "shapes", *, count: int = 12, size: tuple[int, int] = (16, 16)
+    ) -> Path: ...
 
 
 NETWORK = """
@@ -124,6 +130,26 @@ def test_a_folder_of_images(make_folder: MakeFolder, tmp_path: Path) -> None:
     with torch.no_grad():
         rebuilt = result.module()(torch.from_numpy(x_NHWC)).numpy()
     np.testing.assert_allclose(rebuilt, model.probabilities(x_NHWC), atol=1e-4)
+
+
+def test_metadata_of_images_are_in_no_file_of_a_run(
+    make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    folder, secret = make_folder(count=20, size=(80, 80)), b"52.51, 13.40"
+    for path in folder.rglob("*.png"):
+        data = path.read_bytes()
+        text = b"tEXtplace\0" + secret
+        size, check = struct.pack(">I", len(text) - 4), struct.pack(">I", zlib.crc32(text))
+        path.write_bytes(data[:33] + size + text + check + data[33:])
+    result = quick(folder, tmp_path / "out")
+    page = result.report.read_bytes()
+    pictures = re.findall(rb"data:image/[a-z]+;base64,([A-Za-z0-9+/=]+)", page)
+    assert pictures
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert {"report.html", "model.onnx", "journal.db"} <= {path.name for path in files}
+    contents = [*map(Path.read_bytes, files), *map(base64.b64decode, pictures)]
+    assert all(secret in path.read_bytes() for path in folder.rglob("*.png"))
+    assert not any(secret in content for content in contents)
 
 
 def test_again_is_instant_and_more_budget_extends(tmp_path: Path) -> None:

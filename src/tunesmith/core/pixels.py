@@ -1,7 +1,7 @@
 """From an image file's bytes to pixels: the one decoder of training, tests and prediction."""
 
 import os
-from typing import Any, Literal
+from typing import Any
 
 # Read by OpenCV when it is imported; a header that claims more is refused before decoding.
 MOST_PIXELS = 40_000_000
@@ -11,6 +11,9 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
 import cv2  # noqa: E402 (after the environment it reads)
 import numpy as np  # noqa: E402 (sorted behind cv2's special place)
 from numpy.typing import NDArray  # noqa: E402 (the same)
+
+from tunesmith.core.headers import Header, read_header  # noqa: E402 (the same)
+from tunesmith.core.tiff import directory  # noqa: E402 (the same)
 
 GRAY, COLOR, ALPHA = 1, 3, 4  # channels of an image
 READ = {GRAY: cv2.IMREAD_GRAYSCALE, COLOR: cv2.IMREAD_COLOR_RGB}
@@ -24,6 +27,8 @@ CONVERSIONS = {
     (ALPHA, COLOR): cv2.COLOR_RGBA2RGB,
 }
 ORIENTATION = 0x0112  # the tag of Exif 2.3, 4.6.4 A
+NO_MEMORY = "decoding it needs more memory than there is"
+DAMAGED = "the {} is damaged, cut off, or of a kind that is not supported"
 
 
 class Undecodable(ValueError):  # noqa: N818 (it is a verdict on a file, not an error of ours)
@@ -48,22 +53,39 @@ def decode(encoded: bytes | NDArray[np.uint8], channels: int | None = None) -> N
     """
     if isinstance(encoded, np.ndarray):
         return recolor(encoded, channels)
-    if not encoded:
-        raise Undecodable("the file is empty")
+    header = _accepted(encoded)
     try:
         image = _read(np.frombuffer(encoded, np.uint8), channels)
     except cv2.error as error:
-        if "pixels" in str(error).lower() or "size" in str(error).lower():
-            raise Undecodable(f"it claims more than {MOST_PIXELS:,} pixels") from None
-        raise Undecodable("it cannot be decoded") from None
+        if error.code == cv2.Error.StsNoMem:
+            raise Undecodable(NO_MEMORY) from None
+        image = None
     if image is None:
-        raise Undecodable(_why_not(encoded))
+        raise Undecodable(DAMAGED.format(header.format))
     if image.dtype == np.uint16:
         image = (image >> 8).astype(np.uint8)
     if image.dtype != np.uint8:
         raise Undecodable(f"its values are {image.dtype}, not whole numbers of 8 or 16 bits")
     image = image if image.ndim == 3 else image[:, :, None]  # noqa: PLR2004 (height, width, color)
     return recolor(image, channels)
+
+
+def _accepted(encoded: bytes) -> Header:
+    """The header of a file that is worth decoding.
+
+    Raises:
+        Undecodable: It is no image, claims too many pixels, or is damaged already here.
+    """
+    if not encoded:
+        raise Undecodable("the file is empty")
+    header = read_header(encoded)
+    if header is None:
+        raise Undecodable("it is no image, whatever its name says (it begins like none)")
+    if header.pixels > MOST_PIXELS:
+        raise Undecodable(f"it claims {header.pixels:,} pixels, more than {MOST_PIXELS:,}")
+    if not header.pixels:
+        raise Undecodable(DAMAGED.format(header.format))
+    return header
 
 
 def _read(data: NDArray[np.uint8], channels: int | None) -> NDArray[Any] | None:
@@ -78,21 +100,7 @@ def _read(data: NDArray[np.uint8], channels: int | None) -> NDArray[Any] | None:
         has_alpha = image.shape[2] == ALPHA
         image = cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if has_alpha else cv2.COLOR_BGR2RGB)
     exif = dict(zip(kinds, contents, strict=True)).get(cv2.IMAGE_METADATA_EXIF)
-    return image if exif is None else _upright(image, _orientation(exif.tobytes()))
-
-
-def _orientation(exif: bytes) -> int:
-    """Read the orientation, 1 to 8, out of Exif data: a TIFF header and its first directory."""
-    order: Literal["little", "big"] = "little" if exif[:2] == b"II" else "big"
-
-    def number(begin: int, size: int) -> int:
-        return int.from_bytes(exif[begin : begin + size], order)
-
-    first = number(4, 4)
-    for entry in range(first + 2, first + 2 + 12 * number(first, 2), 12):
-        if number(entry, 2) == ORIENTATION:
-            return number(entry + 8, 2)
-    return 1
+    return _upright(image, 1 if exif is None else directory(exif.tobytes()).number(ORIENTATION, 1))
 
 
 def _upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
@@ -120,32 +128,6 @@ def recolor(image_HWC: NDArray[np.uint8], channels: int | None) -> NDArray[np.ui
     code = CONVERSIONS[found, channels or found]
     changed = np.asarray(cv2.cvtColor(np.ascontiguousarray(image_HWC), code), np.uint8)
     return changed if changed.ndim == 3 else changed[:, :, None]  # noqa: PLR2004 (height, width, color)
-
-
-SIGNATURES = {
-    b"\x89PNG": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"GIF8": "GIF",
-    b"BM": "BMP",
-    b"II*\x00": "TIFF",
-    b"MM\x00*": "TIFF",
-    b"RIFF": "WebP",
-}
-
-
-def _why_not(encoded: bytes) -> str:
-    """Say what is wrong with bytes that OpenCV refused."""
-    for signature, name in SIGNATURES.items():
-        if encoded.startswith(signature):
-            if name == "PNG" and _png_pixels(encoded) > MOST_PIXELS:
-                return f"it claims {_png_pixels(encoded):,} pixels, more than {MOST_PIXELS:,}"
-            return f"the {name} is damaged, cut off, or of a kind that is not supported"
-    return "it is no image, whatever its name says (it begins like none)"
-
-
-def _png_pixels(encoded: bytes) -> int:
-    """Pixels that a PNG's header claims."""
-    return int.from_bytes(encoded[16:20]) * int.from_bytes(encoded[20:24])
 
 
 def shrink(image_HWC: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

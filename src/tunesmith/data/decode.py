@@ -5,7 +5,7 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import RunFolderError
-from tunesmith.core.pixels import Undecodable, decode
+from tunesmith.core.pixels import recolor
 from tunesmith.core.seeds import derive
 from tunesmith.core.words import megabytes
+from tunesmith.data.decoder import Decoder, Decoders
 from tunesmith.data.source import Given, Source
 
 Pixels = NDArray[np.uint8]
@@ -25,6 +26,7 @@ Resize = Callable[[Pixels, tuple[int, int]], Pixels]
 T = TypeVar("T")
 R = TypeVar("R")
 CHUNK = 256  # images that a thread takes at a time
+REQUEST = 4_000_000  # bytes of files from which on they are decoded before further ones are read
 
 
 @final
@@ -75,13 +77,43 @@ class Sample:
     per_s: float
 
 
-def read_image(source: Source, index: int, channels: int | None) -> Pixels | Rejected:
-    """Decode one image of a source, or say why not."""
-    try:
-        return decode(source.read(index), channels)
-    except (Undecodable, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return Rejected(index=index, name=source.names[index], reason=reason)
+def read_images(
+    source: Source, indices: Sequence[int], channels: int | None, decoder: Decoder
+) -> Iterator[Pixels | Rejected]:
+    """Decode some images of a source, or say why not.
+
+    Yields:
+        For each, in their order, its pixels, which are there until the next one is asked for, or
+        why there are none.
+    """
+    for part in _read(source, indices):
+        decoded = decoder.decode([read for _, read in part if isinstance(read, bytes)], channels)
+        for index, read in part:
+            image = next(decoded) if isinstance(read, bytes) else read
+            if isinstance(image, str):
+                yield Rejected(index=index, name=source.names[index], reason=image)
+            else:
+                yield recolor(image, channels) if isinstance(image, np.ndarray) else image
+
+
+def _read(
+    source: Source, indices: Sequence[int]
+) -> Iterator[list[tuple[int, bytes | Pixels | Rejected]]]:
+    """Read images without decoding them, in parts that are not too much for the memory."""
+    part: list[tuple[int, bytes | Pixels | Rejected]] = []
+    size = 0
+    for index in indices:
+        try:
+            read: bytes | Pixels | Rejected = source.read(index)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            read = Rejected(index=index, name=source.names[index], reason=reason)
+        part.append((index, read))
+        size += len(read) if isinstance(read, bytes) else 0
+        if size > REQUEST:
+            yield part
+            part, size = [], 0
+    yield part
 
 
 def sample(source: Source, *, count: int, seed: int, threads: int) -> Sample:
@@ -98,11 +130,17 @@ def sample(source: Source, *, count: int, seed: int, threads: int) -> Sample:
     chosen = chance.permutation(order[places])
 
     def read(part: NDArray[np.int64]) -> list[Pixels | Rejected]:
-        return [read_image(source, int(index), None) for index in part]
+        with decoders.one() as decoder:
+            return [
+                image if isinstance(image, Rejected) else image.copy()
+                for image in read_images(source, part.tolist(), None, decoder)
+            ]
 
-    began = time.perf_counter()
-    parts = _on_threads(read, np.array_split(chosen, 4 * threads), threads)
-    seconds = time.perf_counter() - began
+    with Decoders(threads) as decoders:
+        _on_threads(read, np.array_split(chosen[:threads], threads), threads)  # starts processes
+        began = time.perf_counter()
+        parts = _on_threads(read, np.array_split(chosen, 4 * threads), threads)
+        seconds = time.perf_counter() - began
     images = [image for part in parts for image in part if not isinstance(image, Rejected)]
     return Sample(
         images=images,
@@ -151,16 +189,19 @@ def load(
 
     def fill(begin: int) -> list[Rejected]:
         bad = []
-        for index in range(begin, min(count, begin + CHUNK)):
-            image = read_image(source, index, channels)
-            if isinstance(image, Rejected):
-                bad.append(image)
-                continue
-            shapes[index] = image.shape[:2]
-            pixels[index] = image if image.shape[:2] == size else resize(image, size)
+        indices = range(begin, min(count, begin + CHUNK))
+        with decoders.one() as decoder:
+            images = read_images(source, indices, channels, decoder)
+            for index, image in zip(indices, images, strict=True):
+                if isinstance(image, Rejected):
+                    bad.append(image)
+                    continue
+                shapes[index] = image.shape[:2]
+                pixels[index] = image if image.shape[:2] == size else resize(image, size)
         return bad
 
-    results = _on_threads(fill, range(0, count, CHUNK), threads)
+    with Decoders(threads) as decoders:
+        results = _on_threads(fill, range(0, count, CHUNK), threads)
     kept = np.flatnonzero(shapes[:, 0])
     if len(kept) < count:
         _close_ranks(pixels, kept)
@@ -213,17 +254,23 @@ def originals(
     """
     waiting: dict[tuple[int, ...], list[tuple[int, Pixels]]] = {}
 
-    def read(index: np.int64) -> tuple[int, Pixels | Rejected]:
-        return int(index), read_image(source, int(index), channels)
+    def read(part: NDArray[np.int64]) -> list[tuple[int, Pixels]]:
+        with decoders.one() as decoder:
+            images = read_images(source, part.tolist(), channels, decoder)
+            return [
+                (int(index), image.copy())
+                for index, image in zip(part, images, strict=True)
+                if not isinstance(image, Rejected)
+            ]
 
-    for begin in range(0, len(indices), batch):
-        for index, image in _on_threads(read, indices[begin : begin + batch], threads):
-            if isinstance(image, Rejected):
-                continue
-            group = waiting.setdefault(image.shape, [])
-            group.append((index, image))
-            if len(group) == batch:
-                yield _stack(waiting.pop(image.shape))
+    with Decoders(threads) as decoders:
+        for begin in range(0, len(indices), batch):
+            parts = np.array_split(indices[begin : begin + batch], threads)
+            for index, image in itertools.chain.from_iterable(_on_threads(read, parts, threads)):
+                group = waiting.setdefault(image.shape, [])
+                group.append((index, image))
+                if len(group) == batch:
+                    yield _stack(waiting.pop(image.shape))
     for group in waiting.values():
         yield _stack(group)
 

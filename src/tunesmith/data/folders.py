@@ -64,6 +64,11 @@ def natural(name: str) -> list[tuple[int, int | str]]:
     return [*key, (-1, name)]
 
 
+def stamp_of(found: os.stat_result) -> str:
+    """What changes with a file's content: its size and its time of change."""
+    return f"{found.st_size},{found.st_mtime_ns}"
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Files:
@@ -77,8 +82,7 @@ class Files:
 def scan(root: Path) -> Files:
     """List all image files below a folder.
 
-    Links are not followed, so that nothing outside the folder is read. The stamp of a file is its
-    size and time of change.
+    Links are not followed, so that nothing outside the folder is read.
 
     Raises:
         SourceError: A folder cannot be read.
@@ -103,8 +107,8 @@ def scan(root: Path) -> Files:
             elif entry.is_dir(follow_symlinks=False):
                 todo.append((entry.path, prefix + entry.name + b"/"))
             else:
-                stat = entry.stat(follow_symlinks=False)
-                found.append((prefix + entry.name, f"{stat.st_size},{stat.st_mtime_ns}"))
+                stamp = stamp_of(entry.stat(follow_symlinks=False))
+                found.append((prefix + entry.name, stamp))
     found.sort()
     return Files(
         paths=tuple(path for path, _ in found),

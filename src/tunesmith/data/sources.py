@@ -17,6 +17,7 @@ from tunesmith.data import arrays, builtin, cifar, tables
 from tunesmith.data.archives import Archive
 from tunesmith.data.folders import SUFFIXES, Files, listed, printable, read_layout, scan
 from tunesmith.data.quarantine import without_listed
+from tunesmith.data.reading import read_listed
 from tunesmith.data.source import PARTS, Given, Source
 from tunesmith.data.tars import Tar, is_tar
 
@@ -115,8 +116,8 @@ def _from_folder(name: str, path: Path) -> Source:
     files, root = scan(path), os.fsencode(path)
 
     def read(index: int) -> bytes:
-        with open(os.path.join(root, files.paths[index]), "rb") as file:  # noqa: PTH118, PTH123 (names of any bytes)
-            return file.read()
+        path = os.path.join(root, files.paths[index])  # noqa: PTH118 (names of any bytes)
+        return read_listed(path, files.stamps[index])
 
     return _from_files(name, path, files, read=read)
 

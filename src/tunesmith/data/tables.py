@@ -14,7 +14,8 @@ import numpy as np
 from tunesmith.core.errors import SourceError
 from tunesmith.core.words import nearest
 from tunesmith.data import parquet
-from tunesmith.data.folders import PARTS, listed, natural
+from tunesmith.data.folders import PARTS, listed, natural, stamp_of
+from tunesmith.data.reading import read_listed
 
 SUFFIXES = (".csv", ".tsv", parquet.SUFFIX)
 DELIMITERS = ",;\t|"
@@ -203,7 +204,7 @@ def _table(
         )
     return Table(
         names=names,
-        read=images.__getitem__ if images else lambda index: _read(files[index]),
+        read=images.__getitem__ if images else lambda index: _read(files[index], stamps[index]),
         stamps=tuple(stamps),
         classes=classes,
         labels=[number[label] for label in labels],
@@ -213,19 +214,18 @@ def _table(
     )
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, stamp: str) -> bytes:
     try:
-        return path.read_bytes()
+        return read_listed(path, stamp, follow=True)
     except ValueError:
         raise OSError("no file has such a name") from None
 
 
 def _stamp(path: Path) -> str:
     try:
-        found = path.stat()
+        return stamp_of(path.stat())
     except (OSError, ValueError):  # a name with a null byte
         return ""
-    return f"{found.st_size},{found.st_mtime_ns}"
 
 
 def _groups(path: Path, groups: Sequence[str], parts: Sequence[str]) -> list[int]:

@@ -1,0 +1,160 @@
+"""What the first bytes of an image file claim: its format by content, its size and its values.
+
+Only the header is read, so that an image too large can be refused before any of it is decoded.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+from tunesmith.core.tiff import directory
+
+RGB, RGBA = 3, 4
+PNG_CHANNELS = {0: 1, 2: RGB, 3: RGB, 4: 2, 6: RGBA}  # by color type (PNG 3, 11.2.1)
+# Start of frame: height, width and components follow; C4, C8 and CC are other things (T.81, B.1).
+JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEG_BARE = frozenset({0x01, *range(0xD0, 0xDA)})  # markers that no length follows
+JPEG_SCAN = 0xDA
+JPEG_MARKER = re.compile(rb"\xff[^\x00\xff]")
+MOST_SEGMENTS = 10_000  # of a JPEG, before its first scan
+OLD_BMP = 12  # bytes of OS/2's first header, whose sizes have two
+PALETTE_BITS = 8  # up to so many, a BMP's values are places in its palette
+NUMBER = rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})(?=[\s#])"  # of a PNM header, behind space and comments
+PNM_HEADER = 4096  # bytes that it may take
+PNM = re.compile(rb"P([1-6])" + NUMBER + NUMBER)
+PNM_LARGEST = re.compile(NUMBER)
+Sizes = tuple[int, int, int, int]  # width, height, channels, bits
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What an image file claims to be.
+
+    Attributes:
+        format: PNG, JPEG, GIF, BMP, TIFF, WebP or PNM.
+        width: Pixels; 0 where the header is cut off or nonsense.
+        height: The same.
+        channels: Colors, and transparency; of a palette those that it stands for.
+        bits: Of a value.
+    """
+
+    format: str
+    width: int
+    height: int
+    channels: int
+    bits: int
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the image; 0 where its size cannot be read."""
+        return self.width * self.height
+
+
+def read_header(data: bytes) -> Header | None:
+    r"""Read what a file claims; None if it begins like none of these formats.
+
+    Example:
+        >>> read_header(b"P5 640 480 255\n...")
+        Header(format='PNM', width=640, height=480, channels=1, bits=8)
+        >>> read_header(b"%PDF-1.7")
+
+    """
+    found = next(((name, read) for begin, name, read in FORMATS if data.startswith(begin)), None)
+    if found is None or (found[0] == "WebP" and data[8:12] != b"WEBP"):
+        return None
+    name, read = found
+    try:
+        width, height, channels, bits = read(data)
+    except (struct.error, IndexError):
+        width, height, channels, bits = NOTHING
+    return Header(format=name, width=width, height=height, channels=channels, bits=bits)
+
+
+def _png(data: bytes) -> Sizes:
+    kind, width, height, bits, color = struct.unpack_from(">4sIIBB", data, 12)
+    return (width, height, PNG_CHANNELS.get(color, 0), bits) if kind == b"IHDR" else NOTHING
+
+
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield a JPEG's segments up to its first scan: marker, begin and end of the content."""
+    place = 2
+    for _ in range(MOST_SEGMENTS):
+        found = JPEG_MARKER.search(data, place)
+        if found is None:
+            return
+        marker, place = data[found.end() - 1], found.end()
+        if marker not in JPEG_BARE:
+            end = place + struct.unpack_from(">H", data, place)[0]
+            yield marker, place + 2, end
+            place = end
+        if marker == JPEG_SCAN:
+            return
+
+
+def _jpeg(data: bytes) -> Sizes:
+    for marker, begin, _ in jpeg_segments(data):
+        if marker in JPEG_FRAMES:
+            bits, height, width, channels = struct.unpack_from(">BHHB", data, begin)
+            return width, height, channels, bits
+    return NOTHING
+
+
+def _gif(data: bytes) -> Sizes:
+    width, height = struct.unpack_from("<HH", data, 6)
+    return width, height, RGB, 8
+
+
+def _bmp(data: bytes) -> Sizes:
+    is_old = struct.unpack_from("<I", data, 14)[0] == OLD_BMP
+    width, height, _, bits = struct.unpack_from("<HHHH" if is_old else "<iiHH", data, 18)
+    # A negative height says that the upper rows come first.
+    return abs(width), abs(height), RGBA if bits == 32 else RGB, min(bits, 8)  # noqa: PLR2004 (bits of RGBA)
+
+
+def _tiff(data: bytes) -> Sizes:
+    first = directory(data)
+    return first.number(256), first.number(257), first.number(277, 1), first.number(258, 1)
+
+
+def _webp(data: bytes) -> Sizes:
+    kind = data[12:16]
+    if kind == b"VP8X":
+        flags, low_w, high_w, low_h, high_h = struct.unpack_from("<B3xHBHB", data, 20)
+        width, height = 1 + low_w + (high_w << 16), 1 + low_h + (high_h << 16)
+        return width, height, RGBA if flags & 0x10 else RGB, 8
+    if kind == b"VP8L":
+        (packed,) = struct.unpack_from("<I", data, 21)
+        channels = RGBA if packed >> 28 & 1 else RGB
+        return 1 + (packed & 0x3FFF), 1 + (packed >> 14 & 0x3FFF), channels, 8
+    width, height = struct.unpack_from("<HH", data, 26)
+    return width & 0x3FFF, height & 0x3FFF, RGB, 8
+
+
+def _pnm(data: bytes) -> Sizes:
+    found = PNM.match(data, 0, PNM_HEADER)
+    if not found:
+        return NOTHING
+    kind, width, height = map(int, found.groups())
+    channels = RGB if kind in {3, 6} else 1
+    if kind in {1, 4}:
+        return width, height, channels, 1
+    largest = PNM_LARGEST.match(data, found.end(), PNM_HEADER)
+    return width, height, channels, int(largest[1]).bit_length() if largest else 0
+
+
+NOTHING = 0, 0, 0, 0
+FORMATS = (
+    (b"\x89PNG", "PNG", _png),
+    (b"\xff\xd8\xff", "JPEG", _jpeg),
+    (b"GIF8", "GIF", _gif),
+    (b"BM", "BMP", _bmp),
+    (b"II*\0", "TIFF", _tiff),
+    (b"MM\0*", "TIFF", _tiff),
+    (b"II+\0", "TIFF", _tiff),
+    (b"MM\0+", "TIFF", _tiff),
+    (b"RIFF", "WebP", _webp),
+    *((b"P%d%c" % (kind, space), "PNM", _pnm) for kind in range(1, 7) for space in b" \n\r\t"),
+)

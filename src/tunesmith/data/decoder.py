@@ -1,0 +1,259 @@
+"""Decode files that nobody vouches for: in processes with limits, so that a file can only end one.
+
+Under Windows, which has no such limits, files are decoded in this very process, without any.
+"""
+
+import contextlib
+import json
+import math
+import mmap
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from queue import LifoQueue
+from typing import IO, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.errors import InternalError
+from tunesmith.core.pixels import ALPHA, MOST_PIXELS, NO_MEMORY, Undecodable, decode
+
+Pixels = NDArray[np.uint8]
+FULL = 32_000_000  # bytes of pixels from which on no further image is put into one answer
+ROOM = FULL + ALPHA * MOST_PIXELS  # bytes shared with a process; pages never used cost nothing
+PATIENCE = 5.0  # seconds that a process has to end by itself
+HAS_LIMITS = find_spec("resource") is not None
+WORKER = "tunesmith.data.worker"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What decoding one image may take.
+
+    Attributes:
+        memory: Bytes beside those that the process has from the start. Held to under Linux alone.
+        cpu_s: Seconds of computing.
+        wall_s: Seconds, in case it does not even compute.
+    """
+
+    memory: int = 1_500_000_000
+    cpu_s: float = 10.0
+    wall_s: float = 60.0
+
+
+DEFAULT = Limits()
+
+
+class DiedError(Exception):
+    """A process ended before it answered; the text says of its files why."""
+
+    def __init__(self, status: int, limits: Limits) -> None:
+        self.ran_out = -status in {signal.SIGPROF, signal.SIGALRM}
+        if self.ran_out:
+            seconds = limits.cpu_s if -status == signal.SIGPROF else limits.wall_s
+            super().__init__(f"decoding it needed more than {seconds:g} s")
+        else:
+            how = f"signal {-status}" if status < 0 else f"exit status {status}"
+            super().__init__(f"it crashed the decoder ({how})")
+
+
+def decode_or_say(file: bytes, channels: int | None) -> Pixels | str:
+    """Decode a file here and now, without limits, or say why it cannot be done."""
+    try:
+        return decode(file, channels)
+    except Undecodable as reason:
+        return str(reason)
+    except MemoryError:
+        return NO_MEMORY
+
+
+def _shared_file() -> IO[bytes]:
+    """A file without a name; in memory, where the system has such files."""
+    is_linux = sys.platform == "linux"
+    return open(os.memfd_create("pixels"), "r+b") if is_linux else tempfile.TemporaryFile()  # noqa: PTH123 (a descriptor; closed by who asks)
+
+
+@final
+class _Process:
+    """A running process, and the memory that it shares with this one.
+
+    Raises:
+        InternalError: It did not start.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        with _shared_file() as shared:
+            shared.truncate(ROOM)
+            self._room = np.frombuffer(mmap.mmap(shared.fileno(), ROOM), np.uint8)
+            numbers = shared.fileno(), limits.memory, limits.cpu_s, limits.wall_s
+            self._popen = subprocess.Popen(  # noqa: S603 (this Python, and a module of ours)
+                # -P: modules come from where ours come from, never from the folder we are in.
+                [sys.executable, "-P", "-m", WORKER, *map(str, numbers)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                pass_fds=(shared.fileno(),),
+                process_group=0,  # Ctrl-C is meant for this process
+                env=os.environ
+                | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+                | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            )
+        assert self._popen.stdin
+        assert self._popen.stdout
+        self._requests, self._answers = self._popen.stdin, self._popen.stdout
+        if not self._answers.readline():
+            raise InternalError(
+                "Images are decoded in processes of their own, but one did not start (exit status "
+                f"{self.end()}). Its own words are above; they are also to be had by: python -m "
+                f"{WORKER}"
+            )
+
+    def ask(self, files: Sequence[bytes], channels: int | None) -> list[Pixels | str]:
+        """Have files decoded.
+
+        Returns:
+            For the first of them or all, as many as there is room for, the pixels, which are there
+            until the next call; or why there are none.
+
+        Raises:
+            DiedError: It ended without an answer.
+        """
+        request = json.dumps({"channels": channels, "sizes": [len(file) for file in files]})
+        answer = b""
+        with contextlib.suppress(BrokenPipeError):
+            self._requests.write(b"".join([request.encode(), b"\n", *files]))
+            self._requests.flush()
+            answer = self._answers.readline()
+        if not answer:
+            raise DiedError(self.end(), self._limits)
+        images: list[Pixels | str] = []
+        used = 0
+        for item in json.loads(answer):
+            if isinstance(item, str):
+                images.append(item)
+            else:
+                size = math.prod(item)
+                images.append(self._room[used : used + size].reshape(item))
+                used += size
+        return images
+
+    def hang_up(self) -> None:
+        """Let it end."""
+        with contextlib.suppress(BrokenPipeError):
+            self._requests.close()
+
+    def end(self) -> int:
+        """Make it end; returns its exit status, negative if a signal ended it."""
+        self.hang_up()
+        self._answers.close()
+        try:
+            return self._popen.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            return self._popen.wait()
+
+
+@final
+class Decoder:
+    """A process that decodes: started when it is first needed, and again after it died."""
+
+    def __init__(self, limits: Limits = DEFAULT) -> None:
+        self._limits = limits
+        self._process: _Process | None = None
+
+    def decode(self, files: Sequence[bytes], channels: int | None) -> Iterator[Pixels | str]:
+        """Decode files, one after the other.
+
+        Args:
+            files: Whole image files, as for `core.pixels.decode`.
+            channels: The same.
+
+        Yields:
+            For each, in their order, its pixels, which are there until the next one is asked for;
+            or the reason why there are none. A file that ends the process is named as the reason
+            only if it does so again, in a process that has seen no other file.
+
+        Raises:
+            InternalError: No process could be started.
+        """
+        if not HAS_LIMITS:
+            yield from (decode_or_say(file, channels) for file in files)
+            return
+        left = files
+        while left:
+            try:
+                answer = self._ask(left, channels)
+            except DiedError:
+                break
+            yield from answer
+            left = left[len(answer) :]
+        for file in left:
+            yield self._decode_alone(file, channels)
+
+    def _ask(self, files: Sequence[bytes], channels: int | None) -> list[Pixels | str]:
+        # What is cut short in the middle of an answer must not be asked again.
+        process, self._process = self._process or _Process(self._limits), None
+        answer = process.ask(files, channels)
+        self._process = process
+        return answer
+
+    def _decode_alone(self, file: bytes, channels: int | None) -> Pixels | str:
+        while True:
+            is_fresh = self._process is None
+            try:
+                return self._ask([file], channels)[0]
+            except DiedError as death:
+                if is_fresh or death.ran_out:
+                    return str(death)
+
+    def hang_up(self) -> None:
+        """Let the process end."""
+        if self._process:
+            self._process.hang_up()
+
+    def close(self) -> None:
+        """Make the process end."""
+        if self._process:
+            self._process.end()
+        self._process = None
+
+
+@final
+class Decoders:
+    """Decoders for several threads, as a context; a process is started for each thread that asks.
+
+    Args:
+        count: Of threads.
+        limits: Of each process.
+    """
+
+    def __init__(self, count: int, limits: Limits = DEFAULT) -> None:
+        self._all = [Decoder(limits) for _ in range(count)]
+        self._idle: LifoQueue[Decoder] = LifoQueue()
+
+    def __enter__(self) -> Self:
+        for decoder in self._all:
+            self._idle.put(decoder)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for decoder in self._all:
+            decoder.hang_up()
+        for decoder in self._all:
+            decoder.close()
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[Decoder]:
+        """Lend a decoder to the thread that asks; one that is running already, if it can be."""
+        decoder = self._idle.get()
+        try:
+            yield decoder
+        finally:
+            self._idle.put(decoder)

@@ -1,0 +1,95 @@
+"""A process that decodes images under limits, and dies of one that breaks them.
+
+    python -m tunesmith.data.worker FD MEMORY CPU_S WALL_S
+
+`tunesmith.data.decoder` starts it. A request comes on standard input: a line of JSON, such as
+``{"channels": 1, "sizes": [317, 402]}``, and the bytes of the files. The answer goes to standard
+output: a line of JSON with the shape of each image, or why there is none. The pixels lie one behind
+the other in the memory shared through the file descriptor FD; where they do not all fit, the answer
+is about the first files alone. An empty answer at the start says that the process is there.
+"""
+
+import json
+import mmap
+import os
+import resource
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tunesmith.data.decoder import FULL, ROOM, Pixels, decode_or_say
+
+Answer = list[tuple[int, ...] | str]
+
+
+def limit_memory(memory: int) -> None:
+    """Let this process have so many bytes more than it has, where the system says how many it has.
+
+    That is so under Linux. macOS has no limit on memory that it holds a process to.
+    """
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    except OSError:
+        return
+    most = pages * resource.getpagesize() + memory
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def set_alarms(cpu_s: float, wall_s: float) -> None:
+    """Have the system end this process after a time, whatever it is doing; 0 s: not any more."""
+    signal.setitimer(signal.ITIMER_PROF, cpu_s)
+    signal.setitimer(signal.ITIMER_REAL, wall_s)
+
+
+def fill(
+    room: Pixels, files: Sequence[bytes], channels: int | None, *, cpu_s: float, wall_s: float
+) -> Answer:
+    """Decode files until the room is full."""
+    answer: Answer = []
+    used = 0
+    for file in files:
+        if used > FULL:
+            break
+        set_alarms(cpu_s, wall_s)
+        image = decode_or_say(file, channels)
+        if isinstance(image, str):
+            answer.append(image)
+            continue
+        room[used : used + image.size] = image.reshape(-1)
+        used += image.size
+        answer.append(image.shape)
+    set_alarms(0, 0)
+    return answer
+
+
+def main(fd: int, memory: int, cpu_s: float, wall_s: float) -> None:
+    """Answer requests until no more come."""
+    room = np.frombuffer(mmap.mmap(fd, ROOM), np.uint8)
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):  # decoders write there what no person wants to read
+        os.dup2(nowhere, stream.fileno())
+    for alarm in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(alarm, signal.SIG_DFL)  # that is, to end
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit_memory(memory)
+
+    def tell(answer: Answer) -> None:
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()
+
+    tell([])
+    while line := requests.readline():
+        request = json.loads(line)
+        files = [requests.read(size) for size in request["sizes"]]
+        tell(fill(room, files, request["channels"], cpu_s=cpu_s, wall_s=wall_s))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]))

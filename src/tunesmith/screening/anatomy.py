@@ -1,0 +1,193 @@
+"""Where an image ends inside its file, and what else lies there, by the format's own structure.
+
+Nothing is decoded, and nothing here fails: what cannot be followed is not known.
+"""
+
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import final
+
+from tunesmith.core.headers import (
+    OLD_BMP,
+    PNM,
+    PNM_HEADER,
+    PNM_LARGEST,
+    Header,
+    jpeg_segments,
+)
+from tunesmith.core.tiff import directory
+
+MOST_PARTS = 200_000  # chunks, blocks or frames that are followed
+MOST_TEXT = 1_000_000  # bytes that a packed text is unpacked to
+PNG_TEXTS = {b"zTXt", b"iTXt"}
+WEBP_PIXELS = {b"VP8 ", b"VP8L", b"ALPH", b"ANMF"}
+JPEG_EXIF = 0xE1
+JPEG_LATE = re.compile(rb"\xff[\xe0-\xef\xfe]")  # metadata behind the first scan
+GIF_TABLE = 0x80  # flag: a table of colors follows, of 2 << the lowest three bits
+GIF_EXTENSION, GIF_IMAGE, GIF_END = 0x21, 0x2C, 0x3B
+BMP_RUNS = {1, 2}  # kinds of compression, whose size is in the header
+PNM_TEXT = b"123"  # kinds whose values are written out
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Anatomy:
+    """What a file consists of.
+
+    Attributes:
+        end: Of the image, in bytes; None where the format does not say, or cannot be followed.
+        frames: Images that are shown one after the other, or pages.
+        exif: The Exif data, which are a TIFF file; empty where there are none.
+        asides: All that is no pixels, packed texts also unpacked; the whole file where that cannot
+            be told apart.
+    """
+
+    end: int | None
+    frames: int = 1
+    exif: bytes = b""
+    asides: tuple[bytes, ...] = ()
+
+
+def dissect(data: bytes, header: Header) -> Anatomy:
+    """Follow the structure of a file that has a header."""
+    try:
+        found = FORMATS[header.format](data)
+    except (struct.error, IndexError):
+        found = None
+    return found or Anatomy(end=None, asides=(data,))
+
+
+def _png(data: bytes) -> Anatomy | None:
+    place, frames, exif = 33, 1, b""  # behind the header's chunk
+    asides: list[bytes] = []
+    for _ in range(MOST_PARTS):
+        size, kind = struct.unpack_from(">I4s", data, place)
+        begin, place = place + 8, place + 12 + size
+        if kind == b"IDAT":
+            continue
+        if kind == b"IEND":
+            return Anatomy(end=place, frames=frames, exif=exif, asides=tuple(asides))
+        content = data[begin : begin + size]
+        asides.append(content)
+        if kind == b"acTL":
+            frames = int.from_bytes(content[:4])
+        elif kind == b"eXIf":
+            exif = content
+        elif kind in PNG_TEXTS:
+            asides.append(_unpacked(kind, content))
+    return None
+
+
+def _unpacked(kind: bytes, content: bytes) -> bytes:
+    """The text of a PNG's chunk, if it is packed (PNG 3, 11.3.3)."""
+    _, _, rest = content.partition(b"\0")
+    if kind == b"zTXt":
+        packed = rest[1:]
+    else:
+        packed = rest[2:].split(b"\0", 2)[-1] if rest[:1] == b"\1" else b""
+    try:
+        return zlib.decompressobj().decompress(packed, MOST_TEXT)
+    except zlib.error:
+        return b""
+
+
+def _jpeg(data: bytes) -> Anatomy | None:
+    exif, end = b"", 0
+    for marker, begin, end in jpeg_segments(data):
+        if marker == JPEG_EXIF and data.startswith(b"Exif\0\0", begin):
+            exif = data[begin + 6 : end]
+    close = data.find(b"\xff\xd9", end)  # which compressed data do not contain
+    if close < 0:
+        return None
+    asides = data[: close if JPEG_LATE.search(data, end, close) else end]
+    return Anatomy(end=close + 2, exif=exif, asides=(asides,))
+
+
+def _gif(data: bytes) -> Anatomy | None:
+    frames, place, is_inside, begin = 0, 13 + _gif_table(data[10]), False, 0
+    asides: list[bytes] = []
+    for _ in range(MOST_PARTS):
+        first = data[place]
+        if is_inside:  # a row of blocks, each behind its size; an empty one is the last
+            place += 1 + first
+            is_inside = first > 0
+            if not is_inside and begin:
+                asides.append(data[begin:place])
+        elif first == GIF_EXTENSION:
+            begin, place, is_inside = place, place + 2, True
+        elif first == GIF_IMAGE:
+            begin, place, is_inside = 0, place + 11 + _gif_table(data[place + 9]), True
+            frames += 1
+        else:
+            return Anatomy(end=place + 1, frames=frames, asides=tuple(asides))
+    return None
+
+
+def _gif_table(flags: int) -> int:
+    """Bytes of a table of colors."""
+    return 3 * (2 << (flags & 7)) if flags & GIF_TABLE else 0
+
+
+def _bmp(data: bytes) -> Anatomy:
+    claimed, begin, header = struct.unpack_from("<I4xII", data, 2)
+    if header == OLD_BMP:
+        width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
+        packing = size = 0
+    else:
+        width, height, _, bits, packing, size = struct.unpack_from("<iiHHII", data, 18)
+    rows = size if packing in BMP_RUNS else (abs(width) * bits + 31) // 32 * 4 * abs(height)
+    pixels_end = begin + rows
+    end = max(claimed, pixels_end)  # a color profile may lie between the two
+    return Anatomy(end=end, asides=(data[:begin], data[pixels_end:end]))
+
+
+def _tiff(data: bytes) -> Anatomy:
+    return Anatomy(
+        end=None, frames=2 if directory(data).following else 1, exif=data, asides=(data,)
+    )
+
+
+def _webp(data: bytes) -> Anatomy | None:
+    frames, exif, place = 0, b"", 12
+    end = 8 + struct.unpack_from("<I", data, 4)[0]
+    asides: list[bytes] = []
+    for _ in range(MOST_PARTS):
+        if place >= end:
+            return Anatomy(end=end, frames=max(1, frames), exif=exif, asides=tuple(asides))
+        kind, size = struct.unpack_from("<4sI", data, place)
+        begin, place = place + 8, place + 8 + size + size % 2
+        frames += kind == b"ANMF"
+        if kind not in WEBP_PIXELS:
+            asides.append(data[begin:place])
+        if kind == b"EXIF":
+            exif = asides[-1].removeprefix(b"Exif\0\0")
+    return None
+
+
+def _pnm(data: bytes) -> Anatomy | None:
+    found = PNM.match(data, 0, PNM_HEADER)
+    if not found or found[1] in PNM_TEXT:
+        return None
+    kind, width, height = map(int, found.groups())
+    if kind == 4:  # noqa: PLR2004 (black and white, eight pixels a byte)
+        begin, size = found.end() + 1, (width + 7) // 8 * height
+    else:
+        largest = PNM_LARGEST.match(data, found.end(), PNM_HEADER)
+        if not largest:
+            return None
+        wide = 1 + (int(largest[1]) > 255)  # noqa: PLR2004 (of a byte)
+        begin, size = largest.end() + 1, width * height * wide * (3 if kind == 6 else 1)  # noqa: PLR2004 (in colors)
+    return Anatomy(end=begin + size, asides=(data[:begin],))
+
+
+FORMATS = {
+    "PNG": _png,
+    "JPEG": _jpeg,
+    "GIF": _gif,
+    "BMP": _bmp,
+    "TIFF": _tiff,
+    "WebP": _webp,
+    "PNM": _pnm,
+}

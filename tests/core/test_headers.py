@@ -1,0 +1,124 @@
+"""Tests of `tunesmith.core.headers`."""
+
+import struct
+import time
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.core.headers import Header, read_header
+
+SIGNATURES = [
+    b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"BM", b"II*\0", b"MM\0*", b"II+\0",
+    b"RIFF\0\0\0\0WEBPVP8X", b"RIFF\0\0\0\0WEBPVP8L", b"P6\n",
+]  # fmt: skip
+Encoding = tuple[str, str, list[int]]  # the suffix, the format's name, parameters of OpenCV
+ENCODINGS: list[Encoding] = [
+    (".png", "PNG", []),
+    (".jpg", "JPEG", []),
+    (".jpg", "JPEG", [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]),
+    (".gif", "GIF", []),
+    (".bmp", "BMP", []),
+    (".tiff", "TIFF", []),
+    (".webp", "WebP", [cv2.IMWRITE_WEBP_QUALITY, 50]),
+    (".webp", "WebP", [cv2.IMWRITE_WEBP_QUALITY, 101]),
+    (".ppm", "PNM", []),
+    (".ppm", "PNM", [cv2.IMWRITE_PXM_BINARY, 0]),
+]
+
+
+def encode(encoding: Encoding, height: int, width: int, *, channels: int = 3) -> bytes:
+    image = np.full((height, width, channels), 77, np.uint8)
+    return cv2.imencode(encoding[0], image, encoding[2])[1].tobytes()
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@given(st.integers(1, 400), st.integers(1, 400))
+def test_sizes_are_read_of_each_format(encoding: Encoding, height: int, width: int) -> None:
+    assert read_header(encode(encoding, height, width)) == Header(
+        format=encoding[1], width=width, height=height, channels=3, bits=8
+    )
+
+
+@pytest.mark.parametrize(
+    ("suffix", "dtype", "channels", "bits"),
+    [
+        (".png", np.uint8, 1, 8),
+        (".png", np.uint16, 4, 16),
+        (".webp", np.uint8, 4, 8),
+        (".bmp", np.uint8, 4, 8),
+        (".tiff", np.uint16, 3, 16),
+        (".tiff", np.float32, 1, 32),
+        (".pgm", np.uint16, 1, 16),
+        (".pbm", np.uint8, 1, 1),
+    ],
+)
+def test_channels_and_bits_are_read(suffix: str, dtype: type, channels: int, bits: int) -> None:
+    header = read_header(cv2.imencode(suffix, np.zeros((5, 9, channels), dtype))[1].tobytes())
+    assert header
+    assert (header.width, header.height, header.channels, header.bits) == (9, 5, channels, bits)
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        (b"BM" + bytes(12) + struct.pack("<IHHHH", 12, 640, 480, 1, 24), (640, 480)),
+        (b"BM" + bytes(12) + struct.pack("<IiiHH", 40, 640, -480, 1, 24), (640, 480)),
+        (b"P2 # a comment\n#another 1 2\n\t640#\n480 255", (640, 480)),
+        (b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x10\0\0\0\xff\xff\x01\xdf\x01\0", (131_072, 480)),
+        (b"\xff\xd8\xff\xff\xff\xe0\0\x02junk\xff\xc2\0\x11\x08\x01\xe0\x02\x80\x03", (640, 480)),
+        (
+            b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\xff\xff\xff\xff\xff\xff\xff\xff\x08\0",
+            (2**32 - 1,) * 2,
+        ),
+    ],
+)
+def test_rarer_headers_are_read(data: bytes, size: tuple[int, int]) -> None:
+    header = read_header(data)
+    assert header
+    assert (header.width, header.height) == size
+    assert header.pixels == size[0] * size[1]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_header_that_is_cut_off_claims_nothing(encoding: Encoding) -> None:
+    whole = encode(encoding, 30, 40)
+    for cut in range(len(whole)):
+        header = read_header(whole[:cut])
+        assert header is None or header.pixels in {0, 1200}
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"a text", b"%PDF-1.7", b"PK\x03\x04", b"RIFF\0\0\0\0WAVE", b"P6x"]
+)
+def test_what_is_no_image_has_no_header(data: bytes) -> None:
+    assert read_header(data) is None
+
+
+@given(st.sampled_from(SIGNATURES), st.binary(max_size=300))
+def test_any_bytes_have_a_header_or_none(begin: bytes, data: bytes) -> None:
+    header = read_header(begin + data)
+    assert header
+    assert header.pixels >= 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xd8" + b"\xff" * 10**7,
+        b"\xff\xd8\xff" + b"\x00" * 10**7,
+        b"\xff\xd8" + b"\xff\xe1\x00\x02" * 10**6,
+        b"P6\n" + b"#\n" * 10**6,
+        b"P6\n" + b"#" * 10**7,
+        b"P6 " + b"9" * 10**7,
+        b"II*\0\x08\0\0\0\xff\xff" + b"\x01" * 10**7,
+    ],
+)
+def test_no_file_takes_long(data: bytes) -> None:
+    began = time.process_time()
+    header = read_header(data)
+    assert header
+    assert time.process_time() - began < 1

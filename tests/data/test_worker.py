@@ -1,0 +1,48 @@
+"""Tests of `tunesmith.data.worker`; those of `tunesmith.data.decoder` start it as a process."""
+
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tunesmith.core.pixels import encode_png
+from tunesmith.data import worker
+from tunesmith.data.worker import fill
+
+IMAGES = [np.full((4, 5, 3), i, np.uint8) for i in range(6)]
+FILES = [encode_png(image) for image in IMAGES]
+
+
+def test_pixels_lie_one_behind_the_other() -> None:
+    room = np.zeros(1000, np.uint8)
+    answer = fill(room, [FILES[1], b"", FILES[2]], 3, cpu_s=9, wall_s=9)
+    assert answer == [(4, 5, 3), "the file is empty", (4, 5, 3)]
+    assert room.tolist() == [1] * 60 + [2] * 60 + [0] * 880
+
+
+def test_an_answer_ends_where_the_room_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "FULL", 100)
+    assert len(fill(np.zeros(1000, np.uint8), FILES, 3, cpu_s=9, wall_s=9)) == 2
+
+
+def run(code: str) -> int:
+    prefix = "from tunesmith.data.worker import *\nimport time\n"
+    done = subprocess.run([sys.executable, "-c", prefix + code], check=False, capture_output=True)
+    return done.returncode
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("set_alarms(0.1, 60)\nwhile True: pass", -signal.SIGPROF),
+        ("set_alarms(60, 0.1)\ntime.sleep(60)", -signal.SIGALRM),
+        ("set_alarms(0.1, 0.1)\nset_alarms(0, 0)\ntime.sleep(0.2)", 0),
+        ("limit_memory(10**8)\nnp.ones(2 * 10**8, np.uint8)", 1),
+        ("limit_memory(10**8)\nnp.ones(5 * 10**7, np.uint8)", 0),
+        ("resource.setrlimit(resource.RLIMIT_AS, (4 * 10**9,) * 2)\nlimit_memory(10**10)", 0),
+    ],
+)
+def test_the_system_holds_a_process_to_its_limits(code: str, status: int) -> None:
+    assert run(code) == status
