@@ -15,7 +15,8 @@ from pyarrow import parquet
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.pixels import encode_png
-from tunesmith.data.decode import Rejected, read_image
+from tunesmith.data.decode import Rejected, read_images
+from tunesmith.data.decoder import Decoder
 from tunesmith.data.source import Given, Source
 from tunesmith.data.sources import open_source
 
@@ -258,7 +259,7 @@ def test_a_path_that_does_not_exist_is_a_rejected_image_with_its_reason(tmp_path
     rows = [f"{name},{name[:3]}" for name in [*NAMES, "cat/gone.png"]]
     (tmp_path / "pets.csv").write_text("\n".join(["path,label", *rows]))
     found = open_source(tmp_path / "pets.csv")
-    rejected = read_image(found, len(NAMES), None)
+    (rejected,) = read_images(found, [len(NAMES)], None, Decoder())
     assert isinstance(rejected, Rejected)
     assert (rejected.name, rejected.reason) == ("cat/gone.png", "No such file or directory")
 

@@ -63,7 +63,7 @@ def test_clean_data(make_parts: MakeParts, tmp_path: Path) -> None:
     assert kinds(result) == []
     assert listed(result) == {}
     assert "Nothing wrong was found" in result.report.read_text("utf-8")
-    assert len(result.checked.fine) == 7  # each look that was taken is named
+    assert len(result.checked.fine) == 8  # each look that was taken is named
     assert result.checked.classes[0].counts == {"images": 0, "train": 40, "val": 0, "test": 15}
 
 
@@ -110,7 +110,7 @@ def test_a_clue_that_gives_a_class_away(make_parts: MakeParts, tmp_path: Path) -
         path.unlink()
     result = check(root, out=tmp_path / "out", progress=False)
     assert kinds(result) == ["shortcut"]
-    assert result.checked.findings[0].title == "“bee” can be guessed from the ending of the name"
+    assert result.checked.findings[0].title == "“bee” can be guessed from the format of the file"
 
 
 def test_large_photographs_of_many_sizes(tmp_path: Path) -> None:
@@ -155,3 +155,17 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match="cannot be written"):
         check("digits", out=tmp_path / "file" / "out", progress=False)
+
+
+def test_what_lies_in_files_beside_the_image(make_parts: MakeParts, tmp_path: Path) -> None:
+    root = make_parts()
+    with (root / "train" / "ant" / "00.png").open("ab") as file:
+        file.write(b"#!/bin/sh\nrm -rf /\n")
+    (root / "train" / "ant" / "01.png").rename(root / "train" / "ant" / "01.jpg")
+    result = check(root, out=tmp_path / "out", progress=False)
+    assert kinds(result) == ["file-hidden", "file-name"]
+    hidden, renamed = result.checked.findings
+    assert [item.file for item in hidden.items] == ["train/ant/00.png"]
+    assert "a shell script" in hidden.items[0].note
+    assert [item.file for item in renamed.items] == ["train/ant/01.jpg"]
+    assert "rm -rf" not in result.report.read_text("utf-8")

@@ -12,6 +12,7 @@ from tunesmith.data.clean import MOST_BAD
 from tunesmith.data.decode import Loaded
 from tunesmith.data.source import Given, Source
 from tunesmith.report.findings import ClassLook, Finding, Item
+from tunesmith.screening.files import Examined, Kind
 from tunesmith.screening.looks import UNLIKE, unlike
 from tunesmith.screening.shift import Shift
 from tunesmith.screening.shortcuts import Shortcut
@@ -20,6 +21,24 @@ Places = NDArray[np.int64]
 PICTURED = 24  # images of a finding that pictures are kept of
 FEW = 20  # images that a class should have to be learned well
 UNEVEN = 10  # times as many images in the largest class as in the smallest
+
+# What files hold -> a title's end, and what it means.
+INSIDE: Mapping[Kind, tuple[str, str]] = {
+    Kind.HIDDEN: (
+        "a program, a script, an archive or a document",
+        (
+            "An image has no use for it: somebody may have put it there for a program that opens "
+            "the file as something else. The images are kept; find out where these files come from."
+        ),
+    ),
+    Kind.BEHIND: ("other bytes behind the image", "Most often a camera or a program left them."),
+    Kind.NAME: ("another format than their names say", "They are read by their content."),
+    Kind.ANIMATED: ("more than one image", "The first one is used."),
+    Kind.CMYK: ("colors of print (CMYK)", "They are converted, not quite as a printer would."),
+    Kind.DEEP: ("values of more than 8 bits", "Training uses 8 bits."),
+    Kind.POSITION: ("where they were taken", "Mind that before you pass the files on."),
+    Kind.SERIAL: ("a camera's serial number", "Mind that before you pass the files on."),
+}
 
 
 @final
@@ -146,6 +165,34 @@ def shortcuts(
                 "elsewhere. Make all classes the same in this respect."
             ),
         )
+
+
+def inside(data: Data, examined: Sequence[Examined]) -> Iterator[Finding | str]:
+    """What the files hold beside their images.
+
+    Args:
+        data: The images.
+        examined: The file of each that was read from one.
+    """
+    if not examined:
+        return
+    told: dict[Kind, list[Item]] = {}
+    for place, each in enumerate(examined):
+        for found in each.findings:
+            items = told.setdefault(found.kind, [])
+            items.append(data.item(place, found.text, shown=False))
+    for kind, items in told.items():
+        title, meaning = INSIDE[kind]
+        files = counted(len(items), "file", verb=("holds", "hold"))
+        yield Finding(
+            kind=f"file-{kind}",
+            weight="serious" if kind is Kind.HIDDEN else "notable",
+            title=f"{files} {title}",
+            meaning=f"{meaning} Nothing of it gets into a model, a bundle or a report.",
+            items=items,
+        )
+    if Kind.HIDDEN not in told:
+        yield "Programs, scripts, archives or documents hidden in image files: none."
 
 
 def uneven(data: Data) -> Finding | None:

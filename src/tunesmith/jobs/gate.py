@@ -1,9 +1,8 @@
 """The data gate: all looks at the data, as deep as the time allows."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Self, final
 
 import numpy as np
@@ -14,17 +13,18 @@ from tunesmith.jobs import alike as same
 from tunesmith.jobs import findings as found
 from tunesmith.jobs.alike import Alike, Depth
 from tunesmith.report.findings import ClassLook, Finding
+from tunesmith.screening.files import Examined, examine
 from tunesmith.screening.looks import measure
 from tunesmith.screening.shift import find_shift
 from tunesmith.screening.shortcuts import find_shortcuts
 
 SHARE = 0.025  # of a budget that the gate may take
 # Seconds of one core, roughly: for each pair of images, each image, each of its pixels.
-PAIR_S, IMAGE_S, PIXEL_S = 3e-9, 5e-5, 4e-8
+PAIR_S, IMAGE_S, PIXEL_S = 3e-9, 1e-4, 4e-8
 PER_PART = 5000  # images of a part that a classifier is asked to tell from the other part's
 # A clue -> the area under the ROC curve that it may reach before a model can cheat by it: what a
 # program writes should tell nothing, while what shows at the border depends on the motif as well.
-CLUES = {"ending of the name": 0.6, "size in pixels": 0.75, "color of the border": 0.98}
+CLUES = {"format of the file": 0.6, "size in pixels": 0.75, "color of the border": 0.98}
 ORDER = ("serious", "doubtful", "notable")
 
 Phase = Callable[[str], AbstractContextManager[None]]
@@ -100,18 +100,42 @@ def gate(data: found.Data, depth: Depth, phase: Phase) -> Gated:
     ]
     classes: tuple[ClassLook, ...] = ()
     if depth is Depth.WHOLE:
+        with phase("look into the files"):
+            examined = _examined(data)
         with phase("look at each image"):
             looks = measure(data.loaded.pixels, data.loaded.shapes)
             classes = found.classes(data, looks)
         with phase("compare parts and classes"):
-            said += [found.odd(data, looks), *_compared(data, looks)]
+            said += [*found.inside(data, examined), found.odd(data, looks)]
+            said += _compared(data, looks, examined)
     return Gated(alike=alike, findings=(), fine=(), classes=classes).told(said)
 
 
-def _compared(data: found.Data, looks: Looks) -> list[Finding | str | None]:
+def _examined(data: found.Data) -> list[Examined]:
+    """Look into the file of each image; none, where images come from no files.
+
+    A file that cannot be read a second time counts as one that holds nothing.
+    """
+    examined = []
+    for index in data.loaded.kept:
+        try:
+            content = data.source.read(int(index))
+        except OSError:
+            content = b""
+        if not isinstance(content, bytes):
+            return []
+        examined.append(examine(content, data.source.names[index]))
+    return examined
+
+
+def _compared(
+    data: found.Data, looks: Looks, examined: Sequence[Examined]
+) -> list[Finding | str | None]:
     """How the parts differ, and what tells the classes apart that should not."""
     shift = find_shift(*_described(data, looks)) if data.tested.any() else None
-    clues = find_shortcuts(_clues(data), data.labels, len(data.source.classes), allowed=CLUES)
+    clues = find_shortcuts(
+        _clues(data, examined), data.labels, len(data.source.classes), allowed=CLUES
+    )
     return [found.shifted(shift), *found.shortcuts(data, clues, looked_at=tuple(CLUES))]
 
 
@@ -125,15 +149,16 @@ def _described(data: found.Data, looks: Looks) -> tuple[NDArray[np.float32], NDA
     return np.concatenate([pixels, numbers], axis=1), data.tested[rows]
 
 
-def _clues(data: found.Data) -> dict[str, NDArray[Any]]:
+def _clues(data: found.Data, examined: Sequence[Examined]) -> dict[str, NDArray[Any]]:
     """What tells of where an image comes from rather than of what it shows."""
-    names, pixels = data.source.names, data.loaded.pixels
+    pixels = data.loaded.pixels
+    formats = [each.format or "" for each in examined] or [""] * len(pixels)
     sizes = [f"{width} x {height}" for height, width in data.loaded.shapes]
     border = np.concatenate(
         [pixels[:, 0], pixels[:, -1], pixels[:, 1:-1, 0], pixels[:, 1:-1, -1]], axis=1
     )
     return {
-        "ending of the name": np.array([Path(names[i]).suffix.lower() for i in data.loaded.kept]),
+        "format of the file": np.array(formats),
         "size in pixels": np.array(sizes),
         "color of the border": border.mean(axis=1),
     }
