@@ -1,32 +1,79 @@
-"""Label errors found: on probabilities and human verdicts that others published.
+"""What the data gate finds, on real data with planted faults and on verdicts that others published.
 
-    TUNESMITH_DATA=FOLDER python benchmarks/screening.py
+    TUNESMITH_DATA=FOLDER python benchmarks/screening.py [--parts verdicts,copies,noise,time]
 
-FOLDER/label_errors holds, for the test parts of MNIST and CIFAR-10, out-of-sample probabilities,
-the given labels, and what five people said of each suspected image (Northcutt, Athalye and Mueller
-2021, "Pervasive label errors in test sets", arXiv:2103.14749). A label counts as wrong if fewer
-than three of the five confirmed it.
+FOLDER holds ``mnist.zip``, ``cifar10.zip`` and ``label_errors``; Fashion-MNIST is read from its IDX
+files. Parts that are in the results already are kept, so that the command can be repeated.
+
+- verdicts: out-of-sample probabilities, the given labels, and what five people said of each
+  suspected image of a test part (Northcutt, Athalye and Mueller 2021, "Pervasive label errors in
+  test sets", arXiv:2103.14749). A label counts as wrong if fewer than three of five confirmed it.
+- copies: of 4,000 random images a copy each is added, re-encoded as JPEG (quality 50 to 90),
+  shifted by up to two pixels, brightened (gain 0.7 to 1.3, offset up to 25) or resized (to 60 to
+  90 % and back). Found is a copy that is paired with its original. Images in pairs that were not
+  planted are an upper bound of false alarms: real copies are among them.
+- noise: labels of some images are replaced by random others; the area under the ROC curve of our
+  own ranking, from leave-one-out answers on a pretrained network's features.
+- time: the whole of `tunesmith check`, as a process.
 """
 
+import argparse
 import json
 import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from tunesmith.data.sources import open_source
+from tunesmith.evaluation.calibration import softmax
+from tunesmith.evaluation.metrics import area_with_interval
+from tunesmith.evaluation.ridge import fit_ridge
+from tunesmith.jobs import check
+from tunesmith.jobs.deep import see
+from tunesmith.jobs.findings import Data
+from tunesmith.screening.copies import comparable, find_copies
 from tunesmith.screening.labels import rank_labels
 
 RESULTS = Path(__file__).parent / "results" / "screening.json"
-FOLDER = Path(os.environ.get("TUNESMITH_DATA", "data")) / "label_errors"
+FOLDER = Path(os.environ.get("TUNESMITH_DATA", "data"))
+SOURCES = {
+    "mnist": str(FOLDER / "mnist.zip"),
+    "cifar10": str(FOLDER / "cifar10.zip"),
+    "fashion": "/usr/share/datasets/fashion-mnist",
+}
 CONFIRMED, FIRST = 3, 100
+PLANTED = 1000  # copies of each kind
+NOISE = (0.05, 0.1, 0.2)
+Image = NDArray[np.uint8]
+Rows = dict[str, Any]
 
 
-def label_errors(data: str) -> dict[str, float]:
-    """What the ranking finds on one data set."""
-    p_NK = np.load(FOLDER / f"{data}_test_set_pyx.npy")
-    y_N = np.load(FOLDER / f"{data}_test_set_original_labels.npy").astype(np.int64)
-    verdicts = json.loads((FOLDER / f"{data}_mturk.json").read_text())
-    wrong = [v["id"] for v in verdicts if v["mturk"]["given"] < CONFIRMED]
+def decoded(name: str) -> Data:
+    """All images of a data set, as the check decodes them."""
+    with tempfile.TemporaryDirectory() as folder:
+        return check.decode_all(open_source(SOURCES[name]), Path(folder))
+
+
+def verdicts() -> Rows:
+    """What the ranking of labels finds of the errors that people confirmed."""
+    return {name: _verdicts(name) for name in ("mnist", "cifar10")}
+
+
+def _verdicts(data: str) -> Rows:
+    folder = FOLDER / "label_errors"
+    p_NK = np.load(folder / f"{data}_test_set_pyx.npy")
+    y_N = np.load(folder / f"{data}_test_set_original_labels.npy").astype(np.int64)
+    said = json.loads((folder / f"{data}_mturk.json").read_text())
+    wrong = [v["id"] for v in said if v["mturk"]["given"] < CONFIRMED]
     ranking = rank_labels(p_NK, y_N)
     suspected = ranking.places[ranking.suspected]
     return {
@@ -38,10 +85,152 @@ def label_errors(data: str) -> dict[str, float]:
     }
 
 
+def _jpeg(x_HWC: Image, chance: np.random.Generator) -> Image:
+    quality = int(chance.integers(50, 91))
+    encoded = cv2.imencode(".jpg", x_HWC, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED), np.uint8)
+
+
+def _shifted(x_HWC: Image, chance: np.random.Generator) -> Image:
+    down, across = 0, 0
+    while not (down or across):
+        down, across = chance.integers(-2, 3, 2)
+    moved = np.array([[1, 0, across], [0, 1, down]], np.float32)
+    size = x_HWC.shape[1], x_HWC.shape[0]
+    return np.asarray(cv2.warpAffine(x_HWC, moved, size, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _brightened(x_HWC: Image, chance: np.random.Generator) -> Image:
+    changed = x_HWC.astype(np.float32) * chance.uniform(0.7, 1.3) + chance.uniform(-25, 25)
+    return np.asarray(changed.clip(0, 255), np.uint8)
+
+
+def _resized(x_HWC: Image, chance: np.random.Generator) -> Image:
+    height, width = x_HWC.shape[:2]
+    factor = chance.uniform(0.6, 0.9)
+    size = round(width * factor), round(height * factor)
+    small = cv2.resize(x_HWC, size, interpolation=cv2.INTER_AREA)
+    large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(large, np.uint8)
+
+
+CHANGES: dict[str, Callable[[Image, np.random.Generator], Image]] = {
+    "re-encoded": _jpeg,
+    "shifted": _shifted,
+    "brightened": _brightened,
+    "resized": _resized,
+}
+
+
+def copies() -> Rows:
+    """Planted copies found, and what else is called a copy."""
+    return {name: _copies(name) for name in SOURCES}
+
+
+def _copies(name: str) -> Rows:
+    data = decoded(name)
+    x_NHWC, chance = data.loaded.pixels, np.random.default_rng(0)
+    n, shape = len(x_NHWC), x_NHWC.shape[1:]
+    originals = chance.permutation(n)[: PLANTED * len(CHANGES)]
+    kinds = np.repeat(list(CHANGES), PLANTED)
+    planted = np.stack(
+        [
+            CHANGES[kind](x_NHWC[place], chance).reshape(shape)
+            for place, kind in zip(originals, kinds, strict=True)
+        ]
+    )
+    both = np.concatenate([x_NHWC, planted])
+    began = time.perf_counter()
+    found = find_copies(comparable(both, np.arange(len(both)))).pairs
+    seconds = time.perf_counter() - began
+    pairs = set(map(tuple, found.tolist()))
+    is_found = np.array([(place, n + i) in pairs for i, place in enumerate(originals)])
+    real = found[(found < n).all(axis=1)]
+    crossing = real[data.tested[real[:, 0]] != data.tested[real[:, 1]]]
+    tested = crossing[data.tested[crossing]]
+    return {
+        "images": n,
+        "seconds": round(seconds, 1),
+        "found": {kind: round(float(is_found[kinds == kind].mean()), 4) for kind in CHANGES},
+        "found_of_all": round(float(is_found.mean()), 4),
+        "not_planted_but_paired": round(len(np.unique(real)) / n, 5),
+        "test_images_with_a_copy_in_training": len(np.unique(tested)),
+        "of_test_images": int(data.tested.sum()),
+    }
+
+
+def noise() -> Rows:
+    """How well wrong labels are told from right ones."""
+    return {name: _noise(name) for name in ("mnist", "cifar10")}
+
+
+def _noise(name: str) -> Rows:
+    data = decoded(name)
+    y_N, classes = data.labels, len(data.source.classes)
+    began = time.perf_counter()
+    f_ND = see(data)
+    rows: Rows = {"images": len(y_N), "seconds_of_seeing": round(time.perf_counter() - began, 1)}
+    for share in NOISE:
+        chance = np.random.default_rng(0)
+        is_wrong_N = chance.random(len(y_N)) < share
+        other_N = (y_N + chance.integers(1, classes, len(y_N))) % classes
+        given_N = np.where(is_wrong_N, other_N, y_N)
+        ranking = rank_labels(softmax(fit_ridge(f_ND, given_N, classes).z_NK, 1.0), given_N)
+        area, low, high = area_with_interval(-ranking.margins, is_wrong_N[ranking.places])
+        suspected = is_wrong_N[ranking.places[ranking.suspected]]
+        rows[f"{share:.0%}"] = {
+            "auroc": round(area, 4),
+            "low": round(low, 4),
+            "high": round(high, 4),
+            "suspected": len(suspected),
+            "of_these_wrong": round(float(suspected.mean()), 4),
+        }
+    return rows
+
+
+def timed() -> Rows:
+    """Time and memory of whole checks."""
+    return {name: _timed(source) for name, source in SOURCES.items()}
+
+
+def _timed(source: str) -> Rows:
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "tunesmith", "check", source, "--json", "--out", folder]
+        began = time.monotonic()
+        done = subprocess.run(
+            command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        wall_s = time.monotonic() - began
+    found = json.loads(done.stdout)
+    # Of all processes so far the largest: the checks come last, and in the order of their size.
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    return {
+        "images": found["images"],
+        "wall_s": round(wall_s, 1),
+        "phases": found["seconds"],
+        "peak_of_largest_so_far_mb": round(peak / 1e6),
+        "findings": [finding["title"] for finding in found["findings"]],
+    }
+
+
+PARTS: dict[str, Callable[[], Rows]] = {
+    "verdicts": verdicts,
+    "copies": copies,
+    "noise": noise,
+    "time": timed,
+}
+
+
 def main() -> None:
-    """Measure and write everything."""
-    found = {"label_errors": {data: label_errors(data) for data in ("mnist", "cifar10")}}
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    """Measure what is missing and write everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", default=",".join(PARTS))
+    wanted = parser.parse_args().parts.split(",")
+    found: Rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for name in wanted:
+        if name not in found:
+            found[name] = PARTS[name]()
+            RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 
 

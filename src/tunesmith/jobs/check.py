@@ -108,7 +108,7 @@ def _look(source: Source, folder: Path, clock: Clock, shown: Terminal, *, deep: 
             yield
 
     with phase("decode"):
-        data = _decode(source, folder)
+        data = decode_all(source, folder)
     gated = gate(data, Depth.WHOLE, phase)
     if deep:
         from tunesmith.jobs.deep import look_deeper  # torch, for those who ask for it
@@ -126,7 +126,8 @@ def _look(source: Source, folder: Path, clock: Clock, shown: Terminal, *, deep: 
     )
 
 
-def _decode(source: Source, folder: Path) -> Data:
+def decode_all(source: Source, folder: Path) -> Data:
+    """Decode all images, small: what is looked at here need not be what a network will read."""
     machine = measure_machine(folder)
     some = sample(source, count=SAMPLED, seed=0, threads=machine.cores)
     loaded = load(

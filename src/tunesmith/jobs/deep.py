@@ -34,7 +34,7 @@ def look_deeper(data: Data, phase: Phase) -> list[Finding | str]:
         MissingExtraError: Its weights are not installed.
     """
     with phase("see what is in the images"):
-        f_ND = _features(data)
+        f_ND = see(data)
     with phase("doubt the labels"):
         ridge = fit_ridge(f_ND, data.labels, len(data.source.classes))
         found = [_doubtful(data, softmax(ridge.z_NK, 1.0))]
@@ -43,8 +43,8 @@ def look_deeper(data: Data, phase: Phase) -> list[Finding | str]:
     return found
 
 
-def _features(data: Data) -> NDArray[np.float32]:
-    """What the network's last layer reads, ``[N, D]``."""
+def see(data: Data) -> NDArray[np.float32]:
+    """What a pretrained network's last layer reads of each image, ``[N, D]``."""
     x_NCHW = tensor(data.loaded.pixels)
     rows = torch.arange(len(x_NCHW))
     family = find_family(NETWORK)
