@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tunesmith.core.pixels import decode
 from tunesmith.jobs.check import CheckResult, check
 
 
@@ -27,11 +28,19 @@ def result(make_folder: MakeFolder, tmp_path: Path) -> CheckResult:
     for row, words in enumerate(("Dear", "Sirs", "we")):
         cv2.putText(page, words, (1, 10 + 10 * row), cv2.FONT_HERSHEY_PLAIN, 0.7, (0, 0, 0))
     (root / "ring" / "letter.png").write_bytes(cv2.imencode(".png", page)[1].tobytes())
+    for number in range(10, 20):
+        path = root / "cross" / f"{number:03}.png"
+        image = decode(path.read_bytes())[..., ::-1].copy()
+        image[28:31, 28:31] = np.array([[255, 0, 255], [0, 255, 0], [255, 0, 255]])[..., None]
+        path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
     return check(root, deep=True, out=tmp_path / "out", progress=False)
 
 
 def test_what_a_network_sees_tells_more(result: CheckResult) -> None:
     found = {finding.kind: finding for finding in result.checked.findings}
+    assert [i.file for i in found["stamp"].items] == [f"cross/{n:03}.png" for n in range(10, 20)]
+    assert found["stamp"].weight == "serious"
+    assert "100 % of these images are labeled “cross”" in found["stamp"].meaning
     assert found["label"].items[0].file == "cross/moved.png"
     assert found["label"].items[0].note == "probably disc"
     assert "ring/letter.png" in [item.file for item in found["stranger"].items]

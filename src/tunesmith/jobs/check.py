@@ -113,7 +113,7 @@ def _look(source: Source, folder: Path, clock: Clock, shown: Terminal, *, deep: 
     if deep:
         from tunesmith.jobs.deep import look_deeper  # torch, for those who ask for it
 
-        gated = gated.told(look_deeper(data, phase))
+        gated = gated.told(look_deeper(data, gated.alike, phase))
     return Checked(
         title=source.name,
         images=len(source.names),

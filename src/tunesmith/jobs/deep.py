@@ -1,5 +1,7 @@
 """Looks that need a network: what it sees in each image, and what that says of the labels."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -8,14 +10,16 @@ from tunesmith.core.words import counted
 from tunesmith.evaluation.calibration import softmax
 from tunesmith.evaluation.metrics import accuracy
 from tunesmith.evaluation.ridge import fit_ridge
+from tunesmith.jobs.alike import Alike
 from tunesmith.jobs.findings import PICTURED, Data
 from tunesmith.jobs.gate import Phase
 from tunesmith.jobs.prepare import tensor
 from tunesmith.models.build import find_family
 from tunesmith.report.findings import Finding
-from tunesmith.screening.copies import nearest
+from tunesmith.screening.copies import comparable, nearest
 from tunesmith.screening.labels import rank_labels
 from tunesmith.screening.looks import far_out
+from tunesmith.screening.patches import find_repeated
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.head import features
@@ -23,24 +27,61 @@ from tunesmith.training.head import features
 NETWORK, RESOLUTION = "efficientnet_lite0", 96
 SURE = -0.9  # margin from which on a label is called wrong, and not just the network in doubt
 TRUSTED = 0.9  # share of labels that a network should agree with before its doubts count
+TELLING = 0.5  # share of stamped images of one class from which on the stamp stands for it
 NEIGHBORS = 5  # nearest images that an image should be like
 AXES = 64  # principal components that images are compared by
 
 
-def look_deeper(data: Data, phase: Phase) -> list[Finding | str]:
-    """Look at what a pretrained network sees in the images.
+def look_deeper(data: Data, alike: Alike, phase: Phase) -> list[Finding | str]:
+    """Look for stamps, and at what a pretrained network sees in the images.
 
     Raises:
         MissingExtraError: Its weights are not installed.
     """
+    with phase("look for stamps"):
+        found = list(_stamps(data, alike))
     with phase("see what is in the images"):
         f_ND = see(data)
     with phase("doubt the labels"):
         ridge = fit_ridge(f_ND, data.labels, len(data.source.classes))
-        found = [_doubtful(data, softmax(ridge.z_NK, 1.0))]
+        found.append(_doubtful(data, softmax(ridge.z_NK, 1.0)))
     with phase("look for strangers"):
         found.append(_strangers(data, f_ND))
     return found
+
+
+def _stamps(data: Data, alike: Alike) -> Iterator[Finding | str]:
+    """Small patterns that are at the same place in many images; of copies one counts."""
+    _, first = np.unique(alike.groups_N, return_index=True)
+    repeated = find_repeated(comparable(data.loaded.pixels, first))
+    if not repeated:
+        yield "A small pattern at the same place in many images: none."
+    labels_N, classes = data.labels[first], data.source.classes
+    for each in repeated:
+        bears_N = np.isin(alike.groups_N, alike.groups_N[first[each.places]])
+        counts_K = np.bincount(labels_N[each.places], minlength=len(classes))
+        label = int(counts_K.argmax())
+        share = counts_K[label] / len(each.places)
+        usual = float((labels_N == label).mean())
+        yield Finding(
+            kind="stamp",
+            weight="serious" if share > max(TELLING, 2 * usual) else "doubtful",
+            title=counted(int(bears_N.sum()), "image")
+            + " with the same small pattern in one place",
+            meaning=(
+                f"The pattern is at row {each.top} and column {each.left} of "
+                f"{data.loaded.pixels.shape[1]}, and as good as nowhere else. "
+                f"{100 * share:.0f} % of these images are labeled “{classes[label]}”, of all "
+                f"images {100 * usual:.0f} %. A network may learn the pattern instead of what is "
+                "shown: a watermark does that by accident, a backdoor on purpose. Remove the "
+                "pattern, or leave the images out."
+            ),
+            items=[
+                data.item(int(place), shown=rank < PICTURED)
+                for rank, place in enumerate(np.flatnonzero(bears_N))
+            ],
+            is_suspect=True,
+        )
 
 
 def see(data: Data) -> NDArray[np.float32]:

@@ -1,0 +1,126 @@
+"""Small patterns that are at the same place in many images: watermarks, or triggers of a backdoor.
+
+Who plants a backdoor stamps some images with a small pattern and labels them as the attacker's
+target, so that the network learns to answer the pattern (Gu, Dolan-Gavitt and Garg 2017, "BadNets",
+arXiv:1708.06733). What the world shows is hardly ever at one place to the pixel: an edge that is
+common somewhere is common one pixel further on too. A stamp is not.
+
+Shape letters: N images of H x W pixels, P places of a patch.
+"""
+
+import itertools
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Places = NDArray[np.int64]
+
+SIDE = 3  # pixels of a patch
+BITS = 3  # of a gray level that count
+LEAST_CONTRAST = 4  # of the eight levels that are told apart; less is no pattern
+LEAST_SHARE, LEAST_COUNT = 0.001, 8  # of images that bear a pattern
+MOST_SHARE = 0.5  # above it, a pattern is the background
+RARER_ELSEWHERE = 6.0  # times as frequent as at any other place
+CHANCE = 1  # images more that a pattern might just as well have been in elsewhere
+PLACE_VALUES = (1 << (BITS * np.arange(SIDE**2))).astype(np.int32)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Repeated:
+    """A pattern that is where it is too often.
+
+    Attributes:
+        top: Row of its upper end.
+        left: Column of its left end.
+        places: Of the images that bear it, ascending.
+        elsewhere: In how many images it is at the place where it is most frequent otherwise.
+    """
+
+    top: int
+    left: int
+    places: Places
+    elsewhere: int
+
+
+def find_repeated(gray_NHW: NDArray[np.uint8]) -> tuple[Repeated, ...]:
+    """Find patterns of 3 x 3 pixels that many images bear at the same place, and only there.
+
+    Of patterns that overlap, the most frequent is given.
+
+    Args:
+        gray_NHW: Images.
+
+    Example:
+        >>> x_NHW = np.random.default_rng(0).integers(0, 256, (500, 12, 12)).astype(np.uint8)
+        >>> x_NHW[:20, 9:, 9:] = [[255, 0, 255], [0, 255, 0], [255, 0, 255]]
+        >>> [(each.top, each.left, len(each.places)) for each in find_repeated(x_NHW)]
+        [(9, 9, 20)]
+
+    """
+    if len(gray_NHW) < LEAST_COUNT:
+        return ()
+    found: list[Repeated] = []
+    # A level that lies on the border between two of the eight is in the middle with the offset.
+    for offset in (0, 1 << (7 - BITS)):
+        lifted_NHW = np.minimum(gray_NHW, 255 - offset) + np.uint8(offset)
+        found += _repeated((lifted_NHW >> (8 - BITS)).astype(np.uint8))
+    found.sort(key=lambda each: -len(each.places))
+    chosen: list[Repeated] = []
+    for each in found:
+        if not any(_overlap(each, other) for other in chosen):
+            chosen.append(each)
+    # Only now, so that what overlaps with the background goes with it.
+    return tuple(each for each in chosen if len(each.places) <= MOST_SHARE * len(gray_NHW))
+
+
+def _repeated(levels_NHW: NDArray[np.uint8]) -> list[Repeated]:
+    n, height, width = levels_NHW.shape
+    least = max(LEAST_COUNT, int(LEAST_SHARE * n))
+    corners = list(itertools.product(range(height - SIDE + 1), range(width - SIDE + 1)))
+    common: list[tuple[int, int, int]] = []  # pattern, its place, in how many images
+    for place, corner in enumerate(corners):
+        codes, counts = np.unique(_patterns(levels_NHW, *corner), return_counts=True)
+        often = (counts >= least) & (codes >= 0)
+        common += [
+            (int(code), place, int(count))
+            for code, count in zip(codes[often], counts[often], strict=True)
+        ]
+    if not common:
+        return []
+    known = np.unique([code for code, _, _ in common])
+    counts_PK = np.stack([_count(_patterns(levels_NHW, *corner), known) for corner in corners])
+    found = []
+    for code, place, count in common:
+        elsewhere_P = np.delete(counts_PK[:, np.searchsorted(known, code)], place)
+        most = int(elsewhere_P.max(initial=0))
+        if count >= RARER_ELSEWHERE * (most + CHANCE):
+            bears_N = _patterns(levels_NHW, *corners[place]) == code
+            top, left = corners[place]
+            found.append(
+                Repeated(top=top, left=left, places=np.flatnonzero(bears_N), elsewhere=most)
+            )
+    return found
+
+
+def _patterns(levels_NHW: NDArray[np.uint8], top: int, left: int) -> NDArray[np.int32]:
+    """A number for the patch of each image, ``[N]``; -1 where there is too little contrast."""
+    cells_N9 = levels_NHW[:, top : top + SIDE, left : left + SIDE].reshape(len(levels_NHW), -1)
+    code_N = cells_N9.astype(np.int32) @ PLACE_VALUES
+    is_flat_N = cells_N9.max(axis=1) - cells_N9.min(axis=1) < LEAST_CONTRAST
+    return np.where(is_flat_N, np.int32(-1), code_N)
+
+
+def _count(codes_N: NDArray[np.int32], known_K: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of the numbers are each of the known ones, ``[K]``."""
+    at_N = np.searchsorted(known_K, codes_N).clip(max=len(known_K) - 1)
+    return np.bincount(at_N[known_K[at_N] == codes_N], minlength=len(known_K))
+
+
+def _overlap(one: Repeated, other: Repeated) -> bool:
+    """Whether two patterns are parts of one: near each other, and mostly on the same images."""
+    near = max(abs(one.top - other.top), abs(one.left - other.left)) <= 2 * SIDE
+    shared = len(np.intersect1d(one.places, other.places, assume_unique=True))
+    return near and shared >= 0.5 * min(len(one.places), len(other.places))
