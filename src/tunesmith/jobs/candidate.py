@@ -139,29 +139,34 @@ class Candidate:
 
         return metrics
 
-    def deploy(
-        self, trained: Trained, x_NCHW: Tensor | None, y_N: NDArray[np.int64] | None
-    ) -> Deployed:
+    def deploy(self, trained: Trained) -> Deployed:
         """Make the network ready to be handed over.
 
-        Where mirrored copies were trained on, their logits are averaged too, unless that does
-        worse on the images given.
+        Where mirrored copies were trained on, their logits are averaged too.
         """
-        flipped = self.chosen.train.augmentation.flip and self.chosen.mirrored
-        deployed = Deployed(
+        return Deployed(
             self.load(trained.checkpoint.average),
             copy.deepcopy(self.prepared.train.normalize),
             size=self.chosen.size,
-            mirrored=flipped,
+            mirrored=self.chosen.train.augmentation.flip and self.chosen.mirrored,
         ).eval()
-        if not flipped or x_NCHW is None or y_N is None or not len(y_N):
-            return deployed
+
+    def settle(
+        self, deployed: Deployed, x_NCHW: Tensor, y_N: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Leave mirrored copies out after all, if that does better on held-out images.
+
+        Returns:
+            Logits of these images, as the network will answer from now on.
+        """
         normalize = self.prepared.train.normalize
         plain_NK = logits(deployed.network, x_NCHW, normalize=normalize)
+        if not deployed.mirrored:
+            return plain_NK
         mirror_NK = logits(deployed.network, x_NCHW.flip(-1), normalize=normalize)
+        both_NK = ((plain_NK + mirror_NK) / 2).astype(np.float32)
         alone, both = (
-            METRICS["log_loss"].function(softmax(z_NK, 1.0), y_N)
-            for z_NK in (plain_NK, (plain_NK + mirror_NK) / 2)
+            METRICS["log_loss"].function(softmax(z_NK, 1.0), y_N) for z_NK in (plain_NK, both_NK)
         )
         deployed.mirrored = both <= alone
-        return deployed
+        return both_NK if deployed.mirrored else plain_NK

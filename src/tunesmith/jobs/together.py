@@ -27,9 +27,9 @@ def choose_answering(session: Session, trials: Sequence[tuple[Candidate, Trained
     """
     prepared = trials[0][0].prepared
     x_NCHW, y_N = prepared.part(prepared.split.selection)
-    deployed = [candidate.deploy(trained, x_NCHW, y_N) for candidate, trained in trials]
+    deployed = [candidate.deploy(trained) for candidate, trained in trials]
     logits = [
-        candidate.logits(each, x_NCHW)
+        candidate.settle(each, x_NCHW, y_N)
         for (candidate, _), each in zip(trials, deployed, strict=True)
     ]
     temperatures = [fit_temperature(z_NK, y_N) for z_NK in logits]

@@ -56,7 +56,7 @@ def train_all(session: Session, candidates: Sequence[Candidate], *, extended: bo
     (candidate,) = candidates
     main_at = begun + (finish_at - begun) * (1 - planning.FOLD_SHARE)
     trained = run_trial(session, main_trial(candidate, main_at), extended=extended)
-    deployed = candidate.deploy(trained, None, None)
+    deployed = candidate.deploy(trained)
     z_NK, y_N = _out_of_fold(session, candidate, finish_at, extended=extended)
     return Fitted(members=(candidate,), deployed=deployed, trained=trained, z_NK=z_NK, y_N=y_N)
 
@@ -75,7 +75,8 @@ def _fitted(session: Session, trials: Sequence[tuple[Candidate, Trained]]) -> Fi
         members, trained, deployed = choose_answering(session, trials)
     else:
         members = (candidate,)
-        deployed = candidate.deploy(trained, *prepared.part(prepared.split.selection))
+        deployed = candidate.deploy(trained)
+        candidate.settle(deployed, *prepared.part(prepared.split.selection))
     x_NCHW, y_N = prepared.part(prepared.split.calibration)
     z_NK = members[0].logits(deployed, x_NCHW)
     return Fitted(members=members, deployed=deployed, trained=trained, z_NK=z_NK, y_N=y_N)
@@ -114,7 +115,7 @@ def _out_of_fold(
         now = session.clock.elapsed()
         trial = fold_trial(candidate, fold, now + (finish_at - now) / (count - fold))
         trained = run_trial(session, trial, extended=extended)
-        deployed = candidate.deploy(trained, None, None)
+        deployed = candidate.deploy(trained)
         x_NCHW, y_N = prepared.part(prepared.without_fold(fold)[1])
         parts.append((candidate.logits(deployed, x_NCHW), y_N))
     if not parts:
