@@ -179,14 +179,14 @@ def main() -> None:
     parser.add_argument("--rows", default=ROWS)
     parser.add_argument("--train", action="store_true")
     options = parser.parse_args()
-    rows: list[Row] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    rows: list[Row] = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
     there = {(r["data"], r["attack"], r["share"]) for r in rows}
     for name in ("mnist", "cifar10"):
         for text in options.rows.split(","):
             kind, share = text.split(":")
             if (name, kind, float(share)) not in there:
                 rows.append(measure(name, kind, float(share), train=options.train))
-                RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
+                RESULTS.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
     print(json.dumps(rows, indent=1))
 
 
