@@ -44,7 +44,6 @@ UNMIRRORED: dict[str, str] = {
     "jobs/module.py": "test_fit.py compares what it rebuilds with the graph",
     "jobs/report.py": "test_cli.py calls it as users do",
     "jobs/tell.py": "a step of the job; test_fit.py reads what it wrote",
-    "jobs/train.py": "a step of the job; test_fit.py",
     "jobs/trial.py": "values alone; test_slices.py runs, pauses and ends trainings",
     "records/events.py": "test_history.py writes and reads each kind",
     "training/config.py": "settings alone; test_slice.py trains with each optimizer",

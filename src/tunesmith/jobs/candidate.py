@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import final
@@ -25,6 +26,7 @@ from tunesmith.training.head import features
 from tunesmith.training.losses import log_frequencies, loss_of
 from tunesmith.training.slice import Checkpoint
 
+ANSWERS_PER_S = "answers_per_s"  # a measure of a validation, beside those of its answers
 HEAD_MOST = 5000  # images that a pretrained network's head is fitted to, at most
 HEAD_SHARE = 0.2  # of the training time that their features may take
 
@@ -73,6 +75,11 @@ class Candidate:
     def builder(self, data: TrainData) -> Callable[[], nn.Module]:
         """Bind all that building the network needs."""
         return builder(self.family, data, classes=self.classes, params=self.chosen.params)
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether answers to mirrored copies may be averaged: they were trained on, in time."""
+        return self.chosen.train.augmentation.flip and self.chosen.mirrored
 
     def begin(self, data: TrainData) -> Checkpoint:
         """Start from the pretrained network, with a head fitted to its features."""
@@ -132,10 +139,15 @@ class Candidate:
         """Bind the images that a learning curve is drawn from."""
 
         def metrics(weights: Mapping[str, Tensor]) -> dict[str, float]:
-            normalize = self.prepared.train.normalize
-            z_NK = logits(self.load(weights), x_NCHW, normalize=normalize)
-            log_loss = METRICS["log_loss"].function(softmax(z_NK, 1.0), y_N)
-            return {"accuracy": accuracy(z_NK, y_N), "log_loss": log_loss}
+            network = self.load(weights)
+            began = time.perf_counter()
+            z_NK = logits(network, x_NCHW, normalize=self.prepared.train.normalize)
+            seconds = time.perf_counter() - began
+            return {
+                "accuracy": accuracy(z_NK, y_N),
+                "log_loss": METRICS["log_loss"].function(softmax(z_NK, 1.0), y_N),
+                ANSWERS_PER_S: len(y_N) / max(seconds, 1e-9),
+            }
 
         return metrics
 
@@ -148,7 +160,7 @@ class Candidate:
             self.load(trained.checkpoint.average),
             copy.deepcopy(self.prepared.train.normalize),
             size=self.chosen.size,
-            mirrored=self.chosen.train.augmentation.flip and self.chosen.mirrored,
+            mirrored=self.is_mirrored,
         ).eval()
 
     def settle(

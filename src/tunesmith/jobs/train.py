@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith import plan as planning
-from tunesmith.jobs.candidate import Candidate
+from tunesmith.jobs.candidate import ANSWERS_PER_S, Candidate
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.slices import run_trial
 from tunesmith.jobs.together import choose_answering
@@ -45,7 +45,7 @@ def train_all(session: Session, candidates: Sequence[Candidate], *, extended: bo
     Several candidates get equal shares of the time; then the best of them answers, or all together.
     """
     prepared = candidates[0].prepared
-    begun, finish_at = session.clock.elapsed(), _finish_at(session, candidates)
+    begun, finish_at = session.clock.elapsed(), end_of_training(session, candidates)
     if prepared.split.folds is None:
         trials = []
         for number, candidate in enumerate(candidates, start=1):
@@ -61,11 +61,23 @@ def train_all(session: Session, candidates: Sequence[Candidate], *, extended: bo
     return Fitted(members=(candidate,), deployed=deployed, trained=trained, z_NK=z_NK, y_N=y_N)
 
 
-def _finish_at(session: Session, candidates: Sequence[Candidate]) -> float:
-    """When training must be over: what all candidates keep for the test, the fixed part once."""
+def end_of_training(session: Session, candidates: Sequence[Candidate]) -> float:
+    """When training must be over: time is left for all answers that are asked afterwards."""
     slower = SLOWER_TOGETHER if len(candidates) > 1 else 1.0
-    kept = sum(candidate.chosen.reserve_s - planning.FIXED_S for candidate in candidates)
-    return session.settings.budget - planning.FIXED_S - slower * kept
+    asking_s = slower * sum(_asking_s(session, candidate) for candidate in candidates)
+    return session.settings.budget - planning.most_reserved(session.settings.budget, asking_s)
+
+
+def _asking_s(session: Session, candidate: Candidate) -> float:
+    """Seconds that answers will take to all images that are not trained on.
+
+    The network itself has told its speed if it was validated in a race; else a probe has.
+    """
+    split, trial = candidate.prepared.split, session.journal.history.trials.get(candidate.name)
+    told = [block.metrics.get(ANSWERS_PER_S, 0.0) for block in trial.blocks] if trial else []
+    asked = len(split.test) + len(split.selection) + len(split.calibration)
+    sides = 2 if candidate.is_mirrored else 1
+    return sides * asked / max(1.0, max(told, default=candidate.chosen.answers_per_s))
 
 
 def _fitted(session: Session, trials: Sequence[tuple[Candidate, Trained]]) -> Fitted:

@@ -5,12 +5,12 @@ Nothing here reads a clock, a file or a device, so a plan can be tested, printed
 
 from tunesmith.plan.augmentation import brief_seconds, choose_augmentation
 from tunesmith.plan.plan import (
-    FIXED_S,
     FOLD_SHARE,
     Plan,
     asked_images,
     describe,
     most_examples,
+    most_reserved,
     plan,
     trained_images,
     tuned_examples,
@@ -38,7 +38,6 @@ from tunesmith.plan.speeds import (
 )
 
 __all__ = [
-    "FIXED_S",
     "FOLD_SHARE",
     "RACE_SHARE",
     "TRANSFER_FEWEST_S",
@@ -57,6 +56,7 @@ __all__ = [
     "expected",
     "is_worth_trying",
     "most_examples",
+    "most_reserved",
     "pays_together",
     "plan",
     "probe_seconds",

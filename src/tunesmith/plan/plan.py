@@ -126,7 +126,18 @@ def reserve_of(data: Fingerprint, *, budget: float, answers_per_s: float) -> tup
     """
     once = asked_images(data) / max(1.0, answers_per_s)
     mirrored = FIXED_S + 2 * once <= MIRRORING_SHARE * budget
-    return mirrored, min(0.5 * budget, FIXED_S + (2 if mirrored else 1) * once)
+    return mirrored, most_reserved(budget, (2 if mirrored else 1) * once)
+
+
+def most_reserved(budget: float, asking_s: float) -> float:
+    """Seconds to keep at the end, if answers take ``asking_s``: half of the budget at most.
+
+    Example:
+        >>> most_reserved(600, 30), most_reserved(60, 90)
+        (35.0, 30.0)
+
+    """
+    return min(0.5 * budget, FIXED_S + asking_s)
 
 
 def most_examples(images: int) -> int:
