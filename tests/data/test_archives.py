@@ -1,6 +1,7 @@
 """Tests of `tunesmith.data.archives`."""
 
 import io
+import os
 import struct
 import tempfile
 import zipfile
@@ -162,3 +163,22 @@ def test_names_of_any_script_are_read(tmp_path: Path) -> None:
 def test_backslashes_of_old_windows_archives_separate(tmp_path: Path) -> None:
     archive = Archive(pack(tmp_path / "x.zip", {"a\\1.png": b"x", "b\\1.png": b"x"}))
     assert [m.name for m in archive.members] == ["a/1.png", "b/1.png"]
+
+
+def test_an_archive_that_is_cut_off_while_it_is_read_ends_nothing(tmp_path: Path) -> None:
+    path = pack(tmp_path / "x.zip", {f"a/{i}.png": os.urandom(9000) for i in range(9)})
+    archive = Archive(path)
+    assert len(archive.read(archive.members[0])) == 9000
+    os.truncate(path, 100)
+    with pytest.raises(OSError, match="it changed after the data were listed"):
+        archive.read(archive.members[5])
+
+
+def test_a_local_header_of_any_length_is_read_over(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for size in (0, 200, 400, 60_000):
+            info = zipfile.ZipInfo(f"a/{size}.png")
+            info.extra = struct.pack("<HH", 0xCAFE, size) + bytes(size)
+            archive.writestr(info, b"content")
+    found = Archive(tmp_path / "x.zip")
+    assert [found.read(member) for member in found.members] == [b"content"] * 4

@@ -10,7 +10,7 @@ import pytest
 
 from tunesmith.core.errors import SourceError
 from tunesmith.data import tars
-from tunesmith.data.archives import LARGEST_MEMBER
+from tunesmith.data.reading import LARGEST_FILE
 from tunesmith.data.tars import Tar
 
 FILES = {"b/2.png": b"two" * 100, "a/1.png": b"one", "notes.txt": b"n", "a/.x.png": b"h"}
@@ -82,7 +82,7 @@ def test_a_folder_named_like_an_archive_is_none(tmp_path: Path) -> None:
 def test_a_giant_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "x.tar"
     info = tarfile.TarInfo("a/1.png")
-    info.size = LARGEST_MEMBER + 1
+    info.size = LARGEST_FILE + 1
     path.write_bytes(info.tobuf() + bytes(2048))
     with pytest.raises(SourceError, match="claims 100,000,001 bytes"):
         Tar(path)

@@ -1,17 +1,15 @@
 """Tar files, plain or packed, read without unpacking them into folders."""
 
-import mmap
 import tarfile
 import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, final
+from typing import final
 
 from tunesmith.core.errors import SourceError
 from tunesmith.data.archives import (
-    LARGEST_MEMBER,
     LARGEST_RATIO,
     TARS,
     Stored,
@@ -20,6 +18,7 @@ from tunesmith.data.archives import (
     sorted_without_top,
 )
 from tunesmith.data.folders import is_hidden, is_image
+from tunesmith.data.reading import LARGEST_FILE, Pieces
 
 HARMLESS = 100_000_000  # bytes, unpacked, of which the ratio is not asked
 
@@ -65,16 +64,16 @@ class Tar:
             ) from None
         self.skipped = +self.skipped
 
-    def _plain(self) -> tuple[list[Stored], mmap.mmap]:
+    def _plain(self) -> tuple[list[Stored], Pieces]:
         with tarfile.open(self.path, "r:") as opened:
             found = [
                 Stored(info.name, info.offset_data, info.size, f"{info.size},{info.mtime}")
                 for info in self._images(opened)
             ]
         with self.path.open("rb") as file:
-            return sorted_without_top(found), _mapped(file)
+            return sorted_without_top(found), Pieces(file)
 
-    def _packed(self) -> tuple[list[Stored], mmap.mmap]:
+    def _packed(self) -> tuple[list[Stored], Pieces]:
         most = max(HARMLESS, LARGEST_RATIO * self.path.stat().st_size)
         found: list[Stored] = []
         total = 0
@@ -91,7 +90,7 @@ class Tar:
                 found.append(Stored(info.name, spool.tell(), len(data), stamp))
                 spool.write(data)
             spool.flush()
-            return sorted_without_top(found), _mapped(spool)
+            return sorted_without_top(found), Pieces(spool)
 
     def _images(self, opened: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         """The members that are images; others are counted, dangerous ones refused."""
@@ -113,7 +112,7 @@ class Tar:
         Raises:
             OSError: The file was cut off.
         """
-        content = self._content[member.offset : member.offset + member.size]
+        content = self._content.read(member.offset, member.size)
         if len(content) != member.size:
             raise OSError("the archive is damaged here: it was cut off")
         return content
@@ -137,12 +136,6 @@ def _bad_kind(info: tarfile.TarInfo, *, is_used: bool) -> str | None:
         return None
     if info.issparse():
         return "is a sparse file"
-    if info.size > LARGEST_MEMBER:
-        return f"claims {info.size:,} bytes, more than {LARGEST_MEMBER:,}"
+    if info.size > LARGEST_FILE:
+        return f"claims {info.size:,} bytes, more than {LARGEST_FILE:,}"
     return None
-
-
-def _mapped(file: IO[bytes]) -> mmap.mmap:
-    """Map a file into memory; an empty one cannot be, so it gets one anonymous byte."""
-    file.seek(0, 2)
-    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.tell() else mmap.mmap(-1, 1)
