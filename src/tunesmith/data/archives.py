@@ -86,8 +86,8 @@ def _bad_content(info: zipfile.ZipInfo) -> str | None:
     """Why a member that is an image is not going to be unpacked, in words."""
     if info.flag_bits & ENCRYPTED:
         return "is encrypted"
-    if info.file_size > LARGEST_FILE:
-        return f"claims {info.file_size:,} bytes, more than {LARGEST_FILE:,}"
+    if (size := max(info.file_size, info.compress_size)) > LARGEST_FILE:
+        return f"claims {size:,} bytes, more than {LARGEST_FILE:,}"
     if info.file_size > max(HARMLESS, LARGEST_RATIO * info.compress_size):
         return f"claims to unpack to more than {LARGEST_RATIO} times its size"
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
