@@ -56,6 +56,13 @@ def huge_jpeg() -> bytes:
     return data[: frame + 5] + struct.pack(">HH", 60_000, 60_000) + data[frame + 9 :]
 
 
+def many_scans() -> bytes:
+    image, progressive = np.eye(40, dtype=np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
+    data = cv2.imencode(".jpg", image, progressive)[1].tobytes()
+    last = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + last * (74 - data.count(b"\xff\xda")) + data[-2:]
+
+
 @given(images)
 def test_png_gives_back_its_pixels(x_HWC: Pixels) -> None:
     assert np.array_equal(decode(encode_png(x_HWC)), x_HWC)
@@ -131,6 +138,7 @@ def test_an_image_with_alpha_is_turned_too() -> None:
         (b"a text file named .jpg", "it is no image"),
         (huge_png(), "it claims 2,500,000,000 pixels, more than 40,000,000"),
         (huge_jpeg(), "it claims 3,600,000,000 pixels, more than 40,000,000"),
+        (many_scans(), "it claims 74 scans, more than 64"),
         (b"BM" + bytes(12) + struct.pack("<IiiHH", 40, 9000, 9000, 1, 24), "it claims 81,000,000"),
         (b"GIF89a" + struct.pack("<HH", 9000, 9000), "it claims 81,000,000 pixels"),
         (b"P6 9000 9000 255\n", "it claims 81,000,000 pixels"),

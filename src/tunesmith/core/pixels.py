@@ -15,6 +15,7 @@ from numpy.typing import NDArray  # noqa: E402 (the same)
 from tunesmith.core.headers import Header, read_header  # noqa: E402 (the same)
 from tunesmith.core.tiff import directory  # noqa: E402 (the same)
 
+MOST_SCANS = 64  # of a JPEG; each may cost as much time as the whole image
 GRAY, COLOR, ALPHA = 1, 3, 4  # channels of an image
 READ = {GRAY: cv2.IMREAD_GRAYSCALE, COLOR: cv2.IMREAD_COLOR_RGB}
 NOT_READ = cv2.IMREAD_UNCHANGED  # ignores the camera's mark, which `_upright` then obeys
@@ -83,6 +84,8 @@ def _accepted(encoded: bytes) -> Header:
         raise Undecodable("it is no image, whatever its name says (it begins like none)")
     if header.pixels > MOST_PIXELS:
         raise Undecodable(f"it claims {header.pixels:,} pixels, more than {MOST_PIXELS:,}")
+    if header.scans > MOST_SCANS:
+        raise Undecodable(f"it claims {header.scans:,} scans, more than {MOST_SCANS}")
     if not header.pixels:
         raise Undecodable(DAMAGED.format(header.format))
     return header
