@@ -182,3 +182,15 @@ def test_a_local_header_of_any_length_is_read_over(tmp_path: Path) -> None:
             archive.writestr(info, b"content")
     found = Archive(tmp_path / "x.zip")
     assert [found.read(member) for member in found.members] == [b"content"] * 4
+
+
+def test_members_that_share_their_bytes_are_a_bomb(tmp_path: Path) -> None:
+    content = os.urandom(9_000) + bytes(990_000)
+    path = pack(tmp_path / "x.zip", {"a/1.png": content})
+    data = path.read_bytes()
+    begin, end = data.index(b"PK\x01\x02"), data.index(b"PK\x05\x06")
+    entries = data[begin:end] * 150
+    closing = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 150, 150, len(entries), begin, 0)
+    path.write_bytes(data[:begin] + entries + closing)
+    with pytest.raises(SourceError, match=r"unpacks to more than 200 times its size\. If you"):
+        Archive(path)

@@ -116,6 +116,14 @@ def refused(path: Path, name: str, reason: str) -> SourceError:
     )
 
 
+def bomb(path: Path) -> SourceError:
+    """The error for an archive that is a bomb, to be raised."""
+    return SourceError(
+        f"An archive must not be a bomb, but {path} unpacks to more than {LARGEST_RATIO} times its "
+        "size. If you trust it, unpack it by hand."
+    )
+
+
 def sorted_without_top(members: list[S]) -> list[S]:
     """Sort by path, and cut off the one folder that holds all class or part folders, if any."""
     members = sorted(members, key=lambda member: member.name)
@@ -164,6 +172,9 @@ class Archive:
                 skipped[kind] += not info.is_dir()
             else:
                 members.append(_member(name, info))
+        most = max(LARGEST_FILE, LARGEST_RATIO * path.stat().st_size)
+        if sum(member.size for member in members) > most:  # many members may share their bytes
+            raise bomb(path)
         self.members = sorted_without_top(members)
         self.skipped = +skipped
 

@@ -19,6 +19,7 @@ from tunesmith.data.archives import (
     TARS,
     Stored,
     bad_path,
+    bomb,
     refused,
     sorted_without_top,
 )
@@ -136,10 +137,7 @@ def _unpacked(path: Path) -> Iterator[tuple[IO[bytes], int]]:
         with unpack(file) as packed, tempfile.TemporaryFile() as spool:
             while piece := packed.read(PIECE):
                 if spool.tell() + len(piece) > most:
-                    raise SourceError(
-                        f"A packed archive must not be a bomb, but {path} unpacks to more than "
-                        f"{LARGEST_RATIO} times its size. If you trust it, unpack it by hand."
-                    )
+                    raise bomb(path)
                 check = zlib.crc32(piece, check)
                 spool.write(piece)
             spool.seek(0)
