@@ -194,3 +194,20 @@ def test_members_that_share_their_bytes_are_a_bomb(tmp_path: Path) -> None:
     path.write_bytes(data[:begin] + entries + closing)
     with pytest.raises(SourceError, match=r"unpacks to more than 200 times its size\. If you"):
         Archive(path)
+
+
+def test_an_entry_that_swallows_others_is_told(tmp_path: Path) -> None:
+    path = pack(tmp_path / "x.zip", {f"a/{i}.png": b"x" for i in range(4)})
+    data = path.read_bytes()
+    comment = data.index(b"PK\x01\x02") + 32  # the length of the first entry's comment
+    path.write_bytes(data[:comment] + b"\x35" + data[comment + 1 :])
+    with pytest.raises(SourceError, match=r"it lists 3 members, but promises 4\. If it was cut"):
+        Archive(path)
+
+
+@pytest.mark.slow
+def test_more_members_than_the_end_can_count_are_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for index in range(70_000):
+            archive.writestr(f"a/{index}.png", b"")
+    assert len(Archive(tmp_path / "x.zip").members) == 70_000

@@ -9,7 +9,7 @@ import zlib
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar, final
+from typing import IO, TypeVar, final
 
 from tunesmith.core.errors import SourceError
 from tunesmith.data.folders import PARTS, is_hidden, is_image, printable
@@ -20,6 +20,8 @@ HARMLESS = 1_000_000  # bytes, unpacked, of which the ratio is not asked: a whit
 LOCAL_HEADER = struct.Struct("<26xHH")  # lengths of name and extra field, in a local file header
 LOCAL_HEADER_SIZE = 30
 LEAD = 300  # bytes in which a local header lies with its name and extra field, mostly
+LONGEST_END = 22 + 65_535  # bytes of the record at the end, with a comment (APPNOTE 4.3.16)
+MANY = 0xFFFF  # members that this record says there are if it cannot count them
 LINK, KIND = 0o120000, 0o170000  # of a Unix mode
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ARCHIVES = (".zip", ".7z", ".rar", *TARS)
@@ -134,6 +136,21 @@ def sorted_without_top(members: list[S]) -> list[S]:
     return [replace(member, name=member.name.partition("/")[2]) for member in members]
 
 
+def _check_count(file: IO[bytes], count: int) -> None:
+    """Compare how many members were found with how many the end of a zip file promises.
+
+    A damaged entry can swallow those behind it.
+
+    Raises:
+        BadZipFile: They are not as many.
+    """
+    file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_END))
+    end = file.read()
+    (promised,) = struct.unpack_from("<H", end, end.rindex(b"PK\5\6") + 10)
+    if promised not in {MANY, count % (MANY + 1)}:
+        raise zipfile.BadZipFile(f"it lists {count:,} members, but promises {promised:,}")
+
+
 @final
 class Archive:
     """A zip file whose members are read by many threads at once.
@@ -154,6 +171,7 @@ class Archive:
         try:
             with path.open("rb") as file, zipfile.ZipFile(file) as opened:
                 infos = opened.infolist()
+                _check_count(file, len(infos))
                 self._content = Pieces(file)
         except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
             raise SourceError(
