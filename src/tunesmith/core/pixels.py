@@ -63,8 +63,6 @@ def decode(encoded: bytes | NDArray[np.uint8], channels: int | None = None) -> N
         image = None
     if image is None:
         raise Undecodable(DAMAGED.format(header.format))
-    if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
     if image.dtype != np.uint8:
         raise Undecodable(f"its values are {image.dtype}, not whole numbers of 8 or 16 bits")
     image = image if image.ndim == 3 else image[:, :, None]  # noqa: PLR2004 (height, width, color)
@@ -99,6 +97,8 @@ def _read(data: NDArray[np.uint8], channels: int | None) -> NDArray[Any] | None:
     image, kinds, contents = read
     if image is None:
         return None
+    if image.dtype == np.uint16:
+        image = np.right_shift(image, 8, out=np.empty(image.shape, np.uint8), casting="unsafe")
     if image.ndim == 3:  # noqa: PLR2004 (height, width, color)
         has_alpha = image.shape[2] == ALPHA
         image = cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if has_alpha else cv2.COLOR_BGR2RGB)
