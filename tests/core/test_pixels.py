@@ -1,5 +1,6 @@
 """Tests of `tunesmith.core.pixels`."""
 
+import os
 import struct
 import subprocess
 import sys
@@ -169,6 +170,21 @@ def test_a_memory_that_does_not_do_is_said() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "decoding it needs more memory than there is\n"
+
+
+def test_the_most_pixels_are_set_by_the_environment() -> None:
+    code = (
+        "from tunesmith.core.pixels import *\n"
+        "try: decode(encode_png(np.zeros((11, 10, 1), np.uint8)))\n"
+        "except Undecodable as reason: print(reason)\n"
+        "print(decode(encode_png(np.zeros((10, 10, 1), np.uint8))).shape)\n"
+    )
+    variables = os.environ | {"TUNESMITH_MOST_PIXELS": "100"}
+    variables.pop("OPENCV_IO_MAX_IMAGE_PIXELS", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=variables
+    )
+    assert done.stdout == "it claims 110 pixels, more than 100\n(10, 10, 1)\n"
 
 
 def test_floats_are_refused_in_words() -> None:

@@ -3,8 +3,8 @@
 import os
 from typing import Any
 
-# Read by OpenCV when it is imported; a header that claims more is refused before decoding.
-MOST_PIXELS = 40_000_000
+# A header that claims more is refused before decoding. OpenCV reads its variable when imported.
+MOST_PIXELS = int(os.environ.get("TUNESMITH_MOST_PIXELS", "40_000_000"))
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
 os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
 
@@ -50,7 +50,7 @@ def decode(encoded: bytes | NDArray[np.uint8], channels: int | None = None) -> N
         uint8 of shape ``(H, W, channels)``, in the order R, G, B, alpha.
 
     Raises:
-        Undecodable: The bytes are no image, cut off, or more than 40 million pixels.
+        Undecodable: The bytes are no image, cut off, or more than `MOST_PIXELS`.
     """
     if isinstance(encoded, np.ndarray):
         return recolor(encoded, channels)
