@@ -21,7 +21,6 @@ JPEG_SCAN = 0xDA
 JPEG_MARKER = re.compile(rb"\xff[^\x00\xff]")
 MOST_SEGMENTS = 10_000  # of a JPEG, before its first scan
 OLD_BMP = 12  # bytes of OS/2's first header, whose sizes have two
-PALETTE_BITS = 8  # up to so many, a BMP's values are places in its palette
 NUMBER = rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})(?=[\s#])"  # of a PNM header, behind space and comments
 PNM_HEADER = 4096  # bytes that it may take
 PNM = re.compile(rb"P([1-6])" + NUMBER + NUMBER)
@@ -117,8 +116,8 @@ def _gif(data: bytes) -> Claims:
 def _bmp(data: bytes) -> Claims:
     is_old = struct.unpack_from("<I", data, 14)[0] == OLD_BMP
     width, height, _, bits = struct.unpack_from("<HHHH" if is_old else "<iiHH", data, 18)
-    # A negative height says that the upper rows come first.
-    return abs(width), abs(height), RGBA if bits == 32 else RGB, min(bits, 8)  # noqa: PLR2004 (bits of RGBA)
+    channels = RGBA if bits == 32 else RGB  # noqa: PLR2004 (bits of four bytes)
+    return abs(width), abs(height), channels, min(bits, 8)  # below 0, the upper rows come first
 
 
 def _tiff(data: bytes) -> Claims:
