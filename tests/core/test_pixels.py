@@ -187,6 +187,13 @@ def test_the_most_pixels_are_set_by_the_environment() -> None:
     assert done.stdout == "it claims 110 pixels, more than 100\n(10, 10, 1)\n"
 
 
+@pytest.mark.parametrize("background", [0, 1, 2, 255])
+def test_a_gif_may_have_any_background(background: int) -> None:
+    table, image = b"\1\2\3\4\5\6", b",\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
+    data = b"GIF89a\1\0\1\0\x80" + bytes([background]) + b"\0" + table + image
+    assert decode(data, 3).tolist() == [[[1, 2, 3]]]
+
+
 def test_floats_are_refused_in_words() -> None:
     data = cv2.imencode(".tiff", np.zeros((4, 4), np.float32))[1].tobytes()
     with pytest.raises(Undecodable, match="its values are float32"):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from tunesmith.screening.files import Examined, Kind, Remark, examine
+from tunesmith.screening.files import Examined, Finding, Kind, examine
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (9, 14, 3), dtype=np.uint8)
 SUFFIXES = (".png", ".jpg", ".gif", ".bmp", ".webp", ".ppm")
@@ -64,32 +64,32 @@ def chunked(kind: bytes, data: bytes) -> bytes:
 
 
 def texts(data: bytes, name: str = "") -> dict[Kind, str]:
-    return {remark.kind: remark.text for remark in examine(data, name).remarks}
+    return {finding.kind: finding.text for finding in examine(data, name).findings}
 
 
 @pytest.mark.parametrize("suffix", [*SUFFIXES, ".tiff"])
 def test_of_a_plain_image_nothing_is_told(suffix: str) -> None:
     found = examine(encode(suffix), f"a/1{suffix}")
-    assert (found.width, found.height, found.remarks) == (14, 9, ())
+    assert (found.width, found.height, found.findings) == (14, 9, ())
 
 
 @given(
     hnp.arrays(np.uint8, (40, 40, 3)), st.sampled_from([".png", ".jpg", ".bmp", ".tiff", ".ppm"])
 )
 def test_pixels_are_never_taken_for_something_else(image: np.ndarray, suffix: str) -> None:
-    assert examine(cv2.imencode(suffix, image)[1].tobytes()).remarks == ()
+    assert examine(cv2.imencode(suffix, image)[1].tobytes()).findings == ()
 
 
 def test_what_is_no_image_has_no_format() -> None:
-    assert examine(b"a text", "a.png") == Examined(format=None, width=0, height=0, remarks=())
+    assert examine(b"a text", "a.png") == Examined(format=None, width=0, height=0, findings=())
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_what_lies_behind_an_image_is_named(suffix: str, kind: str) -> None:
     rest = b"\0\0" + FOREIGN[kind]
-    assert examine(encode(suffix) + rest).remarks == (
-        Remark(Kind.HIDDEN, f"{len(rest):,} bytes behind the image's end: {kind}"),
+    assert examine(encode(suffix) + rest).findings == (
+        Finding(Kind.HIDDEN, f"{len(rest):,} bytes behind the image's end: {kind}"),
     )
 
 
@@ -103,7 +103,7 @@ def test_what_lies_among_the_metadata_is_named(kind: str) -> None:
         chunked(b"zTXt", packed),
         encode(".gif")[:-1] + b"\x21\xfe" + bytes([len(content)]) + content + b"\0;",
     ):
-        assert Remark(Kind.HIDDEN, f"{kind} lies among its metadata") in examine(data).remarks
+        assert Finding(Kind.HIDDEN, f"{kind} lies among its metadata") in examine(data).findings
 
 
 @pytest.mark.parametrize(
@@ -130,13 +130,13 @@ def test_harmless_bytes_behind_an_image_are_told_too(rest: bytes, text: str) -> 
     ],
 )
 def test_ordinary_metadata_raise_no_alarm(text: bytes) -> None:
-    assert examine(commented(text)).remarks == ()
+    assert examine(commented(text)).findings == ()
 
 
 def test_a_name_that_contradicts_the_content_is_told() -> None:
     assert texts(encode(".jpg"), "a/1.PNG")[Kind.NAME] == "its name ends in .png, but it is a JPEG"
     for name in ("a/1.jpeg", "1.jpg", "#3", "1", "1.jpg.part", ""):
-        assert examine(encode(".jpg"), name).remarks == ()
+        assert examine(encode(".jpg"), name).findings == ()
 
 
 def test_animations_are_told() -> None:

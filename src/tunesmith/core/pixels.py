@@ -55,6 +55,8 @@ def decode(encoded: bytes | NDArray[np.uint8], channels: int | None = None) -> N
     if isinstance(encoded, np.ndarray):
         return recolor(encoded, channels)
     header = _accepted(encoded)
+    if header.format == "GIF":
+        encoded = _mended(encoded)
     try:
         image = _read(np.frombuffer(encoded, np.uint8), channels)
     except cv2.error as error:
@@ -87,6 +89,15 @@ def _accepted(encoded: bytes) -> Header:
     if not header.pixels:
         raise Undecodable(DAMAGED.format(header.format))
     return header
+
+
+def _mended(gif: bytes) -> bytes:
+    """A GIF whose background is none of its colors, which OpenCV refuses, with the first of them.
+
+    Programs of old wrote such files, and no other reader minds: hardly one shows the background.
+    """
+    flags, background = gif[10:12].ljust(2, b"\0")
+    return gif if background < 2 << (flags & 7) else gif[:11] + b"\0" + gif[12:]
 
 
 def _read(data: NDArray[np.uint8], channels: int | None) -> NDArray[Any] | None:

@@ -17,7 +17,7 @@ from tunesmith.screening.anatomy import Anatomy, dissect
 
 
 class Kind(StrEnum):
-    """What a remark is about."""
+    """What a finding is about."""
 
     HIDDEN = "hidden"
     """A program, a script, an archive or a document: what an image has no use for."""
@@ -39,7 +39,7 @@ class Kind(StrEnum):
 
 @final
 @dataclass(frozen=True)
-class Remark:
+class Finding:
     """One thing found: its kind, and a sentence's end that says what it is."""
 
     kind: Kind
@@ -55,13 +55,13 @@ class Examined:
         format: By content; None if it is no image.
         width: That the header claims, pixels; 0 if it is not to be read.
         height: The same.
-        remarks: What is worth telling.
+        findings: What is worth telling.
     """
 
     format: str | None
     width: int
     height: int
-    remarks: tuple[Remark, ...]
+    findings: tuple[Finding, ...]
 
 
 SUFFIXES = {
@@ -113,35 +113,37 @@ def examine(encoded: bytes, name: str = "") -> Examined:
         name: Its name, if it has one.
 
     Example:
-        >>> examine(b"P5 2 1 255\n\0\0#!/bin/sh", "cat.png").remarks[0].text
+        >>> examine(b"P5 2 1 255\n\0\0#!/bin/sh", "cat.png").findings[0].text
         "9 bytes behind the image's end: a shell script"
 
     """
     header = read_header(encoded)
     if header is None:
-        return Examined(format=None, width=0, height=0, remarks=())
+        return Examined(format=None, width=0, height=0, findings=())
     anatomy = dissect(encoded, header)
-    remarks = (
+    findings = (
         *_foreign(encoded, anatomy),
         *_shape(header, anatomy, name),
         *_private(anatomy),
     )
-    return Examined(format=header.format, width=header.width, height=header.height, remarks=remarks)
+    return Examined(
+        format=header.format, width=header.width, height=header.height, findings=findings
+    )
 
 
-def _foreign(encoded: bytes, anatomy: Anatomy) -> Iterator[Remark]:
+def _foreign(encoded: bytes, anatomy: Anatomy) -> Iterator[Finding]:
     """What is no part of the image."""
     for aside in anatomy.asides:
         if kind := _kind_of(aside):
-            yield Remark(Kind.HIDDEN, f"{kind} lies among its metadata")
+            yield Finding(Kind.HIDDEN, f"{kind} lies among its metadata")
     if anatomy.end is None or anatomy.end >= len(encoded):
         return
     rest = encoded[anatomy.end :]
     words = f"{len(rest):,} bytes behind the image's end"
     if kind := _kind_of(rest):
-        yield Remark(Kind.HIDDEN, f"{words}: {kind}")
+        yield Finding(Kind.HIDDEN, f"{words}: {kind}")
     else:
-        yield Remark(Kind.BEHIND, f"{words}: {_harmless(rest)}")
+        yield Finding(Kind.BEHIND, f"{words}: {_harmless(rest)}")
 
 
 def _kind_of(data: bytes) -> str | None:
@@ -164,21 +166,21 @@ def _harmless(rest: bytes) -> str:
     return "of no known kind"
 
 
-def _shape(header: Header, anatomy: Anatomy, name: str) -> Iterator[Remark]:
+def _shape(header: Header, anatomy: Anatomy, name: str) -> Iterator[Finding]:
     """What decoding does not keep, and a name that is wrong."""
     suffix = PurePosixPath(name).suffix.lower()
     if suffix in ALL_SUFFIXES - SUFFIXES[header.format]:
-        yield Remark(Kind.NAME, f"its name ends in {suffix}, but it is a {header.format}")
+        yield Finding(Kind.NAME, f"its name ends in {suffix}, but it is a {header.format}")
     if anatomy.frames > 1:
-        yield Remark(Kind.ANIMATED, f"the first of {anatomy.frames:,} frames is used")
+        yield Finding(Kind.ANIMATED, f"the first of {anatomy.frames:,} frames is used")
     if _is_cmyk(header, anatomy):
-        yield Remark(
+        yield Finding(
             Kind.CMYK, "its colors are those of print (CMYK), and are converted without a profile"
         )
     if BYTE < header.bits < DEEP:
-        yield Remark(Kind.DEEP, f"its values have {header.bits} bits, not 16: it is read too dark")
+        yield Finding(Kind.DEEP, f"its values have {header.bits} bits, not 16: it is read too dark")
     if header.bits == DEEP:
-        yield Remark(Kind.DEEP, "of its 16 bits a value, 8 are used")
+        yield Finding(Kind.DEEP, "of its 16 bits a value, 8 are used")
 
 
 def _is_cmyk(header: Header, anatomy: Anatomy) -> bool:
@@ -187,13 +189,13 @@ def _is_cmyk(header: Header, anatomy: Anatomy) -> bool:
     return header.format == "TIFF" and directory(anatomy.exif).number(INK) == CMYK_INK
 
 
-def _private(anatomy: Anatomy) -> Iterator[Remark]:
+def _private(anatomy: Anatomy) -> Iterator[Finding]:
     """What metadata tell of people."""
     gps, camera = _tags(anatomy.exif, GPS), _tags(anatomy.exif, CAMERA)
     if LATITUDE in gps or any(POSITION_TEXT in aside for aside in anatomy.asides):
-        yield Remark(Kind.POSITION, "its metadata say where it was taken")
+        yield Finding(Kind.POSITION, "its metadata say where it was taken")
     if not SERIALS.isdisjoint(camera) or any(SERIAL_TEXT in aside for aside in anatomy.asides):
-        yield Remark(Kind.SERIAL, "its metadata hold a serial number of the camera or lens")
+        yield Finding(Kind.SERIAL, "its metadata hold a serial number of the camera or lens")
 
 
 def _tags(exif: bytes, tag: int) -> Collection[int]:
