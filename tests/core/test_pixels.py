@@ -1,5 +1,6 @@
 """Tests of `tunesmith.core.pixels`."""
 
+import os
 import struct
 import subprocess
 import sys
@@ -54,6 +55,13 @@ def huge_jpeg() -> bytes:
     data = cv2.imencode(".jpg", np.eye(8, dtype=np.uint8))[1].tobytes()
     frame = data.index(b"\xff\xc0")
     return data[: frame + 5] + struct.pack(">HH", 60_000, 60_000) + data[frame + 9 :]
+
+
+def many_scans() -> bytes:
+    image, progressive = np.eye(40, dtype=np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
+    data = cv2.imencode(".jpg", image, progressive)[1].tobytes()
+    last = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + last * (74 - data.count(b"\xff\xda")) + data[-2:]
 
 
 @given(images)
@@ -131,6 +139,7 @@ def test_an_image_with_alpha_is_turned_too() -> None:
         (b"a text file named .jpg", "it is no image"),
         (huge_png(), "it claims 2,500,000,000 pixels, more than 40,000,000"),
         (huge_jpeg(), "it claims 3,600,000,000 pixels, more than 40,000,000"),
+        (many_scans(), "it claims 74 scans, more than 64"),
         (b"BM" + bytes(12) + struct.pack("<IiiHH", 40, 9000, 9000, 1, 24), "it claims 81,000,000"),
         (b"GIF89a" + struct.pack("<HH", 9000, 9000), "it claims 81,000,000 pixels"),
         (b"P6 9000 9000 255\n", "it claims 81,000,000 pixels"),
@@ -161,6 +170,28 @@ def test_a_memory_that_does_not_do_is_said() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "decoding it needs more memory than there is\n"
+
+
+def test_the_most_pixels_are_set_by_the_environment() -> None:
+    code = (
+        "from tunesmith.core.pixels import *\n"
+        "try: decode(encode_png(np.zeros((11, 10, 1), np.uint8)))\n"
+        "except Undecodable as reason: print(reason)\n"
+        "print(decode(encode_png(np.zeros((10, 10, 1), np.uint8))).shape)\n"
+    )
+    variables = os.environ | {"TUNESMITH_MOST_PIXELS": "100"}
+    variables.pop("OPENCV_IO_MAX_IMAGE_PIXELS", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=variables
+    )
+    assert done.stdout == "it claims 110 pixels, more than 100\n(10, 10, 1)\n"
+
+
+@pytest.mark.parametrize("background", [0, 1, 2, 255])
+def test_a_gif_may_have_any_background(background: int) -> None:
+    table, image = b"\1\2\3\4\5\6", b",\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
+    data = b"GIF89a\1\0\1\0\x80" + bytes([background]) + b"\0" + table + image
+    assert decode(data, 3).tolist() == [[[1, 2, 3]]]
 
 
 def test_floats_are_refused_in_words() -> None:

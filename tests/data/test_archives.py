@@ -1,6 +1,7 @@
 """Tests of `tunesmith.data.archives`."""
 
 import io
+import os
 import struct
 import tempfile
 import zipfile
@@ -162,3 +163,51 @@ def test_names_of_any_script_are_read(tmp_path: Path) -> None:
 def test_backslashes_of_old_windows_archives_separate(tmp_path: Path) -> None:
     archive = Archive(pack(tmp_path / "x.zip", {"a\\1.png": b"x", "b\\1.png": b"x"}))
     assert [m.name for m in archive.members] == ["a/1.png", "b/1.png"]
+
+
+def test_an_archive_that_is_cut_off_while_it_is_read_ends_nothing(tmp_path: Path) -> None:
+    path = pack(tmp_path / "x.zip", {f"a/{i}.png": os.urandom(9000) for i in range(9)})
+    archive = Archive(path)
+    assert len(archive.read(archive.members[0])) == 9000
+    os.truncate(path, 100)
+    with pytest.raises(OSError, match="it changed after the data were listed"):
+        archive.read(archive.members[5])
+
+
+def test_a_local_header_of_any_length_is_read_over(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for size in (0, 200, 400, 60_000):
+            info = zipfile.ZipInfo(f"a/{size}.png")
+            info.extra = struct.pack("<HH", 0xCAFE, size) + bytes(size)
+            archive.writestr(info, b"content")
+    found = Archive(tmp_path / "x.zip")
+    assert [found.read(member) for member in found.members] == [b"content"] * 4
+
+
+def test_members_that_share_their_bytes_are_a_bomb(tmp_path: Path) -> None:
+    content = os.urandom(9_000) + bytes(990_000)
+    path = pack(tmp_path / "x.zip", {"a/1.png": content})
+    data = path.read_bytes()
+    begin, end = data.index(b"PK\x01\x02"), data.index(b"PK\x05\x06")
+    entries = data[begin:end] * 150
+    closing = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 150, 150, len(entries), begin, 0)
+    path.write_bytes(data[:begin] + entries + closing)
+    with pytest.raises(SourceError, match=r"unpacks to more than 200 times its size\. If you"):
+        Archive(path)
+
+
+def test_an_entry_that_swallows_others_is_told(tmp_path: Path) -> None:
+    path = pack(tmp_path / "x.zip", {f"a/{i}.png": b"x" for i in range(4)})
+    data = path.read_bytes()
+    comment = data.index(b"PK\x01\x02") + 32  # the length of the first entry's comment
+    path.write_bytes(data[:comment] + b"\x35" + data[comment + 1 :])
+    with pytest.raises(SourceError, match=r"it lists 3 members, but promises 4\. If it was cut"):
+        Archive(path)
+
+
+@pytest.mark.slow
+def test_more_members_than_the_end_can_count_are_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for index in range(70_000):
+            archive.writestr(f"a/{index}.png", b"")
+    assert len(Archive(tmp_path / "x.zip").members) == 70_000

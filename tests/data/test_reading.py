@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tunesmith.data import reading
 from tunesmith.data.folders import scan, stamp_of
-from tunesmith.data.reading import CHANGED, read_listed
+from tunesmith.data.reading import CHANGED, Pieces, read_listed
 
 
 @pytest.fixture
@@ -95,3 +96,37 @@ def test_a_file_larger_than_any_image_is_not_read(path: Path) -> None:
     os.truncate(path, 100_000_001)  # a sparse file takes no room
     with pytest.raises(OSError, match=r"it has 100,000,001 bytes, more than 100,000,000"):
         read_listed(path, stamp_of(path.stat()))
+
+
+@pytest.mark.parametrize("has_pread", [True, False])
+def test_threads_read_pieces_of_a_file_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_pread: bool
+) -> None:
+    if not has_pread:
+        monkeypatch.delattr(os, "pread")
+    content = os.urandom(10_000)
+    (tmp_path / "x").write_bytes(content)
+    with (tmp_path / "x").open("rb") as file:
+        pieces = Pieces(file)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda begin: pieces.read(begin, 100), range(0, 10_000, 100)))
+    assert b"".join(found) == content
+    assert pieces.read(9_990, 100) == content[-10:]
+
+
+def test_pieces_of_a_file_that_changes_are_not_read(path: Path) -> None:
+    with path.open("rb") as file:
+        pieces = Pieces(file)
+    assert pieces.read(3, 4) == b"tent"
+    os.truncate(path, 5)
+    with pytest.raises(OSError, match=CHANGED):
+        pieces.read(3, 4)
+
+
+def test_a_file_read_in_pieces_is_closed_in_the_end(path: Path) -> None:
+    with path.open("rb") as file:
+        pieces = Pieces(file)
+    descriptor = pieces._descriptor
+    del pieces
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)

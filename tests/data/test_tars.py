@@ -1,6 +1,7 @@
 """Tests of `tunesmith.data.tars`."""
 
 import io
+import os
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from tunesmith.core.errors import SourceError
 from tunesmith.data import tars
-from tunesmith.data.archives import LARGEST_MEMBER
+from tunesmith.data.reading import LARGEST_FILE
 from tunesmith.data.tars import Tar
 
 FILES = {"b/2.png": b"two" * 100, "a/1.png": b"one", "notes.txt": b"n", "a/.x.png": b"h"}
@@ -82,7 +83,7 @@ def test_a_folder_named_like_an_archive_is_none(tmp_path: Path) -> None:
 def test_a_giant_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "x.tar"
     info = tarfile.TarInfo("a/1.png")
-    info.size = LARGEST_MEMBER + 1
+    info.size = LARGEST_FILE + 1
     path.write_bytes(info.tobuf() + bytes(2048))
     with pytest.raises(SourceError, match="claims 100,000,001 bytes"):
         Tar(path)
@@ -94,11 +95,36 @@ def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         Tar(pack(tmp_path / "x.tar.gz", {"a/1.png": bytes(10**6)}, "w:gz"))
 
 
-@pytest.mark.parametrize("mode", ["w", "w:gz"])
-def test_a_file_that_was_cut_off_is_told(tmp_path: Path, mode: str) -> None:
-    path = pack(tmp_path / "x.tar", {"a/1.png": bytes(range(256)) * 40, "b/1.png": b"b"}, mode)
-    path.write_bytes(path.read_bytes()[: 700 if mode == "w" else 60])
-    with pytest.raises(SourceError, match="fetch it again"):
+@pytest.mark.parametrize("mode", MODES)
+def test_a_file_that_was_cut_off_anywhere_is_told(tmp_path: Path, mode: str) -> None:
+    files = {"a/1.png": os.urandom(700), "b/1.png": os.urandom(300), "b/2.png": b"b"}
+    path = pack(tmp_path / "x.tar", files, mode)
+    whole = path.read_bytes()
+    last = 512 * 7 if mode == "w" else len(whole)  # three headers, four blocks of content
+    for size in range(0, last, 64):
+        path.write_bytes(whole[:size])
+        with pytest.raises(SourceError, match="fetch it again"):
+            Tar(path)
+
+
+@pytest.mark.parametrize("mode", MODES[1:])
+def test_a_packed_file_is_checked_as_a_whole(tmp_path: Path, mode: str) -> None:
+    path = pack(tmp_path / "x.tar", {"a/1.png": os.urandom(700), "b/1.png": b"b"}, mode)
+    whole = path.read_bytes()
+    for place in range(20, len(whole), 37):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with pytest.raises(SourceError, match="cannot be read as a tar file"):
+            Tar(path)
+
+
+def test_a_header_that_is_damaged_does_not_end_the_list(tmp_path: Path) -> None:
+    path = pack(tmp_path / "x.tar", {"a/1.png": b"one", "b/1.png": b"two"})
+    whole = path.read_bytes()
+    path.write_bytes(whole[:1030] + b"x" + whole[1031:])
+    with pytest.raises(SourceError, match="it ends without an end mark"):
+        Tar(path)
+    path.write_bytes(whole + b"x")
+    with pytest.raises(SourceError, match="there is something behind its end"):
         Tar(path)
 
 

@@ -155,6 +155,6 @@ def test_damaged_files_are_followed_as_far_as_they_go(
 )
 def test_no_file_takes_long(kind: str, data: bytes) -> None:
     began = time.process_time()
-    header = Header(format=kind, width=1, height=1, channels=1, bits=8)
+    header = Header(kind, width=1, height=1, channels=1, bits=8)
     assert dissect(data, header).asides == (data,)
     assert time.process_time() - began < 1

@@ -16,20 +16,20 @@ PNG_CHANNELS = {0: 1, 2: RGB, 3: RGB, 4: 2, 6: RGBA}  # by color type (PNG 3, 11
 # Start of frame: height, width and components follow; C4, C8 and CC are other things (T.81, B.1).
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 JPEG_BARE = frozenset({0x01, *range(0xD0, 0xDA)})  # markers that no length follows
+JPEG_SEQUENTIAL = {0xC0, 0xC1, 0xC9}
 JPEG_SCAN = 0xDA
 JPEG_MARKER = re.compile(rb"\xff[^\x00\xff]")
 MOST_SEGMENTS = 10_000  # of a JPEG, before its first scan
 OLD_BMP = 12  # bytes of OS/2's first header, whose sizes have two
-PALETTE_BITS = 8  # up to so many, a BMP's values are places in its palette
 NUMBER = rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})(?=[\s#])"  # of a PNM header, behind space and comments
 PNM_HEADER = 4096  # bytes that it may take
 PNM = re.compile(rb"P([1-6])" + NUMBER + NUMBER)
 PNM_LARGEST = re.compile(NUMBER)
-Sizes = tuple[int, int, int, int]  # width, height, channels, bits
+Claims = tuple[int, ...]  # width, height, channels, bits, and scans if there are several
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Header:
     """What an image file claims to be.
 
@@ -39,6 +39,7 @@ class Header:
         height: The same.
         channels: Colors, and transparency; of a palette those that it stands for.
         bits: Of a value.
+        scans: Passes over the whole image that decoding takes; more than one in some JPEGs.
     """
 
     format: str
@@ -46,6 +47,7 @@ class Header:
     height: int
     channels: int
     bits: int
+    scans: int = 1
 
     @property
     def pixels(self) -> int:
@@ -58,7 +60,7 @@ def read_header(data: bytes) -> Header | None:
 
     Example:
         >>> read_header(b"P5 640 480 255\n...")
-        Header(format='PNM', width=640, height=480, channels=1, bits=8)
+        Header(format='PNM', width=640, height=480, channels=1, bits=8, scans=1)
         >>> read_header(b"%PDF-1.7")
 
     """
@@ -67,13 +69,12 @@ def read_header(data: bytes) -> Header | None:
         return None
     name, read = found
     try:
-        width, height, channels, bits = read(data)
+        return Header(name, *read(data))
     except (struct.error, IndexError):
-        width, height, channels, bits = NOTHING
-    return Header(format=name, width=width, height=height, channels=channels, bits=bits)
+        return Header(name, *NOTHING)
 
 
-def _png(data: bytes) -> Sizes:
+def _png(data: bytes) -> Claims:
     kind, width, height, bits, color = struct.unpack_from(">4sIIBB", data, 12)
     return (width, height, PNG_CHANNELS.get(color, 0), bits) if kind == b"IHDR" else NOTHING
 
@@ -94,32 +95,37 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
             return
 
 
-def _jpeg(data: bytes) -> Sizes:
-    for marker, begin, _ in jpeg_segments(data):
+def _jpeg(data: bytes) -> Claims:
+    claims, is_one = NOTHING, True
+    for marker, begin, end in jpeg_segments(data):
         if marker in JPEG_FRAMES:
             bits, height, width, channels = struct.unpack_from(">BHHB", data, begin)
-            return width, height, channels, bits
-    return NOTHING
+            claims, is_one = (width, height, channels, bits), marker in JPEG_SEQUENTIAL
+        elif marker == JPEG_SCAN and not (is_one and data[begin] == claims[2]):
+            close = data.find(b"\xff\xd9", end)
+            further = data.count(b"\xff\xda", end, len(data) if close < 0 else close)
+            return *claims, 1 + further
+    return claims
 
 
-def _gif(data: bytes) -> Sizes:
+def _gif(data: bytes) -> Claims:
     width, height = struct.unpack_from("<HH", data, 6)
     return width, height, RGB, 8
 
 
-def _bmp(data: bytes) -> Sizes:
+def _bmp(data: bytes) -> Claims:
     is_old = struct.unpack_from("<I", data, 14)[0] == OLD_BMP
     width, height, _, bits = struct.unpack_from("<HHHH" if is_old else "<iiHH", data, 18)
-    # A negative height says that the upper rows come first.
-    return abs(width), abs(height), RGBA if bits == 32 else RGB, min(bits, 8)  # noqa: PLR2004 (bits of RGBA)
+    channels = RGBA if bits == 32 else RGB  # noqa: PLR2004 (bits of four bytes)
+    return abs(width), abs(height), channels, min(bits, 8)  # below 0, the upper rows come first
 
 
-def _tiff(data: bytes) -> Sizes:
+def _tiff(data: bytes) -> Claims:
     first = directory(data)
     return first.number(256), first.number(257), first.number(277, 1), first.number(258, 1)
 
 
-def _webp(data: bytes) -> Sizes:
+def _webp(data: bytes) -> Claims:
     kind = data[12:16]
     if kind == b"VP8X":
         flags, low_w, high_w, low_h, high_h = struct.unpack_from("<B3xHBHB", data, 20)
@@ -133,7 +139,7 @@ def _webp(data: bytes) -> Sizes:
     return width & 0x3FFF, height & 0x3FFF, RGB, 8
 
 
-def _pnm(data: bytes) -> Sizes:
+def _pnm(data: bytes) -> Claims:
     found = PNM.match(data, 0, PNM_HEADER)
     if not found:
         return NOTHING

@@ -3,8 +3,8 @@
 import os
 from typing import Any
 
-# Read by OpenCV when it is imported; a header that claims more is refused before decoding.
-MOST_PIXELS = 40_000_000
+# A header that claims more is refused before decoding. OpenCV reads its variable when imported.
+MOST_PIXELS = int(os.environ.get("TUNESMITH_MOST_PIXELS", "40_000_000"))
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
 os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray  # noqa: E402 (the same)
 from tunesmith.core.headers import Header, read_header  # noqa: E402 (the same)
 from tunesmith.core.tiff import directory  # noqa: E402 (the same)
 
+MOST_SCANS = 64  # of a JPEG; each may cost as much time as the whole image
 GRAY, COLOR, ALPHA = 1, 3, 4  # channels of an image
 READ = {GRAY: cv2.IMREAD_GRAYSCALE, COLOR: cv2.IMREAD_COLOR_RGB}
 NOT_READ = cv2.IMREAD_UNCHANGED  # ignores the camera's mark, which `_upright` then obeys
@@ -49,11 +50,13 @@ def decode(encoded: bytes | NDArray[np.uint8], channels: int | None = None) -> N
         uint8 of shape ``(H, W, channels)``, in the order R, G, B, alpha.
 
     Raises:
-        Undecodable: The bytes are no image, cut off, or more than 40 million pixels.
+        Undecodable: The bytes are no image, cut off, or more than `MOST_PIXELS`.
     """
     if isinstance(encoded, np.ndarray):
         return recolor(encoded, channels)
     header = _accepted(encoded)
+    if header.format == "GIF":
+        encoded = _mended(encoded)
     try:
         image = _read(np.frombuffer(encoded, np.uint8), channels)
     except cv2.error as error:
@@ -62,8 +65,6 @@ def decode(encoded: bytes | NDArray[np.uint8], channels: int | None = None) -> N
         image = None
     if image is None:
         raise Undecodable(DAMAGED.format(header.format))
-    if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
     if image.dtype != np.uint8:
         raise Undecodable(f"its values are {image.dtype}, not whole numbers of 8 or 16 bits")
     image = image if image.ndim == 3 else image[:, :, None]  # noqa: PLR2004 (height, width, color)
@@ -83,9 +84,20 @@ def _accepted(encoded: bytes) -> Header:
         raise Undecodable("it is no image, whatever its name says (it begins like none)")
     if header.pixels > MOST_PIXELS:
         raise Undecodable(f"it claims {header.pixels:,} pixels, more than {MOST_PIXELS:,}")
+    if header.scans > MOST_SCANS:
+        raise Undecodable(f"it claims {header.scans:,} scans, more than {MOST_SCANS}")
     if not header.pixels:
         raise Undecodable(DAMAGED.format(header.format))
     return header
+
+
+def _mended(gif: bytes) -> bytes:
+    """A GIF whose background is none of its colors, which OpenCV refuses, with the first of them.
+
+    Programs of old wrote such files, and no other reader minds: hardly one shows the background.
+    """
+    flags, background = gif[10:12].ljust(2, b"\0")
+    return gif if background < 2 << (flags & 7) else gif[:11] + b"\0" + gif[12:]
 
 
 def _read(data: NDArray[np.uint8], channels: int | None) -> NDArray[Any] | None:
@@ -96,6 +108,8 @@ def _read(data: NDArray[np.uint8], channels: int | None) -> NDArray[Any] | None:
     image, kinds, contents = read
     if image is None:
         return None
+    if image.dtype == np.uint16:
+        image = np.right_shift(image, 8, out=np.empty(image.shape, np.uint8), casting="unsafe")
     if image.ndim == 3:  # noqa: PLR2004 (height, width, color)
         has_alpha = image.shape[2] == ALPHA
         image = cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if has_alpha else cv2.COLOR_BGR2RGB)

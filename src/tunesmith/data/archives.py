@@ -1,26 +1,27 @@
 """Zip files, read without unpacking: fast, and nothing leaves the archive."""
 
 import contextlib
-import mmap
 import os
 import re
 import struct
-import threading
 import zipfile
 import zlib
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar, final
+from typing import IO, TypeVar, final
 
 from tunesmith.core.errors import SourceError
 from tunesmith.data.folders import PARTS, is_hidden, is_image, printable
+from tunesmith.data.reading import LARGEST_FILE, Pieces
 
-LARGEST_MEMBER = 100_000_000  # bytes, unpacked; no image that we decode is larger
 LARGEST_RATIO = 200  # unpacked to packed bytes; more is a bomb (deflate itself ends at about 1,000)
 HARMLESS = 1_000_000  # bytes, unpacked, of which the ratio is not asked: a white bitmap packs well
 LOCAL_HEADER = struct.Struct("<26xHH")  # lengths of name and extra field, in a local file header
 LOCAL_HEADER_SIZE = 30
+LEAD = 300  # bytes in which a local header lies with its name and extra field, mostly
+LONGEST_END = 22 + 65_535  # bytes of the record at the end, with a comment (APPNOTE 4.3.16)
+MANY = 0xFFFF  # members that this record says there are if it cannot count them
 LINK, KIND = 0o120000, 0o170000  # of a Unix mode
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ARCHIVES = (".zip", ".7z", ".rar", *TARS)
@@ -87,8 +88,8 @@ def _bad_content(info: zipfile.ZipInfo) -> str | None:
     """Why a member that is an image is not going to be unpacked, in words."""
     if info.flag_bits & ENCRYPTED:
         return "is encrypted"
-    if info.file_size > LARGEST_MEMBER:
-        return f"claims {info.file_size:,} bytes, more than {LARGEST_MEMBER:,}"
+    if (size := max(info.file_size, info.compress_size)) > LARGEST_FILE:
+        return f"claims {size:,} bytes, more than {LARGEST_FILE:,}"
     if info.file_size > max(HARMLESS, LARGEST_RATIO * info.compress_size):
         return f"claims to unpack to more than {LARGEST_RATIO} times its size"
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
@@ -117,6 +118,14 @@ def refused(path: Path, name: str, reason: str) -> SourceError:
     )
 
 
+def bomb(path: Path) -> SourceError:
+    """The error for an archive that is a bomb, to be raised."""
+    return SourceError(
+        f"An archive must not be a bomb, but {path} unpacks to more than {LARGEST_RATIO} times its "
+        "size. If you trust it, unpack it by hand."
+    )
+
+
 def sorted_without_top(members: list[S]) -> list[S]:
     """Sort by path, and cut off the one folder that holds all class or part folders, if any."""
     members = sorted(members, key=lambda member: member.name)
@@ -125,6 +134,21 @@ def sorted_without_top(members: list[S]) -> list[S]:
     if len(tops) != 1 or tops & PARTS.keys() or not is_deep:
         return members
     return [replace(member, name=member.name.partition("/")[2]) for member in members]
+
+
+def _check_count(file: IO[bytes], count: int) -> None:
+    """Compare how many members were found with how many the end of a zip file promises.
+
+    A damaged entry can swallow those behind it.
+
+    Raises:
+        BadZipFile: They are not as many.
+    """
+    file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_END))
+    end = file.read()
+    (promised,) = struct.unpack_from("<H", end, end.rindex(b"PK\5\6") + 10)
+    if promised not in {MANY, count % (MANY + 1)}:
+        raise zipfile.BadZipFile(f"it lists {count:,} members, but promises {promised:,}")
 
 
 @final
@@ -145,8 +169,10 @@ class Archive:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            with zipfile.ZipFile(path) as opened:
+            with path.open("rb") as file, zipfile.ZipFile(file) as opened:
                 infos = opened.infolist()
+                _check_count(file, len(infos))
+                self._content = Pieces(file)
         except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
             raise SourceError(
                 f"{path} cannot be read as a zip file: {error}. If it was cut off on its way, "
@@ -164,17 +190,11 @@ class Archive:
                 skipped[kind] += not info.is_dir()
             else:
                 members.append(_member(name, info))
+        most = max(LARGEST_FILE, LARGEST_RATIO * path.stat().st_size)
+        if sum(member.size for member in members) > most:  # many members may share their bytes
+            raise bomb(path)
         self.members = sorted_without_top(members)
         self.skipped = +skipped
-        self._lock = threading.Lock()
-        self._map: mmap.mmap | None = None
-
-    def _open(self) -> mmap.mmap:
-        with self._lock:
-            if self._map is None:
-                with self.path.open("rb") as file:
-                    self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            return self._map
 
     def read(self, member: Member) -> bytes:
         """The bytes of a member, checked against its checksum.
@@ -182,10 +202,12 @@ class Archive:
         Raises:
             OSError: They are damaged.
         """
-        data = self._map or self._open()
+        data = self._content.read(member.offset, LEAD + member.packed)
         try:
-            name, extra = LOCAL_HEADER.unpack_from(data, member.offset)
-            begin = member.offset + LOCAL_HEADER_SIZE + name + extra
+            name, extra = LOCAL_HEADER.unpack_from(data)
+            begin = LOCAL_HEADER_SIZE + name + extra
+            if begin > LEAD:
+                data = self._content.read(member.offset, begin + member.packed)
             content = data[begin : begin + member.packed]
             if member.method == zipfile.ZIP_DEFLATED:
                 content = zlib.decompressobj(-15).decompress(content, member.size + 1)

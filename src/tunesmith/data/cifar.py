@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from tunesmith.core.errors import SourceError
-from tunesmith.data.archives import LARGEST_MEMBER
 from tunesmith.data.arrays import Arrays
 from tunesmith.data.folders import listed
+from tunesmith.data.reading import LARGEST_FILE
 
 FILE = "cifar-10-binary.tar.gz"
 SHAPE = (3, 32, 32)  # C, H, W
@@ -59,7 +59,7 @@ def _members(path: Path) -> dict[str, bytes]:
             return {
                 PurePosixPath(info.name).name: content.read()
                 for info in archive
-                if info.isfile() and info.size <= LARGEST_MEMBER
+                if info.isfile() and info.size <= LARGEST_FILE
                 if (content := archive.extractfile(info))
             }
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:

@@ -30,6 +30,7 @@ ROOM = FULL + ALPHA * MOST_PIXELS  # bytes shared with a process; pages never us
 PATIENCE = 5.0  # seconds that a process has to end by itself
 HAS_LIMITS = find_spec("resource") is not None
 WORKER = "tunesmith.data.worker"
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 
 
 @final
@@ -43,7 +44,7 @@ class Limits:
         wall_s: Seconds, in case it does not even compute.
     """
 
-    memory: int = 1_500_000_000
+    memory: int = 40 * MOST_PIXELS
     cpu_s: float = 10.0
     wall_s: float = 60.0
 
@@ -51,17 +52,28 @@ class Limits:
 DEFAULT = Limits()
 
 
-class DiedError(Exception):
-    """A process ended before it answered; the text says of its files why."""
+@final
+@dataclass(frozen=True, kw_only=True)
+class Death:
+    """A process ended before it answered.
 
-    def __init__(self, status: int, limits: Limits) -> None:
-        self.ran_out = -status in {signal.SIGPROF, signal.SIGALRM}
-        if self.ran_out:
-            seconds = limits.cpu_s if -status == signal.SIGPROF else limits.wall_s
-            super().__init__(f"decoding it needed more than {seconds:g} s")
-        else:
-            how = f"signal {-status}" if status < 0 else f"exit status {status}"
-            super().__init__(f"it crashed the decoder ({how})")
+    Attributes:
+        reason: Why, as it is told of the file that it was decoding.
+        is_late: Whether its time was over.
+    """
+
+    reason: str
+    is_late: bool = False
+
+
+def _death(status: int, limits: Limits) -> Death:
+    """What an exit status, negative if a signal ended the process, means."""
+    if status == -signal.SIGPROF:
+        return Death(reason=f"decoding it needed more than {limits.cpu_s:g} s", is_late=True)
+    if status == -signal.SIGALRM:
+        return Death(reason=f"decoding it took more than {limits.wall_s:g} s", is_late=True)
+    how = f"signal {-status}" if status < 0 else f"exit status {status}"
+    return Death(reason=f"it crashed the decoder ({how})")
 
 
 def decode_or_say(file: bytes, channels: int | None) -> Pixels | str:
@@ -103,7 +115,7 @@ class _Process:
                 process_group=0,  # Ctrl-C is meant for this process
                 env=os.environ
                 | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-                | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                | dict.fromkeys(THREADS, "1"),
             )
         assert self._popen.stdin
         assert self._popen.stdout
@@ -115,15 +127,12 @@ class _Process:
                 f"{WORKER}"
             )
 
-    def ask(self, files: Sequence[bytes], channels: int | None) -> list[Pixels | str]:
+    def ask(self, files: Sequence[bytes], channels: int | None) -> list[Pixels | str] | Death:
         """Have files decoded.
 
         Returns:
             For the first of them or all, as many as there is room for, the pixels, which are there
             until the next call; or why there are none.
-
-        Raises:
-            DiedError: It ended without an answer.
         """
         request = json.dumps({"channels": channels, "sizes": [len(file) for file in files]})
         answer = b""
@@ -132,7 +141,7 @@ class _Process:
             self._requests.flush()
             answer = self._answers.readline()
         if not answer:
-            raise DiedError(self.end(), self._limits)
+            return _death(self.end(), self._limits)
         images: list[Pixels | str] = []
         used = 0
         for item in json.loads(answer):
@@ -177,8 +186,8 @@ class Decoder:
 
         Yields:
             For each, in their order, its pixels, which are there until the next one is asked for;
-            or the reason why there are none. A file that ends the process is named as the reason
-            only if it does so again, in a process that has seen no other file.
+            or the reason why there are none. A file is to blame for the end of a process only if it
+            is so again: its time is over, or it ends a process that has seen no other file.
 
         Raises:
             InternalError: No process could be started.
@@ -188,30 +197,29 @@ class Decoder:
             return
         left = files
         while left:
-            try:
-                answer = self._ask(left, channels)
-            except DiedError:
+            answer = self._ask(left, channels)
+            if isinstance(answer, Death):
                 break
             yield from answer
             left = left[len(answer) :]
         for file in left:
             yield self._decode_alone(file, channels)
 
-    def _ask(self, files: Sequence[bytes], channels: int | None) -> list[Pixels | str]:
-        # What is cut short in the middle of an answer must not be asked again.
+    def _ask(self, files: Sequence[bytes], channels: int | None) -> list[Pixels | str] | Death:
+        # A process whose answer is not waited for to its end must not be asked again.
         process, self._process = self._process or _Process(self._limits), None
         answer = process.ask(files, channels)
-        self._process = process
+        self._process = None if isinstance(answer, Death) else process
         return answer
 
     def _decode_alone(self, file: bytes, channels: int | None) -> Pixels | str:
         while True:
             is_fresh = self._process is None
-            try:
-                return self._ask([file], channels)[0]
-            except DiedError as death:
-                if is_fresh or death.ran_out:
-                    return str(death)
+            answer = self._ask([file], channels)
+            if not isinstance(answer, Death):
+                return answer[0]
+            if is_fresh or answer.is_late:
+                return answer.reason
 
     def hang_up(self) -> None:
         """Let the process end."""

@@ -1,11 +1,15 @@
-"""Read a file that was listed before: that very one, whole, or not at all."""
+"""Read what was listed before: that very file, whole, or not at all; or a piece of an archive."""
 
 import errno
 import os
 import stat
+import threading
+import weakref
+from typing import IO, final
 
-from tunesmith.data.archives import LARGEST_MEMBER
 from tunesmith.data.folders import stamp_of
+
+LARGEST_FILE = 100_000_000  # bytes, unpacked; no image that we decode is larger
 
 # A link in the place of a file is not followed, and a pipe there is not waited for.
 NO_LINK, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
@@ -35,9 +39,46 @@ def read_listed(path: str | bytes | os.PathLike[str], stamp: str, *, follow: boo
             raise OSError("it is no regular file")
         if stamp_of(found) != stamp:
             raise OSError(CHANGED)
-        if found.st_size > LARGEST_MEMBER:
-            raise OSError(f"it has {found.st_size:,} bytes, more than {LARGEST_MEMBER:,}")
+        if found.st_size > LARGEST_FILE:
+            raise OSError(f"it has {found.st_size:,} bytes, more than {LARGEST_FILE:,}")
         content = file.read(found.st_size + 1)
         if len(content) != found.st_size or stamp_of(os.fstat(file.fileno())) != stamp:
             raise OSError(CHANGED)
     return content
+
+
+@final
+class Pieces:
+    """A file that many threads read at once, each wherever it likes.
+
+    It is not mapped into memory: to read where a mapped file was cut off ends the process.
+
+    Args:
+        file: An open file, which may be closed afterwards.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._descriptor = os.dup(file.fileno())
+        self._lock = threading.Lock()
+        weakref.finalize(self, os.close, self._descriptor)
+        self._stamp = self._measure()
+
+    def _measure(self) -> tuple[int, int]:
+        found = os.fstat(self._descriptor)
+        return found.st_size, found.st_mtime_ns
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Bytes at a place; fewer where the file ends.
+
+        Raises:
+            OSError: The file has changed since it was opened, or the disk fails.
+        """
+        if hasattr(os, "pread"):
+            content = os.pread(self._descriptor, size, offset)
+        else:  # Windows
+            with self._lock:
+                os.lseek(self._descriptor, offset, os.SEEK_SET)
+                content = os.read(self._descriptor, size)
+        if self._measure() != self._stamp:
+            raise OSError(CHANGED)
+        return content

@@ -1,27 +1,40 @@
 """Tar files, plain or packed, read without unpacking them into folders."""
 
-import mmap
+import bz2
+import contextlib
+import gzip
+import lzma
 import tarfile
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import IO, final
+from typing import IO, Any, final
 
 from tunesmith.core.errors import SourceError
 from tunesmith.data.archives import (
-    LARGEST_MEMBER,
     LARGEST_RATIO,
     TARS,
     Stored,
     bad_path,
+    bomb,
     refused,
     sorted_without_top,
 )
 from tunesmith.data.folders import is_hidden, is_image
+from tunesmith.data.reading import LARGEST_FILE, Pieces
 
 HARMLESS = 100_000_000  # bytes, unpacked, of which the ratio is not asked
+PIECE = 1_000_000  # bytes read at a time
+# Unlike tarfile's own stream, these check that what they unpack is what was packed.
+PACKINGS: Mapping[bytes, Callable[..., Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
+}
+LONGEST = max(map(len, PACKINGS))
 
 
 def is_tar(name: str) -> bool:
@@ -39,8 +52,8 @@ def is_tar(name: str) -> bool:
 class Tar:
     """A tar file whose members are read by many threads at once.
 
-    A packed one has no places to jump to: its images are copied, once and in order, into a
-    temporary file that vanishes with the process.
+    A packed one has no places to jump to: it is unpacked, once, into a temporary file that vanishes
+    with the process.
 
     Args:
         path: The file.
@@ -57,41 +70,29 @@ class Tar:
         self.path = path
         self.skipped: Counter[str] = Counter()
         try:
-            self.members, self._content = self._plain() if _is_plain(path) else self._packed()
-        except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+            with _unpacked(path) as (file, check):
+                self.members = sorted_without_top(self._list(file, check))
+                self._content = Pieces(file)
+        except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise SourceError(
                 f"{path} cannot be read as a tar file: {error}. If it was cut off on its way, "
                 "fetch it again; if the disk of temporary files is full, unpack it by hand."
             ) from None
         self.skipped = +self.skipped
 
-    def _plain(self) -> tuple[list[Stored], mmap.mmap]:
-        with tarfile.open(self.path, "r:") as opened:
+    def _list(self, file: IO[bytes], check: int) -> list[Stored]:
+        with tarfile.open(fileobj=file, mode="r:") as opened:
             found = [
-                Stored(info.name, info.offset_data, info.size, f"{info.size},{info.mtime}")
+                Stored(info.name, info.offset_data, info.size, f"{info.size},{info.mtime},{check}")
                 for info in self._images(opened)
             ]
-        with self.path.open("rb") as file:
-            return sorted_without_top(found), _mapped(file)
-
-    def _packed(self) -> tuple[list[Stored], mmap.mmap]:
-        most = max(HARMLESS, LARGEST_RATIO * self.path.stat().st_size)
-        found: list[Stored] = []
-        total = 0
-        with tempfile.TemporaryFile() as spool, tarfile.open(self.path, "r|*") as opened:
-            for info in self._images(opened):
-                total += info.size
-                if total > most:
-                    raise refused(
-                        self.path, info.name, f"unpacks to more than {LARGEST_RATIO} times its size"
-                    )
-                content = opened.extractfile(info)
-                data = content.read() if content else b""
-                stamp = f"{len(data)},{zlib.crc32(data)}"
-                found.append(Stored(info.name, spool.tell(), len(data), stamp))
-                spool.write(data)
-            spool.flush()
-            return sorted_without_top(found), _mapped(spool)
+            # Any block that is no header ends the list; only zeros say that this is the end.
+            file.seek(opened.offset)
+            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise tarfile.ReadError("it ends without an end mark")
+            if any(piece.strip(b"\0") for piece in iter(partial(file.read, PIECE), b"")):
+                raise tarfile.ReadError("there is something behind its end")
+        return found
 
     def _images(self, opened: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         """The members that are images; others are counted, dangerous ones refused."""
@@ -113,18 +114,34 @@ class Tar:
         Raises:
             OSError: The file was cut off.
         """
-        content = self._content[member.offset : member.offset + member.size]
+        content = self._content.read(member.offset, member.size)
         if len(content) != member.size:
             raise OSError("the archive is damaged here: it was cut off")
         return content
 
 
-def _is_plain(path: Path) -> bool:
-    try:
-        with tarfile.open(path, "r:"):
-            return True
-    except tarfile.ReadError:
-        return False
+@contextlib.contextmanager
+def _unpacked(path: Path) -> Iterator[tuple[IO[bytes], int]]:
+    """The file itself and 0; or if it is packed, what is in it, and the checksum of that.
+
+    Raises:
+        SourceError: It is a bomb.
+    """
+    with path.open("rb") as file:
+        begin, _ = file.read(LONGEST), file.seek(0)
+        unpack = next((unpack for mark, unpack in PACKINGS.items() if begin.startswith(mark)), None)
+        if not unpack:
+            yield file, 0
+            return
+        most, check = max(HARMLESS, LARGEST_RATIO * path.stat().st_size), 0
+        with unpack(file) as packed, tempfile.TemporaryFile() as spool:
+            while piece := packed.read(PIECE):
+                if spool.tell() + len(piece) > most:
+                    raise bomb(path)
+                check = zlib.crc32(piece, check)
+                spool.write(piece)
+            spool.seek(0)
+            yield spool, check
 
 
 def _bad_kind(info: tarfile.TarInfo, *, is_used: bool) -> str | None:
@@ -137,12 +154,6 @@ def _bad_kind(info: tarfile.TarInfo, *, is_used: bool) -> str | None:
         return None
     if info.issparse():
         return "is a sparse file"
-    if info.size > LARGEST_MEMBER:
-        return f"claims {info.size:,} bytes, more than {LARGEST_MEMBER:,}"
+    if info.size > LARGEST_FILE:
+        return f"claims {info.size:,} bytes, more than {LARGEST_FILE:,}"
     return None
-
-
-def _mapped(file: IO[bytes]) -> mmap.mmap:
-    """Map a file into memory; an empty one cannot be, so it gets one anonymous byte."""
-    file.seek(0, 2)
-    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.tell() else mmap.mmap(-1, 1)
