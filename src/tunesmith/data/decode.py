@@ -25,7 +25,10 @@ Pixels = NDArray[np.uint8]
 Resize = Callable[[Pixels, tuple[int, int]], Pixels]
 T = TypeVar("T")
 R = TypeVar("R")
-CHUNK = 256  # images that a thread takes at a time
+CHUNK = 256  # images that are moved at a time
+# Images that a thread decodes at a time: few enough that no core waits long for another at the end,
+# and enough that it is not woken for each handful of small ones.
+LEAST_AT_ONCE, MOST_AT_ONCE, TURNS = 16, 1024, 8
 REQUEST = 4_000_000  # bytes of files from which on they are decoded before further ones are read
 
 
@@ -186,10 +189,11 @@ def load(
     count = len(source.names)
     pixels = _room((count, *size, channels), memory_bound, folder)
     shapes = np.zeros((count, 2), np.int64)  # an image with none could not be decoded
+    step = min(MOST_AT_ONCE, max(LEAST_AT_ONCE, count // (TURNS * threads)))
 
     def fill(begin: int) -> list[Rejected]:
         bad = []
-        indices = range(begin, min(count, begin + CHUNK))
+        indices = range(begin, min(count, begin + step))
         with decoders.one() as decoder:
             images = read_images(source, indices, channels, decoder)
             for index, image in zip(indices, images, strict=True):
@@ -201,7 +205,7 @@ def load(
         return bad
 
     with Decoders(threads) as decoders:
-        results = _on_threads(fill, range(0, count, CHUNK), threads)
+        results = _on_threads(fill, range(0, count, step), threads)
     kept = np.flatnonzero(shapes[:, 0])
     if len(kept) < count:
         _close_ranks(pixels, kept)
