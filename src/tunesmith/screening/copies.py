@@ -30,10 +30,9 @@ CLOSEST = 2  # of these that are compared in full
 ALIKE = 0.3  # distance of windowed spectra up to which that is worth it
 FARTHEST = 3  # pixels that a copy may be shifted by
 BLANK = 2.0  # gray levels of deviation under which there is nothing to compare
-# Distance squared over that of the farthest candidate: above it, pictures are merely alike. Where
-# the data have many pictures that are nearly the same, such as ones in handwriting, so has the
-# farthest candidate, and only a much better match is believed.
-COPY = 4e-5
+# How far apart copies may be depends on how far apart unrelated pictures are: a tenth of what one
+# in 200 second-best candidates comes within. Handwritten ones are all alike; photographs are not.
+UNRELATED, SHARE_OF_IT, STRICTEST, LOOSEST = 0.005, 0.1, 2e-5, 4e-4
 ROWS, COLUMNS, LANES = 512, 8192, 128  # of a block of similarities; it stays in the cache
 
 
@@ -44,7 +43,7 @@ class Copies:
 
     Attributes:
         pairs: Places of both, ``[P, 2]``, the smaller first; sorted, each pair once.
-        distances: 0 for a perfect match, up to `COPY`, ``[P]``.
+        distances: 0 for a perfect match, up to `LOOSEST`, ``[P]``.
     """
 
     pairs: Places
@@ -96,11 +95,22 @@ def find_copies(gray_NSS: NDArray[np.uint8], asked: Places | None = None) -> Cop
     rows_P, ranks_P = np.nonzero(compared.distances[:, :CLOSEST] <= ALIKE)
     others_P, shifts_P = compared.places[rows_P, ranks_P], compared.shifts[rows_P, ranks_P]
     apart_P = _disagreement(gray_NSS, asked_Q[rows_P], others_P, shifts_P)
+    # Over the distance of the farthest candidate: how much better than what is merely alike.
     distances_P = apart_P**2 / compared.distances[rows_P, -1].clip(1e-6)
-    found = distances_P <= COPY
+    found = distances_P <= _most(distances_P, rows_P, len(asked_Q))
     pairs_P2 = np.sort(np.stack([asked_Q[rows_P], others_P], axis=1)[found], axis=1)
     pairs_P2, first = np.unique(pairs_P2, axis=0, return_index=True)
     return Copies(pairs=places_N[pairs_P2], distances=distances_P[found][first])
+
+
+def _most(distances_P: Floats, rows_P: Places, asked: int) -> float:
+    """The distance up to which two pictures are called copies."""
+    second_Q = np.full(asked, np.inf, np.float32)
+    is_second = np.diff(rows_P, prepend=-1) == 0
+    both = np.flatnonzero(is_second)
+    second_Q[rows_P[both]] = np.maximum(distances_P[both - 1], distances_P[both])
+    unrelated = float(np.partition(second_Q, int(UNRELATED * asked))[int(UNRELATED * asked)])
+    return float(np.clip(SHARE_OF_IT * unrelated, STRICTEST, LOOSEST))
 
 
 def _frequencies(side: int) -> tuple[Places, Places]:
