@@ -30,9 +30,9 @@ CLOSEST = 2  # of these that are compared in full
 ALIKE = 0.3  # distance of windowed spectra up to which that is worth it
 FARTHEST = 3  # pixels that a copy may be shifted by
 BLANK = 2.0  # gray levels of deviation under which there is nothing to compare
-# How far apart copies may be depends on how far apart unrelated pictures are: a tenth of what one
-# in 200 second-best candidates comes within. Handwritten ones are all alike; photographs are not.
-UNRELATED, SHARE_OF_IT, STRICTEST, LOOSEST = 0.005, 0.1, 2e-5, 4e-4
+# How far apart copies may be depends on how far apart unrelated pictures are: a share of what one
+# in 50 second-best candidates comes within. Handwritten ones are all alike; photographs are not.
+UNRELATED, SHARE_OF_IT, STRICTEST, LOOSEST = 0.02, 0.06, 2e-5, 4e-4
 ROWS, COLUMNS, LANES = 512, 8192, 128  # of a block of similarities; it stays in the cache
 
 
