@@ -12,6 +12,8 @@ from tunesmith.testing.contracts import SAMPLER_LAWS, SCHEDULER_LAWS
 from tunesmith.tuning.asha import ASHA
 from tunesmith.tuning.freeze_thaw import FreezeThaw
 from tunesmith.tuning.full import Full
+from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
+from tunesmith.tuning.optuna_sampler import OptunaSampler
 from tunesmith.tuning.portfolio import Portfolio
 from tunesmith.tuning.protocols import (
     Decision,
@@ -30,6 +32,9 @@ SAMPLERS: dict[str, Sampler] = {
     "quasi-random": QuasiRandomSampler(),
     "tpe": TPE(),
     "portfolio": Portfolio([{}], then=TPE()),
+    "optuna": OptunaSampler(),
+    "optuna, gaussian": OptunaSampler(gaussian=True),
+    "hyperopt": HyperoptSampler(),
 }
 SCHEDULERS: dict[str, Scheduler] = {
     "full": Full(),

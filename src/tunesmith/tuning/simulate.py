@@ -85,7 +85,7 @@ def simulate(
     Returns:
         Every unit of training that was over within the budget, in order of time.
     """
-    pool = _Pool(encode(recording.space, recording.configs))
+    pool = Pool(encode(recording.space, recording.configs))
     history, now = History(horizon=recording.values_NT.shape[1]), 0.0
     running: list[tuple[float, int]] = []  # a heap of when a slice ends, and whose it is
     measured: list[Measured] = []
@@ -138,7 +138,7 @@ def _told(history: History, number: int, recording: Recording, row: int) -> Hist
 
 
 @final
-class _Pool:
+class Pool:
     """Recorded configs, each of which is taken once.
 
     Args:
