@@ -9,8 +9,9 @@ point of each curve is the untrained model and is dropped. One worker; an epoch 
 going on cost nothing; an epoch whose value is not finite ends its trial.
 
 Regret is (incumbent - best) / (worst - best): the incumbent is the best validation value seen at
-any epoch so far; best is the lowest value of all; worst is, for TaskSet, the minimum over configs of
-the curve's maximum, and for LCBench the median of the final values. Means are over tasks, then seeds.
+any epoch so far; best is the lowest value of all; worst is, for TaskSet, the minimum over configs
+of the curve's maximum, and for LCBench the median of the final values. Means are over tasks, then
+seeds.
 
 Each line, suite and seed is a row; rows that are in the results already are kept, so that the
 command can be interrupted and repeated, and given a little time each time.
@@ -182,11 +183,13 @@ def _train(
 
 
 def _distribution(field: Field) -> optuna.distributions.BaseDistribution:
-    range_ = field.range
-    assert not isinstance(range_, Choice)
-    kinds = optuna.distributions
-    kind = kinds.IntDistribution if isinstance(range_, Int) else kinds.FloatDistribution
-    return kind(range_.low, range_.high, log=range_.log)
+    match field.range:
+        case Int(low, high, log):
+            return optuna.distributions.IntDistribution(low, high, log=log)
+        case Float(low, high, log):
+            return optuna.distributions.FloatDistribution(low, high, log=log)
+        case Choice():
+            raise NotImplementedError("No recorded task has a choice.")
 
 
 LINES: dict[str, Line] = {
