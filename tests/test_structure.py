@@ -49,6 +49,7 @@ UNMIRRORED: dict[str, str] = {
     "records/events.py": "test_history.py writes and reads each kind",
     "training/config.py": "settings alone; test_slice.py trains with each optimizer",
     "training/findings.py": "values alone; test_probe.py",
+    "worker.py": "test_processes.py starts it, and ends it in every way",
 }
 
 # Modules that run code hidden in data, and calls that do so or that touch the global random state.
