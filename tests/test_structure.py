@@ -43,6 +43,7 @@ UNMIRRORED: dict[str, str] = {
     "jobs/module.py": "test_fit.py compares what it rebuilds with the graph",
     "jobs/prepare.py": "a step of the job; test_fit.py",
     "jobs/report.py": "test_cli.py calls it as users do",
+    "jobs/session.py": "what the steps of a job share; test_fit.py runs them all",
     "jobs/tell.py": "a step of the job; test_fit.py reads what it wrote",
     "jobs/train.py": "a step of the job; test_fit.py",
     "jobs/trial.py": "values alone; test_slices.py runs, pauses and ends trainings",

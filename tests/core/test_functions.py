@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.core.errors import SettingsError
-from tunesmith.core.functions import load_function, reference
+from tunesmith.core.functions import end_of_reading, load_function, reference
 
 
 def test_a_function_of_a_module_is_named_by_it() -> None:
@@ -41,15 +41,16 @@ def test_a_script_s_functions_are_named_by_its_file(tmp_path: Path) -> None:
 def test_a_script_is_read_until_it_would_start_the_work(tmp_path: Path) -> None:
     path = tmp_path / "script.py"
     path.write_text(
-        "from tunesmith.core.functions import Reached\n"
+        "from tunesmith.core.functions import end_of_reading\n"
         "def train(): return 1\n"
         "try:\n"
-        "    raise Reached\n"
+        "    end_of_reading()\n"
         "except Exception:\n"
         "    pass\n"
         "raise SystemExit('never come to')\n"
     )
     assert load_function(f"{path}:train")() == 1
+    end_of_reading()  # nothing is read now
 
 
 def test_functions_that_no_other_process_finds() -> None:

@@ -40,3 +40,9 @@ def test_the_highest_rung_goes_first() -> None:
 
 def test_where_nothing_may_start_the_best_of_the_highest_rung_goes_on() -> None:
     assert decide(history((3, 0.4), (3, 0.3)), may_start=False) == GoOn(1, 9)
+
+
+def test_a_trial_that_lost_its_first_rung_makes_it_up() -> None:
+    """A crash can leave a trial that was started, and has no value."""
+    lost = history((1, 0.1), (1, 0.2), (1, 0.3)).started({}, until=1).observed(3, (), seconds=0.0)
+    assert decide(lost) == GoOn(3, 1)

@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,14 +15,21 @@ from tunesmith.core.errors import SettingsError
 
 Function = Callable[..., Any]
 USER_MODULE = "tunesmith_user_"
+_reading: ContextVar[bool] = ContextVar("reading", default=False)
 
 
-class Reached(BaseException):
-    """A script that is read for a function has come to where it would start the work itself.
+class _Reached(BaseException):
+    """A script that is read for a function has come to where it would start the work itself."""
 
-    What it defines above that line is all that its function needs. It passes through the script's
-    own ``except Exception``.
+
+def end_of_reading() -> None:
+    """Mark where a script starts work that other processes do with functions of the same script.
+
+    A process that reads the script for such a function stops reading here: what is defined above is
+    all that the function needs, and nothing is started twice. Elsewhere this does nothing.
     """
+    if _reading.get():
+        raise _Reached
 
 
 def reference(function: Function) -> str:
@@ -106,13 +114,16 @@ def _load_file(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    token = _reading.set(True)
     try:
         spec.loader.exec_module(module)
-    except Reached:
+    except _Reached:
         pass
     except Exception as error:
         del sys.modules[name]
         raise SettingsError(
             f"{path} raised {type(error).__name__} when imported: {error}"
         ) from error
+    finally:
+        _reading.reset(token)
     return module

@@ -132,10 +132,10 @@ def _search(
 ) -> Iterator[tuple[History, dict[str, Any], Decision]]:
     """Run a search of a few trials to its end, on curves that are drawn; yield each decision."""
     chance = np.random.default_rng(seed)
-    history, most = History(horizon=horizon), horizon * trials + 1
-    for step in range(most * 2):
+    history, most = History(horizon=horizon), 4 * horizon * trials + 20
+    for step in range(most):
         may_start = len(history.trials) < trials
-        asked: dict[str, Any] = {"spent": step / (2 * most), "may_start": may_start, "seed": seed}
+        asked: dict[str, Any] = {"spent": step / most, "may_start": may_start, "seed": seed}
         running = [n for n, trial in enumerate(history.trials) if trial.until is not None]
         decision: Decision = Stop("")
         if len(running) < workers:
@@ -150,11 +150,11 @@ def _search(
                 if not running:
                     return
                 history = _ended(history, running[int(chance.integers(len(running)))], chance)
-    raise AssertionError(f"{trials} trials of {horizon} units did not end in {2 * most} steps")
+    raise AssertionError(f"{trials} trials of {horizon} units did not end in {most} steps")
 
 
 def _ended(history: History, number: int, chance: np.random.Generator) -> History:
-    """A slice is over: with a value for each unit, or one alone, or it failed."""
+    """A slice is over: with a value for each unit, or one alone; or it failed, or was lost."""
     trial = history.trials[number]
     assert trial.until is not None
     if chance.random() < FAILING:
@@ -162,6 +162,8 @@ def _ended(history: History, number: int, chance: np.random.Generator) -> Histor
     if chance.random() < FAILING:
         point = Observation(at=trial.at + 1, value=np.nan)
         return history.observed(number, (point,), seconds=1.0).failed(number, "It gave NaN.")
+    if chance.random() < FAILING:
+        return history.observed(number, (), seconds=0.0)
     ends = range(trial.at + 1, trial.until + 1) if number % 2 else [trial.until]
     curve = tuple(Observation(at=at, value=chance.random() + 1 / at) for at in ends)
     return history.observed(number, curve, seconds=len(curve))

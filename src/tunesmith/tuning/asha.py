@@ -46,6 +46,8 @@ class ASHA:
         """Decide what to run next; see `Scheduler`."""
         steps = rungs(history.horizon, self.first)
         paused = set(history.paused())
+        if lost := [number for number in paused if history.trials[number].at == 0]:
+            return GoOn(min(lost), steps[0])  # a crash took its first rung
         for at, after in reversed(list(pairwise(steps))):
             there = [n for n, trial in enumerate(history.trials) if trial.at >= at]
             there.sort(key=lambda n: history.trials[n].best_until(at))
