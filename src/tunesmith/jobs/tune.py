@@ -215,7 +215,7 @@ def _workers(settings: TuneSettings, path: Path) -> Processes:
 
 
 def _tuned(path: Path, search: Search, history: History, *, status: str, reason: str) -> Tuned:
-    """Choose the trial with the best last value; those that were trained to the end come first.
+    """Choose the trial with the best last value: what is handed over is what was measured.
 
     Raises:
         SettingsError: No trial has a value.
@@ -227,7 +227,7 @@ def _tuned(path: Path, search: Search, history: History, *, status: str, reason:
             f"a function with shorter slices. What was tried is in {path}."
         )
     last = {n: history.trials[n].curve[-1].value for n in sound}
-    number = min(sound, key=lambda n: (history.trials[n].at < history.horizon, last[n]))
+    number = min(sound, key=lambda n: last[n])
     chosen = history.trials[number]
     return Tuned(
         folder=path,

@@ -22,8 +22,9 @@ FIRST = 5  # trials that are started before any goes on
 FEW, FEWEST_STARTS = 10, 0.25  # up to so many trials, this share of the blocks are starts
 RECENT = 30  # trials whose first block tells what to expect of a new one
 NOISE = 0.01  # of a measured value, over the spread of all values
-# How much better than the best one hopes to get: a share of the spread, from 10**-4 to 10**-1.
-HOPE = (-4.0, -1.0)
+# How much better than the best one hopes to get: a share of the spread, from 10**-2 to 10**0. Less
+# hope goes on with what is good already, and finds less in the end (`benchmarks/tuning.py`).
+HOPE = (-2.0, 0.0)
 FAR = -5.0  # standard deviations, from which on a chance is computed by its logarithm
 GREEDY = 0.5  # share of the blocks that go to the best trial, at the end of the budget
 
@@ -115,7 +116,8 @@ class _Outlook:
 
 def _fresh(trials: Sequence[Trial], block: int) -> list[Trial]:
     """The trials started last, as they were after their first block."""
-    return [trial.after(block) for trial in trials if trial.at >= block][-RECENT:]
+    recent = [trial for trial in trials if trial.at >= block][-RECENT:]
+    return [trial.after(block) for trial in recent]
 
 
 def _log_normal(z_N: Floats) -> Floats:

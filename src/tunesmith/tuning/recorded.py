@@ -1,10 +1,18 @@
 """From what a run's journal says to what the tuner decides by."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 
 from tunesmith.records.events import SliceDone
 from tunesmith.records.history import History as Past
 from tunesmith.tuning.protocols import History, Observation, Trial
+
+NOT_FINITE = "It gave a value that is not finite."
+
+
+def are_finite(curve: Iterable[Observation]) -> bool:
+    """Whether all values of a curve are numbers that training can go on from."""
+    return all(math.isfinite(point.value) for point in curve)
 
 
 def points(done: SliceDone, *, sign: int) -> tuple[Observation, ...]:
@@ -45,6 +53,8 @@ def recall(past: Past, *, horizon: int, sign: int, is_timed: bool) -> History:
     for trial in past.trials.values():
         curve = tuple(point for done in trial.slices for point in points(done, sign=sign))
         seconds = trial.seconds if is_timed else float(trial.seen)
+        # A crash can come between a slice and what follows from it.
+        failed = trial.ended if are_finite(curve) else NOT_FINITE
         config = trial.config or {}
-        trials.append(Trial(config=config, curve=curve, seconds=seconds, failed=trial.ended))
+        trials.append(Trial(config=config, curve=curve, seconds=seconds, failed=failed))
     return History(horizon=horizon, trials=tuple(trials))

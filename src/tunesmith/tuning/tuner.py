@@ -18,7 +18,7 @@ from tunesmith.records.journal import Journal
 from tunesmith.tuning import folders
 from tunesmith.tuning.continuity import begins_anew
 from tunesmith.tuning.protocols import Decision, GoOn, History, Sampler, Scheduler, Start, Stop
-from tunesmith.tuning.recorded import as_rows, points, recall
+from tunesmith.tuning.recorded import NOT_FINITE, are_finite, as_rows, points, recall
 from tunesmith.tuning.timing import best_trial, deadline_s, expected_s, must_go_on
 
 SLICE = "tunesmith.tuning.slice:run_slice"
@@ -193,20 +193,16 @@ class Tuner:
         seconds = outcome.seconds if self._is_timed else float(running.until - running.start)
         curve = points(done, sign=self._search.sign)
         self.history = self.history.observed(number, curve, seconds=seconds)
-        if not all(map(math.isfinite, outcome.value)):
-            self._fail(number, f"It gave a value that is not finite: {outcome.value}.")
+        if not are_finite(curve):
+            self._fail(number, NOT_FINITE)
             return
         folders.tidy_trial(self._folder, number, running.until)
         left = folders.at_unit(self._folder, number, running.until)
         _check_slices(self.history, self._journal.history, left, function=self._search.function)
         if number == best_trial(self.history) != leader:
-            value, horizon = (
-                self._search.sign * self.history.trials[number].best,
-                self._search.horizon,
-            )
-            self._say(
-                f"Trial {number} leads: {value:.6g} after {running.until} of {horizon} units."
-            )
+            value = self._search.sign * self.history.trials[number].best
+            where = f"{running.until} of {self._search.horizon} units"
+            self._say(f"Trial {number} leads: {value:.6g} after {where}.")
 
     def _fail(self, number: int, reason: str, details: str = "") -> None:
         """Write down that a trial cannot go on; end the search if that is not the trial's fault."""
