@@ -47,9 +47,12 @@ from tunesmith.tuning.simulate import Measured, Pool, Recording, simulate
 from tunesmith.tuning.tpe import TPE
 
 RESULTS = Path(__file__).parent / "results" / "tuning.json"
+PAGE = Path(__file__).parents[1] / "docs" / "tuning.md"
+BEGIN, END = "<!-- benchmarks/tuning.py writes this -->", "<!-- to here -->"
 DATA = Path(os.environ.get("TUNESMITH_DATA", "data"))
 LCBENCH = (189908, 189909, 168868, 7593, 3945, 146212, 126026, 167184)
 POOL = 400  # configs of an LCBench task
+MOST = 2.0  # that a regret counts; where nothing finite was seen yet, it is infinite
 MARKS = (50, 100, 200, 350, 500, 1000)
 Row = dict[str, Any]
 Line = Callable[[Recording, float, int], Sequence[Measured]]
@@ -226,34 +229,29 @@ def table(rows: Sequence[Row], suite: str) -> str:
     """Means over tasks and seeds with standard errors, and Wilcoxon's test on the tasks' means."""
     head = f"| {suite} | seeds | " + " | ".join(map(str, MARKS)) + " | p at 500 |"
     lines = [head, "|---" * (len(MARKS) + 3) + "|"]
-    # seeds, tasks, marks; an incumbent that is no number yet counts as 2
-    found = {
-        line: np.minimum(
-            2.0,
-            [r["regrets"] for r in rows if r["suite"] == suite and r["line"] == line],
-        )
-        for line in (*LINES, TWICE)
-    }
-    for line, regrets in found.items():
-        if not len(regrets):
-            continue
-        spread = regrets.mean(axis=1).std(axis=0, ddof=1) if len(regrets) > 1 else 0 * regrets[0, 0]
-        error = spread / math.sqrt(len(regrets))
-        cells = [
-            f"{mean:.3f} ± {e:.3f}"
-            for mean, e in zip(regrets.mean(axis=(0, 1)), error, strict=True)
-        ]
+    found: dict[str, list[list[list[float]]]] = {}  # seeds, tasks, marks
+    for row in rows:
+        if row["suite"] == suite:
+            found.setdefault(row["line"], []).append(row["regrets"])
+    ours = np.minimum(MOST, found["ours"])
+    for line in filter(found.__contains__, (*LINES, TWICE)):
+        regrets, count = np.minimum(MOST, found[line]), len(found[line])
+        means, errors = regrets.mean(axis=(0, 1)), regrets.mean(axis=1).std(axis=0) / count**0.5
+        cells = [f"{mean:.3f} ± {error:.3f}" for mean, error in zip(means, errors, strict=True)]
         at = MARKS.index(500)
-        p = ""
-        if line != "ours" and len(found["ours"]):
-            pair = found["ours"][:, :, at].mean(axis=0), regrets[:, :, at].mean(axis=0)
-            p = f"{wilcoxon(*pair).pvalue:.3f}"
-        lines.append(f"| {line} | {len(regrets)} | {' | '.join(cells)} | {p} |")
+        pair = ours[:, :, at].mean(axis=0), regrets[:, :, at].mean(axis=0)
+        p = "" if line == "ours" else f"{wilcoxon(*pair).pvalue:.3f}"
+        lines.append(f"| {line} | {count} | {' | '.join(cells)} | {p} |")
     return "\n".join(lines)
 
 
+def tables(rows: Sequence[Row]) -> str:
+    """The table of each suite."""
+    return "\n\n".join(table(rows, suite) for suite in SUITES)
+
+
 def main() -> None:
-    """Measure what is missing as long as there is time, then print the tables."""
+    """Measure what is missing as long as there is time, then write the tables to the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--suites", default=",".join(SUITES))
@@ -276,7 +274,10 @@ def main() -> None:
                 row = {"suite": suite, "line": line, "seed": seed, "regrets": regrets}
                 rows.append({**row, "cpu_s": seconds, "revision": revision()})
                 write_results(RESULTS, rows)
-        print(table(rows, suite), end="\n\n")
+    print(tables(rows))
+    page = PAGE.read_text("utf-8")
+    before, after = page.partition(BEGIN)[0], page.partition(END)[2]
+    PAGE.write_text(f"{before}{BEGIN}\n{tables(rows)}\n{END}{after}", "utf-8")
 
 
 if __name__ == "__main__":

@@ -35,6 +35,14 @@ def test_the_numbers_are_those_of_the_results() -> None:
     assert (ROOT / "docs" / "accuracy.md").read_text("utf-8") == pages.page()
 
 
+def test_the_tables_on_tuning_are_those_of_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python benchmarks/tuning.py` writes them anew."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    benchmark = script("tuning")
+    rows = json.loads(benchmark.RESULTS.read_text("utf-8"))["rows"]
+    assert benchmark.tables(rows) in (ROOT / "docs" / "tuning.md").read_text("utf-8")
+
+
 def test_the_tutorial_on_tuning_does_what_it_says(tmp_path: Path) -> None:
     """The script as a reader would save it: forty lines, no main guard."""
     page = (ROOT / "docs" / "tuning.md").read_text("utf-8")

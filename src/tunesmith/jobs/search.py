@@ -30,7 +30,12 @@ SAMPLERS: dict[str, Sampler] = {
     "optuna": OptunaSampler(gaussian=True),
     "hyperopt": HyperoptSampler(),
 }
-EXTRAS = {"optuna": "train", "hyperopt": "hyperopt"}  # of samplers that are packages
+# Of samplers that need one: the package, and the extra that installs it.
+PACKAGES = {
+    "random": ("scipy", "train"),
+    "optuna": ("optuna", "train"),
+    "hyperopt": ("hyperopt", "hyperopt"),
+}
 SCHEDULERS: dict[str, Scheduler] = {
     "auto": FreezeThaw(block=BLOCK),
     "freeze-thaw": FreezeThaw(block=BLOCK),
@@ -82,10 +87,11 @@ def search_for(settings: TuneSettings, function: str, space: Space) -> Search:
     """Everything that the tuner needs to know.
 
     Raises:
-        MissingExtraError: The sampler is a package that is not installed.
+        MissingExtraError: The sampler needs a package that is not installed.
     """
-    if extra := EXTRAS.get(settings.sampler):
-        require(settings.sampler, extra=extra)
+    if settings.sampler in PACKAGES:
+        package, extra = PACKAGES[settings.sampler]
+        require(package, extra=extra)
     is_whole = settings.scheduler == "none"
     return Search(
         function=function,
