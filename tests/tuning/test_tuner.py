@@ -191,7 +191,12 @@ def test_a_function_that_keeps_nothing_is_found_at_once(tmp_path: Path) -> None:
     assert [trial.at for trial in history.trials] == [HORIZON] * 3
 
 
-@pytest.mark.parametrize("function", ["ignores", "ignores_once_a_slice"])
-def test_a_function_that_does_not_read_its_folder_is_found(function: str, tmp_path: Path) -> None:
+def test_a_function_that_does_not_read_its_folder_is_found(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"does not go on .*\(its curves begin anew\)"):
-        run(tmp_path, function, trials=12)
+        run(tmp_path, "ignores", trials=12)
+
+
+def test_a_doubt_about_a_function_is_told_once(tmp_path: Path) -> None:
+    _, _, said = run(tmp_path, "ignores_once_a_slice", trials=12)
+    doubt = "Every trial of `ignores_once_a_slice` gave the same value twice. Does it go on from"
+    assert sum(text.startswith(doubt) for text in said) == 1

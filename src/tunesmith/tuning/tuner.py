@@ -12,11 +12,11 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.space import Space
 from tunesmith.execution.executor import Executor, Outcome, Task
-from tunesmith.records.events import Event, SliceDone, TrialEnded, TrialStarted
+from tunesmith.records.events import Event, Noted, SliceDone, TrialEnded, TrialStarted
 from tunesmith.records.history import History as Past
 from tunesmith.records.journal import Journal
 from tunesmith.tuning import folders
-from tunesmith.tuning.continuity import begins_anew
+from tunesmith.tuning.continuity import begins_anew, stands_still
 from tunesmith.tuning.protocols import Decision, GoOn, History, Sampler, Scheduler, Start, Stop
 from tunesmith.tuning.recorded import NOT_FINITE, are_finite, as_rows, points, recall
 from tunesmith.tuning.timing import best_trial, deadline_s, expected_s, must_go_on
@@ -198,7 +198,10 @@ class Tuner:
             return
         folders.tidy_trial(self._folder, number, running.until)
         left = folders.at_unit(self._folder, number, running.until)
-        _check_slices(self.history, self._journal.history, left, function=self._search.function)
+        note = _look_at_slices(self.history, self._journal.history, left, self._search.function)
+        if note and note not in self._journal.history.notes:
+            self._record(Noted(text=note))
+            self._say(note)
         if number == best_trial(self.history) != leader:
             value = self._search.sign * self.history.trials[number].best
             where = f"{running.until} of {self._search.horizon} units"
@@ -231,8 +234,8 @@ def _all_failed_alike(history: History) -> bool:
     return len({re.sub(r"\d+", "", reason) for reason in reasons}) == 1
 
 
-def _check_slices(history: History, past: Past, folder: Path, *, function: str) -> None:
-    """Check that slices build on each other.
+def _look_at_slices(history: History, past: Past, folder: Path, function: str) -> str:
+    """Look whether slices build on each other.
 
     Args:
         history: The trials.
@@ -240,18 +243,22 @@ def _check_slices(history: History, past: Past, folder: Path, *, function: str) 
         folder: What the last slice left.
         function: The user's.
 
+    Returns:
+        A doubt that the user should hear of; empty if there is none.
+
     Raises:
         SettingsError: They do not.
     """
     ends = {int(n): tuple(done.end for done in t.slices) for n, t in past.trials.items()}
+    name = function.rpartition(":")[2]
     if int(folder.name) < history.horizon and folders.is_empty(folder):
         found = "left nothing in its folder"
     elif begins_anew(history, ends):
         found = "does not go on from what it left in its folder (its curves begin anew)"
     else:
-        return
+        doubt = f"Every trial of `{name}` gave the same value twice. Does it go on from its folder?"
+        return doubt if stands_still(history, ends) else ""
     raise SettingsError(
-        f"`{function.rpartition(':')[2]}` {found}, so it cannot be trained in slices. Write its "
-        "state to `folder`, and read it from there where `start` is over 0; or pass --scheduler "
-        "none."
+        f"`{name}` {found}, so it cannot be trained in slices. Write its state to `folder`, and "
+        "read it from there where `start` is over 0; or pass --scheduler none."
     )
