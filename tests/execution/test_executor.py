@@ -1,5 +1,6 @@
 """Tests of `tunesmith.execution.executor`; test_processes.py has the contract of executors."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from tunesmith.execution.executor import Inline, Task, call
@@ -15,6 +16,14 @@ def test_a_call_gives_a_value_and_its_time() -> None:
     outcome = call(task("double", x=2))
     assert (outcome.key, outcome.value, outcome.failed) == ("double", 4, None)
     assert outcome.seconds >= 0
+
+
+def test_importing_what_a_task_needs_is_not_counted(tmp_path: Path) -> None:
+    path = tmp_path / "slow.py"
+    path.write_text("import time\ntime.sleep(0.5)\ndef nothing(): ...\n")
+    outcome = call(replace(task("double", x=2), needs=[f"{path}:nothing"]))
+    assert outcome.value == 4
+    assert outcome.seconds < 0.4
 
 
 def test_what_a_task_raises_is_its_outcome() -> None:

@@ -36,9 +36,24 @@ def run(executor: Executor, *tasks: Task) -> list[Outcome]:
     return done
 
 
+def is_running(number: int) -> bool:
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for_the_end_of(number: int) -> None:
+    for _ in range(300):
+        if not is_running(number):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"process {number} still runs after 30 s")
+
+
 @pytest.fixture
 def processes(tmp_path: Path) -> Iterator[Processes]:
-    executor = Processes(1, log=tmp_path / "log", memory_bytes=600_000_000, silence_s=5.0)
+    executor = Processes(1, log=tmp_path / "log", memory_bytes=600_000_000)
     yield executor
     executor.cancel()
 
@@ -81,12 +96,12 @@ def test_a_task_over_its_deadline_is_ended_with_all_that_it_started(processes: P
     first, second = run(processes, task("sleeps", seconds=60, deadline_s=1.0), task("same", x=1))
     assert first.failed == "It was not over after 1.0 s, and was ended."
     assert second.value == 1
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 50
 
 
-def test_a_process_without_a_sign_of_life_is_ended(processes: Processes) -> None:
-    (outcome,) = run(processes, task("stops"))
-    assert outcome.failed == "It gave no sign of life for 5.0 s, and was ended."
+def test_a_process_without_a_sign_of_life_is_ended(tmp_path: Path) -> None:
+    (outcome,) = run(Processes(1, log=tmp_path / "log", silence_s=8.0), task("stops"))
+    assert outcome.failed == "It gave no sign of life for 8.0 s, and was ended."
 
 
 def test_signs_of_life_are_no_outcomes(processes: Processes) -> None:
@@ -113,16 +128,9 @@ def test_a_process_is_used_again_and_replaced_when_it_was_killed(processes: Proc
     first, second = (outcome.value for outcome in run(processes, task("number"), task("number")))
     assert first == second
     os.kill(first, signal.SIGKILL)
-    time.sleep(0.2)
+    wait_for_the_end_of(first)
     (third,) = run(processes, task("number"))
     assert third.value != first
-
-
-def is_running(number: int) -> bool:
-    try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
@@ -144,16 +152,11 @@ executor.next_done(60)
     driver.kill()
     driver.wait()
     driver.stdout.close()
-    for _ in range(100):
-        if not is_running(worker):
-            break
-        time.sleep(0.1)
-    assert not is_running(worker)
+    wait_for_the_end_of(worker)
 
 
 def test_cancel_ends_what_a_task_started(processes: Processes) -> None:
     (outcome,) = run(processes, task("has_a_child"))
     assert is_running(outcome.value)
     processes.cancel()
-    time.sleep(0.2)
-    assert not is_running(outcome.value)
+    wait_for_the_end_of(outcome.value)

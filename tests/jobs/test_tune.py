@@ -56,9 +56,8 @@ def test_a_search_finds_something_better_than_the_defaults(tmp_path: Path) -> No
 
 def test_a_budget_is_kept(tmp_path: Path) -> None:
     began = time.monotonic()
-    found = tune(tmp_path, "falls_slowly", trials=None, budget="6s")
-    assert time.monotonic() - began < 12
-    assert found.trials > 1
+    found = tune(tmp_path, "falls_slowly", trials=None, budget="8s")
+    assert 4 < time.monotonic() - began < 30
     assert found.default is not None
     assert found.reason == "The budget is spent."
 
@@ -105,13 +104,13 @@ def script(tmp_path: Path) -> Path:
 
 
 def wait_for_slices(folder: Path, count: int) -> None:
-    for _ in range(600):
+    for _ in range(2400):
         with contextlib.suppress(RunFolderError):  # there is none yet
             past = read_history(folder)
             if sum(len(trial.slices) for trial in past.trials.values()) >= count:
                 return
         time.sleep(0.05)
-    raise AssertionError(f"no {count} slices within 30 s")
+    raise AssertionError(f"no {count} slices within two minutes")
 
 
 def test_a_driver_that_is_killed_loses_no_finished_slice_and_counts_none_twice(
@@ -119,7 +118,7 @@ def test_a_driver_that_is_killed_loses_no_finished_slice_and_counts_none_twice(
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     with start(script, whole) as driver:
-        out, _ = driver.communicate(timeout=120)
+        out, _ = driver.communicate(timeout=300)
     assert "config {'lr'" in out
     for count in (1, 15, 40):
         with start(script, killed) as driver:
@@ -131,7 +130,7 @@ def test_a_driver_that_is_killed_loses_no_finished_slice_and_counts_none_twice(
             assert after[name][0] == config
             assert after[name][1][: len(rows)] == rows
     with start(script, killed) as driver:
-        driver.communicate(timeout=120)
+        driver.communicate(timeout=300)
     assert curves(killed) == curves(whole)
     kept = sorted(path.name for path in killed.glob("trials/*/*"))
     assert kept == [f"{HORIZON:08d}"] * 4
@@ -141,7 +140,7 @@ def test_a_worker_that_is_killed_costs_its_own_trial(script: Path, tmp_path: Pat
     with start(script, tmp_path / "run") as driver:
         wait_for_slices(tmp_path / "run", 10)
         os.kill(int((tmp_path / "run" / "worker").read_text()), signal.SIGKILL)
-        driver.communicate(timeout=120)
+        driver.communicate(timeout=300)
     past = read_history(tmp_path / "run")
     ended = [trial.ended for trial in past.trials.values() if trial.ended]
     assert [reason.split(",")[0] for reason in ended] == ["Its process was ended by SIGKILL"]
@@ -161,7 +160,7 @@ def test_ctrl_c_ends_a_search_with_the_best_so_far(script: Path, tmp_path: Path)
     with start(script, tmp_path / "run") as driver:
         wait_for_slices(tmp_path / "run", 5)
         driver.send_signal(signal.SIGINT)
-        out, _ = driver.communicate(timeout=60)
+        out, _ = driver.communicate(timeout=300)
     assert "config {'lr'" in out
     written = json.loads((tmp_path / "run" / "result.json").read_text())
     assert (written["status"], written["reason"]) == ("interrupted", "It was interrupted.")
@@ -170,10 +169,10 @@ def test_ctrl_c_ends_a_search_with_the_best_so_far(script: Path, tmp_path: Path)
 def test_a_trial_that_hangs_costs_its_own_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timing, "GRACE_S", 1.0)
-    found = tune(tmp_path, "hangs_where_bad", trials=None, budget="8s", sampler="random")
+    monkeypatch.setattr(timing, "GRACE_S", 3.0)
+    found = tune(tmp_path, "hangs_where_bad", trials=5, budget="60s")
     assert found.failed
-    assert set(found.failed.values()) == {"It was not over after 1.0 s, and was ended."}
+    assert set(found.failed.values()) == {"It was not over after 3.0 s, and was ended."}
     assert found.config["kind"] == "good"
 
 

@@ -4,7 +4,7 @@ import json
 import time
 import traceback
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, final
 
@@ -20,12 +20,14 @@ class Task:
         key: Names the task in its outcome.
         function: As in `load_function`.
         arguments: By name; JSON values.
-        deadline_s: Seconds after which it is given up.
+        needs: Further functions that it will load; the seconds of that are not counted.
+        deadline_s: Seconds after which it is given up, from its submission.
     """
 
     key: str
     function: str
     arguments: Mapping[str, Any]
+    needs: Sequence[str] = ()
     deadline_s: float
 
 
@@ -74,7 +76,9 @@ def call(task: Task) -> Outcome:
     """Run a task here and now; what it raises becomes its outcome."""
     began = time.monotonic()
     try:
-        value = load_function(task.function)(**task.arguments)
+        function, *_ = [load_function(name) for name in (task.function, *task.needs)]
+        began = time.monotonic()
+        value = function(**task.arguments)
         json.dumps(value)  # what is no JSON value does not reach the other process
     except MemoryError as error:
         failed, details = "It ran out of memory.", _details(error)

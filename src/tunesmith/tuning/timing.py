@@ -72,10 +72,9 @@ def deadline_s(expected: float, left_s: float) -> float:
     Example:
         >>> deadline_s(10.0, 1000.0), deadline_s(1.0, 1000.0), deadline_s(10.0, 50.0)
         (100.0, 30.0, 50.0)
-        >>> deadline_s(0.0, 1000.0)
-        250.0
+        >>> deadline_s(0.0, 1000.0), deadline_s(0.0, 50.0), deadline_s(0.0, 10.0)
+        (250.0, 30.0, 10.0)
 
     """
-    if not expected:
-        return FIRST_SHARE * left_s
-    return min(left_s, max(GRACE_S, PATIENCE * expected))
+    patience_s = PATIENCE * expected if expected else FIRST_SHARE * left_s
+    return min(left_s, max(GRACE_S, patience_s))

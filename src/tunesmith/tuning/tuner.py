@@ -17,7 +17,16 @@ from tunesmith.records.history import History as Past
 from tunesmith.records.journal import Journal
 from tunesmith.tuning import folders
 from tunesmith.tuning.continuity import begins_anew, stands_still
-from tunesmith.tuning.protocols import Decision, GoOn, History, Sampler, Scheduler, Start, Stop
+from tunesmith.tuning.protocols import (
+    Decision,
+    GoOn,
+    History,
+    Sampler,
+    Scheduler,
+    Start,
+    Stop,
+    Trial,
+)
 from tunesmith.tuning.recorded import NOT_FINITE, are_finite, as_rows, points, recall
 from tunesmith.tuning.timing import best_trial, deadline_s, expected_s, must_go_on
 
@@ -99,8 +108,7 @@ class Tuner:
         self.history: History = recall(
             journal.history, horizon=search.horizon, sign=search.sign, is_timed=self._is_timed
         )
-        sound = {n: t.at for n, t in enumerate(self.history.trials) if not t.failed}
-        folders.tidy(folder, sound)
+        folders.tidy(folder, {n: t.at for n, t in enumerate(self.history.trials) if not t.failed})
 
     def run(self) -> str:
         """Search until the time is over or nothing is left to do.
@@ -165,10 +173,15 @@ class Tuner:
         trial = self.history.trials[number]
         part = folders.opened(self._folder, number, start=trial.at, until=until)
         self._running[number] = _Running(trial.at, until, part)
-        arguments: dict[str, Any] = {"function": search.function, "config": dict(trial.config)}
-        arguments |= {"folder": str(part), "start": trial.at, "until": until}
-        task = Task(key=str(number), function=SLICE, arguments=arguments, deadline_s=deadline)
-        self._executor.submit(task)
+        self._executor.submit(
+            Task(
+                key=str(number),
+                function=SLICE,
+                arguments=_arguments(search.function, trial, part, until),
+                needs=[search.function],
+                deadline_s=deadline,
+            )
+        )
 
     def _tell(self, outcome: Outcome) -> None:
         """Write down how a slice ended; what it left is the trial's from then on."""
@@ -204,8 +217,7 @@ class Tuner:
             self._say(note)
         if number == best_trial(self.history) != leader:
             value = self._search.sign * self.history.trials[number].best
-            where = f"{running.until} of {self._search.horizon} units"
-            self._say(f"Trial {number} leads: {value:.6g} after {where}.")
+            self._say(f"Trial {number} leads: {value:.6g} after {running.until} units.")
 
     def _fail(self, number: int, reason: str, details: str = "") -> None:
         """Write down that a trial cannot go on; end the search if that is not the trial's fault."""
@@ -224,6 +236,13 @@ class Tuner:
         """Write down what happened, and wait until it is on disk."""
         self._journal.append(event, elapsed=self._clock.elapsed(), phases=self._clock.phases)
         self._journal.flush()
+
+
+def _arguments(function: str, trial: Trial, folder: Path, until: int) -> dict[str, Any]:
+    """What `run_slice` is called with."""
+    config = dict(trial.config)
+    given: dict[str, Any] = {"function": function, "config": config, "folder": str(folder)}
+    return given | {"start": trial.at, "until": until}
 
 
 def _all_failed_alike(history: History) -> bool:
