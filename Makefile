@@ -39,7 +39,7 @@ setup: .venv/ready .base-venv/ready  ## make .venv and .base-venv; does nothing 
 	@echo "Setting up .venv: a few minutes, most of it PyTorch's download."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python $(PIP_INSTALL) "$$(grep '^torch==' constraints.txt)"
-	@$(BIN)/python $(PIP_INSTALL) --editable ".[train,dev]"
+	@$(BIN)/python $(PIP_INSTALL) --editable ".[train,hyperopt,dev]"
 	@touch $@
 
 # The base install alone: what a machine needs that only predicts. A test proves that it does without torch.

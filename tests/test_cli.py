@@ -247,3 +247,22 @@ def test_a_device_that_is_not_there_is_told_before_anything_else(cli: Cli, tmp_p
     assert status == 2
     assert "`device`: torch finds no mps device here; there is: cpu" in err
     assert not (tmp_path / "out").exists()
+
+
+def test_tuning_a_function(cli: Cli, tmp_path: Path) -> None:
+    function = f"{Path(__file__).parent / 'tuning' / 'trainings.py'}:falls"
+    words = ("tune", function, "--trials", "5", "--horizon", "20", "--out", tmp_path / "run")
+    status, out, err = cli(*words, "--json")
+    assert status == 0, err
+    found = json.loads(out)
+    assert found["trials"] == 5
+    assert found["value"] <= found["default"]
+    status, out, _ = cli(*words)  # nothing is left to do
+    assert status == 0
+    assert f"value   {found['value']:.6g} after 20 units" in out
+
+
+def test_tuning_nothing(cli: Cli, tmp_path: Path) -> None:
+    status, _, err = cli("tune", "nowhere.py:train", "--out", tmp_path)
+    assert status == 2
+    assert "There is no file nowhere.py" in err

@@ -1,7 +1,10 @@
 """The pages in docs/ say what is there: links lead somewhere, numbers come from results."""
 
 import importlib.util
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -30,3 +33,26 @@ def test_the_numbers_are_those_of_the_results() -> None:
     """`python benchmarks/pages.py` writes the page anew."""
     pages = script("pages")
     assert (ROOT / "docs" / "accuracy.md").read_text("utf-8") == pages.page()
+
+
+def test_the_tables_on_tuning_are_those_of_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python benchmarks/tuning.py` writes them anew."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    benchmark = script("tuning")
+    rows = json.loads(benchmark.RESULTS.read_text("utf-8"))["rows"]
+    assert benchmark.tables(rows) in (ROOT / "docs" / "tuning.md").read_text("utf-8")
+
+
+def test_the_tutorial_on_tuning_does_what_it_says(tmp_path: Path) -> None:
+    """The script as a reader would save it: forty lines, no main guard."""
+    page = (ROOT / "docs" / "tuning.md").read_text("utf-8")
+    (script,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len([line for line in script.splitlines() if line]) <= 40
+    (tmp_path / "train.py").write_text(script)
+    done = subprocess.run(
+        [sys.executable, "train.py"], check=True, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert re.search(r"value   0\.\d+ after 50 units \(defaults: 0\.\d+\)", done.stdout)
+    found = json.loads((tmp_path / "runs" / "cancer" / "result.json").read_text())
+    assert found["value"] < found["default"]
+    assert set(found["config"]) == {"lr", "momentum", "decay", "batch"}

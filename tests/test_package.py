@@ -49,7 +49,12 @@ def test_loading_a_bundle_needs_no_torch() -> None:
     assert imported_by("from tunesmith import load", heavy=("torch",)) == set()
 
 
-@pytest.mark.parametrize("verb", [[], ["fit"], ["predict"], ["report"], ["doctor"]])
+def test_tuning_a_function_needs_nothing_heavy() -> None:
+    heavy = (*HEAVY, "optuna", "hyperopt", "scipy")
+    assert imported_by("from tunesmith import tune", heavy=heavy) == set()
+
+
+@pytest.mark.parametrize("verb", [[], ["fit"], ["tune"], ["predict"], ["report"], ["doctor"]])
 def test_help_imports_nothing_heavy(verb: list[str]) -> None:
     code = f"""
 import contextlib, runpy, sys
@@ -63,7 +68,7 @@ with contextlib.suppress(SystemExit):
 def test_python_m_tunesmith_is_the_command() -> None:
     command = [sys.executable, "-m", "tunesmith", "--help"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    for verb in ("fit", "predict", "report", "doctor"):
+    for verb in ("fit", "tune", "predict", "report", "doctor"):
         assert verb in done.stdout
 
 

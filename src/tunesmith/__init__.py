@@ -14,21 +14,36 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tunesmith.bundle.predictor import load
-    from tunesmith.core.space import Choice, Float, Int
+    from tunesmith.core.space import Choice, Field, Float, Int, When
     from tunesmith.jobs.check import check
     from tunesmith.jobs.fit import fit
+    from tunesmith.jobs.tune import tune
 
     __version__: str
 
-__all__ = ["Choice", "Float", "Int", "__version__", "check", "fit", "load"]
+__all__ = [
+    "Choice",
+    "Field",
+    "Float",
+    "Int",
+    "When",
+    "__version__",
+    "check",
+    "fit",
+    "load",
+    "tune",
+]
 
 _HOMES = {
     "Choice": "tunesmith.core.space",
+    "Field": "tunesmith.core.space",
     "Float": "tunesmith.core.space",
     "Int": "tunesmith.core.space",
+    "When": "tunesmith.core.space",
     "check": "tunesmith.jobs.check",
     "fit": "tunesmith.jobs.fit",
     "load": "tunesmith.bundle.predictor",
+    "tune": "tunesmith.jobs.tune",
 }
 
 # Hidden from type checkers: they would take it as leave for any name.

@@ -74,6 +74,34 @@ def _say_result(result: Any, *, as_json: bool) -> None:
     )
 
 
+@app.command()
+def tune(
+    function: Annotated[str, typer.Argument(help="file.py:function")],
+    budget: Annotated[str | None, typer.Option(help="Such as 60s, 10m, 1h30m. [10m]")] = None,
+    trials: Annotated[int | None, typer.Option(help="How many configs may be tried.")] = None,
+    horizon: Annotated[int, typer.Option(help="Units of a full training.")] = 100,
+    out: Annotated[Path | None, typer.Option(help="The run's folder. [runs/NAME]")] = None,
+    sampler: Annotated[str, typer.Option(help="auto, tpe, random, optuna or hyperopt.")] = "auto",
+    scheduler: Annotated[str, typer.Option(help="auto, freeze-thaw, asha or none.")] = "auto",
+    workers: Annotated[int, typer.Option(help="Processes that train at the same time.")] = 1,
+    maximize: Annotated[bool, typer.Option("--maximize", help="Higher values are better.")] = False,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Find the config with which a training function of your own does best."""
+    from tunesmith.core.settings import TuneSettings, checked
+    from tunesmith.jobs import tune as job
+
+    given: dict[str, Any] = {"budget": budget, "trials": trials, "horizon": horizon, "out": out}
+    given |= {"sampler": sampler, "scheduler": scheduler, "workers": workers}
+    given |= {"maximize": maximize, "seed": seed}
+    settings = checked(TuneSettings, {k: v for k, v in given.items() if v is not None})
+    found = job.run(settings, function, to_stderr=as_json, started_s=process_age())
+    typer.echo(found.as_json() if as_json else found.words())
+    if found.status == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+
+
 def _pairs(text: str | None) -> dict[str, str] | None:
     """Read ``use=NAME,use=NAME``."""
     if text is None:

@@ -5,7 +5,17 @@ from typing import Annotated
 import pytest
 
 from tunesmith.core.errors import SettingsError
-from tunesmith.core.space import Choice, Float, Int, check_values, space_of
+from tunesmith.core.space import (
+    Choice,
+    Field,
+    Float,
+    Int,
+    When,
+    check_space,
+    check_values,
+    complete,
+    space_of,
+)
 from tunesmith.training.config import TrainConfig
 
 
@@ -55,3 +65,26 @@ def test_the_training_s_own_fields_have_ranges_that_hold_their_defaults() -> Non
     space = space_of(TrainConfig)
     assert space["lr"].range.holds(TrainConfig().lr)
     assert {"optimizer", "batch", "smoothing", "averaging"} <= set(space)
+
+
+def test_fields_that_depend_on_others() -> None:
+    def build(
+        *,
+        kind: Annotated[str, Choice("a", "b")] = "a",
+        size: Annotated[int, Int(1, 5), When("kind", "b")] = 2,
+        depth: Annotated[int, Int(1, 5), When("size", 5)] = 3,
+    ) -> None: ...
+
+    space = space_of(build)
+    assert complete(space, {}) == {"kind": "a"}
+    assert complete(space, {"kind": "b"}) == {"kind": "b", "size": 2}
+    assert complete(space, {"kind": "b", "size": 5}) == {"kind": "b", "size": 5, "depth": 3}
+    assert complete(space, {"kind": "a", "size": 5}) == {"kind": "a"}
+
+
+def test_conditions_that_make_no_sense() -> None:
+    with pytest.raises(SettingsError, match="names the values of `kind` it needs"):
+        When("kind")
+    space = {"size": Field(Int(1, 5), 2, When("kind", "b")), "kind": Field(Choice("a", "b"), "a")}
+    with pytest.raises(SettingsError, match="depends on `kind`, which is no field before it"):
+        check_space(space)

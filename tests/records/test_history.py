@@ -30,6 +30,7 @@ others = st.one_of(
     st.just(events.TestOpened()),
     st.just(events.TrialEnded(trial="model", reason="done")),
     st.just(events.Planned(plan={"a": [1, 2]})),
+    st.just(events.TrialStarted(trial="fold-1", config={"lr": 0.1})),
     st.just(events.Ended(status="finished", reason="done")),
 )
 stored = st.builds(

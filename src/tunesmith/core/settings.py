@@ -84,6 +84,32 @@ class Settings(BaseModel):
         return self.model_dump(mode="json", exclude={"budget", "out", "device", "quarantine"})
 
 
+class TuneSettings(BaseModel):
+    """What the user decided about the tuning of a function."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    budget: Annotated[float, BeforeValidator(seconds)] | None = None
+    """Seconds from process start to result; None if the number of trials is the only limit."""
+    trials: Annotated[int, Field(ge=1)] | None = None
+    """How many there may be; None if as many as there is time for."""
+    horizon: Annotated[int, Field(ge=1)] = 100
+    """Units of a full training."""
+    out: Path | None = None
+    """The run's folder; by default ``runs/NAME``."""
+    sampler: Literal["auto", "tpe", "random", "optuna", "hyperopt"] = "auto"
+    scheduler: Literal["auto", "freeze-thaw", "asha", "none"] = "auto"
+    workers: Annotated[int, Field(ge=1)] = 1
+    """Processes that train at the same time; they share the cores."""
+    maximize: bool = False
+    """Whether higher values are better."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    def identity(self) -> dict[str, Any]:
+        """What makes this search another one than with more time, trials or workers."""
+        return self.model_dump(mode="json", exclude={"budget", "trials", "out", "workers"})
+
+
 def checked(kind: type[T], values: Mapping[str, Any]) -> T:
     """Validate ``values`` as a settings class, with errors a user can act on.
 

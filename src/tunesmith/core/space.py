@@ -99,12 +99,49 @@ Range = Int | Float | Choice
 
 
 @final
+@dataclass(frozen=True, init=False)
+class When:
+    """Under which values of another field a field means anything.
+
+    Example:
+        >>> sgd = When("optimizer", "sgd")
+        >>> sgd.holds({"optimizer": "sgd"}), sgd.holds({"optimizer": "adamw"}), sgd.holds({})
+        (True, False, False)
+
+    """
+
+    field: str
+    values: tuple[Any, ...]
+
+    def __init__(self, field: str, *values: Any) -> None:
+        if not values:
+            raise SettingsError(f"A condition names the values of `{field}` it needs: give one.")
+        object.__setattr__(self, "field", field)
+        object.__setattr__(self, "values", values)
+
+    def holds(self, config: Mapping[str, Any]) -> bool:
+        """Whether the other field is there and has one of the values."""
+        return self.field in config and config[self.field] in self.values
+
+
+@final
 @dataclass(frozen=True)
 class Field:
-    """One dimension of a space: where it may lie, and where it lies unless somebody moves it."""
+    """One dimension of a space: where it may lie, and where it lies unless somebody moves it.
+
+    Attributes:
+        range: Where it may lie.
+        default: Where it lies unless somebody moves it.
+        when: Where it means anything; None if everywhere.
+    """
 
     range: Range
     default: Any
+    when: When | None = None
+
+
+Space = Mapping[str, Field]
+Config = Mapping[str, Any]
 
 
 def space_of(function: Callable[..., Any]) -> dict[str, Field]:
@@ -113,35 +150,76 @@ def space_of(function: Callable[..., Any]) -> dict[str, Field]:
     Parameters without a range in their annotation do not belong to the space.
 
     Raises:
-        SettingsError: A ranged parameter has no default, or one outside its range.
+        SettingsError: A ranged parameter has no default, or one outside its range; or a condition
+            is on no field before it.
 
     Example:
         >>> def build(*, width: typing.Annotated[int, Int(8, 64)] = 32): ...
-        >>> space_of(build)
-        {'width': Field(range=Int(low=8, high=64, log=False), default=32)}
+        >>> space_of(build)["width"].range, space_of(build)["width"].default
+        (Int(low=8, high=64, log=False), 32)
 
     """
     hints = typing.get_type_hints(function, include_extras=True)
     space = {}
     for name, parameter in inspect.signature(function).parameters.items():
-        ranges = [
-            m
-            for m in getattr(hints.get(name), "__metadata__", ())
-            if isinstance(m, Int | Float | Choice)
-        ]
+        notes = getattr(hints.get(name), "__metadata__", ())
+        ranges = [note for note in notes if isinstance(note, Int | Float | Choice)]
         if not ranges:
             continue
         default = parameter.default
-        if not ranges[0].holds(default):
-            found = "is missing" if default is parameter.empty else f"is {default!r}"
+        if default is parameter.empty:
             raise SettingsError(
-                f"The default of `{name}` must lie in its range {ranges[0]}, but {found}."
+                f"The default of `{name}` must lie in its range {ranges[0]}, but is missing."
             )
-        space[name] = Field(range=ranges[0], default=default)
+        conditions = [note for note in notes if isinstance(note, When)]
+        space[name] = Field(ranges[0], default, conditions[0] if conditions else None)
+    check_space(space)
     return space
 
 
-def check_values(space: Mapping[str, Field], values: Mapping[str, Any]) -> None:
+def check_space(space: Space) -> None:
+    """Check fields against their own ranges, and conditions against the fields before them.
+
+    Raises:
+        SettingsError: A default lies outside its range, or a condition is on no field before it.
+    """
+    before: dict[str, Field] = {}
+    for name, field in space.items():
+        if not field.range.holds(field.default):
+            raise SettingsError(
+                f"The default of `{name}` must lie in its range {field.range}, but is "
+                f"{field.default!r}."
+            )
+        if field.when and field.when.field not in before:
+            raise SettingsError(
+                f"`{name}` depends on `{field.when.field}`, which is no field before it. Name one "
+                f"of: {', '.join(before) or 'none'}."
+            )
+        before[name] = field
+
+
+def complete(space: Space, values: Config) -> dict[str, Any]:
+    """Give a value to each field that means anything: the one given, or its default.
+
+    Example:
+        >>> space = {
+        ...     "optimizer": Field(Choice("sgd", "adamw"), "sgd"),
+        ...     "momentum": Field(Float(0.0, 0.99), 0.9, When("optimizer", "sgd")),
+        ... }
+        >>> complete(space, {"optimizer": "adamw", "momentum": 0.5})
+        {'optimizer': 'adamw'}
+        >>> complete(space, {})
+        {'optimizer': 'sgd', 'momentum': 0.9}
+
+    """
+    kept: dict[str, Any] = {}
+    for name, field in space.items():
+        if field.when is None or field.when.holds(kept):
+            kept[name] = values.get(name, field.default)
+    return kept
+
+
+def check_values(space: Space, values: Config) -> None:
     """Check chosen values against a space.
 
     Raises:

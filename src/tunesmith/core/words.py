@@ -20,10 +20,12 @@ def duration(seconds: float) -> str:
     """Write a time span as a person would.
 
     Example:
-        >>> duration(8.25), duration(95), duration(4000)
-        ('8.2 s', '1 min 35 s', '1 h 06 min')
+        >>> duration(8.25), duration(95), duration(4000), duration(float("inf"))
+        ('8.2 s', '1 min 35 s', '1 h 06 min', 'unlimited time')
 
     """
+    if seconds == float("inf"):
+        return "unlimited time"
     if seconds < 60:  # noqa: PLR2004 (seconds in a minute)
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -16,6 +16,8 @@ BASE = ("numpy", "onnxruntime", "opencv-python-headless", "pydantic", "rich", "t
 TRAIN = (
     "torch",
     "scikit-learn",
+    "scipy",
+    "optuna",
     "safetensors",
     "onnx",
     "onnxscript",

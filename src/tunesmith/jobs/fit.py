@@ -21,6 +21,7 @@ from tunesmith.data.source import Source
 from tunesmith.execution.allocator import keep_freed_memory
 from tunesmith.execution.machine import Machine
 from tunesmith.execution.machine import measure as measure_machine
+from tunesmith.execution.signals import catch_signals
 from tunesmith.export import onnx
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.decide import Planned, find_families, judge, plan_all
@@ -29,7 +30,7 @@ from tunesmith.jobs.finish import hand_over
 from tunesmith.jobs.module import load_module
 from tunesmith.jobs.prepare import as_expected, prepare
 from tunesmith.jobs.race import race
-from tunesmith.jobs.session import Session, catch_signals, computing
+from tunesmith.jobs.session import Session, computing
 from tunesmith.jobs.tell import tell
 from tunesmith.jobs.train import train_all
 from tunesmith.models.build import Family

@@ -1,12 +1,10 @@
 """What every step of a run shares: its folder, its clock, its journal, and when to stop."""
 
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import final
 
 import torch
@@ -70,27 +68,3 @@ def computing(cores: int) -> Iterator[None]:
     finally:
         torch.set_flush_denormal(False)
         torch.set_num_threads(before)
-
-
-@contextmanager
-def catch_signals(interrupted: threading.Event) -> Iterator[None]:
-    """Turn the first Ctrl-C or SIGTERM into a request to finish; the second one ends at once.
-
-    Signals reach the main thread only; elsewhere (in a notebook's worker, say) this does nothing.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        if interrupted.is_set():
-            signal.signal(number, signal.SIG_DFL)
-            raise KeyboardInterrupt
-        interrupted.set()
-
-    before = {s: signal.signal(s, on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -26,6 +26,15 @@ class Planned:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class TrialStarted:
+    """A trial of a search began, with a config that the search proposed."""
+
+    trial: str
+    config: Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class SliceDone:
     """A trial was trained from ``begin`` to ``end`` examples, and its checkpoint is on disk."""
 
@@ -98,6 +107,7 @@ class Ended:
 Event = (
     SessionStarted
     | Planned
+    | TrialStarted
     | SliceDone
     | BlockDone
     | TrialEnded
@@ -109,6 +119,7 @@ Event = (
 KINDS: dict[str, type[Event]] = {
     "session started": SessionStarted,
     "planned": Planned,
+    "trial started": TrialStarted,
     "slice done": SliceDone,
     "block done": BlockDone,
     "trial ended": TrialEnded,

@@ -16,6 +16,7 @@ from tunesmith.records.events import (
     Stored,
     TestOpened,
     TrialEnded,
+    TrialStarted,
 )
 
 
@@ -25,11 +26,13 @@ class TrialHistory:
     """One trial's past.
 
     Attributes:
+        config: What a search proposed; None outside of a search.
         slices: In order, each beginning where the one before ended.
         blocks: Validations, in order.
         ended: Why it is over; None while it is not.
     """
 
+    config: Mapping[str, Any] | None = None
     slices: tuple[SliceDone, ...] = ()
     blocks: tuple[BlockDone, ...] = ()
     ended: str | None = None
@@ -97,6 +100,9 @@ def _changes(history: History, event: Event) -> dict[str, Any]:
     match event:
         case Planned():
             fields["plan"] = event.plan
+        case TrialStarted():
+            trial = replace(_of(history, event.trial), config=event.config)
+            fields["trials"] = _with(history, event.trial, trial)
         case SliceDone():
             fields["trials"] = _with(history, event.trial, _train(_of(history, event.trial), event))
         case BlockDone():

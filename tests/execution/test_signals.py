@@ -1,4 +1,4 @@
-"""Tests of `tunesmith.jobs.session`."""
+"""Tests of `tunesmith.execution.signals`."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tunesmith.jobs.session import catch_signals
+from tunesmith.execution.signals import catch_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,0 +1,284 @@
+"""Samplers and schedulers on recorded learning curves: regret after so many epochs of training.
+
+    TUNESMITH_DATA=FOLDER python benchmarks/tuning.py [--seeds 20] [--suites taskset,lcbench]
+        [--lines ours,asha,...] [--minutes 10]
+
+FOLDER holds ``taskset/*.json.gz`` (8 tasks, 1,000 configs each, recorded) and ``lcbench`` (a
+surrogate of recorded curves, of which 8 tasks and 400 random configs each are taken). The first
+point of each curve is the untrained model and is dropped. One worker; an epoch costs 1, pausing and
+going on cost nothing; an epoch whose value is not finite ends its trial.
+
+Regret is (incumbent - best) / (worst - best): the incumbent is the best validation value seen at
+any epoch so far; best is the lowest value of all; worst is, for TaskSet, the minimum over configs
+of the curve's maximum, and for LCBench the median of the final values. Means are over tasks, then
+seeds.
+
+Each line, suite and seed is a row; rows that are in the results already are kept, so that the
+command can be interrupted and repeated, and given a little time each time.
+"""
+
+import argparse
+import gzip
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import onnxruntime
+import optuna
+from scipy.stats import wilcoxon
+
+from fit import revision, write_results
+from tunesmith.core.seeds import derive
+from tunesmith.core.space import Choice, Field, Float, Int
+from tunesmith.tuning.asha import ASHA
+from tunesmith.tuning.cube import Floats, decode, encode
+from tunesmith.tuning.freeze_thaw import FreezeThaw
+from tunesmith.tuning.full import Full
+from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
+from tunesmith.tuning.protocols import Sampler, Scheduler
+from tunesmith.tuning.random_sampler import QuasiRandomSampler, RandomSampler
+from tunesmith.tuning.simulate import Measured, Pool, Recording, simulate
+from tunesmith.tuning.tpe import TPE
+
+RESULTS = Path(__file__).parent / "results" / "tuning.json"
+PAGE = Path(__file__).parents[1] / "docs" / "tuning.md"
+BEGIN, END = "<!-- benchmarks/tuning.py writes this -->", "<!-- to here -->"
+DATA = Path(os.environ.get("TUNESMITH_DATA", "data"))
+LCBENCH = (189908, 189909, 168868, 7593, 3945, 146212, 126026, 167184)
+POOL = 400  # configs of an LCBench task
+MOST = 2.0  # that a regret counts; where nothing finite was seen yet, it is infinite
+MARKS = (50, 100, 200, 350, 500, 1000)
+Row = dict[str, Any]
+Line = Callable[[Recording, float, int], Sequence[Measured]]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A recorded task, and what a regret of 1 means in it."""
+
+    name: str
+    recording: Recording
+    worst: float
+
+    def regrets(self, measured: Sequence[Measured], marks: Sequence[float]) -> list[float]:
+        """The regret after each of some numbers of epochs; infinite where nothing finite was."""
+        values = self.recording.values_NT
+        best = values[np.isfinite(values)].min()
+        seen = np.array([m.value if math.isfinite(m.value) else math.inf for m in measured])
+        incumbent = np.minimum.accumulate(seen)
+        ends = np.searchsorted([m.time for m in measured], [mark + 1e-6 for mark in marks]) - 1
+        return [float((incumbent[end] - best) / (self.worst - best)) for end in ends]
+
+
+def taskset() -> list[Task]:
+    """Text networks, eight hyperparameters of the optimizer, validation loss over 50 points."""
+    tasks = []
+    for path in sorted((DATA / "taskset").glob("*.json.gz")):
+        entries = json.loads(gzip.decompress(path.read_bytes()))
+        configs = [entry["hp"] for entry in entries]
+        space = {}
+        for name, value in configs[0].items():
+            low, high = (f(config[name] for config in configs) for f in (min, max))
+            # A range that spans more than two decades is logarithmic.
+            space[name] = Field(Float(low, high, log=high > 100 * low > 0), value)
+        values_NT = np.array([entry["valid"]["loss"] for entry in entries], dtype=float)[:, 1:]
+        recording = Recording(
+            space=space, configs=configs, values_NT=values_NT, seconds_N=np.ones(len(configs))
+        )
+        finite_N = np.isfinite(values_NT).all(axis=1)
+        worst = float(values_NT[finite_N].max(axis=1).min())
+        tasks.append(Task(name=path.name.split(".")[0], recording=recording, worst=worst))
+    return tasks
+
+
+def lcbench() -> list[Task]:
+    """Networks on tables, seven hyperparameters, validation error over 51 epochs."""
+    folder = DATA / "lcbench"
+    session = onnxruntime.InferenceSession(folder / "lcbench_surrogate.onnx")
+    codes = json.loads((folder / "encoding.json").read_text())["OpenML_task_id"]
+    fields = json.loads((folder / "config_space.json").read_text())["hyperparameters"]
+    order = "batch_size learning_rate momentum weight_decay num_layers max_units max_dropout"
+    by_name = {field["name"]: field for field in fields}
+    space = {name: _field(by_name[name]) for name in order.split()}
+    tasks = []
+    for number in LCBENCH:
+        chance = np.random.default_rng(derive(0, "lcbench", number))
+        configs = [decode(space, x_D) for x_D in chance.random((POOL, len(space)))]
+        values_ND = np.array([list(config.values()) for config in configs])
+        epochs = np.arange(2, 53)
+        x_cont = np.column_stack(
+            [np.tile(epochs, POOL), np.repeat(values_ND, len(epochs), axis=0)]
+        ).astype(np.float32)
+        x_cat = np.full((len(x_cont), 1), codes[str(number)], dtype=np.int32)
+        (answers,) = session.run(None, {"x_cont": x_cont, "x_cat": x_cat})
+        error_NT = 1 - answers[:, 1].reshape(POOL, len(epochs)).astype(float) / 100
+        recording = Recording(
+            space=space, configs=configs, values_NT=error_NT, seconds_N=np.ones(POOL)
+        )
+        worst = float(np.median(error_NT[:, -1]))
+        tasks.append(Task(name=str(number), recording=recording, worst=worst))
+    return tasks
+
+
+def _field(given: Mapping[str, Any]) -> Field:
+    """A field of LCBench's own space, logarithmic where it spans more than two decades."""
+    low, high, default = given["lower"], given["upper"], given["default"]
+    log = given["log"] or high > 100 * low > 0
+    if given["type"] == "uniform_int":
+        return Field(Int(low, high, log=log), default)
+    return Field(Float(low, high, log=log), default)
+
+
+def ours(sampler: Sampler, scheduler: Scheduler) -> Line:
+    """A sampler and a scheduler of ours."""
+
+    def run(recording: Recording, budget: float, seed: int) -> Sequence[Measured]:
+        return simulate(recording, sampler, scheduler, budget=budget, seed=seed)
+
+    return run
+
+
+def with_optuna(make_pruner: Callable[[int], optuna.pruners.BasePruner]) -> Line:
+    """Optuna by itself: its TPE, its pruner asked after each epoch, defaults everywhere."""
+
+    def run(recording: Recording, budget: float, seed: int) -> Sequence[Measured]:
+        study = optuna.create_study(
+            sampler=optuna.samplers.TPESampler(seed=seed),
+            pruner=make_pruner(recording.values_NT.shape[1]),
+            study_name=str(seed),  # Hyperband's brackets depend on it
+        )
+        distributions = {name: _distribution(f) for name, f in recording.space.items()}
+        pool = Pool(encode(recording.space, recording.configs))
+        measured: list[Measured] = []
+        while len(measured) < budget and not pool.is_empty:
+            # What it proposes is told apart from what is trained: the nearest recorded config.
+            asked = study.ask(distributions)
+            study.tell(asked, state=optuna.trial.TrialState.FAIL)
+            row = pool.take(encode(recording.space, [asked.params])[0])
+            study.enqueue_trial(dict(recording.configs[row]))
+            _train(study, study.ask(distributions), recording.values_NT[row], measured)
+        return measured[: int(budget)]
+
+    return run
+
+
+def _train(
+    study: optuna.Study, trial: optuna.Trial, values_T: Floats, measured: list[Measured]
+) -> None:
+    """Train until the end, until the pruner has enough, or until a value is not finite."""
+    for at, value in enumerate(values_T.tolist(), start=1):
+        measured.append(Measured(time=len(measured) + 1.0, trial=trial.number, at=at, value=value))
+        if not math.isfinite(value):
+            study.tell(trial, math.inf)
+            return
+        trial.report(value, at)
+        if trial.should_prune():
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            return
+    study.tell(trial, float(values_T.min()))
+
+
+def _distribution(field: Field) -> optuna.distributions.BaseDistribution:
+    match field.range:
+        case Int(low, high, log):
+            return optuna.distributions.IntDistribution(low, high, log=log)
+        case Float(low, high, log):
+            return optuna.distributions.FloatDistribution(low, high, log=log)
+        case Choice():
+            raise NotImplementedError("No recorded task has a choice.")
+
+
+LINES: dict[str, Line] = {
+    "ours": ours(TPE(), FreezeThaw()),
+    "ASHA + TPE": ours(TPE(), ASHA()),
+    "ASHA": ours(RandomSampler(), ASHA()),
+    "freeze-thaw": ours(RandomSampler(), FreezeThaw()),
+    "TPE": ours(TPE(), Full()),
+    "random": ours(RandomSampler(), Full()),
+    "quasi-random": ours(QuasiRandomSampler(), Full()),
+    "Hyperopt TPE": ours(HyperoptSampler(), Full()),
+    "Optuna TPE": with_optuna(lambda _: optuna.pruners.NopPruner()),
+    "Optuna TPE, median": with_optuna(lambda _: optuna.pruners.MedianPruner()),
+    "Optuna TPE, Hyperband": with_optuna(
+        lambda horizon: optuna.pruners.HyperbandPruner(max_resource=horizon)
+    ),
+    "Optuna TPE, successive halving": with_optuna(
+        lambda _: optuna.pruners.SuccessiveHalvingPruner()
+    ),
+}
+TWICE = "random, twice the budget"
+SUITES: dict[str, Callable[[], list[Task]]] = {"taskset": taskset, "lcbench": lcbench}
+
+
+def measure(tasks: Sequence[Task], line: str, seed: int) -> list[list[float]]:
+    """Regrets of a line on each task at each mark."""
+    factor = 2 if line == TWICE else 1
+    run = LINES["random" if line == TWICE else line]
+    marks = [mark * factor for mark in MARKS]
+    return [task.regrets(run(task.recording, marks[-1], seed), marks) for task in tasks]
+
+
+def table(rows: Sequence[Row], suite: str) -> str:
+    """Means over tasks and seeds with standard errors, and Wilcoxon's test on the tasks' means."""
+    head = f"| {suite} | seeds | " + " | ".join(map(str, MARKS)) + " | p at 500 |"
+    lines = [head, "|---" * (len(MARKS) + 3) + "|"]
+    found: dict[str, list[list[list[float]]]] = {}  # seeds, tasks, marks
+    for row in rows:
+        if row["suite"] == suite:
+            found.setdefault(row["line"], []).append(row["regrets"])
+    ours = np.minimum(MOST, found["ours"])
+    for line in filter(found.__contains__, (*LINES, TWICE)):
+        regrets, count = np.minimum(MOST, found[line]), len(found[line])
+        means, errors = regrets.mean(axis=(0, 1)), regrets.mean(axis=1).std(axis=0) / count**0.5
+        cells = [f"{mean:.3f} ± {error:.3f}" for mean, error in zip(means, errors, strict=True)]
+        at = MARKS.index(500)
+        pair = ours[:, :, at].mean(axis=0), regrets[:, :, at].mean(axis=0)
+        p = "" if line == "ours" else f"{wilcoxon(*pair).pvalue:.3f}"
+        lines.append(f"| {line} | {count} | {' | '.join(cells)} | {p} |")
+    return "\n".join(lines)
+
+
+def tables(rows: Sequence[Row]) -> str:
+    """The table of each suite."""
+    return "\n\n".join(table(rows, suite) for suite in SUITES)
+
+
+def main() -> None:
+    """Measure what is missing as long as there is time, then write the tables to the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--suites", default=",".join(SUITES))
+    parser.add_argument("--lines", default=";".join((*LINES, TWICE)), help="separated by ;")
+    parser.add_argument("--minutes", type=float, default=math.inf)
+    options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    rows: list[Row] = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
+    ends = time.monotonic() + 60 * options.minutes
+    for suite in options.suites.split(","):
+        tasks = SUITES[suite]()
+        for seed in range(options.seeds):
+            for line in options.lines.split(";"):
+                there = {(r["suite"], r["line"], r["seed"]) for r in rows}
+                if (suite, line, seed) in there or time.monotonic() > ends:
+                    continue
+                began = time.process_time()
+                regrets = measure(tasks, line, seed)
+                seconds = round(time.process_time() - began, 2)
+                row = {"suite": suite, "line": line, "seed": seed, "regrets": regrets}
+                rows.append({**row, "cpu_s": seconds, "revision": revision()})
+                write_results(RESULTS, rows)
+    print(tables(rows))
+    page = PAGE.read_text("utf-8")
+    before, after = page.partition(BEGIN)[0], page.partition(END)[2]
+    PAGE.write_text(f"{before}{BEGIN}\n{tables(rows)}\n{END}{after}", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

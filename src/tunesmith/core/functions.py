@@ -1,0 +1,129 @@
+"""A user's function, by a name under which another process finds it."""
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from contextvars import ContextVar
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tunesmith.core.errors import SettingsError
+
+Function = Callable[..., Any]
+USER_MODULE = "tunesmith_user_"
+_reading: ContextVar[bool] = ContextVar("reading", default=False)
+
+
+class _Reached(BaseException):
+    """A script that is read for a function has come to where it would start the work itself."""
+
+
+def end_of_reading() -> None:
+    """Mark where a script starts work that other processes do with functions of the same script.
+
+    A process that reads the script for such a function stops reading here: what is defined above is
+    all that the function needs, and nothing is started twice. Elsewhere this does nothing.
+    """
+    if _reading.get():
+        raise _Reached
+
+
+def reference(function: Function) -> str:
+    """Name a function: ``package.module:name`` if it can be imported, else ``file.py:name``.
+
+    Raises:
+        SettingsError: It is not at the top of a module, or its module is no file.
+
+    Example:
+        >>> reference(importlib.import_module)
+        'importlib:import_module'
+
+    """
+    name = getattr(function, "__qualname__", "")
+    if not name.isidentifier():
+        raise SettingsError(
+            "Other processes run the function, so it must be a plain one at the top of a file, but "
+            f"got {name or function!r}. Define it with `def` outside of everything else."
+        )
+    module = sys.modules.get(function.__module__)
+    file = getattr(module, "__file__", None)
+    if module is not None and file is not None and _imports_as(module, file):
+        return f"{module.__name__}:{name}"
+    if file is None or not Path(file).is_file():
+        raise SettingsError(
+            f"Other processes run `{name}`, so it must be in a file, but it was typed in. Write it "
+            "to one (in a notebook: begin the cell with `%%writefile train.py`) and import it."
+        )
+    return f"{Path(file).resolve()}:{name}"
+
+
+def _imports_as(module: ModuleType, file: str) -> bool:
+    """Whether importing a module's name elsewhere gives the same file."""
+    if module.__name__ == "__main__" or module.__name__.startswith(USER_MODULE):
+        return False
+    spec = importlib.util.find_spec(module.__name__)
+    return spec is not None and spec.origin == file
+
+
+def load_function(name: str) -> Function:
+    """Import a function by what `reference` gave, or a user typed.
+
+    Raises:
+        SettingsError: The file, module or function is missing, or importing it raises.
+
+    Example:
+        >>> load_function("math:sqrt")(4)
+        2.0
+
+    """
+    place, _, function_name = name.rpartition(":")
+    if not place or not function_name.isidentifier():
+        raise SettingsError(f"A function is named as file.py:function, but got {name!r}.")
+    module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        found = [n for n, value in vars(module).items() if inspect.isfunction(value)]
+        raise SettingsError(
+            f"{place} has no function `{function_name}`. It has: {', '.join(found) or 'none'}."
+        )
+    return function  # type: ignore[no-any-return]  # callable, as was just checked
+
+
+def _load_module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise SettingsError(
+            f"The module {name} cannot be imported: {type(error).__name__}: {error}. A file is "
+            "named with its ending, as in file.py:function."
+        ) from error
+
+
+def _load_file(path: Path) -> ModuleType:
+    """Import a file once, under a name of its own, so that no main guard runs."""
+    if not path.is_file():
+        raise SettingsError(f"There is no file {path}. Check the path.")
+    name = f"{USER_MODULE}{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    token = _reading.set(True)
+    try:
+        spec.loader.exec_module(module)
+    except _Reached:
+        pass
+    except Exception as error:
+        del sys.modules[name]
+        raise SettingsError(
+            f"{path} raised {type(error).__name__} when imported: {error}"
+        ) from error
+    finally:
+        _reading.reset(token)
+    return module

@@ -1,0 +1,199 @@
+"""Worker processes: a task that hangs, crashes or eats memory costs nothing but its own time."""
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import final
+
+from tunesmith.core.words import duration
+from tunesmith.execution.executor import Outcome, Task
+
+SILENCE_S = 60.0  # without a sign of life, after which a process is given up
+PIECE = 1 << 16  # bytes read at once
+
+
+@final
+class Processes:
+    """Runs tasks in processes of their own, which outlive a task but not a failure.
+
+    They start when they are first needed, with this process's ``sys.path`` and environment, and end
+    with this process, however it ends.
+
+    Args:
+        workers: How many.
+        memory_bytes: That each may hold; None if as much as there is.
+        log: Where what the tasks print goes.
+        silence_s: Seconds without a sign of life, after which a process is given up.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        *,
+        memory_bytes: int | None = None,
+        log: Path,
+        silence_s: float = SILENCE_S,
+    ) -> None:
+        self.workers = workers
+        self._memory_bytes = memory_bytes
+        self._log = log
+        self._silence_s = silence_s
+        self._idle: list[_Worker] = []
+        self._busy: list[_Worker] = []
+
+    def submit(self, task: Task) -> None:
+        """Begin a task; see `Executor`."""
+        assert len(self._busy) < self.workers, "every worker has a task"
+        worker = self._idle.pop() if self._idle else self._started()
+        if not worker.begin(task):  # it ended while nobody looked
+            worker = self._started()
+            worker.begin(task)
+        self._busy.append(worker)
+
+    def next_done(self, timeout_s: float) -> Outcome | None:
+        """Wait for a task to end, and end those that are over their limits; see `Executor`."""
+        ends = time.monotonic() + timeout_s
+        while self._busy:
+            for worker in self._busy:
+                if outcome := worker.outcome(self._silence_s):
+                    self._busy.remove(worker)
+                    if worker.is_running:
+                        self._idle.append(worker)
+                    return outcome
+            left = ends - time.monotonic()
+            if left <= 0:
+                return None
+            with selectors.DefaultSelector() as selector:
+                for worker in self._busy:
+                    selector.register(worker.output, selectors.EVENT_READ, worker)
+                limits = [worker.left_s(self._silence_s) for worker in self._busy]
+                for key, _ in selector.select(max(0.0, min(left, *limits))):
+                    key.data.read()
+        return None
+
+    def cancel(self) -> None:
+        """End every process; see `Executor`."""
+        for worker in (*self._busy, *self._idle):
+            worker.end()
+        self._busy, self._idle = [], []
+
+    def _started(self) -> "_Worker":
+        memory = [] if self._memory_bytes is None else [str(self._memory_bytes)]
+        threads = str(max(1, (os.cpu_count() or 1) // self.workers))
+        # What the user set stands above ours.
+        environment = {"OMP_NUM_THREADS": threads, **os.environ}
+        environment["PYTHONPATH"] = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
+        with self._log.open("ab") as log:
+            return _Worker(
+                subprocess.Popen(  # noqa: S603 (this interpreter, and a number of ours)
+                    [sys.executable, "-m", "tunesmith.worker", *memory],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=environment,
+                    start_new_session=True,  # Ctrl-C is this process's affair
+                )
+            )
+
+
+@final
+class _Worker:
+    """One process, and the task it is at.
+
+    Args:
+        process: Just started.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process = process
+        self._input, self.output = process.stdin, process.stdout
+        self._read = b""
+        self._task: Task | None = None
+        self._began = self._heard = time.monotonic()
+        self._is_silent = False  # it closed its output: it has ended, or soon will
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it can take another task."""
+        return self._process.poll() is None
+
+    def begin(self, task: Task) -> bool:
+        """Hand over a task; False if the process has ended."""
+        self._task, self._began = task, time.monotonic()
+        self._heard = self._began
+        try:
+            self._input.write(json.dumps(asdict(task)).encode() + b"\n")
+            self._input.flush()
+        except OSError:
+            self.end()
+            return False
+        return True
+
+    def read(self) -> None:
+        """Take what it wrote."""
+        piece = os.read(self.output.fileno(), PIECE)
+        self._read += piece
+        self._heard, self._is_silent = time.monotonic(), not piece
+
+    def left_s(self, silence_s: float) -> float:
+        """Seconds until it is over one of its limits."""
+        assert self._task is not None
+        ends = min(self._began + self._task.deadline_s, self._heard + silence_s)
+        return ends - time.monotonic()
+
+    def outcome(self, silence_s: float) -> Outcome | None:
+        """How its task ended; None while it has not."""
+        assert self._task is not None
+        *lines, self._read = self._read.split(b"\n")
+        for line in lines:
+            if line:  # an empty one is a sign of life
+                return Outcome(**json.loads(line))
+        seconds = time.monotonic() - self._began
+        if self._is_silent:
+            self.end()
+            failed = _death(self._process.returncode)
+        elif seconds >= self._task.deadline_s:
+            self.end()
+            failed = f"It was not over after {duration(self._task.deadline_s)}, and was ended."
+        elif time.monotonic() - self._heard >= silence_s:
+            self.end()
+            failed = f"It gave no sign of life for {duration(silence_s)}, and was ended."
+        else:
+            return None
+        return Outcome(key=self._task.key, seconds=seconds, failed=failed)
+
+    def end(self) -> None:
+        """End the process and all that it started, at once."""
+        if not self._is_silent or self.is_running:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        with contextlib.suppress(OSError):
+            self._input.close()
+        self.output.close()
+
+
+def _death(status: int) -> str:
+    """Why a process ended that should not have.
+
+    Example:
+        >>> _death(-11), _death(3)
+        ('Its process was ended by SIGSEGV.', 'Its process ended with status 3.')
+        >>> _death(-9)
+        'Its process was ended by SIGKILL, perhaps by the system for want of memory.'
+
+    """
+    if status >= 0:
+        return f"Its process ended with status {status}."
+    name = signal.Signals(-status).name
+    why = ", perhaps by the system for want of memory" if name == "SIGKILL" else ""
+    return f"Its process was ended by {name}{why}."

@@ -1,0 +1,111 @@
+"""From what a user says of a search to what the tuner needs."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from tunesmith.core.errors import SettingsError
+from tunesmith.core.functions import Function
+from tunesmith.core.optional import require
+from tunesmith.core.settings import TuneSettings
+from tunesmith.core.space import Choice, Field, Float, Int, Range, Space, check_space, space_of
+from tunesmith.tuning.asha import ASHA
+from tunesmith.tuning.cube import from_unit
+from tunesmith.tuning.freeze_thaw import FreezeThaw
+from tunesmith.tuning.full import Full
+from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
+from tunesmith.tuning.optuna_sampler import OptunaSampler
+from tunesmith.tuning.portfolio import Portfolio
+from tunesmith.tuning.protocols import Sampler, Scheduler
+from tunesmith.tuning.random_sampler import QuasiRandomSampler
+from tunesmith.tuning.slice import config_class
+from tunesmith.tuning.tpe import TPE
+from tunesmith.tuning.tuner import Search
+
+BLOCK = 0.04  # of the horizon: a slice of a trial that must be finished
+SAMPLERS: dict[str, Sampler] = {
+    "auto": TPE(),
+    "tpe": TPE(),
+    "random": QuasiRandomSampler(),
+    "optuna": OptunaSampler(gaussian=True),
+    "hyperopt": HyperoptSampler(),
+}
+# Of samplers that need one: the package, and the extra that installs it.
+PACKAGES = {
+    "random": ("scipy", "train"),
+    "optuna": ("optuna", "train"),
+    "hyperopt": ("hyperopt", "hyperopt"),
+}
+SCHEDULERS: dict[str, Scheduler] = {
+    "auto": FreezeThaw(block=BLOCK),
+    "freeze-thaw": FreezeThaw(block=BLOCK),
+    "asha": ASHA(),
+    "none": Full(),
+}
+
+
+def space_for(function: Function, given: Mapping[str, Range | Field] | None) -> Space:
+    """The space that a user gave, or that the function's first parameter is annotated with.
+
+    A range without a default of its own has its middle, on its scale; a choice its first option.
+
+    Raises:
+        SettingsError: There is none, or it makes no sense.
+    """
+    kind = config_class(function)
+    if given is None and kind is None:
+        first = next(iter(inspect.signature(function).parameters))
+        raise SettingsError(
+            f"The space of `{function.__name__}` is not known. Pass one, or annotate `{first}` "
+            "with a dataclass of ranged fields, such as `lr: Annotated[float, Float(0, 1)] = 0.1`."
+        )
+    space = space_of(kind) if given is None and kind is not None else _fields(given or {})
+    if not space:
+        raise SettingsError("A space needs at least one field, but got none.")
+    check_space(space)
+    return space
+
+
+def _fields(given: Mapping[str, Range | Field]) -> Space:
+    fields = {}
+    for name, value in given.items():
+        match value:
+            case Field():
+                fields[name] = value
+            case Choice():
+                fields[name] = Field(value, value.options[0])
+            case Int() | Float():
+                fields[name] = Field(value, from_unit(value, 0.5))
+            case _:
+                raise SettingsError(
+                    f"`{name}` needs a range (Int, Float or Choice) or a Field, but got {value!r}."
+                )
+    return fields
+
+
+def search_for(settings: TuneSettings, function: str, space: Space) -> Search:
+    """Everything that the tuner needs to know.
+
+    Raises:
+        MissingExtraError: The sampler needs a package that is not installed.
+    """
+    if settings.sampler in PACKAGES:
+        package, extra = PACKAGES[settings.sampler]
+        require(package, extra=extra)
+    is_whole = settings.scheduler == "none"
+    return Search(
+        function=function,
+        space=space,
+        horizon=settings.horizon,
+        sign=-1 if settings.maximize else 1,
+        sampler=Portfolio([{}], then=SAMPLERS[settings.sampler]),
+        scheduler=SCHEDULERS[settings.scheduler],
+        block=settings.horizon if is_whole else max(1, round(BLOCK * settings.horizon)),
+        trials=settings.trials,
+        seed=settings.seed,
+    )
+
+
+def space_words(space: Space) -> dict[str, Any]:
+    """A space as JSON values, to tell whether two are the same."""
+    return {name: repr(field) for name, field in space.items()}

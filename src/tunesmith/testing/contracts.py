@@ -1,0 +1,231 @@
+"""What every sampler and every scheduler keeps to: laws that a plug-in's author can run as tests.
+
+```
+@pytest.mark.parametrize("law", SAMPLER_LAWS, ids=lambda law: law.__name__)
+def test_mine_is_a_sampler(law):
+    law(MySampler())
+```
+A law is a function that raises `AssertionError` where it is broken.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tunesmith.core.space import Choice, Field, Float, Int, Space, When, check_values, complete
+from tunesmith.tuning.cube import decode
+from tunesmith.tuning.protocols import (
+    Decision,
+    GoOn,
+    History,
+    Observation,
+    Sampler,
+    Scheduler,
+    Start,
+    Stop,
+    Trial,
+)
+
+SPACES: dict[str, Space] = {
+    "numbers": {
+        "lr": Field(Float(1e-5, 1.0, log=True), 1e-2),
+        "width": Field(Int(1, 512, log=True), 64),
+        "dropout": Field(Float(0.0, 0.9), 0.1),
+        "depth": Field(Int(1, 3), 2),
+    },
+    "conditions": {
+        "optimizer": Field(Choice("sgd", "adamw", None), "sgd"),
+        "lr": Field(Float(1e-5, 1.0, log=True), 1e-2),
+        "momentum": Field(Float(0.0, 0.99), 0.9, When("optimizer", "sgd")),
+        "nesterov": Field(Choice("yes", "no"), "no", When("momentum", 0.9)),
+    },
+    "one choice": {"pooling": Field(Choice((2, 2), "none"), "none")},
+}
+HORIZON = 25
+FAILING = 0.05  # share of the slices
+
+
+def _history(space: Space, count: int, *, seed: int = 0) -> History:
+    """A search with everything that happens in one: trials paused, done, failed and running."""
+    chance = np.random.default_rng(seed)
+    trials = []
+    for number in range(count):
+        units = int(chance.integers(1, HORIZON + 1))
+        values = (chance.random() + 1 / np.arange(1, units + 1)).tolist()
+        curve = tuple(Observation(at=at, value=v) for at, v in enumerate(values, start=1))
+        trial = Trial(config=decode(space, chance.random(len(space))), curve=curve, seconds=units)
+        match number % 8:
+            case 5:
+                trial = replace(trial, failed="It gave NaN.")
+            case 6:
+                trial = replace(trial, curve=(), until=2)
+            case 7:
+                trial = replace(trial, curve=(Observation(at=1, value=np.nan),), failed="NaN.")
+            case _:
+                pass
+        trials.append(trial)
+    return History(horizon=HORIZON, trials=tuple(trials))
+
+
+def _situations() -> Iterator[tuple[Space, History]]:
+    for space in SPACES.values():
+        for count in (0, 1, 9, 40):
+            yield space, _history(space, count)
+
+
+def proposals_lie_in_the_space(sampler: Sampler) -> None:
+    """A proposal has a value in its range for each field that means anything, and no other."""
+    for space, history in _situations():
+        for seed in range(3):
+            config = dict(sampler(space, history, seed=seed))
+            check_values(space, config)
+            assert config == complete(space, config), f"not the fields that count: {config}"
+
+
+def the_same_arguments_give_the_same_config(sampler: Sampler) -> None:
+    """A sampler has no state: asked again, it says the same, whatever it was asked in between."""
+    first = [sampler(space, history, seed=1) for space, history in _situations()]
+    second = [sampler(space, history, seed=1) for space, history in reversed([*_situations()])]
+    assert first == second[::-1]
+
+
+def it_leaves_the_global_random_state_alone(sampler: Sampler) -> None:
+    """The user's own random numbers do not depend on the sampler."""
+    for space, history in _situations():
+        before = random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[index] # noqa: NPY002
+        sampler(space, history, seed=0)
+        after = random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[index] # noqa: NPY002
+        assert before == after
+
+
+def it_does_not_repeat_itself(sampler: Sampler) -> None:
+    """Asked for one more while its last proposals run, it proposes something else."""
+    space, history = SPACES["numbers"], _history(SPACES["numbers"], 20)
+    for _ in range(4):
+        history = history.started(sampler(space, history, seed=0), until=1)
+    proposed = [trial.config for trial in history.trials[-4:]]
+    assert all(proposed.count(config) == 1 for config in proposed)
+
+
+def it_proposes_where_everything_failed(sampler: Sampler) -> None:
+    """A history without a single value is no reason to fail."""
+    for space in SPACES.values():
+        history = _history(space, 30)
+        failed = tuple(replace(t, curve=(), until=None, failed="Memory.") for t in history.trials)
+        check_values(space, sampler(space, replace(history, trials=failed), seed=0))
+
+
+SAMPLER_LAWS: tuple[Callable[[Sampler], None], ...] = (
+    proposals_lie_in_the_space,
+    the_same_arguments_give_the_same_config,
+    it_leaves_the_global_random_state_alone,
+    it_does_not_repeat_itself,
+    it_proposes_where_everything_failed,
+)
+
+
+def _search(
+    scheduler: Scheduler, *, horizon: int, trials: int, workers: int, seed: int = 0
+) -> Iterator[tuple[History, dict[str, Any], Decision]]:
+    """Run a search of a few trials to its end, on curves that are drawn; yield each decision."""
+    chance = np.random.default_rng(seed)
+    history, most = History(horizon=horizon), 4 * horizon * trials + 20
+    for step in range(most):
+        may_start = len(history.trials) < trials
+        asked: dict[str, Any] = {"spent": step / most, "may_start": may_start, "seed": seed}
+        running = [n for n, trial in enumerate(history.trials) if trial.until is not None]
+        decision: Decision = Stop("")
+        if len(running) < workers:
+            decision = scheduler(history, **asked)
+            yield history, asked, decision
+        match decision:
+            case Start(until=until):
+                history = history.started({}, until=until)
+            case GoOn(trial=number, until=until):
+                history = history.resumed(number, until=until)
+            case Stop():
+                if not running:
+                    return
+                history = _ended(history, running[int(chance.integers(len(running)))], chance)
+    raise AssertionError(f"{trials} trials of {horizon} units did not end in {most} steps")
+
+
+def _ended(history: History, number: int, chance: np.random.Generator) -> History:
+    """A slice is over: with a value for each unit, or one alone; or it failed, or was lost."""
+    trial = history.trials[number]
+    assert trial.until is not None
+    if chance.random() < FAILING:
+        return history.failed(number, "It ran out of memory.")
+    if chance.random() < FAILING:
+        point = Observation(at=trial.at + 1, value=np.nan)
+        return history.observed(number, (point,), seconds=1.0).failed(number, "It gave NaN.")
+    if chance.random() < FAILING:
+        return history.observed(number, (), seconds=0.0)
+    ends = range(trial.at + 1, trial.until + 1) if number % 2 else [trial.until]
+    curve = tuple(Observation(at=at, value=chance.random() + 1 / at) for at in ends)
+    return history.observed(number, curve, seconds=len(curve))
+
+
+def _searches(
+    scheduler: Scheduler,
+) -> Iterator[tuple[History, dict[str, Any], Decision]]:
+    for horizon, trials, workers in ((1, 3, 1), (HORIZON, 12, 1), (100, 20, 4)):
+        yield from _search(scheduler, horizon=horizon, trials=trials, workers=workers)
+
+
+def decisions_can_be_carried_out(scheduler: Scheduler) -> None:
+    """Only what may start starts, only what has paused goes on, and all of it to somewhere."""
+    for history, asked, decision in _searches(scheduler):
+        match decision:
+            case Start(until=until):
+                assert asked["may_start"], "a trial too many"
+                assert 0 < until <= history.horizon
+            case GoOn(trial=number, until=until):
+                assert number in history.paused(), f"trial {number} has not paused"
+                assert history.trials[number].at < until <= history.horizon
+            case Stop(reason=reason):
+                assert reason, "a reason is missing"
+
+
+def a_search_ends_when_every_trial_is_trained(scheduler: Scheduler) -> None:
+    """Where no more trials may start, those there are go on until the horizon."""
+    for history, asked, decision in _searches(scheduler):
+        if isinstance(decision, Stop):
+            assert not history.paused(), "stopped with trials that could go on"
+            assert not asked["may_start"], "stopped with trials that could start"
+
+
+def the_same_arguments_give_the_same_decision(scheduler: Scheduler) -> None:
+    """A scheduler has no state."""
+    asked = [*_searches(scheduler)]
+    for history, arguments, decision in reversed(asked):
+        assert scheduler(history, **arguments) == decision
+
+
+def configs_are_none_of_its_business(scheduler: Scheduler) -> None:
+    """The same curves with other configs give the same decision."""
+    for history, asked, decision in _searches(scheduler):
+        other = tuple(replace(trial, config={"lr": n}) for n, trial in enumerate(history.trials))
+        assert scheduler(replace(history, trials=other), **asked) == decision
+
+
+def the_unit_of_the_values_does_not_matter(scheduler: Scheduler) -> None:
+    """Values times a power of two give the same decisions, to the bit."""
+    for history, asked, decision in _searches(scheduler):
+        other = tuple(
+            replace(trial, curve=tuple(replace(o, value=8 * o.value) for o in trial.curve))
+            for trial in history.trials
+        )
+        assert scheduler(replace(history, trials=other), **asked) == decision
+
+
+SCHEDULER_LAWS: tuple[Callable[[Scheduler], None], ...] = (
+    decisions_can_be_carried_out,
+    a_search_ends_when_every_trial_is_trained,
+    the_same_arguments_give_the_same_decision,
+    configs_are_none_of_its_business,
+    the_unit_of_the_values_does_not_matter,
+)

@@ -1,0 +1,1 @@
+"""What to try next: samplers propose configs, schedulers decide which trial trains on."""

@@ -1,0 +1,57 @@
+"""Whether a user's function goes on from its folder, or begins anew each time.
+
+A search in slices would mean nothing if it began anew, and nobody would see it.
+"""
+
+from collections.abc import Mapping
+
+from tunesmith.tuning.protocols import History, Trial
+
+ENOUGH = 5  # trials that went on, before anything is said of them
+ALIKE = 0.2  # of the way from a trial's first value to where it paused
+
+
+def begins_anew(history: History, slices: Mapping[int, tuple[int, ...]]) -> bool:
+    """Whether every trial that went on was back at its first value, after it had got lower.
+
+    Args:
+        history: The trials.
+        slices: Of each trial, the units at which its slices ended.
+    """
+    return _is_seen(history, slices, least=2)
+
+
+def stands_still(history: History, slices: Mapping[int, tuple[int, ...]]) -> bool:
+    """Whether every trial that went on, with a value for each slice, repeated the first exactly.
+
+    That is what a function does that begins anew, but also one that has nothing left to learn.
+
+    Args:
+        history: The trials.
+        slices: Of each trial, the units at which its slices ended.
+    """
+    return _is_seen(history, slices, least=1)
+
+
+def _is_seen(history: History, slices: Mapping[int, tuple[int, ...]], *, least: int) -> bool:
+    """Whether all of enough trials with so many values for a slice repeat their first slice."""
+    firsts, repeats = set(), []
+    for number, trial in enumerate(history.trials):
+        if len(ends := slices.get(number, ())) > 1:
+            first, second = (_values(trial, *span) for span in ((0, ends[0]), ends[:2]))
+            if min(len(first), len(second), 2) == least:
+                firsts.add(first[0])
+                is_alike = _saws(first, second) if least > 1 else first[-1] == second[-1]
+                repeats.append(is_alike)
+    # Trials that all have one value, such as that of guessing, prove nothing.
+    return len(firsts) >= ENOUGH and all(repeats)
+
+
+def _values(trial: Trial, after: int, until: int) -> list[float]:
+    return [o.value for o in trial.curve if after < o.at <= until]
+
+
+def _saws(first: list[float], second: list[float]) -> bool:
+    """Whether a curve fell, and was back at its top when it went on."""
+    way = first[0] - first[-1]
+    return way > 0 and abs(second[0] - first[0]) <= ALIKE * way

@@ -1,0 +1,74 @@
+"""Between a space and the unit cube: where samplers compute.
+
+Letters: N = configs, D = fields of the space.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.space import Choice, Config, Int, Range, Space, complete
+
+Floats = NDArray[np.float64]
+
+
+def _edges(range_: Range) -> tuple[float, float]:
+    """The ends of a numeric range on its own scale; each whole number owns an equal piece."""
+    assert not isinstance(range_, Choice)
+    half = 0.5 if isinstance(range_, Int) else 0.0
+    low, high = range_.low - half, range_.high + half
+    return (math.log(low), math.log(high)) if range_.log else (low, high)
+
+
+def to_units(range_: Range, values: Sequence[Any]) -> Floats:
+    """Map values of a range to ``[0, 1]``; an option is at the middle of its piece.
+
+    Example:
+        >>> to_units(Choice("a", "b"), ["b", "a"]).tolist()
+        [0.75, 0.25]
+
+    """
+    if isinstance(range_, Choice):
+        count = len(range_.options)
+        return np.array([(range_.options.index(value) + 0.5) / count for value in values])
+    low, high = _edges(range_)
+    x_N = np.array(values, dtype=np.float64)
+    return ((np.log(x_N) if range_.log else x_N) - low) / (high - low)
+
+
+def from_unit(range_: Range, unit: float) -> Any:
+    """Undo `to_units` for one value.
+
+    Example:
+        >>> from_unit(Int(1, 4), 0.99), from_unit(Choice("a", "b"), 0.5)
+        (4, 'b')
+
+    """
+    if isinstance(range_, Choice):
+        count = len(range_.options)
+        return range_.options[min(count - 1, int(unit * count))]
+    low, high = _edges(range_)
+    x = low + (high - low) * unit
+    x = min(range_.high, max(range_.low, math.exp(x) if range_.log else x))
+    return min(range_.high, max(range_.low, round(x))) if isinstance(range_, Int) else x
+
+
+def encode(space: Space, configs: Sequence[Config]) -> Floats:
+    """Map configs to points ``(N, D)``; a field that means nothing lies at its default."""
+    columns = [
+        to_units(field.range, [config.get(name, field.default) for config in configs])
+        for name, field in space.items()
+    ]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(configs), 0))
+
+
+def decode(space: Space, x_D: Floats) -> dict[str, Any]:
+    """Map a point to the config that it stands for, without the fields that mean nothing."""
+    values = {
+        name: from_unit(field.range, float(unit))
+        for (name, field), unit in zip(space.items(), x_D, strict=True)
+    }
+    return complete(space, values)

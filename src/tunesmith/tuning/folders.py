@@ -1,0 +1,58 @@
+"""A trial's folder, such that each slice begins with what the one before it left.
+
+A slice works on a copy; when it is over and told, the copy takes the place of what was there. A
+slice that dies leaves nothing behind, so that one is never done half, or twice.
+"""
+
+import shutil
+from pathlib import Path
+
+PART = ".part"
+
+
+def at_unit(root: Path, trial: int, at: int) -> Path:
+    """Where a trial's folder is after some units of training."""
+    return root / f"{trial:04d}" / f"{at:08d}"
+
+
+def opened(root: Path, trial: int, *, start: int, until: int) -> Path:
+    """A folder for a slice, with what the one before it left."""
+    part = at_unit(root, trial, until).with_suffix(PART)
+    shutil.rmtree(part, ignore_errors=True)
+    before = at_unit(root, trial, start)
+    if before.is_dir():
+        shutil.copytree(before, part)
+    else:
+        part.mkdir(parents=True)
+    return part
+
+
+def closed(part: Path) -> Path:
+    """Make a slice's folder the trial's."""
+    whole = part.with_suffix("")
+    shutil.rmtree(whole, ignore_errors=True)
+    return part.rename(whole)
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether there is no file in it."""
+    return not any(path.is_file() for path in folder.rglob("*"))
+
+
+def tidy(root: Path, keep: dict[int, int]) -> None:
+    """Remove what belongs to no trial's last slice.
+
+    Args:
+        root: Of all trials' folders.
+        keep: Of each trial that can go on or is done, its units of training.
+    """
+    for folder in root.glob("*"):
+        tidy_trial(root, int(folder.name), keep.get(int(folder.name), 0))
+
+
+def tidy_trial(root: Path, trial: int, at: int) -> None:
+    """Remove all of a trial's folders but the one after some units of training."""
+    kept = at_unit(root, trial, at)
+    for folder in kept.parent.iterdir():
+        if folder.is_dir() and folder != kept:
+            shutil.rmtree(folder)

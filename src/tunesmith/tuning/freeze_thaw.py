@@ -1,0 +1,136 @@
+"""Freeze-thaw: train everything in small blocks, and always go on where most is to be expected.
+
+Swersky et al. 2014, with the random horizon and threshold of Rakotoarison et al. 2024 (ifBO) as the
+rule of choice, on a curve model of two numbers.
+
+Letters: N = trials.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self, final
+
+import numpy as np
+
+from tunesmith.core.seeds import derive
+from tunesmith.tuning.cube import Floats
+from tunesmith.tuning.curves import Curves, typical_slope
+from tunesmith.tuning.protocols import Decision, GoOn, History, Start, Stop, Trial
+
+FIRST = 5  # trials that are started before any goes on
+FEW, FEWEST_STARTS = 10, 0.25  # up to so many trials, this share of the blocks are starts
+RECENT = 30  # trials whose first block tells what to expect of a new one
+NOISE = 0.01  # of a measured value, over the spread of all values
+# How much better than the best one hopes to get: a share of the spread, from 10**-2 to 10**0. Less
+# hope goes on with what is good already, and finds less in the end (`benchmarks/tuning.py`).
+HOPE = (-2.0, 0.0)
+FAR = -5.0  # standard deviations, from which on a chance is computed by its logarithm
+GREEDY = 0.5  # share of the blocks that go to the best trial, at the end of the budget
+
+
+@final
+@dataclass(frozen=True)
+class FreezeThaw:
+    """Gives the next block to the trial that most probably beats the best one, per second.
+
+    A trial that has paused competes with one that was not started, of which as much is expected as
+    of those started last. How far to look ahead and how much to hope for are drawn anew for each
+    decision, so that no single answer has to be right. Decisions do not change if all values are
+    multiplied or moved.
+
+    Attributes:
+        block: Training between two decisions, as a share of the horizon.
+    """
+
+    block: float = 0.04
+
+    def __call__(self, history: History, *, spent: float, may_start: bool, seed: int) -> Decision:
+        """Decide what to run next; see `Scheduler`."""
+        trials, block = history.trials, max(1, round(self.block * history.horizon))
+        paused = history.paused()
+        done = sum(trial.until or trial.at for trial in trials)
+        few = len(trials) < FEW and done * FEWEST_STARTS >= block * (len(trials) - FIRST + 1)
+        if may_start and (len(trials) < FIRST or few or not paused):
+            return Start(block)
+        if not paused:
+            return Stop("Every trial is trained to the end.")
+        best = min(paused, key=lambda number: (trials[number].at > 0, trials[number].best))
+        chance = np.random.default_rng(derive(seed, "freeze-thaw", len(trials), done))
+        if trials[best].at > 0 and chance.random() >= GREEDY * spent:
+            outlook = _Outlook.drawn(history, block, chance)
+            gains_N = outlook.log_gain([trials[number] for number in paused])
+            if may_start and _log_mean(outlook.log_gain(_fresh(trials, block))) > gains_N.max():
+                return Start(block)
+            best = paused[int(np.argmax(gains_N))]
+        return GoOn(best, min(history.horizon, trials[best].at + block))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Outlook:
+    """What one decision hopes for.
+
+    Attributes:
+        horizon: Units of a full training.
+        ahead: Units of training from now, after which it looks.
+        threshold: The value to be beaten.
+        noise: Standard deviation of a measured value.
+        typical: Slope of a trial that does not know its own.
+    """
+
+    horizon: int
+    ahead: int
+    threshold: float
+    noise: float
+    typical: float
+
+    @classmethod
+    def drawn(cls, history: History, block: int, chance: np.random.Generator) -> Self:
+        """Draw how far to look ahead, and how much to hope for.
+
+        What runs now counts with the value that is to be expected when it pauses.
+        """
+        measured = [trial for trial in history.trials if math.isfinite(trial.best)]
+        typical = typical_slope(measured)
+        curves = Curves.of(measured, typical=typical)
+        until_N = np.array([trial.until or trial.at for trial in measured])
+        best = curves.mean(until_N).min(initial=math.inf)
+        spread = max(float(np.median(curves.best_N)) - best, 1e-9 * abs(best), 1e-30)
+        return cls(
+            horizon=history.horizon,
+            ahead=block * int(chance.integers(1, max(2, history.horizon // block + 1))),
+            threshold=best - spread * 10 ** chance.uniform(*HOPE),
+            noise=NOISE * spread,
+            typical=typical,
+        )
+
+    def log_gain(self, trials: Sequence[Trial]) -> Floats:
+        """Logarithm of each trial's probability to beat the threshold, per second."""
+        curves = Curves.of(trials, typical=self.typical)
+        to_N = np.minimum(curves.at_N + self.ahead, self.horizon)
+        doubt_N = self.noise + curves.doubt(to_N)
+        log_N: Floats = _log_normal((self.threshold - curves.mean(to_N)) / doubt_N)
+        return log_N - np.log(curves.cost_N)
+
+
+def _fresh(trials: Sequence[Trial], block: int) -> list[Trial]:
+    """The trials started last, as they were after their first block."""
+    recent = [trial for trial in trials if trial.at >= block][-RECENT:]
+    return [trial.after(block) for trial in recent]
+
+
+def _log_normal(z_N: Floats) -> Floats:
+    """Logarithm of the probability that a standard normal number is below ``z``."""
+    near_N, far_N = np.maximum(z_N, FAR), np.clip(z_N, -1e9, FAR)
+    below_N = np.array([math.erfc(-z / math.sqrt(2)) / 2 for z in near_N])
+    # A lower bound that is within a thousandth out there, where `below` would soon be 0.
+    tail_N = np.log(-far_N / (1 + far_N**2)) - far_N**2 / 2 - math.log(math.sqrt(2 * math.pi))
+    log_N: Floats = np.where(z_N < FAR, tail_N, np.log(below_N))
+    return log_N
+
+
+def _log_mean(log_N: Floats) -> float:
+    """Logarithm of the mean of numbers given by their logarithms."""
+    top = log_N.max()
+    return float(top + np.log(np.exp(log_N - top).mean()))

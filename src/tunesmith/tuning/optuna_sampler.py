@@ -1,0 +1,103 @@
+"""Optuna's samplers: a fresh study for each proposal, so that there is no state to lose.
+
+Optuna sees the unit cube: a number is a coordinate in it, a choice the index of its option.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from tunesmith.core.optional import require
+from tunesmith.core.seeds import derive
+from tunesmith.core.space import Choice, Space
+from tunesmith.tuning.cube import decode, encode
+from tunesmith.tuning.curves import expected
+from tunesmith.tuning.protocols import History
+
+MOST_FOR_GP = 250  # trials; a Gaussian process costs their number to the third power
+
+
+@final
+@dataclass(frozen=True)
+class OptunaSampler:
+    """Proposes what Optuna would.
+
+    A trial is told by the value to expect of it at the horizon, so that those that trained for
+    different times can be compared.
+
+    Attributes:
+        gaussian: Use the Gaussian process where every field is a number and trials are few; else,
+            and elsewhere, it is TPE.
+    """
+
+    gaussian: bool = False
+
+    def __call__(self, space: Space, history: History, *, seed: int) -> dict[str, Any]:
+        """Propose a config; see `Sampler`.
+
+        Raises:
+            MissingExtraError: Optuna is not installed.
+        """
+        optuna = require("optuna", extra="train")
+        counts = [
+            len(f.range.options) if isinstance(f.range, Choice) else 0 for f in space.values()
+        ]
+        kinds = optuna.distributions
+        distributions = {
+            name: kinds.CategoricalDistribution(range(count))
+            if count
+            else kinds.FloatDistribution(0.0, 1.0)
+            for name, count in zip(space, counts, strict=True)
+        }
+        numeric = not any(counts) and len(history.trials) < MOST_FOR_GP
+        kind = (
+            optuna.samplers.GPSampler if self.gaussian and numeric else optuna.samplers.TPESampler
+        )
+        with _quiet(optuna):
+            study = optuna.create_study(
+                sampler=kind(seed=derive(seed, "optuna", len(history.trials)) % 2**32)
+            )
+            study.add_trials(_told(optuna, space, history, distributions))
+            asked = study.ask(distributions).params
+        x_D = [
+            (asked[name] + 0.5) / count if count else asked[name]
+            for name, count in zip(space, counts, strict=True)
+        ]
+        return decode(space, np.array(x_D))
+
+
+def _told(
+    optuna: Any, space: Space, history: History, distributions: dict[str, Any]
+) -> Iterator[Any]:
+    """Each trial in Optuna's words."""
+    state = optuna.trial.TrialState
+    x_ND = encode(space, [trial.config for trial in history.trials])
+    for trial, value, x_D in zip(history.trials, expected(history), x_ND, strict=True):
+        params = {
+            name: min(len(kind.choices) - 1, int(x * len(kind.choices)))
+            if hasattr(kind, "choices")
+            else float(x)
+            for (name, kind), x in zip(distributions.items(), x_D, strict=True)
+        }
+        is_known = bool(np.isfinite(value))
+        yield optuna.trial.create_trial(
+            # Pruned without a value ranks behind all that have one.
+            state=state.COMPLETE if is_known else state.PRUNED if trial.failed else state.RUNNING,
+            value=float(value) if is_known else None,
+            params=params,
+            distributions=distributions,
+        )
+
+
+@contextmanager
+def _quiet(optuna: Any) -> Iterator[None]:
+    """Keep Optuna from telling of each study that it was made."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)

@@ -1,0 +1,40 @@
+"""Points drawn without looking at what was measured."""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from tunesmith.core.optional import require
+from tunesmith.core.seeds import derive
+from tunesmith.core.space import Space
+from tunesmith.tuning.cube import decode
+from tunesmith.tuning.protocols import History
+
+
+@final
+@dataclass(frozen=True)
+class RandomSampler:
+    """Independent draws, each range evenly on its own scale."""
+
+    def __call__(self, space: Space, history: History, *, seed: int) -> dict[str, Any]:
+        """Draw a config; see `Sampler`."""
+        chance = np.random.default_rng(derive(seed, "random", len(history.trials)))
+        return decode(space, chance.random(len(space)))
+
+
+@final
+@dataclass(frozen=True)
+class QuasiRandomSampler:
+    """Draws that keep away from each other, so that a few of them cover a space more evenly.
+
+    A Sobol sequence in the order and with the digits that Owen (1998) shuffles by the seed.
+    """
+
+    def __call__(self, space: Space, history: History, *, seed: int) -> dict[str, Any]:
+        """Draw a config; see `Sampler`."""
+        qmc = require("scipy.stats.qmc", extra="train")
+        points = qmc.Sobol(len(space), rng=derive(seed, "quasi-random"))
+        if history.trials:
+            points.fast_forward(len(history.trials))
+        return decode(space, points.random(1)[0])

@@ -1,0 +1,60 @@
+"""From what a run's journal says to what the tuner decides by."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from tunesmith.records.events import SliceDone
+from tunesmith.records.history import History as Past
+from tunesmith.tuning.protocols import History, Observation, Trial
+
+NOT_FINITE = "It gave a value that is not finite."
+
+
+def are_finite(curve: Iterable[Observation]) -> bool:
+    """Whether all values of a curve are numbers that training can go on from."""
+    return all(math.isfinite(point.value) for point in curve)
+
+
+def points(done: SliceDone, *, sign: int) -> tuple[Observation, ...]:
+    """What a slice measured, with values such that lower is better.
+
+    Args:
+        done: The slice; each row has ``at`` and ``value``, as the user's function gave it.
+        sign: 1 if it is to be minimized, -1 if maximized.
+    """
+    return tuple(Observation(at=int(row["at"]), value=sign * row["value"]) for row in done.rows)
+
+
+def as_rows(values: list[float], start: int, until: int) -> tuple[Mapping[str, float], ...]:
+    """Rows for values at even steps from one unit to another.
+
+    Example:
+        >>> [row["at"] for row in as_rows([0.3, 0.2, 0.1], 10, 20)]
+        [13, 17, 20]
+
+    """
+    count = len(values)
+    return tuple(
+        {"at": start + round((until - start) * n / count), "value": value}
+        for n, value in enumerate(values, start=1)
+    )
+
+
+def recall(past: Past, *, horizon: int, sign: int, is_timed: bool) -> History:
+    """The trials as the journal has them; what was under way when it ended has paused.
+
+    Args:
+        past: What the journal says.
+        horizon: Units of a full training.
+        sign: 1 if values are to be minimized, -1 if maximized.
+        is_timed: Whether training costs the seconds it took, or one for each unit.
+    """
+    trials = []
+    for trial in past.trials.values():
+        curve = tuple(point for done in trial.slices for point in points(done, sign=sign))
+        seconds = trial.seconds if is_timed else float(trial.seen)
+        # A crash can come between a slice and what follows from it.
+        failed = trial.ended if are_finite(curve) else NOT_FINITE
+        config = trial.config or {}
+        trials.append(Trial(config=config, curve=curve, seconds=seconds, failed=failed))
+    return History(horizon=horizon, trials=tuple(trials))

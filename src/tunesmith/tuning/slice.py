@@ -1,0 +1,89 @@
+"""A slice of a user's own training: what is called, and what it may answer.
+
+``function(config, folder, start, until)`` trains from ``start`` to ``until`` units. What it needs
+to go on from there it keeps in ``folder``. It returns the value at ``until``, or several values at
+even steps from ``start`` to ``until``.
+"""
+
+import inspect
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.errors import SettingsError
+from tunesmith.core.functions import Function, load_function
+from tunesmith.core.space import space_of
+
+RULE = "A slice returns a number, or a list of them at even steps"
+
+
+def config_class(function: Function) -> type | None:
+    """The class with ranged fields that a function wants its config as; None if it wants a dict.
+
+    Raises:
+        SettingsError: It does not take a config, a folder, a start and an end.
+    """
+    try:
+        parameters = list(inspect.signature(function).parameters)
+        inspect.signature(function).bind(None, None, 0, 1)
+    except TypeError as error:
+        raise SettingsError(
+            f"`{function.__name__}` must take (config, folder, start, until), but {error}."
+        ) from None
+    hint = typing.get_type_hints(function).get(parameters[0])
+    if not inspect.isclass(hint) or issubclass(hint, Mapping):
+        return None
+    return hint if space_of(hint) else None
+
+
+def run_slice(
+    function: str, config: Mapping[str, Any], folder: str, start: int, until: int
+) -> list[float]:
+    """Call a user's function and check its answer; what a worker process runs.
+
+    Raises:
+        SettingsError: It cannot be called like that, or answers something else.
+    """
+    train = load_function(function)
+    kind = config_class(train)
+    answer = train(kind(**config) if kind else dict(config), Path(folder), start, until)
+    return as_values(answer, until - start)
+
+
+def as_values(answer: object, units: int) -> list[float]:
+    """Read an answer: a number or several, of Python's own kinds, NumPy's or torch's.
+
+    Raises:
+        SettingsError: It is neither, or it is empty or longer than there are units.
+
+    Example:
+        >>> as_values(1, 4), as_values([0.5, 0.25], 4)
+        ([1.0], [0.5, 0.25])
+
+    """
+    one = _number(answer)
+    several = list(answer) if isinstance(answer, Iterable) and one is None else [answer]
+    values = [value for value in map(_number, several) if value is not None]
+    if isinstance(answer, str | Mapping) or not values or len(values) < len(several):
+        raise SettingsError(f"{RULE}, but it returned {_short(answer)}.")
+    if len(values) > units:
+        raise SettingsError(
+            f"{RULE}, at most one for each unit, but it returned {len(values)} for {units} units."
+        )
+    return values
+
+
+def _number(answer: object) -> float | None:
+    """A number of any kind as Python's own; None if it is something else."""
+    if isinstance(answer, str | bytes | bool):
+        return None
+    try:
+        return float(typing.cast("Any", answer))
+    except (TypeError, ValueError):
+        return None
+
+
+def _short(answer: object) -> str:
+    text = repr(answer)
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 (as much as a line takes)

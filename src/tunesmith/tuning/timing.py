@@ -1,0 +1,80 @@
+"""What slices take, and the time that is kept for what must be finished: trial 0 and the best."""
+
+import math
+
+from tunesmith.tuning.protocols import GoOn, History, Start, Trial
+
+SLACK = 1.15  # a training takes up to so much longer than it took so far
+PATIENCE, GRACE_S = 10.0, 30.0  # a slice may take so many times what is expected, or this long
+FIRST_SHARE = 0.25  # of the time left, for a slice of which nothing is known
+
+
+def remaining_s(trial: Trial, horizon: int) -> float:
+    """Seconds that a trial still needs; 0 if it was never measured, so that nobody knows."""
+    return trial.seconds / trial.at * (horizon - trial.at) * SLACK if trial.at else 0.0
+
+
+def best_trial(history: History) -> int | None:
+    """Number of the trial with the lowest value that has not failed; None if there is none."""
+    sound = [
+        number
+        for number, trial in enumerate(history.trials)
+        if trial.failed is None and math.isfinite(trial.best)
+    ]
+    return min(sound, key=lambda number: history.trials[number].best, default=None)
+
+
+def must_go_on(history: History, *, left_s: float, block: int) -> GoOn | None:
+    """What to train now, because there is just enough time left to finish it.
+
+    Trial 0, the defaults, comes first: a search then never ends with something worse. The best
+    trial comes next, so that what is handed over was trained to the end.
+
+    Args:
+        history: The trials.
+        left_s: Of the budget.
+        block: Units of a slice.
+
+    Returns:
+        The slice; None while there is time for something else as well.
+    """
+    wanted = [n for n in (0, best_trial(history)) if n is not None and n < len(history.trials)]
+    must = [
+        number
+        for number in dict.fromkeys(wanted)
+        if history.trials[number].failed is None and history.trials[number].at < history.horizon
+    ]
+    costs = [t.seconds / t.at for t in history.trials if t.at]
+    needed_s = sum(remaining_s(history.trials[number], history.horizon) for number in must)
+    # Once more than a block must be left, or the next decision would come too late.
+    if left_s > needed_s + max(costs, default=0.0) * block:
+        return None
+    for number in must:
+        if number in history.paused():
+            return GoOn(number, min(history.horizon, history.trials[number].at + block))
+    return None
+
+
+def expected_s(history: History, decision: Start | GoOn) -> float:
+    """Seconds that a slice probably takes; 0 if nothing was measured yet."""
+    measured = [trial for trial in history.trials if trial.at]
+    begin = 0
+    if isinstance(decision, GoOn) and history.trials[decision.trial].at:
+        measured = [history.trials[decision.trial]]
+        begin = measured[0].at
+    units = sum(trial.at for trial in measured)
+    return (decision.until - begin) * sum(t.seconds for t in measured) / max(1, units)
+
+
+def deadline_s(expected: float, left_s: float) -> float:
+    """Seconds after which a slice is given up, by what it probably takes and what is left.
+
+    Example:
+        >>> deadline_s(10.0, 1000.0), deadline_s(1.0, 1000.0), deadline_s(10.0, 50.0)
+        (100.0, 30.0, 50.0)
+        >>> deadline_s(0.0, 1000.0), deadline_s(0.0, 50.0), deadline_s(0.0, 10.0)
+        (250.0, 30.0, 10.0)
+
+    """
+    patience_s = PATIENCE * expected if expected else FIRST_SHARE * left_s
+    return min(left_s, max(GRACE_S, patience_s))

@@ -1,0 +1,112 @@
+"""A tree-structured Parzen estimator: propose where good configs are dense and others are not.
+
+Bergstra et al. 2011, in the joint form of Falkner et al. 2018 (BOHB): one density over all fields.
+
+Letters: N = configs, C = candidates, D = fields, E = their embedding: a number is one column, a
+choice one for each option.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.seeds import derive
+from tunesmith.core.space import Choice, Space
+from tunesmith.tuning.cube import Floats, decode, encode
+from tunesmith.tuning.curves import expected
+from tunesmith.tuning.protocols import History
+from tunesmith.tuning.random_sampler import RandomSampler
+
+GOOD, FEWEST_GOOD = 0.15, 3  # share of the configs that count as good, and how many at least
+UNIFORM = 0.1  # share of a density that is the same everywhere
+RANDOM = 0.1  # share of the proposals that look at nothing
+CANDIDATES = 64
+# Of a kernel around a single config. It does not depend on how far the configs lie apart: good ones
+# that lie together by chance would never be left again.
+WIDTH = 0.15
+FEWEST = 10  # measured trials, before any is looked at
+
+
+@final
+@dataclass(frozen=True)
+class TPE:
+    """Proposes the candidate whose density among good configs most exceeds that among the rest."""
+
+    def __call__(self, space: Space, history: History, *, seed: int) -> dict[str, Any]:
+        """Propose a config; see `Sampler`."""
+        chance = np.random.default_rng(derive(seed, "tpe", len(history.trials)))
+        values_N = expected(history)
+        if np.isfinite(values_N).sum() < FEWEST or chance.random() < RANDOM:
+            return RandomSampler()(space, history, seed=seed)
+        order_N = np.argsort(values_N, kind="stable")
+        good = max(FEWEST_GOOD, math.ceil(GOOD * np.isfinite(values_N).sum()))
+        x_ND = encode(space, [trial.config for trial in history.trials])[order_N]
+        options_D = np.array(
+            [len(f.range.options) if isinstance(f.range, Choice) else 0 for f in space.values()]
+        )
+        among_good = _Density.around(x_ND[:good], options_D)
+        among_rest = _Density.around(x_ND[good:], options_D)
+        x_CD = among_good.draw(chance)
+        return decode(space, x_CD[np.argmax(among_good.log(x_CD) - among_rest.log(x_CD))])
+
+
+@final
+@dataclass(frozen=True)
+class _Density:
+    """A mixture of kernels around points of the unit cube.
+
+    Attributes:
+        x_ND: The points.
+        width_D: Of the kernels: standard deviation of a number, chance of another option.
+        options_D: How many options a field has; 0 if it is a number.
+    """
+
+    x_ND: Floats
+    width_D: Floats
+    options_D: NDArray[np.int64]
+
+    @classmethod
+    def around(cls, x_ND: Floats, options_D: NDArray[np.int64]) -> Self:
+        """Kernels that are the narrower, the more points there are."""
+        count, fields = x_ND.shape
+        return cls(x_ND, np.full(fields, WIDTH * count ** (-1 / (fields + 4))), options_D)
+
+    def draw(self, chance: np.random.Generator) -> Floats:
+        """Candidates ``(C, D)`` around the points, some of them anywhere."""
+        shape = CANDIDATES, self.x_ND.shape[1]
+        center_CD = self.x_ND[chance.integers(len(self.x_ND), size=CANDIDATES)]
+        any_CD = chance.random(shape)
+        moved_CD = center_CD + self.width_D * chance.standard_normal(shape)
+        inside_CD = 1 - np.abs(1 - np.abs(moved_CD) % 2)  # reflected at the walls
+        option_CD = np.where(chance.random(shape) < self.width_D, any_CD, center_CD)
+        near_CD = np.where(self.options_D > 0, option_CD, inside_CD)
+        return np.where(chance.random((CANDIDATES, 1)) < UNIFORM, any_CD, near_CD)
+
+    def log(self, x_CD: Floats) -> Floats:
+        """Logarithm of the density at points ``(C, D)``, up to what is the same everywhere."""
+        x_CE, x_NE, log_top = self._embed(x_CD), self._embed(self.x_ND), self._log_top()
+        squares_CN = (x_CE**2).sum(1)[:, None] + (x_NE**2).sum(1) - 2 * x_CE @ x_NE.T
+        near_C = np.exp(log_top - 0.5 * squares_CN).mean(axis=1)
+        log_C: Floats = np.log((1 - UNIFORM) * near_C + UNIFORM)
+        return log_C
+
+    def _embed(self, x_CD: Floats) -> Floats:
+        """Move points to where a kernel is ``exp(-0.5 * distance ** 2)`` of its top."""
+        columns = []
+        for x_C, width, count in zip(x_CD.T, self.width_D, self.options_D, strict=True):
+            if not count:
+                columns.append(x_C[:, None] / width)
+                continue
+            ratio = (count * (1 - width) + width) / width  # of the same option to another one
+            is_C = (x_C[:, None] * count).astype(np.int64) == np.arange(count)
+            columns.append(is_C * math.sqrt(math.log(ratio)))
+        return np.concatenate(columns, axis=1)
+
+    def _log_top(self) -> float:
+        """Logarithm of a kernel at its center, where the uniform density is 1."""
+        number_D = 1 / (self.width_D * math.sqrt(2 * math.pi))
+        choice_D = self.options_D * (1 - self.width_D) + self.width_D
+        return float(np.log(np.where(self.options_D > 0, choice_D, number_D)).sum())

@@ -1,0 +1,283 @@
+"""The tuner: asks what to run next, runs it, tells what came of it, and asks again."""
+
+import math
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import SettingsError
+from tunesmith.core.space import Space
+from tunesmith.execution.executor import Executor, Outcome, Task
+from tunesmith.records.events import Event, Noted, SliceDone, TrialEnded, TrialStarted
+from tunesmith.records.history import History as Past
+from tunesmith.records.journal import Journal
+from tunesmith.tuning import folders
+from tunesmith.tuning.continuity import begins_anew, stands_still
+from tunesmith.tuning.protocols import (
+    Decision,
+    GoOn,
+    History,
+    Sampler,
+    Scheduler,
+    Start,
+    Stop,
+    Trial,
+)
+from tunesmith.tuning.recorded import NOT_FINITE, are_finite, as_rows, points, recall
+from tunesmith.tuning.timing import best_trial, deadline_s, expected_s, must_go_on
+
+SLICE = "tunesmith.tuning.slice:run_slice"
+FAILURES = 3  # first trials that fail alike, after which the fault is not theirs
+POLL_S = 0.5  # seconds between two looks at whether the search is to end
+ERROR = "error.txt"  # in the folder of a trial that failed
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What is searched, and how.
+
+    Attributes:
+        function: The user's, as in `load_function`.
+        space: Of its configs.
+        horizon: Units of a full training.
+        sign: 1 if values are to be minimized, -1 if maximized.
+        sampler: Proposes configs; the first is the defaults.
+        scheduler: Decides which trial trains.
+        block: Units of a slice that finishes a trial.
+        trials: How many there may be; None if as many as there is time for.
+        seed: Of everything random.
+    """
+
+    function: str
+    space: Space
+    horizon: int
+    sign: int
+    sampler: Sampler
+    scheduler: Scheduler
+    block: int
+    trials: int | None
+    seed: int
+
+
+@final
+@dataclass(frozen=True)
+class _Running:
+    """A slice that is under way."""
+
+    start: int
+    until: int
+    folder: Path
+
+
+@final
+class Tuner:
+    """Runs a search, and writes what happens to the journal before it acts on it.
+
+    Args:
+        search: What is searched, and how.
+        folder: Of all trials' folders.
+        executor: Where slices run.
+        clock: Of the run.
+        journal: Of the run; the search goes on from what it says.
+        say: Tells the user.
+        interrupted: Set when the search is to end.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        *,
+        folder: Path,
+        executor: Executor,
+        clock: Clock,
+        journal: Journal,
+        say: Callable[[str], None],
+        interrupted: threading.Event,
+    ) -> None:
+        self._search, self._folder, self._executor = search, folder, executor
+        self._clock, self._journal, self._say = clock, journal, say
+        self._interrupted = interrupted
+        # Without a budget nothing depends on time, so that the same seed gives the same search.
+        self._is_timed = math.isfinite(clock.budget)
+        self._running: dict[int, _Running] = {}
+        self.history: History = recall(
+            journal.history, horizon=search.horizon, sign=search.sign, is_timed=self._is_timed
+        )
+        folders.tidy(folder, {n: t.at for n, t in enumerate(self.history.trials) if not t.failed})
+
+    def run(self) -> str:
+        """Search until the time is over or nothing is left to do.
+
+        Returns:
+            Why it ended, in words.
+
+        Raises:
+            SettingsError: The user's function does not do what it should.
+        """
+        try:
+            while not self._interrupted.is_set():
+                reason = self._fill()
+                if not self._running:
+                    return reason
+                if outcome := self._executor.next_done(POLL_S):
+                    self._tell(outcome)
+            return "It was interrupted."
+        finally:
+            self._executor.cancel()
+
+    def _fill(self) -> str:
+        """Give free workers something to do; say why, if they get nothing."""
+        while len(self._running) < self._executor.workers:
+            decision = self._decide()
+            if isinstance(decision, Stop):
+                return decision.reason
+            self._submit(decision)
+        return "Every worker is busy."
+
+    def _decide(self) -> Decision:
+        history, search, left_s = self.history, self._search, self._clock.left()
+        decision: Decision | None = must_go_on(history, left_s=left_s, block=search.block)
+        if decision is None:
+            may_start = search.trials is None or len(history.trials) < search.trials
+            decision = search.scheduler(
+                history, spent=self._spent(), may_start=may_start, seed=search.seed
+            )
+        if isinstance(decision, Stop) or (0 < left_s >= expected_s(history, decision)):
+            return decision
+        return Stop("The budget is spent.")
+
+    def _spent(self) -> float:
+        """Share of the budget that is used up: of time, or of the training that N trials allow."""
+        if self._is_timed:
+            return min(1.0, self._clock.elapsed() / self._clock.budget)
+        done = sum(trial.at for trial in self.history.trials)
+        return done / (self._search.horizon * (self._search.trials or 1))
+
+    def _submit(self, decision: Start | GoOn) -> None:
+        """Write down that a slice begins, if it is a trial's first, and begin it."""
+        search, until = self._search, decision.until
+        deadline = deadline_s(expected_s(self.history, decision), self._clock.left())
+        if isinstance(decision, Start):
+            number = len(self.history.trials)
+            config = search.sampler(search.space, self.history, seed=search.seed)
+            self._record(TrialStarted(trial=str(number), config=config))
+            self.history = self.history.started(config, until=until)
+        else:
+            number = decision.trial
+            self.history = self.history.resumed(number, until=until)
+        trial = self.history.trials[number]
+        part = folders.opened(self._folder, number, start=trial.at, until=until)
+        self._running[number] = _Running(trial.at, until, part)
+        self._executor.submit(
+            Task(
+                key=str(number),
+                function=SLICE,
+                arguments=_arguments(search.function, trial, part, until),
+                needs=[search.function],
+                deadline_s=deadline,
+            )
+        )
+
+    def _tell(self, outcome: Outcome) -> None:
+        """Write down how a slice ended; what it left is the trial's from then on."""
+        number, leader = int(outcome.key), best_trial(self.history)
+        running = self._running.pop(number)
+        if outcome.failed is not None:
+            if self._clock.left() > 0:
+                self._fail(number, outcome.failed, outcome.details)
+            else:  # cut short, which says nothing of the trial
+                self.history = self.history.observed(number, (), seconds=0.0)
+            return
+        folders.closed(running.folder)
+        done = SliceDone(
+            trial=outcome.key,
+            begin=running.start,
+            end=running.until,
+            seconds=outcome.seconds,
+            checkpoint=str(running.until),
+            rows=as_rows(outcome.value, running.start, running.until),
+        )
+        self._record(done)
+        seconds = outcome.seconds if self._is_timed else float(running.until - running.start)
+        curve = points(done, sign=self._search.sign)
+        self.history = self.history.observed(number, curve, seconds=seconds)
+        if not are_finite(curve):
+            self._fail(number, NOT_FINITE)
+            return
+        folders.tidy_trial(self._folder, number, running.until)
+        left = folders.at_unit(self._folder, number, running.until)
+        note = _look_at_slices(self.history, self._journal.history, left, self._search.function)
+        if note and note not in self._journal.history.notes:
+            self._record(Noted(text=note))
+            self._say(note)
+        if number == best_trial(self.history) != leader:
+            value = self._search.sign * self.history.trials[number].best
+            self._say(f"Trial {number} leads: {value:.6g} after {running.until} units.")
+
+    def _fail(self, number: int, reason: str, details: str = "") -> None:
+        """Write down that a trial cannot go on; end the search if that is not the trial's fault."""
+        self._record(TrialEnded(trial=str(number), reason=reason))
+        self.history = self.history.failed(number, reason)
+        folders.tidy_trial(self._folder, number, -1)
+        self._say(f"Trial {number} failed. {reason}")
+        (where := self._folder / f"{number:04d}" / ERROR).write_text(details or reason, "utf-8")
+        if _all_failed_alike(self.history):
+            raise SettingsError(
+                f"The first {FAILURES} trials failed for one reason, so the search was stopped: "
+                f"{reason} Mend it; {where} says where it happened."
+            )
+
+    def _record(self, event: Event) -> None:
+        """Write down what happened, and wait until it is on disk."""
+        self._journal.append(event, elapsed=self._clock.elapsed(), phases=self._clock.phases)
+        self._journal.flush()
+
+
+def _arguments(function: str, trial: Trial, folder: Path, until: int) -> dict[str, Any]:
+    """What `run_slice` is called with."""
+    config = dict(trial.config)
+    given: dict[str, Any] = {"function": function, "config": config, "folder": str(folder)}
+    return given | {"start": trial.at, "until": until}
+
+
+def _all_failed_alike(history: History) -> bool:
+    """Whether the first trials all failed for one reason, but for the numbers in it."""
+    reasons = [trial.failed for trial in history.trials if trial.failed is not None]
+    if len(reasons) != FAILURES or any(t.curve and not t.failed for t in history.trials):
+        return False
+    return len({re.sub(r"\d+", "", reason) for reason in reasons}) == 1
+
+
+def _look_at_slices(history: History, past: Past, folder: Path, function: str) -> str:
+    """Look whether slices build on each other.
+
+    Args:
+        history: The trials.
+        past: The same, with their slices.
+        folder: What the last slice left.
+        function: The user's.
+
+    Returns:
+        A doubt that the user should hear of; empty if there is none.
+
+    Raises:
+        SettingsError: They do not.
+    """
+    ends = {int(n): tuple(done.end for done in t.slices) for n, t in past.trials.items()}
+    name = function.rpartition(":")[2]
+    if int(folder.name) < history.horizon and folders.is_empty(folder):
+        found = "left nothing in its folder"
+    elif begins_anew(history, ends):
+        found = "does not go on from what it left in its folder (its curves begin anew)"
+    else:
+        doubt = f"Every trial of `{name}` gave the same value twice. Does it go on from its folder?"
+        return doubt if stands_still(history, ends) else ""
+    raise SettingsError(
+        f"`{name}` {found}, so it cannot be trained in slices. Write its state to `folder`, and "
+        "read it from there where `start` is over 0; or pass --scheduler none."
+    )

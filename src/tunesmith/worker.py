@@ -1,0 +1,74 @@
+"""A process that runs tasks: `python -m tunesmith.worker [BYTES]`, started by `Processes`.
+
+Tasks come in as lines of JSON on standard input, outcomes go out as lines of JSON on standard
+output; an empty line says that the process is alive. The tasks themselves read nothing, and what
+they print goes to standard error. BYTES is the memory that the process may hold.
+
+When its input ends the process ends, in the middle of a task too: whoever started it is gone.
+"""
+
+import json
+import os
+import queue
+import sys
+import threading
+import time
+from dataclasses import asdict
+from typing import IO, final
+
+from tunesmith.execution.executor import Task, call
+from tunesmith.execution.limits import limit_memory
+
+BEAT_S = 1.0
+
+
+@final
+class Answers:
+    """Writes whole lines, whoever writes.
+
+    Args:
+        descriptor: Of the open pipe.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = os.fdopen(descriptor, "w", encoding="utf-8")
+        self._lock = threading.Lock()
+
+    def send(self, line: str) -> None:
+        """Write a line, and wait until it is gone."""
+        with self._lock:
+            self._file.write(line + "\n")
+            self._file.flush()
+
+
+def _read(tasks: IO[str], waiting: "queue.SimpleQueue[Task]") -> None:
+    """Queue the tasks that come in; end the process when no more can."""
+    for line in tasks:
+        waiting.put(Task(**json.loads(line)))
+    os._exit(0)
+
+
+def _beat(answers: Answers) -> None:
+    """Say that the process is alive, for as long as it is."""
+    while True:
+        answers.send("")
+        time.sleep(BEAT_S)
+
+
+def main() -> None:
+    """Run tasks until the input ends."""
+    tasks, answers = os.fdopen(os.dup(0), encoding="utf-8"), Answers(os.dup(1))
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 (not a real file)
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    if len(sys.argv) > 1:
+        limit_memory(int(sys.argv[1]))
+    waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(tasks, waiting), daemon=True).start()
+    threading.Thread(target=_beat, args=(answers,), daemon=True).start()
+    while True:
+        answers.send(json.dumps(asdict(call(waiting.get()))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Tests of `tunesmith.core.functions`."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tunesmith.core.errors import SettingsError
+from tunesmith.core.functions import end_of_reading, load_function, reference
+
+
+def test_a_function_of_a_module_is_named_by_it() -> None:
+    assert reference(json.dumps) == "json:dumps"
+    assert load_function("json:dumps") is json.dumps
+
+
+def test_a_function_of_a_file_is_named_by_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    path.write_text("def train():\n    return __name__ != '__main__'\n")
+    function = load_function(f"{path}:train")
+    assert function()
+    assert reference(function) == f"{path}:train"
+    assert load_function(f"{path}:train") is function
+
+
+def test_a_script_s_functions_are_named_by_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(
+        "from tunesmith.core.functions import reference\n"
+        "def train(): ...\n"
+        "print(reference(train))\n"
+    )
+    done = subprocess.run([sys.executable, path], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == f"{path}:train"
+
+
+def test_a_script_is_read_until_it_would_start_the_work(tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(
+        "from tunesmith.core.functions import end_of_reading\n"
+        "def train(): return 1\n"
+        "try:\n"
+        "    end_of_reading()\n"
+        "except Exception:\n"
+        "    pass\n"
+        "raise SystemExit('never come to')\n"
+    )
+    assert load_function(f"{path}:train")() == 1
+    end_of_reading()  # nothing is read now
+
+
+def test_functions_that_no_other_process_finds() -> None:
+    def local() -> None: ...
+
+    for function in (local, lambda: None, partial(print, "a")):
+        with pytest.raises(SettingsError, match="a plain one at the top of a file"):
+            reference(function)
+
+
+def test_a_function_that_was_typed_in() -> None:
+    spec = importlib.util.spec_from_loader("typed_in", loader=None)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    exec("def train(): ...", module.__dict__)
+    with pytest.raises(SettingsError, match="in a notebook: begin the cell with `%%writefile"):
+        reference(module.train)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("train", "named as file.py:function, but got 'train'"),
+        ("train.py:1x", "named as file.py:function"),
+        ("nowhere.py:train", "There is no file nowhere.py"),
+        ("no_such_module:train", "module no_such_module cannot be imported: ModuleNotFoundError"),
+        ("json:missing", "json has no function `missing`. It has: .*dumps"),
+    ],
+)
+def test_names_that_lead_nowhere(name: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load_function(name)
+
+
+def test_a_file_that_raises(tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text("1 / 0\n")
+    for _ in range(2):
+        with pytest.raises(SettingsError, match="raised ZeroDivisionError when imported"):
+            load_function(f"{path}:train")

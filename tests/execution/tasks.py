@@ -1,0 +1,67 @@
+"""Functions that tests run in worker processes."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+
+def double(x: float) -> float:
+    print("this goes to the log")  # noqa: T201 (that is what is tested)
+    return 2 * x
+
+
+def same(x: Any) -> Any:
+    return x
+
+
+def raises() -> None:
+    raise ValueError("no such luck")
+
+
+def leaves() -> None:
+    sys.exit(3)
+
+
+def vanishes() -> None:
+    os._exit(4)
+
+
+def is_killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def crashes() -> None:
+    ctypes.string_at(0)
+
+
+def sleeps(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def stops() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def eats() -> int:
+    return len(bytearray(1 << 30))
+
+
+def cannot_be_sent() -> object:
+    return object()
+
+
+def reads() -> str:
+    return sys.stdin.read()
+
+
+def number() -> int:
+    return os.getpid()
+
+
+def has_a_child() -> int:
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]).pid

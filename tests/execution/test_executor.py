@@ -1,0 +1,46 @@
+"""Tests of `tunesmith.execution.executor`; test_processes.py has the contract of executors."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from tunesmith.execution.executor import Inline, Task, call
+
+TASKS = Path(__file__).with_name("tasks.py")
+
+
+def task(function: str, **arguments: object) -> Task:
+    return Task(key=function, function=f"{TASKS}:{function}", arguments=arguments, deadline_s=60)
+
+
+def test_a_call_gives_a_value_and_its_time() -> None:
+    outcome = call(task("double", x=2))
+    assert (outcome.key, outcome.value, outcome.failed) == ("double", 4, None)
+    assert outcome.seconds >= 0
+
+
+def test_importing_what_a_task_needs_is_not_counted(tmp_path: Path) -> None:
+    path = tmp_path / "slow.py"
+    path.write_text("import time\ntime.sleep(0.5)\ndef nothing(): ...\n")
+    outcome = call(replace(task("double", x=2), needs=[f"{path}:nothing"]))
+    assert outcome.value == 4
+    assert outcome.seconds < 0.4
+
+
+def test_what_a_task_raises_is_its_outcome() -> None:
+    outcome = call(task("raises"))
+    assert outcome.failed == "It raised ValueError: no such luck"
+    assert 'raise ValueError("no such luck")' in outcome.details
+    assert call(task("leaves")).failed == "It ended its process (sys.exit(3))."
+    assert "no function `missing`" in str(call(task("missing")).failed)
+    assert "not JSON serializable" in str(call(task("cannot_be_sent")).failed)
+
+
+def test_inline_tasks_run_when_asked_for() -> None:
+    executor = Inline()
+    executor.submit(task("double", x=1))
+    executor.submit(task("double", x=2))
+    first = executor.next_done(0.0)
+    assert first is not None
+    assert first.value == 2
+    executor.cancel()
+    assert executor.next_done(0.0) is None

@@ -1,0 +1,162 @@
+"""Tests of `tunesmith.execution.processes` and `tunesmith.worker`: every fault is a real one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tunesmith.execution.executor import Executor, Inline, Outcome, Task
+from tunesmith.execution.processes import Processes
+
+TASKS = Path(__file__).with_name("tasks.py")
+
+
+def task(function: str, *, deadline_s: float = 60.0, **arguments: object) -> Task:
+    name = f"{TASKS}:{function}"
+    return Task(key=function, function=name, arguments=arguments, deadline_s=deadline_s)
+
+
+def run(executor: Executor, *tasks: Task) -> list[Outcome]:
+    """Run tasks, as many at a time as there are workers; return the outcomes as they come."""
+    waiting, done = list(tasks), list[Outcome]()
+    running = 0
+    while waiting or running:
+        while waiting and running < executor.workers:
+            executor.submit(waiting.pop(0))
+            running += 1
+        outcome = executor.next_done(60.0)
+        assert outcome is not None
+        done.append(outcome)
+        running -= 1
+    return done
+
+
+def is_running(number: int) -> bool:
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for_the_end_of(number: int) -> None:
+    for _ in range(300):
+        if not is_running(number):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"process {number} still runs after 30 s")
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    executor = Processes(1, log=tmp_path / "log", memory_bytes=600_000_000)
+    yield executor
+    executor.cancel()
+
+
+@pytest.mark.parametrize("kind", ["inline", "processes"])
+def test_every_task_ends_once(kind: str, tmp_path: Path) -> None:
+    executor = Inline() if kind == "inline" else Processes(2, log=tmp_path / "log")
+    tasks = [
+        Task(key=str(n), function=f"{TASKS}:double", arguments={"x": n}, deadline_s=60)
+        for n in range(20)
+    ]
+    done = run(executor, *tasks)
+    assert sorted((int(o.key), o.value) for o in done) == [(n, 2 * n) for n in range(20)]
+    assert executor.next_done(0.0) is None
+    executor.cancel()
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        ("raises", "It raised ValueError: no such luck"),
+        ("leaves", "It ended its process (sys.exit(3))."),
+        ("vanishes", "Its process ended with status 4."),
+        ("is_killed", "Its process was ended by SIGKILL, perhaps by the system"),
+        ("crashes", "Its process was ended by SIGSEGV."),
+        ("eats", "It ran out of memory."),
+    ],
+)
+def test_a_failure_is_an_outcome_and_the_next_task_runs(
+    processes: Processes, function: str, reason: str
+) -> None:
+    first, second = run(processes, task(function), task("double", x=2))
+    assert first.key == function
+    assert str(first.failed).startswith(reason)
+    assert second.value == 4
+
+
+def test_a_task_over_its_deadline_is_ended_with_all_that_it_started(processes: Processes) -> None:
+    began = time.monotonic()
+    first, second = run(processes, task("sleeps", seconds=60, deadline_s=1.0), task("same", x=1))
+    assert first.failed == "It was not over after 1.0 s, and was ended."
+    assert second.value == 1
+    assert time.monotonic() - began < 50
+
+
+def test_a_process_without_a_sign_of_life_is_ended(tmp_path: Path) -> None:
+    (outcome,) = run(Processes(1, log=tmp_path / "log", silence_s=8.0), task("stops"))
+    assert outcome.failed == "It gave no sign of life for 8.0 s, and was ended."
+
+
+def test_signs_of_life_are_no_outcomes(processes: Processes) -> None:
+    (outcome,) = run(processes, task("sleeps", seconds=2.5))
+    assert outcome.value == 2.5
+
+
+def test_long_values_arrive_whole(processes: Processes) -> None:
+    value = [float(n) for n in range(100_000)]
+    (outcome,) = run(processes, task("same", x=value))
+    assert outcome.value == value
+
+
+def test_what_a_task_prints_goes_to_the_log_and_it_reads_nothing(
+    processes: Processes, tmp_path: Path
+) -> None:
+    done = run(processes, task("double", x=1), task("reads"))
+    assert done[1].value == ""
+    processes.cancel()
+    assert "this goes to the log" in (tmp_path / "log").read_text()
+
+
+def test_a_process_is_used_again_and_replaced_when_it_was_killed(processes: Processes) -> None:
+    first, second = (outcome.value for outcome in run(processes, task("number"), task("number")))
+    assert first == second
+    os.kill(first, signal.SIGKILL)
+    wait_for_the_end_of(first)
+    (third,) = run(processes, task("number"))
+    assert third.value != first
+
+
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    code = f"""
+from pathlib import Path
+from tunesmith.execution.executor import Task
+from tunesmith.execution.processes import Processes
+executor = Processes(1, log=Path({str(tmp_path / "log")!r}))
+def task(name, **arguments):
+    return Task(key=name, function={str(TASKS)!r} + ":" + name, arguments=arguments, deadline_s=60)
+executor.submit(task("number"))
+print(executor.next_done(60).value, flush=True)
+executor.submit(task("sleeps", seconds=60))
+executor.next_done(60)
+"""
+    driver = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert driver.stdout is not None
+    worker = int(driver.stdout.readline())
+    driver.kill()
+    driver.wait()
+    driver.stdout.close()
+    wait_for_the_end_of(worker)
+
+
+def test_cancel_ends_what_a_task_started(processes: Processes) -> None:
+    (outcome,) = run(processes, task("has_a_child"))
+    assert is_running(outcome.value)
+    processes.cancel()
+    wait_for_the_end_of(outcome.value)

@@ -1,0 +1,228 @@
+"""Tests of `tunesmith.jobs.tune`: whole searches in worker processes, and every way to end them."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tunesmith as ts
+from tunesmith.core.errors import MissingExtraError, RunFolderError, SettingsError
+from tunesmith.core.functions import load_function
+from tunesmith.core.space import Choice, Field, Float, Int, Range
+from tunesmith.jobs.search import space_for
+from tunesmith.jobs.tune import Tuned
+from tunesmith.records.history import TrialHistory
+from tunesmith.records.journal import Journal, read_history
+from tunesmith.tuning import timing
+
+TRAININGS = Path(__file__).parents[1] / "tuning" / "trainings.py"
+HORIZON = 25
+
+
+def tune(out: Path, function: str = "falls", **settings: Any) -> Tuned:
+    given = {"trials": 6, "horizon": HORIZON, "progress": False, **settings}
+    return ts.tune(load_function(f"{TRAININGS}:{function}"), out=out, **given)
+
+
+def curves(folder: Path) -> dict[str, tuple[Any, list[Mapping[str, float]]]]:
+    """What a run's journal says of its trials, without times."""
+
+    def rows(trial: TrialHistory) -> list[Mapping[str, float]]:
+        return [row for done in trial.slices for row in done.rows]
+
+    past = read_history(folder)
+    return {name: (trial.config, rows(trial)) for name, trial in past.trials.items()}
+
+
+def test_a_search_finds_something_better_than_the_defaults(tmp_path: Path) -> None:
+    found = tune(tmp_path / "run", trials=8, workers=2)
+    assert found.status == "finished"
+    assert found.units == HORIZON
+    assert found.default is not None
+    assert found.value < 0.5 * found.default
+    assert json.loads((found.checkpoint / "state.json").read_text()) == pytest.approx(found.value)
+    written = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert written["config"] == found.config
+    assert found.words().startswith(f"value   {found.value:.6g} after 25 units (defaults: 0.9")
+
+
+def test_a_budget_is_kept(tmp_path: Path) -> None:
+    began = time.monotonic()
+    found = tune(tmp_path, "falls_slowly", trials=None, budget="8s")
+    assert 4 < time.monotonic() - began < 30
+    assert found.default is not None
+    assert found.reason == "The budget is spent."
+
+
+def test_values_may_be_maximized(tmp_path: Path) -> None:
+    found = tune(tmp_path, "rises", maximize=True)
+    assert found.default is not None
+    assert found.value > found.default
+
+
+def test_more_trials_extend_a_finished_search(tmp_path: Path) -> None:
+    tune(tmp_path / "parts", trials=3)
+    assert tune(tmp_path / "parts", trials=3).trials == 3
+    assert tune(tmp_path / "parts", trials=6).trials == 6
+    with pytest.raises(RunFolderError, match=r"belongs to another job \(seed: 0 there, 1 here\)"):
+        tune(tmp_path / "parts", trials=6, seed=1)
+
+
+SCRIPT = f"""
+import sys
+sys.path.insert(0, {str(TRAININGS.parent)!r})
+import tunesmith as ts
+import trainings
+
+def train(config, folder, start, until):
+    return trainings.falls_slowly(trainings.Config(**config), folder, start, until)
+
+space = {{"lr": ts.Field(ts.Float(1e-4, 1.0, log=True), 1e-4), "kind": ts.Choice("good", "bad")}}
+found = ts.tune(train, space, trials=4, horizon={HORIZON}, out=sys.argv[1])
+print("config", found.config)
+"""
+
+
+def start(script: Path, out: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, script, out], stdout=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """Write a script without a main guard, which tunes a function of its own."""
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def wait_for_slices(folder: Path, count: int) -> None:
+    for _ in range(2400):
+        with contextlib.suppress(RunFolderError):  # there is none yet
+            past = read_history(folder)
+            if sum(len(trial.slices) for trial in past.trials.values()) >= count:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"no {count} slices within two minutes")
+
+
+def test_a_driver_that_is_killed_loses_no_finished_slice_and_counts_none_twice(
+    script: Path, tmp_path: Path
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    with start(script, whole) as driver:
+        out, _ = driver.communicate(timeout=300)
+    assert "config {'lr'" in out
+    for count in (1, 15, 40):
+        with start(script, killed) as driver:
+            wait_for_slices(killed, count)
+            before = curves(killed)
+            driver.kill()
+        after = curves(killed)
+        for name, (config, rows) in before.items():
+            assert after[name][0] == config
+            assert after[name][1][: len(rows)] == rows
+    with start(script, killed) as driver:
+        driver.communicate(timeout=300)
+    assert curves(killed) == curves(whole)
+    kept = sorted(path.name for path in killed.glob("trials/*/*"))
+    assert kept == [f"{HORIZON:08d}"] * 4
+
+
+def test_a_worker_that_is_killed_costs_its_own_trial(script: Path, tmp_path: Path) -> None:
+    with start(script, tmp_path / "run") as driver:
+        wait_for_slices(tmp_path / "run", 10)
+        os.kill(int((tmp_path / "run" / "worker").read_text()), signal.SIGKILL)
+        driver.communicate(timeout=300)
+    past = read_history(tmp_path / "run")
+    ended = [trial.ended for trial in past.trials.values() if trial.ended]
+    assert [reason.split(",")[0] for reason in ended] == ["Its process was ended by SIGKILL"]
+    assert [t.seen for t in past.trials.values() if not t.ended] == [HORIZON] * 3
+
+
+def test_the_second_driver_on_a_folder_is_refused(tmp_path: Path) -> None:
+    tune(tmp_path, trials=1)
+    with (
+        Journal(tmp_path),
+        pytest.raises(RunFolderError, match=r"Another process \(number \d+\) is working in"),
+    ):
+        tune(tmp_path, trials=1)
+
+
+def test_ctrl_c_ends_a_search_with_the_best_so_far(script: Path, tmp_path: Path) -> None:
+    with start(script, tmp_path / "run") as driver:
+        wait_for_slices(tmp_path / "run", 5)
+        driver.send_signal(signal.SIGINT)
+        out, _ = driver.communicate(timeout=300)
+    assert "config {'lr'" in out
+    written = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert (written["status"], written["reason"]) == ("interrupted", "It was interrupted.")
+
+
+def test_a_trial_that_hangs_costs_its_own_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "GRACE_S", 3.0)
+    found = tune(tmp_path, "hangs_where_bad", trials=5, budget="60s")
+    assert found.failed
+    assert set(found.failed.values()) == {"It was not over after 3.0 s, and was ended."}
+    assert found.config["kind"] == "good"
+
+
+def test_a_search_without_a_value_says_why(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"first 3 trials failed .* no device number"):
+        tune(tmp_path / "a", "breaks")
+    with pytest.raises(SettingsError, match="ended before any trial had a value"):
+        tune(tmp_path / "b", "breaks", trials=1)
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        (None, r"The space of `train` is not known. Pass one, or annotate `config` with"),
+        ({}, "needs at least one field"),
+        ({"lr": 0.5}, r"`lr` needs a range \(Int, Float or Choice\) or a Field, but got 0.5"),
+        ({"lr": Field(Float(0, 1), 2.0)}, "The default of `lr` must lie in its range"),
+    ],
+)
+def test_spaces_that_make_no_sense(
+    script: Path, space: dict[str, Range | Field] | None, message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        space_for(load_function(f"{script}:train"), space)
+
+
+def test_a_range_without_a_default_has_its_middle(script: Path) -> None:
+    given: dict[str, Range | Field] = {
+        "lr": Float(1e-4, 1.0, log=True),
+        "depth": Int(1, 9),
+        "kind": Choice("a", "b"),
+    }
+    space = space_for(load_function(f"{script}:train"), given)
+    assert [field.default for field in space.values()] == [pytest.approx(1e-2), 5, "a"]
+
+
+def test_a_missing_package_is_told_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "hyperopt", None)
+    with pytest.raises(MissingExtraError, match=r"tunesmith\[hyperopt\]"):
+        tune(tmp_path / "run", sampler="hyperopt")
+    assert not (tmp_path / "run").exists()
+
+
+def test_settings_that_make_no_sense(tmp_path: Path) -> None:
+    for wrong, message in (
+        ({"sampler": "best"}, "`sampler`: "),
+        ({"horizon": 0}, "`horizon`: "),
+        ({"budget": "soon"}, "A budget is a time span"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            tune(tmp_path, **wrong)

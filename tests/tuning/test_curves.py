@@ -1,0 +1,41 @@
+"""Tests of `tunesmith.tuning.curves`."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tunesmith.tuning.curves import GAIN, Curves, expected, typical_slope
+from tunesmith.tuning.protocols import History, Observation, Trial
+
+
+def trial(*values: float, seconds: float = 1.0) -> Trial:
+    curve = tuple(Observation(at=at, value=v) for at, v in enumerate(values, start=1))
+    return Trial(config={}, curve=curve, seconds=seconds)
+
+
+FALLING, FLAT, ONCE = trial(3.0, 2.0, seconds=4.0), trial(1.0, 1.0), trial(1.5)
+
+
+def test_a_curve_that_falls_is_expected_to_fall_on() -> None:
+    curves = Curves.of([FALLING, FLAT], typical=0.0)
+    slope = 1 / math.log(2)
+    assert curves.slope_N.tolist() == pytest.approx([slope, 0.0])
+    assert curves.cost_N.tolist() == [2.0, 0.5]
+    assert curves.mean(8).tolist() == pytest.approx([2.0 - GAIN * slope * math.log(4), 1.0])
+    assert (curves.doubt(8) > 0).tolist() == [True, False]
+    assert curves.mean(curves.at_N).tolist() == [2.0, 1.0]
+
+
+def test_who_does_not_know_its_slope_has_the_others() -> None:
+    typical = typical_slope([FALLING, FLAT, ONCE])
+    assert typical == pytest.approx(0.5 / math.log(2))
+    assert Curves.of([ONCE], typical=typical).slope_N.tolist() == [typical]
+    assert typical_slope([ONCE]) == 0.0
+
+
+def test_nothing_is_expected_of_what_failed_or_was_not_measured() -> None:
+    failed = Trial(config={}, curve=FALLING.curve, failed="It gave NaN.")
+    history = History(horizon=2, trials=(FALLING, failed, Trial(config={}, until=1), FLAT))
+    assert expected(history).tolist() == [2.0, math.inf, math.inf, 1.0]
+    assert np.isinf(expected(History(horizon=2, trials=(failed,)))).all()

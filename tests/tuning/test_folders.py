@@ -1,0 +1,39 @@
+"""Tests of `tunesmith.tuning.folders`."""
+
+from pathlib import Path
+
+from tunesmith.tuning.folders import at_unit, closed, is_empty, opened, tidy, tidy_trial
+
+
+def test_a_slice_begins_with_what_the_one_before_left(tmp_path: Path) -> None:
+    part = opened(tmp_path, 3, start=0, until=4)
+    assert is_empty(part)
+    (part / "state").write_text("four")
+    assert not is_empty(part)
+    assert closed(part) == at_unit(tmp_path, 3, 4)
+    part = opened(tmp_path, 3, start=4, until=8)
+    assert (part / "state").read_text() == "four"
+    (part / "state").write_text("eight")
+    assert (at_unit(tmp_path, 3, 4) / "state").read_text() == "four"
+
+
+def test_a_slice_that_died_leaves_nothing_behind(tmp_path: Path) -> None:
+    (opened(tmp_path, 0, start=0, until=4) / "half").touch()
+    assert is_empty(opened(tmp_path, 0, start=0, until=4))
+    closed(opened(tmp_path, 0, start=0, until=4))
+    (opened(tmp_path, 0, start=0, until=4) / "again").touch()
+    assert not is_empty(closed(tmp_path / "0000" / "00000004.part"))
+
+
+def test_what_no_trial_goes_on_from_is_removed(tmp_path: Path) -> None:
+    for trial, at in ((0, 4), (0, 8), (1, 4)):
+        closed(opened(tmp_path, trial, start=0, until=at))
+    opened(tmp_path, 1, start=4, until=8)
+    (tmp_path / "0001" / "error.txt").write_text("kept")
+    tidy(tmp_path, {0: 8})
+    assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.glob("*/*")) == [
+        "0000/00000008",
+        "0001/error.txt",
+    ]
+    tidy_trial(tmp_path, 0, -1)
+    assert list((tmp_path / "0000").iterdir()) == []

@@ -1,0 +1,68 @@
+"""Tests of `tunesmith.tuning.optuna_sampler`; the laws of samplers are tested in test_contracts."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tunesmith.core.errors import MissingExtraError
+from tunesmith.core.space import Choice, Config, Field, Float
+from tunesmith.tuning.optuna_sampler import OptunaSampler
+from tunesmith.tuning.protocols import History, Observation, Sampler
+from tunesmith.tuning.random_sampler import RandomSampler
+
+NUMBERS = {f"x{n}": Field(Float(0.0, 1.0), 0.5) for n in range(4)}
+MIXED = {**NUMBERS, "kind": Field(Choice("a", "b", "c"), "a")}
+
+
+def bowl(config: Config) -> float:
+    miss = 0.0 if config.get("kind", "b") == "b" else 0.3
+    return miss + float(sum((config[f"x{n}"] - 0.3) ** 2 for n in range(4)))
+
+
+def lowest(sampler: Sampler, space: dict[str, Field], count: int, *, seed: int) -> float:
+    history = History(horizon=1)
+    for number in range(count):
+        config = sampler(space, history, seed=seed)
+        point = Observation(at=1, value=bowl(config))
+        history = history.started(config, until=1).observed(number, (point,), seconds=1.0)
+    return min(trial.best for trial in history.trials)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "space", "count"),
+    [(OptunaSampler(), MIXED, 60), (OptunaSampler(gaussian=True), NUMBERS, 16)],
+    ids=["tpe", "gaussian"],
+)
+def test_it_finds_what_random_draws_do_not(
+    sampler: Sampler, space: dict[str, Field], count: int
+) -> None:
+    theirs = np.median([lowest(sampler, space, count, seed=seed) for seed in range(3)])
+    draws = np.median([lowest(RandomSampler(), space, count, seed=seed) for seed in range(3)])
+    assert theirs < 0.5 * draws
+
+
+def test_optuna_is_imported_when_it_is_asked() -> None:
+    code = "import sys, tunesmith.tuning.optuna_sampler; assert 'optuna' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_where_optuna_is_missing_the_line_that_installs_it_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MissingExtraError, match=r"`optuna`.*pip install \"tunesmith\[train\]\""):
+        OptunaSampler()(MIXED, History(horizon=1), seed=0)
+
+
+def test_it_is_quiet_and_leaves_the_user_s_own_setting(capfd: pytest.CaptureFixture[str]) -> None:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.DEBUG)
+    try:
+        OptunaSampler()(MIXED, History(horizon=1), seed=0)
+        assert optuna.logging.get_verbosity() == optuna.logging.DEBUG
+    finally:
+        optuna.logging.set_verbosity(optuna.logging.INFO)
+    assert capfd.readouterr().err == ""

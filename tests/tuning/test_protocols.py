@@ -1,0 +1,54 @@
+"""Tests of `tunesmith.tuning.protocols`."""
+
+import math
+
+import pytest
+
+from tunesmith.tuning.protocols import History, Observation, Trial
+
+
+def curve(*values: float, begin: int = 0) -> tuple[Observation, ...]:
+    return tuple(Observation(at=at, value=v) for at, v in enumerate(values, start=begin + 1))
+
+
+def test_a_trial_knows_its_best_value_and_its_slope() -> None:
+    trial = Trial(config={}, curve=curve(4.0, 3.0, 3.5, 2.0), seconds=8.0)
+    assert trial.at == 4
+    assert trial.best == 2.0
+    assert trial.best_until(3) == 3.0
+    assert trial.slope == pytest.approx((3.0 - 2.0) / math.log(2))
+    assert trial.after(2) == Trial(config={}, curve=curve(4.0, 3.0), seconds=4.0)
+
+
+def test_a_trial_that_was_not_measured_enough_knows_no_slope() -> None:
+    assert math.isnan(Trial(config={}).slope)
+    assert math.isnan(Trial(config={}, curve=curve(1.0)).slope)
+    assert Trial(config={}).best == math.inf
+
+
+def test_values_that_are_not_finite_are_no_best_values() -> None:
+    trial = Trial(config={}, curve=curve(2.0, math.nan, -math.inf))
+    assert trial.best == 2.0
+    assert trial.at == 3
+
+
+def test_a_history_is_what_happened() -> None:
+    history = History(horizon=4).started({"a": 1}, until=2).started({"a": 2}, until=2)
+    assert history.paused() == ()
+    history = history.observed(1, curve(2.0, 1.0), seconds=3.0)
+    assert history.paused() == (1,)
+    assert history.trials[1].seconds == 3.0
+    history = history.resumed(1, until=4)
+    assert history.paused() == ()
+    history = history.observed(1, curve(0.5, 0.4, begin=2), seconds=1.0)
+    assert history.paused() == ()  # it is at the horizon
+    assert history.trials[1].curve == curve(2.0, 1.0, 0.5, 0.4)
+    history = history.failed(0, "It ran out of memory.")
+    assert history.trials[0].until is None
+    assert history.paused() == ()
+
+
+def test_a_curve_goes_on_where_it_ended() -> None:
+    history = History(horizon=4).started({}, until=2).observed(0, curve(1.0, 1.0), seconds=1.0)
+    with pytest.raises(AssertionError, match="goes on where it ended"):
+        history.resumed(0, until=4).observed(0, curve(1.0), seconds=1.0)

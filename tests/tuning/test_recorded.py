@@ -1,0 +1,42 @@
+"""Tests of `tunesmith.tuning.recorded`."""
+
+import math
+from dataclasses import replace
+
+from tunesmith.records.events import Event, SliceDone, Stored, TrialEnded, TrialStarted
+from tunesmith.records.history import replay
+from tunesmith.tuning.protocols import History, Observation, Trial
+from tunesmith.tuning.recorded import NOT_FINITE, as_rows, points, recall
+
+DONE = SliceDone(
+    trial="0", begin=0, end=4, seconds=3.0, checkpoint="4", rows=as_rows([0.5, 0.25], 0, 4)
+)
+EVENTS: tuple[Event, ...] = (
+    TrialStarted(trial="0", config={"lr": 0.1}),
+    TrialStarted(trial="1", config={"lr": 0.2}),
+    DONE,
+    TrialEnded(trial="1", reason="It ran out of memory."),
+)
+
+
+def test_what_a_slice_measured() -> None:
+    assert points(DONE, sign=-1) == (
+        Observation(at=2, value=-0.5),
+        Observation(at=4, value=-0.25),
+    )
+
+
+def test_a_search_goes_on_from_its_journal() -> None:
+    past = replay(Stored(event=event, elapsed=0.0, phases={}) for event in EVENTS)
+    recalled = recall(past, horizon=10, sign=1, is_timed=True)
+    first = Trial(config={"lr": 0.1}, curve=points(DONE, sign=1), seconds=3.0)
+    second = Trial(config={"lr": 0.2}, failed="It ran out of memory.")
+    assert recalled == History(horizon=10, trials=(first, second))
+    untimed = recall(past, horizon=10, sign=1, is_timed=False)
+    assert untimed.trials[0].seconds == 4.0
+
+
+def test_a_crash_after_a_value_that_is_not_finite_does_not_save_the_trial() -> None:
+    broken = replace(DONE, rows=as_rows([math.nan], 0, 4))
+    past = replay(Stored(event=event, elapsed=0.0, phases={}) for event in (EVENTS[0], broken))
+    assert recall(past, horizon=10, sign=1, is_timed=True).trials[0].failed == NOT_FINITE

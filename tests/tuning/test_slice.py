@@ -1,0 +1,80 @@
+"""Tests of `tunesmith.tuning.slice`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tunesmith.core.errors import SettingsError
+from tunesmith.core.functions import load_function
+from tunesmith.tuning.slice import as_values, config_class, run_slice
+
+FILE = """
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from tunesmith import Float
+
+@dataclass
+class Config:
+    lr: Annotated[float, Float(0.0, 1.0)] = 0.5
+    name: str = "fixed"
+
+def classy(config: Config, folder: Path, start: int, until: int) -> float:
+    return config.lr * until + len(config.name)
+
+def plain(config: dict[str, Any], folder: Path, start: int, until: int) -> list[float]:
+    (folder / "seen").write_text(str(start))
+    return [config["lr"]] * (until - start)
+
+def bare(config, folder, start, until):
+    return config["lr"]
+
+def short(config, folder): ...
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "train.py"
+    path.write_text(FILE)
+    return path
+
+
+def test_a_function_gets_its_config_as_it_wants_it(file: Path, tmp_path: Path) -> None:
+    assert run_slice(f"{file}:classy", {"lr": 0.25}, str(tmp_path), 0, 4) == [6.0]
+    assert run_slice(f"{file}:plain", {"lr": 0.25}, str(tmp_path), 2, 4) == [0.25, 0.25]
+    assert (tmp_path / "seen").read_text() == "2"
+    assert run_slice(f"{file}:bare", {"lr": 0.25}, str(tmp_path), 2, 4) == [0.25]
+
+
+def test_the_class_of_a_config_is_found(file: Path) -> None:
+    kind = config_class(load_function(f"{file}:classy"))
+    assert kind is not None
+    assert kind.__name__ == "Config"
+    assert config_class(load_function(f"{file}:plain")) is None
+    with pytest.raises(SettingsError, match=r"`short` must take \(config, folder, start, until\)"):
+        config_class(load_function(f"{file}:short"))
+
+
+@pytest.mark.parametrize("answer", [0.5, np.float32(0.5), np.array(0.5), [0.5], np.array([0.5])])
+def test_numbers_of_any_kind_are_values(answer: object) -> None:
+    assert as_values(answer, 3) == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (None, "but it returned None"),
+        ("0.5", "but it returned '0.5'"),
+        (True, "but it returned True"),
+        ({"loss": 0.5}, r"but it returned \{'loss': 0.5\}"),
+        (["a"], r"but it returned \['a'\]"),
+        ([], r"but it returned \[\]"),
+        ([0.1] * 4, "at most one for each unit, but it returned 4 for 3 units"),
+        ("x" * 100, r"returned 'x+\.\.\.\."),
+    ],
+)
+def test_what_is_no_value(answer: object, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        as_values(answer, 3)

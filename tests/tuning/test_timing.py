@@ -1,0 +1,59 @@
+"""Tests of `tunesmith.tuning.timing`."""
+
+import pytest
+
+from tunesmith.tuning.protocols import GoOn, History, Observation, Start
+from tunesmith.tuning.timing import SLACK, best_trial, expected_s, must_go_on, remaining_s
+
+
+def history(*trials: tuple[int, float]) -> History:
+    """Trials that are at some unit of 10 with some value; a unit takes a second."""
+    made = History(horizon=10)
+    for number, (at, value) in enumerate(trials):
+        points = (Observation(at=at, value=value),) if at else ()
+        made = made.started({}, until=10).observed(number, points, seconds=float(at))
+    return made
+
+
+def test_nothing_must_be_while_there_is_time() -> None:
+    assert must_go_on(history(), left_s=0.0, block=1) is None
+    assert must_go_on(history((2, 0.5)), left_s=100, block=1) is None
+    assert must_go_on(history((0, 0.0)), left_s=100, block=1) is None
+
+
+def test_trial_0_is_finished_first_and_the_best_one_next() -> None:
+    trials = history((4, 0.5), (5, 0.4), (6, 0.6))
+    needed = SLACK * (6 + 5)
+    assert must_go_on(trials, left_s=needed + 1.1, block=1) is None
+    assert must_go_on(trials, left_s=needed + 0.9, block=1) == GoOn(0, 5)
+    done = history((10, 0.5), (5, 0.4), (6, 0.6))
+    assert must_go_on(done, left_s=6.0, block=3) == GoOn(1, 8)
+    assert must_go_on(done, left_s=6.0, block=30) == GoOn(1, 10)
+
+
+def test_what_is_done_failed_or_running_need_not_be_started() -> None:
+    assert must_go_on(history((10, 0.4), (5, 0.5)), left_s=0.1, block=1) is None
+    assert must_go_on(history((5, 0.4)).failed(0, "Memory."), left_s=0.1, block=1) is None
+    running = history((5, 0.4)).resumed(0, until=6)
+    assert must_go_on(running, left_s=0.1, block=1) is None
+
+
+def test_what_a_trial_still_needs() -> None:
+    trials = history((4, 0.5), (0, 0.0)).trials
+    assert remaining_s(trials[0], 10) == pytest.approx(6 * SLACK)
+    assert remaining_s(trials[1], 10) == 0.0
+
+
+def test_the_best_trial_has_not_failed() -> None:
+    assert best_trial(history((4, 0.5), (4, 0.3)).failed(1, "Memory.")) == 0
+    assert best_trial(history((0, 0.0))) is None
+
+
+def test_what_a_slice_takes() -> None:
+    assert expected_s(history(), Start(2)) == 0.0
+    trials = history((4, 0.5), (0, 0.0)).resumed(1, until=2)
+    slow = trials.observed(1, (Observation(at=2, value=0.5),), seconds=8.0)
+    assert expected_s(slow, GoOn(0, 6)) == 2.0
+    assert expected_s(slow, GoOn(1, 6)) == 16.0
+    assert expected_s(slow, Start(3)) == 6.0
+    assert expected_s(trials, GoOn(1, 2)) == 2.0

@@ -1,0 +1,202 @@
+"""Tests of `tunesmith.tuning.tuner`; test_tune.py runs whole searches in processes."""
+
+import itertools
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import final
+
+import pytest
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import SettingsError
+from tunesmith.core.functions import load_function
+from tunesmith.core.space import space_of
+from tunesmith.execution.executor import Executor, Inline, Outcome, Task
+from tunesmith.records.journal import Journal, read_history
+from tunesmith.tuning.asha import ASHA
+from tunesmith.tuning.freeze_thaw import FreezeThaw
+from tunesmith.tuning.full import Full
+from tunesmith.tuning.portfolio import Portfolio
+from tunesmith.tuning.protocols import History, Scheduler
+from tunesmith.tuning.recorded import recall
+from tunesmith.tuning.tpe import TPE
+from tunesmith.tuning.tuner import Search, Tuner
+
+TRAININGS = Path(__file__).with_name("trainings.py")
+HORIZON, BLOCK = 24, 2
+SPACE = space_of(load_function(f"{TRAININGS}:Config"))
+
+
+def search_of(function: str, *, scheduler: Scheduler, trials: int | None, sign: int = 1) -> Search:
+    return Search(
+        function=f"{TRAININGS}:{function}",
+        space=SPACE,
+        horizon=HORIZON,
+        sign=sign,
+        sampler=Portfolio([{}], then=TPE()),
+        scheduler=scheduler,
+        block=BLOCK,
+        trials=trials,
+        seed=0,
+    )
+
+
+def run(
+    folder: Path,
+    function: str = "falls",
+    *,
+    scheduler: Scheduler | None = None,
+    trials: int | None = None,
+    budget: float = math.inf,
+    now: Callable[[], float] = lambda: 0.0,
+    interrupted: threading.Event | None = None,
+    executor: Executor | None = None,
+    sign: int = 1,
+) -> tuple[History, str, list[str]]:
+    """Search in this process; return the trials, why it ended, and what the user was told."""
+    said: list[str] = []
+    folder.mkdir(exist_ok=True)
+    with Journal(folder) as journal:
+        tuner = Tuner(
+            search_of(
+                function,
+                scheduler=scheduler or FreezeThaw(block=BLOCK / HORIZON),
+                trials=trials,
+                sign=sign,
+            ),
+            folder=folder / "trials",
+            executor=executor or Inline(),
+            clock=Clock(budget=budget, now=now),
+            journal=journal,
+            say=said.append,
+            interrupted=interrupted or threading.Event(),
+        )
+        reason = tuner.run()
+        return tuner.history, reason, said
+
+
+@pytest.mark.parametrize("scheduler", [Full(), ASHA(), FreezeThaw(block=BLOCK / HORIZON)])
+def test_without_a_budget_every_trial_is_trained_to_the_end(
+    scheduler: Scheduler, tmp_path: Path
+) -> None:
+    history, reason, said = run(tmp_path, scheduler=scheduler, trials=6)
+    assert [trial.at for trial in history.trials] == [HORIZON] * 6
+    assert history.trials[0].config == {"lr": 1e-4, "kind": "good"}
+    assert reason == "Every trial is trained to the end."
+    assert said[0].startswith("Trial 0 leads: 0.")
+    assert len(list((tmp_path / "trials").glob("*/00000024/state.json"))) == 6
+
+
+def test_the_same_seed_gives_the_same_search_and_the_journal_says_it(tmp_path: Path) -> None:
+    first, _, _ = run(tmp_path / "a", trials=6)
+    second, _, _ = run(tmp_path / "b", trials=6)
+    assert first == second
+    past = read_history(tmp_path / "a")
+    assert recall(past, horizon=HORIZON, sign=1, is_timed=False) == first
+
+
+@final
+class Slow:
+    """Runs tasks in this process, and says that a unit takes ten seconds."""
+
+    workers = 1
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self._inline, self._units = Inline(), 0
+
+    def submit(self, task: Task) -> None:
+        self._units = task.arguments["until"] - task.arguments["start"]
+        self._inline.submit(task)
+
+    def next_done(self, timeout_s: float) -> Outcome | None:
+        outcome = self._inline.next_done(timeout_s)
+        self.time += 10.0 * self._units
+        return outcome and replace(outcome, seconds=10.0 * self._units)
+
+    def cancel(self) -> None:
+        self._inline.cancel()
+
+
+@pytest.mark.parametrize("budget", [200.0, 250.0, 500.0, 1000.0])
+def test_a_budget_ends_it_and_what_must_be_finished_is(budget: float, tmp_path: Path) -> None:
+    slow = Slow()
+    history, reason, _ = run(tmp_path, budget=budget, now=lambda: slow.time, executor=slow)
+    assert reason == "The budget is spent."
+    assert budget - 20 <= slow.time <= budget
+    done = [trial for trial in history.trials if trial.at == HORIZON]
+    assert (history.trials[0] in done) == (budget >= 250)
+    if budget >= 500:
+        assert min(history.trials, key=lambda trial: trial.best) in done
+
+
+def test_a_search_that_was_interrupted_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    whole, _, _ = run(tmp_path / "whole", trials=6)
+    for stop_after in (3, 20, 57):
+        interrupted = threading.Event()
+        asked = itertools.count()
+
+        def now(asked: "itertools.count[int]" = asked, stop: int = stop_after) -> float:
+            if next(asked) == stop:
+                interrupted.set()  # noqa: B023 (called in this round alone)
+            return 0.0
+
+        _, reason, _ = run(tmp_path / "parts", trials=6, interrupted=interrupted, now=now)
+        assert reason == "It was interrupted."
+    resumed, _, _ = run(tmp_path / "parts", trials=6)
+    assert resumed == whole
+
+
+def test_values_may_be_maximized(tmp_path: Path) -> None:
+    low, _, _ = run(tmp_path / "low", trials=6)
+    high, _, said = run(tmp_path / "high", "rises", trials=6, sign=-1)
+    assert [t.config for t in low.trials] == [t.config for t in high.trials]
+    assert said[0].startswith("Trial 0 leads: 0.0")
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        ("breaks_where_bad", "It raised RuntimeError: bad kind"),
+        ("is_no_number_where_bad", "It gave a value that is not finite."),
+    ],
+)
+def test_a_trial_that_fails_costs_itself_alone(function: str, reason: str, tmp_path: Path) -> None:
+    history, _, said = run(tmp_path, function, trials=8)
+    for trial in history.trials:
+        assert trial.failed == (reason if trial.config["kind"] == "bad" else None)
+        assert trial.failed or trial.at == HORIZON
+    number = next(n for n, trial in enumerate(history.trials) if trial.failed)
+    assert f"Trial {number} failed. {reason}" in said
+    kept = [p.name for p in (tmp_path / "trials" / f"{number:04d}").iterdir()]
+    assert kept == ["error.txt"]
+
+
+def test_where_all_fail_for_one_reason_the_search_stops_and_says_it(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"(?s)first 3 trials failed.*no device number 2.*0002"):
+        run(tmp_path, "breaks", trials=12)
+    assert "in breaks" in (tmp_path / "trials" / "0002" / "error.txt").read_text()
+    with pytest.raises(SettingsError, match=r"returns a number, .* but it returned None"):
+        run(tmp_path / "none", "gives_none", trials=12)
+
+
+def test_a_function_that_keeps_nothing_is_found_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"`forgets` left nothing in its folder.*none"):
+        run(tmp_path, "forgets")
+    assert len(read_history(tmp_path).trials) == 1
+    history, _, _ = run(tmp_path / "whole", "forgets", scheduler=Full(), trials=3)
+    assert [trial.at for trial in history.trials] == [HORIZON] * 3
+
+
+def test_a_function_that_does_not_read_its_folder_is_found(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"does not go on .*\(its curves begin anew\)"):
+        run(tmp_path, "ignores", trials=12)
+
+
+def test_a_doubt_about_a_function_is_told_once(tmp_path: Path) -> None:
+    _, _, said = run(tmp_path, "ignores_once_a_slice", trials=12)
+    doubt = "Every trial of `ignores_once_a_slice` gave the same value twice. Does it go on from"
+    assert sum(text.startswith(doubt) for text in said) == 1

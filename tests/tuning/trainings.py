@@ -1,0 +1,80 @@
+"""Functions that tests tune."""
+
+import json
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from tunesmith.core.space import Choice, Float
+
+
+@dataclass
+class Config:
+    lr: Annotated[float, Float(1e-4, 1.0, log=True)] = 1e-4
+    kind: Annotated[str, Choice("good", "bad")] = "good"
+
+
+def _fall(config: Config, level: float, units: int) -> list[float]:
+    """A curve that falls the faster, the nearer the learning rate is to 0.01."""
+    speed = 0.2 * math.exp(-((math.log10(config.lr) + 2) ** 2))
+    bottom = 0.0 if config.kind == "good" else 0.1
+    return [bottom + (level - bottom) * (1 - speed) ** n for n in range(1, units + 1)]
+
+
+def falls(config: Config, folder: Path, start: int, until: int) -> list[float]:
+    state = folder / "state.json"
+    level = json.loads(state.read_text()) if start else 1.0
+    values = _fall(config, level, until - start)
+    state.write_text(json.dumps(values[-1]))
+    return values
+
+
+def falls_slowly(config: Config, folder: Path, start: int, until: int) -> list[float]:
+    time.sleep(0.01 * (until - start))
+    (folder.parents[2] / "worker").write_text(str(os.getpid()))
+    return falls(config, folder, start, until)
+
+
+def rises(config: Config, folder: Path, start: int, until: int) -> list[float]:
+    return [1 - value for value in falls(config, folder, start, until)]
+
+
+def forgets(config: Config, folder: Path, start: int, until: int) -> list[float]:
+    return _fall(config, 1.0, until - start)
+
+
+def ignores(config: Config, folder: Path, start: int, until: int) -> list[float]:
+    (folder / "state.json").write_text("1.0")
+    return _fall(config, 1.0, until - start)
+
+
+def ignores_once_a_slice(config: Config, folder: Path, start: int, until: int) -> float:
+    return ignores(config, folder, start, until)[-1]
+
+
+def breaks(config: Config, folder: Path, start: int, until: int) -> float:
+    raise RuntimeError(f"no device number {until}")
+
+
+def breaks_where_bad(config: Config, folder: Path, start: int, until: int) -> Any:
+    if config.kind == "bad":
+        raise RuntimeError("bad kind")
+    return falls(config, folder, start, until)
+
+
+def is_no_number_where_bad(config: Config, folder: Path, start: int, until: int) -> Any:
+    values = falls(config, folder, start, until)
+    return math.nan if config.kind == "bad" else values
+
+
+def gives_none(config: Config, folder: Path, start: int, until: int) -> None:
+    (folder / "state").touch()
+
+
+def hangs_where_bad(config: Config, folder: Path, start: int, until: int) -> Any:
+    if config.kind == "bad":
+        time.sleep(600)
+    return falls(config, folder, start, until)
