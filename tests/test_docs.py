@@ -33,6 +33,7 @@ def test_the_numbers_are_those_of_the_results() -> None:
     """`python benchmarks/pages.py` writes the page anew."""
     pages = script("pages")
     assert (ROOT / "docs" / "accuracy.md").read_text("utf-8") == pages.page()
+    assert (ROOT / "docs" / "data-gate.md").read_text("utf-8") == pages.gate_page()
 
 
 def test_the_tables_on_tuning_are_those_of_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
