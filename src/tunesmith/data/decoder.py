@@ -41,12 +41,12 @@ class Limits:
     Attributes:
         memory: Bytes beside those that the process has from the start. Held to under Linux alone.
         cpu_s: Seconds of computing.
-        wall_s: Seconds, in case it does not even compute.
+        wall_s: Seconds, in case it does not even compute; many, as the machine may be busy.
     """
 
     memory: int = 40 * MOST_PIXELS
     cpu_s: float = 10.0
-    wall_s: float = 60.0
+    wall_s: float = 300.0
 
 
 DEFAULT = Limits()
