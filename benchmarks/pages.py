@@ -67,8 +67,8 @@ area under the ROC curve of the ranking. On probabilities and verdicts that othe
 
 {noise}
 
-**Backdoors** in 10,000 images: poisoned images that `check --deep` lists, and how often the trigger
-works before and after a training without what is listed.
+**Backdoors** in 10,000 images: poisoned images that `check --deep` lists. What changes whole images
+a little, blended pictures and waves, is not found.
 
 {backdoors}
 
@@ -170,6 +170,11 @@ def gate_numbers() -> str:
         for name, row in found["copies"].items()
     ]
     kinds = list(next(iter(found["copies"].values()))["found"])
+    trained = {
+        f"success_{when}": f"trigger works {when} cleaning"
+        for when in ("before", "after")
+        if any(f"success_{when}" in row for row in attacks["rows"])
+    }
     shares = [key for key in next(iter(found["noise"].values())) if key.endswith("%")]
     return GATE.format(
         copies=rows_of(
@@ -196,7 +201,7 @@ def gate_numbers() -> str:
             ],
         ),
         backdoors=rows_of(
-            ["data", "attack", "share", "found", "false alarms", "success before", "after"],
+            ["data", "attack", "share", "found", "false alarms", *trained.values()],
             [
                 [
                     NAMES[row["data"]],
@@ -204,8 +209,7 @@ def gate_numbers() -> str:
                     percent(row["share"]),
                     percent(row["found"]),
                     percent(row["false_alarms"], 2),
-                    percent(row.get("success_before")),
-                    percent(row.get("success_after")),
+                    *(percent(row.get(key)) for key in trained),
                 ]
                 for row in attacks["rows"]
             ],
@@ -220,7 +224,7 @@ def gate_numbers() -> str:
 def gate_page() -> str:
     """docs/data-gate.md with its numbers as they should be."""
     written = (DOCS / "data-gate.md").read_text("utf-8")
-    return written.partition(MEASURED)[0] + MEASURED + gate_numbers()
+    return f"{written.partition(MEASURED)[0].rstrip()}\n\n{MEASURED}{gate_numbers()}"
 
 
 def draw(path: Path) -> None:
