@@ -30,7 +30,11 @@ ROOM = FULL + ALPHA * MOST_PIXELS  # bytes shared with a process; pages never us
 PATIENCE = 5.0  # seconds that a process has to end by itself
 HAS_LIMITS = find_spec("resource") is not None
 WORKER = "tunesmith.data.worker"
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+ENVIRONMENT = {  # of a process: one thread; glibc keeps what is freed, for the next image
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"),
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "100000000",
+}
 
 
 @final
@@ -114,8 +118,8 @@ class _Process:
                 pass_fds=(shared.fileno(),),
                 process_group=0,  # Ctrl-C is meant for this process
                 env=os.environ
-                | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-                | dict.fromkeys(THREADS, "1"),
+                | ENVIRONMENT
+                | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
         assert self._popen.stdin
         assert self._popen.stdout
