@@ -1,6 +1,6 @@
 """Images that are the same, to the pixel or nearly."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import final
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.words import counted
 from tunesmith.data.clean import merged, twins
-from tunesmith.jobs.findings import PICTURED, Data
+from tunesmith.jobs.findings import Data
 from tunesmith.report.findings import Finding, Item
 from tunesmith.screening.copies import comparable, find_copies
 
@@ -75,10 +75,6 @@ def leaks(data: Data, alike: Alike) -> Finding | str | None:
         return f"Copies of test images among those to learn from, {kind}: none."
     known = tested_N & np.isin(groups_N, groups_N[~tested_N])
     share = 100 * known.sum() / tested_N.sum()
-    items = [
-        data.item(place, _sameness(alike, place, twin), twin=twin, shown=rank < PICTURED)
-        for rank, (place, twin) in enumerate(_with_twins(alike, leaked, tested_N))
-    ]
     return Finding(
         kind="leak",
         weight="serious",
@@ -89,7 +85,7 @@ def leaks(data: Data, alike: Alike) -> Finding | str | None:
             "would see on new images. The copies are left out of training, and the test part stays "
             "as it is."
         ),
-        items=items,
+        items=_items(data, alike, _with_twins(alike, leaked, tested_N)),
         is_left_out=True,
     )
 
@@ -110,10 +106,8 @@ def conflicts(data: Data, alike: Alike) -> Finding | str:
     places = torn(data, alike)
     if not len(places):
         return "Copies with different labels: none."
-    items: list[Item] = []
-    for place, twin in _torn_pairs(places, alike.groups_N, data.labels):
-        note = f"{_sameness(alike, place, twin)}, but labeled otherwise"
-        items.append(data.item(place, note, twin=twin, shown=len(items) < PICTURED))
+    pairs = _torn_pairs(places, alike.groups_N, data.labels)
+    items = _items(data, alike, pairs, but=", but labeled otherwise")
     return Finding(
         kind="conflict",
         weight="doubtful",
@@ -147,16 +141,17 @@ def copies(data: Data, alike: Alike) -> Finding | str:
             "resized or shifted. Copies always stay in one part when the data are split, so that "
             "no score is raised by them; they only weigh more in training."
         ),
-        items=[
-            data.item(
-                int(copied[i]),
-                _sameness(alike, int(copied[i]), int(copied[owner[i]])),
-                twin=int(copied[owner[i]]),
-                shown=rank < PICTURED,
-            )
-            for rank, i in enumerate(again)
-        ],
+        items=_items(data, alike, ((copied[i], copied[owner[i]]) for i in again)),
     )
+
+
+def _items(
+    data: Data, alike: Alike, pairs: Iterable[tuple[int, int]], *, but: str = ""
+) -> list[Item]:
+    """Images with what they are copies of."""
+    both = [(int(place), int(twin)) for place, twin in pairs]
+    notes = [f"{_sameness(alike, place, twin)}{but}" for place, twin in both]
+    return data.items([place for place, _ in both], notes, [twin for _, twin in both])
 
 
 def _with_twins(

@@ -11,7 +11,7 @@ from tunesmith.evaluation.calibration import softmax
 from tunesmith.evaluation.metrics import accuracy
 from tunesmith.evaluation.ridge import fit_ridge
 from tunesmith.jobs.alike import Alike
-from tunesmith.jobs.findings import PICTURED, Data
+from tunesmith.jobs.findings import Data
 from tunesmith.jobs.gate import Phase
 from tunesmith.jobs.prepare import tensor
 from tunesmith.models.build import find_family
@@ -25,7 +25,6 @@ from tunesmith.training.epoch import TrainData
 from tunesmith.training.head import features
 
 NETWORK, RESOLUTION = "efficientnet_lite0", 96
-SURE = -0.9  # margin from which on a label is called wrong, and not just the network in doubt
 TRUSTED = 0.9  # share of labels that a network should agree with before its doubts count
 TELLING = 0.5  # share of stamped images of one class from which on the stamp stands for it
 NEIGHBORS = 5  # nearest images that an image should be like
@@ -76,10 +75,7 @@ def _stamps(data: Data, alike: Alike) -> Iterator[Finding | str]:
                 "shown: a watermark does that by accident, a backdoor on purpose. Remove the "
                 "pattern, or leave the images out."
             ),
-            items=[
-                data.item(int(place), shown=rank < PICTURED)
-                for rank, place in enumerate(np.flatnonzero(bears_N))
-            ],
+            items=data.items(np.flatnonzero(bears_N)),
             is_suspect=True,
         )
 
@@ -106,7 +102,7 @@ def _doubtful(data: Data, p_NK: NDArray[np.float32]) -> Finding | str:
     """Labels that are probably wrong, of whatever part."""
     right = accuracy(p_NK, data.labels)
     ranking = rank_labels(p_NK, data.labels)
-    sure = np.flatnonzero(ranking.suspected & (ranking.margins <= SURE))
+    sure = ranking.sure()
     if not len(sure):
         return "Labels that look wrong to a network that did not learn from them: none."
     return Finding(
@@ -120,14 +116,10 @@ def _doubtful(data: Data, p_NK: NDArray[np.float32]) -> Finding | str:
             "these are mistakes of its own: look before you change a label. The most doubtful come "
             "first."
         ),
-        items=[
-            data.item(
-                int(ranking.places[rank]),
-                f"probably {data.source.classes[ranking.others[rank]]}",
-                shown=shown < PICTURED,
-            )
-            for shown, rank in enumerate(sure)
-        ],
+        items=data.items(
+            ranking.places[sure],
+            [f"probably {data.source.classes[other]}" for other in ranking.others[sure]],
+        ),
         is_suspect=right >= TRUSTED,
     )
 
@@ -154,5 +146,5 @@ def _strangers(data: Data, f_ND: NDArray[np.float32]) -> Finding | str:
             "may belong elsewhere; others are the rare cases that a model should see more of. They "
             "are kept."
         ),
-        items=[data.item(int(place), shown=rank < PICTURED) for rank, place in enumerate(found)],
+        items=data.items(found),
     )

@@ -1,6 +1,6 @@
 """From what was screened to words: a look at the data gives a finding, or says that all is well."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -72,6 +72,26 @@ class Data:
             is_tested=bool(self.source.given[index] == Given.TEST),
         )
 
+    def items(
+        self, places: Iterable[int], notes: Sequence[str] = (), twins: Sequence[int] = ()
+    ) -> list[Item]:
+        """Images in words, the first of them with pictures.
+
+        Args:
+            places: Of the images.
+            notes: What is the matter with each; none, nothing.
+            twins: The image that each is a copy of; none, it is no copy.
+        """
+        return [
+            self.item(
+                int(place),
+                notes[rank] if notes else "",
+                twin=twins[rank] if twins else None,
+                shown=rank < PICTURED,
+            )
+            for rank, place in enumerate(places)
+        ]
+
 
 def unreadable(data: Data) -> Finding | str:
     """Files that cannot be decoded."""
@@ -113,14 +133,9 @@ def odd(data: Data, looks: Mapping[str, NDArray[np.float32]]) -> Finding | str:
             "Such images are often accidents: a lens cap, a scan of nothing, a picture of "
             "something else. They are kept; the oddest come first."
         ),
-        items=[
-            data.item(
-                int(place),
-                respects[respect_N[place]][int(far_N[place] > 0)],
-                shown=rank < PICTURED,
-            )
-            for rank, place in enumerate(found)
-        ],
+        items=data.items(
+            found, [respects[respect_N[place]][int(far_N[place] > 0)] for place in found]
+        ),
     )
 
 

@@ -3,13 +3,10 @@
 import csv
 from pathlib import Path
 
-import numpy as np
-
 from tunesmith.jobs.finish import Tested
 from tunesmith.jobs.prepare import Prepared
 from tunesmith.screening.labels import rank_labels
 
-SURE = -0.9  # margin from which on a label is called wrong, and not just the model in doubt
 FILE = "suspects.csv"
 
 
@@ -20,7 +17,7 @@ def write_suspects(folder: Path, prepared: Prepared, tested: Tested) -> int:
         How many there are; none, no file.
     """
     ranking = rank_labels(tested.p_NK, prepared.labels[tested.places])
-    ranks = np.flatnonzero(ranking.suspected & (ranking.margins <= SURE))
+    ranks = ranking.sure()
     if not len(ranks):
         (folder / FILE).unlink(missing_ok=True)
         return 0

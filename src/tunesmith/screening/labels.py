@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Probabilities = NDArray[np.floating]
+SURE = -0.9  # margin from which on a label is called wrong, and not just the network in doubt
 
 
 @final
@@ -30,6 +31,10 @@ class Ranking:
     margins: NDArray[np.float64]
     others: NDArray[np.int64]
     suspected: NDArray[np.bool_]
+
+    def sure(self) -> NDArray[np.int64]:
+        """Ranks of the labels that are called wrong, the most doubtful first."""
+        return np.flatnonzero(self.suspected & (self.margins <= SURE))
 
 
 def thresholds(p_NK: Probabilities, y_N: NDArray[np.int64]) -> NDArray[np.float64]:
