@@ -1,10 +1,10 @@
 """Tests of `tunesmith.data.tars`."""
 
 import io
-import os
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from tunesmith.data.tars import Tar
 
 FILES = {"b/2.png": b"two" * 100, "a/1.png": b"one", "notes.txt": b"n", "a/.x.png": b"h"}
 MODES = ["w", "w:gz", "w:bz2", "w:xz"]
+NOISE = Random(0).randbytes(1000)
 
 
 def pack(path: Path, files: dict[str, bytes], mode: str = "w") -> Path:
@@ -35,6 +36,15 @@ def pack_one(path: Path, **fields: Any) -> Path:
     with tarfile.open(path, "w") as archive:
         archive.addfile(info)
     return path
+
+
+def outcome(path: Path) -> dict[str, bytes] | str:
+    """What is read, or why nothing is."""
+    try:
+        archive = Tar(path)
+    except SourceError as error:
+        return str(error)
+    return {each.name: archive.read(each) for each in archive.members}
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -97,7 +107,7 @@ def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_file_that_was_cut_off_anywhere_is_told(tmp_path: Path, mode: str) -> None:
-    files = {"a/1.png": os.urandom(700), "b/1.png": os.urandom(300), "b/2.png": b"b"}
+    files = {"a/1.png": NOISE[:700], "b/1.png": NOISE[700:], "b/2.png": b"b"}
     path = pack(tmp_path / "x.tar", files, mode)
     whole = path.read_bytes()
     last = 512 * 7 if mode == "w" else len(whole)  # three headers, four blocks of content
@@ -108,13 +118,18 @@ def test_a_file_that_was_cut_off_anywhere_is_told(tmp_path: Path, mode: str) -> 
 
 
 @pytest.mark.parametrize("mode", MODES[1:])
-def test_a_packed_file_is_checked_as_a_whole(tmp_path: Path, mode: str) -> None:
-    path = pack(tmp_path / "x.tar", {"a/1.png": os.urandom(700), "b/1.png": b"b"}, mode)
+def test_a_packed_file_is_told_or_read_as_it_was(tmp_path: Path, mode: str) -> None:
+    """A few bytes may change unseen: codes that bzip2 never uses, the names of gzip."""
+    files = {"a/1.png": NOISE, "b/1.png": b"b"}
+    path = pack(tmp_path / "x.tar", files, mode)
     whole = path.read_bytes()
+    outcomes = []
     for place in range(20, len(whole), 37):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
-        with pytest.raises(SourceError, match="cannot be read as a tar file"):
-            Tar(path)
+        outcomes.append(outcome(path))
+    told = [each for each in outcomes if each != files]
+    assert all("cannot be read as a tar file" in str(each) for each in told)
+    assert len(told) > 0.9 * len(outcomes)
 
 
 def test_a_header_that_is_damaged_does_not_end_the_list(tmp_path: Path) -> None:
