@@ -39,6 +39,10 @@ def fit(
     columns: ColumnsOption = None,
     on_suspects: Annotated[str | None, typer.Option(help="keep or quarantine. [keep]")] = None,
     quarantine: Annotated[Path | None, typer.Option(help="Images to leave out, a list.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="Of a search, as of tune. [auto]")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Of a search, as of tune. [auto]")] = None,
+    trials: Annotated[int | None, typer.Option(help="Settings to try; 0 for no search.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that search. [cores]")] = None,
     config: Annotated[Path | None, typer.Option(help="A job.toml with any of these.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -52,6 +56,7 @@ def fit(
     given: dict[str, Any] = {"budget": budget, "out": out, "model": model, "metric": metric}
     given |= {"device": device, "seed": seed, "columns": _pairs(columns)}
     given |= {"on_suspects": on_suspects, "quarantine": quarantine}
+    given |= {"sampler": sampler, "scheduler": scheduler, "trials": trials, "workers": workers}
     values = read_job_file(config) if config else {}
     settings = Settings.make(values | {k: v for k, v in given.items() if v is not None})
     if dry_run:

@@ -18,6 +18,7 @@ from tunesmith.jobs.alike import Depth
 from tunesmith.jobs.gate import depth_for
 from tunesmith.jobs.measure import default_config, look_at, measure_speeds
 from tunesmith.jobs.prepare import Prepared, builder
+from tunesmith.jobs.search import sampler_named
 from tunesmith.jobs.session import Session
 from tunesmith.models.build import Family, find_family
 from tunesmith.models.efficientnet_lite import weights_file
@@ -88,8 +89,10 @@ def find_families(settings: Settings) -> tuple[Family, ...]:
         ModelError: There is no such family, file or function.
         SettingsError: A parameter is none of theirs, a value is out of its range, or there is no
             such device.
+        MissingExtraError: The sampler needs a package that is not installed.
     """
     choose_device(settings.device)
+    sampler_named(settings.sampler)
     families = _left_by(settings)
     checked(TrainConfig, settings.train)
     space = space_of(TrainConfig)
@@ -132,7 +135,7 @@ def plan_all(
     size: tuple[int, int] | None = None
     for family in sorted(families, key=lambda f: f.pretrained is None):
         speeds = measure_speeds(settings, looked, data, family, left_s=clock.left(), size=size)
-        plans[family.name] = planning.plan(
+        each = planning.plan(
             data,
             machine,
             speeds,
@@ -141,6 +144,7 @@ def plan_all(
             defaults=default_config(family),
             pretrained=family.pretrained is not None,
         )
+        plans[family.name] = _with_search(settings, data, machine, each)
         size = plans[family.name].size
     assert size is not None
     depth = depth_for(
@@ -152,6 +156,23 @@ def plan_all(
     )
     chosen = tuple(plans[family.name] for family in families)
     return Planned(data=data, families=families, plans=chosen, depth=depth)
+
+
+def _with_search(
+    settings: Settings, data: Fingerprint, machine: Machine, chosen: planning.Plan
+) -> planning.Plan:
+    """The plan with a search, if one pays, and why."""
+    most = planning.most_examples(planning.trained_images(data))
+    search, reason = planning.plan_search(
+        settings,
+        needed=int(planning.NEEDED_SHARE * most),
+        horizon=chosen.horizon,
+        train_s=chosen.train_s,
+        left_s=max(chosen.train_s, settings.budget - chosen.finish_s + chosen.train_s),
+        cores=machine.cores,
+        memory_bytes=machine.memory_bytes,
+    )
+    return chosen.model_copy(update={"search": search, "reasons": (*chosen.reasons, reason)})
 
 
 def judge(session: Session, prepared: Prepared, planned: Planned) -> Planned:

@@ -7,7 +7,7 @@ from typing import Any
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.functions import Function
 from tunesmith.core.optional import require
-from tunesmith.core.settings import TuneSettings
+from tunesmith.core.settings import SamplerName, TuneSettings
 from tunesmith.core.space import Choice, Field, Float, Int, Range, Space, check_space, space_of
 from tunesmith.tuning.asha import ASHA
 from tunesmith.tuning.cube import from_unit
@@ -83,25 +83,35 @@ def _fields(given: Mapping[str, Range | Field]) -> Space:
     return fields
 
 
+def sampler_named(name: SamplerName) -> Sampler:
+    """The defaults first, and then what a sampler proposes.
+
+    Raises:
+        MissingExtraError: The sampler needs a package that is not installed.
+    """
+    if name in PACKAGES:
+        package, extra = PACKAGES[name]
+        require(package, extra=extra)
+    return Portfolio([{}], then=SAMPLERS[name])
+
+
 def search_for(settings: TuneSettings, function: str, space: Space) -> Search:
     """Everything that the tuner needs to know.
 
     Raises:
         MissingExtraError: The sampler needs a package that is not installed.
     """
-    if settings.sampler in PACKAGES:
-        package, extra = PACKAGES[settings.sampler]
-        require(package, extra=extra)
     is_whole = settings.scheduler == "none"
     return Search(
         function=function,
         space=space,
         horizon=settings.horizon,
         sign=-1 if settings.maximize else 1,
-        sampler=Portfolio([{}], then=SAMPLERS[settings.sampler]),
+        sampler=sampler_named(settings.sampler),
         scheduler=SCHEDULERS[settings.scheduler],
         block=settings.horizon if is_whole else max(1, round(BLOCK * settings.horizon)),
         trials=settings.trials,
+        units=None if settings.budget else settings.horizon * (settings.trials or 1),
         seed=settings.seed,
     )
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ def _summary(
         score=handed.tested.score,
         test_openings=history.test_openings,
         baseline=report.Baseline(majority=handed.majority, linear=handed.linear),
-        trials=len(set(map(network_of, history.trials))),
+        trials=len({*map(network_of, history.trials), *_searched(fitted)}),
         model=report.Model(
             family=manifest.model.family,
             parameters=manifest.model.parameters,
@@ -94,6 +95,14 @@ def _summary(
         memory_peak_bytes=peak_memory_bytes(),
         versions={"tunesmith": manifest.tunesmith_version, **versions()},
     )
+
+
+def _searched(fitted: Fitted) -> list[str]:
+    """Names of the candidates that a search tried, as they would have in the journal."""
+    if fitted.searched is None:
+        return []
+    (candidate, *_), trials = fitted.members, fitted.searched.history.trials
+    return [replace(candidate, number=number or None).name for number in range(len(trials))]
 
 
 def _data(prepared: Prepared, handed: Handed, suspects: int) -> report.Data:

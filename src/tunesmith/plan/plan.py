@@ -20,6 +20,7 @@ from tunesmith.data.split import (
 )
 from tunesmith.execution.machine import Machine
 from tunesmith.plan.augmentation import brief_seconds
+from tunesmith.plan.search import SearchPlan
 from tunesmith.plan.speeds import (
     COARSE_FROM,
     ENOUGH_EPOCHS,
@@ -65,6 +66,7 @@ class Plan(BaseModel):
         disk_bytes: Expected size of the run's folder.
         enough_s: A budget that would be enough, where this one is too small.
         reasons: The decisions, in words.
+        search: For better settings than these; None if there is none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,6 +87,7 @@ class Plan(BaseModel):
     disk_bytes: int
     enough_s: float | None
     reasons: tuple[str, ...]
+    search: SearchPlan | None = None
 
 
 def tested_images(data: Fingerprint) -> int:
