@@ -43,6 +43,7 @@ def fit(
     scheduler: Annotated[str | None, typer.Option(help="Of a search, as of tune. [auto]")] = None,
     trials: Annotated[int | None, typer.Option(help="Settings to try; 0 for no search.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that search. [cores]")] = None,
+    limit: Annotated[str | None, typer.Option(help="latency_ms=5,size_mb=4, of the graph.")] = None,
     config: Annotated[Path | None, typer.Option(help="A job.toml with any of these.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -54,7 +55,8 @@ def fit(
     from tunesmith.jobs import fit as job
 
     given: dict[str, Any] = {"budget": budget, "out": out, "model": model, "metric": metric}
-    given |= {"device": device, "seed": seed, "columns": _pairs(columns)}
+    given |= {"device": device, "seed": seed, "columns": _pairs("--columns", columns)}
+    given |= {"limit": _pairs("--limit", limit)}
     given |= {"on_suspects": on_suspects, "quarantine": quarantine}
     given |= {"sampler": sampler, "scheduler": scheduler, "trials": trials, "workers": workers}
     values = read_job_file(config) if config else {}
@@ -107,15 +109,16 @@ def tune(
         raise typer.Exit(INTERRUPTED)
 
 
-def _pairs(text: str | None) -> dict[str, str] | None:
+PAIRS = {"--columns": "path=file,label=species", "--limit": "latency_ms=5,size_mb=4"}
+
+
+def _pairs(option: str, text: str | None) -> dict[str, str] | None:
     """Read ``use=NAME,use=NAME``."""
     if text is None:
         return None
     parts = [part.partition("=") for part in text.split(",")]
     if wrong := [use for use, equals, name in parts if not (use and equals and name)]:
-        raise UserError(
-            f"--columns is a list such as path=file,label=species, but got {wrong[0]!r} in it."
-        )
+        raise UserError(f"{option} is a list such as {PAIRS[option]}, but got {wrong[0]!r} in it.")
     return {use.strip(): name.strip() for use, _, name in parts}
 
 
@@ -145,7 +148,12 @@ def check(
     from tunesmith.jobs import check as job
 
     result = job.check(
-        source, test=test, deep=deep, out=out, columns=_pairs(columns), to_stderr=as_json
+        source,
+        test=test,
+        deep=deep,
+        out=out,
+        columns=_pairs("--columns", columns),
+        to_stderr=as_json,
     )
     if as_json:
         typer.echo((result.folder / job.RECORD).read_text("utf-8"), nl=False)

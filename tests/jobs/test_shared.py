@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from tunesmith.report.terminal import Terminal
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.slice import train_slice
 
+JOB: dict[str, Any] = {"metric": "accuracy", "device": "cpu", "limit": {}, "threads": 1}
 PLAN = Plan(
     size=(8, 8),
     params={"width": 8},
@@ -36,7 +38,7 @@ PLAN = Plan(
     horizon=1600,
     folds=5,
     train_s=2.0,
-    mirrored=False,
+    passes=1,
     reserve_s=1.0,
     finish_s=4.0,
     memory_bytes=1,
@@ -66,9 +68,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         prepared = prepare(session, source, data, machine, size=(8, 8), depth=Depth.EXACT)
     candidate = Candidate(prepared=prepared, family=find_family("convnet"), chosen=PLAN)
     rest, held = prepared.without_fold(0)
-    share(run / "data", candidate, rest, held, metric="accuracy", device="cpu")
+    share(run / "data", candidate, rest, held, **JOB)
     before = (run / "data" / "job.json").stat().st_mtime_ns
-    share(run / "data", candidate, rest, held, metric="accuracy", device="cpu")
+    share(run / "data", candidate, rest, held, **JOB)
     assert (run / "data" / "job.json").stat().st_mtime_ns == before
     found = opened(run / "data")
     assert found.data.x_NCHW[: len(rest)].equal(rest.x_NCHW[rest.rows])

@@ -26,10 +26,12 @@ from tunesmith.tuning.protocols import (
 )
 from tunesmith.tuning.random_sampler import QuasiRandomSampler, RandomSampler
 from tunesmith.tuning.tpe import TPE
+from tunesmith.tuning.within import Within
 
 SAMPLERS: dict[str, Sampler] = {
     "random": RandomSampler(),
     "quasi-random": QuasiRandomSampler(),
+    "within": Within(RandomSampler(), costly=("width", "depth")),
     "tpe": TPE(),
     "portfolio": Portfolio([{}], then=TPE()),
     "optuna": OptunaSampler(),

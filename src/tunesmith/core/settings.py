@@ -15,6 +15,9 @@ from tunesmith.core.words import nearest
 AUTO = "auto"  # the model that means: let them race
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 T = TypeVar("T", bound=BaseModel)
+Limit = Literal["latency_ms", "size_mb"]
+LATENCY: Limit = "latency_ms"
+SIZE: Limit = "size_mb"
 SamplerName = Literal["auto", "tpe", "random", "optuna", "hyperopt"]
 SchedulerName = Literal["auto", "freeze-thaw", "asha", "none"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -76,6 +79,10 @@ class Settings(BaseModel):
     """How many settings a search tries; None if time decides, and whether there is a search."""
     workers: Annotated[int, Field(ge=1)] | None = None
     """Processes that search at the same time; None for one a core."""
+    limit: Mapping[Limit, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+        default_factory=dict
+    )
+    """What the exported graph may take: milliseconds for one image on all cores, megabytes."""
 
     @classmethod
     def make(cls, values: Mapping[str, Any]) -> Self:

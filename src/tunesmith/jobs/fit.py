@@ -59,6 +59,7 @@ def fit(
     scheduler: str = "auto",
     trials: int | None = None,
     workers: int | None = None,
+    limit: Mapping[str, float] | None = None,
     progress: bool = True,
 ) -> Result:
     """Train, test and export the best image classifier that a time budget can buy.
@@ -92,6 +93,8 @@ def fit(
         trials: How many settings it tries; 0 for no search. By default there is a search if the
             budget is three times what the plan's settings need, and time limits it.
         workers: Processes that search at the same time; by default one a core.
+        limit: What the exported graph may take: ``{"latency_ms": 5}`` for one image on all cores,
+            ``{"size_mb": 4}`` for the file.
         progress: Show progress on the terminal.
 
     Returns:
@@ -103,7 +106,7 @@ def fit(
     given: dict[str, Any] = {"budget": budget, "out": out, "model": model, "metric": metric}
     given |= {"device": device, "seed": seed, "columns": columns or {}}
     given |= {"on_suspects": on_suspects, "quarantine": quarantine}
-    given |= {"params": params or {}, "train": train or {}}
+    given |= {"params": params or {}, "train": train or {}, "limit": limit or {}}
     given |= {"sampler": sampler, "scheduler": scheduler, "trials": trials, "workers": workers}
     return run(Settings.make(given), source, test, progress=progress)
 

@@ -26,6 +26,7 @@ from tunesmith.evaluation.metrics import METRICS
 from tunesmith.evaluation.predict import logits
 from tunesmith.execution.allocator import keep_freed_memory
 from tunesmith.jobs.candidate import Candidate
+from tunesmith.jobs.limits import Limits
 from tunesmith.jobs.prepare import builder, tensor
 from tunesmith.jobs.session import computing
 from tunesmith.jobs.space import applied
@@ -62,6 +63,7 @@ class Shared:
         examples: Of a whole training with the plan's settings.
         flops: Of the plan's network, for one image.
         begin: Where a pretrained network starts; None for one from scratch.
+        limits: What the graph may take; nothing where it may take what it likes.
     """
 
     family: Family
@@ -74,10 +76,11 @@ class Shared:
     examples: int
     flops: int
     begin: Checkpoint | None
+    limits: Limits
 
 
 def share(
-    folder: Path, candidate: Candidate, data: TrainData, held: NDArray[np.int64], **job: str
+    folder: Path, candidate: Candidate, data: TrainData, held: NDArray[np.int64], **job: Any
 ) -> None:
     """Write what workers need; a folder that is there already is left as it is.
 
@@ -86,7 +89,7 @@ def share(
         candidate: The plan whose settings are searched around, and the network.
         data: What to train on.
         held: Places of the images to validate on, in the same tensors.
-        job: The rest: ``metric`` and ``device``.
+        job: The rest: ``metric``, ``device``, ``limit`` and ``threads``.
     """
     if folder.is_dir():
         return
@@ -157,6 +160,7 @@ def opened(folder: Path) -> Shared:
         examples=chosen.search.examples,
         flops=job["flops"],
         begin=read_checkpoint(begin) if begin.is_file() else None,
+        limits=Limits(most=job["limit"], threads=job["threads"]),
     )
 
 
@@ -171,10 +175,14 @@ def train(config: Mapping[str, Any], folder: Path, start: int, until: int) -> fl
 
     Raises:
         MemoryError: The batch does not fit.
+        LimitError: The network is not within the limits.
     """
     shared = opened(folder.parents[2] / "data")
     chosen = applied(shared.chosen, config)
     build = builder(shared.family, shared.data, classes=shared.classes, params=chosen.params)
+    if not start and shared.limits.most:
+        x_NCHW = shared.data.x_NCHW
+        shared.limits.check(build(), channels=x_NCHW.shape[1], size=shared.chosen.size)
     with computing(torch.get_num_threads()):
         examples = shared.examples * shared.flops / flops(build(), shared.data)
         batches = max(planning.UNITS, round(examples / chosen.train.batch))

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tunesmith.evaluation.calibration import fit_temperature, softmax
+from tunesmith.evaluation.calibration import calibrated_loss, fit_temperature
 from tunesmith.evaluation.compare import is_better, mcnemar
-from tunesmith.evaluation.metrics import accuracy, log_loss
+from tunesmith.evaluation.metrics import accuracy
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.trial import Trained
@@ -27,7 +27,8 @@ class Choice:
     """Which of several networks answer.
 
     Attributes:
-        members: Their places.
+        candidates: All of them.
+        members: Places of those that answer.
         temperatures: Of all networks.
         accuracies: Of all networks, and of all together.
         images: That it was decided on.
@@ -36,6 +37,7 @@ class Choice:
         reason: Why, in words.
     """
 
+    candidates: tuple[Candidate, ...]
     members: tuple[int, ...]
     temperatures: tuple[float, ...]
     accuracies: tuple[float, ...]
@@ -45,7 +47,11 @@ class Choice:
 
 
 def choose(
-    candidates: Sequence[Candidate], logits: Sequence[Logits], y_N: NDArray[np.int64]
+    candidates: Sequence[Candidate],
+    logits: Sequence[Logits],
+    y_N: NDArray[np.int64],
+    *,
+    alone: bool,
 ) -> Choice:
     """Compare each network and all together on images that none of them has seen.
 
@@ -53,24 +59,28 @@ def choose(
     network that is too sure of itself does not outvote the others. A network whose settings were
     searched for answers alone only if it is right more often than the best of the others by more
     than chance: the search had many tries, and the best of many is partly luck.
+
+    Args:
+        candidates: Whose networks they are.
+        logits: Of each network.
+        y_N: Classes of the images.
+        alone: Only one may answer: together they would take more than they may.
     """
     temperatures = tuple(fit_temperature(z_NK, y_N) for z_NK in logits)
-    losses = [
-        log_loss(softmax(z_NK, temperature), y_N)
-        for z_NK, temperature in zip(logits, temperatures, strict=True)
-    ]
+    losses = [calibrated_loss(z_NK, y_N) for z_NK in logits]
     mean_NK = averaged(logits, temperatures)
-    whole = log_loss(softmax(mean_NK, fit_temperature(mean_NK, y_N)), y_N)
+    whole = calibrated_loss(mean_NK, y_N)
     right = [z_NK.argmax(1) == y_N for z_NK in logits]
     found = next((n for n, each in enumerate(candidates) if each.number is not None), None)
     best = min((n for n in range(len(losses)) if n != found), key=lambda n: losses[n])
     chance = None if found is None else mcnemar(right[found], right[best])
     if found is not None and is_better(right[found], right[best]):
         best = found
-    is_together = whole < losses[best]
+    is_together = whole < losses[best] and not alone
     accuracies = tuple(accuracy(z_NK, y_N) for z_NK in (*logits, mean_NK))
     names = [candidate.name for candidate in candidates]
     return Choice(
+        candidates=tuple(candidates),
         members=tuple(range(len(names))) if is_together else (best,),
         temperatures=temperatures,
         accuracies=accuracies,
@@ -136,7 +146,8 @@ def choose_answering(session: Session, trials: Sequence[Finished]) -> Answering:
         candidate.settle(each, x_NCHW, y_N)
         for (candidate, _), each in zip(trials, deployed, strict=True)
     ]
-    choice = choose([candidate for candidate, _ in trials], logits, y_N)
+    candidates, alone = [candidate for candidate, _ in trials], bool(session.settings.limit)
+    choice = choose(candidates, logits, y_N, alone=alone)
     session.note(choice.reason)
     return answering(trials, deployed, choice)
 
@@ -162,5 +173,4 @@ def _joined(deployed: Sequence[Deployed], temperatures: Sequence[float]) -> Depl
         network.to(given.mean.device),
         given,
         size=deployed[0].size,
-        mirrored=all(each.mirrored for each in deployed),
     ).eval()

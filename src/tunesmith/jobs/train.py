@@ -13,6 +13,7 @@ from tunesmith.jobs.session import Session
 from tunesmith.jobs.slices import run_trial
 from tunesmith.jobs.together import (
     Choice,
+    Finished,
     Logits,
     answering,
     averaged,
@@ -22,6 +23,7 @@ from tunesmith.jobs.together import (
 from tunesmith.jobs.trial import Trained, Trial, fold_name, network_of
 from tunesmith.jobs.tuned import Searched, search
 from tunesmith.models.preprocess import Deployed
+from tunesmith.models.views import passes
 
 SLOWER_TOGETHER = 1.6  # times the sum of their own times that networks in one graph take
 VALIDATED = 2000  # images in the learning curve's validation, at most
@@ -72,7 +74,7 @@ def train_all(session: Session, candidates: Sequence[Candidate], *, extended: bo
         ends_at = begun + (finish_at - begun) * number / shares
         trained = run_trial(session, main_trial(candidate, ends_at), extended=extended)
         trials.append((candidate, trained))
-    searched = _search(session, first, finish_at)
+    searched = _search(session, first, finish_at, extended=extended)
     if searched and (found := searched.tuned(first)) and not session.interrupted.is_set():
         trained = run_trial(session, main_trial(found, finish_at), extended=extended)
         trials.append((found, trained))
@@ -93,7 +95,7 @@ def _train_small(
         trained=trained,
         z_NK=z_NK,
         y_N=y_N,
-        searched=_search(session, candidate, finish_at),
+        searched=_search(session, candidate, finish_at, extended=extended),
     )
     found = fitted.searched and fitted.searched.tuned(candidate)
     if found is None or session.interrupted.is_set():
@@ -101,35 +103,48 @@ def _train_small(
     second, seconds = _with_folds(session, found, finish_at, extended=extended)
     if len(seconds) < len(parts):  # an interruption: there is nothing to compare
         return fitted
+    return _choose_small(session, fitted, [(candidate, trained), (found, second)], [parts, seconds])
+
+
+def _choose_small(
+    session: Session,
+    fitted: Fitted,
+    trials: Sequence[Finished],
+    parts: Sequence[Sequence[Part]],
+) -> Fitted:
+    """Choose by the answers to each fold of the networks that were trained without it."""
+    candidates, deployed = [candidate for candidate, _ in trials], [fitted.deployed]
+    deployed += [candidate.deploy(trained) for candidate, trained in trials[1:]]
     # The search looked at the first fold all the time, so that it tells nothing any more.
-    unseen = [_joined(found, each[1:])[0] for each in (parts, seconds)]
-    choice = choose([candidate, found], unseen, _joined(found, parts[1:])[1])
+    unseen = [_joined(candidates[0], each[1:]) for each in parts]
+    choice = choose(
+        candidates, [z_NK for z_NK, _ in unseen], unseen[0][1], alone=bool(session.settings.limit)
+    )
     session.note(choice.reason)
-    deployed = [fitted.deployed, found.deploy(second)]
-    answer = answering([(candidate, trained), (found, second)], deployed, choice)
-    logits = [z_NK, _joined(found, seconds)[0]]
-    if len(choice.members) > 1:
-        z_NK = averaged(logits, choice.temperatures)
-    else:
-        z_NK = logits[choice.members[0]]
+    answer = answering(trials, deployed, choice)
+    logits = [_joined(candidates[0], each)[0] for each in parts]
+    members = choice.members
     return replace(
         fitted,
         members=answer.members,
         deployed=answer.deployed,
         trained=answer.trained,
-        z_NK=z_NK,
+        z_NK=averaged(logits, choice.temperatures) if len(members) > 1 else logits[members[0]],
         choice=choice,
     )
 
 
-def _search(session: Session, candidate: Candidate, finish_at: float) -> Searched | None:
+def _search(
+    session: Session, candidate: Candidate, finish_at: float, *, extended: bool
+) -> Searched | None:
     """Search in the time that the training of what is found will not need."""
     if candidate.chosen.search is None or session.interrupted.is_set():
         return None
     trials = session.journal.history.trials
     own_s = sum(each.seconds for n, each in trials.items() if network_of(n) == candidate.name)
     with session.phase("search"):
-        return search(session, candidate, ends_at=finish_at - FOUND_SLACK * own_s)
+        ends_at = finish_at - FOUND_SLACK * own_s
+        return search(session, candidate, ends_at=ends_at, extended=extended)
 
 
 def end_of_training(session: Session, candidates: Sequence[Candidate]) -> float:
@@ -147,11 +162,14 @@ def _asking_s(session: Session, candidate: Candidate) -> float:
     split, trial = candidate.prepared.split, session.journal.history.trials.get(candidate.name)
     told = [block.metrics.get(ANSWERS_PER_S, 0.0) for block in trial.blocks] if trial else []
     asked = len(split.test) + len(split.selection) + len(split.calibration)
-    sides = 2 if candidate.is_mirrored else 1
-    return sides * asked / max(1.0, max(told, default=candidate.chosen.answers_per_s))
+    return (
+        passes(candidate.views[-1])
+        * asked
+        / max(1.0, max(told, default=candidate.chosen.answers_per_s))
+    )
 
 
-def _fitted(session: Session, trials: Sequence[tuple[Candidate, Trained]]) -> Fitted:
+def _fitted(session: Session, trials: Sequence[Finished]) -> Fitted:
     (candidate, trained), *others = trials
     prepared, choice = candidate.prepared, None
     if others:

@@ -3,23 +3,27 @@
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.space import Space
 from tunesmith.evaluation.metrics import METRICS
-from tunesmith.execution.machine import Machine, measure
+from tunesmith.execution.machine import measure
 from tunesmith.execution.processes import Processes
 from tunesmith.jobs.candidate import Candidate
+from tunesmith.jobs.limits import COSTLY
 from tunesmith.jobs.search import SCHEDULERS, sampler_named
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.shared import share
 from tunesmith.jobs.space import applied, training_space
+from tunesmith.records.events import Ended
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.protocols import History
+from tunesmith.tuning.recorded import recall
 from tunesmith.tuning.tuner import Search, Tuner
+from tunesmith.tuning.within import Within
 
 FOLDER, DATA, TRIALS, LOG = "search", "data", "trials", "workers.log"
 SLICE = "tunesmith.jobs.shared:train"
@@ -59,59 +63,80 @@ class Searched:
         return replace(candidate, chosen=chosen, number=self.number)
 
 
-def search(session: Session, candidate: Candidate, *, ends_at: float) -> Searched:
-    """Search, or go on with it, until a moment of the run's clock.
+def search(session: Session, candidate: Candidate, *, ends_at: float, extended: bool) -> Searched:
+    """Search, or go on with it, until a moment of the run's clock; once it is over, it stays so.
 
-    Raises:
-        MissingExtraError: The sampler needs a package that is not installed.
+    Args:
+        session: The process's session.
+        candidate: The plan whose settings are searched around, and the network.
+        ends_at: The run's clock, in seconds, when it must be over.
+        extended: The run was given more time since: a search that was over goes on.
     """
-    planned, folder = candidate.chosen.search, session.folder / FOLDER
-    assert planned is not None
-    machine = measure(session.folder)
+    folder = session.folder / FOLDER
     space = training_space(candidate.family, candidate.chosen, session.settings)
-    what = _search(session, candidate, space, machine)
     _share(session, candidate, folder / DATA)
-    memory = int(MEMORY_SHARE * machine.memory_bytes / planned.workers)
+    what = _search(session, candidate, space)
     with Journal(folder) as journal:
-        spent = journal.history.elapsed
-        left = max(LEAST_S, ends_at - session.clock.elapsed())
-        tuner = Tuner(
-            what,
-            folder=folder / TRIALS,
-            executor=Processes(planned.workers, memory_bytes=memory, log=folder / LOG),
-            clock=(clock := Clock(budget=spent + left, spent=spent)),
-            journal=journal,
-            say=session.terminal.say,
-            interrupted=session.interrupted,
-        )
-        try:
-            reason = tuner.run()
-        except SettingsError as error:  # all failed alike: the plan's own settings remain
-            reason = str(error)
-            session.note(reason)
-        seconds = clock.elapsed()
+        past = journal.history
+        if past.ended and past.ended.status == "finished" and not extended:
+            is_timed = what.units is None
+            history = recall(past, horizon=what.horizon, sign=what.sign, is_timed=is_timed)
+            reason = past.ended.reason
+        else:
+            history, reason = _run(session, candidate, what, journal, ends_at=ends_at)
+        seconds = journal.history.elapsed
     return Searched(
         space=space,
-        history=tuner.history,
-        number=_best(tuner.history),
+        history=history,
+        number=_best(history),
         sign=what.sign,
         seconds=seconds,
         reason=reason,
     )
 
 
-def _search(session: Session, candidate: Candidate, space: Space, machine: Machine) -> Search:
+def _run(
+    session: Session, candidate: Candidate, what: Search, journal: Journal, *, ends_at: float
+) -> tuple[History, str]:
+    """Let a tuner search; its clock counts the seconds of the search alone."""
+    assert candidate.chosen.search is not None
+    folder, workers = session.folder / FOLDER, candidate.chosen.search.workers
+    spent = journal.history.elapsed
+    left = max(LEAST_S, ends_at - session.clock.elapsed())
+    clock = Clock(budget=spent + left, spent=spent)
+    memory = int(MEMORY_SHARE * measure(folder).memory_bytes / workers)
+    tuner = Tuner(
+        what,
+        folder=folder / TRIALS,
+        executor=Processes(workers, memory_bytes=memory, log=folder / LOG),
+        clock=clock,
+        journal=journal,
+        say=session.terminal.say,
+        interrupted=session.interrupted,
+    )
+    try:
+        reason = tuner.run()
+    except SettingsError as error:  # all failed alike: the plan's own settings remain
+        reason = str(error)
+        session.note(reason)
+    status = "interrupted" if session.interrupted.is_set() else "finished"
+    journal.append(Ended(status=status, reason=reason), elapsed=clock.elapsed())
+    return tuner.history, reason
+
+
+def _search(session: Session, candidate: Candidate, space: Space) -> Search:
     planned, settings = candidate.chosen.search, session.settings
     assert planned is not None
     numbers = sum(p.numel() for p in candidate.builder(candidate.prepared.train)().parameters())
-    room = int(DISK_SHARE * machine.disk_free_bytes / (KEPT_BYTES * numbers))
+    room = int(DISK_SHARE * measure(session.folder).disk_free_bytes / (KEPT_BYTES * numbers))
+    costly = () if candidate.family.source else COSTLY
     trials = max(2, room if planned.trials is None else planned.trials)
     return Search(
         function=SLICE,
         space=space,
         horizon=planning.UNITS,
         sign=-1 if METRICS[settings.metric].greater_is_better else 1,
-        sampler=sampler_named(settings.sampler),
+        sampler=Within(sampler_named(settings.sampler), costly=costly),
         scheduler=SCHEDULERS[settings.scheduler],
         block=planning.UNITS if settings.scheduler == "none" else 1,
         trials=trials,
@@ -126,8 +151,10 @@ def _share(session: Session, candidate: Candidate, folder: Path) -> None:
     data, held = prepared.train, prepared.split.validation
     if prepared.split.folds is not None:
         data, held = prepared.without_fold(0)
-    settings = session.settings
-    share(folder, candidate, data, held, metric=settings.metric, device=settings.device)
+    settings, threads = session.settings, candidate.chosen.threads
+    job: dict[str, Any] = {"metric": settings.metric, "device": settings.device}
+    job |= {"limit": dict(settings.limit), "threads": threads}
+    share(folder, candidate, data, held, **job)
 
 
 def _best(history: History) -> int | None:
