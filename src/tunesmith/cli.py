@@ -2,6 +2,7 @@
 
 import json
 import sys
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ SourceArgument = Annotated[
 ]
 TestOption = Annotated[str | None, typer.Option(help="A test part of its own.")]
 ColumnsOption = Annotated[str | None, typer.Option(help="Of a table: label=NAME,path=NAME")]
+Format = Enum("Format", {"optuna": "optuna"})
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 
 
@@ -205,6 +207,18 @@ def report(run: Annotated[Path, typer.Argument(help="The run's folder.")]) -> No
     from tunesmith.jobs.report import look
 
     typer.echo(look(run))
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    format_: Annotated[Format, typer.Option("--format", help="optuna: its search, as a study.")],
+) -> None:
+    """Hand over what a run holds in the form of another tool."""
+    from tunesmith.jobs.study import export_study
+
+    path = export_study(run)
+    typer.echo(f"{format_.value}  {path}\nlook at it with: optuna-dashboard sqlite:///{path}")
 
 
 @app.command()

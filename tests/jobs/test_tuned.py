@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 from numpy.typing import NDArray
 
@@ -18,6 +19,7 @@ import tunesmith as ts
 from tunesmith.core.errors import RunFolderError
 from tunesmith.data.sources import open_source
 from tunesmith.jobs.result import Result
+from tunesmith.jobs.study import export_study
 from tunesmith.records.events import Planned
 from tunesmith.records.journal import Journal, read_history
 
@@ -96,6 +98,14 @@ def test_a_search_is_seen_in_everything_that_a_run_leaves(first: Result) -> None
     assert "What was tried" in page
     assert "There were too few trials to say which settings mattered" in page
     assert "The best of many tries is partly luck" in page
+
+
+def test_its_search_becomes_a_study_of_optunas(first: Result) -> None:
+    path = export_study(first.folder)
+    study = optuna.load_study(study_name="first", storage=f"sqlite:///{path}")
+    tried = curves(first.folder)
+    assert [trial.params for trial in study.trials] == [config for config, _ in tried.values()]
+    assert study.direction.name == "MAXIMIZE"
 
 
 def test_what_workers_share_holds_nothing_that_decides_or_tests(first: Result) -> None:

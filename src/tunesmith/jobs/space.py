@@ -18,10 +18,11 @@ from tunesmith.training.config import TrainConfig
 # What is not searched: learning rates mean another thing for another optimizer, and the plan found
 # the resolution by measuring; the shape of the schedule, small images and the average's memory make
 # a training that is paused early look better or worse than it is; the metric decides on the balance
-# of the classes, and a brief training on what mirroring does to the images' meaning.
+# of the classes, a training itself on whether wrong labels are forgiven, and a brief one on what
+# mirroring does to the images' meaning.
 FIXED = {
     "params.resolution", "train.optimizer", "train.warmup", "train.coarse", "train.averaging",
-    "train.balance", "train.augmentation.flip", "train.augmentation.flip_vertical",
+    "train.balance", "train.robust", "train.augmentation.flip", "train.augmentation.flip_vertical",
 }  # fmt: skip
 SPAN = 8.0  # on a logarithmic scale, how many times less or more than the plan's value is tried
 PARTS = ("params.", "train.augmentation.", "train.")

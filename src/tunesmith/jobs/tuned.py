@@ -14,7 +14,7 @@ from tunesmith.execution.machine import measure
 from tunesmith.execution.processes import Processes
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.limits import COSTLY
-from tunesmith.jobs.search import SCHEDULERS, sampler_named
+from tunesmith.jobs.search import SCHEDULERS, remember, sampler_named
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.shared import share
 from tunesmith.jobs.space import applied, training_space
@@ -76,6 +76,7 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
     space = training_space(candidate.family, candidate.chosen, session.settings)
     _share(session, candidate, folder / DATA)
     what = _search(session, candidate, space)
+    remember(folder, what)
     with Journal(folder) as journal:
         past = journal.history
         if past.ended and past.ended.status == "finished" and not extended:
