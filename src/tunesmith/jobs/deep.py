@@ -16,9 +16,10 @@ from tunesmith.jobs.gate import Phase
 from tunesmith.jobs.prepare import tensor
 from tunesmith.models.build import find_family
 from tunesmith.report.findings import Finding
-from tunesmith.screening.copies import comparable, nearest
+from tunesmith.screening.copies import comparable
 from tunesmith.screening.labels import rank_labels
 from tunesmith.screening.looks import far_out
+from tunesmith.screening.neighbors import nearest
 from tunesmith.screening.patches import find_repeated
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
