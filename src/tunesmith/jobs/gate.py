@@ -82,16 +82,25 @@ def depth_for(images: int, tested: int, *, pixels: int, budget: float, cores: in
     return Depth.TEST if tested and fits(tested) else Depth.EXACT
 
 
-def gate(data: found.Data, depth: Depth, phase: Phase) -> Gated:
+def gate(
+    data: found.Data,
+    depth: Depth,
+    phase: Phase,
+    *,
+    examined: Sequence[Examined] | None = None,
+    search: same.Search = same.find_near,
+) -> Gated:
     """Look at the data.
 
     Args:
         data: Decoded images.
         depth: What there is time for.
         phase: Books the time of each look to its name.
+        examined: The file of each image, if somebody has looked into it already.
+        search: Finds near copies.
     """
     with phase("look for copies"):
-        alike = same.find_alike(data, depth)
+        alike = same.find_alike(data, depth, search)
     said = [
         found.unreadable(data),
         same.leaks(data, alike),
@@ -101,8 +110,9 @@ def gate(data: found.Data, depth: Depth, phase: Phase) -> Gated:
     ]
     classes: tuple[ClassLook, ...] = ()
     if depth is Depth.WHOLE:
-        with phase("look into the files"):
-            examined = _examined(data)
+        if examined is None:
+            with phase("look into the files"):
+                examined = _examined(data)
         with phase("look at each image"):
             looks = measure(data.loaded.pixels, data.loaded.shapes)
             classes = found.classes(data, looks)
