@@ -23,7 +23,6 @@ kept.
 import argparse
 import csv
 import json
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,12 +33,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import tunesmith as ts
+from screening import decoded
 from tunesmith.data.source import Given
-from tunesmith.data.sources import open_source
-from tunesmith.jobs.check import decode_all
 
 RESULTS = Path(__file__).parent / "results" / "backdoors.json"
-FOLDER = Path(os.environ.get("TUNESMITH_DATA", "data"))
 ROWS = (
     "patch:0,patch:0.005,patch:0.01,patch:0.05,all-to-all:0.05,blended:0.01,blended:0.05,"
     "sinusoid:0.05"
@@ -99,10 +96,8 @@ class Data:
 
 def load(name: str) -> Data:
     """Some training images and the whole test part."""
-    source = open_source(str(FOLDER / f"{name}.zip"))
-    with tempfile.TemporaryDirectory() as folder:
-        found = decode_all(source, Path(folder))
-    given_N, pixels = source.given[found.loaded.kept], found.loaded.pixels
+    found = decoded(name)
+    given_N, pixels = found.source.given[found.loaded.kept], found.loaded.pixels
     train = np.random.default_rng(0).permutation(np.flatnonzero(given_N == Given.TRAIN))[:USED]
     return Data(
         x=pixels[train],

