@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -58,8 +59,16 @@ def problem(source: Source, number: int) -> tuple[Images, Images]:
 
 
 def _images(source: Source, rows: NDArray[np.int64], kinds: NDArray[np.int64]) -> Images:
-    pixels = np.stack([np.asarray(source.read(int(row))) for row in rows])
+    pixels = np.stack([_pixels(source.read(int(row))) for row in rows])
     return pixels, np.searchsorted(np.sort(kinds), source.labels[rows]).astype(np.int64)
+
+
+def _pixels(read: bytes | NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image as an array; OpenCV decodes to BGR."""
+    if not isinstance(read, bytes):
+        return np.asarray(read)
+    image = np.asarray(cv2.imdecode(np.frombuffer(read, np.uint8), cv2.IMREAD_UNCHANGED), np.uint8)
+    return image[..., ::-1] if image.ndim > 2 else image
 
 
 def plans_own(run: Path, x_NHWC: NDArray[np.uint8]) -> NDArray[np.int64]:

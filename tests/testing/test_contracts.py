@@ -13,6 +13,7 @@ from tunesmith.tuning.asha import ASHA
 from tunesmith.tuning.freeze_thaw import FreezeThaw
 from tunesmith.tuning.full import Full
 from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
+from tunesmith.tuning.near import Near
 from tunesmith.tuning.optuna_sampler import OptunaSampler
 from tunesmith.tuning.portfolio import Portfolio
 from tunesmith.tuning.protocols import (
@@ -31,6 +32,7 @@ from tunesmith.tuning.within import Within
 SAMPLERS: dict[str, Sampler] = {
     "random": RandomSampler(),
     "quasi-random": QuasiRandomSampler(),
+    "near": Near(RandomSampler()),
     "within": Within(RandomSampler(), costly=("width", "depth")),
     "tpe": TPE(),
     "portfolio": Portfolio([{}], then=TPE()),

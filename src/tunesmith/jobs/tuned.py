@@ -20,6 +20,7 @@ from tunesmith.jobs.shared import share
 from tunesmith.jobs.space import applied, training_space
 from tunesmith.records.events import Ended
 from tunesmith.records.journal import Journal
+from tunesmith.tuning.near import Near
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.recorded import recall
 from tunesmith.tuning.tuner import Search, Tuner
@@ -139,7 +140,7 @@ def _search(session: Session, candidate: Candidate, space: Space) -> Search:
         space=space,
         horizon=planning.UNITS,
         sign=-1 if METRICS[settings.metric].greater_is_better else 1,
-        sampler=Within(sampler_named(settings.sampler), costly=costly),
+        sampler=Within(Near(sampler_named(settings.sampler)), costly=costly),
         scheduler=SCHEDULERS[settings.scheduler],
         block=planning.UNITS if is_whole else 1,
         trials=max(2, room) if trials is None else trials,
