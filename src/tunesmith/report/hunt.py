@@ -1,5 +1,6 @@
 """Pictures of a search: the curve of every trial, what mattered, and where its time went."""
 
+from itertools import islice
 from typing import Any
 
 from markupsafe import Markup
@@ -10,6 +11,7 @@ from tunesmith.report.plots import Axis, Series, line_chart
 from tunesmith.report.sentences import METRICS, score_text
 from tunesmith.report.story import Hunt, Tried
 
+MATTERING = 8  # settings that are listed by how much they mattered
 SHOWN = 200  # curves that are drawn, of the best trials
 PLAN, FOUND, OTHER = "p0", "p1", "p6"  # colors of phases in report.css
 
@@ -21,7 +23,7 @@ def hunt_pictures(hunt: Hunt) -> dict[str, Any]:
         "time": _time(hunt),
         "importance": [
             {"name": name, "share": share, "bar": interval_bar(share, share, share, filled=True)}
-            for name, share in hunt.importance.items()
+            for name, share in islice(hunt.importance.items(), MATTERING)
         ],
         "best": lambda trial: _best(trial, hunt.metric),
     }
