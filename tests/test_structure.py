@@ -40,7 +40,6 @@ UNMIRRORED: dict[str, str] = {
     "core/errors.py": "names alone; each message is tested where it is raised",
     "data/source.py": "a value alone; test_sources.py makes it of everything there is",
     "data/strengths.py": "settings alone; test_augment.py runs each of them",
-    "jobs/candidate.py": "test_race.py and test_fit.py train and deploy candidates",
     "jobs/decide.py": "test_race.py plans, stores and restores; test_fit.py",
     "jobs/findings.py": "test_check.py and test_alike.py read each of them",
     "jobs/finish.py": "a step of the job; test_fit.py runs whole jobs and looks at what it left",
