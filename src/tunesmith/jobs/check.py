@@ -30,6 +30,7 @@ from tunesmith.records.folder import write_atomic, writing
 from tunesmith.report.check_page import render
 from tunesmith.report.findings import Checked, quarantine_rows, to_json
 from tunesmith.report.terminal import Terminal
+from tunesmith.screening.copies import find_mirrored
 
 PAGE, RECORD = "check.html", "check.json"
 
@@ -117,8 +118,14 @@ def _look(
 
     with phase("decode"):
         looked = look(source, folder, cache, shown)
-    searching = _searching(cache)
-    gated = gate(looked.data, Depth.WHOLE, phase, examined=looked.examined, search=searching)
+    gated = gate(
+        looked.data,
+        Depth.WHOLE,
+        phase,
+        examined=looked.examined,
+        search=_once(find_near, "copies", cache),
+        mirrored=_once(find_mirrored, "mirrored", cache),
+    )
     if deep:
         from tunesmith.jobs.deep import look_deeper  # torch, for those who ask for it
 
@@ -135,18 +142,18 @@ def _look(
     )
 
 
-def _searching(cache: Cache) -> Search:
-    """The search for near copies, which is not done again for the same images."""
+def _once(search: Search, name: str, cache: Cache) -> Search:
+    """A search that is not done again for the same images."""
 
-    def search(gray_NSS: NDArray[np.uint8], asked: Places | None) -> Places:
+    def search_once(gray_NSS: NDArray[np.uint8], asked: Places | None) -> Places:
         def pairs() -> Any:
-            return find_near(gray_NSS, asked).tolist()
+            return search(gray_NSS, asked).tolist()
 
         contents: list[NDArray[Any]] = [gray_NSS, *([] if asked is None else [asked])]
-        found = cache.once(recipe("copies", "opencv-python-headless"), contents, pairs)
+        found = cache.once(recipe(name, "opencv-python-headless"), contents, pairs)
         return np.array(found, np.int64).reshape(-1, 2)
 
-    return search
+    return search_once
 
 
 def _hash(text: str) -> str:
