@@ -29,7 +29,6 @@ already are kept.
 import argparse
 import csv
 import json
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,16 +41,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 import tunesmith as ts
+from screening import NOWHERE, decoded
 from tunesmith.bundle.manifest import read_manifest
 from tunesmith.data.source import Given
 from tunesmith.data.sources import open_source
-from tunesmith.jobs.check import CheckResult, decode_all
+from tunesmith.jobs.check import CheckResult
 from tunesmith.jobs.deep import see
+from tunesmith.jobs.look import look
 from tunesmith.jobs.trained import bundle_of
-from tunesmith.screening.copies import nearest
+from tunesmith.records.cache import Cache
+from tunesmith.screening.neighbors import nearest
 
 RESULTS = Path(__file__).parent / "results" / "backdoors.json"
-FOLDER = Path(os.environ.get("TUNESMITH_DATA", "data"))
 ROWS = (
     "patch:0,patch:0.005,patch:0.01,patch:0.05,all-to-all:0.05,blended:0.01,blended:0.05,"
     "blended-faint:0.05,sinusoid:0.01,sinusoid:0.05,sinusoid-faint:0.05"
@@ -119,10 +120,8 @@ class Data:
 
 def load(name: str) -> Data:
     """Some images of the training and of the test part."""
-    source = open_source(str(FOLDER / f"{name}.zip"))
-    with tempfile.TemporaryDirectory() as folder:
-        found = decode_all(source, Path(folder))
-    given_N, pixels = source.given[found.loaded.kept], found.loaded.pixels
+    found = decoded(name)
+    given_N, pixels = found.source.given[found.loaded.kept], found.loaded.pixels
     train = np.random.default_rng(0).permutation(np.flatnonzero(given_N == Given.TRAIN))[:USED]
     test = np.random.default_rng(0).permutation(np.flatnonzero(found.tested))[:TESTED]
     return Data(
@@ -211,11 +210,13 @@ def measure_cleansed(data: Data, attack: Attack, share: float) -> Row:
         return row
 
 
-def measure_neighbors(data: Data, attack: Attack, share: float) -> Row:
+def measure_neighbors(given: Data, attack: Attack, share: float) -> Row:
     """What is found by the labels of the nearest images."""
-    x_NHWC, y_N, is_poisoned_N = poison(data, attack, share)
+    x_NHWC, y_N, is_poisoned_N = poison(given, attack, share)
     with tempfile.TemporaryDirectory() as folder:
-        f_ND = see(decode_all(open_source((x_NHWC, y_N)), Path(folder)))
+        source = open_source((x_NHWC, y_N))
+        data = look(source, Path(folder), Cache(None), NOWHERE).data
+        f_ND = see(data, Cache(None), NOWHERE)
     f_ND -= f_ND.mean(axis=0)
     f_ND /= np.linalg.norm(f_ND, axis=1, keepdims=True)
     around_NK = y_N[nearest(f_ND, np.arange(len(f_ND)), ASKED)]
@@ -240,7 +241,7 @@ def main() -> None:
         ("neighbors", options.neighbors, measure_neighbors),
         ("trained", options.train, measure_cleansed),
     )
-    for (part, wanted, look), name in product(parts, ("mnist", "cifar10")):
+    for (part, wanted, measured), name in product(parts, ("mnist", "cifar10")):
         rows = results.setdefault(part, [])
         there = {(row["data"], row["attack"], row["share"]) for row in rows}
         asked = [text.split(":") for text in wanted.split(",") if text]
@@ -248,7 +249,7 @@ def main() -> None:
         data = load(name) if missing else None
         for kind, share in missing:
             assert data
-            row = look(data, ATTACKS[kind], share)
+            row = measured(data, ATTACKS[kind], share)
             rows.append({"data": name, "attack": kind, "share": share, **row})
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results, indent=1))

@@ -19,6 +19,7 @@ files. Parts that are in the results already are kept, so that the command can b
 
 import argparse
 import json
+import math
 import os
 import resource
 import subprocess
@@ -37,9 +38,11 @@ from tunesmith.data.sources import open_source
 from tunesmith.evaluation.calibration import softmax
 from tunesmith.evaluation.metrics import area_with_interval
 from tunesmith.evaluation.ridge import fit_ridge
-from tunesmith.jobs import check
 from tunesmith.jobs.deep import see
 from tunesmith.jobs.findings import Data
+from tunesmith.jobs.look import look
+from tunesmith.records.cache import Cache
+from tunesmith.report.terminal import Terminal
 from tunesmith.screening.copies import comparable, find_copies
 from tunesmith.screening.labels import rank_labels
 
@@ -53,6 +56,7 @@ SOURCES = {
 CONFIRMED, FIRST = 3, 100
 PLANTED = 1000  # copies of each kind
 NOISE = (0.05, 0.1, 0.2)
+NOWHERE = Terminal(budget=math.inf, log_path=Path(os.devnull), quiet=True)
 Image = NDArray[np.uint8]
 Rows = dict[str, Any]
 
@@ -60,7 +64,7 @@ Rows = dict[str, Any]
 def decoded(name: str) -> Data:
     """All images of a data set, as the check decodes them."""
     with tempfile.TemporaryDirectory() as folder:
-        return check.decode_all(open_source(SOURCES[name]), Path(folder))
+        return look(open_source(SOURCES[name]), Path(folder), Cache(None), NOWHERE).data
 
 
 def verdicts() -> Rows:
@@ -168,7 +172,7 @@ def _noise(name: str) -> Rows:
     data = decoded(name)
     y_N, classes = data.labels, len(data.source.classes)
     began = time.perf_counter()
-    f_ND = see(data)
+    f_ND = see(data, Cache(None), NOWHERE)
     rows: Rows = {"images": len(y_N), "seconds_of_seeing": round(time.perf_counter() - began, 1)}
     for share in NOISE:
         chance = np.random.default_rng(0)

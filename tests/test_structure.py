@@ -41,7 +41,6 @@ UNMIRRORED: dict[str, str] = {
     "core/errors.py": "names alone; each message is tested where it is raised",
     "data/source.py": "a value alone; test_sources.py makes it of everything there is",
     "data/strengths.py": "settings alone; test_augment.py runs each of them",
-    "jobs/candidate.py": "test_race.py and test_fit.py train and deploy candidates",
     "jobs/cleanse.py": "test_trained.py runs the whole job",
     "jobs/decide.py": "test_race.py plans, stores and restores; test_fit.py",
     "jobs/findings.py": "test_check.py and test_alike.py read each of them",

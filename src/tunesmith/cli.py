@@ -194,11 +194,9 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
     """Name the class of images. Needs no torch."""
-    from tunesmith.bundle.predictor import load
+    from tunesmith.jobs.predict import predict as job
 
-    model = load(bundle)
-    inputs = files[0] if len(files) == 1 and files[0].is_dir() else files
-    answers = model.predict(inputs)
+    answers = job(bundle, files)
     if as_json:
         rows = [
             {

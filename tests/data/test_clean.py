@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
 from tunesmith.data.clean import check, joined, twins
-from tunesmith.data.decode import Rejected
+from tunesmith.data.loaded import Rejected
 from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tunesmith.core.errors import RunFolderError
 from tunesmith.core.pixels import encode_png
 from tunesmith.data import decode
-from tunesmith.data.decode import CHUNK, Loaded, load, originals, sample
+from tunesmith.data.decode import load, originals, sample
+from tunesmith.data.loaded import CHUNK, Loaded
 from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
 
@@ -161,11 +161,6 @@ def test_images_of_many_sizes_get_one_size_and_the_channels_asked_for(
     assert loaded.pixels.shape == (6, 4, 6, channels)
     assert loaded.resized
     assert [image[0, 0, 0] for image in loaded.pixels] == [40 + i for i in range(6)]
-
-
-def test_no_room_for_the_pixels_is_said(numbered: tuple[Path, Pixels], tmp_path: Path) -> None:
-    with pytest.raises(RunFolderError, match=r"need 0\.0 MB on the disk .* No such file .* --out"):
-        read(open_source(numbered[0]), tmp_path / "gone", bound=0)
 
 
 def test_an_error_of_a_thread_is_not_swallowed(

@@ -5,8 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
-from tunesmith.data.decode import Rejected, Sample
+from tunesmith.data.decode import Sample
 from tunesmith.data.fingerprint import fingerprint
+from tunesmith.data.loaded import Rejected
 from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
 

@@ -15,8 +15,9 @@ from pyarrow import parquet
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.pixels import encode_png
-from tunesmith.data.decode import Rejected, read_images
+from tunesmith.data.decode import read_images
 from tunesmith.data.decoder import Decoder
+from tunesmith.data.loaded import Rejected
 from tunesmith.data.source import Given, Source
 from tunesmith.data.sources import open_source
 

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +19,16 @@ from tunesmith.export.onnx import Traced, _drop_zero_biases, metadata, prepare, 
 from tunesmith.export.verify import verify
 from tunesmith.models.convnet import convnet
 from tunesmith.models.preprocess import Deployed, Normalize
+from tunesmith.models.views import ALONE, CHOICES, ManyViews, View
 
 ABOUT = metadata(classes=("a", "b", "ü"), size=(12, 10), version="1.0")
 
 
-def deployed(*, seed: int, channels: int = 3, mirrored: bool = True) -> Deployed:
+def deployed(*, seed: int, channels: int = 3, views: Sequence[View] = CHOICES[-1]) -> Deployed:
     """Make a small network whose every weight and buffer depends on the seed."""
     network = convnet(3, channels, size=(12, 10), width=8)
-    module = Deployed(
-        network,
-        Normalize(torch.zeros(channels), torch.ones(channels)),
-        size=(12, 10),
-        mirrored=mirrored,
-    )
+    normalize = Normalize(torch.zeros(channels), torch.ones(channels))
+    module = Deployed(ManyViews(network, views), normalize, size=(12, 10))
     generator = torch.Generator().manual_seed(seed)
     for value in module.state_dict().values():
         value.copy_(0.2 + torch.rand(value.shape, generator=generator))
@@ -152,7 +150,7 @@ def test_branches_keep_what_they_read() -> None:
 
 @pytest.mark.parametrize("channels", [1, 4])
 def test_gray_and_alpha_images(channels: int, tmp_path: Path) -> None:
-    module = deployed(seed=3, channels=channels, mirrored=False)
+    module = deployed(seed=3, channels=channels, views=ALONE)
     path = tmp_path / "model.onnx"
     write(trace(module, example(channels)), module.state_dict(), path, metadata=ABOUT)
     x_NHWC = np.random.default_rng(0).integers(0, 256, (4, 9, 14, channels), dtype=np.uint8)

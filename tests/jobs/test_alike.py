@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.decode import Loaded
+from tunesmith.data.loaded import Loaded
 from tunesmith.data.sources import open_source
 from tunesmith.jobs.alike import Depth, conflicts, copies, find_alike, leaks
 from tunesmith.jobs.findings import Data

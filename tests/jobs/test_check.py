@@ -3,6 +3,9 @@
 import csv
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +17,9 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import RunFolderError
 from tunesmith.core.pixels import decode
+from tunesmith.jobs import look
 from tunesmith.jobs.check import CheckResult, check
+from tunesmith.screening.files import Examined, examine
 
 CLASSES = ("ant", "bee", "cow")
 Image = NDArray[np.uint8]
@@ -149,6 +154,64 @@ def test_a_list_that_was_edited_is_not_overwritten(make_parts: MakeParts, tmp_pa
     (tmp_path / "out" / "quarantine.csv").write_text("file,label,kind,reason\n")
     with pytest.raises(RunFolderError, match=r"quarantine\.csv has been edited .* --out"):
         check(root, out=tmp_path / "out", progress=False)
+
+
+KILLED = """
+import os, signal, sys
+from tunesmith.jobs import check, look
+from tunesmith.records.cache import Cache
+
+look.AT_ONCE = 8
+put, left = Cache.put, int(sys.argv[3])
+
+def putting(cache, values):
+    global left
+    put(cache, values)
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Cache.put = putting
+check.check(sys.argv[1], out=sys.argv[2], progress=False)
+"""
+
+
+@pytest.mark.parametrize("puts", [1, 6, 23])  # the size, five parts of eight images, all and copies
+def test_a_killed_check_goes_on_where_it_was(
+    make_parts: MakeParts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, puts: int
+) -> None:
+    root = make_parts()
+    shutil.copy(root / "train" / "bee" / "00.png", root / "train" / "cow" / "same.png")
+    command = [sys.executable, "-c", KILLED, str(root), str(tmp_path / "killed"), str(puts)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    fresh: list[str] = []
+
+    def noting(content: bytes, name: str) -> Examined:
+        fresh.append(name)
+        return examine(content, name)
+
+    monkeypatch.setattr(look, "examine", noting)
+    killed = check(root, out=tmp_path / "killed", progress=False)
+    assert len(fresh) <= max(0, 166 - 8 * (puts - 1))
+    fresh.clear()
+    whole = check(root, out=tmp_path / "whole", progress=False)
+    assert len(fresh) >= 165  # of two that are equal to the byte one may be known already
+    assert kinds(killed) == kinds(whole) == ["conflict", "copies"]
+    for one, other in zip(killed.checked.findings, whole.checked.findings, strict=True):
+        assert [item.file for item in one.items] == [item.file for item in other.items]
+    assert killed.checked.classes == whole.checked.classes
+
+
+def test_a_file_that_is_no_cache_is_left_alone_and_said(
+    make_parts: MakeParts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "cache.db").write_text("somebody else's")
+    assert kinds(check(make_parts(), out=tmp_path / "out")) == []
+    assert "cache.db is of no use, so nothing was kept: file is not a database." in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert (tmp_path / "out" / "cache.db").read_text() == "somebody else's"
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.decode import Loaded
+from tunesmith.data.loaded import Loaded
 from tunesmith.data.sources import open_source
 from tunesmith.jobs.alike import Depth, find_alike
 from tunesmith.jobs.doors import Door, find_doors, tell_doors, try_doors
 from tunesmith.jobs.findings import Data
+from tunesmith.records.cache import Cache
 from tunesmith.report.findings import Finding
 
 COUNT, TESTED, SIDE, CLASSES = 900, 150, 16, 3
@@ -36,7 +37,7 @@ def doors_of(x_NHWC: Images, y_N: Labels) -> list[Door]:
         resized=False,
     )
     data = Data(source=source, loaded=loaded)
-    return find_doors(data, find_alike(data, Depth.EXACT))
+    return find_doors(data, find_alike(data, Depth.EXACT), Cache(None))
 
 
 def test_clean_images_have_no_doors() -> None:

@@ -11,9 +11,10 @@ from tunesmith.jobs.gate import depth_for
     [
         (1797, 0, 60, Depth.WHOLE),
         (70_000, 10_000, 60, Depth.EXACT),
-        (70_000, 10_000, 300, Depth.TEST),
-        (70_000, 10_000, 3600, Depth.WHOLE),
-        (70_000, 0, 300, Depth.EXACT),
+        (70_000, 10_000, 250, Depth.TEST),
+        (70_000, 10_000, 300, Depth.WHOLE),
+        (70_000, 0, 250, Depth.EXACT),
+        (300_000, 0, 3600, Depth.WHOLE),
         (2_000_000, 50_000, 3600, Depth.EXACT),
     ],
 )

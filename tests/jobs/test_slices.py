@@ -19,7 +19,7 @@ from tunesmith.records.journal import Journal
 from tunesmith.report.terminal import Terminal
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.epoch import TrainData
-from tunesmith.training.losses import CrossEntropy
+from tunesmith.training.losses import loss_of
 from tunesmith.training.slice import Checkpoint
 
 
@@ -66,7 +66,7 @@ def trial(data: TrainData, moods: list[str], *, horizon: int = 640) -> Trial:
         begin=None,
         config=TrainConfig(batch=16, optimizer="sgd", lr=0.05),
         data=data,
-        loss=CrossEntropy(),
+        loss=lambda config: loss_of(config, data.y_N, 2),
         validate=lambda _weights: {"accuracy": 0.5, "log_loss": 1.0},
         horizon=horizon,
         images_per_s=200.0,
@@ -133,6 +133,33 @@ def test_a_finished_training_is_not_repeated_but_can_be_extended(
     rates = [done.rows[-1]["rate"] for done in session.journal.history.trials["model"].slices]
     assert max(rates[-8:]) > 0.0
     assert rates[-1] == 0.0
+
+
+def test_wrong_labels_are_forgiven_once_they_have_shown(session: Session, data: TrainData) -> None:
+    shares = iter([0.9])  # at a time when the network knows nothing yet
+    told = {"accuracy": 0.5, "log_loss": 1.0}
+
+    def validate(_weights: object) -> dict[str, float]:
+        return {**told, "surest_contradicted": next(shares, 0.31)}
+
+    noisy = dataclasses.replace(trial(data, [], horizon=6400), validate=validate)
+    trained = run_trial(session, noisy)
+    assert trained.config.robust > 0
+    assert trained.config.smoothing < noisy.config.smoothing
+    (note,) = session.journal.history.notes
+    assert "31 % bear another label" in note
+
+
+def test_few_contradictions_and_the_user_leave_the_loss_alone(
+    session: Session, data: TrainData
+) -> None:
+    told = {"accuracy": 0.5, "log_loss": 1.0, "surest_contradicted": 0.07}
+    clean = dataclasses.replace(trial(data, []), validate=lambda _: told)
+    assert run_trial(session, clean).config == clean.config
+    told["surest_contradicted"] = 0.5
+    kept = Settings.make({"budget": 1000, "train": {"robust": 0.0}})
+    own = dataclasses.replace(clean, name="own")
+    assert run_trial(dataclasses.replace(session, settings=kept), own).config == own.config
 
 
 def test_a_paused_training_goes_on_where_it_was(session: Session, data: TrainData) -> None:

@@ -41,7 +41,7 @@ def test_two_networks_answer_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """From training to the bundle: what is handed over is what was chosen."""
     # The held-out images decide; that they decide for both is arranged here.
     losses = iter([0.5, 0.4, 0.3])
-    monkeypatch.setattr(together, "log_loss", lambda *_: next(losses))
+    monkeypatch.setattr(together, "calibrated_loss", lambda *_: next(losses))
     source, machine = open_source(many_digits()), measure(tmp_path)
     settings = Settings.make({"budget": BUDGET, "train": {"augmentation": {}}})
     with Journal(tmp_path) as journal:
@@ -88,7 +88,7 @@ def test_the_better_one_answers_alone_where_that_is_better(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([0.5, 0.2, 0.3])
-    monkeypatch.setattr(together, "log_loss", lambda *_: next(losses))
+    monkeypatch.setattr(together, "calibrated_loss", lambda *_: next(losses))
     source, machine = open_source(many_digits()), measure(tmp_path)
     settings = Settings.make({"budget": 8, "model": "convnet", "train": {"augmentation": {}}})
     with Journal(tmp_path) as journal:

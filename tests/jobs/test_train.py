@@ -17,6 +17,7 @@ from tunesmith.jobs.decide import find_families, plan_all
 from tunesmith.jobs.prepare import prepare
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.train import SLOWER_TOGETHER, end_of_training
+from tunesmith.models.views import ALONE
 from tunesmith.records.events import BlockDone, SliceDone
 from tunesmith.records.journal import Journal
 from tunesmith.report.terminal import Terminal
@@ -40,11 +41,11 @@ def test_time_is_kept_for_answers_at_the_speed_that_was_measured_last(tmp_path: 
         data, families = fingerprint(source, looked), find_families(settings)
         planned = plan_all(settings, looked, data, families, machine=machine, clock=session.clock)
         prepared = prepare(session, source, data, machine, size=planned.size, depth=planned.depth)
-        chosen = planned.plans[0].model_copy(update={"answers_per_s": 100.0})
+        chosen = planned.plans[0].model_copy(update={"answers_per_s": 100.0, "passes": 1})
         candidate = Candidate(prepared=prepared, family=families[0], chosen=chosen)
         split = prepared.split
         asked = len(split.test) + len(split.selection) + len(split.calibration)
-        assert not candidate.is_mirrored
+        assert candidate.views == [ALONE]
         fixed_s = BUDGET - end_of_training(session, [candidate]) - asked / 100
         assert fixed_s == pytest.approx(5)
         # Told to be four times as fast in a race, it may train for longer.

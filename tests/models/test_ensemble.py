@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from tunesmith.models.build import ENSEMBLE, rebuild
 from tunesmith.models.ensemble import Ensemble
 from tunesmith.models.preprocess import Normalize
+from tunesmith.models.views import ALONE, CHOICES, ManyViews
 
 
 class Sum(nn.Module):
@@ -27,11 +28,14 @@ def test_each_network_gets_the_input_it_was_trained_on() -> None:
 
 def test_it_is_rebuilt_from_what_a_manifest_says() -> None:
     members = [
-        {"family": "convnet", "config": {"width": 8}},
-        {"family": "convnet", "config": {"width": 12, "depth": 1}},
+        {"family": "convnet", "config": {"width": 8}, "views": ["as is"]},
+        {"family": "convnet", "config": {"width": 12, "depth": 1}, "views": ["as is", "moved"]},
     ]
     config = {"members": members}
-    first, second = (rebuild(ENSEMBLE, 4, 1, size=(12, 12), config=config).eval() for _ in range(2))
+    first, second = (
+        rebuild(ENSEMBLE, 4, 1, size=(12, 12), config=config, views=()).eval() for _ in range(2)
+    )
+    assert [m.views for m in first.modules() if isinstance(m, ManyViews)] == [ALONE, CHOICES[2]]
     x = torch.randn(3, 1, 12, 12)
     assert not torch.equal(first(x), second(x))
     second.load_state_dict(first.state_dict())

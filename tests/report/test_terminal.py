@@ -67,6 +67,21 @@ def progress(examples: int, best: float | None = None) -> Progress:
     )
 
 
+def test_how_far_a_count_is_is_said_now_and_then(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = iter(range(1000))
+    with Terminal(budget=60, log_path=tmp_path / "log", now=lambda: next(seconds)) as terminal:
+        terminal.phase("decode", 0)
+        for done in range(250, 2001, 250):
+            terminal.count(done, 2000)
+        terminal.phase("look for copies", 9)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["decode ...", "decode · 250 of 2,000"]
+    assert 1 < sum(line.startswith("decode · ") for line in lines) < 8
+    assert lines[-1] == "look for copies ..."
+
+
 def test_without_a_terminal_there_are_plain_lines(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,7 +14,7 @@ from tunesmith.training.averaging import update
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.device import CPU, Compute, choose_device
 from tunesmith.training.epoch import TrainData, batches
-from tunesmith.training.losses import LogitAdjusted
+from tunesmith.training.losses import GeneralizedCrossEntropy, LogitAdjusted
 from tunesmith.training.slice import make_optimizers, place
 
 DRAWINGS = Augmentation(shift=0.1, rotate=10, scale=0.1, brightness=0.1, contrast=0.1)
@@ -121,7 +121,7 @@ def test_a_step_on_a_device_mixes_it_with_no_other(
     network = place(convnet(4, 3, size=(32, 32), width=8), data, config)
     optimizers = make_optimizers(config, network)
     average = {name: value.clone() for name, value in network.state_dict().items()}
-    loss = LogitAdjusted(torch.zeros(4))
+    loss = LogitAdjusted(GeneralizedCrossEntropy(0.5, 0.1), torch.zeros(4))
     for _, x_NCHW, y_N in batches(data, config, 0, 32):
         with data.compute.mixed():
             value = loss(network, shrink(x_NCHW, 0.75), y_N)

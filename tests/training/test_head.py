@@ -29,9 +29,7 @@ def test_a_deployed_network_is_seen_into() -> None:
     body = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.ReLU())
     head = nn.Linear(5, 2)
     network = nn.Sequential(body, head)
-    deployed = Deployed(
-        network, Normalize(torch.zeros(3), torch.ones(3)), size=(2, 2), mirrored=True
-    )
+    deployed = Deployed(network, Normalize(torch.zeros(3), torch.ones(3)), size=(2, 2))
     x_NHWC = torch.randint(0, 256, (150, 2, 2, 3), dtype=torch.uint8)
     with torch.no_grad():
         expected = body(x_NHWC.permute(0, 3, 1, 2).float())
@@ -43,6 +41,6 @@ def test_networks_side_by_side_and_without_a_linear_end() -> None:
     x_NHWC = torch.randint(0, 256, (3, 2, 2, 3), dtype=torch.uint8)
     flat = [nn.Sequential(nn.Flatten(), nn.Linear(12, 2)) for _ in range(2)]
     blank = Normalize(torch.zeros(3), torch.ones(3))
-    both = Deployed(Ensemble(flat, 3), blank, size=(2, 2), mirrored=False)
+    both = Deployed(Ensemble(flat, 3), blank, size=(2, 2))
     assert seen(both, x_NHWC, 2).shape == (3, 24)
     assert seen(nn.Sequential(nn.Flatten()), x_NHWC, 2).shape == (3, 0)

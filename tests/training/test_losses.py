@@ -7,7 +7,13 @@ import torch
 from torch import nn
 
 from tunesmith.training.config import TrainConfig
-from tunesmith.training.losses import CrossEntropy, Loss, log_frequencies, loss_of
+from tunesmith.training.losses import (
+    CrossEntropy,
+    GeneralizedCrossEntropy,
+    Loss,
+    log_frequencies,
+    loss_of,
+)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
@@ -16,6 +22,40 @@ def test_cross_entropy_by_hand(smoothing: float) -> None:
     log_p = torch.log_softmax(z, 1)[0]
     expected = -(1 - smoothing) * log_p[0] - smoothing * log_p.mean()
     torch.testing.assert_close(CrossEntropy(smoothing)(nn.Identity(), z, y), expected)
+
+
+def test_generalized_cross_entropy_lies_between_two_losses() -> None:
+    z, y = torch.randn(20, 4, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 4
+    p = torch.softmax(z, 1)[torch.arange(20), y]
+    near, far = (GeneralizedCrossEntropy(q)(nn.Identity(), z, y) for q in (1e-5, 1.0))
+    torch.testing.assert_close(near, CrossEntropy()(nn.Identity(), z, y), atol=1e-3, rtol=0)
+    torch.testing.assert_close(far, (1 - p).mean())
+
+
+def test_a_label_that_contradicts_all_the_others_pulls_less() -> None:
+    """Of 20 like images 5 bear a wrong label: the answer is surer of the others' label."""
+    x_N1, y_N = torch.ones(20, 1), (torch.arange(20) < 5).long()
+    network = nn.Linear(1, 2, bias=False)
+    sure = {}
+    for q in (0.0, 0.7):
+        nn.init.zeros_(network.weight)
+        loss = loss_of(TrainConfig(robust=q, smoothing=0.0), y_N, 2)
+        optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
+        for _ in range(300):
+            optimizer.zero_grad()
+            loss(network, x_N1, y_N).backward()
+            optimizer.step()
+        sure[q] = float(torch.softmax(network(x_N1[:1]).detach(), 1)[0, 0])
+    assert sure[0.0] == pytest.approx(0.75, abs=0.01)
+    assert sure[0.7] > 0.9
+
+
+def test_a_forgiving_loss_can_be_balanced_too() -> None:
+    y_N = torch.tensor([0, 0, 0, 1])
+    z = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
+    config = TrainConfig(robust=0.5, balance=1.0, smoothing=0.1)
+    plain = GeneralizedCrossEntropy(0.5, 0.1)(nn.Identity(), z + log_frequencies(y_N, 2), y_N)
+    torch.testing.assert_close(loss_of(config, y_N, 2)(nn.Identity(), z, y_N), plain)
 
 
 def boundary(loss: Loss, x_N1: torch.Tensor, y_N: torch.Tensor) -> float:

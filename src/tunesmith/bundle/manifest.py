@@ -60,6 +60,8 @@ class ModelInfo(_Part):
     family: str
     parameters: int
     config: Mapping[str, Any]
+    views: tuple[str, ...] = ()
+    """Ways to look at an image whose logits are averaged; of several networks, each has its own."""
     source: NetworkSource | None = None
 
 
@@ -88,8 +90,6 @@ class Manifest(_Part):
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     """In the order of the probabilities."""
     input: Input
-    mirrored: bool
-    """Whether the logits of each image and its mirror image are averaged."""
     temperature: Annotated[float, Field(gt=0)]
     """What the logits are divided by, in the graph."""
     score: Score

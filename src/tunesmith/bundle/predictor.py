@@ -5,9 +5,10 @@ Shape letters: N images, H height, W width, C channels, K classes.
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -20,17 +21,27 @@ from tunesmith.core.errors import BundleError, SourceError
 from tunesmith.core.pixels import Undecodable, decode
 
 PathLike = str | os.PathLike[str]
+# A file's bytes and the channels wanted -> pixels (H, W, C), or why there are none.
+Decode = Callable[[bytes, int], NDArray[np.uint8] | str]
 SUFFIXES = frozenset(
     ".bmp .gif .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()  # noqa: SIM905 (legible)
 )
 MOST_BYTES = 2**31 - 1  # a protocol buffer's own limit
-MOST_VALUES = 2**24  # in one call of the graph: 64 MiB as float32
+MOST_VALUES = 2**20  # in one call of the graph: what its layers make of them is much more
 AT_ONCE = 32  # files decoded before the graph is called
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _decode(encoded: bytes, channels: int) -> NDArray[np.uint8] | str:
+    """Decode a file here and now."""
+    try:
+        return decode(encoded, channels)
+    except Undecodable as error:
+        return str(error)
 
 
 @final
@@ -47,7 +58,7 @@ class Graph:
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or _cores()
+        options.intra_op_num_threads = threads or cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # what goes wrong is raised, and said once
         try:
@@ -143,13 +154,18 @@ class Predictor:
         return self._graph.probabilities(x_NHWC)
 
     def predict(
-        self, inputs: PathLike | Sequence[PathLike] | NDArray[np.uint8]
+        self,
+        inputs: PathLike | Sequence[PathLike] | NDArray[np.uint8],
+        *,
+        decode: Decode = _decode,
     ) -> list[Prediction]:
         """Name the class of each image; a file that is no image does not end the others.
 
         Args:
             inputs: Files; a folder stands for all image files below it, sorted. Or an array as in
                 `probabilities`.
+            decode: Decodes a file; many threads call it. By default this very process does,
+                without limits.
 
         Raises:
             SourceError: A folder without images, or an array that does not fit.
@@ -159,17 +175,18 @@ class Predictor:
             return [self._answer(f"#{i}", p_K) for i, p_K in enumerate(p_NK)]
         paths = [Path(inputs)] if isinstance(inputs, str | os.PathLike) else map(Path, inputs)
         files = [file for path in paths for file in _files(path)]
-        with ThreadPoolExecutor(_cores()) as pool:
-            return [
-                answer
-                for begin in range(0, len(files), AT_ONCE)
-                for answer in self._predict_files(files[begin : begin + AT_ONCE], pool)
-            ]
+        read = partial(_read, channels=self.manifest.input.channels, decode=decode)
+        answers: list[Prediction] = []
+        with ThreadPoolExecutor(cores()) as pool:
+            for begin in range(0, len(files), AT_ONCE):
+                some = files[begin : begin + AT_ONCE]
+                answers += self._answers(some, list(pool.map(read, some)))
+        return answers
 
-    def _predict_files(self, files: list[Path], pool: ThreadPoolExecutor) -> Iterator[Prediction]:
-        """Decode some files at once, and answer images of equal shape together."""
-        channels = self.manifest.input.channels
-        images = list(pool.map(lambda file: _read(file, channels), files))
+    def _answers(
+        self, files: Sequence[Path], images: Sequence[NDArray[np.uint8] | str]
+    ) -> Iterator[Prediction]:
+        """Answer images of equal shape together."""
         by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for index, image in enumerate(images):
             if not isinstance(image, str):
@@ -213,12 +230,10 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _read(file: Path, channels: int) -> NDArray[np.uint8] | str:
+def _read(file: Path, channels: int, decode: Decode) -> NDArray[np.uint8] | str:
     """Decode a file to ``(H, W, C)``, or say why it cannot be done."""
     try:
         return decode(file.read_bytes(), channels)
-    except Undecodable as error:
-        return str(error)
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
 

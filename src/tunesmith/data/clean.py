@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
-from tunesmith.data.decode import Rejected
+from tunesmith.data.loaded import Rejected
 from tunesmith.data.source import Source
 
 MOST_BAD = 0.10  # of all images; more than that is no accident of single files

@@ -1,9 +1,6 @@
 """Decode images on all cores into one array; what cannot be decoded is listed, never replaced."""
 
-import contextlib
 import itertools
-import math
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,52 +11,20 @@ from typing import TypeVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.errors import RunFolderError
 from tunesmith.core.pixels import recolor
 from tunesmith.core.seeds import derive
-from tunesmith.core.words import megabytes
 from tunesmith.data.decoder import Decoder, Decoders
+from tunesmith.data.loaded import Loaded, Rejected, Room
 from tunesmith.data.source import Given, Source
 
 Pixels = NDArray[np.uint8]
 Resize = Callable[[Pixels, tuple[int, int]], Pixels]
 T = TypeVar("T")
 R = TypeVar("R")
-CHUNK = 256  # images that are moved at a time
 # Images that a thread decodes at a time: few enough that no core waits long for another at the end,
 # and enough that it is not woken for each handful of small ones.
 LEAST_AT_ONCE, MOST_AT_ONCE, TURNS = 16, 1024, 8
 REQUEST = 4_000_000  # bytes of files from which on they are decoded before further ones are read
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Rejected:
-    """An image that cannot be used, and why."""
-
-    index: int
-    name: str
-    reason: str
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Loaded:
-    """Decoded images.
-
-    Attributes:
-        pixels: uint8 ``[M, H, W, C]``; mapped from disk where memory would not do.
-        kept: Place of each in the source, ascending.
-        rejected: What could not be decoded.
-        shapes: Height and width that each has in its file, ``[M, 2]``.
-        resized: Whether any image had another size before.
-    """
-
-    pixels: Pixels
-    kept: NDArray[np.int64]
-    rejected: tuple[Rejected, ...]
-    shapes: NDArray[np.int64]
-    resized: bool
 
 
 @final
@@ -89,7 +54,7 @@ def read_images(
         For each, in their order, its pixels, which are there until the next one is asked for, or
         why there are none.
     """
-    for part in _read(source, indices):
+    for part in read_parts(source, indices):
         decoded = decoder.decode([read for _, read in part if isinstance(read, bytes)], channels)
         for index, read in part:
             image = next(decoded) if isinstance(read, bytes) else read
@@ -99,7 +64,7 @@ def read_images(
                 yield recolor(image, channels) if isinstance(image, np.ndarray) else image
 
 
-def _read(
+def read_parts(
     source: Source, indices: Sequence[int]
 ) -> Iterator[list[tuple[int, bytes | Pixels | Rejected]]]:
     """Read images without decoding them, in parts that are not too much for the memory."""
@@ -119,18 +84,23 @@ def _read(
     yield part
 
 
-def sample(source: Source, *, count: int, seed: int, threads: int) -> Sample:
-    """Decode up to ``count`` random images, in their own size and color.
+def sampled(source: Source, *, count: int, seed: int) -> NDArray[np.int64]:
+    """Places of up to ``count`` random images, of each class in its proportion.
 
-    Each class is drawn in its proportion. Images that the source states to be of the test part
-    are not looked at, so that nothing is decided by them.
+    Images that the source states to be of the test part are not looked at, so that nothing is
+    decided by them.
     """
     chance = np.random.default_rng(derive(seed, "sample"))
     order = chance.permutation(np.flatnonzero(source.given != Given.TEST))
     # Evenly spaced places in a list that is sorted by class hold each class in its proportion.
     order = order[np.argsort(source.labels[order], kind="stable")]
     places = np.linspace(0, len(order), min(count, len(order)), endpoint=False).astype(np.int64)
-    chosen = chance.permutation(order[places])
+    return chance.permutation(order[places])
+
+
+def sample(source: Source, *, count: int, seed: int, threads: int) -> Sample:
+    """Decode up to ``count`` random images, in their own size and color; see `sampled`."""
+    chosen = sampled(source, count=count, seed=seed)
 
     def read(part: NDArray[np.int64]) -> list[Pixels | Rejected]:
         with decoders.one() as decoder:
@@ -140,9 +110,10 @@ def sample(source: Source, *, count: int, seed: int, threads: int) -> Sample:
             ]
 
     with Decoders(threads) as decoders:
-        _on_threads(read, np.array_split(chosen[:threads], threads), threads)  # starts processes
+        # Starts the processes.
+        list(on_threads(read, np.array_split(chosen[:threads], threads), threads))
         began = time.perf_counter()
-        parts = _on_threads(read, np.array_split(chosen, 4 * threads), threads)
+        parts = list(on_threads(read, np.array_split(chosen, 4 * threads), threads))
         seconds = time.perf_counter() - began
     images = [image for part in parts for image in part if not isinstance(image, Rejected)]
     return Sample(
@@ -153,11 +124,20 @@ def sample(source: Source, *, count: int, seed: int, threads: int) -> Sample:
     )
 
 
-def _on_threads(work: Callable[[T], R], items: Iterable[T], threads: int) -> list[R]:
-    """Do work on many threads; an interrupt waits for what is being done, not for the rest."""
+def at_once(count: int, threads: int) -> int:
+    """How many of so many images a thread should decode at a time."""
+    return min(MOST_AT_ONCE, max(LEAST_AT_ONCE, count // (TURNS * threads)))
+
+
+def on_threads(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
+    """Do work on many threads; an interrupt waits for what is being done, not for the rest.
+
+    Yields:
+        What comes of each item, in their order.
+    """
     pool = ThreadPoolExecutor(threads)
     try:
-        return list(pool.map(work, items))
+        yield from pool.map(work, items)
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -187,9 +167,8 @@ def load(
         RunFolderError: There is no room for that file.
     """
     count = len(source.names)
-    pixels = _room((count, *size, channels), memory_bound, folder)
-    shapes = np.zeros((count, 2), np.int64)  # an image with none could not be decoded
-    step = min(MOST_AT_ONCE, max(LEAST_AT_ONCE, count // (TURNS * threads)))
+    room = Room((count, *size, channels), memory_bound=memory_bound, folder=folder)
+    step = at_once(count, threads)
 
     def fill(begin: int) -> list[Rejected]:
         bad = []
@@ -200,51 +179,13 @@ def load(
                 if isinstance(image, Rejected):
                     bad.append(image)
                     continue
-                shapes[index] = image.shape[:2]
-                pixels[index] = image if image.shape[:2] == size else resize(image, size)
+                is_ready = image.shape[:2] == size
+                room.put(index, image if is_ready else resize(image, size), image.shape)
         return bad
 
     with Decoders(threads) as decoders:
-        results = _on_threads(fill, range(0, count, step), threads)
-    kept = np.flatnonzero(shapes[:, 0])
-    if len(kept) < count:
-        _close_ranks(pixels, kept)
-    return Loaded(
-        pixels=pixels[: len(kept)],
-        kept=kept,
-        rejected=tuple(itertools.chain.from_iterable(results)),
-        shapes=shapes[kept],
-        resized=bool((shapes[kept] != size).any()),
-    )
-
-
-def _close_ranks(pixels: Pixels, kept: NDArray[np.int64]) -> None:
-    """Move the rows ``kept``, ascending, to the front, without room for a second array."""
-    for begin in range(0, len(kept), CHUNK):
-        rows = kept[begin : begin + CHUNK]
-        pixels[begin : begin + len(rows)] = pixels[rows]
-
-
-def _room(shape: tuple[int, ...], memory_bound: int, folder: Path) -> Pixels:
-    """An empty array in memory, or in a file that vanishes with the process."""
-    size = math.prod(shape)
-    if size <= memory_bound:
-        return np.empty(shape, np.uint8)
-    path = folder / "pixels.dat"
-    try:
-        with path.open("wb") as file:
-            if hasattr(os, "posix_fallocate"):  # a full disk then shows here, not as a bus error
-                os.posix_fallocate(file.fileno(), 0, size)
-        mapped = np.memmap(path, np.uint8, "r+" if path.stat().st_size else "w+", shape=shape)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise RunFolderError(
-            f"The decoded images need {megabytes(size)} on the disk of {folder}, but: "
-            f"{error.strerror}. Free some space, or pass --out on another disk."
-        ) from None
-    with contextlib.suppress(OSError):  # Windows keeps a file that is in use
-        path.unlink()
-    return mapped
+        bad = list(on_threads(fill, range(0, count, step), threads))
+    return room.loaded(itertools.chain.from_iterable(bad))
 
 
 def originals(
@@ -270,7 +211,7 @@ def originals(
     with Decoders(threads) as decoders:
         for begin in range(0, len(indices), batch):
             parts = np.array_split(indices[begin : begin + batch], threads)
-            for index, image in itertools.chain.from_iterable(_on_threads(read, parts, threads)):
+            for index, image in itertools.chain.from_iterable(on_threads(read, parts, threads)):
                 group = waiting.setdefault(image.shape, [])
                 group.append((index, image))
                 if len(group) == batch:

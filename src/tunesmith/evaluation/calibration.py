@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.evaluation.metrics import log_loss
+
 BOUNDS = (0.05, 20.0)  # of the temperature
 STEPS = 24  # halvings of the logarithmic range: a temperature to six digits
 
@@ -70,3 +72,17 @@ def fit_temperature(z_NK: NDArray[np.floating[Any]], y_N: NDArray[np.int64]) -> 
         middle = (low + high) / 2
         low, high = (low, middle) if slope(middle) > 0 else (middle, high)
     return math.exp((low + high) / 2)
+
+
+def calibrated_loss(z_NK: NDArray[np.floating[Any]], y_N: NDArray[np.int64]) -> float:
+    """Log loss of held-out logits at the temperature that suits them best.
+
+    It compares networks by what they know, not by how sure of it they happen to be.
+
+    Example:
+        >>> z_NK, y_N = np.array([[4.0, 0.0]] * 1000), np.repeat([0, 1], [750, 250])
+        >>> round(calibrated_loss(z_NK, y_N), 3) == round(calibrated_loss(5 * z_NK, y_N), 3)
+        True
+
+    """
+    return log_loss(softmax(z_NK, fit_temperature(z_NK, y_N)), y_N)

@@ -1,6 +1,6 @@
 """Images that are the same, to the pixel or nearly."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import final
@@ -15,6 +15,8 @@ from tunesmith.report.findings import Finding, Item
 from tunesmith.screening.copies import comparable, find_copies
 
 Places = NDArray[np.int64]
+# Gray squares [N, S, S] and perhaps the places of those asked about -> pairs of copies, [P, 2].
+Search = Callable[[NDArray[np.uint8], Places | None], Places]
 IS = ("is", "are")
 
 
@@ -51,7 +53,12 @@ class Alike:
         return copied[np.argsort(number_N[copied], kind="stable")]
 
 
-def find_alike(data: Data, depth: Depth) -> Alike:
+def find_near(gray_NSS: NDArray[np.uint8], asked: Places | None) -> Places:
+    """Pairs of near copies, ``[P, 2]``; see `find_copies`."""
+    return find_copies(gray_NSS, asked).pairs
+
+
+def find_alike(data: Data, depth: Depth, search: Search = find_near) -> Alike:
     """Group equal images and, if ``depth`` says so, near copies."""
     pixels_NHWC = data.loaded.pixels
     exact_N = twins(pixels_NHWC, data.labels)
@@ -60,8 +67,8 @@ def find_alike(data: Data, depth: Depth) -> Alike:
     _, first = np.unique(exact_N, return_index=True)
     tested_N = np.isin(exact_N[first], exact_N[data.tested])
     asked = np.flatnonzero(tested_N) if depth is Depth.TEST else None
-    near = find_copies(comparable(pixels_NHWC, first), asked)
-    return Alike(depth=depth, exact_N=exact_N, groups_N=merged(exact_N, first[near.pairs]))
+    pairs_P2 = first[search(comparable(pixels_NHWC, first), asked)]
+    return Alike(depth=depth, exact_N=exact_N, groups_N=merged(exact_N, pairs_P2))
 
 
 def leaks(data: Data, alike: Alike) -> Finding | str | None:

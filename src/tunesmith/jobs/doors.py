@@ -1,8 +1,8 @@
 """Backdoors in the data: what many images bear, so that a network may answer it to them all."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import final
+from dataclasses import asdict, dataclass
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from tunesmith.core.words import counted
 from tunesmith.jobs.alike import Alike
 from tunesmith.jobs.findings import Data
+from tunesmith.jobs.look import recipe
 from tunesmith.jobs.trained import Trained
+from tunesmith.records.cache import Cache
 from tunesmith.report.findings import Finding, Tried
 from tunesmith.screening.copies import comparable
 from tunesmith.screening.overlays import find_overlay
@@ -76,18 +78,29 @@ class _Group:
     where: str
 
 
-def find_doors(data: Data, alike: Alike) -> list[Door]:
+def find_doors(data: Data, alike: Alike, cache: Cache) -> list[Door]:
     """Find small stamps and faint patterns over whole images; of copies one counts."""
     _, first = np.unique(alike.groups_N, return_index=True)
     gray_NSS = comparable(data.loaded.pixels, first)
     groups = [
-        _stamp(data, each, _bearing(alike, first[each.places])) for each in find_repeated(gray_NSS)
+        _stamp(data, each, _bearing(alike, first[each.places]))
+        for each in _repeated(gray_NSS, cache)
     ]
     # A stamp is a pattern too, and would hide a fainter one.
     rest = np.flatnonzero(~np.isin(first, [place for each in groups for place in each.places]))
     if overlay := find_overlay(gray_NSS[rest]):
         groups.append(_overlay(_bearing(alike, first[rest[overlay.places]])))
     return [_door(data, each) for each in groups]
+
+
+def _repeated(gray_NSS: Images, cache: Cache) -> list[Repeated]:
+    """Stamps, which are not looked for again in the same images."""
+
+    def find() -> list[dict[str, Any]]:
+        return [asdict(each) | {"places": each.places.tolist()} for each in find_repeated(gray_NSS)]
+
+    found = cache.once(recipe("stamps", "opencv-python-headless"), [gray_NSS], find)
+    return [Repeated(**each | {"places": np.array(each["places"])}) for each in found]
 
 
 def _bearing(alike: Alike, places: Places) -> Places:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.words import counted
 from tunesmith.data.clean import MOST_BAD
-from tunesmith.data.decode import Loaded
+from tunesmith.data.loaded import Loaded
 from tunesmith.data.source import Given, Source
 from tunesmith.report.findings import ClassLook, Finding, Item
 from tunesmith.screening.files import Examined, Kind

@@ -27,6 +27,7 @@ from tunesmith.jobs.session import Session
 from tunesmith.jobs.train import Fitted
 from tunesmith.models.build import ENSEMBLE, Family
 from tunesmith.models.preprocess import Deployed
+from tunesmith.models.views import ManyViews
 from tunesmith.records.events import TestOpened
 from tunesmith.records.folder import write_atomic, writing
 
@@ -136,7 +137,6 @@ def _manifest(
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         classes=prepared.source.classes,
         input=_input(prepared),
-        mirrored=deployed.mirrored,
         temperature=float(deployed.temperature),
         score=tested.score,
         model=_model(fitted),
@@ -151,9 +151,14 @@ def _input(prepared: Prepared) -> handed.Input:
 
 
 def _model(fitted: Fitted) -> handed.ModelInfo:
+    networks = [m for m in fitted.deployed.modules() if isinstance(m, ManyViews)]
     parts = [
-        {"family": member.family.name, "config": dict(member.chosen.params)}
-        for member in fitted.members
+        {
+            "family": member.family.name,
+            "config": dict(member.chosen.params),
+            "views": [str(view) for view in network.views],
+        }
+        for member, network in zip(fitted.members, networks, strict=True)
     ]
     whole: dict[str, Any] = (
         parts[0] if len(parts) == 1 else {"family": ENSEMBLE, "config": {"members": parts}}

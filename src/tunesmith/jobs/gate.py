@@ -15,12 +15,13 @@ from tunesmith.jobs.alike import Alike, Depth
 from tunesmith.report.findings import ClassLook, Finding
 from tunesmith.screening.files import Examined, examine
 from tunesmith.screening.looks import measure
+from tunesmith.screening.neighbors import comparisons
 from tunesmith.screening.shift import find_shift
 from tunesmith.screening.shortcuts import find_shortcuts
 
 SHARE = 0.025  # of a budget that the gate may take
-# Seconds of one core, roughly: for each pair of images, each image, each of its pixels.
-PAIR_S, IMAGE_S, PIXEL_S = 3e-9, 1e-4, 4e-8
+# Seconds of one core, roughly: for each pair that is compared, each image, each of its pixels.
+PAIR_S, IMAGE_S, PIXEL_S = 1e-8, 1e-4, 4e-8
 PER_PART = 5000  # images of a part that a classifier is asked to tell from the other part's
 # A clue -> the area under the ROC curve that it may reach before a model can cheat by it: what a
 # program writes should tell nothing, while what shows at the border depends on the motif as well.
@@ -73,7 +74,7 @@ def depth_for(images: int, tested: int, *, pixels: int, budget: float, cores: in
     """
 
     def fits(asked: int) -> bool:
-        seconds = PAIR_S * images * asked + images * (IMAGE_S + PIXEL_S * pixels)
+        seconds = PAIR_S * comparisons(images, asked) + images * (IMAGE_S + PIXEL_S * pixels)
         return seconds / cores <= SHARE * budget
 
     if fits(images):
@@ -81,16 +82,25 @@ def depth_for(images: int, tested: int, *, pixels: int, budget: float, cores: in
     return Depth.TEST if tested and fits(tested) else Depth.EXACT
 
 
-def gate(data: found.Data, depth: Depth, phase: Phase) -> Gated:
+def gate(
+    data: found.Data,
+    depth: Depth,
+    phase: Phase,
+    *,
+    examined: Sequence[Examined] | None = None,
+    search: same.Search = same.find_near,
+) -> Gated:
     """Look at the data.
 
     Args:
         data: Decoded images.
         depth: What there is time for.
         phase: Books the time of each look to its name.
+        examined: The file of each image, if somebody has looked into it already.
+        search: Finds near copies.
     """
     with phase("look for copies"):
-        alike = same.find_alike(data, depth)
+        alike = same.find_alike(data, depth, search)
     said = [
         found.unreadable(data),
         same.leaks(data, alike),
@@ -100,8 +110,9 @@ def gate(data: found.Data, depth: Depth, phase: Phase) -> Gated:
     ]
     classes: tuple[ClassLook, ...] = ()
     if depth is Depth.WHOLE:
-        with phase("look into the files"):
-            examined = _examined(data)
+        if examined is None:
+            with phase("look into the files"):
+                examined = _examined(data)
         with phase("look at each image"):
             looks = measure(data.loaded.pixels, data.loaded.shapes)
             classes = found.classes(data, looks)

@@ -29,9 +29,11 @@ def load_module(bundle: Path) -> Deployed:
     custom = model.source
     name = f"{bundle / NETWORK_FILE}:{custom.function}" if custom else model.family
     channels = manifest.input.channels
-    network = rebuild(name, len(manifest.classes), channels, size=size, config=model.config)
+    network = rebuild(
+        name, len(manifest.classes), channels, size=size, config=model.config, views=model.views
+    )
     blank = Normalize(torch.zeros(channels), torch.ones(channels))
-    deployed = Deployed(network, blank, size=size, mirrored=manifest.mirrored)
+    deployed = Deployed(network, blank, size=size)
     try:
         deployed.load_state_dict(load_file(bundle / WEIGHTS_FILE))
     except (SafetensorError, RuntimeError) as error:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from tunesmith.data import quarantine
 from tunesmith.data.clean import check, joined
-from tunesmith.data.decode import Loaded, load
+from tunesmith.data.decode import load
 from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.data.loaded import Loaded
 from tunesmith.data.source import Given, Source
 from tunesmith.data.split import Split, split
 from tunesmith.execution.machine import Machine

@@ -9,12 +9,13 @@ from typing import final
 from tunesmith.core.errors import ModelError
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.stored import load_checkpoint, pack
-from tunesmith.jobs.trial import Trained, Trial
+from tunesmith.jobs.trial import SUREST_CONTRADICTED, Trained, Trial
 from tunesmith.records import checkpoint as store
 from tunesmith.records.events import BlockDone, SliceDone, TrialEnded
 from tunesmith.report.terminal import Progress
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.epoch import scale_at
+from tunesmith.training.noise import LEARNED, NOISY, forgiving
 from tunesmith.training.schedule import Segment, damp, extend, refit, warmup_decay
 from tunesmith.training.slice import Checkpoint, Outcome, train_slice
 
@@ -92,6 +93,22 @@ def _step_back(
     return damp(segments, seen=seen, factor=0.5)
 
 
+def _forgive(session: Session, trial: str, config: TrainConfig, end: int) -> TrainConfig:
+    """Let the loss forgive wrong labels, once the network has shown that there are some."""
+    past = session.journal.history.trials.get(trial)
+    if config.robust or "robust" in session.settings.train or not past or not past.blocks:
+        return config
+    block = past.blocks[-1]
+    share = block.metrics.get(SUREST_CONTRADICTED, 0.0)
+    if block.at < LEARNED * end or share < NOISY:
+        return config
+    session.note(
+        f"Of the held-out images that {trial} is surest of, {100 * share:.0f} % bear another "
+        "label: from here on its loss forgives labels that look wrong."
+    )
+    return forgiving(config)
+
+
 @final
 @dataclass(kw_only=True)
 class _Loop:
@@ -117,6 +134,7 @@ class _Loop:
         while True:
             seen = current.seen if current else 0
             end = self._end(seen, config)
+            config = _forgive(session, trial.name, config, end)
             reason = self._over(seen, end)
             if reason and current:
                 self._close(current, reason)
@@ -128,7 +146,7 @@ class _Loop:
                 config,
                 trial.build,
                 trial.data,
-                trial.loss,
+                trial.loss(config),
                 start=current,
                 segments=segments,
                 until=until,

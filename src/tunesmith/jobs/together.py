@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from tunesmith.evaluation.calibration import fit_temperature, softmax
-from tunesmith.evaluation.metrics import accuracy, log_loss
+from tunesmith.evaluation.calibration import calibrated_loss, fit_temperature
+from tunesmith.evaluation.metrics import accuracy
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.trial import Trained
@@ -35,11 +35,8 @@ def choose_answering(session: Session, trials: Sequence[tuple[Candidate, Trained
     temperatures = [fit_temperature(z_NK, y_N) for z_NK in logits]
     scaled = [z_NK / t for z_NK, t in zip(logits, temperatures, strict=True)]
     mean_NK = np.mean(scaled, axis=0)
-    losses = [
-        log_loss(softmax(z_NK, temperature), y_N)
-        for z_NK, temperature in zip(logits, temperatures, strict=True)
-    ]
-    whole = log_loss(softmax(mean_NK, fit_temperature(mean_NK, y_N)), y_N)
+    losses = [calibrated_loss(z_NK, y_N) for z_NK in logits]
+    whole = calibrated_loss(mean_NK, y_N)
     together = whole < min(losses)
     names = [candidate.name for candidate, _ in trials]
     best = losses.index(min(losses))
@@ -68,5 +65,4 @@ def _joined(deployed: Sequence[Deployed], temperatures: Sequence[float]) -> Depl
         network.to(given.mean.device),
         given,
         size=deployed[0].size,
-        mirrored=all(each.mirrored for each in deployed),
     ).eval()

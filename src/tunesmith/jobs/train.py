@@ -14,6 +14,7 @@ from tunesmith.jobs.slices import run_trial
 from tunesmith.jobs.together import choose_answering
 from tunesmith.jobs.trial import Trained, Trial, fold_name
 from tunesmith.models.preprocess import Deployed
+from tunesmith.models.views import passes
 
 SLOWER_TOGETHER = 1.6  # times the sum of their own times that networks in one graph take
 VALIDATED = 2000  # images in the learning curve's validation, at most
@@ -76,8 +77,11 @@ def _asking_s(session: Session, candidate: Candidate) -> float:
     split, trial = candidate.prepared.split, session.journal.history.trials.get(candidate.name)
     told = [block.metrics.get(ANSWERS_PER_S, 0.0) for block in trial.blocks] if trial else []
     asked = len(split.test) + len(split.selection) + len(split.calibration)
-    sides = 2 if candidate.is_mirrored else 1
-    return sides * asked / max(1.0, max(told, default=candidate.chosen.answers_per_s))
+    return (
+        passes(candidate.views[-1])
+        * asked
+        / max(1.0, max(told, default=candidate.chosen.answers_per_s))
+    )
 
 
 def _fitted(session: Session, trials: Sequence[tuple[Candidate, Trained]]) -> Fitted:

@@ -13,6 +13,7 @@ from tunesmith.training.losses import Loss
 from tunesmith.training.slice import Checkpoint
 
 Validate = Callable[[Mapping[str, Tensor]], dict[str, float]]
+SUREST_CONTRADICTED = "surest_contradicted"  # a measure of a validation; see `training.noise`
 FOLD = ", fold "  # between a network's name and a number, in the name of a trial without a fold
 
 
@@ -43,7 +44,7 @@ class Trial:
         begin: Where a training starts that is not one from scratch.
         config: How to train.
         data: What to train on.
-        loss: What to minimize.
+        loss: What to minimize, by a config.
         validate: Metrics of averaged weights on images the training does not see; None if there
             are none.
         horizon: Examples after which more would not help; the clock may end it earlier.
@@ -57,7 +58,7 @@ class Trial:
     begin: Callable[[], Checkpoint] | None
     config: TrainConfig
     data: TrainData
-    loss: Loss
+    loss: Callable[[TrainConfig], Loss]
     validate: Validate | None
     horizon: int
     images_per_s: float

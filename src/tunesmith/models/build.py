@@ -1,6 +1,6 @@
 """Which networks there are, and how a named one is built."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, final
 
@@ -14,6 +14,7 @@ from tunesmith.models.custom import CustomSource, Factory, call_factory, load_fa
 from tunesmith.models.efficientnet_lite import efficientnet_lite0
 from tunesmith.models.ensemble import Ensemble
 from tunesmith.models.pretrained import Pretrained, pretrained_of
+from tunesmith.models.views import ManyViews, View
 
 ENSEMBLE = "ensemble"  # no family of its own: what a bundle of several networks says it is
 FAMILIES: dict[str, Factory] = {"convnet": convnet, "efficientnet_lite0": efficientnet_lite0}
@@ -82,7 +83,13 @@ def find_family(model: str) -> Family:
 
 
 def rebuild(
-    family: str, classes: int, channels: int, *, size: tuple[int, int], config: Mapping[str, Any]
+    family: str,
+    classes: int,
+    channels: int,
+    *,
+    size: tuple[int, int],
+    config: Mapping[str, Any],
+    views: Sequence[str],
 ) -> nn.Module:
     """Build a network by what a manifest says of it; its weights are loaded by the caller.
 
@@ -91,9 +98,10 @@ def rebuild(
         SettingsError: A parameter is not in its space, or outside its range.
     """
     if family != ENSEMBLE:
-        return find_family(family).builder(classes, channels, size=size, params=config)()
+        network = find_family(family).builder(classes, channels, size=size, params=config)()
+        return ManyViews(network, [View(view) for view in views])
     members = [
-        rebuild(member["family"], classes, channels, size=size, config=member["config"])
+        rebuild(classes=classes, channels=channels, size=size, **member)
         for member in config["members"]
     ]
     return Ensemble(members, channels)

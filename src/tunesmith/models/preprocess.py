@@ -92,30 +92,19 @@ class Deployed(nn.Module):
         network: Maps normalized images ``(N, C, *size)`` to logits ``(N, K)``.
         normalize: Mean and deviation of the training images.
         size: Height and width that the network was trained on.
-        mirrored: Average the logits of each image and its mirror image.
     """
 
     temperature: Tensor
 
-    def __init__(
-        self, network: nn.Module, normalize: Normalize, *, size: tuple[int, int], mirrored: bool
-    ) -> None:
+    def __init__(self, network: nn.Module, normalize: Normalize, *, size: tuple[int, int]) -> None:
         super().__init__()
         self.network = network
         self.normalize = normalize
         self.size = size
-        self.mirrored = mirrored
         # A buffer, not a constant: it is fitted after the graph was traced.
         self.register_buffer("temperature", torch.ones(()))
-
-    def logits(self, x_NCHW: Tensor) -> Tensor:
-        """Logits ``(N, K)`` of normalized images ``(N, C, *size)``, mirror copies averaged."""
-        z_NK: Tensor = self.network(x_NCHW)
-        if self.mirrored:
-            z_NK = (z_NK + self.network(x_NCHW.flip(-1))) / 2
-        return z_NK
 
     def forward(self, images: Tensor) -> Tensor:
         """Apply the whole chain; see the class for the shapes."""
         x_NCHW = resize(images.permute(0, 3, 1, 2).float(), self.size)
-        return torch.softmax(self.logits(self.normalize(x_NCHW)) / self.temperature, dim=1)
+        return torch.softmax(self.network(self.normalize(x_NCHW)) / self.temperature, dim=1)

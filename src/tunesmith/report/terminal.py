@@ -89,6 +89,28 @@ def sparkline(values: deque[float]) -> str:
     return "".join(BARS[round((v - low) * scale)] if abs(v) < float("inf") else " " for v in values)
 
 
+def _details(p: Progress, losses: deque[float]) -> Table:
+    best = "-" if p.best_score is None else f"{100 * p.best_score:.2f} %"
+    rows = Table.grid(expand=True)
+    rows.add_row(ProgressBar(total=max(1, p.horizon), completed=p.examples))
+    rows.add_row(
+        Text.assemble(
+            ("best ", "dim"),
+            (best, "bold green"),
+            (f"  {100 * p.examples / max(1, p.horizon):.0f} %", "bold"),
+            (" trained", "dim"),
+            f"  {p.images_per_s:,.0f}",
+            (" images/s", "dim"),
+            ("  loss ", "dim"),
+            f"{p.loss:.3f} ",
+            (sparkline(losses), "cyan"),
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+    )
+    return rows
+
+
 @final
 @dataclass(kw_only=True)
 class Terminal:
@@ -111,6 +133,7 @@ class Terminal:
     _live: Live | None = field(init=False, default=None)
     _log: io.FileIO | None = field(init=False, default=None)
     _phase: str = field(init=False, default="")
+    _counted: str = field(init=False, default="")
     _phase_began: float = field(init=False, default=0.0)
     _ends_at: float = field(init=False, default=0.0)
     _last_plain: float = field(init=False, default=float("-inf"))
@@ -180,6 +203,14 @@ class Terminal:
             self._last_plain = now
             self._print(line(progress))
 
+    def count(self, done: int, total: int) -> None:
+        """Show how far a phase is that goes through many things."""
+        now = self.now()
+        self._counted = f"{self._phase} · {done:,} of {total:,}"
+        if self._live is None and now - self._last_plain >= PLAIN_EVERY_S:
+            self._last_plain = now
+            self._print(self._counted)
+
     def say(self, text: str) -> None:
         """Say something that stays on the screen."""
         self._write(text)
@@ -190,7 +221,7 @@ class Terminal:
         if self._phase and self._live:
             took = duration(self.now() - self._phase_began)
             self._print(Text.assemble(("✓ ", "green"), self._phase, (f"  {took}", "dim")))
-        self._phase, self._progress = "", None
+        self._phase, self._counted, self._progress = "", "", None
 
     def _display(self) -> Group | Text:
         """Draw the moving part; called by `Live`, four times a second."""
@@ -204,35 +235,14 @@ class Terminal:
         head.add_column(justify="right", no_wrap=True)
         head.add_row(
             self._spinner,
-            Text(p.phase if p else self._phase, style="bold", overflow="ellipsis"),
+            Text(p.phase if p else self._counted or self._phase, style="bold", overflow="ellipsis"),
             Text()
             if math.isinf(self.budget)
             else Text.assemble(
                 (duration(left), "bold"), (f" left of {duration(self.budget)}", "dim")
             ),
         )
-        return Group(head, self._details(p)) if p else Group(head)
-
-    def _details(self, p: Progress) -> Table:
-        best = "-" if p.best_score is None else f"{100 * p.best_score:.2f} %"
-        rows = Table.grid(expand=True)
-        rows.add_row(ProgressBar(total=max(1, p.horizon), completed=p.examples))
-        rows.add_row(
-            Text.assemble(
-                ("best ", "dim"),
-                (best, "bold green"),
-                (f"  {100 * p.examples / max(1, p.horizon):.0f} %", "bold"),
-                (" trained", "dim"),
-                f"  {p.images_per_s:,.0f}",
-                (" images/s", "dim"),
-                ("  loss ", "dim"),
-                f"{p.loss:.3f} ",
-                (sparkline(self._losses), "cyan"),
-                no_wrap=True,
-                overflow="ellipsis",
-            )
-        )
-        return rows
+        return Group(head, _details(p, self._losses)) if p else Group(head)
 
     def _print(self, text: str | Text) -> None:
         if self._console:

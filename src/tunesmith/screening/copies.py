@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.pixels import GRAY, recolor, squeeze
+from tunesmith.screening.neighbors import nearest
 
 Floats = NDArray[np.float32]
 Complex = NDArray[np.complex64]
@@ -33,7 +34,7 @@ BLANK = 2.0  # gray levels of deviation under which there is nothing to compare
 # How far apart copies may be depends on how far apart unrelated pictures are: a share of what one
 # in 50 second-best candidates comes within. Handwritten ones are all alike; photographs are not.
 UNRELATED, SHARE_OF_IT, STRICTEST, LOOSEST = 0.02, 0.06, 2e-5, 4e-4
-ROWS, COLUMNS, LANES = 512, 8192, 128  # of a block of similarities; it stays in the cache
+ROWS = 8192  # pictures at a time
 
 
 @final
@@ -64,8 +65,8 @@ def comparable(pixels_NHWC: NDArray[np.uint8], rows: Places) -> NDArray[np.uint8
 def find_copies(gray_NSS: NDArray[np.uint8], asked: Places | None = None) -> Copies:
     """Find near copies.
 
-    Time grows with Q times N: 70,000 pictures among themselves take some seconds on two cores.
-    Pictures with nothing on them are never copies of each other.
+    Time grows as that of `nearest`; memory is about three times that of the pictures. Pictures with
+    nothing on them are never copies of each other.
 
     Args:
         gray_NSS: Square gray pictures, see `comparable`. Of pictures that are equal to the pixel,
@@ -81,8 +82,7 @@ def find_copies(gray_NSS: NDArray[np.uint8], asked: Places | None = None) -> Cop
 
     """
     none = Copies(pairs=np.zeros((0, 2), np.int64), distances=np.zeros(0, np.float32))
-    shown_N = gray_NSS.reshape(len(gray_NSS), -1).std(axis=1) >= BLANK
-    places_N = np.flatnonzero(shown_N)
+    places_N = np.flatnonzero(_deviations(gray_NSS) >= BLANK)
     asked_Q = (
         np.arange(len(places_N)) if asked is None else np.flatnonzero(np.isin(places_N, asked))
     )
@@ -101,6 +101,13 @@ def find_copies(gray_NSS: NDArray[np.uint8], asked: Places | None = None) -> Cop
     pairs_P2 = np.sort(np.stack([asked_Q[rows_P], others_P], axis=1)[found], axis=1)
     pairs_P2, first = np.unique(pairs_P2, axis=0, return_index=True)
     return Copies(pairs=places_N[pairs_P2], distances=distances_P[found][first])
+
+
+def _deviations(gray_NSS: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """How far gray levels lie from their mean in each picture, ``[N]``."""
+    flat_NX = gray_NSS.reshape(len(gray_NSS), -1)
+    blocks = (flat_NX[begin : begin + ROWS] for begin in range(0, len(flat_NX), ROWS))
+    return np.concatenate([np.zeros(0), *(block.std(axis=1) for block in blocks)])
 
 
 def _most(distances_P: Floats, rows_P: Places, asked: int) -> float:
@@ -135,8 +142,8 @@ def _spectra(gray_NSS: NDArray[np.uint8]) -> Complex:
     waves_FX -= waves_FX.mean(axis=1, keepdims=True)
     both_XG = np.concatenate([waves_FX.real, waves_FX.imag]).T.astype(np.float32)
     spectra_NF = np.empty((len(gray_NSS), len(down_F)), np.complex64)
-    for begin in range(0, len(gray_NSS), COLUMNS):
-        some = slice(begin, begin + COLUMNS)
+    for begin in range(0, len(gray_NSS), ROWS):
+        some = slice(begin, begin + ROWS)
         found_NG = gray_NSS[some].reshape(-1, side * side).astype(np.float32) @ both_XG
         spectra_NF[some] = found_NG[:, : len(down_F)] + 1j * found_NG[:, len(down_F) :]
     return spectra_NF
@@ -153,43 +160,6 @@ def _described(spectra_NF: Complex) -> Floats:
     length_N1 = np.linalg.norm(described_ND, axis=1, keepdims=True).clip(1e-6)
     unit_ND: Floats = described_ND / length_N1
     return unit_ND
-
-
-def nearest(d_ND: Floats, asked_Q: Places, k: int) -> Places:
-    """Places ``[Q, K]`` of the k most similar unit vectors, the most similar first, never itself.
-
-    Similarities are looked at in blocks that stay in the cache; of each lane of a block only the
-    best is kept, and lanes among the best k + 1 are looked at once more.
-
-    Example:
-        >>> d_ND = np.array([[1, 0], [0, 1], [0.6, 0.8], [0.8, 0.6]], np.float32)
-        >>> nearest(d_ND, np.array([0, 1]), 2).tolist()
-        [[3, 2], [2, 3]]
-
-    """
-    n, columns = len(d_ND), min(COLUMNS, -(-len(d_ND) // LANES) * LANES)
-    # One more number tells padding, which is similar to nothing, from vectors.
-    flat = np.zeros((-(-n // columns) * columns, d_ND.shape[1] + 1), np.float32)
-    flat[:n, :-1], flat[n:, -1] = d_ND, -4
-    blocks = flat.reshape(-1, columns, flat.shape[1])
-    depth = columns // LANES
-    steps = np.arange(depth) * LANES
-    found_QK = np.empty((len(asked_Q), k), np.int64)
-    for begin in range(0, len(asked_Q), ROWS):
-        rows = asked_Q[begin : begin + ROWS]
-        asked_RD = np.pad(d_ND[rows], ((0, 0), (0, 1)), constant_values=1)
-        best = [(asked_RD @ b.T).reshape(len(rows), depth, LANES).max(axis=1) for b in blocks]
-        best_RL = np.concatenate(best, axis=1)
-        most = min(k + 1, best_RL.shape[1])
-        lanes_RL = np.argpartition(-best_RL, most - 1, axis=1)[:, :most]
-        block_RL, lane_RL = np.divmod(lanes_RL, LANES)
-        begin_RL = block_RL * columns + lane_RL
-        places_RC = (begin_RL[:, :, None] + steps).reshape(len(rows), -1)
-        alike_RC = np.einsum("rd,rcd->rc", asked_RD, flat[places_RC])
-        alike_RC[places_RC == rows[:, None]] = -np.inf
-        order = np.argsort(-alike_RC, axis=1)[:, :k]
-        found_QK[begin : begin + ROWS] = np.take_along_axis(places_RC, order, axis=1)
-    return found_QK
 
 
 @final
@@ -217,16 +187,23 @@ def _shifts(side: int) -> Places:
 
 def _compare(spectra_NF: Complex, asked_Q: Places, places_QK: Places, side: int) -> _Compared:
     """Find the shift at which each candidate fits best: the peak of the cross-correlation."""
-    white_NF = spectra_NF / np.sqrt((np.abs(spectra_NF) ** 2).mean(axis=0)).clip(1e-6)
-    white_NF /= np.linalg.norm(white_NF, axis=1, keepdims=True).clip(1e-6)
+    parts_NF2 = spectra_NF.view(np.float32).reshape(*spectra_NF.shape, 2)
+    scale_F = np.sqrt(np.einsum("nfp,nfp->f", parts_NF2, parts_NF2) / len(spectra_NF))
+
+    def white(places_R: Places) -> Complex:
+        white_RF = spectra_NF[places_R] / scale_F.clip(1e-6)
+        unit_RF: Complex = white_RF / np.linalg.norm(white_RF, axis=1, keepdims=True).clip(1e-6)
+        return unit_RF
+
     turns_FT = np.stack(_frequencies(side), axis=1) @ _shifts(side).T
     waves_FT = np.exp(2j * np.pi * turns_FT / side).astype(np.complex64)
     distances_QK = np.empty(places_QK.shape, np.float32)
     shifts_QK = np.empty(places_QK.shape, np.int64)
-    for begin in range(0, len(asked_Q), COLUMNS):
-        some = slice(begin, begin + COLUMNS)
+    for begin in range(0, len(asked_Q), ROWS):
+        some = slice(begin, begin + ROWS)
+        white_RF = white(asked_Q[some])
         for k in range(places_QK.shape[1]):
-            crossed_RF = white_NF[asked_Q[some]] * white_NF[places_QK[some, k]].conj()
+            crossed_RF = white_RF * white(places_QK[some, k]).conj()
             agreed_RT = crossed_RF.real @ waves_FT.real - crossed_RF.imag @ waves_FT.imag
             shifts_QK[some, k] = agreed_RT.argmax(axis=1)
             distances_QK[some, k] = 1 - agreed_RT.max(axis=1)
@@ -255,8 +232,8 @@ def _disagreement(
     for shift in np.unique(shifts_P):
         mine = np.flatnonzero(shifts_P == shift)
         down, across = shifts_T2[shift].tolist()
-        for begin in range(0, len(mine), COLUMNS):
-            rows = mine[begin : begin + COLUMNS]
+        for begin in range(0, len(mine), ROWS):
+            rows = mine[begin : begin + ROWS]
             one_PHW = _overlap(gray_NSS[one_P[rows]], down, across)
             other_PHW = _overlap(gray_NSS[other_P[rows]], -down, -across)
             found_P[rows] = _phases_apart(one_PHW, other_PHW)

@@ -27,10 +27,11 @@ AROUND = 3  # side of the square whose mean is taken from its middle pixel
 MOST = 16  # gray levels that a pixel may differ by; an edge says no more than a pattern does
 AXES = 200  # that natural variation is measured along
 PER_AXIS = 10  # images; with fewer, any few of them are apart along some direction
+PIXELS = 4  # of an image for an axis; the last ones are of pixels that hardly ever vary
 FLAT = 1e-3  # of the largest variance: an axis with less holds nothing but rounding
 DIRECTIONS = 24  # that the search begins from
 STEPS = 20  # of the search for skewness
-APART = 3.0  # see `Parted`; nature was seen to reach 2.5, patterns from 3.9 on
+APART = 3.5  # see `Parted`; nature was seen to reach 3.2, patterns from 4.3 on
 BATCH = 1024
 
 
@@ -54,8 +55,11 @@ def find_overlay(gray_NHW: NDArray[np.uint8]) -> Parted | None:
         True
 
     """
-    axes = min(AXES, len(gray_NHW) // PER_AXIS)
-    if len(gray_NHW) < 2 * LEAST or not (z_NA := _whitened(gray_NHW, axes)).size:
+    n = len(gray_NHW)
+    if n < 2 * max(LEAST, PER_AXIS):
+        return None
+    z_NA = _whitened(gray_NHW, min(AXES, n // PER_AXIS, gray_NHW[0].size // PIXELS))
+    if not z_NA.size:
         return None
     found = farthest_apart(z_NA, _most_skewed(z_NA))
     return found if found.apart >= APART else None

@@ -33,6 +33,8 @@ class TrainConfig(BaseModel):
     """Share of the schedule in which the learning rate rises."""
     smoothing: Annotated[float, Float(0.0, 0.5)] = 0.2
     """Label smoothing."""
+    robust: Annotated[float, Float(0.0, 1.0)] = 0.0
+    """How far wrong labels are forgiven: 0 is cross-entropy, 1 the mean absolute error."""
     balance: Annotated[float, Float(0.0, 1.0)] = 0.0
     """Weight of rare classes: 0 as they are, 1 as if all classes were equally frequent."""
     averaging: Annotated[float, Float(0.0, 0.9999)] = 0.9

@@ -54,15 +54,16 @@ def seen(network: nn.Module, x_NHWC: Tensor, classes: int) -> Tensor:
     read: dict[nn.Module, Tensor] = {}
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        read.setdefault(layer, inputs[0])  # of an image and its mirror image, the first
+        read[layer] = inputs[0]
 
     handles = [layer.register_forward_pre_hook(note) for layer in layers]
     found = []
     try:
         for x_BHWC in torch.split(x_NHWC, BATCH):
-            read.clear()
             network(x_BHWC)
-            found.append(torch.cat([read[layer] for layer in layers], dim=1))
+            # Of an image and its copies in other views, the first.
+            read_BD = [read[layer][: len(x_BHWC)] for layer in layers]
+            found.append(torch.cat(read_BD, dim=1))
     finally:
         for handle in handles:
             handle.remove()

@@ -42,25 +42,49 @@ class CrossEntropy:
 
 @final
 @dataclass(frozen=True)
+class GeneralizedCrossEntropy:
+    """A loss between cross-entropy and the mean absolute error, which forgives wrong labels.
+
+    An image that contradicts all the others pulls at the weights the less, the less likely its
+    label is (Zhang and Sabuncu 2018, "Generalized cross entropy loss for training deep neural
+    networks with noisy labels", arXiv:1805.07836).
+
+    Args:
+        q: Near 0 it is cross-entropy, at 1 the mean absolute error.
+        smoothing: As for `CrossEntropy`.
+    """
+
+    q: float
+    smoothing: float = 0.0
+
+    def __call__(self, network: nn.Module, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
+        """See `Loss`."""
+        log_NK = F.log_softmax(network(x_NCHW), dim=1)
+        log_N = log_NK.gather(1, y_N[:, None])[:, 0]
+        own_N = -torch.expm1(self.q * log_N) / self.q
+        return ((1 - self.smoothing) * own_N - self.smoothing * log_NK.mean(1)).mean()
+
+
+@final
+@dataclass(frozen=True)
 class LogitAdjusted:
-    """Cross-entropy on logits plus the classes' log frequencies.
+    """Another loss, on logits plus the classes' log frequencies.
 
     What the network itself answers is then right for classes that are equally frequent (Menon et
     al. 2021, "Long-tail learning via logit adjustment", arXiv:2007.07314).
 
     Args:
-        shift_K: Added to the logits in training.
-        smoothing: As for `CrossEntropy`.
+        loss: Of the logits.
+        shift_K: Added to them in training.
     """
 
+    loss: Loss
     shift_K: Tensor
-    smoothing: float = 0.0
 
     def __call__(self, network: nn.Module, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
         """See `Loss`."""
         z_NK = network(x_NCHW)
-        z_NK = z_NK + self.shift_K.to(z_NK.device)
-        return F.cross_entropy(z_NK, y_N, label_smoothing=self.smoothing)
+        return self.loss(nn.Identity(), z_NK + self.shift_K.to(z_NK.device), y_N)
 
 
 def log_frequencies(y_N: Tensor, classes: int) -> Tensor:
@@ -77,7 +101,9 @@ def log_frequencies(y_N: Tensor, classes: int) -> Tensor:
 
 def loss_of(config: TrainConfig, y_N: Tensor, classes: int) -> Loss:
     """The loss that a config trains with, for training images of the classes ``y_N``."""
+    loss: Loss = CrossEntropy(config.smoothing)
+    if config.robust:
+        loss = GeneralizedCrossEntropy(config.robust, config.smoothing)
     if config.balance:
-        shift_K = config.balance * log_frequencies(y_N, classes)
-        return LogitAdjusted(shift_K, config.smoothing)
-    return CrossEntropy(config.smoothing)
+        loss = LogitAdjusted(loss, config.balance * log_frequencies(y_N, classes))
+    return loss

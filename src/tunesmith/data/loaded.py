@@ -1,0 +1,115 @@
+"""Decoded images in one array, in memory or mapped from disk."""
+
+import contextlib
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.errors import RunFolderError
+from tunesmith.core.words import megabytes
+
+Pixels = NDArray[np.uint8]
+CHUNK = 256  # images that are moved at a time
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """An image that cannot be used, and why."""
+
+    index: int
+    name: str
+    reason: str
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """Decoded images.
+
+    Attributes:
+        pixels: uint8 ``[M, H, W, C]``; mapped from disk where memory would not do.
+        kept: Place of each in the source, ascending.
+        rejected: What could not be decoded.
+        shapes: Height and width that each has in its file, ``[M, 2]``.
+        resized: Whether any image had another size before.
+    """
+
+    pixels: Pixels
+    kept: NDArray[np.int64]
+    rejected: tuple[Rejected, ...]
+    shapes: NDArray[np.int64]
+    resized: bool
+
+
+@final
+class Room:
+    """Room for all images of a source, which many threads fill, each image at its own place.
+
+    Args:
+        shape: Number, height, width and channels.
+        memory_bound: Bytes; a larger array is mapped from a file.
+        folder: Where that file lies.
+
+    Raises:
+        RunFolderError: There is no room for that file.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int, int, int], *, memory_bound: int, folder: Path
+    ) -> None:
+        self._pixels = _room(shape, memory_bound, folder)
+        self._shapes = np.zeros((shape[0], 2), np.int64)  # an image with none is not there
+
+    def put(self, index: int, image_HWC: Pixels, shape: tuple[int, ...]) -> None:
+        """Put an image at its place; ``shape`` is height and width in its file."""
+        self._pixels[index], self._shapes[index] = image_HWC, shape[:2]
+
+    def loaded(self, rejected: Iterable[Rejected]) -> Loaded:
+        """All that was put there, without gaps."""
+        kept = np.flatnonzero(self._shapes[:, 0])
+        if len(kept) < len(self._pixels):
+            _close_ranks(self._pixels, kept)
+        shapes = self._shapes[kept]
+        return Loaded(
+            pixels=self._pixels[: len(kept)],
+            kept=kept,
+            rejected=tuple(rejected),
+            shapes=shapes,
+            resized=bool((shapes != self._pixels.shape[1:3]).any()),
+        )
+
+
+def _close_ranks(pixels: Pixels, kept: NDArray[np.int64]) -> None:
+    """Move the rows ``kept``, ascending, to the front, without room for a second array."""
+    for begin in range(0, len(kept), CHUNK):
+        rows = kept[begin : begin + CHUNK]
+        pixels[begin : begin + len(rows)] = pixels[rows]
+
+
+def _room(shape: tuple[int, ...], memory_bound: int, folder: Path) -> Pixels:
+    """An empty array in memory, or in a file that vanishes with the process."""
+    size = math.prod(shape)
+    if size <= memory_bound:
+        return np.empty(shape, np.uint8)
+    path = folder / "pixels.dat"
+    try:
+        with path.open("wb") as file:
+            if hasattr(os, "posix_fallocate"):  # a full disk then shows here, not as a bus error
+                os.posix_fallocate(file.fileno(), 0, size)
+        mapped = np.memmap(path, np.uint8, "r+" if path.stat().st_size else "w+", shape=shape)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise RunFolderError(
+            f"The decoded images need {megabytes(size)} on the disk of {folder}, but: "
+            f"{error.strerror}. Free some space, or pass --out on another disk."
+        ) from None
+    with contextlib.suppress(OSError):  # Windows keeps a file that is in use
+        path.unlink()
+    return mapped

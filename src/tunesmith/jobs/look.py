@@ -1,0 +1,221 @@
+"""A check's look at each image: its pixels, small, and what else lies in its file; taken once."""
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.pixels import recolor, squeeze
+from tunesmith.data.decode import Sample, at_once, on_threads, read_parts, sample, sampled
+from tunesmith.data.decoder import Decoder, Decoders
+from tunesmith.data.fingerprint import fingerprint
+from tunesmith.data.loaded import Rejected, Room
+from tunesmith.data.source import Source
+from tunesmith.execution.machine import Machine, versions
+from tunesmith.execution.machine import measure as measure_machine
+from tunesmith.jobs.findings import Data
+from tunesmith.records.cache import Cache, key_of
+from tunesmith.report.terminal import Terminal
+from tunesmith.screening.files import Examined, Finding, Kind, examine
+
+LARGEST = 64  # pixels of the longer side at which images are looked at
+STEP = 8  # pixels by which that differs, so that a few images more or less seldom change it
+SAMPLED = 1000  # images that this is decided by
+AT_ONCE = 256  # images after which what was seen is kept, at the latest
+
+Pixels = NDArray[np.uint8]
+Part = Sequence[tuple[int, bytes | Pixels | Rejected]]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """All that was seen.
+
+    Attributes:
+        data: Decoded images.
+        examined: The file of each of them; none, where images come from no files.
+    """
+
+    data: Data
+    examined: Sequence[Examined]
+
+
+def recipe(what: str, *packages: str) -> str:
+    """What is computed, and the versions of that which computes it."""
+    return f"{what} {versions(('tunesmith', 'numpy', *packages))}"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """One image.
+
+    Attributes:
+        pixels: At the size at which images are looked at, ``[H, W, C]``.
+        shape: Height and width in its file.
+        examined: Its file, if it has one.
+    """
+
+    pixels: Pixels
+    shape: tuple[int, ...]
+    examined: Examined | None
+
+    def pack(self) -> bytes:
+        """Write it as a line of JSON and the pixels' bytes."""
+        assert self.examined
+        head = {"shape": self.shape[:2], "examined": asdict(self.examined)}
+        return json.dumps(head).encode() + b"\n" + self.pixels.tobytes()
+
+
+def _unpacked(packed: bytes, shape: tuple[int, int, int]) -> _Look:
+    head, _, pixels = packed.partition(b"\n")
+    known: Mapping[str, Any] = json.loads(head)
+    findings = tuple(Finding(Kind(f["kind"]), f["text"]) for f in known["examined"]["findings"])
+    return _Look(
+        pixels=np.frombuffer(pixels, np.uint8).reshape(shape),
+        shape=tuple(known["shape"]),
+        examined=Examined(**known["examined"] | {"findings": findings}),
+    )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Looking:
+    """How images are looked at.
+
+    Attributes:
+        source: The images.
+        shape: Height, width and channels.
+        how: The recipe's name.
+        cache: What was seen before.
+    """
+
+    source: Source
+    shape: tuple[int, int, int]
+    how: str
+    cache: Cache
+
+    def at(self, part: Part, decoder: Decoder) -> Iterator[_Look | Rejected]:
+        """Look at some images that were read; what was not known before is kept."""
+        names = self.source.names
+        keys = {
+            index: key_of(self.how, PurePosixPath(names[index]).suffix.encode(), content)
+            for index, content in part
+            if isinstance(content, bytes)
+        }
+        known = self.cache.get(list(keys.values()))
+        new = [
+            content
+            for index, content in part
+            if isinstance(content, bytes) and keys[index] not in known
+        ]
+        decoded = decoder.decode(new, self.shape[2])
+        fresh = {}
+        for index, content in part:
+            if isinstance(content, Rejected):
+                yield content
+            elif not isinstance(content, bytes):
+                yield self._small(content, None)
+            elif packed := known.get(keys[index]):
+                yield _unpacked(packed, self.shape)
+            elif isinstance(image := next(decoded), str):
+                yield Rejected(index=index, name=names[index], reason=image)
+            else:
+                seen = self._small(image, examine(content, names[index]))
+                fresh[keys[index]] = seen.pack()
+                yield seen
+        self.cache.put(fresh)
+
+    def _small(self, image_HWC: Pixels, examined: Examined | None) -> _Look:
+        image_HWC = recolor(image_HWC, self.shape[2])
+        is_ready = image_HWC.shape == self.shape
+        pixels = image_HWC if is_ready else squeeze(image_HWC, self.shape[:2])
+        return _Look(pixels=pixels, shape=image_HWC.shape, examined=examined)
+
+
+def look(source: Source, folder: Path, cache: Cache, shown: Terminal) -> Looked:
+    """Look at all images of a source, but at the same content only once.
+
+    What cannot be decoded is tried again each time.
+
+    Args:
+        source: The images.
+        folder: Where pixels lie if memory would not do.
+        cache: What was seen before.
+        shown: Shows how far it is.
+
+    Raises:
+        SourceError: Of all images that were tried first, none can be decoded.
+        RunFolderError: There is no room for the pixels.
+    """
+    machine, count = measure_machine(folder), len(source.names)
+    shape = _shape(source, machine, cache)
+    how = recipe(f"look {shape}", "opencv-python-headless")
+    looking = _Looking(source=source, shape=shape, how=how, cache=cache)
+    bound = machine.memory_bytes // 4
+    step = min(AT_ONCE, at_once(count, machine.cores))
+    room = Room((count, *shape), memory_bound=bound, folder=folder)
+
+    def look_at(begin: int) -> list[Rejected | Examined | None]:
+        said: list[Rejected | Examined | None] = []
+        indices = range(begin, min(count, begin + step))
+        with decoders.one() as decoder:
+            parts = read_parts(source, indices)
+            looks = itertools.chain.from_iterable(looking.at(part, decoder) for part in parts)
+            for index, seen in zip(indices, looks, strict=True):
+                if isinstance(seen, _Look):
+                    room.put(index, seen.pixels, seen.shape)
+                said.append(seen.examined if isinstance(seen, _Look) else seen)
+        return said
+
+    said: list[Rejected | Examined | None] = []
+    known = cache.found
+    with Decoders(machine.cores) as decoders:
+        for some in on_threads(look_at, range(0, count, step), machine.cores):
+            said += some
+            shown.count(len(said), count)
+    if cache.found > known:
+        shown.say(f"{cache.found - known:,} of {count:,} images were looked at before.")
+    loaded = room.loaded(each for each in said if isinstance(each, Rejected))
+    examined = [each for each in said if isinstance(each, Examined)]
+    return Looked(
+        data=Data(source=source, loaded=loaded),
+        examined=examined if len(examined) == len(loaded.kept) else (),
+    )
+
+
+def _shape(source: Source, machine: Machine, cache: Cache) -> tuple[int, int, int]:
+    """Height, width and channels at which images are looked at; a sample decides."""
+
+    def digest(index: np.int64) -> bytes:
+        try:
+            content = source.read(int(index))
+        except OSError:
+            return b""
+        return key_of("", content if isinstance(content, bytes) else np.ascontiguousarray(content))
+
+    def decide() -> list[int]:
+        some = sample(source, count=SAMPLED, seed=0, threads=machine.cores)
+        channels = fingerprint(source, some).channels
+        return [*_size(some), channels]
+
+    chosen = sampled(source, count=SAMPLED, seed=0)
+    digests = list(on_threads(digest, chosen, machine.cores))
+    how = recipe("shape", "opencv-python-headless")
+    height, width, channels = cache.once(how, digests, decide)
+    return height, width, channels
+
+
+def _size(some: Sample) -> tuple[int, int]:
+    """Height and width at which images are looked at: their own, where all are small and alike."""
+    height, width = some.shapes[:, :2].max(axis=0).tolist()
+    if max(height, width) <= LARGEST and (some.shapes[:, :2] == (height, width)).all():
+        return height, width
+    side = int(np.clip(np.median(some.shapes[:, :2].min(axis=1)) // STEP * STEP, STEP, LARGEST))
+    return side, side

@@ -1,0 +1,67 @@
+"""Tests of `tunesmith.jobs.predict`."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tunesmith as ts
+from tunesmith.core.pixels import encode_png
+from tunesmith.data.decoder import HAS_LIMITS
+from tunesmith.jobs.predict import HANDFUL, predict
+
+# Python runs a module of this name in each process that it starts.
+SITE = """
+import os
+from tunesmith.core import pixels
+
+honest = pixels.decode
+
+
+def decode(encoded, channels=None):
+    if bytes(encoded) == b"crash":
+        os.abort()
+    return honest(encoded, channels)
+
+
+pixels.decode = decode
+"""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """Write more than a handful of images."""
+    x_NHW1 = np.random.default_rng(0).integers(0, 256, (3 * HANDFUL, 8, 8, 1), dtype=np.uint8)
+    (tmp_path / "new").mkdir()
+    paths = [tmp_path / "new" / f"{number:02}.png" for number in range(len(x_NHW1))]
+    for path, image in zip(paths, x_NHW1, strict=True):
+        path.write_bytes(encode_png(image))
+    return paths
+
+
+def test_many_files_are_answered_as_few_are(digits_run: Path, files: list[Path]) -> None:
+    bundle = digits_run / "bundle"
+    expected = ts.load(bundle).predict(files)
+    assert predict(bundle, files) == expected
+    assert predict(bundle, [files[0].parent]) == expected
+    few = predict(bundle, files[:2])
+    assert [answer.label for answer in few] == [answer.label for answer in expected[:2]]
+
+
+@pytest.mark.skipif(not HAS_LIMITS, reason="files are decoded in this very process")
+def test_a_file_that_crashes_its_decoder_costs_itself_alone(
+    digits_run: Path, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(SITE)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "site"), *sys.path])
+    files[5].write_bytes(b"crash")
+    files[7].unlink()
+    answers = predict(digits_run / "bundle", files)
+    errors = {place: each.error for place, each in enumerate(answers) if each.error}
+    assert errors == {
+        5: "it crashed the decoder (signal 6)",
+        7: "it cannot be read: No such file or directory",
+    }
+    assert all(each.label for place, each in enumerate(answers) if place not in errors)
