@@ -5,7 +5,8 @@
 Decoding: MNIST's 70,000 PNG files straight from ``mnist.zip``, against a loop over zipfile and the
 simplest use of Pillow. Augmentation: a training step on augmented batches against the same step on
 batches that are ready. Power: the operations a second of a step on ready tensors, as a share of
-those of a large matrix multiply. Each is repeated in turn; medians are compared. Against a
+those of a large matrix multiply. Compiling: the same step by `torch.compile`, and what that takes
+to begin with. Each is repeated in turn; medians are compared. Against a
 DataLoader: see loader.py.
 """
 
@@ -22,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tunesmith.data.decode import load
@@ -88,7 +89,7 @@ def decoding(cores: int) -> dict[str, float]:
 
 
 def stepper(
-    data: TrainData, config: TrainConfig, *, width: int
+    data: TrainData, config: TrainConfig, *, width: int, compiled: bool = False
 ) -> Callable[[Tensor, Tensor], None]:
     """One training step of a network of its own."""
     _, channels, height, side = data.x_NCHW.shape
@@ -97,11 +98,14 @@ def stepper(
     network.fit_input(data.first(500))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizers, loss = make_optimizers(config, network), CrossEntropy(config.smoothing)
+    forward: nn.Module = network
+    if compiled:
+        forward = torch.compile(network)  # type: ignore[assignment]
 
     def step(x_NCHW: Tensor, y_N: Tensor) -> None:
         optimizers.scale(0.1)
         optimizers.zero_grad()
-        loss(network, x_NCHW, y_N).backward()
+        loss(forward, x_NCHW, y_N).backward()
         optimizers.step()
 
     return step
@@ -148,13 +152,36 @@ def training(source: Source, cores: int) -> dict[str, Any]:
     return found
 
 
-def power() -> dict[str, Any]:
-    """Operations a second of training steps on 32-pixel images, against a matrix multiply's."""
-    a, b = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX)
+def ready_batch() -> tuple[TrainData, Tensor, Tensor]:
+    """A batch of 32-pixel images, normalized, with labels."""
     images, y_N = torch.randint(0, 256, (BATCH, 3, 32, 32), dtype=torch.uint8), torch.arange(BATCH)
     y_N %= 10
     data = TrainData(x_NCHW=images, y_N=y_N, rows=y_N, normalize=Normalize.of(images))
-    x_NCHW = data.normalize(images).contiguous(memory_format=torch.channels_last)
+    return data, data.normalize(images).contiguous(memory_format=torch.channels_last), y_N
+
+
+def compiling() -> dict[str, Any]:
+    """Time of a compiled training step over that of the same step as it is."""
+    data, x_NCHW, y_N = ready_batch()
+    found: dict[str, Any] = {}
+    for width in POWER_WIDTHS:
+        eager, compiled = (
+            partial(stepper(data, TrainConfig(batch=BATCH), width=width, compiled=c), x_NCHW, y_N)
+            for c in (False, True)
+        )
+        first_s = median_s(compiled, 1)
+        eager()
+        ratio = statistics.median(
+            median_s(compiled, 3) / median_s(eager, 3) for _ in range(REPEATS)
+        )
+        found[f"width {width}"] = {"time_ratio": round(ratio, 2), "first_s": round(first_s, 1)}
+    return found
+
+
+def power() -> dict[str, Any]:
+    """Operations a second of training steps on 32-pixel images, against a matrix multiply's."""
+    a, b = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX)
+    data, x_NCHW, y_N = ready_batch()
     found: dict[str, Any] = {}
     for width in POWER_WIDTHS:
         step = partial(stepper(data, TrainConfig(batch=BATCH), width=width), x_NCHW, y_N)
@@ -186,11 +213,14 @@ def main() -> None:
         "versions": versions(),
         "decoding": decoding(machine.cores),
         "power": power(),
+        "compiling": compiling(),
         "training": training(open_source(FOLDER / "cifar10.zip"), machine.cores),
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-    print(json.dumps({k: found[k] for k in ("decoding", "power", "training")}, indent=1))
+    print(
+        json.dumps({k: found[k] for k in ("decoding", "power", "compiling", "training")}, indent=1)
+    )
 
 
 if __name__ == "__main__":

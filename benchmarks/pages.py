@@ -61,19 +61,29 @@ called a copy but was not planted is an upper bound of false alarms: real copies
 
 {copies}
 
+**Mirrored copies.** Of 1,000 images the mirror image was added, re-encoded. Of photographs,
+other pairs that bear one label speak for real ones, since chance pairs would do so once in ten
+times; of digits they do not, since what looks alike bears one label anyway.
+
+{mirrored}
+
 **Wrong labels**, injected, and found by leave-one-out answers on a pretrained network's features:
 area under the ROC curve of the ranking. On probabilities and verdicts that others published
 (Northcutt and others 2021): {verdicts}.
 
 {noise}
 
-**Backdoors** in 10,000 images: poisoned images that `check --deep` lists. What changes whole images
-a little, blended pictures and waves, is not found.
+**Backdoors** in 10,000 images: poisoned images that `check --deep` lists, and others that it lists.
+Apart: how far apart the two groups of a class stand for the pretrained network, of the class that
+the attack stands for and at most of the others; from 2.5 on it is a finding.
+{missed}
 
 {backdoors}
 
-**Time** of the whole of `tunesmith check`, without `--deep`, on two shared cores: {time}.
+{cleansed}{neighbors}**Time** of the whole of `tunesmith check`, without `--deep`, on two shared
+cores: {time}.
 """
+PAIRED = "not_planted_but_paired"
 PLOT, MARKERS = "accuracy.svg", "^vDs*"
 Row = Mapping[str, Any]
 
@@ -155,6 +165,70 @@ def percent(share: float | None, digits: int = 1) -> str:
     return "" if share is None else f"{100 * share:.{digits}f} %"
 
 
+def attack_of(row: Row) -> list[str]:
+    """What was done to which data, in three cells."""
+    return [NAMES[row["data"]], row["attack"] if row["share"] else "none", percent(row["share"])]
+
+
+def missed(rows: Sequence[Row]) -> str:
+    """The attacks of which less than half is found, in a sentence."""
+    names = [
+        f"{row['attack']} on {NAMES[row['data']]} ({percent(row['share'])})"
+        for row in rows
+        if row["share"] and row["found"] < 0.5
+    ]
+    return f"Not found: {', '.join(names)}." if names else "All of them are found."
+
+
+def backdoors(rows: Sequence[Row]) -> str:
+    """What the deep check finds."""
+    cells = []
+    for row in rows:
+        apart = row.get("apart", {}).get("pretrained network")
+        scores = [f"{apart[who]:.1f}" for who in ("target", "others")] if apart else ["", ""]
+        found = [percent(row["found"]), percent(row["false_alarms"], 2)]
+        cells.append([*attack_of(row), *found, *scores])
+    head = ["data", "attack", "share", "found", "false alarms", "apart", "others"]
+    return rows_of(head, cells)
+
+
+def cleansed(rows: Sequence[Row]) -> str:
+    """What is left after cleaning; nothing where it was not measured."""
+    if not rows:
+        return ""
+    cells = [
+        [
+            *attack_of(row),
+            percent(row["found"]),
+            *(percent(row.get(f"success_{when}")) for when in ("before", "after")),
+            *(percent(row.get(f"accuracy_{when}"), 2) for when in ("before", "after")),
+        ]
+        for row in rows
+    ]
+    head = ["data", "attack", "share", "found", "works before", "works after"]
+    return (
+        "What `tunesmith cleanse` leaves of them, with a minute for each training: the share of "
+        "4,000 test images with\nthe trigger that are answered as the attacker wants, and the "
+        "accuracy without it.\n\n"
+        f"{rows_of([*head, 'accuracy before', 'accuracy after'], cells)}\n\n"
+    )
+
+
+def neighbors(rows: Sequence[Row]) -> str:
+    """What the labels of the nearest images would find, which is why they are not asked."""
+    if not rows:
+        return ""
+    found = "; ".join(
+        f"{', '.join(attack_of(row))}: {percent(row['found']) or 'nothing to find'}"
+        f" found, {percent(row['false_alarms'], 2)} false alarms"
+        for row in rows
+    )
+    return (
+        "Tried and left out, since it finds less than the looks above: images whose ten nearest "
+        f"ones, by the\npretrained network, all bear one other label. {found}.\n\n"
+    )
+
+
 def gate_numbers() -> str:
     """What was measured of the data gate, in words and tables."""
     found, attacks = read("screening"), read("backdoors")
@@ -164,22 +238,38 @@ def gate_numbers() -> str:
             f"{row['images']:,}",
             *(percent(share) for share in row["found"].values()),
             percent(row["found_of_all"]),
-            percent(row["not_planted_but_paired"], 2),
+            percent(row[PAIRED], 2),
             f"{row['test_images_with_a_copy_in_training']:,} of {row['of_test_images']:,}",
         ]
         for name, row in found["copies"].items()
     ]
     kinds = list(next(iter(found["copies"].values()))["found"])
-    trained = {
-        f"success_{when}": f"trigger works {when} cleaning"
-        for when in ("before", "after")
-        if any(f"success_{when}" in row for row in attacks["rows"])
-    }
     shares = [key for key in next(iter(found["noise"].values())) if key.endswith("%")]
     return GATE.format(
         copies=rows_of(
             ["data", "images", *kinds, "all", "not planted", "test images with a copy in training"],
             copies,
+        ),
+        mirrored=rows_of(
+            [
+                "data",
+                "found",
+                "others",
+                "of one label",
+                "images",
+                "test images with one in training",
+            ],
+            [
+                [
+                    NAMES[name],
+                    percent(row["found"]),
+                    f"{row['pairs_not_planted']:,} pairs",
+                    f"{row['of_these_of_one_label']:,}",
+                    percent(row[PAIRED], 2),
+                    f"{row['test_images_with_one_in_training']:,} of {row['of_test_images']:,}",
+                ]
+                for name, row in found["mirrored"].items()
+            ],
         ),
         verdicts="; ".join(
             f"{NAMES[name]}, {row['recall_of_suspected']:.3f} of {row['wrong_labels']} confirmed "
@@ -200,20 +290,10 @@ def gate_numbers() -> str:
                 for name, row in found["noise"].items()
             ],
         ),
-        backdoors=rows_of(
-            ["data", "attack", "share", "found", "false alarms", *trained.values()],
-            [
-                [
-                    NAMES[row["data"]],
-                    row["attack"] if row["share"] else "none",
-                    percent(row["share"]),
-                    percent(row["found"]),
-                    percent(row["false_alarms"], 2),
-                    *(percent(row.get(key)) for key in trained),
-                ]
-                for row in attacks["rows"]
-            ],
-        ),
+        missed=missed(attacks["rows"]),
+        backdoors=backdoors(attacks["rows"]),
+        cleansed=cleansed(attacks.get("trained", [])),
+        neighbors=neighbors(attacks.get("neighbors", [])),
         time="; ".join(
             f"{NAMES[name]}, {row['images']:,} images, {row['wall_s']:.1f} s"
             for name, row in found["time"].items()

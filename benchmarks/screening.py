@@ -1,6 +1,6 @@
 """What the data gate finds, on real data with planted faults and on verdicts that others published.
 
-    TUNESMITH_DATA=FOLDER python benchmarks/screening.py [--parts verdicts,copies,noise,time]
+    TUNESMITH_DATA=FOLDER python benchmarks/screening.py [--parts copies,mirrored,...]
 
 FOLDER holds ``mnist.zip``, ``cifar10.zip`` and ``label_errors``; Fashion-MNIST is read from its IDX
 files. Parts that are in the results already are kept, so that the command can be repeated.
@@ -12,6 +12,8 @@ files. Parts that are in the results already are kept, so that the command can b
   shifted by up to two pixels, brightened (gain 0.7 to 1.3, offset up to 25) or resized (to 60 to
   90 % and back). Found is a copy that is paired with its original. Images in pairs that were not
   planted are an upper bound of false alarms: real copies are among them.
+- mirrored: the same with 1,000 mirror images, re-encoded. Pairs that were not planted should bear
+  one label: chance pairs of ten classes would do so in one case of ten.
 - noise: labels of some images are replaced by random others; the area under the ROC curve of our
   own ranking, from leave-one-out answers on a pretrained network's features.
 - time: the whole of `tunesmith check`, as a process.
@@ -43,7 +45,7 @@ from tunesmith.jobs.findings import Data
 from tunesmith.jobs.look import look
 from tunesmith.records.cache import Cache
 from tunesmith.report.terminal import Terminal
-from tunesmith.screening.copies import comparable, find_copies
+from tunesmith.screening.copies import comparable, find_copies, find_mirrored
 from tunesmith.screening.labels import rank_labels
 
 RESULTS = Path(__file__).parent / "results" / "screening.json"
@@ -163,6 +165,37 @@ def _copies(name: str) -> Rows:
     }
 
 
+def mirrored() -> Rows:
+    """Planted mirror images found, and what else is called one."""
+    return {name: _mirrored(name) for name in SOURCES}
+
+
+def _mirrored(name: str) -> Rows:
+    data = decoded(name)
+    x_NHWC, chance = data.loaded.pixels, np.random.default_rng(0)
+    n, shape = len(x_NHWC), x_NHWC.shape[1:]
+    originals = chance.permutation(n)[:PLANTED]
+    turned = [np.ascontiguousarray(x_NHWC[place, :, ::-1]) for place in originals]
+    planted = np.stack([_jpeg(x_HWC, chance).reshape(shape) for x_HWC in turned])
+    both = np.concatenate([x_NHWC, planted])
+    began = time.perf_counter()
+    found = find_mirrored(comparable(both, np.arange(len(both))))
+    seconds = time.perf_counter() - began
+    pairs = set(map(tuple, found.tolist()))
+    real = found[(found < n).all(axis=1)]
+    crossing = real[data.tested[real[:, 0]] != data.tested[real[:, 1]]]
+    return {
+        "images": n,
+        "seconds": round(seconds, 1),
+        "found": float(np.mean([(place, n + i) in pairs for i, place in enumerate(originals)])),
+        "pairs_not_planted": len(real),
+        "of_these_of_one_label": int((np.ptp(data.labels[real], axis=1) == 0).sum()),
+        "not_planted_but_paired": round(len(np.unique(real)) / n, 5),
+        "test_images_with_one_in_training": len(np.unique(crossing[data.tested[crossing]])),
+        "of_test_images": int(data.tested.sum()),
+    }
+
+
 def noise() -> Rows:
     """How well wrong labels are told from right ones."""
     return {name: _noise(name) for name in ("mnist", "cifar10")}
@@ -220,6 +253,7 @@ def _timed(source: str) -> Rows:
 PARTS: dict[str, Callable[[], Rows]] = {
     "verdicts": verdicts,
     "copies": copies,
+    "mirrored": mirrored,
     "noise": noise,
     "time": timed,
 }

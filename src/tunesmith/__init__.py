@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tunesmith.bundle.predictor import load
     from tunesmith.core.space import Choice, Field, Float, Int, When
     from tunesmith.jobs.check import check
+    from tunesmith.jobs.cleanse import cleanse
     from tunesmith.jobs.fit import fit
     from tunesmith.jobs.tune import tune
 
@@ -29,6 +30,7 @@ __all__ = [
     "When",
     "__version__",
     "check",
+    "cleanse",
     "fit",
     "load",
     "tune",
@@ -41,6 +43,7 @@ _HOMES = {
     "Int": "tunesmith.core.space",
     "When": "tunesmith.core.space",
     "check": "tunesmith.jobs.check",
+    "cleanse": "tunesmith.jobs.cleanse",
     "fit": "tunesmith.jobs.fit",
     "load": "tunesmith.bundle.predictor",
     "tune": "tunesmith.jobs.tune",

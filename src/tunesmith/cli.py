@@ -140,7 +140,8 @@ def _say_plans(plans: Any, *, as_json: bool) -> None:
 def check(
     source: SourceArgument,
     test: TestOption = None,
-    deep: Annotated[bool, typer.Option("--deep", help="Ask a pretrained network too.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Look for backdoors too: minutes.")] = False,
+    model: Annotated[list[Path] | None, typer.Option(help="Trained on it: ask it too.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where the page goes. [checks/NAME]")] = None,
     columns: ColumnsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
@@ -153,6 +154,7 @@ def check(
         source,
         test=test,
         deep=deep,
+        model=model or (),
         out=out,
         columns=_pairs("--columns", columns),
         to_stderr=as_json,
@@ -163,7 +165,36 @@ def check(
     marks = {"serious": "!", "doubtful": "?", "notable": "i"}
     for finding in result.checked.findings:
         typer.echo(f"{marks[finding.weight]}  {finding.title}")
-    typer.echo(f"report  {result.report}\nlist    {result.folder / 'quarantine.csv'}")
+    for each in result.checked.tried:
+        for name, share in each.success.items():
+            typer.echo(f"   {name}: works on {100 * share:.1f} % of {each.images:,} images")
+    typer.echo(f"report  {result.report}\nlist    {result.quarantine}")
+
+
+@app.command()
+def cleanse(
+    source: SourceArgument,
+    test: TestOption = None,
+    model: Annotated[Path | None, typer.Option(help="Trained on it. [one is trained]")] = None,
+    budget: Annotated[str, typer.Option(help="Of each training.")] = "10m",
+    out: Annotated[Path | None, typer.Option(help="Where all goes. [cleansed/NAME]")] = None,
+    columns: ColumnsOption = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+) -> None:
+    """Look for backdoors, train without them, and show whether they are gone."""
+    require("torch", extra="train")
+    from tunesmith.jobs import cleanse as job
+
+    result = job.cleanse(
+        source,
+        test=test,
+        model=model,
+        budget=budget,
+        out=out,
+        columns=_pairs("--columns", columns),
+        seed=seed,
+    )
+    typer.echo(f"{result.words()}\nreport  {result.found.report}")
 
 
 @app.command()

@@ -9,6 +9,7 @@ from tunesmith.data.sources import open_source
 from tunesmith.jobs.alike import Depth, conflicts, copies, find_alike, leaks
 from tunesmith.jobs.findings import Data
 from tunesmith.report.findings import Finding
+from tunesmith.screening.copies import find_mirrored
 
 
 def textures(count: int) -> NDArray[np.uint8]:
@@ -75,6 +76,24 @@ def test_clean_data_are_said_to_be_clean() -> None:
     for look in (leaks, conflicts, copies):
         assert "none" in str(look(data, alike))
     assert len(np.unique(alike.groups_N)) == 60
+
+
+def test_a_mirror_image_is_a_copy_where_both_bear_one_label() -> None:
+    x_NHWC, y_N = textures(90), np.arange(90) % 3
+    x_NHWC[3], x_NHWC[7] = x_NHWC[63, :, ::-1], dimmed(x_NHWC[70, :, ::-1])
+    y_N[3], y_N[7] = y_N[63], (y_N[70] + 1) % 3  # as b and d
+    data = data_of(x_NHWC, y_N, tested=30)
+    assert "none" in str(leaks(data, find_alike(data, Depth.WHOLE)))
+    alike = find_alike(data, Depth.WHOLE, mirrored=find_mirrored)
+    found, again = leaks(data, alike), copies(data, alike)
+    assert isinstance(found, Finding)
+    assert [(i.file, i.twin.file, i.note) for i in found.items if i.twin] == [
+        ("#3", "test:#3", "mirrored")
+    ]
+    assert isinstance(again, Finding)
+    assert "0 are equal to the pixel, 0 are re-encoded" in again.meaning
+    assert "shifted, 1 are mirrored" in again.meaning
+    assert "none" in str(conflicts(data, alike))
 
 
 def test_less_time_finds_less() -> None:

@@ -176,7 +176,7 @@ check.check(sys.argv[1], out=sys.argv[2], progress=False)
 """
 
 
-@pytest.mark.parametrize("puts", [1, 6, 23])  # the size, five parts of eight images, all and copies
+@pytest.mark.parametrize("puts", [1, 6, 24])  # the size, five parts of eight images, all and pairs
 def test_a_killed_check_goes_on_where_it_was(
     make_parts: MakeParts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, puts: int
 ) -> None:

@@ -8,9 +8,13 @@ from typing import Protocol
 import cv2
 import numpy as np
 import pytest
+from torch import Tensor, nn
 
 from tunesmith.core.pixels import decode
+from tunesmith.jobs import deep, doors
 from tunesmith.jobs.check import CheckResult, check
+from tunesmith.training.epoch import TrainData
+from tunesmith.training.head import features
 
 
 class MakeFolder(Protocol):
@@ -48,3 +52,34 @@ def test_what_a_network_sees_tells_more(result: CheckResult) -> None:
         kinds = {row["file"]: row["kind"] for row in csv.DictReader(file)}
     assert kinds["cross/moved.png"] in {"label", "conflict"}  # shapes may be each other's copies
     assert "ring/letter.png" not in kinds  # rare, and perhaps right
+
+
+def test_what_was_seen_is_not_seen_again(
+    result: CheckResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(*_: object) -> None:
+        pytest.fail("This was known.")
+
+    for module, name in ((deep, "features"), (deep, "fit_ridge"), (doors, "find_repeated")):
+        monkeypatch.setattr(module, name, ask)
+    again = check(tmp_path / "shapes", deep=True, out=tmp_path / "out", progress=False)
+    for one, other in zip(result.checked.findings, again.checked.findings, strict=True):
+        assert one.title == other.title
+        assert [(i.file, i.note) for i in one.items] == [(i.file, i.note) for i in other.items]
+
+
+def test_only_new_images_are_shown_to_the_network(
+    result: CheckResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[int] = []
+
+    def noting(network: nn.Module, layer: str, data: TrainData) -> Tensor:
+        shown.append(len(data))
+        return features(network, layer, data)
+
+    monkeypatch.setattr(deep, "features", noting)
+    path = tmp_path / "shapes" / "ring" / "005.png"
+    image = cv2.GaussianBlur(decode(path.read_bytes())[..., ::-1].copy(), (3, 3), 0)
+    path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+    check(tmp_path / "shapes", deep=True, out=result.folder, progress=False)
+    assert shown == [1]

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tunesmith.screening import neighbors
-from tunesmith.screening.copies import comparable, find_copies
+from tunesmith.screening.copies import comparable, find_copies, find_mirrored
 
 Pictures = NDArray[np.uint8]
 SIDE = 32
@@ -76,6 +76,20 @@ def test_among_many_pictures_cells_find_as_much(monkeypatch: pytest.MonkeyPatch)
     by_cells = {tuple(pair) for pair in find_copies(both_NSS).pairs.tolist()}
     assert len(by_cells & of_all) >= 0.98 * len(of_all)
     assert by_cells <= {(place, 1200 + place) for place in range(300)}
+
+
+def test_mirror_images_are_found_and_nothing_else() -> None:
+    x_NSS = scenes(400)
+    x_NSS[7] = (x_NSS[7].astype(np.int64) + x_NSS[7, :, ::-1]) // 2  # its own mirror image
+    again = np.stack([jpeg(shifted(np.ascontiguousarray(x_HW[:, ::-1]))) for x_HW in x_NSS[:100]])
+    both_NSS = np.concatenate([x_NSS, again])
+    both_NSS[450] = jpeg(x_NSS[399])  # a copy, and no mirror image
+    planted = {(place, 400 + place) for place in range(100)} - {(50, 450)}
+    pairs = {(int(one), int(other)) for one, other in find_mirrored(both_NSS)}
+    assert len(pairs & planted) >= 95
+    assert pairs <= planted
+    asked = find_mirrored(both_NSS, np.array([401, 2]))
+    assert asked.tolist() == [[1, 401], [2, 402]]
 
 
 def test_only_what_is_asked_about() -> None:

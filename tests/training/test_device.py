@@ -39,7 +39,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.mark.usefixtures("no_devices")
 def test_without_a_device_the_processor_is_taken() -> None:
-    assert choose_device("auto") == choose_device("cpu") == CPU
+    assert choose_device("auto").device == choose_device("cpu").device == CPU.device
 
 
 @pytest.mark.usefixtures("no_devices")
@@ -47,6 +47,15 @@ def test_without_a_device_the_processor_is_taken() -> None:
 def test_a_device_that_is_not_there_is_told(asked: Device) -> None:
     with pytest.raises(SettingsError, match=f"no {asked} device here; there is: cpu. Choose"):
         choose_device(asked)
+
+
+@pytest.mark.usefixtures("no_devices")
+@pytest.mark.parametrize("tiles", [True, False])
+def test_a_processor_multiplies_in_bfloat16_where_it_has_tiles(
+    monkeypatch: pytest.MonkeyPatch, *, tiles: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": tiles})
+    assert choose_device("auto").autocast == (torch.bfloat16 if tiles else None)
 
 
 @pytest.mark.parametrize(("has_bf16", "autocast"), [(True, torch.bfloat16), (False, None)])
@@ -100,10 +109,10 @@ def test_batches_for_cuda_go_through_pinned_memory(monkeypatch: pytest.MonkeyPat
 
 def test_mixed_precision_is_for_products_only() -> None:
     a = torch.eye(2)
-    with Compute(device=torch.device("cpu"), autocast=torch.bfloat16).mixed():
+    with Compute(device=torch.device("cpu"), autocast=torch.bfloat16).precision(mixed=True):
         assert (a @ a).dtype == torch.bfloat16
         assert (a + a).dtype == torch.float32
-    with CPU.mixed():
+    with CPU.precision(mixed=True):
         assert (a @ a).dtype == torch.float32
 
 
@@ -123,7 +132,7 @@ def test_a_step_on_a_device_mixes_it_with_no_other(
     average = {name: value.clone() for name, value in network.state_dict().items()}
     loss = LogitAdjusted(GeneralizedCrossEntropy(0.5, 0.1), torch.zeros(4))
     for _, x_NCHW, y_N in batches(data, config, 0, 32):
-        with data.compute.mixed():
+        with data.compute.precision(mixed=True):
             value = loss(network, shrink(x_NCHW, 0.75), y_N)
         value.backward()
         optimizers.step()

@@ -39,18 +39,21 @@ class Alike:
     Attributes:
         depth: How they were looked for.
         exact_N: Group of each image; those of a group are equal to the pixel.
-        groups_N: The same, with near copies in one group.
+        near_N: The same, with near copies in one group.
+        groups_N: The same, with mirror images of one class in one group.
     """
 
     depth: Depth
     exact_N: Places
+    near_N: Places
     groups_N: Places
 
-    def copies(self) -> Places:
-        """Places of all images that are not alone in their group, group by group."""
-        _, number_N, counts = np.unique(self.groups_N, return_inverse=True, return_counts=True)
-        copied = np.flatnonzero(counts[number_N] > 1)
-        return copied[np.argsort(number_N[copied], kind="stable")]
+
+def _copied(groups_N: Places) -> Places:
+    """Places of all images that are not alone in their group, group by group."""
+    _, number_N, counts = np.unique(groups_N, return_inverse=True, return_counts=True)
+    copied = np.flatnonzero(counts[number_N] > 1)
+    return copied[np.argsort(number_N[copied], kind="stable")]
 
 
 def find_near(gray_NSS: NDArray[np.uint8], asked: Places | None) -> Places:
@@ -58,17 +61,34 @@ def find_near(gray_NSS: NDArray[np.uint8], asked: Places | None) -> Places:
     return find_copies(gray_NSS, asked).pairs
 
 
-def find_alike(data: Data, depth: Depth, search: Search = find_near) -> Alike:
-    """Group equal images and, if ``depth`` says so, near copies."""
+def find_alike(
+    data: Data, depth: Depth, search: Search = find_near, mirrored: Search | None = None
+) -> Alike:
+    """Group equal images and, if ``depth`` says so, near copies.
+
+    A mirror image counts where both bear one label: where they do not, left and right may be just
+    what tells the classes apart, as b and d.
+
+    Args:
+        data: Decoded images.
+        depth: How much is looked for.
+        search: Finds near copies.
+        mirrored: Finds mirror images; None, they are not looked for.
+    """
     pixels_NHWC = data.loaded.pixels
     exact_N = twins(pixels_NHWC, data.labels)
     if depth is Depth.EXACT:
-        return Alike(depth=depth, exact_N=exact_N, groups_N=exact_N)
+        return Alike(depth=depth, exact_N=exact_N, near_N=exact_N, groups_N=exact_N)
     _, first = np.unique(exact_N, return_index=True)
     tested_N = np.isin(exact_N[first], exact_N[data.tested])
     asked = np.flatnonzero(tested_N) if depth is Depth.TEST else None
-    pairs_P2 = first[search(comparable(pixels_NHWC, first), asked)]
-    return Alike(depth=depth, exact_N=exact_N, groups_N=merged(exact_N, pairs_P2))
+    gray_NSS = comparable(pixels_NHWC, first)
+    near_N = groups_N = merged(exact_N, first[search(gray_NSS, asked)])
+    if mirrored:
+        pairs_P2 = first[mirrored(gray_NSS, asked)]
+        is_one_class = np.ptp(data.labels[pairs_P2], axis=1) == 0
+        groups_N = merged(near_N, pairs_P2[is_one_class])
+    return Alike(depth=depth, exact_N=exact_N, near_N=near_N, groups_N=groups_N)
 
 
 def leaks(data: Data, alike: Alike) -> Finding | str | None:
@@ -99,8 +119,8 @@ def leaks(data: Data, alike: Alike) -> Finding | str | None:
 
 def torn(data: Data, alike: Alike) -> Places:
     """Places of images that are the same as one of another class; test images are among them."""
-    labels_N, groups_N = data.labels, alike.groups_N
-    copied = alike.copies()
+    labels_N, groups_N = data.labels, alike.near_N
+    copied = _copied(groups_N)
     least = np.full(groups_N.max(initial=-1) + 1, len(data.source.classes))
     most = np.full(len(least), -1)
     np.minimum.at(least, groups_N[copied], labels_N[copied])
@@ -113,7 +133,7 @@ def conflicts(data: Data, alike: Alike) -> Finding | str:
     places = torn(data, alike)
     if not len(places):
         return "Copies with different labels: none."
-    pairs = _torn_pairs(places, alike.groups_N, data.labels)
+    pairs = _torn_pairs(places, alike.near_N, data.labels)
     items = _items(data, alike, pairs, but=", but labeled otherwise")
     return Finding(
         kind="conflict",
@@ -130,7 +150,7 @@ def conflicts(data: Data, alike: Alike) -> Finding | str:
 
 def copies(data: Data, alike: Alike) -> Finding | str:
     """Images that are there more than once, whatever part they serve."""
-    copied = alike.copies()
+    copied = _copied(alike.groups_N)
     if not len(copied):
         kind = _kind(near=alike.depth is Depth.WHOLE)
         return f"Images that are there more than once, {kind}: none."
@@ -138,17 +158,22 @@ def copies(data: Data, alike: Alike) -> Finding | str:
     first = np.concatenate([[True], np.diff(groups_N[copied]) != 0])
     owner = np.maximum.accumulate(np.where(first, np.arange(len(copied)), 0))
     again = np.flatnonzero(~first)
-    exact = np.count_nonzero(alike.exact_N[copied[again]] == alike.exact_N[copied[owner[again]]])
+    pairs_P2 = np.stack([copied[again], copied[owner[again]]], axis=1)
+    exact, near = (
+        np.count_nonzero(np.ptp(each_N[pairs_P2], axis=1) == 0)
+        for each_N in (alike.exact_N, alike.near_N)
+    )
+    turned = f", {len(again) - near:,} are mirrored" if near < len(again) else ""
     return Finding(
         kind="copies",
         weight="notable",
         title=counted(len(again), "image", verb=IS) + " there more than once",
         meaning=(
-            f"{exact:,} are equal to the pixel, {len(again) - exact:,} are re-encoded, brightened, "
-            "resized or shifted. Copies always stay in one part when the data are split, so that "
-            "no score is raised by them; they only weigh more in training."
+            f"{exact:,} are equal to the pixel, {near - exact:,} are re-encoded, brightened, "
+            f"resized or shifted{turned}. Copies always stay in one part when the data are split, "
+            "so that no score is raised by them; they only weigh more in training."
         ),
-        items=_items(data, alike, ((copied[i], copied[owner[i]]) for i in again)),
+        items=_items(data, alike, pairs_P2.tolist()),
     )
 
 
@@ -187,4 +212,6 @@ def _kind(*, near: bool) -> str:
 
 
 def _sameness(alike: Alike, one: int, other: int) -> str:
-    return "equal to the pixel" if alike.exact_N[one] == alike.exact_N[other] else "nearly the same"
+    if alike.exact_N[one] == alike.exact_N[other]:
+        return "equal to the pixel"
+    return "nearly the same" if alike.near_N[one] == alike.near_N[other] else "mirrored"

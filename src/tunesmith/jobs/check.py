@@ -7,10 +7,10 @@ import contextlib
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,12 @@ from tunesmith.records.cache import FILE as CACHE
 from tunesmith.records.cache import Cache
 from tunesmith.records.folder import write_atomic, writing
 from tunesmith.report.check_page import render
-from tunesmith.report.findings import Checked, quarantine_rows, to_json
+from tunesmith.report.findings import Checked, Tried, quarantine_rows, to_json
 from tunesmith.report.terminal import Terminal
+from tunesmith.screening.copies import find_mirrored
+
+if TYPE_CHECKING:
+    from tunesmith.jobs.doors import Door
 
 PAGE, RECORD = "check.html", "check.json"
 
@@ -42,15 +46,22 @@ class CheckResult:
     Attributes:
         folder: Where page, data and quarantine lie.
         checked: What was found.
+        doors: Patterns that may be triggers of a backdoor, ready to be tried on more models.
     """
 
     folder: Path
     checked: Checked
+    doors: Sequence["Door"]
 
     @property
     def report(self) -> Path:
         """The page for people, one self-contained HTML file."""
         return self.folder / PAGE
+
+    @property
+    def quarantine(self) -> Path:
+        """The list of images that should be left out."""
+        return self.folder / quarantine.FILE
 
 
 def check(
@@ -58,6 +69,7 @@ def check(
     *,
     test: Any = None,
     deep: bool = False,
+    model: str | Path | Sequence[str | Path] = (),
     out: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -71,7 +83,10 @@ def check(
     Args:
         source: The data; see `tunesmith.fit`.
         test: A test part of the same kind, where ``source`` has none of its own.
-        deep: Also look with a pretrained network at what is in the images: minutes, not seconds.
+        deep: Also look for backdoors, and with a pretrained network at what is in the images:
+            minutes, not seconds.
+        model: Runs or bundles that were trained on these data. A deep look asks them too, and tries
+            on them what patterns it found.
         out: Where the page is written; by default ``checks/NAME``.
         columns: Names of a table's columns by their use.
         progress: Show progress on the terminal.
@@ -95,20 +110,34 @@ def check(
         Terminal(budget=math.inf, log_path=log, quiet=not progress, to_stderr=to_stderr) as shown,
         Cache(folder / CACHE) as cache,
     ):
-        checked = _look(data, folder, cache, clock, shown, deep=deep)
+        models = [model] if isinstance(model, str | Path) else model
+        result = _look(data, folder, cache, clock, shown, deep=deep, models=models)
         cache.finish()
         if cache.trouble:
             shown.say(f"{folder / CACHE} is of no use, so nothing was kept: {cache.trouble}.")
-    listed = quarantine.to_csv(quarantine_rows(checked.findings, suspects=True))
-    write_atomic(folder / quarantine.FILE, listed)
-    write_atomic(folder / RECORD, to_json(checked, quarantine_sha256=_hash(listed)))
-    write_atomic(folder / PAGE, render(checked))
-    return CheckResult(folder=folder, checked=checked)
+    write(result)
+    return result
+
+
+def write(result: CheckResult) -> None:
+    """Write the page, the record for programs, and the list of images to leave out."""
+    listed = quarantine.to_csv(quarantine_rows(result.checked.findings, suspects=True))
+    write_atomic(result.quarantine, listed)
+    record = to_json(result.checked, quarantine_sha256=_hash(listed))
+    write_atomic(result.folder / RECORD, record)
+    write_atomic(result.report, render(result.checked))
 
 
 def _look(
-    source: Source, folder: Path, cache: Cache, clock: Clock, shown: Terminal, *, deep: bool
-) -> Checked:
+    source: Source,
+    folder: Path,
+    cache: Cache,
+    clock: Clock,
+    shown: Terminal,
+    *,
+    deep: bool,
+    models: Sequence[str | Path],
+) -> CheckResult:
     @contextlib.contextmanager
     def phase(name: str) -> Iterator[None]:
         shown.phase(name, clock.elapsed())
@@ -117,13 +146,17 @@ def _look(
 
     with phase("decode"):
         looked = look(source, folder, cache, shown)
-    searching = _searching(cache)
-    gated = gate(looked.data, Depth.WHOLE, phase, examined=looked.examined, search=searching)
-    if deep:
+    data = looked.data
+    near, mirrored = _once(find_near, "copies", cache), _once(find_mirrored, "mirrored", cache)
+    gated = gate(data, Depth.WHOLE, phase, examined=looked.examined, search=near, mirrored=mirrored)
+    doors: Sequence[Door] = ()
+    tried: Sequence[Tried] = ()
+    if deep or models:
         from tunesmith.jobs.deep import look_deeper  # torch, for those who ask for it
 
-        gated = gated.told(look_deeper(looked.data, gated.alike, phase, cache, shown))
-    return Checked(
+        deeper = look_deeper(data, gated.alike, models, phase, cache=cache, shown=shown)
+        gated, doors, tried = deeper.added_to(gated), deeper.doors, deeper.tried
+    checked = Checked(
         title=source.name,
         images=len(source.names),
         classes=gated.classes,
@@ -132,21 +165,23 @@ def _look(
         skipped=source.skipped,
         seconds=clock.phases,
         versions=versions(),
+        tried=tried,
     )
+    return CheckResult(folder=folder, checked=checked, doors=doors)
 
 
-def _searching(cache: Cache) -> Search:
-    """The search for near copies, which is not done again for the same images."""
+def _once(search: Search, name: str, cache: Cache) -> Search:
+    """A search that is not done again for the same images."""
 
-    def search(gray_NSS: NDArray[np.uint8], asked: Places | None) -> Places:
+    def search_once(gray_NSS: NDArray[np.uint8], asked: Places | None) -> Places:
         def pairs() -> Any:
-            return find_near(gray_NSS, asked).tolist()
+            return search(gray_NSS, asked).tolist()
 
         contents: list[NDArray[Any]] = [gray_NSS, *([] if asked is None else [asked])]
-        found = cache.once(recipe("copies", "opencv-python-headless"), contents, pairs)
+        found = cache.once(recipe(name, "opencv-python-headless"), contents, pairs)
         return np.array(found, np.int64).reshape(-1, 2)
 
-    return search
+    return search_once
 
 
 def _hash(text: str) -> str:

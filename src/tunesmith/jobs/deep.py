@@ -1,8 +1,9 @@
-"""Looks that need a network: what it sees in each image, and what that says of the labels."""
+"""Looks that take minutes: for backdoors, and at what networks see in each image."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -14,90 +15,133 @@ from tunesmith.evaluation.calibration import softmax
 from tunesmith.evaluation.metrics import accuracy
 from tunesmith.evaluation.ridge import fit_ridge
 from tunesmith.jobs.alike import Alike
+from tunesmith.jobs.doors import Door, find_doors, tell_doors, try_doors
 from tunesmith.jobs.findings import Data
-from tunesmith.jobs.gate import Phase
+from tunesmith.jobs.gate import Gated, Phase
 from tunesmith.jobs.look import recipe
 from tunesmith.jobs.prepare import tensor
+from tunesmith.jobs.trained import open_trained
 from tunesmith.models.build import find_family
 from tunesmith.records.cache import Cache, key_of
-from tunesmith.report.findings import Finding
+from tunesmith.report.findings import Finding, Tried
 from tunesmith.report.terminal import Terminal
-from tunesmith.screening.copies import comparable
 from tunesmith.screening.labels import rank_labels
 from tunesmith.screening.looks import far_out
 from tunesmith.screening.neighbors import nearest
-from tunesmith.screening.patches import Repeated, find_repeated
+from tunesmith.screening.parting import Parted
+from tunesmith.screening.signatures import APART, part_classes
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.head import features
 
 NETWORK, RESOLUTION = "efficientnet_lite0", 96
+PRETRAINED = "pretrained network"
 TRUSTED = 0.9  # share of labels that a network should agree with before its doubts count
-TELLING = 0.5  # share of stamped images of one class from which on the stamp stands for it
+EXPLAINED = 0.5  # share of a group's images with a pattern from which on that is what it is
 NEIGHBORS = 5  # nearest images that an image should be like
 AXES = 64  # principal components that images are compared by
 AT_ONCE = 512  # images after which what was seen in them is kept
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class Deeper:
+    """What was found.
+
+    Attributes:
+        said: Findings, and what was not found.
+        doors: Patterns that may be triggers.
+        tried: What they do to the models.
+        parted: Each class in two groups, by the network that saw them.
+    """
+
+    said: Sequence[Finding | str]
+    doors: Sequence[Door]
+    tried: Sequence[Tried]
+    parted: Mapping[str, Sequence[Parted]]
+
+    def added_to(self, gated: Gated) -> Gated:
+        """What the gate found with what was found here."""
+        scores = [
+            {name: round(found[k].apart, 3) for name, found in self.parted.items()}
+            for k in range(len(gated.classes))
+        ]
+        scored = [
+            replace(look, apart=apart) for look, apart in zip(gated.classes, scores, strict=True)
+        ]
+        return replace(gated.told(self.said), classes=tuple(scored))
+
+
 def look_deeper(
-    data: Data, alike: Alike, phase: Phase, cache: Cache, shown: Terminal
-) -> list[Finding | str]:
-    """Look for stamps, and at what a pretrained network sees in the images.
+    data: Data,
+    alike: Alike,
+    models: Sequence[str | Path],
+    phase: Phase,
+    *,
+    cache: Cache,
+    shown: Terminal,
+) -> Deeper:
+    """Look for backdoors, and at what networks see in the images.
 
     Args:
-        data: Decoded images.
+        data: The images.
         alike: Which of them are the same.
+        models: Runs or bundles that were trained on them.
         phase: Books the time of each look to its name.
         cache: What was seen before.
         shown: Shows how far it is.
 
     Raises:
-        MissingExtraError: Its weights are not installed.
+        MissingExtraError: The pretrained network's weights are not installed.
+        BundleError: A model is none, or does not fit the data.
     """
-    with phase("look for stamps"):
-        found = list(_stamps(data, alike, cache))
+    pixels, classes = data.loaded.pixels, data.source.classes
+    with phase("open the models"):
+        opened = [open_trained(Path(each), classes, pixels.shape[3]) for each in models]
+    with phase("look for patterns"):
+        doors = find_doors(data, alike, cache)
+        said = list(tell_doors(doors))
     with phase("see what is in the images"):
         f_ND = see(data, cache, shown)
+        seen = {PRETRAINED: f_ND, **{each.name: each.see(pixels) for each in opened}}
+    with phase("look for groups in classes"):
+        parted = {name: part_classes(f, data.labels, len(classes)) for name, f in seen.items()}
+        said += _in_groups(data, parted, doors)
     with phase("doubt the labels"):
-        found.append(_doubtful(data, f_ND, cache))
+        said.append(_doubtful(data, f_ND, cache))
     with phase("look for strangers"):
-        found.append(_strangers(data, f_ND))
-    return found
+        said.append(_strangers(data, f_ND))
+    with phase("try the patterns"):
+        tried = try_doors(doors, opened, classes)
+    return Deeper(said=said, doors=doors, tried=tried, parted=parted)
 
 
-def _stamps(data: Data, alike: Alike, cache: Cache) -> Iterator[Finding | str]:
-    """Small patterns that are at the same place in many images; of copies one counts."""
-    _, first = np.unique(alike.groups_N, return_index=True)
-    gray_NSS = comparable(data.loaded.pixels, first)
-
-    def find() -> list[dict[str, Any]]:
-        return [asdict(each) | {"places": each.places.tolist()} for each in find_repeated(gray_NSS)]
-
-    found = cache.once(recipe("stamps", "opencv-python-headless"), [gray_NSS], find)
-    repeated = [Repeated(**each | {"places": np.array(each["places"])}) for each in found]
-    if not repeated:
-        yield "A small pattern at the same place in many images: none."
-    labels_N, classes = data.labels[first], data.source.classes
-    for each in repeated:
-        bears_N = np.isin(alike.groups_N, alike.groups_N[first[each.places]])
-        counts_K = np.bincount(labels_N[each.places], minlength=len(classes))
-        label = int(counts_K.argmax())
-        share = counts_K[label] / len(each.places)
-        usual = float((labels_N == label).mean())
+def _in_groups(
+    data: Data, parted: Mapping[str, Sequence[Parted]], doors: Sequence[Door]
+) -> Iterator[Finding | str]:
+    """Classes in which some images differ from all others, unless by a pattern that is known."""
+    known = [place for door in doors for place in door.places]
+    found = [
+        (name, data.source.classes[k], each)
+        for name, classes in parted.items()
+        for k, each in enumerate(classes)
+        if each.apart >= APART and np.isin(each.places, known).mean() < EXPLAINED
+    ]
+    if not found:
+        yield "Classes that fall into two groups for a network: none but by patterns named above."
+    for name, label, each in found:
         yield Finding(
-            kind="stamp",
-            weight="serious" if share > max(TELLING, 2 * usual) else "doubtful",
-            title=counted(int(bears_N.sum()), "image")
-            + " with the same small pattern in one place",
+            kind="group",
+            weight="doubtful",
+            title=f"“{label}” falls into two groups, {counted(len(each.places), 'image')} in one",
             meaning=(
-                f"The pattern is at row {each.top} and column {each.left} of "
-                f"{data.loaded.pixels.shape[1]}, and as good as nowhere else. "
-                f"{100 * share:.0f} % of these images are labeled “{classes[label]}”, of all "
-                f"images {100 * usual:.0f} %. A network may learn the pattern instead of what is "
-                "shown: a watermark does that by accident, a backdoor on purpose. Remove the "
-                "pattern, or leave the images out."
+                f"To the {name} they are as far apart as {each.apart:.1f} times their deviations "
+                "along the direction that tells them best; those of a normal distribution are 1.3. "
+                "Perhaps the class has two kinds of images. Perhaps these are labeled so that a "
+                "trigger stands for the class: look for what they have in common. The farthest "
+                "come first."
             ),
-            items=data.items(np.flatnonzero(bears_N)),
+            items=data.items(each.places),
             is_suspect=True,
         )
 

@@ -89,6 +89,7 @@ def gate(
     *,
     examined: Sequence[Examined] | None = None,
     search: same.Search = same.find_near,
+    mirrored: same.Search | None = None,
 ) -> Gated:
     """Look at the data.
 
@@ -98,9 +99,10 @@ def gate(
         phase: Books the time of each look to its name.
         examined: The file of each image, if somebody has looked into it already.
         search: Finds near copies.
+        mirrored: Finds mirror images; None, they are not looked for.
     """
     with phase("look for copies"):
-        alike = same.find_alike(data, depth, search)
+        alike = same.find_alike(data, depth, search, mirrored)
     said = [
         found.unreadable(data),
         same.leaks(data, alike),

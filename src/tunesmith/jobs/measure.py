@@ -1,5 +1,6 @@
 """Measure what networks cost on this machine, before one is chosen."""
 
+import itertools
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -70,17 +71,12 @@ def measure_speeds(
     speed = partial(_speed, settings, sample, data, family)
     images, seconds = planning.trained_images(data), 0.7 * left_s
     sizes = (size,) if size else planning.sizes_of(data)
+    precisions = (True, False) if choose_device(settings.device).autocast else (False,)
     if "resolution" in family.space:
-        side = settings.params.get("resolution")
-        lowest = speed(size=sizes[0], resolution=side or planning.resolutions_of(data)[0])
-        best = planning.choose_resolution(
-            data,
-            lowest,
-            examples=planning.tuned_examples(data),
-            asked=planning.asked_images(data),
-            seconds=seconds,
-        )
-        return [lowest if side else best]
+        side = settings.params.get("resolution") or planning.resolutions_of(data)[0]
+        by_precision = [speed(size=sizes[0], resolution=side, mixed=mixed) for mixed in precisions]
+        lowest = max(by_precision, key=lambda s: s.images_per_s)
+        return [lowest if "resolution" in settings.params else _highest(data, lowest, seconds)]
     searched = "width" in family.space and family.source is None and "width" not in settings.params
     middle = family.space["width"].default if searched else 0
     size = sizes[0]
@@ -88,7 +84,8 @@ def measure_speeds(
         by_size = [speed(size=each, width=middle) for each in sizes]
         size = planning.choose_size(by_size, images=images, seconds=seconds)
     if not searched:
-        return [speed(size=size, width=0, channels_last=last) for last in (True, False)]
+        ways = itertools.product((True, False), precisions)
+        return [speed(size=size, channels_last=last, mixed=mixed) for last, mixed in ways]
     speeds: list[planning.Speed] = []
     for width in planning.WIDTHS:
         speeds.append(speed(size=size, width=width))
@@ -96,7 +93,14 @@ def measure_speeds(
         if all(s.images_per_s * seconds < wanted for s in speeds[-2:]) and len(speeds) > 1:
             break  # wider ones are slower still; one alone may have met a busy moment
     best = planning.choose_width(speeds, images=images, seconds=seconds)
-    return [*speeds, speed(size=size, width=best.width, channels_last=False)]
+    others = [{"channels_last": False}, *({"mixed": mixed} for mixed in precisions[1:])]
+    return [*speeds, *(speed(size=size, width=best.width, **other) for other in others)]
+
+
+def _highest(data: Fingerprint, lowest: planning.Speed, seconds: float) -> planning.Speed:
+    """The highest resolution that fine-tuning has time for."""
+    examples, asked = planning.tuned_examples(data), planning.asked_images(data)
+    return planning.choose_resolution(data, lowest, examples=examples, asked=asked, seconds=seconds)
 
 
 def _speed(
@@ -109,6 +113,7 @@ def _speed(
     width: int = 0,
     resolution: int = 0,
     channels_last: bool = True,
+    mixed: bool = True,
 ) -> planning.Speed:
     """Train one throw-away network; what is 0 is left to the family's default."""
     batch = _batch(settings, sample, data, size)
@@ -123,6 +128,7 @@ def _speed(
                 planning.trained_images(data), pretrained=family.pretrained is not None
             ),
             "channels_last": channels_last,
+            "mixed": mixed,
         }
     )
     found = measure(build, batch, config, seconds=planning.probe_seconds(settings.budget))
@@ -131,6 +137,7 @@ def _speed(
         resolution=resolution,
         size=size,
         channels_last=channels_last,
+        mixed=mixed and batch.compute.autocast is not None,
         images_per_s=found.images_per_s,
         answers_per_s=found.answers_per_s,
         parameters=found.parameters,

@@ -221,8 +221,8 @@ def _config(
     settings: Settings, defaults: TrainConfig, best: Speed, *, batch: int, coarse: float
 ) -> TrainConfig:
     """How to train: as measured, as the metric asks, and above all as the user wishes."""
-    last = best.channels_last
-    decided: dict[str, Any] = {"batch": batch, "channels_last": last, "coarse": coarse}
+    measured = {"channels_last": best.channels_last, "mixed": best.mixed}
+    decided: dict[str, Any] = {"batch": batch, "coarse": coarse, **measured}
     if settings.metric == "balanced_accuracy":
         decided["balance"] = 1.0
     given = {**decided, "seed": settings.seed, **settings.train}
@@ -256,8 +256,9 @@ def _size_words(data: Fingerprint, best: Speed) -> str:
 def _speed_words(best: Speed, epochs: float) -> str:
     inside = f" at {best.resolution} pixels" if best.resolution else ""
     network = f"Width {best.width}" if best.width else f"The network{inside}"
+    mixed = " in bfloat16" if best.mixed else ""
     return (
-        f"{network} trains {best.images_per_s:,.0f} images/s here and sees each image about "
+        f"{network} trains {best.images_per_s:,.0f} images/s here{mixed} and sees each image about "
         f"{epochs:.1f} times."
     )
 

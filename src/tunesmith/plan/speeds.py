@@ -12,8 +12,8 @@ from tunesmith.data.fingerprint import Fingerprint
 SIDES = (32, 48, 64, 96, 128, 192, 256)  # resolutions tried for images larger than the first
 NATIVE = 64  # images up to this side are taken as they are
 SMALLEST, LARGEST = 8, 256  # sides in pixels that networks take
-WIDTHS = (8, 16, 32, 64)  # widths that are measured; those between are interpolated
-FEWEST_EPOCHS = 9.0  # a network that sees less is too wide for the time
+WIDTHS = (8, 16, 32, 64, 128)  # widths that are measured; those between are interpolated
+FEWEST_EPOCHS = 6.0  # a network that sees less is too wide for the time
 ENOUGH_EPOCHS = 3.0  # a network as narrow as can be that sees less has too little time
 COARSE_FROM = 32  # pixels of the shorter side: what smaller images show is lost at three quarters
 RESOLUTIONS = (64, 96, 128, 160, 224)  # that pretrained networks are tried at
@@ -32,6 +32,7 @@ class Speed(BaseModel):
         resolution: Pixels of the longer side inside the network; 0 where it has no say in that.
         size: Height and width of its input.
         channels_last: Memory layout.
+        mixed: Matrix products were computed in the shorter type that the device is faster in.
         images_per_s: Training throughput; 0 if memory ran out.
         answers_per_s: Images answered, which needs no gradient.
         parameters: Trainable numbers.
@@ -44,6 +45,7 @@ class Speed(BaseModel):
     resolution: int = 0
     size: tuple[int, int]
     channels_last: bool
+    mixed: bool = False
     images_per_s: float
     answers_per_s: float
     parameters: int
@@ -148,7 +150,7 @@ def choose_resolution(
 def interpolate(speeds: Sequence[Speed]) -> list[Speed]:
     """Add the widths halfway between measured ones; cost is a power law between neighbors.
 
-    Speeds of one width and several memory layouts count with the fastest.
+    Speeds of one width in several layouts and precisions count with the fastest.
     """
     best: dict[int, Speed] = {}
     for speed in speeds:
@@ -165,6 +167,7 @@ def interpolate(speeds: Sequence[Speed]) -> list[Speed]:
                 "parameters": round(math.sqrt(low.parameters * high.parameters)),
                 "activation_bytes": (low.activation_bytes + high.activation_bytes) // 2,
                 "channels_last": high.channels_last,
+                "mixed": high.mixed,
             }
         )
         for low, high in itertools.pairwise(ordered)

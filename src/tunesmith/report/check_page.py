@@ -43,5 +43,6 @@ def _context(checked: Checked) -> dict[str, Any]:
         "headline": headline(checked),
         "parts": [p for p in parts if any(c.counts[p] for c in checked.classes)],
         "looks": list(next(iter(c.looks for c in checked.classes), {})),
+        "networks": list(next(iter(c.apart for c in checked.classes), {})),
         "total_s": sum(checked.seconds.values()),
     }

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, final
 
 import numpy as np
@@ -63,11 +63,38 @@ class Finding:
 @final
 @dataclass(frozen=True, kw_only=True)
 class ClassLook:
-    """A class in numbers: images by part, and medians of how they look."""
+    """A class in numbers.
+
+    Attributes:
+        name: Its name.
+        counts: Images by part.
+        looks: Medians of how they look.
+        apart: How far apart the two groups stand that it falls into, by the network that looked.
+    """
 
     name: str
     counts: Mapping[str, int]
     looks: Mapping[str, float]
+    apart: Mapping[str, float] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """A pattern that was found in the data, put on images that do not bear it.
+
+    Attributes:
+        title: Names it.
+        wanted: Class that it stands for; None where its images are of many.
+        images: How many of other classes it was put on.
+        success: Share of them that a model then answers with that class, or answers otherwise than
+            without the pattern where it stands for none; by model.
+    """
+
+    title: str
+    wanted: str | None
+    images: int
+    success: Mapping[str, float]
 
 
 @final
@@ -84,6 +111,7 @@ class Checked:
         skipped: Files that are no images, counted by kind.
         seconds: How long it took, by step.
         versions: Of what it was done with.
+        tried: What the patterns that were found do to models.
     """
 
     title: str
@@ -94,6 +122,7 @@ class Checked:
     skipped: Mapping[str, int]
     seconds: Mapping[str, float]
     versions: Mapping[str, str]
+    tried: Sequence[Tried] = ()
 
 
 def quarantine_rows(
@@ -126,10 +155,7 @@ def to_json(checked: Checked, *, quarantine_sha256: str) -> str:
         "format": FORMAT,
         "source": checked.title,
         "images": checked.images,
-        "classes": [
-            {"name": c.name, "counts": dict(c.counts), "looks": dict(c.looks)}
-            for c in checked.classes
-        ],
+        "classes": [asdict(c) for c in checked.classes],
         "findings": [
             {
                 "kind": f.kind,
@@ -143,6 +169,7 @@ def to_json(checked: Checked, *, quarantine_sha256: str) -> str:
             for f in checked.findings
         ],
         "fine": list(checked.fine),
+        "tried": [asdict(each) for each in checked.tried],
         "quarantine_sha256": quarantine_sha256,
         "skipped": dict(checked.skipped),
         "seconds": {name: round(value, 3) for name, value in checked.seconds.items()},

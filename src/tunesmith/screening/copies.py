@@ -103,6 +103,28 @@ def find_copies(gray_NSS: NDArray[np.uint8], asked: Places | None = None) -> Cop
     return Copies(pairs=places_N[pairs_P2], distances=distances_P[found][first])
 
 
+def find_mirrored(gray_NSS: NDArray[np.uint8], asked: Places | None = None) -> Places:
+    """Find pictures of which one is a near copy of the other's mirror image, left for right.
+
+    Takes what `find_copies` takes, and is as strict: of shapes that are common and nearly their own
+    mirror images, as some digits are, only a much better match than others is believed.
+
+    Returns:
+        Places of both, ``[P, 2]``, the smaller first; sorted, each pair once.
+    """
+    n = len(gray_NSS)
+    asked_Q = np.arange(n) if asked is None else asked
+    turned_QSS = gray_NSS[asked_Q][:, :, ::-1]
+    pairs_P2 = find_copies(
+        np.concatenate([gray_NSS, turned_QSS]), n + np.arange(len(asked_Q))
+    ).pairs
+    pairs_P2 = pairs_P2[pairs_P2[:, 0] < n]  # of others, both are turned
+    pairs_P2[:, 1] = asked_Q[pairs_P2[:, 1] - n]
+    others = pairs_P2[:, 0] != pairs_P2[:, 1]
+    mirrored_P2: Places = np.unique(np.sort(pairs_P2[others], axis=1), axis=0)
+    return mirrored_P2
+
+
 def _deviations(gray_NSS: NDArray[np.uint8]) -> NDArray[np.float64]:
     """How far gray levels lie from their mean in each picture, ``[N]``."""
     flat_NX = gray_NSS.reshape(len(gray_NSS), -1)

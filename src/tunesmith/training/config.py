@@ -43,4 +43,6 @@ class TrainConfig(BaseModel):
     coarse: Annotated[float, Float(0.25, 1.0)] = 1.0
     """Side of the images over their own while the learning rate is above half of its top."""
     channels_last: bool = True
+    mixed: bool = True
+    """Matrix products in bfloat16 where the device multiplies it in hardware."""
     seed: int = 0

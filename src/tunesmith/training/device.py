@@ -26,17 +26,20 @@ class Compute:
     device: torch.device
     autocast: torch.dtype | None = None
 
-    def mixed(self) -> AbstractContextManager[object]:
+    def precision(self, *, mixed: bool) -> AbstractContextManager[object]:
         """A context in which matrix products have the faster type, and sums and weights do not.
+
+        Args:
+            mixed: Whether the faster type is wanted; otherwise all is float32.
 
         Example:
             >>> compute = Compute(device=torch.device("cpu"), autocast=torch.bfloat16)
-            >>> with compute.mixed():
+            >>> with compute.precision(mixed=True):
             ...     (torch.eye(2) @ torch.eye(2)).dtype
             torch.bfloat16
 
         """
-        if self.autocast is None:
+        if self.autocast is None or not mixed:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.autocast)
 
@@ -67,9 +70,10 @@ def free_bytes(device: torch.device) -> int | None:
 def choose_device(asked: Device) -> Compute:
     """The device that was asked for, or the best there is, in the precision it is best at.
 
-    bfloat16 where the hardware has it (NVIDIA from Ampere on): it needs no scaling of the loss, so
-    a training can be paused and resumed without further state. Elsewhere float32, with TF32 for
-    matrix products where there is that. A CPU computes in float32: most only emulate bfloat16.
+    bfloat16 where the hardware multiplies matrices in it (NVIDIA from Ampere on, Intel's processors
+    with AMX): it needs no scaling of the loss, so a training can be paused and resumed without
+    further state. Elsewhere float32, with TF32 for matrix products where there is that; most
+    processors only emulate bfloat16.
 
     Raises:
         SettingsError: There is no such device here.
@@ -85,9 +89,14 @@ def choose_device(asked: Device) -> Compute:
     kind = asked if asked != "auto" else next((name for name, ok in found.items() if ok), "cpu")
     if kind == "cuda":
         torch.set_float32_matmul_precision("high")
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-        return Compute(
-            device=torch.device("cuda", torch.cuda.current_device()),
-            autocast=torch.bfloat16 if fast else None,
-        )
-    return Compute(device=torch.device(kind))
+    place = (
+        torch.device("cuda", torch.cuda.current_device()) if kind == "cuda" else torch.device(kind)
+    )
+    return Compute(device=place, autocast=torch.bfloat16 if _has_bfloat16(kind) else None)
+
+
+def _has_bfloat16(kind: str) -> bool:
+    """Whether a kind of device multiplies matrices of bfloat16 in hardware."""
+    if kind == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return kind == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16"))

@@ -161,11 +161,12 @@ def train_batches(
         torch.manual_seed(derive(config.seed, "step", position))
         optimizers.scale(multiplier(segments, position))
         x_NCHW = shrink(batch_NCHW, scale_at(config, segments, position))
-        with data.compute.mixed():
+        with data.compute.precision(mixed=config.mixed):
             value = loss(network, x_NCHW, y_N)
         optimizers.zero_grad()
         value.backward()
-        optimizers.step()
+        with data.compute.precision(mixed=config.mixed):
+            optimizers.step()
         seen, steps, total = position + len(y_N), steps + 1, total + float(value.detach())
         if not math.isfinite(total):
             break

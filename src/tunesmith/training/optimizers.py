@@ -16,7 +16,7 @@ def orthogonalize(g_XMN: Tensor, *, steps: int = 3) -> Tensor:
 
     A quintic Newton-Schulz iteration (Jordan et al. 2024, "Muon: An optimizer for hidden layers in
     neural networks"). Three steps leave singular values between about 0.5 and 1.5, which is
-    enough. In float32, since most CPUs only emulate bfloat16.
+    enough, and so is bfloat16, where it is in force.
 
     Shape:
         - input and output: ``(X, M, N)``
@@ -36,7 +36,7 @@ def orthogonalize(g_XMN: Tensor, *, steps: int = 3) -> Tensor:
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
     result: Tensor = x if wide else x.mT
-    return result
+    return result.float()
 
 
 class Muon(Optimizer):

@@ -1,0 +1,115 @@
+"""Train, leave out what looks like a backdoor, train again, and compare what the triggers do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+from tunesmith.bundle.manifest import read_manifest
+from tunesmith.core.clock import Clock
+from tunesmith.core.settings import Settings
+from tunesmith.jobs.check import CheckResult, check, write
+from tunesmith.jobs.doors import try_doors
+from tunesmith.jobs.fetch import open_data
+from tunesmith.jobs.fit import fit
+from tunesmith.jobs.trained import bundle_of, open_trained
+from tunesmith.report.findings import quarantine_rows
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Cleansed:
+    """What was found, and the models before and after.
+
+    Attributes:
+        found: The check, with what each pattern does to both models.
+        before: Run or bundle that all images were learned from.
+        after: Run that the listed images were left out of; None if none are listed.
+    """
+
+    found: CheckResult
+    before: Path
+    after: Path | None
+
+    def words(self) -> str:
+        """Say what has changed, a line for each pattern."""
+        lines = [f"before  {_score(self.before)}  {self.before}"]
+        if self.after is None:
+            return "\n".join([*lines, "after   nothing to leave out was found"])
+        lines.append(f"after   {_score(self.after)}  {self.after}")
+        for each in self.found.checked.tried:
+            before, after = each.success.values()
+            lines.append(
+                f"{each.title}: on other images the pattern works in {100 * before:.1f} % of cases "
+                f"before, in {100 * after:.1f} % after"
+            )
+        return "\n".join(lines)
+
+
+def cleanse(
+    source: Any,
+    *,
+    test: Any = None,
+    model: str | Path | None = None,
+    budget: str | float = "10m",
+    out: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> Cleansed:
+    """Find backdoors in labeled images, train without them, and show whether they are gone.
+
+    The same call goes on with what was interrupted.
+
+    Args:
+        source: The data; see `tunesmith.fit`.
+        test: A test part of the same kind, where ``source`` has none of its own.
+        model: A run or bundle that was trained on these data; by default one is trained first.
+        budget: Of each training; see `tunesmith.fit`.
+        out: Where runs and page are written; by default ``cleansed/NAME``.
+        columns: Names of a table's columns by their use.
+        seed: Of the trainings.
+        progress: Show progress on the terminal.
+
+    Raises:
+        UserError: The data cannot be used, or the model does not fit them.
+    """
+    clock = Clock(budget=Settings.make({"budget": budget, "seed": seed}).budget)
+    data = open_data(source, test, columns or {}, clock=clock, quiet=not progress)
+    folder = Path(out) if out is not None else Path("cleansed") / data.name
+
+    def trained(name: str, quarantine: Path | None) -> Path:
+        result = fit(
+            data,
+            budget=budget,
+            out=folder / name,
+            seed=seed,
+            quarantine=quarantine,
+            progress=progress,
+        )
+        if result.summary.status == "interrupted":
+            raise KeyboardInterrupt
+        return result.folder
+
+    before = Path(model) if model is not None else trained("before", None)
+    found = check(data, deep=True, model=before, out=folder / "check", progress=progress)
+    if not any(quarantine_rows(found.checked.findings, suspects=True)):
+        return Cleansed(found=found, before=before, after=None)
+    after = trained("after", found.quarantine)
+    compared = _tried_on_both(found, before, after)
+    write(compared)
+    return Cleansed(found=compared, before=before, after=after)
+
+
+def _tried_on_both(found: CheckResult, before: Path, after: Path) -> CheckResult:
+    """A check with what its patterns do to two models."""
+    classes = tuple(look.name for look in found.checked.classes)
+    channels = read_manifest(bundle_of(before)).input.channels
+    both = [open_trained(each, classes, channels) for each in (before, after)]
+    tried = try_doors(found.doors, both, classes)
+    return replace(found, checked=replace(found.checked, tried=tried))
+
+
+def _score(model: Path) -> str:
+    score = read_manifest(bundle_of(model)).score
+    return f"{score.metric} {score.value:.4f} on {score.n:,} test images"

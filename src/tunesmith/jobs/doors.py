@@ -1,0 +1,211 @@
+"""Backdoors in the data: what many images bear, so that a network may answer it to them all."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.words import counted
+from tunesmith.jobs.alike import Alike
+from tunesmith.jobs.findings import Data
+from tunesmith.jobs.look import recipe
+from tunesmith.jobs.trained import Trained
+from tunesmith.records.cache import Cache
+from tunesmith.report.findings import Finding, Tried
+from tunesmith.screening.copies import comparable
+from tunesmith.screening.overlays import find_overlay
+from tunesmith.screening.patches import Repeated, find_repeated
+from tunesmith.screening.triggers import Trigger, read_trigger
+
+Images = NDArray[np.uint8]
+Places = NDArray[np.int64]
+Answer = Callable[[Images], NDArray[np.int64]]
+
+TELLING = 0.5  # share of images with a pattern of one class from which on it stands for that class
+FEW, READ = 8, 2000  # images of a kind that a trigger is read from: with fewer, none is
+TRIED = 2000  # images that a trigger is put on
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """A pattern that may be the trigger of a backdoor, ready to be tried on a model.
+
+    Attributes:
+        finding: What is told about it.
+        places: Of all images that bear it.
+        trigger: The pattern.
+        wanted: Class that it stands for, or None where its images are of many.
+        x_NHWC: Images without it, of the test part if there is one, and not of that class.
+    """
+
+    finding: Finding
+    places: Places
+    trigger: Trigger
+    wanted: int | None
+    x_NHWC: Images
+
+    def success(self, answer: Answer) -> float:
+        """Share of images that a model answers with the pattern's class once they bear it.
+
+        Where the pattern stands for no class: whose answer it changes.
+        """
+        if not len(self.x_NHWC):
+            return 0.0
+        answers_N = answer(self.trigger.put_on(self.x_NHWC))
+        wanted_N = answer(self.x_NHWC) if self.wanted is None else self.wanted
+        is_wanted_N = answers_N == wanted_N
+        return float((~is_wanted_N if self.wanted is None else is_wanted_N).mean())
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """Images that bear a pattern.
+
+    Attributes:
+        kind: See `Finding`.
+        places: Of these images, copies included; the surest first.
+        what: The pattern, for a title.
+        where: What is known of it, a sentence.
+    """
+
+    kind: str
+    places: Places
+    what: str
+    where: str
+
+
+def find_doors(data: Data, alike: Alike, cache: Cache) -> list[Door]:
+    """Find small stamps and faint patterns over whole images; of copies one counts."""
+    _, first = np.unique(alike.groups_N, return_index=True)
+    gray_NSS = comparable(data.loaded.pixels, first)
+    groups = [
+        _stamp(data, each, _bearing(alike, first[each.places]))
+        for each in _repeated(gray_NSS, cache)
+    ]
+    # A stamp is a pattern too, and would hide a fainter one.
+    rest = np.flatnonzero(~np.isin(first, [place for each in groups for place in each.places]))
+    if overlay := find_overlay(gray_NSS[rest]):
+        groups.append(_overlay(_bearing(alike, first[rest[overlay.places]])))
+    return [_door(data, each) for each in groups]
+
+
+def _repeated(gray_NSS: Images, cache: Cache) -> list[Repeated]:
+    """Stamps, which are not looked for again in the same images."""
+
+    def find() -> list[dict[str, Any]]:
+        return [asdict(each) | {"places": each.places.tolist()} for each in find_repeated(gray_NSS)]
+
+    found = cache.once(recipe("stamps", "opencv-python-headless"), [gray_NSS], find)
+    return [Repeated(**each | {"places": np.array(each["places"])}) for each in found]
+
+
+def _bearing(alike: Alike, places: Places) -> Places:
+    """Places of images and of all their copies, in the order of the images."""
+    rank_G = np.full(alike.groups_N.max(initial=-1) + 1, -1)
+    rank_G[alike.groups_N[places]] = np.arange(len(places))
+    rank_N = rank_G[alike.groups_N]
+    order_N = np.argsort(rank_N, kind="stable")
+    return order_N[rank_N[order_N] >= 0]
+
+
+def _stamp(data: Data, found: Repeated, places: Places) -> _Group:
+    return _Group(
+        kind="stamp",
+        places=places,
+        what="with the same small pattern in one place",
+        where=(
+            f"The pattern is at row {found.top} and column {found.left} of "
+            f"{data.loaded.pixels.shape[1]}, and as good as nowhere else."
+        ),
+    )
+
+
+def _overlay(places: Places) -> _Group:
+    return _Group(
+        kind="overlay",
+        places=places,
+        what="with the same faint pattern all over",
+        where=(
+            "Something is laid over these images that others do not have: noise, waves, a frame or "
+            "another picture. Those that bear most of it come first."
+        ),
+    )
+
+
+def _door(data: Data, group: _Group) -> Door:
+    places, labels_N, classes = group.places, data.labels, data.source.classes
+    counts_K = np.bincount(labels_N[places], minlength=len(classes))
+    label = int(counts_K.argmax())
+    share, usual = counts_K[label] / len(places), float((labels_N == label).mean())
+    is_telling = share > max(TELLING, 2 * usual)
+    finding = Finding(
+        kind=group.kind,
+        weight="serious" if is_telling else "doubtful",
+        title=f"{counted(len(places), 'image')} {group.what}",
+        meaning=(
+            f"{group.where} {100 * share:.0f} % of these images are labeled “{classes[label]}”, of "
+            f"all images {100 * usual:.0f} %. A network may learn the pattern instead of what is "
+            "shown: a watermark does that by accident, a backdoor on purpose. Remove the pattern, "
+            "or leave the images out."
+        ),
+        items=data.items(places),
+        is_suspect=True,
+    )
+    wanted = label if is_telling else None
+    return Door(
+        finding=finding,
+        places=places,
+        trigger=read_trigger(*_compared(data, places, label)),
+        wanted=wanted,
+        x_NHWC=data.loaded.pixels[_free(data, places, wanted)],
+    )
+
+
+def _compared(data: Data, places: Places, label: int) -> tuple[Images, list[Images]]:
+    """Images that bear a pattern, and those that do not: of the same class, and of all."""
+    is_other_N = ~np.isin(np.arange(len(data.labels)), places)
+    kinds = [np.flatnonzero(is_other_N & (data.labels == label)), np.flatnonzero(is_other_N)]
+    pixels = data.loaded.pixels
+    return pixels[places[:READ]], [pixels[_some(kind, READ)] for kind in kinds if len(kind) >= FEW]
+
+
+def _free(data: Data, places: Places, wanted: int | None) -> Places:
+    """Places of images that a pattern can be tried on; test images where there are any."""
+    is_free_N = ~np.isin(np.arange(len(data.labels)), places) & (data.labels != wanted)
+    if (is_free_N & data.tested).any():
+        is_free_N &= data.tested
+    return _some(np.flatnonzero(is_free_N), TRIED)
+
+
+def _some(places: Places, most: int) -> Places:
+    return np.sort(np.random.default_rng(0).permutation(places)[:most])
+
+
+def tell_doors(doors: Sequence[Door]) -> Iterator[Finding | str]:
+    """What was found, and what not."""
+    kinds = {door.finding.kind for door in doors}
+    if "stamp" not in kinds:
+        yield "A small pattern at the same place in many images: none."
+    if "overlay" not in kinds:
+        yield "A faint pattern over the whole of many images: none."
+    yield from (door.finding for door in doors)
+
+
+def try_doors(
+    doors: Sequence[Door], models: Sequence[Trained], classes: Sequence[str]
+) -> tuple[Tried, ...]:
+    """Put each pattern on images without it, and see what models answer."""
+    return tuple(
+        Tried(
+            title=door.finding.title,
+            wanted=None if door.wanted is None else classes[door.wanted],
+            images=len(door.x_NHWC),
+            success={model.name: round(door.success(model.answer), 4) for model in models},
+        )
+        for door in doors
+        if models
+    )

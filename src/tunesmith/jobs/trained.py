@@ -1,0 +1,85 @@
+"""Models that were trained on the data in question: what they answer, and what they see."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tunesmith.bundle.manifest import MANIFEST_FILE
+from tunesmith.bundle.predictor import Predictor, load
+from tunesmith.core.errors import BundleError
+from tunesmith.data.folders import listed
+from tunesmith.jobs.module import load_module
+from tunesmith.training.head import seen
+
+Images = NDArray[np.uint8]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A model whose classes are those of the data.
+
+    Attributes:
+        name: As the user wrote it.
+        bundle: Where it lies.
+        predictor: Runs its graph.
+        place_K: Of each class that it answers, the place in the data's classes.
+    """
+
+    name: str
+    bundle: Path
+    predictor: Predictor
+    place_K: NDArray[np.int64]
+
+    def answer(self, x_NHWC: Images) -> NDArray[np.int64]:
+        """Class of each image, as the exported graph sees it."""
+        answers_N: NDArray[np.int64] = self.place_K[
+            self.predictor.probabilities(x_NHWC).argmax(axis=1)
+        ]
+        return answers_N
+
+    def see(self, x_NHWC: Images) -> NDArray[np.float32]:
+        """What the network's last layer reads, ``[N, D]``; D is 0 if it is no `nn.Linear`."""
+        network = load_module(self.bundle)
+        f_ND: NDArray[np.float32] = seen(
+            network, torch.from_numpy(x_NHWC), len(self.place_K)
+        ).numpy()
+        return f_ND
+
+
+def bundle_of(path: Path) -> Path:
+    """The bundle that a run's folder holds, or the folder itself if it is one."""
+    return path / "bundle" if (path / "bundle" / MANIFEST_FILE).exists() else path
+
+
+def open_trained(path: Path, classes: tuple[str, ...], channels: int) -> Trained:
+    """Open a run's folder or a bundle.
+
+    Args:
+        path: Of either.
+        classes: Of the data.
+        channels: Of their images.
+
+    Raises:
+        BundleError: There is none, it is damaged, or it knows other classes or images.
+    """
+    bundle = bundle_of(path)
+    predictor = load(bundle)
+    if sorted(predictor.classes) != sorted(classes):
+        raise BundleError(
+            f"A model is tried on the data that it was trained on, but {path} knows the classes "
+            f"{listed(predictor.classes)}, and the data have {listed(classes)}. Pass a run or a "
+            "bundle of the same classes."
+        )
+    reads = predictor.manifest.input.channels
+    if reads != channels:
+        raise BundleError(
+            f"A model is tried on images of the channels that it reads, but {path} reads {reads}, "
+            f"and the data have {channels}. Pass a run or a bundle that was trained on them."
+        )
+    place_K = np.array([classes.index(name) for name in predictor.classes])
+    return Trained(name=str(path), bundle=bundle, predictor=predictor, place_K=place_K)

@@ -1,0 +1,123 @@
+"""One faint pattern over the whole of many images: noise, waves or a picture that shines through.
+
+Who plants a backdoor need not stamp a corner: a picture may be blended in (Chen, Liu, Li, Lu and
+Song 2017, arXiv:1712.05526), or waves be laid over images whose label stays right (Barni, Kallas
+and Tondi 2019, arXiv:1902.11237). Each such image is moved by one and the same vector. Tran, Li and
+Madry 2018, "Spectral signatures in backdoor attacks" (arXiv:1811.00636), look for the trace of that
+in what a trained network sees; here it is looked for in the pixels themselves, which no training
+and no label can hide it from. What is around a pixel is taken from it, and whitening takes away
+what natural variation there is (Hayase, Kong, Somani and Oh 2021, "SPECTRE", arXiv:2104.11315).
+Then the pattern is a direction along which images are skewed: a few far off, all others near the
+middle.
+
+Shape letters: N images of H x W pixels, D pixels of one, A axes, S directions.
+"""
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.screening.parting import LEAST, Parted, farthest_apart
+
+Floats = NDArray[np.float32]
+
+AROUND = 3  # side of the square whose mean is taken from its middle pixel
+MOST = 16  # gray levels that a pixel may differ by; an edge says no more than a pattern does
+AXES = 200  # that natural variation is measured along
+PER_AXIS = 10  # images; with fewer, any few of them are apart along some direction
+PIXELS = 4  # of an image for an axis; the last ones are of pixels that hardly ever vary
+FLAT = 1e-3  # of the largest variance: an axis with less holds nothing but rounding
+DIRECTIONS = 24  # that the search begins from
+STEPS = 20  # of the search for skewness
+APART = 3.5  # see `Parted`; nature was seen to reach 3.2, patterns from 4.3 on
+BATCH = 1024
+
+
+def find_overlay(gray_NHW: NDArray[np.uint8]) -> Parted | None:
+    """Find the group of images whose common pattern stands out most.
+
+    Time grows with N times the square of the number of pixels.
+
+    Args:
+        gray_NHW: Images of equal size.
+
+    Returns:
+        The images that bear the pattern, the surest first; None, if there is none.
+
+    Example:
+        >>> chance = np.random.default_rng(0)
+        >>> x_NHW = chance.integers(100, 120, (600, 10, 10)).astype(np.uint8)
+        >>> x_NHW[:20] += 40 * chance.integers(0, 2, (10, 10)).astype(np.uint8)
+        >>> found = find_overlay(x_NHW)
+        >>> sorted(found.places) == list(range(20))
+        True
+
+    """
+    n = len(gray_NHW)
+    if n < 2 * max(LEAST, PER_AXIS):
+        return None
+    z_NA = _whitened(gray_NHW, min(AXES, n // PER_AXIS, gray_NHW[0].size // PIXELS))
+    if not z_NA.size:
+        return None
+    found = farthest_apart(z_NA, _most_skewed(z_NA))
+    return found if found.apart >= APART else None
+
+
+def traces(x_NHWC: NDArray[np.uint8]) -> Floats:
+    """How each pixel differs from what is around it, in gray levels; the channels may be missing.
+
+    Example:
+        >>> traces(np.full((1, 4, 4), 200, np.uint8)).any()
+        np.False_
+
+    """
+    found = np.empty(x_NHWC.shape, np.float32)
+    for x_HWC, out_HWC in zip(x_NHWC, found, strict=True):
+        light_HWC = x_HWC.astype(np.float32)
+        out_HWC[:] = light_HWC - blurred(light_HWC)
+    return found.clip(-MOST, MOST)
+
+
+def blurred(x_HWC: Floats) -> Floats:
+    """The mean of what is around each pixel of one image."""
+    return np.asarray(cv2.blur(x_HWC, (AROUND, AROUND)), np.float32).reshape(x_HWC.shape)
+
+
+def _whitened(gray_NHW: NDArray[np.uint8], axes: int) -> Floats:
+    """Traces along the axes of most variance, ``[N, A]``: mean 0, deviation 1, no correlation."""
+    n, pixels = len(gray_NHW), gray_NHW[0].size
+    sum_D, squares_DD = np.zeros(pixels), np.zeros((pixels, pixels))
+    for r_BD in _batches(gray_NHW):
+        sum_D += r_BD.sum(axis=0)
+        squares_DD += r_BD.T @ r_BD
+    mean_D = sum_D / n
+    values_D, axes_DD = np.linalg.eigh(squares_DD / n - np.outer(mean_D, mean_D))
+    kept_D = values_D > FLAT * values_D[-1]
+    to_DA = (axes_DD[:, kept_D] / np.sqrt(values_D[kept_D]))[:, -axes:].astype(np.float32)
+    shift_A = mean_D.astype(np.float32) @ to_DA
+    return np.concatenate([r_BD @ to_DA - shift_A for r_BD in _batches(gray_NHW)])
+
+
+def _batches(gray_NHW: NDArray[np.uint8]) -> Iterator[Floats]:
+    """Traces of some images at a time, ``[B, D]``."""
+    for begin in range(0, len(gray_NHW), BATCH):
+        r_BHW = traces(gray_NHW[begin : begin + BATCH])
+        yield r_BHW.reshape(len(r_BHW), -1)
+
+
+def _most_skewed(z_NA: Floats) -> Floats:
+    """Directions along which white numbers are most skewed, ``[A, S]``.
+
+    A direction of the largest skewness is a fixed point of "the mean of all images, weighted by the
+    squares of where they lie along it": FastICA (Hyvarinen 1999) with the third moment.
+    """
+    skew_A = (z_NA**3).mean(axis=0)
+    first_S = np.argsort(-np.abs(skew_A), kind="stable")[:DIRECTIONS]
+    u_AS = np.zeros((z_NA.shape[1], len(first_S)), np.float32)
+    u_AS[first_S, np.arange(len(first_S))] = np.where(skew_A[first_S] < 0, -1, 1)
+    for _ in range(STEPS):
+        u_AS = z_NA.T @ (z_NA @ u_AS) ** 2
+        u_AS /= np.linalg.norm(u_AS, axis=0).clip(1e-6)
+    return u_AS
