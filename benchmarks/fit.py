@@ -67,12 +67,13 @@ def revision() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def job_file(settings: Mapping[str, Mapping[str, Any]]) -> str:
-    """Write settings as TOML: in each section, values that JSON writes alike."""
+def job_file(settings: Mapping[str, Any], section: str = "") -> str:
+    """Write settings as TOML: values that JSON writes alike, some of them in a section."""
     return "\n".join(
-        f"{section}.{key} = {json.dumps(value)}"
-        for section, values in settings.items()
-        for key, value in values.items()
+        job_file(value, f"{section}{key}.")
+        if isinstance(value, Mapping) and not section
+        else f"{section}{key} = {json.dumps(value)}"
+        for key, value in settings.items()
     )
 
 
@@ -82,7 +83,7 @@ def run_ours(
     seed: int,
     *,
     model: str = "auto",
-    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Row:
     """One `tunesmith fit`, measured from outside."""
     with tempfile.TemporaryDirectory() as folder:
@@ -114,6 +115,7 @@ def run_ours(
         "high": result["score"]["high"],
         "ece": result["evaluation"]["ece_after"],
         "family": result["model"]["family"],
+        "trials": result["trials"],
         "width": result["model"]["config"].get("width"),
         "resolution": result["model"]["config"].get("resolution"),
         "epochs": round(result["examples"] / result["data"]["counts"]["train"], 2),

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ SourceArgument = Annotated[
 ]
 TestOption = Annotated[str | None, typer.Option(help="A test part of its own.")]
 ColumnsOption = Annotated[str | None, typer.Option(help="Of a table: label=NAME,path=NAME")]
+Format = Enum("Format", {"optuna": "optuna"})
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 
 
@@ -39,6 +41,11 @@ def fit(
     columns: ColumnsOption = None,
     on_suspects: Annotated[str | None, typer.Option(help="keep or quarantine. [keep]")] = None,
     quarantine: Annotated[Path | None, typer.Option(help="Images to leave out, a list.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="Of a search, as of tune. [auto]")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Of a search, as of tune. [auto]")] = None,
+    trials: Annotated[int | None, typer.Option(help="Settings to try; 0 for no search.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that search. [cores]")] = None,
+    limit: Annotated[str | None, typer.Option(help="latency_ms=5,size_mb=4, of the graph.")] = None,
     config: Annotated[Path | None, typer.Option(help="A job.toml with any of these.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -50,8 +57,10 @@ def fit(
     from tunesmith.jobs import fit as job
 
     given: dict[str, Any] = {"budget": budget, "out": out, "model": model, "metric": metric}
-    given |= {"device": device, "seed": seed, "columns": _pairs(columns)}
+    given |= {"device": device, "seed": seed, "columns": _pairs("--columns", columns)}
+    given |= {"limit": _pairs("--limit", limit)}
     given |= {"on_suspects": on_suspects, "quarantine": quarantine}
+    given |= {"sampler": sampler, "scheduler": scheduler, "trials": trials, "workers": workers}
     values = read_job_file(config) if config else {}
     settings = Settings.make(values | {k: v for k, v in given.items() if v is not None})
     if dry_run:
@@ -102,15 +111,16 @@ def tune(
         raise typer.Exit(INTERRUPTED)
 
 
-def _pairs(text: str | None) -> dict[str, str] | None:
+PAIRS = {"--columns": "path=file,label=species", "--limit": "latency_ms=5,size_mb=4"}
+
+
+def _pairs(option: str, text: str | None) -> dict[str, str] | None:
     """Read ``use=NAME,use=NAME``."""
     if text is None:
         return None
     parts = [part.partition("=") for part in text.split(",")]
     if wrong := [use for use, equals, name in parts if not (use and equals and name)]:
-        raise UserError(
-            f"--columns is a list such as path=file,label=species, but got {wrong[0]!r} in it."
-        )
+        raise UserError(f"{option} is a list such as {PAIRS[option]}, but got {wrong[0]!r} in it.")
     return {use.strip(): name.strip() for use, _, name in parts}
 
 
@@ -146,7 +156,7 @@ def check(
         deep=deep,
         model=model or (),
         out=out,
-        columns=_pairs(columns),
+        columns=_pairs("--columns", columns),
         to_stderr=as_json,
     )
     if as_json:
@@ -181,7 +191,7 @@ def cleanse(
         model=model,
         budget=budget,
         out=out,
-        columns=_pairs(columns),
+        columns=_pairs("--columns", columns),
         seed=seed,
     )
     typer.echo(f"{result.words()}\nreport  {result.found.report}")
@@ -226,6 +236,18 @@ def report(run: Annotated[Path, typer.Argument(help="The run's folder.")]) -> No
     from tunesmith.jobs.report import look
 
     typer.echo(look(run))
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    format_: Annotated[Format, typer.Option("--format", help="optuna: its search, as a study.")],
+) -> None:
+    """Hand over what a run holds in the form of another tool."""
+    from tunesmith.jobs.study import export_study
+
+    path = export_study(run)
+    typer.echo(f"{format_.value}  {path}\nlook at it with: optuna-dashboard sqlite:///{path}")
 
 
 @app.command()

@@ -25,6 +25,14 @@ def test_a_phase_is_booked_even_if_it_fails() -> None:
     assert clock.phases == {"train": 3.0}
 
 
+def test_a_phase_inside_another_is_booked_once() -> None:
+    now = iter([0.0, 1.0, 3.0, 7.0, 8.0])
+    clock = Clock(budget=60, now=lambda: next(now))
+    with clock.phase("train"), clock.phase("search"):
+        pass
+    assert clock.phases == {"search": 4.0, "train": 3.0}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's start")
 def test_the_age_of_a_process_includes_its_start() -> None:
     code = "import time; time.sleep(0.5); from tunesmith.core import clock as c"

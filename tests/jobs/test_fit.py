@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 import tunesmith as ts
 from tunesmith.core.errors import ModelError, RunFolderError
-from tunesmith.jobs.fit import Result
+from tunesmith.jobs.result import Result
 from tunesmith.models.preprocess import Normalize
 from tunesmith.records.history import History
 from tunesmith.records.journal import read_history

@@ -13,6 +13,7 @@ from tunesmith.tuning.asha import ASHA
 from tunesmith.tuning.freeze_thaw import FreezeThaw
 from tunesmith.tuning.full import Full
 from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
+from tunesmith.tuning.near import Near
 from tunesmith.tuning.optuna_sampler import OptunaSampler
 from tunesmith.tuning.portfolio import Portfolio
 from tunesmith.tuning.protocols import (
@@ -26,10 +27,13 @@ from tunesmith.tuning.protocols import (
 )
 from tunesmith.tuning.random_sampler import QuasiRandomSampler, RandomSampler
 from tunesmith.tuning.tpe import TPE
+from tunesmith.tuning.within import Within
 
 SAMPLERS: dict[str, Sampler] = {
     "random": RandomSampler(),
     "quasi-random": QuasiRandomSampler(),
+    "near": Near(RandomSampler()),
+    "within": Within(RandomSampler(), costly=("width", "depth")),
     "tpe": TPE(),
     "portfolio": Portfolio([{}], then=TPE()),
     "optuna": OptunaSampler(),

@@ -30,7 +30,15 @@ HORIZON, BLOCK = 24, 2
 SPACE = space_of(load_function(f"{TRAININGS}:Config"))
 
 
-def search_of(function: str, *, scheduler: Scheduler, trials: int | None, sign: int = 1) -> Search:
+def search_of(
+    function: str,
+    *,
+    scheduler: Scheduler,
+    trials: int | None,
+    units: int | None,
+    sign: int = 1,
+    is_finished: bool = True,
+) -> Search:
     return Search(
         function=f"{TRAININGS}:{function}",
         space=SPACE,
@@ -40,6 +48,8 @@ def search_of(function: str, *, scheduler: Scheduler, trials: int | None, sign: 
         scheduler=scheduler,
         block=BLOCK,
         trials=trials,
+        units=units,
+        is_finished=is_finished,
         seed=0,
     )
 
@@ -55,17 +65,23 @@ def run(
     interrupted: threading.Event | None = None,
     executor: Executor | None = None,
     sign: int = 1,
+    units: int | None = None,
+    is_finished: bool = True,
 ) -> tuple[History, str, list[str]]:
     """Search in this process; return the trials, why it ended, and what the user was told."""
     said: list[str] = []
     folder.mkdir(exist_ok=True)
+    if trials and math.isinf(budget):
+        units = units or HORIZON * trials
     with Journal(folder) as journal:
         tuner = Tuner(
             search_of(
                 function,
                 scheduler=scheduler or FreezeThaw(block=BLOCK / HORIZON),
                 trials=trials,
+                units=units,
                 sign=sign,
+                is_finished=is_finished,
             ),
             folder=folder / "trials",
             executor=executor or Inline(),
@@ -131,6 +147,32 @@ def test_a_budget_ends_it_and_what_must_be_finished_is(budget: float, tmp_path: 
     assert (history.trials[0] in done) == (budget >= 250)
     if budget >= 500:
         assert min(history.trials, key=lambda trial: trial.best) in done
+
+
+def test_nothing_need_be_finished(tmp_path: Path) -> None:
+    slow = Slow()
+    history, reason, _ = run(
+        tmp_path, budget=250.0, now=lambda: slow.time, executor=slow, is_finished=False
+    )
+    assert reason == "The budget is spent."
+    assert len(history.trials) >= 5
+    assert all(trial.at < HORIZON for trial in history.trials)
+
+
+def test_training_may_be_counted_in_units_and_time_ends_it_all_the_same(tmp_path: Path) -> None:
+    slow = Slow()
+    history, reason, _ = run(
+        tmp_path / "units", trials=6, units=30, now=lambda: slow.time, executor=slow, budget=1e4
+    )
+    assert reason == "The budget is spent."
+    assert sum(trial.at for trial in history.trials) == 30
+    assert [trial.seconds for trial in history.trials] == [trial.at for trial in history.trials]
+    slow = Slow()
+    history, _, _ = run(
+        tmp_path / "time", trials=6, units=30, now=lambda: slow.time, executor=slow, budget=100.0
+    )
+    assert slow.time <= 100
+    assert sum(trial.at for trial in history.trials) == 10
 
 
 def test_a_search_that_was_interrupted_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:

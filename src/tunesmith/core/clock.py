@@ -62,9 +62,10 @@ class Clock:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Book the seconds of a block to the phase ``name``."""
-        begin = self.now()
+        """Book the seconds of a block to the phase ``name``, but for those of phases inside it."""
+        begin, before = self.now(), sum(self.phases.values())
         try:
             yield
         finally:
-            self.phases[name] = self.phases.get(name, 0.0) + self.now() - begin
+            inside = sum(self.phases.values()) - before
+            self.phases[name] = self.phases.get(name, 0.0) + self.now() - begin - inside

@@ -7,6 +7,7 @@ TunesmithError
 │   ├── SourceError        the data cannot be used as they are
 │   ├── ModelError         the user's own network does not fit
 │   ├── RunFolderError     the output folder is in use, unwritable, or belongs to another job
+│   ├── LimitError         no network is within the limits, or this one is not
 │   ├── BundleError        a bundle is damaged or incomplete
 │   └── MissingExtraError  an optional package is not installed
 └── InternalError          a fault of ours; the command line exits with status 1
@@ -38,6 +39,10 @@ class ModelError(UserError, ValueError):
 
 class RunFolderError(UserError):
     """The output folder is in use, unwritable, full, or belongs to another job."""
+
+
+class LimitError(UserError, ValueError):
+    """No network is within the limits that the user set, or this one is not."""
 
 
 class BundleError(UserError):

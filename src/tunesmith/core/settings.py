@@ -15,6 +15,11 @@ from tunesmith.core.words import nearest
 AUTO = "auto"  # the model that means: let them race
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 T = TypeVar("T", bound=BaseModel)
+Limit = Literal["latency_ms", "size_mb"]
+LATENCY: Limit = "latency_ms"
+SIZE: Limit = "size_mb"
+SamplerName = Literal["auto", "tpe", "random", "optuna", "hyperopt"]
+SchedulerName = Literal["auto", "freeze-thaw", "asha", "none"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Metric = Literal["accuracy", "balanced_accuracy", "log_loss", "macro_f1", "roc_auc"]
 
@@ -66,6 +71,18 @@ class Settings(BaseModel):
     """Values of the model's parameters that the plan must keep."""
     train: Mapping[str, Any] = Field(default_factory=dict)
     """Fields of the training's configuration that the plan must keep."""
+    sampler: SamplerName = "auto"
+    """Which settings a search tries next."""
+    scheduler: SchedulerName = "auto"
+    """Which of them a search trains next."""
+    trials: Annotated[int, Field(ge=0)] | None = None
+    """How many settings a search tries; None if time decides, and whether there is a search."""
+    workers: Annotated[int, Field(ge=1)] | None = None
+    """Processes that search at the same time; None for one a core."""
+    limit: Mapping[Limit, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+        default_factory=dict
+    )
+    """What the exported graph may take: milliseconds for one image on all cores, megabytes."""
 
     @classmethod
     def make(cls, values: Mapping[str, Any]) -> Self:
@@ -81,7 +98,8 @@ class Settings(BaseModel):
 
         What a quarantine leaves is part of the data's identity.
         """
-        return self.model_dump(mode="json", exclude={"budget", "out", "device", "quarantine"})
+        places = {"budget", "out", "device", "quarantine", "workers"}
+        return self.model_dump(mode="json", exclude=places)
 
 
 class TuneSettings(BaseModel):
@@ -97,8 +115,8 @@ class TuneSettings(BaseModel):
     """Units of a full training."""
     out: Path | None = None
     """The run's folder; by default ``runs/NAME``."""
-    sampler: Literal["auto", "tpe", "random", "optuna", "hyperopt"] = "auto"
-    scheduler: Literal["auto", "freeze-thaw", "asha", "none"] = "auto"
+    sampler: SamplerName = "auto"
+    scheduler: SchedulerName = "auto"
     workers: Annotated[int, Field(ge=1)] = 1
     """Processes that train at the same time; they share the cores."""
     maximize: bool = False

@@ -42,16 +42,18 @@ class Candidate:
         prepared: The data, normalized as the network expects them.
         family: Its kind.
         chosen: Its plan.
+        number: Of the trial of a search that found its settings; None if they are the plan's own.
     """
 
     prepared: Prepared
     family: Family
     chosen: planning.Plan
+    number: int | None = None
 
     @property
     def name(self) -> str:
         """Of its trial in the journal."""
-        return self.family.name
+        return self.family.name if self.number is None else f"{self.family.name} {self.number}"
 
     @property
     def classes(self) -> int:
@@ -60,7 +62,6 @@ class Candidate:
 
     def trial(self, name: str, data: TrainData, ends_at: float, validate: Validate | None) -> Trial:
         """Plan one training, on all or some of the images."""
-        batch = self.chosen.train.batch
         return Trial(
             name=name,
             build=self.builder(data),
@@ -69,7 +70,7 @@ class Candidate:
             data=data,
             loss=lambda config: loss_of(config, data.y_N[data.rows], self.classes),
             validate=validate,
-            horizon=max(1, planning.most_examples(len(data)) // batch) * batch,
+            horizon=_horizon(self.chosen, len(data)),
             images_per_s=self.chosen.images_per_s,
             ends_at=ends_at,
         )
@@ -188,3 +189,15 @@ class Candidate:
         best = min(means, key=lambda views: calibrated_loss(means[views], y_N))
         deployed.network = ManyViews(many.network, best).eval()
         return means[best]
+
+
+def _horizon(chosen: planning.Plan, images: int) -> int:
+    """Examples of a training at most: until more would not help, or as planned, not by time.
+
+    Where the number of trials is given, nothing that is done depends on how long it takes.
+    """
+    search, batch = chosen.search, chosen.train.batch
+    most = planning.most_examples(images)
+    if search is not None and search.trials is not None:
+        most = search.examples
+    return max(1, most // batch) * batch

@@ -8,16 +8,18 @@ import torch
 
 from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import MissingExtraError
-from tunesmith.core.settings import AUTO, Settings, checked
+from tunesmith.core.errors import LimitError, MissingExtraError
+from tunesmith.core.settings import AUTO, LATENCY, Settings, checked
 from tunesmith.core.space import check_values, space_of
 from tunesmith.data.decode import Sample
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.execution.machine import Machine
 from tunesmith.jobs.alike import Depth
 from tunesmith.jobs.gate import depth_for
+from tunesmith.jobs.limits import within
 from tunesmith.jobs.measure import default_config, look_at, measure_speeds
 from tunesmith.jobs.prepare import Prepared, builder
+from tunesmith.jobs.search import sampler_named
 from tunesmith.jobs.session import Session
 from tunesmith.models.build import Family, find_family
 from tunesmith.models.efficientnet_lite import weights_file
@@ -88,8 +90,10 @@ def find_families(settings: Settings) -> tuple[Family, ...]:
         ModelError: There is no such family, file or function.
         SettingsError: A parameter is none of theirs, a value is out of its range, or there is no
             such device.
+        MissingExtraError: The sampler needs a package that is not installed.
     """
     choose_device(settings.device)
+    sampler_named(settings.sampler)
     families = _left_by(settings)
     checked(TrainConfig, settings.train)
     space = space_of(TrainConfig)
@@ -126,13 +130,23 @@ def plan_all(
     machine: Machine,
     clock: Clock,
 ) -> Planned:
-    """Measure and plan each network; all get their images in one size, the pretrained one's."""
+    """Measure and plan each network; all get their images in one size, the pretrained one's.
+
+    Raises:
+        LimitError: None of them is within the limits.
+    """
     families = [look_at(family, data, settings.params) for family in families]
     plans: dict[str, planning.Plan] = {}
     size: tuple[int, int] | None = None
+    refused: LimitError | None = None
     for family in sorted(families, key=lambda f: f.pretrained is None):
         speeds = measure_speeds(settings, looked, data, family, left_s=clock.left(), size=size)
-        plans[family.name] = planning.plan(
+        try:
+            speeds = within(settings, data, family, speeds, threads=machine.cores)
+        except LimitError as error:
+            refused = error
+            continue
+        chosen = planning.plan(
             data,
             machine,
             speeds,
@@ -141,17 +155,43 @@ def plan_all(
             defaults=default_config(family),
             pretrained=family.pretrained is not None,
         )
-        size = plans[family.name].size
+        plans[family.name], size = _with_search(settings, data, machine, chosen), chosen.size
+    if refused and not plans:
+        raise refused
     assert size is not None
-    depth = depth_for(
-        data.images,
-        data.test_images,
-        pixels=size[0] * size[1],
-        budget=settings.budget,
-        cores=machine.cores,
+    left = [family for family in families if family.name in plans]
+    return Planned(
+        data=data,
+        families=left,
+        plans=tuple(plans[family.name] for family in left),
+        depth=_depth(settings, data, size, cores=machine.cores),
     )
-    chosen = tuple(plans[family.name] for family in families)
-    return Planned(data=data, families=families, plans=chosen, depth=depth)
+
+
+def _depth(settings: Settings, data: Fingerprint, size: tuple[int, int], *, cores: int) -> Depth:
+    """How deep the data gate looks."""
+    images, tested, pixels = data.images, data.test_images, size[0] * size[1]
+    return depth_for(images, tested, pixels=pixels, budget=settings.budget, cores=cores)
+
+
+def _with_search(
+    settings: Settings, data: Fingerprint, machine: Machine, chosen: planning.Plan
+) -> planning.Plan:
+    """The plan with a search, if one pays, and why."""
+    most = planning.most_examples(planning.trained_images(data))
+    search, reason = planning.plan_search(
+        settings,
+        needed=int(planning.NEEDED_SHARE * most),
+        horizon=chosen.horizon,
+        train_s=chosen.train_s,
+        left_s=max(chosen.train_s, settings.budget - chosen.finish_s + chosen.train_s),
+        cores=machine.cores,
+        memory_bytes=machine.memory_bytes,
+    )
+    changes = {"search": search, "reasons": (*chosen.reasons, reason)}
+    # Each further copy of an image takes as long as the first.
+    passes = {"passes": 1} if LATENCY in settings.limit else {}
+    return chosen.model_copy(update=changes | passes)
 
 
 def judge(session: Session, prepared: Prepared, planned: Planned) -> Planned:

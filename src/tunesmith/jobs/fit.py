@@ -6,11 +6,8 @@ Read `_run` from top to bottom: it is the job.
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
-
-from torch import nn
+from typing import Any
 
 from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
@@ -27,9 +24,9 @@ from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.decide import Planned, find_families, judge, plan_all
 from tunesmith.jobs.fetch import open_data
 from tunesmith.jobs.finish import hand_over
-from tunesmith.jobs.module import load_module
 from tunesmith.jobs.prepare import as_expected, prepare
 from tunesmith.jobs.race import race
+from tunesmith.jobs.result import Result
 from tunesmith.jobs.session import Session, computing
 from tunesmith.jobs.tell import tell
 from tunesmith.jobs.train import train_all
@@ -41,44 +38,6 @@ from tunesmith.report.summary import Summary, read_summary
 from tunesmith.report.terminal import Terminal
 
 SAMPLED = 1000  # images looked at before anything is decided
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """What a finished run hands over.
-
-    Attributes:
-        folder: The run's folder.
-        summary: The numbers, as in ``result.json``.
-    """
-
-    folder: Path
-    summary: Summary
-
-    @property
-    def score(self) -> float:
-        """The metric on the test part, measured on the exported graph."""
-        return self.summary.score.value
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % confidence interval of the score."""
-        return self.summary.score.low, self.summary.score.high
-
-    @property
-    def report(self) -> Path:
-        """The report, one self-contained HTML file."""
-        return self.folder / "report.html"
-
-    @property
-    def bundle(self) -> Path:
-        """The folder to hand over: graph, weights, manifest, model card."""
-        return self.folder / "bundle"
-
-    def module(self) -> nn.Module:
-        """Rebuild the network: uint8 ``(N, H, W, C)`` to probabilities ``(N, K)``."""
-        return load_module(self.bundle)
 
 
 def fit(
@@ -96,6 +55,11 @@ def fit(
     quarantine: str | Path | None = None,
     params: Mapping[str, Any] | None = None,
     train: Mapping[str, Any] | None = None,
+    sampler: str = "auto",
+    scheduler: str = "auto",
+    trials: int | None = None,
+    workers: int | None = None,
+    limit: Mapping[str, float] | None = None,
     progress: bool = True,
 ) -> Result:
     """Train, test and export the best image classifier that a time budget can buy.
@@ -122,6 +86,15 @@ def fit(
         quarantine: A list of images to leave out, as `check` writes it and a person edits it.
         params: Values of the model's parameters that must be kept.
         train: Fields of the training's configuration that must be kept.
+        sampler: Which settings a search for better ones tries: ``"auto"``, ``"tpe"``,
+            ``"random"``, ``"optuna"`` or ``"hyperopt"``.
+        scheduler: Which of them it trains next: ``"auto"``, ``"freeze-thaw"``, ``"asha"`` or
+            ``"none"``.
+        trials: How many settings it tries; 0 for no search. By default there is a search if the
+            budget is three times what the plan's settings need, and time limits it.
+        workers: Processes that search at the same time; by default one a core.
+        limit: What the exported graph may take: ``{"latency_ms": 5}`` for one image on all cores,
+            ``{"size_mb": 4}`` for the file.
         progress: Show progress on the terminal.
 
     Returns:
@@ -130,22 +103,12 @@ def fit(
     Raises:
         UserError: Something is wrong that you can mend; the message says how.
     """
-    settings = Settings.make(
-        {
-            "budget": budget,
-            "out": None if out is None else Path(out),
-            "model": model,
-            "metric": metric,
-            "device": device,
-            "seed": seed,
-            "columns": columns or {},
-            "on_suspects": on_suspects,
-            "quarantine": None if quarantine is None else Path(quarantine),
-            "params": params or {},
-            "train": train or {},
-        }
-    )
-    return run(settings, source, test, progress=progress)
+    given: dict[str, Any] = {"budget": budget, "out": out, "model": model, "metric": metric}
+    given |= {"device": device, "seed": seed, "columns": columns or {}}
+    given |= {"on_suspects": on_suspects, "quarantine": quarantine}
+    given |= {"params": params or {}, "train": train or {}, "limit": limit or {}}
+    given |= {"sampler": sampler, "scheduler": scheduler, "trials": trials, "workers": workers}
+    return run(Settings.make(given), source, test, progress=progress)
 
 
 def run(

@@ -56,6 +56,7 @@ def _decide(session: Session, candidates: Sequence[Candidate], brief: float | No
     # The first wins ties: it is smaller.
     best, other = sorted(at_end, key=lambda name: -at_end[name])
     whole = scratch.prepared.split.folds is None and not session.interrupted.is_set()
+    whole = whole and not session.settings.limit  # two would take twice as much
     pays = planning.pays_together(*at_end.values(), budget=session.settings.budget)
     together = whole and pays
     reason = planning.race_words(best, scores, at_end, together=together)

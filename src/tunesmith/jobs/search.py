@@ -1,14 +1,18 @@
 """From what a user says of a search to what the tuner needs."""
 
 import inspect
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.functions import Function
 from tunesmith.core.optional import require
-from tunesmith.core.settings import TuneSettings
+from tunesmith.core.settings import SamplerName, TuneSettings
 from tunesmith.core.space import Choice, Field, Float, Int, Range, Space, check_space, space_of
+from tunesmith.records.folder import write_atomic
 from tunesmith.tuning.asha import ASHA
 from tunesmith.tuning.cube import from_unit
 from tunesmith.tuning.freeze_thaw import FreezeThaw
@@ -23,6 +27,8 @@ from tunesmith.tuning.tpe import TPE
 from tunesmith.tuning.tuner import Search
 
 BLOCK = 0.04  # of the horizon: a slice of a trial that must be finished
+REMEMBERED = "search.json"  # in a search's folder
+KINDS: dict[str, type[Int | Float]] = {"Int": Int, "Float": Float}
 SAMPLERS: dict[str, Sampler] = {
     "auto": TPE(),
     "tpe": TPE(),
@@ -83,25 +89,35 @@ def _fields(given: Mapping[str, Range | Field]) -> Space:
     return fields
 
 
+def sampler_named(name: SamplerName) -> Sampler:
+    """The defaults first, and then what a sampler proposes.
+
+    Raises:
+        MissingExtraError: The sampler needs a package that is not installed.
+    """
+    if name in PACKAGES:
+        package, extra = PACKAGES[name]
+        require(package, extra=extra)
+    return Portfolio([{}], then=SAMPLERS[name])
+
+
 def search_for(settings: TuneSettings, function: str, space: Space) -> Search:
     """Everything that the tuner needs to know.
 
     Raises:
         MissingExtraError: The sampler needs a package that is not installed.
     """
-    if settings.sampler in PACKAGES:
-        package, extra = PACKAGES[settings.sampler]
-        require(package, extra=extra)
     is_whole = settings.scheduler == "none"
     return Search(
         function=function,
         space=space,
         horizon=settings.horizon,
         sign=-1 if settings.maximize else 1,
-        sampler=Portfolio([{}], then=SAMPLERS[settings.sampler]),
+        sampler=sampler_named(settings.sampler),
         scheduler=SCHEDULERS[settings.scheduler],
         block=settings.horizon if is_whole else max(1, round(BLOCK * settings.horizon)),
         trials=settings.trials,
+        units=None if settings.budget else settings.horizon * (settings.trials or 1),
         seed=settings.seed,
     )
 
@@ -109,3 +125,27 @@ def search_for(settings: TuneSettings, function: str, space: Space) -> Search:
 def space_words(space: Space) -> dict[str, Any]:
     """A space as JSON values, to tell whether two are the same."""
     return {name: repr(field) for name, field in space.items()}
+
+
+def remember(folder: Path, search: Search) -> None:
+    """Write down what a search is in, so that its trials can be read without the code."""
+    fields = {
+        name: {"kind": type(f.range).__name__, "default": f.default, **asdict(f.range)}
+        for name, f in search.space.items()
+    }
+    content = {"horizon": search.horizon, "sign": search.sign, "space": fields}
+    write_atomic(folder / REMEMBERED, json.dumps(content, indent=2, default=repr) + "\n")
+
+
+def remembered(folder: Path) -> tuple[Space, int, int] | None:
+    """Undo `remember`: the space, the horizon and the sign; None where no search was."""
+    path = folder / REMEMBERED
+    if not path.is_file():
+        return None
+    found = json.loads(path.read_text("utf-8"))
+    space = {}
+    for name, values in found["space"].items():
+        kind, default = values.pop("kind"), values.pop("default")
+        range_ = Choice(*values["options"]) if kind == "Choice" else KINDS[kind](**values)
+        space[name] = Field(range_, default)
+    return space, found["horizon"], found["sign"]

@@ -1,7 +1,10 @@
 """Checkpoints between a training and its folder."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from tunesmith.jobs.session import Session
@@ -35,3 +38,17 @@ def load_checkpoint(session: Session, name: str) -> Checkpoint | None:
     if trial is None or trial.checkpoint is None:
         return None
     return unpack(*store.load(session.folder / "checkpoints", trial.checkpoint))
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint to a file of its own."""
+    tensors, meta = pack(checkpoint)
+    plain = {name: value.contiguous().cpu() for name, value in tensors.items()}
+    save_file(plain, path, {name: str(value) for name, value in meta.items()})
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Undo `write_checkpoint`."""
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        return unpack(tensors, {"seen": int(file.metadata()["seen"])})

@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tunesmith.bundle.manifest import GRAPH_FILE
 from tunesmith.execution.machine import peak_memory_bytes, versions
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.finish import Handed, uncalibrated
+from tunesmith.jobs.hunt import summarize, tell_hunt
 from tunesmith.jobs.prepare import Prepared
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.suspects import write_suspects
@@ -42,14 +44,26 @@ def tell(session: Session, fitted: Fitted, handed: Handed) -> report.Summary:
     candidate = fitted.members[0]
     status = "interrupted" if session.interrupted.is_set() else "finished"
     session.clock.phases["report"] = session.clock.phases.get("report", 0.0) + WRITING_S
+    _look_at_limits(session, handed)
     suspects = write_suspects(session.folder, candidate.prepared, handed.tested)
     summary = _summary(session, fitted, handed, status, suspects=suspects)
     report.write_summary(session.folder / "result.json", summary)
     story = _story(session, candidate, handed, summary)
+    story = replace(story, hunt=tell_hunt(session, fitted))
     write_atomic(session.folder / "report.html", render(story))
     session.record(Ended(status=status, reason=fitted.trained.reason))
     session.journal.flush()
     return summary
+
+
+def _look_at_limits(session: Session, handed: Handed) -> None:
+    """Say so if the graph took more in the end than when its network was chosen."""
+    found, most = handed.manifest.latency.ms["1"], session.settings.limit.get("latency_ms")
+    if most is not None and found > most:
+        session.note(
+            f"The exported graph took {found:.3g} ms for one image in the end, over the limit of "
+            f"{most:g}; when its network was chosen it was within. Other work slows it down."
+        )
 
 
 def _ledger(session: Session) -> dict[str, float]:
@@ -76,7 +90,7 @@ def _summary(
         score=handed.tested.score,
         test_openings=history.test_openings,
         baseline=report.Baseline(majority=handed.majority, linear=handed.linear),
-        trials=len(set(map(network_of, history.trials))),
+        trials=len({*map(network_of, history.trials), *_searched(fitted)}),
         model=report.Model(
             family=manifest.model.family,
             parameters=manifest.model.parameters,
@@ -93,7 +107,16 @@ def _summary(
         images_per_s=main.seen / max(main.seconds, 1e-9),
         memory_peak_bytes=peak_memory_bytes(),
         versions={"tunesmith": manifest.tunesmith_version, **versions()},
+        search=summarize(session, fitted),
     )
+
+
+def _searched(fitted: Fitted) -> list[str]:
+    """Names of the candidates that a search tried, as they would have in the journal."""
+    if fitted.searched is None:
+        return []
+    (candidate, *_), trials = fitted.members, fitted.searched.history.trials
+    return [replace(candidate, number=number or None).name for number in range(len(trials))]
 
 
 def _data(prepared: Prepared, handed: Handed, suspects: int) -> report.Data:

@@ -1,11 +1,15 @@
 """Let several trained networks answer together, if that is better than the best of them alone."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tunesmith.evaluation.calibration import calibrated_loss, fit_temperature
+from tunesmith.evaluation.compare import is_better, mcnemar
 from tunesmith.evaluation.metrics import accuracy
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.session import Session
@@ -13,18 +17,128 @@ from tunesmith.jobs.trial import Trained
 from tunesmith.models.ensemble import Ensemble
 from tunesmith.models.preprocess import Deployed
 
-Answering = tuple[tuple[Candidate, ...], Trained, Deployed]
+Logits = NDArray[np.float32]
+Finished = tuple[Candidate, Trained]
 
 
-def choose_answering(session: Session, trials: Sequence[tuple[Candidate, Trained]]) -> Answering:
-    """Compare each network and all together on the selection part, which none of them has seen.
+@final
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which of several networks answer.
+
+    Attributes:
+        candidates: All of them.
+        members: Places of those that answer.
+        temperatures: Of all networks.
+        accuracies: Of all networks, and of all together.
+        images: That it was decided on.
+        chance: Probability that a network which a search found differs as much from the one of the
+            plan by chance; None if there is none.
+        reason: Why, in words.
+    """
+
+    candidates: tuple[Candidate, ...]
+    members: tuple[int, ...]
+    temperatures: tuple[float, ...]
+    accuracies: tuple[float, ...]
+    images: int
+    chance: float | None
+    reason: str
+
+
+def choose(
+    candidates: Sequence[Candidate],
+    logits: Sequence[Logits],
+    y_N: NDArray[np.int64],
+    *,
+    alone: bool,
+) -> Choice:
+    """Compare each network and all together on images that none of them has seen.
 
     Logits are divided by each network's own temperature before they are averaged, so that a
-    network that is too sure of itself does not outvote the others.
+    network that is too sure of itself does not outvote the others. A network whose settings were
+    searched for answers alone only if it is right more often than the best of the others by more
+    than chance: the search had many tries, and the best of many is partly luck.
 
-    Returns:
-        Whose networks answer, how the first one's training went, and the network to hand over.
+    Args:
+        candidates: Whose networks they are.
+        logits: Of each network.
+        y_N: Classes of the images.
+        alone: Only one may answer: together they would take more than they may.
     """
+    temperatures = tuple(fit_temperature(z_NK, y_N) for z_NK in logits)
+    losses = [calibrated_loss(z_NK, y_N) for z_NK in logits]
+    mean_NK = averaged(logits, temperatures)
+    whole = calibrated_loss(mean_NK, y_N)
+    right = [z_NK.argmax(1) == y_N for z_NK in logits]
+    found = next((n for n, each in enumerate(candidates) if each.number is not None), None)
+    best = min((n for n in range(len(losses)) if n != found), key=lambda n: losses[n])
+    chance = None if found is None else mcnemar(right[found], right[best])
+    if found is not None and is_better(right[found], right[best]):
+        best = found
+    is_together = whole < losses[best] and not alone
+    accuracies = tuple(accuracy(z_NK, y_N) for z_NK in (*logits, mean_NK))
+    names = [candidate.name for candidate in candidates]
+    return Choice(
+        candidates=tuple(candidates),
+        members=tuple(range(len(names))) if is_together else (best,),
+        temperatures=temperatures,
+        accuracies=accuracies,
+        images=len(y_N),
+        chance=chance,
+        reason=_words(names, accuracies, chance, best=best, is_together=is_together),
+    )
+
+
+def averaged(logits: Sequence[Logits], temperatures: Sequence[float]) -> Logits:
+    """What networks answer together."""
+    scaled = [z_NK / t for z_NK, t in zip(logits, temperatures, strict=True)]
+    mean_NK: Logits = np.mean(scaled, axis=0)
+    return mean_NK
+
+
+def _words(
+    names: Sequence[str],
+    accuracies: Sequence[float],
+    chance: float | None,
+    *,
+    best: int,
+    is_together: bool,
+) -> str:
+    shares = ", ".join(
+        f"{name} {100 * share:.1f} %"
+        for name, share in zip([*names, "together"], accuracies, strict=True)
+    )
+    test = (
+        "" if chance is None else f" What was searched for differs by chance with p = {chance:.2g}."
+    )
+    return (
+        f"On held-out images, right: {shares}.{test} "
+        f"{' and '.join(names) if is_together else names[best]} "
+        f"{'answer together' if is_together else 'answers alone'}."
+    )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Answering:
+    """Whose networks answer.
+
+    Attributes:
+        members: One or several.
+        trained: How the training of the first went.
+        deployed: What is handed over.
+        choice: Why these.
+    """
+
+    members: tuple[Candidate, ...]
+    trained: Trained
+    deployed: Deployed
+    choice: Choice
+
+
+def choose_answering(session: Session, trials: Sequence[Finished]) -> Answering:
+    """Choose on the selection part, which no network has seen, and no search."""
     prepared = trials[0][0].prepared
     x_NCHW, y_N = prepared.part(prepared.split.selection)
     deployed = [candidate.deploy(trained) for candidate, trained in trials]
@@ -32,27 +146,21 @@ def choose_answering(session: Session, trials: Sequence[tuple[Candidate, Trained
         candidate.settle(each, x_NCHW, y_N)
         for (candidate, _), each in zip(trials, deployed, strict=True)
     ]
-    temperatures = [fit_temperature(z_NK, y_N) for z_NK in logits]
-    scaled = [z_NK / t for z_NK, t in zip(logits, temperatures, strict=True)]
-    mean_NK = np.mean(scaled, axis=0)
-    losses = [calibrated_loss(z_NK, y_N) for z_NK in logits]
-    whole = calibrated_loss(mean_NK, y_N)
-    together = whole < min(losses)
-    names = [candidate.name for candidate, _ in trials]
-    best = losses.index(min(losses))
-    shares = ", ".join(
-        f"{name} {100 * accuracy(z_NK, y_N):.1f} %"
-        for name, z_NK in zip([*names, "together"], [*logits, mean_NK], strict=True)
-    )
-    session.note(
-        f"On held-out images, right: {shares}. "
-        f"{' and '.join(names) if together else names[best]} "
-        f"{'answer together' if together else 'answers alone'}."
-    )
-    if not together:
-        return (trials[best][0],), trials[best][1], deployed[best]
-    members = tuple(candidate for candidate, _ in trials)
-    return members, trials[0][1], _joined(deployed, temperatures)
+    candidates, alone = [candidate for candidate, _ in trials], bool(session.settings.limit)
+    choice = choose(candidates, logits, y_N, alone=alone)
+    session.note(choice.reason)
+    return answering(trials, deployed, choice)
+
+
+def answering(
+    trials: Sequence[Finished], deployed: Sequence[Deployed], choice: Choice
+) -> Answering:
+    """Put the chosen networks behind one input."""
+    (candidate, trained), *others = (trials[place] for place in choice.members)
+    networks = [deployed[place] for place in choice.members]
+    whole = _joined(networks, choice.temperatures) if others else networks[0]
+    members = (candidate, *(other for other, _ in others))
+    return Answering(members=members, trained=trained, deployed=whole, choice=choice)
 
 
 def _joined(deployed: Sequence[Deployed], temperatures: Sequence[float]) -> Deployed:

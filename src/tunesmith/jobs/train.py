@@ -1,7 +1,7 @@
 """Train the model that is handed over, and what its probabilities are calibrated on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -11,13 +11,25 @@ from tunesmith import plan as planning
 from tunesmith.jobs.candidate import ANSWERS_PER_S, Candidate
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.slices import run_trial
-from tunesmith.jobs.together import choose_answering
-from tunesmith.jobs.trial import Trained, Trial, fold_name
+from tunesmith.jobs.together import (
+    Choice,
+    Finished,
+    Logits,
+    answering,
+    averaged,
+    choose,
+    choose_answering,
+)
+from tunesmith.jobs.trial import Trained, Trial, fold_name, network_of
+from tunesmith.jobs.tuned import Searched, search
 from tunesmith.models.preprocess import Deployed
 from tunesmith.models.views import passes
 
 SLOWER_TOGETHER = 1.6  # times the sum of their own times that networks in one graph take
 VALIDATED = 2000  # images in the learning curve's validation, at most
+FOUND_SLACK = 1.1  # what a search finds may train so many times as long as the plan's own settings
+
+Part = tuple[Logits, NDArray[np.int64]]
 
 
 @final
@@ -31,6 +43,8 @@ class Fitted:
         trained: How the training of the first member went.
         z_NK: Logits of images that the networks giving them never saw, for calibration.
         y_N: Their classes.
+        choice: Why these members; None if there was but one network.
+        searched: What a search for better settings found; None if there was none.
     """
 
     members: tuple[Candidate, ...]
@@ -38,28 +52,99 @@ class Fitted:
     trained: Trained
     z_NK: NDArray[np.float32]
     y_N: NDArray[np.int64]
+    choice: Choice | None = None
+    searched: Searched | None = None
 
 
 def train_all(session: Session, candidates: Sequence[Candidate], *, extended: bool) -> Fitted:
     """Train within the time that the plan leaves, and get logits for calibration.
 
     Several candidates get equal shares of the time; then the best of them answers, or all together.
+    Where a search is planned, it and the training of what it finds get a share each as well, and
+    what was found is one more candidate.
     """
-    prepared = candidates[0].prepared
-    begun, finish_at = session.clock.elapsed(), end_of_training(session, candidates)
-    if prepared.split.folds is None:
-        trials = []
-        for number, candidate in enumerate(candidates, start=1):
-            ends_at = begun + (finish_at - begun) * number / len(candidates)
-            trained = run_trial(session, main_trial(candidate, ends_at), extended=extended)
-            trials.append((candidate, trained))
-        return _fitted(session, trials)
-    (candidate,) = candidates
-    main_at = begun + (finish_at - begun) * (1 - planning.FOLD_SHARE)
-    trained = run_trial(session, main_trial(candidate, main_at), extended=extended)
-    deployed = candidate.deploy(trained)
-    z_NK, y_N = _out_of_fold(session, candidate, finish_at, extended=extended)
-    return Fitted(members=(candidate,), deployed=deployed, trained=trained, z_NK=z_NK, y_N=y_N)
+    (first, *_), is_searched = candidates, candidates[0].chosen.search is not None
+    asked = [*candidates, first] if is_searched else candidates
+    begun, finish_at = session.clock.elapsed(), end_of_training(session, asked)
+    if first.prepared.split.folds is not None:
+        return _train_small(session, first, finish_at, extended=extended)
+    trials = []
+    for number, candidate in enumerate(candidates, start=1):
+        shares = len(asked) + (1 if is_searched else 0)
+        ends_at = begun + (finish_at - begun) * number / shares
+        trained = run_trial(session, main_trial(candidate, ends_at), extended=extended)
+        trials.append((candidate, trained))
+    searched = _search(session, first, finish_at, extended=extended)
+    if searched and (found := searched.tuned(first)) and not session.interrupted.is_set():
+        trained = run_trial(session, main_trial(found, finish_at), extended=extended)
+        trials.append((found, trained))
+    return replace(_fitted(session, trials), searched=searched)
+
+
+def _train_small(
+    session: Session, candidate: Candidate, finish_at: float, *, extended: bool
+) -> Fitted:
+    """Train on all images, and without each fold, for honest answers to every one of them."""
+    now = session.clock.elapsed()
+    ends_at = now + (finish_at - now) / (3 if candidate.chosen.search else 1)
+    trained, parts = _with_folds(session, candidate, ends_at, extended=extended)
+    z_NK, y_N = _joined(candidate, parts)
+    fitted = Fitted(
+        members=(candidate,),
+        deployed=candidate.deploy(trained),
+        trained=trained,
+        z_NK=z_NK,
+        y_N=y_N,
+        searched=_search(session, candidate, finish_at, extended=extended),
+    )
+    found = fitted.searched and fitted.searched.tuned(candidate)
+    if found is None or session.interrupted.is_set():
+        return fitted
+    second, seconds = _with_folds(session, found, finish_at, extended=extended)
+    if len(seconds) < len(parts):  # an interruption: there is nothing to compare
+        return fitted
+    return _choose_small(session, fitted, [(candidate, trained), (found, second)], [parts, seconds])
+
+
+def _choose_small(
+    session: Session,
+    fitted: Fitted,
+    trials: Sequence[Finished],
+    parts: Sequence[Sequence[Part]],
+) -> Fitted:
+    """Choose by the answers to each fold of the networks that were trained without it."""
+    candidates, deployed = [candidate for candidate, _ in trials], [fitted.deployed]
+    deployed += [candidate.deploy(trained) for candidate, trained in trials[1:]]
+    # The search looked at the first fold all the time, so that it tells nothing any more.
+    unseen = [_joined(candidates[0], each[1:]) for each in parts]
+    choice = choose(
+        candidates, [z_NK for z_NK, _ in unseen], unseen[0][1], alone=bool(session.settings.limit)
+    )
+    session.note(choice.reason)
+    answer = answering(trials, deployed, choice)
+    logits = [_joined(candidates[0], each)[0] for each in parts]
+    members = choice.members
+    return replace(
+        fitted,
+        members=answer.members,
+        deployed=answer.deployed,
+        trained=answer.trained,
+        z_NK=averaged(logits, choice.temperatures) if len(members) > 1 else logits[members[0]],
+        choice=choice,
+    )
+
+
+def _search(
+    session: Session, candidate: Candidate, finish_at: float, *, extended: bool
+) -> Searched | None:
+    """Search in the time that the training of what is found will not need."""
+    if candidate.chosen.search is None or session.interrupted.is_set():
+        return None
+    trials = session.journal.history.trials
+    own_s = sum(each.seconds for n, each in trials.items() if network_of(n) == candidate.name)
+    with session.phase("search"):
+        ends_at = finish_at - FOUND_SLACK * own_s
+        return search(session, candidate, ends_at=ends_at, extended=extended)
 
 
 def end_of_training(session: Session, candidates: Sequence[Candidate]) -> float:
@@ -84,18 +169,22 @@ def _asking_s(session: Session, candidate: Candidate) -> float:
     )
 
 
-def _fitted(session: Session, trials: Sequence[tuple[Candidate, Trained]]) -> Fitted:
+def _fitted(session: Session, trials: Sequence[Finished]) -> Fitted:
     (candidate, trained), *others = trials
-    prepared = candidate.prepared
+    prepared, choice = candidate.prepared, None
     if others:
-        members, trained, deployed = choose_answering(session, trials)
+        answer = choose_answering(session, trials)
+        members, trained, deployed = answer.members, answer.trained, answer.deployed
+        choice = answer.choice
     else:
         members = (candidate,)
         deployed = candidate.deploy(trained)
         candidate.settle(deployed, *prepared.part(prepared.split.selection))
     x_NCHW, y_N = prepared.part(prepared.split.calibration)
     z_NK = members[0].logits(deployed, x_NCHW)
-    return Fitted(members=members, deployed=deployed, trained=trained, z_NK=z_NK, y_N=y_N)
+    return Fitted(
+        members=members, deployed=deployed, trained=trained, z_NK=z_NK, y_N=y_N, choice=choice
+    )
 
 
 def main_trial(candidate: Candidate, ends_at: float) -> Trial:
@@ -114,17 +203,27 @@ def fold_trial(candidate: Candidate, fold: int, ends_at: float) -> Trial:
     return candidate.trial(fold_name(candidate.name, fold), data, ends_at, validate)
 
 
+def _with_folds(
+    session: Session, candidate: Candidate, ends_at: float, *, extended: bool
+) -> tuple[Trained, list[Part]]:
+    """Train on all images, and for each fold on the rest; see `_out_of_fold`."""
+    now = session.clock.elapsed()
+    main_at = now + (ends_at - now) * (1 - planning.FOLD_SHARE)
+    trained = run_trial(session, main_trial(candidate, main_at), extended=extended)
+    return trained, _out_of_fold(session, candidate, ends_at, extended=extended)
+
+
 def _out_of_fold(
     session: Session, candidate: Candidate, finish_at: float, *, extended: bool
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Logits of each training image by a network that was trained without its fold.
+) -> list[Part]:
+    """Logits and classes of each fold's images, by a network that was trained without them.
 
     An interruption leaves out the folds that were not trained yet.
     """
     prepared, folds = candidate.prepared, candidate.prepared.split.folds
     assert folds is not None
     count = int(folds.max()) + 1
-    parts: list[tuple[NDArray[np.float32], NDArray[np.int64]]] = []
+    parts: list[Part] = []
     for fold in range(count):
         if session.interrupted.is_set():
             break
@@ -134,7 +233,11 @@ def _out_of_fold(
         deployed = candidate.deploy(trained)
         x_NCHW, y_N = prepared.part(prepared.without_fold(fold)[1])
         parts.append((candidate.logits(deployed, x_NCHW), y_N))
-    if not parts:
-        classes = len(prepared.source.classes)
-        return np.zeros((0, classes), np.float32), np.zeros(0, np.int64)
-    return np.concatenate([z for z, _ in parts]), np.concatenate([y for _, y in parts])
+    return parts
+
+
+def _joined(candidate: Candidate, parts: Sequence[Part]) -> Part:
+    """All parts as one, which has no image if there are none."""
+    none: Part = np.zeros((0, candidate.classes), np.float32), np.zeros(0, np.int64)
+    logits, labels = zip(none, *parts, strict=True)
+    return np.concatenate(logits), np.concatenate(labels)

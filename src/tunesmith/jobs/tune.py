@@ -19,7 +19,7 @@ from tunesmith.execution.executor import Executor
 from tunesmith.execution.machine import measure
 from tunesmith.execution.processes import Processes
 from tunesmith.execution.signals import catch_signals
-from tunesmith.jobs.search import search_for, space_for, space_words
+from tunesmith.jobs.search import remember, search_for, space_for, space_words
 from tunesmith.records.events import Ended, Planned, SessionStarted
 from tunesmith.records.folder import open_run, write_atomic
 from tunesmith.records.journal import Journal
@@ -174,6 +174,7 @@ def run(
         for event in (SessionStarted(budget=budget), Planned(plan=identity)):
             journal.append(event, elapsed=clock.elapsed())
         t.phase(f"tune {train.__name__}", clock.elapsed())
+        remember(path, search)
         executor = _workers(settings, path)
         with clock.phase("tune"):
             found = _run(search, path, executor, clock, journal, say=t.say)

@@ -24,6 +24,7 @@ from tunesmith.plan.race import (
     race_words,
     untried_words,
 )
+from tunesmith.plan.search import NEEDED_SHARE, UNITS, UNITS_EACH, SearchPlan, plan_search
 from tunesmith.plan.speeds import (
     WIDTHS,
     Speed,
@@ -39,10 +40,14 @@ from tunesmith.plan.speeds import (
 
 __all__ = [
     "FOLD_SHARE",
+    "NEEDED_SHARE",
     "RACE_SHARE",
     "TRANSFER_FEWEST_S",
+    "UNITS",
+    "UNITS_EACH",
     "WIDTHS",
     "Plan",
+    "SearchPlan",
     "Speed",
     "asked_images",
     "batch_of",
@@ -59,6 +64,7 @@ __all__ = [
     "most_reserved",
     "pays_together",
     "plan",
+    "plan_search",
     "probe_seconds",
     "race_words",
     "resolutions_of",

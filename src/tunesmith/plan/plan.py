@@ -20,6 +20,7 @@ from tunesmith.data.split import (
 )
 from tunesmith.execution.machine import Machine
 from tunesmith.plan.augmentation import brief_seconds
+from tunesmith.plan.search import SearchPlan
 from tunesmith.plan.speeds import (
     COARSE_FROM,
     ENOUGH_EPOCHS,
@@ -67,6 +68,7 @@ class Plan(BaseModel):
         disk_bytes: Expected size of the run's folder.
         enough_s: A budget that would be enough, where this one is too small.
         reasons: The decisions, in words.
+        search: For better settings than these; None if there is none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,6 +89,7 @@ class Plan(BaseModel):
     disk_bytes: int
     enough_s: float | None
     reasons: tuple[str, ...]
+    search: SearchPlan | None = None
 
 
 def tested_images(data: Fingerprint) -> int:
@@ -261,23 +264,19 @@ def _speed_words(best: Speed, epochs: float) -> str:
 
 
 def _coarse_words(coarse: float) -> tuple[str, ...]:
-    if coarse == 1.0:
-        return ()
     words = (
         f"In the first half of the training images are shrunk to {100 * coarse:.0f} % of their "
         "side: that costs less, and large steps need no detail."
     )
-    return (words,)
+    return (words,) if coarse < 1 else ()
 
 
 def _fold_words(*, small: bool) -> tuple[str, ...]:
-    if not small:
-        return ()
     words = (
         f"With under {SMALL:,} images nothing is held out: {FOLDS} further networks, each trained "
         "without a part of the images, give honest predictions for calibration."
     )
-    return (words,)
+    return (words,) if small else ()
 
 
 def _budget_words(enough: float | None, fewest: float) -> tuple[str, ...]:

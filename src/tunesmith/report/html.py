@@ -18,6 +18,7 @@ from tunesmith.evaluation.metrics import wilson
 from tunesmith.report import sentences
 from tunesmith.report.bars import Part, interval_bar, stacked_bar
 from tunesmith.report.heat_map import heat_map
+from tunesmith.report.hunt import hunt_pictures
 from tunesmith.report.plots import Axis, Series, clip, line_chart
 from tunesmith.report.story import Bin, Story
 from tunesmith.report.summary import Summary
@@ -86,6 +87,7 @@ def _context(story: Story) -> dict[str, Any]:
         "ledger": _ledger(summary),
         "reliability": _reliability(story.before, story.after),
         "listed": LISTED,
+        "hunt": hunt_pictures(story.hunt) if story.hunt else None,
     }
 
 

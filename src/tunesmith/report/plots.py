@@ -24,7 +24,7 @@ class Series:
     """One line of a chart.
 
     Attributes:
-        name: For the legend.
+        name: For the legend; "" for a line that is not in it.
         points: As (x, y); what is not finite, or has run away, is left out.
         style: CSS class: ``"a"``, ``"b"``, ``"c"`` or ``"ideal"``.
         dots: Mark each point.
@@ -216,7 +216,7 @@ def _line(series: Series, points: Sequence[Point]) -> Markup:
 
 def _legend(series: Sequence[Series], shade: Series | None) -> Markup:
     parts, at = [], float(LEFT)
-    for s in series:
+    for s in (s for s in series if s.name):
         key = Markup('<line class="line {}" x1="{:.1f}" x2="{:.1f}" y1="14" y2="14"/>').format(
             s.style, at, at + 20
         )

@@ -80,6 +80,48 @@ class Usage:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Tried:
+    """Settings that a search tried.
+
+    Attributes:
+        number: Of the trial; 0 are the plan's own.
+        values: Its settings that differ from the plan's, as (name, value).
+        curve: As (share of a whole training, value of the metric on validation images).
+        seconds: Of training.
+        state: Finished, paused, or why it failed.
+    """
+
+    number: int
+    values: Sequence[tuple[str, str]]
+    curve: Sequence[tuple[float, float]]
+    seconds: float
+    state: str
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Hunt:
+    """A search for better settings than the plan's.
+
+    Attributes:
+        trials: The best first.
+        found: Number of the trial whose settings were trained to the end; None if there is none.
+        metric: What trials were compared by.
+        importance: Share of the differences between trials that each setting explains.
+        warnings: Settings whose best value lies at an end of its range, a sentence each.
+        reasons: How it ended, and why this model answers, a sentence each.
+    """
+
+    trials: Sequence[Tried]
+    found: int | None
+    metric: str
+    importance: Mapping[str, float]
+    warnings: Sequence[str]
+    reasons: Sequence[str]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Story:
     """What the report tells. Only the first four have no default: the rest may be left out.
 
@@ -95,6 +137,7 @@ class Story:
         findings: What was found wrong with the data, the most serious first.
         fine: What was looked for and not found, a sentence each.
         plan: What was planned, in sentences.
+        hunt: The search for better settings, if there was one.
         decisions: What was decided and on what grounds, in sentences with their numbers.
         before: Confidence and accuracy before the temperature; see `reliability`.
         after: The same after it.
@@ -115,6 +158,7 @@ class Story:
     findings: Sequence[Finding] = ()
     fine: Sequence[str] = ()
     plan: Sequence[str] = ()
+    hunt: Hunt | None = None
     decisions: Sequence[str] = ()
     before: Sequence[Bin] = ()
     after: Sequence[Bin] = ()

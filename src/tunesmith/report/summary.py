@@ -123,6 +123,25 @@ class Measures(_Part):
         return cls(**found, ece_before=ece_before, ece_after=ece_after, temperature=temperature)
 
 
+class Search(_Part):
+    """What a search for better settings than the plan's came to.
+
+    ``found`` are the best settings other than the plan's, None if none had a value, and ``answers``
+    says whose network answers: that of the ``plan``, the ``found`` one, or both ``together``.
+    ``chance`` is the probability that equally good networks differ as much on the images that
+    decided, and ``luck`` by how much more the found one gained on the images that the search
+    chose by, as a share of them; None where that was not measured.
+    """
+
+    trials: int
+    failed: int
+    seconds: float
+    found: Mapping[str, Any] | None
+    answers: Literal["plan", "found", "together"]
+    chance: float | None
+    luck: float | None
+
+
 class Summary(_Part):
     """Everything a program may want to know of a run.
 
@@ -150,6 +169,7 @@ class Summary(_Part):
     images_per_s: float
     memory_peak_bytes: int
     versions: Mapping[str, str]
+    search: Search | None = None
 
 
 def to_json(summary: Summary) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 
-from tunesmith.core.space import Choice, Float, Int
+from tunesmith.core.space import Choice, Float, Int, When
 from tunesmith.data.strengths import Augmentation
 
 
@@ -20,14 +20,14 @@ class TrainConfig(BaseModel):
     optimizer: Annotated[str, Choice("muon", "sgd", "adamw")] = "muon"
     lr: Annotated[float, Float(1e-4, 1.0, log=True)] = 0.12
     """Learning rate of filters and matrices."""
-    lr_head: Annotated[float, Float(1e-3, 5.0, log=True)] = 0.67
-    """With Muon: learning rate of the last layer."""
-    lr_bias: Annotated[float, Float(1e-4, 1.0, log=True)] = 0.053
-    """With Muon: learning rate of everything else, such as biases."""
+    lr_head: Annotated[float, Float(1e-3, 5.0, log=True), When("optimizer", "muon")] = 0.67
+    """Learning rate of the last layer."""
+    lr_bias: Annotated[float, Float(1e-4, 1.0, log=True), When("optimizer", "muon")] = 0.053
+    """Learning rate of everything else, such as biases."""
     momentum: Annotated[float, Float(0.0, 0.99)] = 0.6
     weight_decay: Annotated[float, Float(0.0, 0.5)] = 0.0
-    layer_decay: Annotated[float, Float(0.1, 1.0)] = 1.0
-    """With SGD and AdamW: learning rate of each layer over that of the next."""
+    layer_decay: Annotated[float, Float(0.1, 1.0), When("optimizer", "sgd", "adamw")] = 1.0
+    """Learning rate of each layer over that of the next."""
     batch: Annotated[int, Int(1, 8192, log=True)] = 512
     warmup: Annotated[float, Float(0.0, 0.5)] = 0.0
     """Share of the schedule in which the learning rate rises."""

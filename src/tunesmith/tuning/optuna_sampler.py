@@ -56,7 +56,7 @@ class OptunaSampler:
         kind = (
             optuna.samplers.GPSampler if self.gaussian and numeric else optuna.samplers.TPESampler
         )
-        with _quiet(optuna):
+        with quiet(optuna):
             study = optuna.create_study(
                 sampler=kind(seed=derive(seed, "optuna", len(history.trials)) % 2**32)
             )
@@ -93,7 +93,7 @@ def _told(
 
 
 @contextmanager
-def _quiet(optuna: Any) -> Iterator[None]:
+def quiet(optuna: Any) -> Iterator[None]:
     """Keep Optuna from telling of each study that it was made."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -1,6 +1,5 @@
 """The tuner: asks what to run next, runs it, tells what came of it, and asks again."""
 
-import math
 import re
 import threading
 from collections.abc import Callable
@@ -50,6 +49,9 @@ class Search:
         scheduler: Decides which trial trains.
         block: Units of a slice that finishes a trial.
         trials: How many there may be; None if as many as there is time for.
+        units: Of all trials' training together; None if time is the limit. Nothing then depends on
+            how long training takes, so that the same seed gives the same search.
+        is_finished: Whether time is kept to train trial 0 and the best one to the end.
         seed: Of everything random.
     """
 
@@ -61,6 +63,8 @@ class Search:
     scheduler: Scheduler
     block: int
     trials: int | None
+    units: int | None
+    is_finished: bool = True
     seed: int
 
 
@@ -99,15 +103,10 @@ class Tuner:
         say: Callable[[str], None],
         interrupted: threading.Event,
     ) -> None:
-        self._search, self._folder, self._executor = search, folder, executor
-        self._clock, self._journal, self._say = clock, journal, say
-        self._interrupted = interrupted
-        # Without a budget nothing depends on time, so that the same seed gives the same search.
-        self._is_timed = math.isfinite(clock.budget)
+        self._search, self._folder, self._executor, self._clock = search, folder, executor, clock
+        self._journal, self._say, self._interrupted = journal, say, interrupted
         self._running: dict[int, _Running] = {}
-        self.history: History = recall(
-            journal.history, horizon=search.horizon, sign=search.sign, is_timed=self._is_timed
-        )
+        self.history = _recall(search, journal.history, is_timed=search.units is None)
         folders.tidy(folder, {n: t.at for n, t in enumerate(self.history.trials) if not t.failed})
 
     def run(self) -> str:
@@ -140,28 +139,32 @@ class Tuner:
         return "Every worker is busy."
 
     def _decide(self) -> Decision:
-        history, search, left_s = self.history, self._search, self._clock.left()
+        history, search, spent = self.history, self._search, self._spent()
+        left_s = self._clock.left()
         decision: Decision | None = must_go_on(history, left_s=left_s, block=search.block)
-        if decision is None:
+        if decision is None or not search.is_finished:
             may_start = search.trials is None or len(history.trials) < search.trials
-            decision = search.scheduler(
-                history, spent=self._spent(), may_start=may_start, seed=search.seed
-            )
-        if isinstance(decision, Stop) or (0 < left_s >= expected_s(history, decision)):
+            decision = search.scheduler(history, spent=spent, may_start=may_start, seed=search.seed)
+        if isinstance(decision, Stop):
             return decision
-        return Stop("The budget is spent.")
+        has_time = spent < 1 and left_s >= self._expected_s(decision)
+        return decision if has_time else Stop("The budget is spent.")
 
     def _spent(self) -> float:
-        """Share of the budget that is used up: of time, or of the training that N trials allow."""
-        if self._is_timed:
+        """Share of the budget that is used up: of time, or of the units of training."""
+        if self._search.units is None:
             return min(1.0, self._clock.elapsed() / self._clock.budget)
-        done = sum(trial.at for trial in self.history.trials)
-        return done / (self._search.horizon * (self._search.trials or 1))
+        return sum(trial.until or trial.at for trial in self.history.trials) / self._search.units
+
+    def _expected_s(self, decision: Start | GoOn) -> float:
+        if self._search.units is None:
+            return expected_s(self.history, decision)
+        return expected_s(_recall(self._search, self._journal.history, is_timed=True), decision)
 
     def _submit(self, decision: Start | GoOn) -> None:
         """Write down that a slice begins, if it is a trial's first, and begin it."""
         search, until = self._search, decision.until
-        deadline = deadline_s(expected_s(self.history, decision), self._clock.left())
+        deadline = deadline_s(self._expected_s(decision), self._clock.left())
         if isinstance(decision, Start):
             number = len(self.history.trials)
             config = search.sampler(search.space, self.history, seed=search.seed)
@@ -185,7 +188,7 @@ class Tuner:
 
     def _tell(self, outcome: Outcome) -> None:
         """Write down how a slice ended; what it left is the trial's from then on."""
-        number, leader = int(outcome.key), best_trial(self.history)
+        number, leader, search = int(outcome.key), best_trial(self.history), self._search
         running = self._running.pop(number)
         if outcome.failed is not None:
             if self._clock.left() > 0:
@@ -203,20 +206,20 @@ class Tuner:
             rows=as_rows(outcome.value, running.start, running.until),
         )
         self._record(done)
-        seconds = outcome.seconds if self._is_timed else float(running.until - running.start)
-        curve = points(done, sign=self._search.sign)
+        seconds = outcome.seconds if search.units is None else float(done.end - done.begin)
+        curve = points(done, sign=search.sign)
         self.history = self.history.observed(number, curve, seconds=seconds)
         if not are_finite(curve):
             self._fail(number, NOT_FINITE)
             return
         folders.tidy_trial(self._folder, number, running.until)
         left = folders.at_unit(self._folder, number, running.until)
-        note = _look_at_slices(self.history, self._journal.history, left, self._search.function)
+        note = _look_at_slices(self.history, self._journal.history, left, search.function)
         if note and note not in self._journal.history.notes:
             self._record(Noted(text=note))
             self._say(note)
         if number == best_trial(self.history) != leader:
-            value = self._search.sign * self.history.trials[number].best
+            value = search.sign * self.history.trials[number].best
             self._say(f"Trial {number} leads: {value:.6g} after {running.until} units.")
 
     def _fail(self, number: int, reason: str, details: str = "") -> None:
@@ -236,6 +239,10 @@ class Tuner:
         """Write down what happened, and wait until it is on disk."""
         self._journal.append(event, elapsed=self._clock.elapsed(), phases=self._clock.phases)
         self._journal.flush()
+
+
+def _recall(search: Search, past: Past, *, is_timed: bool) -> History:
+    return recall(past, horizon=search.horizon, sign=search.sign, is_timed=is_timed)
 
 
 def _arguments(function: str, trial: Trial, folder: Path, until: int) -> dict[str, Any]:

@@ -1,0 +1,219 @@
+"""Slices of image trainings in worker processes, on data that all of them share.
+
+The process that searches writes a folder once (`share`); workers map the images from it, so that
+however many there are, the images are in memory once. What lies there is what the search may see:
+images to train on and to validate on, and none of those that decide or test later.
+"""
+
+import functools
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from tunesmith import plan as planning
+from tunesmith.evaluation.calibration import softmax
+from tunesmith.evaluation.metrics import METRICS
+from tunesmith.evaluation.predict import logits
+from tunesmith.execution.allocator import keep_freed_memory
+from tunesmith.jobs.candidate import Candidate
+from tunesmith.jobs.limits import Limits
+from tunesmith.jobs.prepare import builder, tensor
+from tunesmith.jobs.session import computing
+from tunesmith.jobs.space import applied
+from tunesmith.jobs.stored import read_checkpoint, write_checkpoint
+from tunesmith.models.build import Family, find_family
+from tunesmith.models.preprocess import Normalize
+from tunesmith.training.device import choose_device
+from tunesmith.training.epoch import TrainData
+from tunesmith.training.losses import loss_of
+from tunesmith.training.schedule import Segment
+from tunesmith.training.slice import Checkpoint, Outcome, place, train_slice
+
+WARMUP = 0.05  # of a whole training; from then on the rate is constant, so that any pause is fair
+VALIDATED = 500  # images to validate on, or as many as a slice trains on if that is more
+CHUNK = 4096  # images copied at once
+IMAGES, LABELS, JOB, BEGIN, STATE = (
+    "images.npy", "labels.npy", "job.json", "begin.safetensors", "state.safetensors"
+)  # fmt: skip
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What every slice of a search needs.
+
+    Attributes:
+        family: Kind of the network.
+        classes: Number of classes.
+        chosen: The plan whose settings are searched around.
+        data: What to train on.
+        x_NCHW: Images to validate on.
+        y_N: Their classes.
+        metric: Of the averaged weights on them: the value of a slice.
+        examples: Of a whole training with the plan's settings.
+        flops: Of the plan's network, for one image.
+        begin: Where a pretrained network starts; None for one from scratch.
+        limits: What the graph may take; nothing where it may take what it likes.
+    """
+
+    family: Family
+    classes: int
+    chosen: planning.Plan
+    data: TrainData
+    x_NCHW: Tensor
+    y_N: NDArray[np.int64]
+    metric: str
+    examples: int
+    flops: int
+    begin: Checkpoint | None
+    limits: Limits
+
+
+def share(
+    folder: Path, candidate: Candidate, data: TrainData, held: NDArray[np.int64], **job: Any
+) -> None:
+    """Write what workers need; a folder that is there already is left as it is.
+
+    Args:
+        folder: Where to.
+        candidate: The plan whose settings are searched around, and the network.
+        data: What to train on.
+        held: Places of the images to validate on, in the same tensors.
+        job: The rest: ``metric``, ``device``, ``limit`` and ``threads``.
+    """
+    if folder.is_dir():
+        return
+    chosen, source = candidate.chosen, candidate.family.source
+    assert chosen.search is not None
+    part = folder.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    most = max(VALIDATED, chosen.search.examples // planning.UNITS)
+    _write_images(part, data, torch.cat([data.rows.cpu(), torch.from_numpy(held[:most])]))
+    if candidate.family.pretrained:
+        write_checkpoint(part / BEGIN, candidate.begin(data))
+    written = {
+        **job,
+        "family": f"{source.path}:{source.function}" if source else candidate.family.name,
+        "classes": candidate.classes,
+        "plan": chosen.model_dump(mode="json"),
+        "normalize": {n: value.flatten().tolist() for n, value in data.normalize.named_buffers()},
+        "training": len(data),
+        "flops": flops(candidate.builder(data)(), data),
+    }
+    (part / JOB).write_text(json.dumps(written), "utf-8")
+    part.rename(folder)
+
+
+def _write_images(folder: Path, data: TrainData, places: Tensor) -> None:
+    """Write some images and their classes, in this order."""
+    x_NHWC = data.x_NCHW.permute(0, 2, 3, 1)
+    shape = (len(places), *x_NHWC.shape[1:])
+    pixels = np.lib.format.open_memmap(folder / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
+    for at in range(0, len(places), CHUNK):
+        rows = places[at : at + CHUNK].to(x_NHWC.device)
+        pixels[at : at + CHUNK] = x_NHWC[rows].cpu().numpy()
+    pixels.flush()
+    np.save(folder / LABELS, data.y_N[places.to(data.y_N.device)].cpu().numpy())
+
+
+def flops(network: nn.Module, data: TrainData) -> int:
+    """Operations of a network for one image, which stand for what its training costs."""
+    network.cpu().eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(data.first(1).cpu())
+    return max(1, int(counter.get_total_flops()))
+
+
+@functools.lru_cache(maxsize=1)
+def opened(folder: Path) -> Shared:
+    """Map what `share` wrote."""
+    keep_freed_memory()
+    job = json.loads((folder / JOB).read_text("utf-8"))
+    chosen = planning.Plan.model_validate(job["plan"])
+    assert chosen.search is not None
+    # Mapped for writing, which torch asks for; nobody writes, so nothing is ever copied.
+    x_NCHW = tensor(np.load(folder / IMAGES, mmap_mode="c"))
+    y_N = torch.from_numpy(np.load(folder / LABELS))
+    count = job["training"]
+    normalize = Normalize(*(torch.tensor(job["normalize"][name]) for name in ("mean", "std")))
+    data = TrainData.on(choose_device(job["device"]), x_NCHW, y_N, torch.arange(count), normalize)
+    begin = folder / BEGIN
+    return Shared(
+        family=find_family(job["family"]),
+        classes=job["classes"],
+        chosen=chosen,
+        data=data,
+        x_NCHW=x_NCHW[count:],
+        y_N=y_N[count:].numpy(),
+        metric=job["metric"],
+        examples=chosen.search.examples,
+        flops=job["flops"],
+        begin=read_checkpoint(begin) if begin.is_file() else None,
+        limits=Limits(most=job["limit"], threads=job["threads"]),
+    )
+
+
+def train(config: Mapping[str, Any], folder: Path, start: int, until: int) -> float:
+    """Train a slice of a search; see `tunesmith.tuning.slice`.
+
+    A whole training costs every config what it costs the plan's: a network that needs twice the
+    operations sees half of the images.
+
+    Returns:
+        The metric of the averaged weights on validation images.
+
+    Raises:
+        MemoryError: The batch does not fit.
+        LimitError: The network is not within the limits.
+    """
+    shared = opened(folder.parents[2] / "data")
+    chosen = applied(shared.chosen, config)
+    build = builder(shared.family, shared.data, classes=shared.classes, params=chosen.params)
+    if not start and shared.limits.most:
+        x_NCHW = shared.data.x_NCHW
+        shared.limits.check(build(), channels=x_NCHW.shape[1], size=shared.chosen.size)
+    with computing(torch.get_num_threads()):
+        examples = shared.examples * shared.flops / flops(build(), shared.data)
+        batches = max(planning.UNITS, round(examples / chosen.train.batch))
+        end = until * batches // planning.UNITS * chosen.train.batch
+        result = train_slice(
+            chosen.train,
+            build,
+            shared.data,
+            loss_of(chosen.train, shared.data.y_N[shared.data.rows], shared.classes),
+            start=read_checkpoint(folder / STATE) if start else shared.begin,
+            segments=_segments(batches * chosen.train.batch),
+            until=end,
+        )
+        if result.outcome is Outcome.OUT_OF_MEMORY:
+            raise MemoryError
+        if result.outcome is Outcome.DIVERGED or result.checkpoint is None:
+            return math.nan
+        write_checkpoint(folder / STATE, result.checkpoint)
+        return _value(shared, place(build(), shared.data, chosen.train), result.checkpoint)
+
+
+def _segments(end: int) -> tuple[Segment, ...]:
+    """The learning rate rises, and stays: a training may be paused and judged at any moment."""
+    top = max(1, int(WARMUP * end))
+    return (
+        Segment(begin=0, end=top, first=0.0, last=1.0),
+        Segment(begin=top, end=end + 1, first=1.0, last=1.0),
+    )
+
+
+def _value(shared: Shared, network: nn.Module, checkpoint: Checkpoint) -> float:
+    network.load_state_dict(checkpoint.average)
+    z_NK = logits(network.eval(), shared.x_NCHW, normalize=shared.data.normalize)
+    return METRICS[shared.metric].function(softmax(z_NK, 1.0), shared.y_N)

@@ -1,0 +1,73 @@
+"""Pictures of a search: the curve of every trial, what mattered, and where its time went."""
+
+from itertools import islice
+from typing import Any
+
+from markupsafe import Markup
+
+from tunesmith.core.words import duration
+from tunesmith.report.bars import Part, interval_bar, stacked_bar
+from tunesmith.report.plots import Axis, Series, line_chart
+from tunesmith.report.sentences import METRICS, score_text
+from tunesmith.report.story import Hunt, Tried
+
+MATTERING = 8  # settings that are listed by how much they mattered
+SHOWN = 200  # curves that are drawn, of the best trials
+PLAN, FOUND, OTHER = "p0", "p1", "p6"  # colors of phases in report.css
+
+
+def hunt_pictures(hunt: Hunt) -> dict[str, Any]:
+    """Everything about a search that the page shows and does not say."""
+    return {
+        "curves": _curves(hunt),
+        "time": _time(hunt),
+        "importance": [
+            {"name": name, "share": share, "bar": interval_bar(share, share, share, filled=True)}
+            for name, share in islice(hunt.importance.items(), MATTERING)
+        ],
+        "best": lambda trial: _best(trial, hunt.metric),
+    }
+
+
+def _best(trial: Tried, metric: str) -> str:
+    """A trial's best value in words; trials without one have failed at once."""
+    values = [value for _, value in trial.curve]
+    if not values:
+        return "none"
+    return score_text(min(values) if metric == "log_loss" else max(values), metric, n=0)
+
+
+def _curves(hunt: Hunt) -> Markup:
+    """Every trial's value against its training; the plan's and the found one stand out."""
+    names = {0: ("the plan's settings", "a"), hunt.found: ("found", "b")}
+    shown = sorted(hunt.trials[:SHOWN], key=lambda trial: trial.number in names)
+    name, is_share = METRICS.get(hunt.metric, (hunt.metric, False))
+    return line_chart(
+        [
+            Series(
+                name=names.get(trial.number, ("", ""))[0],
+                points=trial.curve,
+                style=names.get(trial.number, ("", "ideal"))[1],
+            )
+            for trial in shown
+        ],
+        x=Axis(label="share of a whole training", low=0, percent=True),
+        y=Axis(label=name.partition(":")[0], percent=is_share),
+        title=f"{name} of {len(shown)} trials on validation images against their training",
+    )
+
+
+def _time(hunt: Hunt) -> Markup:
+    """One bar of all trials' times, in the order in which they were started."""
+    styles = {0: PLAN, hunt.found: FOUND}
+    parts = [
+        Part(
+            name=f"trial {trial.number}, {duration(trial.seconds)}",
+            size=trial.seconds,
+            style=styles.get(trial.number, OTHER),
+        )
+        for trial in sorted(hunt.trials, key=lambda trial: trial.number)
+    ]
+    total = sum(part.size for part in parts)
+    title = f"{duration(total)} of training in {len(parts)} trials"
+    return stacked_bar(parts, whole=total, title=title)

@@ -1,0 +1,84 @@
+"""Which fields of a space mattered in a search, as far as its trials can tell."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.space import Choice, Config, Range, Space
+from tunesmith.tuning.cube import Floats, to_units
+from tunesmith.tuning.protocols import History
+
+GROUPS = 3  # of a number's values: low, middle, high, so that a best value in between shows
+FEWEST = 4 * GROUPS  # trials, below which nothing can be said
+EDGE = 0.05  # of a range, at either end of it
+
+
+def importances(space: Space, history: History, *, at: int) -> dict[str, float]:
+    """Share of the differences between trials that each field explains alone, largest first.
+
+    Trials are compared by the ranks of their values after the same training, and grouped by a
+    field's value; what groups drawn by chance would explain is taken off (Kelley 1935, epsilon
+    squared), so that a field without effect has little. Fields that matter only in concert are
+    not seen.
+
+    Args:
+        space: Of the trials' configs.
+        history: The trials.
+        at: Units of training that they are compared after.
+
+    Returns:
+        Nothing where there are too few trials.
+    """
+    trials = [trial for trial in history.trials if math.isfinite(trial.best_until(at))]
+    if len(trials) < FEWEST:
+        return {}
+    values_N = np.array([trial.best_until(at) for trial in trials])
+    rank_N = (values_N[:, None] > values_N).sum(1) + (values_N[:, None] == values_N).sum(1) / 2
+    found = {}
+    for name, field in space.items():
+        configs = [trial.config for trial in trials]
+        known_N = np.array([name in config for config in configs])
+        if known_N.sum() >= FEWEST:
+            group_N = _groups(field.range, [config[name] for config in configs if name in config])
+            found[name] = _explained(rank_N[known_N], group_N)
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def _groups(range_: Range, values: Sequence[object]) -> NDArray[np.int64]:
+    """Number of each value's group: its option, or which third of the values it is in."""
+    unit_N = to_units(range_, values)
+    if isinstance(range_, Choice):
+        return np.unique(unit_N, return_inverse=True)[1]
+    below_N = np.searchsorted(np.sort(unit_N), unit_N)
+    return below_N * GROUPS // len(unit_N)
+
+
+def _explained(rank_N: Floats, group_N: NDArray[np.int64]) -> float:
+    """Share of the variance between groups, less what chance would give; at least 0."""
+    count, groups = len(rank_N), len(np.unique(group_N))
+    total = float(((rank_N - rank_N.mean()) ** 2).sum())
+    if total == 0 or groups == 1 or count <= groups:
+        return 0.0
+    parts = [rank_N[group_N == group] for group in np.unique(group_N)]
+    within = float(sum(((part - part.mean()) ** 2).sum() for part in parts))
+    return max(0.0, 1 - within / (count - groups) / (total / (count - 1)))
+
+
+def at_edges(space: Space, config: Config) -> dict[str, str]:
+    """Fields of a config that lie at an end of their range, and which: ``"low"`` or ``"high"``.
+
+    Zero is no end that one could go beyond.
+    """
+    found = {}
+    for name, value in config.items():
+        range_ = space[name].range
+        if isinstance(range_, Choice):
+            continue
+        unit = float(to_units(range_, [value])[0])
+        if unit <= EDGE and range_.low != 0:
+            found[name] = "low"
+        elif unit >= 1 - EDGE:
+            found[name] = "high"
+    return found

@@ -1,0 +1,68 @@
+"""A search as a study of Optuna's, for its dashboard and its plots."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.optional import require
+from tunesmith.core.space import Choice, Field, Int, Space
+from tunesmith.tuning.optuna_sampler import quiet
+from tunesmith.tuning.protocols import History, Trial
+
+
+def write_study(path: Path, name: str, space: Space, history: History, *, sign: int) -> None:
+    """Write a database that ``optuna-dashboard`` opens; one that is there is replaced.
+
+    Trials that were trained to the end are complete; those that paused are pruned, with what was
+    measured on the way; those that could not go on have failed.
+
+    Args:
+        path: Of the database.
+        name: Of the study.
+        space: Of the trials' configs.
+        history: The trials.
+        sign: 1 if values are minimized, -1 if those of the history are negative.
+
+    Raises:
+        MissingExtraError: Optuna is not installed.
+    """
+    optuna = require("optuna", extra="train")
+    path.unlink(missing_ok=True)
+    with quiet(optuna):
+        study = optuna.create_study(
+            storage=f"sqlite:///{path}",
+            study_name=name,
+            direction="minimize" if sign > 0 else "maximize",
+        )
+        for trial in history.trials:
+            study.add_trial(_frozen(optuna, space, trial, horizon=history.horizon, sign=sign))
+
+
+def _frozen(optuna: Any, space: Space, trial: Trial, *, horizon: int, sign: int) -> Any:
+    """A trial of ours as one of Optuna's."""
+    states = optuna.trial.TrialState
+    values = {o.at: sign * o.value for o in trial.curve if math.isfinite(o.value)}
+    state = states.COMPLETE if trial.at >= horizon else states.PRUNED
+    if trial.failed is not None:
+        state = states.FAIL
+    return optuna.trial.create_trial(
+        state=state,
+        params={name: _plain(value) for name, value in trial.config.items()},
+        distributions={n: _distribution(optuna, space[n]) for n in trial.config},
+        intermediate_values=values,
+        value=values[trial.at] if state == states.COMPLETE else None,
+        user_attrs={"seconds": trial.seconds, "failed": trial.failed},
+    )
+
+
+def _distribution(optuna: Any, field: Field) -> Any:
+    kinds, range_ = optuna.distributions, field.range
+    if isinstance(range_, Choice):
+        return kinds.CategoricalDistribution([_plain(option) for option in range_.options])
+    kind = kinds.IntDistribution if isinstance(range_, Int) else kinds.FloatDistribution
+    return kind(range_.low, range_.high, log=range_.log)
+
+
+def _plain(value: Any) -> Any:
+    """An option as a database can hold it."""
+    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)

@@ -1,0 +1,47 @@
+"""What has proven too costly here is learned, and not proposed again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+from tunesmith.core.seeds import derive
+from tunesmith.core.space import Config, Space
+from tunesmith.tuning.protocols import History, Sampler
+
+OVER = "over the limit"  # in the reason of a trial that failed since it was too costly
+TRIES = 32  # proposals, after which one is made cheap enough by hand
+
+
+@final
+@dataclass(frozen=True)
+class Within:
+    """Passes on another sampler's proposals, but none that must be too costly.
+
+    Raising a field that makes a network larger makes it no cheaper. So a config is too costly if
+    none of these fields is lower than in one that was.
+
+    Attributes:
+        then: Proposes.
+        costly: Fields that cost the more, the higher they are.
+    """
+
+    then: Sampler
+    costly: Sequence[str]
+
+    def __call__(self, space: Space, history: History, *, seed: int) -> dict[str, Any]:
+        """Propose a config; see `Sampler`."""
+        over = [t.config for t in history.trials if t.failed is not None and OVER in t.failed]
+        config = dict(self.then(space, history, seed=seed))
+        for attempt in range(1, TRIES):
+            if not self._is_costly(config, over):
+                return config
+            again = derive(seed, "within", attempt)
+            config = dict(self.then(space, history, seed=again))
+        # The first trial are the defaults, which are within the limits.
+        return config | {name: space[name].default for name in self.costly if name in space}
+
+    def _is_costly(self, config: Config, over: Sequence[Config]) -> bool:
+        names = [name for name in self.costly if name in config]
+        return bool(names) and any(
+            all(config[name] >= other[name] for name in names) for other in over
+        )

@@ -1,0 +1,151 @@
+"""Tests of `tunesmith.jobs.tuned`: whole runs that search."""
+
+import contextlib
+import importlib
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from numpy.typing import NDArray
+
+import tunesmith as ts
+from tunesmith.core.errors import RunFolderError
+from tunesmith.data.sources import open_source
+from tunesmith.jobs.result import Result
+from tunesmith.jobs.study import export_study
+from tunesmith.records.events import Planned
+from tunesmith.records.journal import Journal, read_history
+
+GIVEN: dict[str, Any] = {
+    "budget": "10m",
+    "model": "convnet",
+    "params": {"width": 8},
+    "train": {"augmentation": {}},
+    "trials": 3,
+    "progress": False,
+}
+SCRIPT = f"""
+import importlib, sys
+import numpy as np
+import tunesmith as ts
+importlib.import_module("tunesmith.plan.plan").MOST_EPOCHS_SMALL = 6.0
+data = np.load(sys.argv[1])
+ts.fit((data["x"], data["y"]), out=sys.argv[2], **{GIVEN!r})
+"""
+
+
+def digits(count: int = 400) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    source = open_source("digits")
+    return np.stack([np.asarray(source.read(i)) for i in range(count)]), source.labels[:count]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small() -> Iterator[None]:
+    """Trainings so small that their time does not matter."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.import_module("tunesmith.plan.plan"), "MOST_EPOCHS_SMALL", 6.0)
+        yield
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    return ts.fit(digits(), out=tmp_path_factory.mktemp("runs") / "first", **GIVEN)
+
+
+def with_plan_of(first: Result, folder: Path) -> Path:
+    """A folder in which nothing was done but to plan, as another run did."""
+    folder.mkdir()
+    shutil.copy(first.folder / "job.json", folder)
+    plan = read_history(first.folder).plan
+    assert plan is not None
+    with Journal(folder) as journal:
+        journal.append(Planned(plan=plan), elapsed=0.0)
+    return folder
+
+
+def curves(run: Path) -> dict[str, Any]:
+    """Of each trial of a search, its config, and where it was after how much training."""
+    past = read_history(run / "search")
+    return {
+        name: (trial.config, [row for done in trial.slices for row in done.rows])
+        for name, trial in past.trials.items()
+    }
+
+
+def test_a_search_is_seen_in_everything_that_a_run_leaves(first: Result) -> None:
+    summary, tried = first.summary, curves(first.folder)
+    assert summary.trials == 3
+    assert set(tried) == {"0", "1", "2"}
+    trained = {name for name in read_history(first.folder).trials if "fold" not in name}
+    assert trained in ({"convnet", "convnet 1"}, {"convnet", "convnet 2"})
+    (found,) = trained - {"convnet"}
+    assert any(found in note and "by chance with p =" in note for note in summary.notes)
+    assert first.score > 0.5
+    assert summary.search is not None
+    assert (summary.search.trials, summary.search.failed) == (3, 0)
+    assert summary.search.found == tried[found[-1]][0]
+    assert summary.search.chance is not None
+    assert summary.search.luck is not None
+    assert sum(summary.phases.values()) == pytest.approx(summary.wall_s, abs=0.1)
+    page = first.report.read_text("utf-8")
+    assert "What was tried" in page
+    assert "There were too few trials to say which settings mattered" in page
+    assert "The best of many tries is partly luck" in page
+
+
+def test_its_search_becomes_a_study_of_optunas(first: Result) -> None:
+    path = export_study(first.folder)
+    study = optuna.load_study(study_name="first", storage=f"sqlite:///{path}")
+    tried = curves(first.folder)
+    assert [trial.params for trial in study.trials] == [config for config, _ in tried.values()]
+    assert study.direction.name == "MAXIMIZE"
+
+
+def test_what_workers_share_holds_nothing_that_decides_or_tests(first: Result) -> None:
+    counts = first.summary.data.counts
+    shared = np.load(first.folder / "search" / "data" / "images.npy", mmap_mode="r")
+    assert len(shared) == counts.train
+    assert counts.test > 0
+
+
+@pytest.mark.slow
+def test_the_same_plan_and_seed_give_the_same_bits(first: Result, tmp_path: Path) -> None:
+    again = ts.fit(digits(), out=with_plan_of(first, tmp_path / "again"), **GIVEN)
+    assert curves(again.folder) == curves(first.folder)
+    weights = [(run.bundle / "model.safetensors").read_bytes() for run in (first, again)]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.slow
+def test_a_search_that_is_killed_goes_on_with_the_same_command(
+    first: Result, tmp_path: Path
+) -> None:
+    x, y = digits()
+    np.savez(tmp_path / "digits.npz", x=x, y=y)
+    folder = with_plan_of(first, tmp_path / "killed")
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "digits.npz"), str(folder)]
+    with subprocess.Popen(command) as driver:
+        wait_for_slices(folder / "search", 5, driver)
+        driver.kill()
+    again = ts.fit((x, y), out=folder, **GIVEN)
+    assert again.summary.status == "finished"
+    assert curves(folder) == curves(first.folder)
+    for trial in read_history(folder / "search").trials.values():
+        assert [done.begin for done in trial.slices] == [0, *(d.end for d in trial.slices)][:-1]
+
+
+def wait_for_slices(folder: Path, count: int, driver: "subprocess.Popen[bytes]") -> None:
+    while driver.poll() is None:
+        with contextlib.suppress(RunFolderError):  # there is none yet
+            past = read_history(folder)
+            if sum(len(trial.slices) for trial in past.trials.values()) >= count:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"the run ended before {count} slices were done")

@@ -1,0 +1,86 @@
+"""Tests of `tunesmith.plan.search`."""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import pytest
+
+from tunesmith.core.settings import Settings
+from tunesmith.plan.search import SearchPlan, plan_search
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A recipe that shows 80,000 examples in 80 s, and needs half of them."""
+
+    left_s: float
+    cores: int = 2
+    memory_bytes: int = 8 * 10**9
+    horizon: int = 80_000
+    train_s: float = 80.0
+
+
+def decide(case: Case, **settings: Any) -> tuple[SearchPlan | None, str]:
+    return plan_search(
+        Settings.make(settings),
+        needed=40_000,
+        horizon=case.horizon,
+        train_s=case.train_s,
+        left_s=case.left_s,
+        cores=case.cores,
+        memory_bytes=case.memory_bytes,
+    )
+
+
+def test_it_pays_from_three_times_what_the_recipe_needs() -> None:
+    short, words = decide(Case(left_s=119.0))
+    assert short is None
+    assert words == (
+        "No search for better settings: it pays from 3 times what the recipe needs (40.0 s of "
+        "training), and there are 1 min 59 s."
+    )
+    search, words = decide(Case(left_s=120.0))
+    assert search == SearchPlan(examples=40_000, trials=None, workers=2)
+    assert words.startswith(
+        "There is 3.0 times the 40.0 s that the recipe needs, so 40.0 s (33 %) go into a search"
+    )
+
+
+def test_what_both_trainings_have_no_use_for_goes_into_the_search() -> None:
+    search, words = decide(Case(left_s=800.0))
+    assert search is not None
+    assert search.examples == 80_000
+    assert "so 10 min 40 s (80 %) go into a search" in words
+
+
+def test_a_short_budget_is_far_from_it() -> None:
+    """The recipe shows 10,000 examples in the 10 s that there are, and would need 40 s."""
+    assert decide(Case(left_s=10.0, horizon=10_000, train_s=10.0))[0] is None
+
+
+def test_a_number_of_trials_decides() -> None:
+    search, words = decide(Case(left_s=30.0, horizon=30_000, train_s=30.0), trials=7)
+    assert search == SearchPlan(examples=10_000, trials=7, workers=1)
+    assert words.startswith("A search tries 7 settings, as you asked.")
+    search, words = decide(Case(left_s=800.0), trials=0)
+    assert search is None
+    assert words == "No search for better settings, as you asked."
+
+
+@pytest.mark.parametrize(
+    ("case", "settings", "workers"),
+    [
+        (Case(left_s=200.0, cores=64), {}, 5),  # as many as the memory holds
+        (Case(left_s=200.0, cores=64, memory_bytes=10**12), {}, 8),
+        (Case(left_s=200.0, memory_bytes=10**9), {}, 1),
+        (Case(left_s=200.0), {"workers": 3}, 3),
+        (Case(left_s=200.0), {"workers": 3, "trials": 5}, 3),
+    ],
+)
+def test_how_many_processes_search(case: Case, settings: dict[str, Any], workers: int) -> None:
+    search, words = decide(case, **settings)
+    assert search is not None
+    assert search.workers == workers
+    if "trials" not in settings:
+        assert words.endswith("processes search." if workers > 1 else "1 process search.")

@@ -1,0 +1,73 @@
+"""Tests of `tunesmith.report.hunt`."""
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+from tunesmith.report.html import render
+from tunesmith.report.hunt import hunt_pictures
+from tunesmith.report.story import Hunt, Story, Tried
+
+
+def tried(number: int, *values: float, state: str = "paused") -> Tried:
+    return Tried(
+        number=number,
+        values=[("train.lr", "0.1")] if number else [],
+        curve=[(0.04 * n, value) for n, value in enumerate(values, start=1)],
+        seconds=2.0 * len(values),
+        state=state,
+    )
+
+
+@pytest.fixture
+def hunt() -> Hunt:
+    """A search of four trials, one of which failed at once."""
+    return Hunt(
+        trials=[
+            tried(2, 0.8, 0.9, 0.95, state="finished"),
+            tried(0, 0.8, 0.91),
+            tried(1, 0.7),
+            tried(3, state="failed: It ran out of <memory>."),
+        ],
+        found=2,
+        metric="accuracy",
+        importance={"train.lr": 0.6, "params.width": 0.0},
+        warnings=["The best train.lr lies at the high end."],
+        reasons=["4 settings were tried."],
+    )
+
+
+def test_the_plan_and_what_was_found_stand_out(hunt: Hunt) -> None:
+    curves = str(hunt_pictures(hunt)["curves"])
+    assert curves.count('class="line ideal"') == 1
+    assert curves.count(">the plan's settings<".replace("'", "&#39;")) == 1
+    assert curves.count(">found<") == 1
+    assert curves.count('class="line a"') == 2  # in the legend and in the chart
+    assert "accuracy of 4 trials on validation images" in curves
+
+
+def test_the_time_of_each_trial_is_a_part_of_one_bar(hunt: Hunt) -> None:
+    time = str(hunt_pictures(hunt)["time"])
+    assert "12.0 s of training in 4 trials" in time
+    assert [time.count(f'class="{style}"') for style in ("p0", "p1", "p6")] == [1, 1, 2]
+    assert "trial 2, 6.0 s" in time
+
+
+def test_the_best_value_of_a_trial_depends_on_the_metric(hunt: Hunt) -> None:
+    best = hunt_pictures(hunt)["best"]
+    assert best(hunt.trials[0]) == "95.0 %"
+    assert best(hunt.trials[3]) == "none"
+    losses = dataclasses.replace(hunt, metric="log_loss")
+    assert hunt_pictures(losses)["best"](tried(1, 0.5, 0.25)) == "0.2500"
+
+
+def test_the_page_shows_all_of_it(hunt: Hunt, make_story: Callable[[], Story]) -> None:
+    page = render(dataclasses.replace(make_story(), hunt=hunt))
+    for text in ("What was tried", "4 settings were tried.", "lies at the high end", "train.lr"):
+        assert text in page
+    assert "It ran out of &lt;memory&gt;." in page
+    assert 'href="#search"' in page
+    few = dataclasses.replace(hunt, importance={})
+    assert "too few trials" in render(dataclasses.replace(make_story(), hunt=few))
+    assert "What was tried" not in render(make_story())

@@ -1,0 +1,78 @@
+"""Tests of `tunesmith.tuning.importance`."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tunesmith.core.space import Choice, Field, Float, Int, When
+from tunesmith.tuning.importance import at_edges, importances
+from tunesmith.tuning.protocols import History, Observation, Trial
+
+SPACE = {
+    "lr": Field(Float(1e-4, 1.0, log=True), 0.01),
+    "kind": Field(Choice("a", "b"), "a"),
+    "idle": Field(Float(0.0, 1.0), 0.5),
+    "only_b": Field(Int(1, 9), 3, When("kind", "b")),
+}
+
+
+def config(chance: np.random.Generator) -> dict[str, Any]:
+    kind = "b" if chance.random() < 0.5 else "a"
+    drawn = {"lr": 10 ** chance.uniform(-4, 0), "kind": kind, "idle": chance.random()}
+    return drawn | ({"only_b": int(chance.integers(1, 10))} if kind == "b" else {})
+
+
+def history(count: int, seed: int = 0) -> History:
+    """Trials whose value is best for a rate of 0.01, and a little better for the first kind."""
+    chance = np.random.default_rng(seed)
+    trials = []
+    for _ in range(count):
+        drawn = config(chance)
+        value = (math.log10(drawn["lr"]) + 2) ** 2 + 0.5 * (drawn["kind"] == "b")
+        curve = (Observation(at=1, value=value), Observation(at=9, value=chance.random()))
+        trials.append(Trial(config=drawn, curve=curve))
+    return History(horizon=10, trials=tuple(trials))
+
+
+def test_what_matters_comes_first_and_what_does_not_is_near_zero() -> None:
+    found = importances(SPACE, history(60), at=1)
+    assert next(iter(found)) == "lr"
+    assert found["lr"] > 0.4
+    assert found["idle"] < 0.1
+    assert list(found.values()) == sorted(found.values(), reverse=True)
+
+
+def test_without_any_effect_there_is_little() -> None:
+    means = [np.mean(list(importances(SPACE, history(20, s), at=9).values())) for s in range(20)]
+    assert np.mean(means) < 0.1
+
+
+def test_few_trials_tell_nothing_and_failed_ones_do_not_count() -> None:
+    few = history(11)
+    assert importances(SPACE, few, at=1) == {}
+    failed = Trial(config=few.trials[0].config, failed="It ran out of memory.")
+    assert importances(SPACE, History(horizon=10, trials=(*few.trials, failed)), at=1) == {}
+
+
+def test_equal_values_explain_nothing() -> None:
+    same = tuple(
+        Trial(config=trial.config, curve=(Observation(at=1, value=1.0),))
+        for trial in history(30).trials
+    )
+    assert set(importances(SPACE, History(horizon=10, trials=same), at=1).values()) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("values", "edges"),
+    [
+        ({"lr": 0.01, "kind": "a", "idle": 0.5}, {}),
+        ({"lr": 1.1e-4, "idle": 0.01}, {"lr": "low"}),
+        ({"lr": 0.9, "idle": 0.99, "only_b": 9}, {"lr": "high", "idle": "high"}),
+    ],
+)
+def test_ends_of_ranges_are_told_but_zero_is_none(
+    values: dict[str, Any], edges: dict[str, str]
+) -> None:
+    assert at_edges(SPACE, values) == edges

@@ -1,0 +1,53 @@
+"""Tests of `tunesmith.tuning.within`; the laws of samplers are tested in test_contracts."""
+
+import pytest
+
+from tunesmith.core.space import Choice, Config, Field, Int
+from tunesmith.tuning.protocols import History, Trial
+from tunesmith.tuning.random_sampler import RandomSampler
+from tunesmith.tuning.within import OVER, Within
+
+SPACE = {
+    "width": Field(Int(8, 128, log=True), 16),
+    "depth": Field(Int(1, 4), 2),
+    "activation": Field(Choice("relu", "gelu"), "relu"),
+}
+SAMPLER = Within(RandomSampler(), costly=("width", "depth"))
+
+
+def failed(reason: str, **config: object) -> Trial:
+    return Trial(config={"activation": "relu", **config}, failed=reason)
+
+
+def proposed(*trials: Trial) -> list[Config]:
+    history = History(horizon=25, trials=trials)
+    return [SAMPLER(SPACE, history, seed=seed) for seed in range(200)]
+
+
+def test_nothing_as_large_as_what_was_too_large_is_proposed_again() -> None:
+    over = failed(f"It takes 7 ms, {OVER} of 5 ms.", width=32, depth=2)
+    configs = proposed(over)
+    assert not [c for c in configs if c["width"] >= 32 and c["depth"] >= 2]
+    assert any(c["width"] >= 32 for c in configs)  # with one convolution, perhaps
+    assert any(c["depth"] > 2 for c in configs)
+    assert {c["activation"] for c in configs} == {"relu", "gelu"}
+
+
+@pytest.mark.parametrize("trials", [(), (failed("It ran out of memory.", width=8, depth=1),)])
+def test_what_failed_for_another_reason_teaches_nothing(trials: tuple[Trial, ...]) -> None:
+    plain = [
+        RandomSampler()(SPACE, History(horizon=25, trials=trials), seed=seed) for seed in range(200)
+    ]
+    assert proposed(*trials) == plain
+
+
+def test_where_everything_is_too_large_the_defaults_are_left() -> None:
+    configs = proposed(failed(f"It takes 7 ms, {OVER} of 5 ms.", width=8, depth=1))
+    assert {(c["width"], c["depth"]) for c in configs} == {(16, 2)}
+
+
+def test_networks_whose_size_has_no_name_are_all_proposed() -> None:
+    over = failed(f"It takes 7 ms, {OVER} of 5 ms.", width=8, depth=1)
+    history = History(horizon=25, trials=(over,))
+    plain = RandomSampler()(SPACE, history, seed=0)
+    assert Within(RandomSampler(), costly=())(SPACE, history, seed=0) == plain
