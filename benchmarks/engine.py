@@ -5,12 +5,13 @@
 Decoding: MNIST's 70,000 PNG files straight from ``mnist.zip``, against a loop over zipfile and the
 simplest use of Pillow. Augmentation: a training step on augmented batches against the same step on
 batches that are ready. Power: the operations a second of a step on ready tensors, as a share of
-those of a large matrix multiply. Compiling: the same step by `torch.compile`, and what that takes
-to begin with. Each is repeated in turn; medians are compared. Against a
-DataLoader: see loader.py.
+those of a large matrix multiply in the same precision, float32 and what the machine is faster in.
+Compiling: the same step by `torch.compile`, and what that takes to begin with. Each is repeated in
+turn; medians are compared. Against a DataLoader: see loader.py.
 """
 
 import io
+import itertools
 import json
 import os
 import statistics
@@ -35,6 +36,7 @@ from tunesmith.execution.machine import measure, versions
 from tunesmith.models.convnet import convnet
 from tunesmith.models.preprocess import Normalize, resize_pixels
 from tunesmith.training.config import TrainConfig
+from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData, batches
 from tunesmith.training.losses import CrossEntropy
 from tunesmith.training.slice import make_optimizers
@@ -98,6 +100,7 @@ def stepper(
     network.fit_input(data.first(500))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizers, loss = make_optimizers(config, network), CrossEntropy(config.smoothing)
+    compute = choose_device("cpu")
     forward: nn.Module = network
     if compiled:
         forward = torch.compile(network)  # type: ignore[assignment]
@@ -105,8 +108,11 @@ def stepper(
     def step(x_NCHW: Tensor, y_N: Tensor) -> None:
         optimizers.scale(0.1)
         optimizers.zero_grad()
-        loss(forward, x_NCHW, y_N).backward()
-        optimizers.step()
+        with compute.precision(mixed=config.mixed):
+            value = loss(forward, x_NCHW, y_N)
+        value.backward()
+        with compute.precision(mixed=config.mixed):
+            optimizers.step()
 
     return step
 
@@ -180,11 +186,14 @@ def compiling() -> dict[str, Any]:
 
 def power() -> dict[str, Any]:
     """Operations a second of training steps on 32-pixel images, against a matrix multiply's."""
-    a, b = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX)
+    fast = choose_device("cpu").autocast
     data, x_NCHW, y_N = ready_batch()
     found: dict[str, Any] = {}
-    for width in POWER_WIDTHS:
-        step = partial(stepper(data, TrainConfig(batch=BATCH), width=width), x_NCHW, y_N)
+    ways = [torch.float32] if fast is None else [torch.float32, fast]
+    for dtype, width in itertools.product(ways, POWER_WIDTHS):
+        a, b = (torch.randn(MATRIX, MATRIX, dtype=dtype) for _ in range(2))
+        config = TrainConfig(batch=BATCH, mixed=dtype == fast)
+        step = partial(stepper(data, config, width=width), x_NCHW, y_N)
         with FlopCounterMode(display=False) as counter:
             step()
         multiply = partial(torch.mm, a, b)
@@ -194,7 +203,8 @@ def power() -> dict[str, Any]:
         share = statistics.median(
             counter.get_total_flops() / s / (2 * MATRIX**3 / m) for s, m in pairs
         )
-        found[f"width {width}"] = {
+        name = str(dtype).removeprefix("torch.")
+        found.setdefault(name, {})[f"width {width}"] = {
             "gflop_per_s": round(ours),
             "matrix_multiply_gflop_per_s": round(peak),
             "share_percent": round(100 * share),

@@ -99,4 +99,5 @@ def _has_bfloat16(kind: str) -> bool:
     """Whether a kind of device multiplies matrices of bfloat16 in hardware."""
     if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return kind == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    ask = getattr(torch.cpu, "get_capabilities", dict[str, bool])  # newer than torch 2.10
+    return kind == "cpu" and bool(ask().get("amx_bf16"))
