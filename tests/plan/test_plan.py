@@ -126,3 +126,12 @@ def test_small_images_are_never_shrunk_and_larger_ones_buy_a_wider_network() -> 
     assert any("shrunk to 50 %" in reason for reason in large.reasons)
     kept = Settings.make({"budget": "300s", "train": {"coarse": 0.9}})
     assert plan(DATA, MACHINE, SPEEDS, kept, spent=8.0, defaults=defaults).train.coarse == 0.9
+
+
+def test_a_width_suits_its_share_of_the_time() -> None:
+    settings, defaults = Settings.make({"budget": "600s"}), TrainConfig()
+    alone, shared = (
+        plan(DATA, MACHINE, SPEEDS, settings, spent=1.0, defaults=defaults, sharing=n)
+        for n in (1, 2)
+    )
+    assert shared.params["width"] < alone.params["width"]

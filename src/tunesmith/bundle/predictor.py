@@ -27,7 +27,7 @@ SUFFIXES = frozenset(
     ".bmp .gif .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()  # noqa: SIM905 (legible)
 )
 MOST_BYTES = 2**31 - 1  # a protocol buffer's own limit
-MOST_VALUES = 2**20  # in one call of the graph: what its layers make of them is much more
+MOST_VALUES = 2**18  # in one call of the graph: what its layers make of them is much more
 AT_ONCE = 32  # files decoded before the graph is called
 
 

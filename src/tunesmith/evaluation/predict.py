@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tunesmith.models.preprocess import Normalize
 
-BATCH = 512
+BATCH = 128
 
 
 @torch.no_grad()

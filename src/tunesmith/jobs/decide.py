@@ -154,17 +154,17 @@ def plan_all(
             spent=clock.elapsed(),
             defaults=default_config(family),
             pretrained=family.pretrained is not None,
+            sharing=planning.sharing(len(families), budget=settings.budget),
         )
         plans[family.name], size = _with_search(settings, data, machine, chosen), chosen.size
     if refused and not plans:
         raise refused
-    assert size is not None
     left = [family for family in families if family.name in plans]
     return Planned(
         data=data,
         families=left,
         plans=tuple(plans[family.name] for family in left),
-        depth=_depth(settings, data, size, cores=machine.cores),
+        depth=_depth(settings, data, plans[left[0].name].size, cores=machine.cores),
     )
 
 

@@ -22,6 +22,7 @@ from tunesmith.plan.race import (
     is_worth_trying,
     pays_together,
     race_words,
+    sharing,
     untried_words,
 )
 from tunesmith.plan.search import NEEDED_SHARE, UNITS, UNITS_EACH, SearchPlan, plan_search
@@ -68,6 +69,7 @@ __all__ = [
     "probe_seconds",
     "race_words",
     "resolutions_of",
+    "sharing",
     "sizes_of",
     "trained_images",
     "tuned_examples",

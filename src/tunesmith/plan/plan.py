@@ -41,8 +41,7 @@ PROCESS_BYTES = 450_000_000  # the libraries themselves
 HELD_SHARE = SELECTION_SHARE + CALIBRATION_SHARE  # asked once a model is trained
 HELD_MOST = SELECTION_MOST + CALIBRATION_MOST
 TRAINED_SHARE = 0.91  # of images that are not tested: the rest is held out
-# Of the budget that testing may take with so many copies of an image. Mirrored ones gain about a
-# tenth of the error, moved ones a few hundredths more.
+# Of the budget that answers to so many copies of each image, mirrored or moved, may take.
 PASSES = {6: 0.06, 3: 0.06, 2: 0.2}
 FIXED_S = 5.0  # export, verification, report
 
@@ -123,8 +122,7 @@ def asked_images(data: Fingerprint) -> int:
 def reserve_of(data: Fingerprint, *, budget: float, answers_per_s: float) -> tuple[int, float]:
     """Seconds to keep for calibration, test, export and report.
 
-    The fixed part is the export and the report; the rest is the images that are not trained on,
-    each answered once, or several times where the answers to copies of it are averaged.
+    The fixed part is the export and the report; the rest, all copies of images not trained on.
 
     Returns:
         Copies of an image that there is time for, and the seconds.
@@ -159,6 +157,7 @@ def plan(
     spent: float,
     defaults: TrainConfig,
     pretrained: bool = False,
+    sharing: int = 1,
 ) -> Plan:
     """Choose what to train and for how long.
 
@@ -170,11 +169,11 @@ def plan(
         spent: Seconds of the budget already used.
         defaults: The training's configuration before the user's wishes.
         pretrained: The network has learned before, so that little is needed.
+        sharing: Networks that the time may have to do for in the end; a width must suit its share.
     """
     images, small = trained_images(data), has_folds(data)
     share = 1 - FOLD_SHARE if small else 1.0
-    decode = data.images / max(1.0, data.decode_per_s)
-    before = spent + decode + brief_seconds(settings.budget)
+    before = spent + data.images / max(1.0, data.decode_per_s) + brief_seconds(settings.budget)
     # Twice: what testing takes depends on the network, and the network on the time that is left.
     answers = max(s.answers_per_s for s in speeds)
     coarse = defaults.coarse if min(speeds[0].size) >= COARSE_FROM else 1.0
@@ -182,7 +181,9 @@ def plan(
     for _ in range(2):
         passes, reserve = reserve_of(data, budget=settings.budget, answers_per_s=answers)
         seconds = max(1.0, settings.budget - before - reserve)
-        best = choose_width(interpolate(speeds), images=images, seconds=seconds * share * pace)
+        best = choose_width(
+            interpolate(speeds), images=images, seconds=seconds * share * pace / sharing
+        )
         rate, answers = max(1e-9, best.images_per_s * pace), best.answers_per_s
     batch = batch_of(images, pretrained=pretrained)
     train = _config(settings, defaults, best, batch=batch, coarse=coarse)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 RACE_SHARE = 0.1  # of the training time, for each candidate's heat
 WELL = 0.9  # accuracy of a brief training from scratch that leaves nothing to borrow
 TOGETHER_FEWEST_S = 240.0  # a shorter budget is better spent on one network to the end
-TOGETHER_WITHIN = 1.3  # times the error of the better one that the other's may be
+TOGETHER_WITHIN = 1.25  # times the error of the better one that the other's may be
 TRANSFER_FEWEST_S = 20.0  # a shorter budget is better spent on one network
 # Share of the error after a heat that is left after the whole training. A network that has learned
 # before is good at once and gains less from then on.
@@ -36,6 +36,17 @@ def expected(score: float, *, pretrained: bool) -> float:
     return 1 - (LEFT_PRETRAINED if pretrained else LEFT_SCRATCH) * (1 - score)
 
 
+def sharing(networks: int, *, budget: float) -> int:
+    """How many of the networks that are raced may be trained to their end.
+
+    Example:
+        >>> sharing(2, budget=60), sharing(2, budget=600)
+        (1, 2)
+
+    """
+    return networks if budget >= TOGETHER_FEWEST_S else 1
+
+
 def pays_together(first: float, second: float, *, budget: float) -> bool:
     """Whether to train two networks for half of the time each, by their expected accuracies.
 
@@ -43,7 +54,7 @@ def pays_together(first: float, second: float, *, budget: float) -> bool:
     neither is much worse than the other. The held-out images have the last word.
 
     Example:
-        >>> pays_together(0.86, 0.84, budget=600), pays_together(0.86, 0.8, budget=600)
+        >>> pays_together(0.86, 0.84, budget=600), pays_together(0.86, 0.82, budget=600)
         (True, False)
 
     """
