@@ -36,6 +36,9 @@ held-out part, no export, run right after ours at the same budget. The error rat
 error over its median error: under 1 we are better. It trains on all images; ours keeps 9 % back, so
 that the model can be chosen and its probabilities calibrated on images it has not seen.
 
+Each row of `benchmarks/results/fit.json` names the revision it was measured at. Revisions before
+bfloat16 on processors with AMX are two to three times slower; a line's seeds may be of both kinds.
+
 Hardware: {cpu}, {cores} cores, {system}, no GPU, shared with other work; torch {torch}.
 
 {table}

@@ -36,7 +36,8 @@ def test_a_network_from_scratch_is_expected_to_gain_more(scratch: float, *, winn
 @pytest.mark.parametrize(
     ("first", "second", "budget", "together"),
     [
-        (0.9, 0.88, 600, True),
+        (0.9, 0.895, 600, True),
+        (0.9, 0.88, 600, False),
         (0.88, 0.9, 600, True),
         (0.9, 0.86, 600, False),
         (0.9, 0.9, 60, False),

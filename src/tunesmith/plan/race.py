@@ -5,11 +5,13 @@ from collections.abc import Mapping
 RACE_SHARE = 0.1  # of the training time, for each candidate's heat
 WELL = 0.9  # accuracy of a brief training from scratch that leaves nothing to borrow
 TOGETHER_FEWEST_S = 240.0  # a shorter budget is better spent on one network to the end
-TOGETHER_WITHIN = 1.25  # times the error of the better one that the other's may be
+# Times the error of the better one that the other's may be. A pretrained network that is not even
+# better costs many times as much for each image, and so takes more than it adds.
+WITHIN_SCRATCH, WITHIN_PRETRAINED = 1.1, 1.3
 TRANSFER_FEWEST_S = 20.0  # a shorter budget is better spent on one network
-# Share of the error after a heat that is left after the whole training. A network that has learned
-# before is good at once and gains less from then on.
-LEFT_SCRATCH, LEFT_PRETRAINED = 0.45, 0.65
+# What the error after a heat becomes in the whole training: one from scratch has more to gain, and
+# the more, the better it learns; one that has learned before is good at once.
+LEFT_SCRATCH, LEFT_PRETRAINED = 0.9, 0.65
 
 
 def is_worth_trying(brief: float) -> bool:
@@ -33,7 +35,8 @@ def expected(score: float, *, pretrained: bool) -> float:
         True
 
     """
-    return 1 - (LEFT_PRETRAINED if pretrained else LEFT_SCRATCH) * (1 - score)
+    error = 1 - score
+    return 1 - (LEFT_PRETRAINED * error if pretrained else LEFT_SCRATCH * error**2)
 
 
 def sharing(networks: int, *, budget: float) -> int:
@@ -47,19 +50,20 @@ def sharing(networks: int, *, budget: float) -> int:
     return networks if budget >= TOGETHER_FEWEST_S else 1
 
 
-def pays_together(first: float, second: float, *, budget: float) -> bool:
+def pays_together(scratch: float, pretrained: float, *, budget: float) -> bool:
     """Whether to train two networks for half of the time each, by their expected accuracies.
 
     Half of the time makes each a little worse, and answering together makes good more than that, if
     neither is much worse than the other. The held-out images have the last word.
 
     Example:
-        >>> pays_together(0.86, 0.84, budget=600), pays_together(0.86, 0.82, budget=600)
+        >>> pays_together(0.86, 0.88, budget=600), pays_together(0.88, 0.86, budget=600)
         (True, False)
 
     """
-    better, worse = max(first, second), min(first, second)
-    return budget >= TOGETHER_FEWEST_S and 1 - worse <= TOGETHER_WITHIN * (1 - better)
+    better, worse = max(scratch, pretrained), min(scratch, pretrained)
+    within = WITHIN_SCRATCH if scratch >= pretrained else WITHIN_PRETRAINED
+    return budget >= TOGETHER_FEWEST_S and 1 - worse <= within * (1 - better)
 
 
 def race_words(
