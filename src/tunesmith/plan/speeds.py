@@ -73,18 +73,18 @@ def sizes_of(data: Fingerprint) -> tuple[tuple[int, int], ...]:
 
 
 def batch_of(images: int, *, pretrained: bool = False) -> int:
-    """Batch for a number of training images: about 50 steps an epoch, from 16 to 256.
+    """Batch for a number of training images: about 50 steps an epoch, from 16 to 512.
 
     Pretrained networks are large and need few steps of a small rate: about 16, from 16 to 64.
 
     Example:
         >>> batch_of(45_000), batch_of(1_400), batch_of(50)
-        (256, 32, 16)
+        (512, 32, 16)
         >>> batch_of(45_000, pretrained=True), batch_of(500, pretrained=True)
         (64, 32)
 
     """
-    steps, most = (16, 6) if pretrained else (50, 8)
+    steps, most = (16, 6) if pretrained else (50, 9)
     return int(2 ** max(4, min(most, round(math.log2(max(1, images) / steps)))))
 
 

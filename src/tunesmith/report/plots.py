@@ -12,7 +12,7 @@ from typing import final
 from markupsafe import Markup
 
 WIDTH, HEIGHT = 420, 270  # of a chart, in units that are pixels on a phone
-LEFT, RIGHT, TOP, BOTTOM = 56, 22, 30, 42
+LEFT, RIGHT, TOP, BOTTOM = 68, 22, 30, 42
 LARGEST = 1e100  # nearer to the largest float the arithmetic of axes overflows
 
 Point = tuple[float, float]

@@ -20,6 +20,7 @@ from tunesmith.training.schedule import Segment
 from tunesmith.training.slice import is_out_of_memory, make_optimizers, place
 
 FOREVER = 2**40  # examples; a probe is ended by its clock
+BRIEF_BATCH = 256  # images: in a few seconds, more steps teach more than larger ones
 ROTATION = 15.0  # degrees: clearly visible, and within what a hand-held camera does
 
 
@@ -118,7 +119,8 @@ def transform_harm(
     Where a change alters the meaning (a mirrored digit), the network fails on it; where it does
     not (a mirrored cat), it hardly notices. Costs about ``seconds``.
     """
-    config = config.model_copy(update={"augmentation": Augmentation(shift=0.05)})
+    batch = min(BRIEF_BATCH, config.batch)
+    config = config.model_copy(update={"augmentation": Augmentation(shift=0.05), "batch": batch})
     deadline = time.perf_counter() + seconds
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(config.seed)
