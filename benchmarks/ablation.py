@@ -38,6 +38,13 @@ VARIANTS: Mapping[str, Settings] = {
     "ReLU": {"params": {"activation": "relu"}},
     "SiLU": {"params": {"activation": "silu"}},
     "three convolutions a group": {"params": {"depth": 3}},
+    "residual blocks": {"params": {"block": "residual", "depth": 1}},
+    "inverted residual blocks": {"params": {"block": "inverted"}},
+    "average pooling": {"params": {"pooling": "average"}},
+    "strided convolutions": {"params": {"pooling": "stride"}},
+    "head on averages": {"params": {"head": "average"}},
+    "head on maxima and averages": {"params": {"head": "both"}},
+    "three quarters of the resolution": {"params": {"resolution_multiplier": 0.75}},
     "no changes of images": {"train": {"augmentation": {}}},
     "pretrained": {},
     "both, as by default": {},
@@ -59,7 +66,7 @@ def table(rows: Sequence[Row]) -> str:
                 continue
             gain = statistics.median(r["accuracy"] - by_seed[r["seed"]] for r in mine)
             accuracy = statistics.median(r["accuracy"] for r in mine)
-            lines.append(f"  {variant:28} {100 * accuracy:6.2f}  {100 * gain:+.2f}  {len(mine)}")
+            lines.append(f"  {variant:32} {100 * accuracy:6.2f}  {100 * gain:+.2f}  {len(mine)}")
     return "\n".join(lines)
 
 

@@ -1,16 +1,18 @@
-"""`fit` as it decides by itself against `fit` without a search, at the same budget.
+"""`fit` with a search against `fit` without one, or with one that leaves the structure as it is.
 
     TUNESMITH_DATA=FOLDER python benchmarks/tuned_fit.py [--rows fashion:600,digits:600] [--seeds 3]
+        [--compare structure]
 
-Whole processes as in ``fit.py``. Where the budget is under three times what the recipe needs, both
-are the same program, and their difference is noise. Rows that are in the results already are kept;
-the two variants of one data set and seed are run one after the other.
+Whole processes as in ``fit.py``, at the same budget. Where that is under three times what the
+recipe needs, the two compared are the same program, and their difference is noise. With ``--compare
+structure`` all train from scratch and search. Rows that are in the results already are kept; the
+two variants of one data set and seed are run one after the other.
 """
 
 import argparse
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +20,34 @@ from fit import run_ours, write_results
 
 RESULTS = Path(__file__).parent / "results" / "tuned_fit.json"
 ROWS = "digits:600,cifar10-1000:1800,fashion:600,fashion:1800,cifar10:600,cifar10:1800"
-VARIANTS: dict[str, dict[str, Any]] = {"as it decides": {}, "no search": {"trials": 0}}
+PLAIN = {"block": "plain", "pooling": "max", "head": "max", "resolution_multiplier": 1.0}
+Variants = Mapping[str, Mapping[str, Any]]
+COMPARED: Mapping[str, Variants] = {
+    "search": {"as it decides": {}, "no search": {"settings": {"trials": 0}}},
+    "structure": {
+        "structure searched": {"model": "convnet"},
+        "structure fixed": {"model": "convnet", "settings": {"params": PLAIN}},
+    },
+}
 Row = dict[str, Any]
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row], variants: Variants) -> str:
     """Accuracies by data, budget and variant, and the difference between the two."""
+    first, second = variants
     lines = []
     for data, budget in dict.fromkeys((row["data"], row["budget_s"]) for row in rows):
         here = [row for row in rows if (row["data"], row["budget_s"]) == (data, budget)]
         by = {(row["variant"], row["seed"]): row for row in here}
-        seeds = sorted({seed for _, seed in by if all((name, seed) in by for name in VARIANTS)})
-        pairs = [[by[name, seed]["accuracy"] for name in VARIANTS] for seed in seeds]
+        seeds = sorted({seed for _, seed in by if all((name, seed) in by for name in variants)})
+        pairs = [[by[name, seed]["accuracy"] for name in variants] for seed in seeds]
         if not pairs:
             continue
-        gains = [searched - plain for searched, plain in pairs]
-        trials = [by[next(iter(VARIANTS)), seed]["trials"] for seed in seeds]
+        gains = [one - other for one, other in pairs]
+        trials = [by[first, seed]["trials"] for seed in seeds]
         lines.append(
-            f"{data}, {budget} s, {len(seeds)} seeds: searched "
-            f"{100 * statistics.median(a for a, _ in pairs):.2f} %, not searched "
+            f"{data}, {budget} s, {len(seeds)} seeds: {first} "
+            f"{100 * statistics.median(a for a, _ in pairs):.2f} %, {second} "
             f"{100 * statistics.median(b for _, b in pairs):.2f} %, difference "
             f"{100 * min(gains):+.2f} to {100 * max(gains):+.2f}; trials {trials}"
         )
@@ -48,19 +59,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", default=ROWS)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--compare", choices=COMPARED, default="search")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
+    variants = COMPARED[options.compare]
     rows: list[Row] = json.loads(options.out.read_text())["rows"] if options.out.exists() else []
     there = {(row["variant"], row["data"], row["budget_s"], row["seed"]) for row in rows}
     for seed in range(options.seeds):
         for text in options.rows.split(","):
             data, budget = text.split(":")
-            for variant, settings in VARIANTS.items():
+            for variant, how in variants.items():
                 if (variant, data, int(budget), seed) not in there:
-                    row = run_ours(data, int(budget), seed, settings=settings)
+                    row = run_ours(data, int(budget), seed, **how)
                     rows.append({"variant": variant, **row})
                     write_results(options.out, rows)
-    print(table(rows))
+    print(table(rows, variants))
 
 
 if __name__ == "__main__":

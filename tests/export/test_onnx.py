@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -146,6 +147,30 @@ def test_branches_keep_what_they_read() -> None:
     _drop_zero_biases(model)
     assert [node.op_type for node in model.graph.node] == ["Abs", "If"]
     onnx.checker.check_model(model)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"block": "residual", "pooling": "average", "head": "both"},
+        {"block": "inverted", "pooling": "max", "head": "average", "resolution_multiplier": 0.75},
+        {"block": "inverted", "pooling": "stride", "expansion": 1},
+        {"block": "plain", "pooling": "stride", "depth": 3},
+    ],
+)
+def test_every_structure_is_the_same_in_the_graph(params: dict[str, Any], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    normalize = Normalize(torch.full((3,), 120.0), torch.full((3,), 60.0))
+    network = convnet(3, 3, size=(16, 12), width=8, **params)
+    module = Deployed(network, normalize, size=(16, 12))
+    rng = np.random.default_rng(0)
+    x_NHWC = rng.integers(0, 256, (6, 21, 14, 3), dtype=np.uint8)
+    module(torch.from_numpy(x_NHWC))  # in training mode: statistics of batch normalization
+    traced = trace(module.eval(), torch.from_numpy(x_NHWC[:2]))
+    write(traced, module.state_dict(), tmp_path / "model.onnx", metadata=ABOUT)
+    verified = verify(module, tmp_path / "model.onnx", [x_NHWC], threads=1)
+    assert verified.agreement == 1
+    assert verified.max_abs_difference < 1e-5
 
 
 @pytest.mark.parametrize("channels", [1, 4])

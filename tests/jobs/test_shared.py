@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.torch import load_file
+from torch import nn
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.settings import Settings
@@ -19,7 +20,7 @@ from tunesmith.jobs.alike import Depth
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.prepare import prepare
 from tunesmith.jobs.session import Session
-from tunesmith.jobs.shared import STATE, opened, share, train
+from tunesmith.jobs.shared import HANDED_ON, STATE, opened, share, train, work
 from tunesmith.models.build import find_family
 from tunesmith.plan import UNITS, Plan, SearchPlan
 from tunesmith.records.journal import Journal
@@ -112,6 +113,13 @@ def test_a_network_of_twice_the_cost_sees_half_of_the_images(
         train({"params.width": width}, trial(folder, f"width{width}"), 0, 1)
     assert seen[8] == 1600 // UNITS
     assert seen[32] < seen[8]
+
+
+def test_numbers_that_layers_hand_on_cost_too(folder: Path) -> None:
+    data, conv = opened(folder / "data").data, nn.Conv2d(1, 4, 3)
+    operations, numbers = 2 * 9 * 4 * 6 * 6, 4 * 6 * 6
+    assert work(conv, data) == operations + HANDED_ON * numbers
+    assert work(nn.Sequential(conv, nn.ReLU()), data) == operations + 2 * HANDED_ON * numbers
 
 
 def test_what_diverges_is_no_number_and_what_does_not_fit_is_told(

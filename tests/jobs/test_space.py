@@ -42,7 +42,7 @@ def space(family: Family = CONVNET, plan: Plan = PLAN, **settings: Any) -> dict[
 def test_the_plan_is_the_default_and_every_field_has_its_range() -> None:
     found = space()
     check_space(found)
-    assert {"params.width", "params.depth", "params.activation", "params.dropout"} <= found.keys()
+    assert {f"params.{name}" for name in CONVNET.space} <= found.keys()
     assert {"train.lr", "train.batch", "train.augmentation.shift"} <= found.keys()
     assert not FIXED & found.keys()
     assert found["params.width"].default == 24
@@ -99,6 +99,15 @@ def custom(
     blocks: Annotated[int, Int(1, 4), When("kind", "deep")] = 2,
 ) -> nn.Module:
     raise NotImplementedError
+
+
+def test_structure_is_searched_and_what_a_kind_of_block_needs_only_with_it() -> None:
+    found = space()
+    assert found["params.block"].range == Choice("plain", "residual", "inverted")
+    assert found["params.expansion"].when == When("params.block", "inverted")
+    assert "params.expansion" not in space(params={"block": "plain"})
+    inverted = PLAN.model_copy(update={"params": {"block": "inverted"}})
+    assert "params.expansion" in space(plan=inverted, params={"block": "inverted"})
 
 
 def test_conditions_of_a_network_of_the_users_own_are_kept() -> None:

@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from tunesmith.models.blocks import ACTIVATIONS, ConvGroup, FixedGainNorm, Head, Whitening, conv3x3
+from tunesmith.models.blocks import (
+    GLOBAL_POOLINGS,
+    FixedGainNorm,
+    Head,
+    Residual,
+    SqueezeExcite,
+    Whitening,
+    conv3x3,
+)
 
 
 @pytest.mark.parametrize(("channels", "kernel", "directions"), [(1, 3, 9), (3, 2, 12), (4, 4, 16)])
@@ -43,6 +51,8 @@ def test_a_convolution_starts_as_the_identity(before: int, after: int) -> None:
     x = torch.randn(2, before, 6, 6)
     kept = min(before, after)
     torch.testing.assert_close(conv3x3(before, after)(x)[:, :kept], x[:, :kept])
+    halved = conv3x3(before, after, stride=2)(x)
+    torch.testing.assert_close(halved[:, :kept], x[:, :kept, ::2, ::2])
 
 
 def test_fixed_gain_norm_is_batch_normalization_without_gain() -> None:
@@ -54,13 +64,24 @@ def test_fixed_gain_norm_is_batch_normalization_without_gain() -> None:
     torch.testing.assert_close(ours.eval()(x), theirs.eval()(x))
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3])
-@pytest.mark.parametrize("activation", list(ACTIVATIONS))
-def test_every_parameter_of_a_group_is_trained(depth: int, activation: str) -> None:
+def test_a_shortcut_is_added_to_what_the_layers_make() -> None:
+    x = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    layers = nn.Conv2d(3, 3, 1), nn.ReLU()
+    alone = Residual(*layers, shortcut=None)(x)
+    torch.testing.assert_close(alone, layers[1](layers[0](x)))
+    torch.testing.assert_close(Residual(*layers, shortcut=nn.Identity())(x), x + alone)
+    torch.testing.assert_close(Residual(*layers, shortcut=nn.Dropout(1.0))(x), alone)
+
+
+def test_channels_are_weighed_by_what_is_in_the_whole_image() -> None:
     torch.manual_seed(0)
-    group = ConvGroup(3, 8, depth=depth, activation=activation)
-    group(torch.randn(4, 3, 9, 8)).square().sum().backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in group.parameters())
+    layer = SqueezeExcite(6, activation="relu")
+    x = torch.randn(2, 6, 4, 4)
+    weight_NC = (layer(x) / x).flatten(2)
+    torch.testing.assert_close(weight_NC.amin(2), weight_NC.amax(2))
+    assert ((weight_NC > 0) & (weight_NC < 1)).all()
+    assert not torch.allclose(weight_NC[0], weight_NC[1])
+    torch.testing.assert_close(layer(x.flip(-1)), layer(x).flip(-1))
 
 
 def test_a_head_sees_the_strongest_place() -> None:
@@ -70,3 +91,20 @@ def test_a_head_sees_the_strongest_place() -> None:
     x[0, 0, 1, 2] = 9.0
     expected = head.linear.weight[:, 0] * 9 * head.scale
     torch.testing.assert_close(head(x)[0], expected)
+
+
+@pytest.mark.parametrize("pooling", list(GLOBAL_POOLINGS))
+def test_a_head_does_not_see_where_something_is(pooling: str) -> None:
+    torch.manual_seed(0)
+    head = Head(3, 5, pooling=pooling)
+    x = torch.randn(2, 3, 4, 4)
+    torch.testing.assert_close(head(x), head(x.flip(-1)))
+
+
+def test_a_head_may_read_the_average_or_both() -> None:
+    x = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    average, both = Head(3, 5, pooling="average"), Head(3, 5, pooling="both")
+    expected = x.mean((2, 3)) @ average.linear.weight.T * average.scale
+    torch.testing.assert_close(average(x), expected)
+    f_ND = torch.cat([x.amax((2, 3)), x.mean((2, 3))], dim=1)
+    torch.testing.assert_close(both(x), f_ND @ both.linear.weight.T * both.scale)

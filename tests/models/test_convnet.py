@@ -1,9 +1,12 @@
 """Tests of `tunesmith.models.convnet`."""
 
+from typing import Any
+
 import pytest
 import torch
 
 from tunesmith.models.convnet import convnet
+from tunesmith.models.preprocess import resize
 
 
 @pytest.mark.parametrize(
@@ -28,6 +31,62 @@ def test_few_and_many_classes(classes: int) -> None:
 def test_too_small_images_are_refused() -> None:
     with pytest.raises(ValueError, match=r"at least 8, but got size=\(7, 20\)"):
         convnet(2, 1, size=(7, 20))
+
+
+@pytest.mark.parametrize("block", ["residual", "inverted"])
+@pytest.mark.parametrize("pooling", ["max", "average", "stride"])
+@pytest.mark.parametrize("multiplier", [1.0, 0.75, 0.5])
+@pytest.mark.parametrize(
+    ("channels", "size"), [(1, (8, 8)), (3, (9, 14)), (4, (32, 32)), (1, (96, 80)), (3, (256, 200))]
+)
+def test_every_structure_takes_every_size(
+    block: str, pooling: str, multiplier: float, channels: int, size: tuple[int, int]
+) -> None:
+    network = convnet(
+        5, channels, size=size, width=8, block=block, pooling=pooling, head="both", depth=1,
+        expansion=2, resolution_multiplier=multiplier,
+    )  # fmt: skip
+    x = torch.randn(2, channels, *size)
+    network.fit_input(x)
+    assert network(x).shape == (2, 5)
+    assert torch.isfinite(network(x)).all()
+
+
+def test_structures_differ_in_what_their_names_say() -> None:
+    def numbers(**params: Any) -> int:
+        network = convnet(10, 3, size=(32, 32), width=16, **params)
+        return sum(p.numel() for p in network.parameters())
+
+    assert numbers(depth=1) < numbers() < numbers(depth=3)
+    assert numbers() < numbers(block="residual") < numbers(block="residual", depth=3)
+    inverted = {"block": "inverted"}
+    assert numbers(**inverted, expansion=1) < numbers(**inverted) < numbers(**inverted, expansion=6)
+    assert numbers(expansion=1) == numbers(pooling="stride") == numbers(head="average") == numbers()
+    assert numbers(head="both") == numbers() + 4 * 16 * 10
+
+
+@pytest.mark.parametrize(
+    ("size", "multiplier", "inside"),
+    [
+        ((32, 24), 1.0, (32, 24)),
+        ((32, 24), 0.5, (16, 12)),
+        ((28, 12), 0.5, (14, 8)),
+        ((8, 8), 0.5, (8, 8)),
+    ],
+)
+def test_images_are_looked_at_in_a_lower_resolution(
+    size: tuple[int, int], multiplier: float, inside: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, *size)
+    network = convnet(2, 3, size=size, width=8, resolution_multiplier=multiplier).eval()
+    torch.manual_seed(0)
+    torch.randn(2, 3, *size)
+    same = convnet(2, 3, size=inside, width=8).eval()
+    torch.testing.assert_close(network(x), same(resize(x, inside)))
+    network.fit_input(x)
+    same.fit_input(resize(x, inside))
+    torch.testing.assert_close(network.stem.weight, same.stem.weight)
 
 
 def test_large_images_are_brought_down_early() -> None:

@@ -32,6 +32,24 @@ def test_muon_keeps_filters_at_their_norm_and_descends() -> None:
     assert (conv.weight - target).square().sum().item() < 0.1 * first
 
 
+def test_muon_turns_the_filters_of_each_group_on_their_own() -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(6, 6, 3, groups=6, bias=False)
+    optimizers = Optimizers(
+        conv, kind="muon", lr=0.1, lr_head=0.1, lr_bias=0.1, momentum=0.0, weight_decay=0
+    )
+    g = torch.randn(6, 1, 3, 3)
+    conv.weight.grad = g.clone()
+    with torch.no_grad():
+        conv.weight *= 6**0.5 / conv.weight.norm()
+    before = conv.weight.detach().clone()
+    optimizers.step()
+    step = ((before - conv.weight) / 0.1).flatten(1)
+    along = nn.functional.cosine_similarity(step, g.flatten(1))
+    torch.testing.assert_close(along, torch.ones(6))
+    assert ((step.norm(dim=1) > 0.5) & (step.norm(dim=1) < 1.5)).all()
+
+
 def make(kind: str) -> tuple[nn.Module, Optimizers]:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.LazyLinear(3))

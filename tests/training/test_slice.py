@@ -41,6 +41,28 @@ def run(data: TrainData, config: TrainConfig, start: Checkpoint | None, until: i
     return train_slice(config, build, data, loss, start=start, segments=SEGMENTS, until=until)
 
 
+@pytest.mark.parametrize("block", ["residual", "inverted"])
+@pytest.mark.parametrize("optimizer", ["muon", "sgd", "adamw"])
+def test_every_kind_of_block_learns_slice_by_slice(
+    data: TrainData, block: str, optimizer: str
+) -> None:
+    def build() -> nn.Module:
+        return convnet(2, 1, size=(12, 12), width=8, block=block, head="both", pooling="average")
+
+    def train(start: Checkpoint | None, until: int) -> SliceResult:
+        return train_slice(
+            CONFIG.model_copy(update={"optimizer": optimizer, "lr": 0.01}), build, data,
+            CrossEntropy(), start=start, segments=SEGMENTS, until=until,
+        )  # fmt: skip
+
+    whole, head = train(None, 256), train(None, 112)
+    tail = train(head.checkpoint, 256)
+    assert whole.checkpoint is not None
+    assert tail.checkpoint is not None
+    equal(tail.checkpoint, whole.checkpoint)
+    assert tail.row["loss"] < head.row["loss"]
+
+
 def equal(a: Checkpoint, b: Checkpoint) -> None:
     torch.testing.assert_close(vars(a), vars(b), rtol=0, atol=0)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunesmith.core.space import Choice, Config, Field, Int
+from tunesmith.core.space import Choice, Config, Field, Int, When
 from tunesmith.tuning.protocols import History, Trial
 from tunesmith.tuning.random_sampler import RandomSampler
 from tunesmith.tuning.within import OVER, Within
@@ -44,6 +44,27 @@ def test_what_failed_for_another_reason_teaches_nothing(trials: tuple[Trial, ...
 def test_where_everything_is_too_large_the_defaults_are_left() -> None:
     configs = proposed(failed(f"It takes 7 ms, {OVER} of 5 ms.", width=8, depth=1))
     assert {(c["width"], c["depth"]) for c in configs} == {(16, 2)}
+
+
+def test_what_was_too_large_tells_nothing_of_another_kind() -> None:
+    sampler = Within(RandomSampler(), costly=("width", "depth"), kinds=("activation",))
+    over = failed(f"It takes 7 ms, {OVER} of 5 ms.", width=16, depth=1)
+    history = History(horizon=25, trials=(over,))
+    configs = [sampler(SPACE, history, seed=seed) for seed in range(200)]
+    assert max(c["width"] for c in configs if c["activation"] == "relu") < 16
+    assert max(c["width"] for c in configs if c["activation"] == "gelu") > 64
+
+
+def test_the_defaults_are_left_with_the_fields_that_mean_anything_then() -> None:
+    space = {
+        "block": Field(Choice("plain", "wide"), "plain"),
+        "expansion": Field(Int(1, 6), 4, When("block", "wide")),
+    }
+    sampler = Within(RandomSampler(), costly=("expansion",), kinds=("block",))
+    over = Trial(config={"block": "wide", "expansion": 1}, failed=f"{OVER} of 5 ms.")
+    history = History(horizon=25, trials=(over,))
+    configs = [sampler(space, history, seed=seed) for seed in range(50)]
+    assert configs == [{"block": "plain"}] * 50
 
 
 def test_networks_whose_size_has_no_name_are_all_proposed() -> None:

@@ -20,7 +20,9 @@ from tunesmith.models.preprocess import Deployed, Normalize
 from tunesmith.tuning.within import OVER
 
 UNITS: Mapping[Limit, str] = {LATENCY: "ms for one image", SIZE: "MB"}
-COSTLY = ("params.width", "params.depth")  # of our own networks: the higher, the more they take
+# Of our own networks: the higher, the more they take; and what no such order is known of.
+COSTLY = ("params.width", "params.depth", "params.expansion")
+KINDS = ("params.block", "params.pooling", "params.head", "params.resolution_multiplier")
 
 
 @final

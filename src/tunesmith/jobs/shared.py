@@ -36,12 +36,15 @@ from tunesmith.models.preprocess import Normalize
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.losses import loss_of
+from tunesmith.training.probe import activation_bytes
 from tunesmith.training.schedule import Segment
 from tunesmith.training.slice import Checkpoint, Outcome, place, train_slice
 
 WARMUP = 0.05  # of a whole training; from then on the rate is constant, so that any pause is fair
 VALIDATED = 500  # images to validate on, or as many as a slice trains on if that is more
+FLOAT_BYTES = 4
 CHUNK = 4096  # images copied at once
+HANDED_ON = 150  # operations that take as long as a number that one layer writes and the next reads
 IMAGES, LABELS, JOB, BEGIN, STATE = (
     "images.npy", "labels.npy", "job.json", "begin.safetensors", "state.safetensors"
 )  # fmt: skip
@@ -61,7 +64,7 @@ class Shared:
         y_N: Their classes.
         metric: Of the averaged weights on them: the value of a slice.
         examples: Of a whole training with the plan's settings.
-        flops: Of the plan's network, for one image.
+        work: Of the plan's network, for one image.
         begin: Where a pretrained network starts; None for one from scratch.
         limits: What the graph may take; nothing where it may take what it likes.
     """
@@ -74,7 +77,7 @@ class Shared:
     y_N: NDArray[np.int64]
     metric: str
     examples: int
-    flops: int
+    work: int
     begin: Checkpoint | None
     limits: Limits
 
@@ -109,7 +112,7 @@ def share(
         "plan": chosen.model_dump(mode="json"),
         "normalize": {n: value.flatten().tolist() for n, value in data.normalize.named_buffers()},
         "training": len(data),
-        "flops": flops(candidate.builder(data)(), data),
+        "work": work(candidate.builder(data)(), data),
     }
     (part / JOB).write_text(json.dumps(written), "utf-8")
     part.rename(folder)
@@ -127,12 +130,16 @@ def _write_images(folder: Path, data: TrainData, places: Tensor) -> None:
     np.save(folder / LABELS, data.y_N[places.to(data.y_N.device)].cpu().numpy())
 
 
-def flops(network: nn.Module, data: TrainData) -> int:
-    """Operations of a network for one image, which stand for what its training costs."""
-    network.cpu().eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(data.first(1).cpu())
-    return max(1, int(counter.get_total_flops()))
+def work(network: nn.Module, data: TrainData) -> int:
+    """What a network's training costs for one image, in operations.
+
+    Numbers that layers hand on count too: filters of one channel each do so little with them that
+    the time goes into memory. By operations alone such a network would look several times as fast
+    as it is.
+    """
+    with FlopCounterMode(display=False) as counter:
+        handed_on = activation_bytes(network.cpu(), data.first(1).cpu()) // FLOAT_BYTES
+    return int(counter.get_total_flops()) + HANDED_ON * handed_on
 
 
 @functools.lru_cache(maxsize=1)
@@ -158,7 +165,7 @@ def opened(folder: Path) -> Shared:
         y_N=y_N[count:].numpy(),
         metric=job["metric"],
         examples=chosen.search.examples,
-        flops=job["flops"],
+        work=job["work"],
         begin=read_checkpoint(begin) if begin.is_file() else None,
         limits=Limits(most=job["limit"], threads=job["threads"]),
     )
@@ -167,8 +174,8 @@ def opened(folder: Path) -> Shared:
 def train(config: Mapping[str, Any], folder: Path, start: int, until: int) -> float:
     """Train a slice of a search; see `tunesmith.tuning.slice`.
 
-    A whole training costs every config what it costs the plan's: a network that needs twice the
-    operations sees half of the images.
+    A whole training costs every config what it costs the plan's: a network that takes twice the
+    work sees half of the images.
 
     Returns:
         The metric of the averaged weights on validation images.
@@ -184,7 +191,7 @@ def train(config: Mapping[str, Any], folder: Path, start: int, until: int) -> fl
         x_NCHW = shared.data.x_NCHW
         shared.limits.check(build(), channels=x_NCHW.shape[1], size=shared.chosen.size)
     with computing(torch.get_num_threads()):
-        examples = shared.examples * shared.flops / flops(build(), shared.data)
+        examples = shared.examples * shared.work / work(build(), shared.data)
         batches = max(planning.UNITS, round(examples / chosen.train.batch))
         end = until * batches // planning.UNITS * chosen.train.batch
         result = train_slice(

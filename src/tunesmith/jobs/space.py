@@ -15,11 +15,12 @@ from tunesmith.models.build import Family
 from tunesmith.plan import Plan
 from tunesmith.training.config import TrainConfig
 
-# What is not searched: learning rates mean another thing for another optimizer, and the plan found
-# the resolution by measuring; the shape of the schedule, small images and the average's memory make
-# a training that is paused early look better or worse than it is; the metric decides on the balance
-# of the classes, a training itself on whether wrong labels are forgiven, and a brief one on what
-# mirroring does to the images' meaning.
+# What is not searched: learning rates mean another thing for another optimizer; the plan measured
+# which resolution of a pretrained network there is time for, and images were read for it (from
+# scratch, shares of it are searched as `resolution_multiplier`); the shape of the schedule, small
+# images and the average's memory make a training that is paused early look better or worse than it
+# is; the metric decides on the balance of the classes, a training itself on whether wrong labels
+# are forgiven, and a brief one on what mirroring does to the images' meaning.
 FIXED = {
     "params.resolution", "train.optimizer", "train.warmup", "train.coarse", "train.averaging",
     "train.balance", "train.robust", "train.augmentation.flip", "train.augmentation.flip_vertical",

@@ -13,7 +13,7 @@ from tunesmith.evaluation.metrics import METRICS
 from tunesmith.execution.machine import measure
 from tunesmith.execution.processes import Processes
 from tunesmith.jobs.candidate import Candidate
-from tunesmith.jobs.limits import COSTLY
+from tunesmith.jobs.limits import COSTLY, KINDS
 from tunesmith.jobs.search import SCHEDULERS, remember, sampler_named
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.shared import share
@@ -132,7 +132,7 @@ def _search(session: Session, candidate: Candidate, space: Space) -> Search:
     numbers = sum(p.numel() for p in candidate.builder(candidate.prepared.train)().parameters())
     free = measure(session.folder).disk_free_bytes
     room = int(min(DISK_MOST, DISK_SHARE * free) / (KEPT_BYTES * numbers))
-    costly = () if candidate.family.source else COSTLY
+    costly, kinds = ((), ()) if candidate.family.source else (COSTLY, KINDS)
     trials, is_whole = planned.trials, settings.scheduler == "none"
     each = planning.UNITS if is_whole else planning.UNITS_EACH
     return Search(
@@ -140,7 +140,7 @@ def _search(session: Session, candidate: Candidate, space: Space) -> Search:
         space=space,
         horizon=planning.UNITS,
         sign=-1 if METRICS[settings.metric].greater_is_better else 1,
-        sampler=Within(Near(sampler_named(settings.sampler)), costly=costly),
+        sampler=Within(Near(sampler_named(settings.sampler)), costly=costly, kinds=kinds),
         scheduler=SCHEDULERS[settings.scheduler],
         block=planning.UNITS if is_whole else 1,
         trials=max(2, room) if trials is None else trials,

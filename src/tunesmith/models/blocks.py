@@ -1,9 +1,10 @@
 """Components that networks are made of.
 
-Shape letters: N images, C channels, H height, W width, K classes.
+Shape letters: N images, C channels, H height, W width, D features, K classes.
 """
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -12,6 +13,11 @@ from torch.nn import functional as F
 
 Activation = Literal["gelu", "relu", "silu"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU, "silu": nn.SiLU}
+MAXIMUM, AVERAGE = nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d
+# Of each channel over all places: where it is strongest, how strong it is on average, or both.
+GLOBAL_POOLINGS: dict[str, tuple[Callable[[int], nn.Module], ...]] = {
+    "max": (MAXIMUM,), "average": (AVERAGE,), "both": (MAXIMUM, AVERAGE)
+}  # fmt: skip
 
 
 class Whitening(nn.Module):
@@ -78,7 +84,7 @@ class Whitening(nn.Module):
         return F.conv2d(x_NCHW, self.weight, self.bias, self.stride, self.padding)
 
 
-def conv3x3(channels_in: int, channels_out: int) -> nn.Conv2d:
+def conv3x3(channels_in: int, channels_out: int, *, stride: int = 1) -> nn.Conv2d:
     """Make a 3x3 convolution that starts as the identity on the channels it passes on.
 
     The first ``channels_in`` filters are a Dirac pulse (Zagoruyko and Komodakis 2017), the rest
@@ -86,9 +92,9 @@ def conv3x3(channels_in: int, channels_out: int) -> nn.Conv2d:
 
     Shape:
         - input: ``(N, channels_in, H, W)``
-        - output: ``(N, channels_out, H, W)``
+        - output: ``(N, channels_out, ceil(H / stride), ceil(W / stride))``
     """
-    conv = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
+    conv = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
     nn.init.dirac_(conv.weight.data[:channels_in])
     return conv
 
@@ -125,44 +131,6 @@ class FixedGainNorm(nn.Module):
             training=self.training,
             momentum=self.momentum,
         )
-
-
-class ConvGroup(nn.Module):
-    """A convolution that halves the resolution by max pooling, then more at that resolution.
-
-    Shape:
-        - input: ``(N, channels_in, H, W)``
-        - output: ``(N, channels_out, H // 2, W // 2)``
-
-    Args:
-        channels_in: Channels of the input.
-        channels_out: Channels of the output.
-        depth: Convolutions in all. Those after the second are added to what they read.
-        activation: Name in `ACTIVATIONS`.
-
-    Example:
-        >>> tuple(ConvGroup(24, 64)(torch.zeros(2, 24, 31, 31)).shape)
-        (2, 64, 15, 15)
-
-    """
-
-    def __init__(
-        self, channels_in: int, channels_out: int, *, depth: int = 2, activation: str = "gelu"
-    ) -> None:
-        super().__init__()
-        widths = [channels_in] + [channels_out] * depth
-        self.convs = nn.ModuleList(map(conv3x3, widths[:-1], widths[1:]))
-        self.norms = nn.ModuleList(FixedGainNorm(channels_out) for _ in range(depth))
-        self.pool = nn.MaxPool2d(2)
-        self.activation = ACTIVATIONS[activation]()
-
-    def forward(self, x_NCHW: Tensor) -> Tensor:
-        """Apply the group; see the class for the shapes."""
-        x_NCHW = self.activation(self.norms[0](self.pool(self.convs[0](x_NCHW))))
-        for place, (conv, norm) in enumerate(zip(self.convs[1:], self.norms[1:], strict=True)):
-            y_NCHW = self.activation(norm(conv(x_NCHW)))
-            x_NCHW = y_NCHW if place == 0 else x_NCHW + y_NCHW
-        return x_NCHW
 
 
 class SameConv2d(nn.Conv2d):
@@ -203,51 +171,65 @@ class SameConv2d(nn.Conv2d):
         return F.conv2d(x_NCHW, self.weight, self.bias, stride, (above, left), groups=self.groups)
 
 
-class InvertedResidual(nn.Module):
-    """Widen, look around channel by channel, narrow again (Sandler et al. 2018, "MobileNetV2").
-
-    Between the convolutions stands ReLU6, and no normalization: it is folded into the filters.
+class Residual(nn.Module):
+    """Layers, and a shortcut past them (He et al. 2016, "Deep residual learning").
 
     Shape:
-        - input: ``(N, channels_in, H, W)``
-        - output: ``(N, channels_out, ceil(H / stride), ceil(W / stride))``
+        - input: ``(N, C, H, W)``
+        - output: that of the layers
 
     Args:
-        channels_in: Channels of the input.
-        channels_out: Channels of the output.
-        kernel_size: Side of the channel-by-channel filters.
-        stride: Pixels from one place to the next.
-        expansion: How many times wider the middle is.
+        layers: Applied one after the other.
+        shortcut: What it makes of the input is added to their output; None for nothing.
 
     Example:
-        >>> block = InvertedResidual(16, 24, kernel_size=3, stride=2, expansion=6)
-        >>> tuple(block(torch.zeros(1, 16, 8, 8)).shape)
-        (1, 24, 4, 4)
+        >>> block = Residual(nn.Conv2d(4, 4, 1), nn.ReLU(), shortcut=nn.Identity())
+        >>> tuple(block(torch.zeros(1, 4, 8, 8)).shape)
+        (1, 4, 8, 8)
 
     """
 
-    def __init__(
-        self, channels_in: int, channels_out: int, *, kernel_size: int, stride: int, expansion: int
-    ) -> None:
+    def __init__(self, *layers: nn.Module, shortcut: nn.Module | None) -> None:
         super().__init__()
-        wide = channels_in * expansion
-        widen = [SameConv2d(channels_in, wide, 1), nn.ReLU6()] if expansion > 1 else []
-        self.layers = nn.Sequential(
-            *widen,
-            SameConv2d(wide, wide, kernel_size, stride=stride, groups=wide),
-            nn.ReLU6(),
-            SameConv2d(wide, channels_out, 1),
-        )
-        self.adds = stride == 1 and channels_in == channels_out
+        self.layers = nn.Sequential(*layers)
+        self.shortcut = shortcut
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Apply the block; see the class for the shapes."""
         y_NCHW: Tensor = self.layers(x_NCHW)
-        return x_NCHW + y_NCHW if self.adds else y_NCHW
+        return y_NCHW if self.shortcut is None else self.shortcut(x_NCHW) + y_NCHW
+
+
+class SqueezeExcite(nn.Module):
+    """Weigh channels by what is in the whole image (Hu et al. 2018, "Squeeze-and-excitation").
+
+    Shape:
+        - input and output: ``(N, channels, H, W)``
+
+    Args:
+        channels: Channels of the input; their weights come of a quarter of as many numbers.
+        activation: Name in `ACTIVATIONS`.
+    """
+
+    def __init__(self, channels: int, *, activation: str) -> None:
+        super().__init__()
+        squeezed = max(8, channels // 4)
+        self.weigh = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, squeezed, 1),
+            ACTIVATIONS[activation](),
+            nn.Conv2d(squeezed, channels, 1),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Apply the layer; see the class for the shapes."""
+        y_NCHW: Tensor = x_NCHW * self.weigh(x_NCHW)
+        return y_NCHW
 
 
 class Head(nn.Module):
-    """Global max pooling, a fully connected layer without bias, and a fixed scale.
+    """Global pooling, a fully connected layer without bias, and a fixed scale.
 
     Shape:
         - input: ``(N, channels, H, W)``
@@ -256,22 +238,30 @@ class Head(nn.Module):
     Args:
         channels: Channels of the input.
         classes: Number of classes.
+        pooling: Name in `GLOBAL_POOLINGS`.
         scale: Factor of the logits; small, so that a step of the weights moves them little.
         dropout: Share of features set to zero in training.
     """
 
     def __init__(
-        self, channels: int, classes: int, *, scale: float = 1 / 9, dropout: float = 0.0
+        self,
+        channels: int,
+        classes: int,
+        *,
+        pooling: str = "max",
+        scale: float = 1 / 9,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.pool = nn.AdaptiveMaxPool2d(1)
+        self.pools = nn.ModuleList(pool(1) for pool in GLOBAL_POOLINGS[pooling])
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(channels, classes, bias=False)
+        self.linear = nn.Linear(len(self.pools) * channels, classes, bias=False)
         self.scale = scale
         with torch.no_grad():
             self.linear.weight /= self.linear.weight.std()
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Apply the head; see the class for the shapes."""
-        z_NK: Tensor = self.linear(self.dropout(self.pool(x_NCHW).flatten(1)))
+        f_ND = torch.cat([pool(x_NCHW).flatten(1) for pool in self.pools], dim=1)
+        z_NK: Tensor = self.linear(self.dropout(f_ND))
         return z_NK * self.scale

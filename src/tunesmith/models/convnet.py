@@ -1,16 +1,20 @@
 """The `convnet` family: a short ladder of convolutions for images from 8 to 256 pixels.
 
 After Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU" (arXiv:2404.00498): patch
-whitening, Dirac-initialized filters, pooling inside each group, no residual path.
+whitening, Dirac-initialized filters, pooling inside each group, no residual path. Its structure
+may be searched: other kinds of blocks, of pooling and of heads, and images at a lower resolution.
 """
 
 import math
+from functools import partial
 from typing import Annotated
 
 from torch import Tensor, nn
 
-from tunesmith.core.space import Choice, Float, Int
-from tunesmith.models.blocks import ACTIVATIONS, ConvGroup, Head, Whitening
+from tunesmith.core.space import Choice, Float, Int, When
+from tunesmith.models.blocks import ACTIVATIONS, Head, Whitening
+from tunesmith.models.groups import group
+from tunesmith.models.preprocess import resize
 
 LARGEST = 256
 SMALLEST = 8
@@ -27,12 +31,26 @@ class ConvNet(nn.Module):
     Shape:
         - input: ``(N, C, H, W)``, normalized
         - output: ``(N, K)``, logits
+
+    Args:
+        stem: The whitening.
+        groups: Its features, at lower and lower resolutions.
+        head: From the last of them to logits.
+        activation: Between the stem and the groups.
+        multiplier: Sides of the images inside over their own.
     """
 
     def __init__(
-        self, stem: Whitening, groups: nn.Sequential, head: Head, activation: nn.Module
+        self,
+        stem: Whitening,
+        groups: nn.Sequential,
+        head: Head,
+        activation: nn.Module,
+        *,
+        multiplier: float,
     ) -> None:
         super().__init__()
+        self.multiplier = multiplier
         self.stem = stem
         self.activation = activation
         self.groups = groups
@@ -40,12 +58,31 @@ class ConvNet(nn.Module):
 
     def fit_input(self, x_NCHW: Tensor) -> None:
         """Fit the whitening to normalized training images ``(N, C, H, W)``."""
-        self.stem.fit(x_NCHW)
+        self.stem.fit(self._scaled(x_NCHW))
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Apply the network; see the class for the shapes."""
-        z_NK: Tensor = self.head(self.groups(self.activation(self.stem(x_NCHW))))
+        x_NCHW = self.activation(self.stem(self._scaled(x_NCHW)))
+        z_NK: Tensor = self.head(self.groups(x_NCHW))
         return z_NK
+
+    def _scaled(self, x_NCHW: Tensor) -> Tensor:
+        # Of the size that they come in, which is smaller while large steps need no detail.
+        height, width = x_NCHW.shape[2:]
+        inside = _inside((height, width), self.multiplier)
+        return x_NCHW if inside == (height, width) else resize(x_NCHW, inside)
+
+
+def _inside(size: tuple[int, int], multiplier: float) -> tuple[int, int]:
+    """Height and width that the first layer reads.
+
+    Example:
+        >>> _inside((32, 28), 0.75), _inside((32, 9), 0.5)
+        ((24, 21), (16, 8))
+
+    """
+    height, width = (max(min(side, SMALLEST), round(multiplier * side)) for side in size)
+    return height, width
 
 
 def _stem(channels: int, side: int) -> Whitening:
@@ -63,6 +100,11 @@ def convnet(
     size: tuple[int, int],
     width: Annotated[int, Int(8, 128, log=True)] = 32,
     depth: Annotated[int, Int(1, 4)] = 2,
+    block: Annotated[str, Choice("plain", "residual", "inverted")] = "plain",
+    expansion: Annotated[int, Int(1, 6), When("block", "inverted")] = 4,
+    pooling: Annotated[str, Choice("max", "average", "stride")] = "max",
+    head: Annotated[str, Choice("max", "average", "both")] = "max",
+    resolution_multiplier: Annotated[float, Choice(1.0, 0.75, 0.5)] = 1.0,
     activation: Annotated[str, Choice("gelu", "relu", "silu")] = "gelu",
     dropout: Annotated[float, Float(0.0, 0.5)] = 0.0,
 ) -> ConvNet:
@@ -74,7 +116,15 @@ def convnet(
         size: Height and width of the images in pixels, each at least 8.
         width: Channels of the first group, or 16 if that is more; the last ones have four times
             ``width``.
-        depth: Convolutions in each group.
+        depth: Blocks in each group.
+        block: Single convolutions, pairs of them with a shortcut, or inverted residuals with
+            squeeze-and-excitation; see `tunesmith.models.groups`.
+        expansion: How many times wider an inverted block is in its middle.
+        pooling: What halves the resolution in each group: the maximum or average of four places,
+            or a convolution that skips every second one.
+        head: Of each channel over all places, the maximum, the average, or both.
+        resolution_multiplier: Sides of the images inside the network over their own; at least 8
+            pixels are left (Howard et al. 2017, "MobileNets").
         activation: The nonlinearity.
         dropout: Share of features set to zero before the last layer in training.
 
@@ -88,17 +138,20 @@ def convnet(
         (2, 10)
 
     """
-    side = min(size)
-    if side < SMALLEST:
+    if min(size) < SMALLEST:
         raise ValueError(f"Both sides of `size` must be at least {SMALLEST}, but got {size=}.")
+    side = min(_inside(size, resolution_multiplier))
     stem = _stem(channels, side)
     count = max(2, min(4, round(math.log2(side / stem.stride / 4))))
     widths = [max(THINNEST, width * multiple) for multiple in LADDERS[count]]
-    groups = nn.Sequential(
-        *(
-            ConvGroup(before, after, depth=depth, activation=activation)
-            for before, after in zip((stem.channels_out, *widths), widths, strict=False)
-        )
+    make = partial(
+        group, block=block, depth=depth, pooling=pooling, activation=activation, expansion=expansion
     )
-    head = Head(widths[-1], classes, dropout=dropout)
-    return ConvNet(stem, groups, head, ACTIVATIONS[activation]())
+    groups = nn.Sequential(*map(make, (stem.channels_out, *widths[:-1]), widths))
+    return ConvNet(
+        stem,
+        groups,
+        Head(widths[-1], classes, pooling=head, dropout=dropout),
+        ACTIVATIONS[activation](),
+        multiplier=resolution_multiplier,
+    )

