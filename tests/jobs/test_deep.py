@@ -60,8 +60,10 @@ def test_what_was_seen_is_not_seen_again(
     def ask(*_: object) -> None:
         pytest.fail("This was known.")
 
-    for module, name in ((deep, "features"), (deep, "fit_ridge"), (doors, "find_repeated")):
-        monkeypatch.setattr(module, name, ask)
+    for name in ("features", "fit_ridge", "part_classes"):
+        monkeypatch.setattr(deep, name, ask)
+    for name in ("find_repeated", "find_overlay"):
+        monkeypatch.setattr(doors, name, ask)
     again = check(tmp_path / "shapes", deep=True, out=tmp_path / "out", progress=False)
     for one, other in zip(result.checked.findings, again.checked.findings, strict=True):
         assert one.title == other.title

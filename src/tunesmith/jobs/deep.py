@@ -15,7 +15,7 @@ from tunesmith.evaluation.calibration import softmax
 from tunesmith.evaluation.metrics import accuracy
 from tunesmith.evaluation.ridge import fit_ridge
 from tunesmith.jobs.alike import Alike
-from tunesmith.jobs.doors import Door, find_doors, tell_doors, try_doors
+from tunesmith.jobs.doors import Door, find_doors, grouped_once, tell_doors, try_doors
 from tunesmith.jobs.findings import Data
 from tunesmith.jobs.gate import Gated, Phase
 from tunesmith.jobs.look import recipe
@@ -105,7 +105,7 @@ def look_deeper(
         f_ND = see(data, cache, shown)
         seen = {PRETRAINED: f_ND, **{each.name: each.see(pixels) for each in opened}}
     with phase("look for groups in classes"):
-        parted = {name: part_classes(f, data.labels, len(classes)) for name, f in seen.items()}
+        parted = {name: _parted(data, f, cache) for name, f in seen.items()}
         said += _in_groups(data, parted, doors)
     with phase("doubt the labels"):
         said.append(_doubtful(data, f_ND, cache))
@@ -114,6 +114,16 @@ def look_deeper(
     with phase("try the patterns"):
         tried = try_doors(doors, opened, classes)
     return Deeper(said=said, doors=doors, tried=tried, parted=parted)
+
+
+def _parted(data: Data, f_ND: NDArray[np.float32], cache: Cache) -> Sequence[Parted]:
+    """Each class in two groups; not parted again where a network sees the same."""
+    labels_N, classes = data.labels, len(data.source.classes)
+
+    def part() -> Sequence[Parted]:
+        return part_classes(f_ND, labels_N, classes)
+
+    return grouped_once(Parted, part, recipe(f"groups {classes}"), [f_ND, labels_N], cache)
 
 
 def _in_groups(
