@@ -15,6 +15,7 @@ from tunesmith.evaluation.calibration import softmax
 from tunesmith.evaluation.metrics import accuracy
 from tunesmith.evaluation.ridge import fit_ridge
 from tunesmith.jobs.alike import Alike
+from tunesmith.jobs.crops import crops, tell_crops
 from tunesmith.jobs.doors import Door, find_doors, grouped_once, tell_doors, try_doors
 from tunesmith.jobs.findings import Data
 from tunesmith.jobs.gate import Gated, Phase
@@ -104,6 +105,8 @@ def look_deeper(
     with phase("see what is in the images"):
         f_ND = see(data, cache, shown)
         seen = {PRETRAINED: f_ND, **{each.name: each.see(pixels) for each in opened}}
+    with phase("look for cropped copies"):
+        said += tell_crops(data, crops(data, alike, f_ND, cache))
     with phase("look for groups in classes"):
         parted = {name: _parted(data, f, cache) for name, f in seen.items()}
         said += _in_groups(data, parted, doors)
