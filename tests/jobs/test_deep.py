@@ -11,7 +11,7 @@ import pytest
 from torch import Tensor, nn
 
 from tunesmith.core.pixels import decode
-from tunesmith.jobs import deep, doors
+from tunesmith.jobs import crops, deep, doors
 from tunesmith.jobs.check import CheckResult, check
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.head import features
@@ -60,8 +60,11 @@ def test_what_was_seen_is_not_seen_again(
     def ask(*_: object) -> None:
         pytest.fail("This was known.")
 
-    for module, name in ((deep, "features"), (deep, "fit_ridge"), (doors, "find_repeated")):
-        monkeypatch.setattr(module, name, ask)
+    for name in ("features", "fit_ridge", "part_classes"):
+        monkeypatch.setattr(deep, name, ask)
+    for name in ("find_repeated", "find_overlay"):
+        monkeypatch.setattr(doors, name, ask)
+    monkeypatch.setattr(crops, "find_crops", ask)
     again = check(tmp_path / "shapes", deep=True, out=tmp_path / "out", progress=False)
     for one, other in zip(result.checked.findings, again.checked.findings, strict=True):
         assert one.title == other.title

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tunesmith.screening.labels import rank_labels, thresholds
+from tunesmith.screening.labels import rank_labels, seconded, thresholds
 
 CLASSES, IMAGES = 4, 2000
 
@@ -70,3 +70,20 @@ def test_what_does_not_fit_is_refused(shape: tuple[int, ...], labels: int) -> No
 
 def test_no_images_no_suspects() -> None:
     assert len(rank_labels(np.zeros((0, 3)), np.zeros(0, np.int64)).places) == 0
+
+
+def test_two_judges_raise_fewer_false_alarms_than_one() -> None:
+    """They err on different images: of what one falsely doubts, the other doubts little."""
+    p_NK, y_N, is_wrong_N = classifier(5, wrong=0.02)
+    true_N = np.where(is_wrong_N, p_NK.argmax(axis=1), y_N)
+    chance = np.random.default_rng(6)
+    strays_NK = chance.random((IMAGES, 10)) < 0.1
+    around_NK = np.where(strays_NK, chance.integers(0, CLASSES, (IMAGES, 10)), true_N[:, None])
+    ranking = rank_labels(p_NK, y_N)
+    doubted = np.flatnonzero(ranking.suspected)
+    places = ranking.places[doubted]
+    agreed = seconded(ranking.others[doubted], around_NK[places])
+    wrong, right = is_wrong_N[places], ~is_wrong_N[places]
+    assert agreed[wrong].mean() > 0.95
+    assert right.sum() > 0
+    assert not agreed[right].any()

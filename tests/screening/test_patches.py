@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tunesmith.data.sources import open_source
 from tunesmith.screening.patches import find_repeated
 
 STAMP = np.array([[255, 0, 255], [0, 255, 0], [255, 0, 255]], np.uint8)
@@ -74,6 +75,18 @@ def test_what_most_images_bear_is_the_background() -> None:
     x_NHW = textures(500)
     x_NHW[:400, 20:23, 20:23] = STAMP
     assert find_repeated(x_NHW) == ()
+
+
+@pytest.mark.parametrize("side", [8, 14, 20])
+def test_ends_of_strokes_in_tiny_images_are_no_stamps(side: int) -> None:
+    """Scikit-learn's digits, 8 x 8 pixels, as they are and enlarged: each place is of its kind."""
+    digits = open_source("digits")
+    found = [digits.read(index) for index in range(len(digits.names))]
+    x_NHW = np.stack([cv2.resize(np.asarray(each), (side, side)) for each in found])
+    assert find_repeated(x_NHW) == ()
+    x_NHW[::60, -3:, -3:] = STAMP
+    (stamp,) = find_repeated(x_NHW)
+    assert np.isin(np.arange(0, len(x_NHW), 60), stamp.places).all()
 
 
 def test_few_images_and_small_ones() -> None:

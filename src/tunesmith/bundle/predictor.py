@@ -164,8 +164,10 @@ class Predictor:
         Args:
             inputs: Files; a folder stands for all image files below it, sorted. Or an array as in
                 `probabilities`.
-            decode: Decodes a file; many threads call it. By default this very process does,
-                without limits.
+            decode: Decodes a file; many threads call it. By default this very process does:
+                headers that claim too many pixels are refused, but nothing limits the time, and a
+                file that crashes the decoder ends the process. `tunesmith.jobs.predict` brings
+                processes with limits.
 
         Raises:
             SourceError: A folder without images, or an array that does not fit.

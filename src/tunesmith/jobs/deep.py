@@ -15,7 +15,8 @@ from tunesmith.evaluation.calibration import softmax
 from tunesmith.evaluation.metrics import accuracy
 from tunesmith.evaluation.ridge import fit_ridge
 from tunesmith.jobs.alike import Alike
-from tunesmith.jobs.doors import Door, find_doors, tell_doors, try_doors
+from tunesmith.jobs.crops import crops, tell_crops
+from tunesmith.jobs.doors import Door, find_doors, grouped_once, tell_doors, try_doors
 from tunesmith.jobs.findings import Data
 from tunesmith.jobs.gate import Gated, Phase
 from tunesmith.jobs.look import recipe
@@ -25,7 +26,7 @@ from tunesmith.models.build import find_family
 from tunesmith.records.cache import Cache, key_of
 from tunesmith.report.findings import Finding, Tried
 from tunesmith.report.terminal import Terminal
-from tunesmith.screening.labels import rank_labels
+from tunesmith.screening.labels import rank_labels, seconded
 from tunesmith.screening.looks import far_out
 from tunesmith.screening.neighbors import nearest
 from tunesmith.screening.parting import Parted
@@ -38,7 +39,8 @@ NETWORK, RESOLUTION = "efficientnet_lite0", 96
 PRETRAINED = "pretrained network"
 TRUSTED = 0.9  # share of labels that a network should agree with before its doubts count
 EXPLAINED = 0.5  # share of a group's images with a pattern from which on that is what it is
-NEIGHBORS = 5  # nearest images that an image should be like
+NEIGHBORS = 10  # nearest images of an image
+ALIKE = 5  # of these that an image should be like
 AXES = 64  # principal components that images are compared by
 AT_ONCE = 512  # images after which what was seen in them is kept
 
@@ -104,16 +106,30 @@ def look_deeper(
     with phase("see what is in the images"):
         f_ND = see(data, cache, shown)
         seen = {PRETRAINED: f_ND, **{each.name: each.see(pixels) for each in opened}}
+    with phase("look for cropped copies"):
+        said += tell_crops(data, crops(data, alike, f_ND, cache))
     with phase("look for groups in classes"):
-        parted = {name: part_classes(f, data.labels, len(classes)) for name, f in seen.items()}
+        parted = {name: _parted(data, f, cache) for name, f in seen.items()}
         said += _in_groups(data, parted, doors)
-    with phase("doubt the labels"):
-        said.append(_doubtful(data, f_ND, cache))
     with phase("look for strangers"):
-        said.append(_strangers(data, f_ND))
+        d_NA = _described(f_ND)
+        others_NK = nearest(d_NA, np.arange(len(d_NA)), min(NEIGHBORS, len(d_NA) - 1))
+        said.append(_strangers(data, d_NA, others_NK))
+    with phase("doubt the labels"):
+        said.append(_doubtful(data, f_ND, others_NK, cache))
     with phase("try the patterns"):
         tried = try_doors(doors, opened, classes)
     return Deeper(said=said, doors=doors, tried=tried, parted=parted)
+
+
+def _parted(data: Data, f_ND: NDArray[np.float32], cache: Cache) -> Sequence[Parted]:
+    """Each class in two groups; not parted again where a network sees the same."""
+    labels_N, classes = data.labels, len(data.source.classes)
+
+    def part() -> Sequence[Parted]:
+        return part_classes(f_ND, labels_N, classes)
+
+    return grouped_once(Parted, part, recipe(f"groups {classes}"), [f_ND, labels_N], cache)
 
 
 def _in_groups(
@@ -190,21 +206,25 @@ def _network(data: Data) -> tuple[TrainData, nn.Module, str]:
     return images, network, pretrained.classifier
 
 
-def _doubtful(data: Data, f_ND: NDArray[np.float32], cache: Cache) -> Finding | str:
-    """Labels that are probably wrong, of whatever part."""
+def _doubtful(
+    data: Data, f_ND: NDArray[np.float32], others_NK: NDArray[np.int64], cache: Cache
+) -> Finding | str:
+    """Labels that are probably wrong, of whatever part: two judges of different kinds say so."""
+    labels_N = data.labels
 
     def doubt() -> dict[str, Any]:
-        ridge = fit_ridge(f_ND, data.labels, len(data.source.classes))
+        ridge = fit_ridge(f_ND, labels_N, len(data.source.classes))
         p_NK = softmax(ridge.z_NK, 1.0)
-        ranking = rank_labels(p_NK, data.labels)
+        ranking = rank_labels(p_NK, labels_N)
         sure = ranking.sure()
+        sure = sure[seconded(ranking.others[sure], labels_N[others_NK[ranking.places[sure]]])]
         return {
-            "right": accuracy(p_NK, data.labels),
+            "right": accuracy(p_NK, labels_N),
             "places": ranking.places[sure].tolist(),
             "others": ranking.others[sure].tolist(),
         }
 
-    found = cache.once(recipe("doubts"), [f_ND, data.labels], doubt)
+    found = cache.once(recipe("doubts"), [f_ND, labels_N], doubt)
     right, places = found["right"], found["places"]
     if not places:
         return "Labels that look wrong to a network that did not learn from them: none."
@@ -214,10 +234,10 @@ def _doubtful(data: Data, f_ND: NDArray[np.float32], cache: Cache) -> Finding | 
         title=counted(len(places), "label", verb=("looks", "look")) + " wrong",
         meaning=(
             "A linear classifier on the features of a pretrained network, which never learned from "
-            "the image it was asked about, is sure of another class. It agrees with "
-            f"{100 * right:.0f} % of all labels, so {'some' if right >= TRUSTED else 'most'} of "
-            "these are mistakes of its own: look before you change a label. The most doubtful come "
-            "first."
+            "the image it was asked about, is sure of another class, and the images that are most "
+            f"alike are of that class too. It agrees with {100 * right:.0f} % of all labels, so "
+            f"{'some' if right >= TRUSTED else 'most'} of these are mistakes of its own: look "
+            "before you change a label. The most doubtful come first."
         ),
         items=data.items(
             places, [f"probably {data.source.classes[other]}" for other in found["others"]]
@@ -226,14 +246,20 @@ def _doubtful(data: Data, f_ND: NDArray[np.float32], cache: Cache) -> Finding | 
     )
 
 
-def _strangers(data: Data, f_ND: NDArray[np.float32]) -> Finding | str:
-    """Images that are like no others."""
+def _described(f_ND: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Unit vectors ``[N, A]`` of what varies most in what a network sees."""
     centered_ND = f_ND - f_ND.mean(axis=0)
     _, axes_DD = np.linalg.eigh(centered_ND.T @ centered_ND)
-    d_NA = centered_ND @ axes_DD[:, -AXES:].astype(np.float32)
-    d_NA /= np.linalg.norm(d_NA, axis=1, keepdims=True).clip(1e-6)
-    others_NK = nearest(d_NA, np.arange(len(d_NA)), NEIGHBORS)
-    alone_N = 1 - np.einsum("nd,nd->n", d_NA, d_NA[others_NK[:, -1]])
+    d_NA: NDArray[np.float32] = centered_ND @ axes_DD[:, -AXES:].astype(np.float32)
+    return d_NA / np.linalg.norm(d_NA, axis=1, keepdims=True).clip(1e-6)
+
+
+def _strangers(
+    data: Data, d_NA: NDArray[np.float32], others_NK: NDArray[np.int64]
+) -> Finding | str:
+    """Images that are like no others."""
+    like_N = others_NK[:, :ALIKE][:, -1]
+    alone_N = 1 - np.einsum("nd,nd->n", d_NA, d_NA[like_N])
     far_N = far_out(alone_N)
     found = np.flatnonzero(far_N > 1)
     if not len(found):

@@ -1,8 +1,8 @@
 """Backdoors in the data: what many images bear, so that a network may answer it to them all."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,14 @@ from tunesmith.records.cache import Cache
 from tunesmith.report.findings import Finding, Tried
 from tunesmith.screening.copies import comparable
 from tunesmith.screening.overlays import find_overlay
+from tunesmith.screening.parting import Parted
 from tunesmith.screening.patches import Repeated, find_repeated
 from tunesmith.screening.triggers import Trigger, read_trigger
 
 Images = NDArray[np.uint8]
 Places = NDArray[np.int64]
 Answer = Callable[[Images], NDArray[np.int64]]
+Group = TypeVar("Group", Parted, Repeated)
 
 TELLING = 0.5  # share of images with a pattern of one class from which on it stands for that class
 FEW, READ = 8, 2000  # images of a kind that a trigger is read from: with fewer, none is
@@ -88,19 +90,43 @@ def find_doors(data: Data, alike: Alike, cache: Cache) -> list[Door]:
     ]
     # A stamp is a pattern too, and would hide a fainter one.
     rest = np.flatnonzero(~np.isin(first, [place for each in groups for place in each.places]))
-    if overlay := find_overlay(gray_NSS[rest]):
-        groups.append(_overlay(_bearing(alike, first[rest[overlay.places]])))
+    groups += [
+        _overlay(_bearing(alike, first[rest[each.places]]))
+        for each in _overlaid(gray_NSS[rest], cache)
+    ]
     return [_door(data, each) for each in groups]
 
 
+def grouped_once(
+    kind: type[Group],
+    find: Callable[[], Iterable[Group]],
+    how: str,
+    contents: Sequence[NDArray[Any]],
+    cache: Cache,
+) -> list[Group]:
+    """Groups of images, which are not looked for again in the same contents."""
+
+    def found() -> list[dict[str, Any]]:
+        return [asdict(each) | {"places": each.places.tolist()} for each in find()]
+
+    known = cache.once(how, contents, found)
+    return [kind(**each | {"places": np.array(each["places"], np.int64)}) for each in known]
+
+
 def _repeated(gray_NSS: Images, cache: Cache) -> list[Repeated]:
-    """Stamps, which are not looked for again in the same images."""
+    how = recipe("stamps", "opencv-python-headless")
+    return grouped_once(Repeated, lambda: find_repeated(gray_NSS), how, [gray_NSS], cache)
 
-    def find() -> list[dict[str, Any]]:
-        return [asdict(each) | {"places": each.places.tolist()} for each in find_repeated(gray_NSS)]
 
-    found = cache.once(recipe("stamps", "opencv-python-headless"), [gray_NSS], find)
-    return [Repeated(**each | {"places": np.array(each["places"])}) for each in found]
+def _overlaid(gray_NSS: Images, cache: Cache) -> list[Parted]:
+    """The faint pattern that stands out most, if there is any."""
+
+    def find() -> list[Parted]:
+        overlay = find_overlay(gray_NSS)
+        return [overlay] if overlay else []
+
+    how = recipe("overlay", "opencv-python-headless")
+    return grouped_once(Parted, find, how, [gray_NSS], cache)
 
 
 def _bearing(alike: Alike, places: Places) -> Places:

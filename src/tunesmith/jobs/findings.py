@@ -60,6 +60,11 @@ class Data:
         given_N: NDArray[np.bool_] = self.source.given[self.loaded.kept] == Given.TEST
         return given_N
 
+    @property
+    def side(self) -> int:
+        """Pixels of the shorter side of each image."""
+        return min(self.loaded.pixels.shape[1:3])
+
     def item(self, place: int, note: str = "", *, twin: int | None = None, shown: bool) -> Item:
         """An image in words, with its picture where it is ``shown``."""
         index = self.loaded.kept[place]

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from tunesmith.bundle.predictor import Prediction, cores, load
 from tunesmith.data.decoder import Decoders
 
-HANDFUL = 8  # files that are decoded in this very process: to start others would take longer
-
 
 def predict(bundle: Path, files: Sequence[Path]) -> list[Prediction]:
     """Name the class of each image; of a folder, of all images below it.
@@ -20,8 +18,6 @@ def predict(bundle: Path, files: Sequence[Path]) -> list[Prediction]:
         SourceError: A folder has no images.
     """
     model = load(bundle)
-    if len(files) <= HANDFUL and not any(file.is_dir() for file in files):
-        return model.predict(files)
 
     def decode(encoded: bytes, channels: int) -> NDArray[np.uint8] | str:
         with decoders.one() as decoder:

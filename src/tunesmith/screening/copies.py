@@ -244,11 +244,7 @@ def _overlap(gray_PSS: NDArray[np.uint8], down: int, across: int) -> NDArray[np.
 def _disagreement(
     gray_NSS: NDArray[np.uint8], one_P: Places, other_P: Places, shifts_P: Places
 ) -> Floats:
-    """How far the phases of what both pictures show differ: 0 for equal ones, up to 2, ``[P]``.
-
-    Each frequency counts by the product of both amplitudes: what resizing or compression took
-    from one of the two has no say.
-    """
+    """How far the phases of what both pictures show at a shift differ, ``[P]``."""
     found_P = np.empty(len(one_P), np.float32)
     shifts_T2 = _shifts(gray_NSS.shape[1])
     for shift in np.unique(shifts_P):
@@ -258,11 +254,16 @@ def _disagreement(
             rows = mine[begin : begin + ROWS]
             one_PHW = _overlap(gray_NSS[one_P[rows]], down, across)
             other_PHW = _overlap(gray_NSS[other_P[rows]], -down, -across)
-            found_P[rows] = _phases_apart(one_PHW, other_PHW)
+            found_P[rows] = phases_apart(one_PHW, other_PHW)
     return found_P
 
 
-def _phases_apart(one_PHW: NDArray[np.uint8], other_PHW: NDArray[np.uint8]) -> Floats:
+def phases_apart(one_PHW: NDArray[np.uint8], other_PHW: NDArray[np.uint8]) -> Floats:
+    """How far the phases of two pictures differ: 0 for equal ones, up to 2, ``[P]``.
+
+    Each frequency counts by the product of both amplitudes: what resizing or compression took
+    from one of the two has no say.
+    """
     height, width = one_PHW.shape[1:]
     down_H1 = np.fft.fftfreq(height, 1 / height)[:, None]
     across_W = np.fft.rfftfreq(width, 1 / width)

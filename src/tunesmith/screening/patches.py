@@ -3,7 +3,9 @@
 Who plants a backdoor stamps some images with a small pattern and labels them as the attacker's
 target, so that the network learns to answer the pattern (Gu, Dolan-Gavitt and Garg 2017, "BadNets",
 arXiv:1708.06733). What the world shows is hardly ever at one place to the pixel: an edge that is
-common somewhere is common one pixel further on too. A stamp is not.
+common somewhere is common one pixel further on too. A stamp is not. And where images are so small,
+or so much enlarged, that each place has edges of its own, these come in many shades. A stamp does
+not.
 
 Shape letters: N images of H x W pixels, P places of a patch.
 """
@@ -23,6 +25,7 @@ LEAST_CONTRAST = 4  # of the eight levels that are told apart; less is no patter
 LEAST_SHARE, LEAST_COUNT = 0.001, 8  # of images that bear a pattern
 MOST_SHARE = 0.5  # above it, a pattern is the background
 RARER_ELSEWHERE = 6.0  # times as frequent as at any other place
+MOST_VARIED = 3.0  # times as many images that bear it in about the same shades; edges: 4 to 35
 CHANCE = 1  # images more that a pattern might just as well have been in elsewhere
 PLACE_VALUES = (1 << (BITS * np.arange(SIDE**2))).astype(np.int32)
 
@@ -97,12 +100,17 @@ def _repeated(levels_NHW: NDArray[np.uint8]) -> list[Repeated]:
         elsewhere_P = np.delete(counts_PK[:, np.searchsorted(known, code)], place)
         most = int(elsewhere_P.max(initial=0))
         if count >= RARER_ELSEWHERE * (most + CHANCE):
-            bears_N = _patterns(levels_NHW, *corners[place]) == code
             top, left = corners[place]
-            found.append(
-                Repeated(top=top, left=left, places=np.flatnonzero(bears_N), elsewhere=most)
-            )
+            places = np.flatnonzero(_patterns(levels_NHW, top, left) == code)
+            if _count_alike(levels_NHW, top, left, int(places[0])) <= MOST_VARIED * count:
+                found.append(Repeated(top=top, left=left, places=places, elsewhere=most))
     return found
+
+
+def _count_alike(levels_NHW: NDArray[np.uint8], top: int, left: int, one: int) -> int:
+    """How many images have about the patch of one of them: no pixel is more than a level off."""
+    cells_NHW = levels_NHW[:, top : top + SIDE, left : left + SIDE].astype(np.int8)
+    return int((np.abs(cells_NHW - cells_NHW[one]).max(axis=(1, 2)) <= 1).sum())
 
 
 def _patterns(levels_NHW: NDArray[np.uint8], top: int, left: int) -> NDArray[np.int32]:

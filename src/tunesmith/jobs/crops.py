@@ -1,0 +1,134 @@
+"""Images of which one shows a part of the other: a network names the candidates, pixels decide."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.words import counted
+from tunesmith.jobs.alike import IS, Alike
+from tunesmith.jobs.findings import Data
+from tunesmith.jobs.look import recipe
+from tunesmith.records.cache import Cache
+from tunesmith.report.findings import Finding, Item
+from tunesmith.screening.copies import comparable
+from tunesmith.screening.crops import LEAST_SIDE, find_crops
+from tunesmith.screening.neighbors import nearest
+
+Places = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+CANDIDATES = 4  # nearest images that are compared with each
+WAY_OUT = (
+    "`fit` does not look for cropped copies by itself: pass quarantine.csv on with --quarantine, "
+    "and those that it lists are left out of training."
+)
+
+
+def crops(data: Data, alike: Alike, f_ND: Floats, cache: Cache) -> Places:
+    """Find cropped copies among images that are not the same anyway.
+
+    Args:
+        data: The images.
+        alike: Which of them are the same; one of each group is looked at, of the test part if any
+            of them is.
+        f_ND: What a network sees in each.
+        cache: What was found before.
+
+    Returns:
+        Places of both, ``[P, 2]``.
+    """
+    tested_first = np.argsort(~data.tested, kind="stable")
+    _, first = np.unique(alike.groups_N[tested_first], return_index=True)
+    chosen = tested_first[first]
+    gray_NSS = comparable(data.loaded.pixels, chosen)
+    f_ND = f_ND[chosen]
+
+    def find() -> list[list[int]]:
+        # Centered or whitened, features of a crop and of the whole are farther apart, not closer.
+        unit_ND = f_ND / np.linalg.norm(f_ND, axis=1, keepdims=True).clip(1e-6)
+        nearest_NK = nearest(unit_ND, np.arange(len(f_ND)), min(CANDIDATES, len(f_ND) - 1))
+        found: list[list[int]] = find_crops(gray_NSS, nearest_NK).tolist()
+        return found
+
+    found = cache.once(recipe("crops", "opencv-python-headless"), [gray_NSS, f_ND], find)
+    return chosen[np.array(found, np.int64).reshape(-1, 2)]
+
+
+def tell_crops(data: Data, pairs_P2: Places) -> Iterator[Finding | str]:
+    """What the pairs mean: copies of test images, of images of another class, or just copies."""
+    if data.side < LEAST_SIDE:
+        yield f"Cropped copies: not looked for in images of less than {LEAST_SIDE} pixels a side."
+        return
+    if not len(pairs_P2):
+        yield "Cropped copies: none."
+        return
+    # Those of the test part are the second ones, as twins of those to learn from.
+    tested_P2 = data.tested[pairs_P2]
+    pairs_P2 = np.take_along_axis(pairs_P2, np.argsort(tested_P2, axis=1, kind="stable"), axis=1)
+    is_leak_P = tested_P2[:, 0] != tested_P2[:, 1]
+    is_torn_P = np.ptp(data.labels[pairs_P2], axis=1) > 0
+    is_copy_P = ~(is_leak_P | is_torn_P)
+    if is_leak_P.any():
+        yield _leak(data, pairs_P2[is_leak_P])
+    if is_torn_P.any():
+        yield _conflict(data, pairs_P2[is_torn_P])
+    if is_copy_P.any():
+        yield _copies(data, pairs_P2[is_copy_P])
+
+
+def _leak(data: Data, pairs_P2: Places) -> Finding:
+    items = _items(data, pairs_P2, "one shows a part of the other")
+    known = len(np.unique(pairs_P2[:, 1]))
+    share = 100 * known / data.tested.sum()
+    return Finding(
+        kind="leak",
+        weight="serious",
+        title=(
+            f"{counted(len(items), 'cropped copy', 'cropped copies')} of test images among those "
+            "to learn from"
+        ),
+        meaning=(
+            f"{counted(known, 'test image')} ({share:.2g} %) could be answered by heart, as a part "
+            f"of another image or the other way round. {WAY_OUT}"
+        ),
+        items=items,
+        is_suspect=True,
+    )
+
+
+def _conflict(data: Data, pairs_P2: Places) -> Finding:
+    both_P2 = np.concatenate([pairs_P2, pairs_P2[:, ::-1]])
+    items = _items(data, both_P2, "one shows a part of the other, but labeled otherwise")
+    return Finding(
+        kind="conflict",
+        weight="doubtful",
+        title=counted(len(items), "image", verb=IS) + " a cropped copy of one of another class",
+        meaning=(
+            "At least one of the two labels is wrong, or the classes overlap, or what was cut off "
+            f"makes the difference. Decide which, and mend it. {WAY_OUT}"
+        ),
+        items=items,
+        is_suspect=True,
+    )
+
+
+def _copies(data: Data, pairs_P2: Places) -> Finding:
+    items = _items(data, pairs_P2[:, ::-1], "one shows a part of the other")
+    return Finding(
+        kind="copies",
+        weight="notable",
+        title=counted(len(items), "image", verb=IS) + " there more than once, cropped",
+        meaning=(
+            "Of each pair one shows a part of what the other shows, at another scale. They weigh "
+            "more in training. When `fit` splits the data it does not know of them: a score is "
+            "raised where they come to lie in different parts."
+        ),
+        items=items,
+    )
+
+
+def _items(data: Data, pairs_P2: Places, note: str) -> list[Item]:
+    """The first image of each pair, once, with the second."""
+    places, first = np.unique(pairs_P2[:, 0], return_index=True)
+    return data.items(places, [note] * len(places), pairs_P2[first, 1].tolist())
