@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,8 +77,15 @@ def test_more_trials_extend_a_finished_search(tmp_path: Path) -> None:
         tune(tmp_path / "parts", trials=6, seed=1)
 
 
+def test_more_whole_trainings_are_those_that_would_have_been_there_at_once(tmp_path: Path) -> None:
+    for trials in (2, 4):
+        tune(tmp_path / "parts", trials=trials, scheduler="none")
+    tune(tmp_path / "whole", trials=4, scheduler="none")
+    assert curves(tmp_path / "parts") == curves(tmp_path / "whole")
+
+
 SCRIPT = f"""
-import sys
+import os, sys
 sys.path.insert(0, {str(TRAININGS.parent)!r})
 import tunesmith as ts
 import trainings
@@ -86,13 +94,16 @@ def train(config, folder, start, until):
     return trainings.falls_slowly(trainings.Config(**config), folder, start, until)
 
 space = {{"lr": ts.Field(ts.Float(1e-4, 1.0, log=True), 1e-4), "kind": ts.Choice("good", "bad")}}
-found = ts.tune(train, space, trials=4, horizon={HORIZON}, out=sys.argv[1])
+trials = int(os.environ.get("TRIALS", 4))
+found = ts.tune(train, space, trials=trials, horizon={HORIZON}, out=sys.argv[1])
 print("config", found.config)
 """
 
 
-def start(script: Path, out: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen([sys.executable, script, out], stdout=subprocess.PIPE, text=True)
+def start(script: Path, out: Path, *, trials: int = 4) -> "subprocess.Popen[str]":
+    command = [sys.executable, str(script), str(out)]
+    environment = {**os.environ, "TRIALS": str(trials)}  # which workers see too, unlike arguments
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 @pytest.fixture
@@ -134,6 +145,24 @@ def test_a_driver_that_is_killed_loses_no_finished_slice_and_counts_none_twice(
     assert curves(killed) == curves(whole)
     kept = sorted(path.name for path in killed.glob("trials/*/*"))
     assert kept == [f"{HORIZON:08d}"] * 4
+
+
+def test_a_finished_search_that_is_extended_may_be_killed_too(script: Path, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    with start(script, whole, trials=2) as driver:
+        driver.communicate(timeout=300)
+    shutil.copytree(whole, killed)
+    finished = curves(whole)
+    with start(script, whole) as driver:
+        driver.communicate(timeout=300)
+    with start(script, killed) as driver:
+        wait_for_slices(killed, sum(len(rows) for _, rows in finished.values()) + 5)
+        driver.kill()
+    with start(script, killed) as driver:
+        driver.communicate(timeout=300)
+    assert curves(killed) == curves(whole)
+    assert len(curves(whole)) == 4
+    assert {name: curves(whole)[name] for name in finished} == finished
 
 
 def test_a_worker_that_is_killed_costs_its_own_trial(script: Path, tmp_path: Path) -> None:

@@ -96,10 +96,12 @@ class Settings(BaseModel):
     def identity(self) -> dict[str, Any]:
         """What makes this job another job than one with more time or another folder.
 
-        What a quarantine leaves is part of the data's identity.
+        What a quarantine leaves is part of the data's identity. Of the number of trials, only
+        whether it is given: then nothing depends on time.
         """
         places = {"budget", "out", "device", "quarantine", "workers"}
-        return self.model_dump(mode="json", exclude=places)
+        given = self.model_dump(mode="json", exclude=places)
+        return given | {"trials": self.trials and "a number"}
 
 
 class TuneSettings(BaseModel):

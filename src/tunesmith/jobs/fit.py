@@ -73,7 +73,7 @@ def fit(
         test: A test part of the same kind, where ``source`` has none of its own.
         budget: Seconds, or a time span such as ``"10m"``, from process start to report written.
         out: The run's folder; by default ``runs/NAME``. The same call on an unfinished run goes
-            on with it; with more budget, a finished run is extended.
+            on with it; with more budget or trials, a finished run is extended.
         model: ``"auto"`` for a race, a family, or ``"file.py:function"`` of your own.
         metric: ``"accuracy"``, ``"balanced_accuracy"``, ``"log_loss"``, ``"macro_f1"`` or
             ``"roc_auc"``.
@@ -142,8 +142,9 @@ def run(
     opened = open_run(folder, identity)
     with Journal(opened.path) as journal:
         past = journal.history
-        granted = max((s.budget for s in past.sessions), default=0.0)
-        if past.ended and past.ended.status == "finished" and settings.budget <= granted:
+        given = events.SessionStarted(budget=settings.budget, trials=settings.trials)
+        extended = past.is_extended_by(given)
+        if past.ended and past.ended.status == "finished" and not extended:
             return Result(folder=opened.path, summary=read_summary(opened.path / "result.json"))
         clock = Clock(budget=settings.budget, spent=begin.elapsed() + past.elapsed)
         clock.phases.update({"start": started_s, **begin.phases})
@@ -158,10 +159,9 @@ def run(
                 journal=journal,
                 terminal=terminal,
             )
-            session.record(events.SessionStarted(budget=settings.budget))
+            session.record(given)
             machine = measure_machine(opened.path)
             with catch_signals(session.interrupted), computing(machine.cores):
-                extended = bool(past.ended) and settings.budget > granted
                 summary = _run(session, data, families, machine, extended=extended)
     return Result(folder=opened.path, summary=summary)
 

@@ -11,9 +11,15 @@ from tunesmith.core.errors import RunFolderError
 @final
 @dataclass(frozen=True, kw_only=True)
 class SessionStarted:
-    """A process began to work on the run, with ``budget`` seconds granted in all."""
+    """A process began to work on the run.
+
+    Attributes:
+        budget: Seconds granted in all.
+        trials: Settings that a search may try in all; None if their number is not given.
+    """
 
     budget: float
+    trials: int | None = None
 
 
 @final

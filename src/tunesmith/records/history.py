@@ -56,7 +56,22 @@ class TrialHistory:
 @final
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """Everything a run knows of itself."""
+    """Everything a run knows of itself.
+
+    Attributes:
+        sessions: Processes that worked on it.
+        elapsed: Live seconds, all sessions together.
+        past_phases: Seconds by phase, of sessions before this one.
+        session_phases: The same of this one.
+        plan: What was measured and decided.
+        trials: By name.
+        workers: How many processes search; None if that was not decided here.
+        chosen: Which network goes on; None if that was not decided.
+        notes: What the user should know.
+        test_openings: How often the test part was looked at.
+        ended: How it ended last; None if it never did.
+        granted: The session that ended it last.
+    """
 
     sessions: tuple[SessionStarted, ...] = ()
     elapsed: float = 0.0
@@ -68,6 +83,17 @@ class History:
     notes: tuple[str, ...] = ()
     test_openings: int = 0
     ended: Ended | None = None
+    granted: SessionStarted | None = None
+
+    def is_extended_by(self, session: SessionStarted) -> bool:
+        """Whether a session is given more time or trials than the one that ended the run.
+
+        One that was killed before it ended anything has used up nothing of what it was given.
+        """
+        if self.granted is None:
+            return False
+        has_more_trials = (session.trials or 0) > (self.granted.trials or 0)
+        return session.budget > self.granted.budget or has_more_trials
 
     @property
     def phases(self) -> dict[str, float]:
@@ -120,6 +146,7 @@ def _changes(history: History, event: Event) -> dict[str, Any]:
             fields["test_openings"] = history.test_openings + 1
         case Ended():
             fields["ended"] = event
+            fields["granted"] = history.sessions[-1] if history.sessions else None
     return fields
 
 
