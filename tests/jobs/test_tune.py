@@ -18,8 +18,9 @@ import tunesmith as ts
 from tunesmith.core.errors import MissingExtraError, RunFolderError, SettingsError
 from tunesmith.core.functions import load_function
 from tunesmith.core.space import Choice, Field, Float, Int, Range
+from tunesmith.execution.machine import measure
+from tunesmith.jobs.found import Tuned
 from tunesmith.jobs.search import space_for
-from tunesmith.jobs.tune import Tuned
 from tunesmith.records.history import TrialHistory
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import timing
@@ -53,6 +54,18 @@ def test_a_search_finds_something_better_than_the_defaults(tmp_path: Path) -> No
     written = json.loads((tmp_path / "run" / "result.json").read_text())
     assert written["config"] == found.config
     assert found.words().startswith(f"value   {found.value:.6g} after 25 units (defaults: 0.9")
+
+
+def test_the_noise_of_equal_configs_is_measured_and_kept(tmp_path: Path) -> None:
+    found = tune(tmp_path / "run", "varies", trials=16)
+    assert (found.noise_at, found.trials) == (5, 16)
+    assert found.noise is not None
+    assert 0 < found.noise < 0.01
+    assert "lr" in found.parts
+    assert not (tmp_path / "run" / "again").exists()
+    again = tune(tmp_path / "run", "varies", trials=16)
+    assert again == found
+    assert tune(tmp_path / "equal", trials=16).noise == pytest.approx(0.0, abs=1e-12)
 
 
 def test_a_budget_is_kept(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tunesmith.jobs.result import Result
 from tunesmith.jobs.study import export_study
 from tunesmith.records.events import Planned
 from tunesmith.records.journal import Journal, read_history
+from tunesmith.tuning import again
 
 GIVEN: dict[str, Any] = {
     "budget": "100h",  # however slow the machine is, time decides nothing
@@ -52,6 +53,7 @@ def _small() -> Iterator[None]:
     """Trainings so small that their time does not matter."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(importlib.import_module("tunesmith.plan.plan"), "MOST_EPOCHS_SMALL", 6.0)
+        patch.setattr(again, "SHARE", 1.0)  # of three trials, so that something is trained again
         yield
 
 
@@ -99,6 +101,9 @@ def test_a_search_is_seen_in_everything_that_a_run_leaves(first: Result) -> None
     assert "What was tried" in page
     assert "There were too few trials to say which settings mattered" in page
     assert "The best of many tries is partly luck" in page
+    assert "neither a training nor the search has seen, the plan&#39;s settings are right" in page
+    assert "The plan&#39;s settings and the best ones were trained again 2 times" in page
+    assert "when trained again." in page
 
 
 def test_its_search_becomes_a_study_of_optunas(first: Result) -> None:
