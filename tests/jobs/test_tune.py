@@ -76,6 +76,15 @@ def test_a_budget_is_kept(tmp_path: Path) -> None:
     assert found.reason == "The budget is spent."
 
 
+def test_how_many_processes_train_may_be_measured(tmp_path: Path) -> None:
+    for _ in range(2):
+        found = tune(tmp_path, "falls_slowly", trials=4, budget="100h", workers="auto")
+        past = read_history(tmp_path)
+        assert found.trials == 4
+        assert (past.workers is not None) == (measure(tmp_path).cores > 1)
+        assert [trial.seen for trial in past.trials.values()] == [HORIZON] * 4
+
+
 def test_values_may_be_maximized(tmp_path: Path) -> None:
     found = tune(tmp_path, "rises", maximize=True)
     assert found.default is not None
@@ -264,6 +273,8 @@ def test_settings_that_make_no_sense(tmp_path: Path) -> None:
     for wrong, message in (
         ({"sampler": "best"}, "`sampler`: "),
         ({"horizon": 0}, "`horizon`: "),
+        ({"workers": 0}, "`workers`: Input should be greater"),
+        ({"workers": "many"}, r"`workers`: Input should be a valid integer.*'many'"),
         ({"budget": "soon"}, "A budget is a time span"),
     ):
         with pytest.raises(SettingsError, match=message):

@@ -32,6 +32,7 @@ others = st.one_of(
         st.integers(0, 60),
     ),
     st.just(events.TestOpened()),
+    st.just(events.WorkersChosen(workers=2, reason="faster")),
     st.just(events.TrialEnded(trial="model", reason="done")),
     st.just(events.Planned(plan={"a": [1, 2]})),
     st.just(events.TrialStarted(trial="fold-1", config={"lr": 0.1})),

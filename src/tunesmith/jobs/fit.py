@@ -58,7 +58,7 @@ def fit(
     sampler: str = "auto",
     scheduler: str = "auto",
     trials: int | None = None,
-    workers: int | None = None,
+    workers: int | str = "auto",
     limit: Mapping[str, float] | None = None,
     progress: bool = True,
 ) -> Result:
@@ -92,7 +92,9 @@ def fit(
             ``"none"``.
         trials: How many settings it tries; 0 for no search. By default there is a search if the
             budget is three times what the plan's settings need, and time limits it.
-        workers: Processes that search at the same time; by default one a core.
+        workers: Processes that search at the same time; ``"auto"`` measures on the first trials
+            whether several that share the cores are faster than one. Where ``trials`` is given, it
+            is one, since two would end in an order that chance decides.
         limit: What the exported graph may take: ``{"latency_ms": 5}`` for one image on all cores,
             ``{"size_mb": 4}`` for the file.
         progress: Show progress on the terminal.

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
 from tunesmith.core.functions import Function, end_of_reading, load_function, reference
 from tunesmith.core.settings import TuneSettings, checked
@@ -19,6 +20,7 @@ from tunesmith.execution.signals import catch_signals
 from tunesmith.jobs.again import train_again
 from tunesmith.jobs.found import TRIALS, Tuned, best_of, tell
 from tunesmith.jobs.search import remember, search_for, space_for, space_words
+from tunesmith.jobs.workers import choose_workers
 from tunesmith.records.events import Ended, Planned, SessionStarted
 from tunesmith.records.folder import open_run, write_atomic
 from tunesmith.records.journal import Journal
@@ -42,7 +44,7 @@ def tune(
     out: str | Path | None = None,
     sampler: str = "auto",
     scheduler: str = "auto",
-    workers: int = 1,
+    workers: int | str = 1,
     maximize: bool = False,
     seed: int = 0,
     progress: bool = True,
@@ -66,7 +68,8 @@ def tune(
             with it; with more budget or trials, a finished run is extended.
         sampler: ``"auto"``, ``"tpe"``, ``"random"``, ``"optuna"`` or ``"hyperopt"``.
         scheduler: ``"auto"``, ``"freeze-thaw"``, ``"asha"`` or ``"none"``.
-        workers: Processes that train at the same time.
+        workers: Processes that train at the same time; ``"auto"`` measures on the first trials
+            whether several that share the cores are faster than one.
         maximize: Whether higher values are better.
         seed: Of everything random.
         progress: Show progress on the terminal.
@@ -135,7 +138,7 @@ def run(
 
 def _run(
     search: Search,
-    workers: int,
+    workers: int | None,
     path: Path,
     clock: Clock,
     journal: Journal,
@@ -157,6 +160,8 @@ def _run(
         )
 
     with catch_signals(interrupted):
+        if workers is None:
+            workers = choose_workers(search, _most(path), tuner, journal=journal, clock=searching)
         whole = tuner(search, workers)
         reason = whole.run()
         noise = train_again(
@@ -171,6 +176,11 @@ def _run(
         )
     status = "interrupted" if interrupted.is_set() else "finished"
     return tell(path, search, whole.history, noise, status=status, reason=reason)
+
+
+def _most(path: Path) -> int:
+    """Processes that could search at the same time."""
+    return min(measure(path).cores, planning.WORKERS_MOST)
 
 
 def _processes(workers: int, path: Path) -> Processes:

@@ -20,6 +20,7 @@ from tunesmith.jobs.search import SCHEDULERS, remember, sampler_named
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.shared import share
 from tunesmith.jobs.space import applied, training_space
+from tunesmith.jobs.workers import choose_workers
 from tunesmith.records.events import Ended
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.again import SHARE, TIMES, Noise
@@ -124,6 +125,8 @@ def _run(
         )
 
     try:
+        if session.settings.workers is None:
+            workers = choose_workers(what, workers, tuner, journal=journal, clock=clock)
         reason = tuner(what, workers).run()
     except SettingsError as error:  # all failed alike: the plan's own settings remain
         reason = str(error)

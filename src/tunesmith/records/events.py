@@ -41,6 +41,15 @@ class TrialStarted:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class WorkersChosen:
+    """How many processes search at the same time, and why."""
+
+    workers: int
+    reason: str
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class SliceDone:
     """A trial was trained from ``begin`` to ``end`` examples, and its checkpoint is on disk."""
 
@@ -114,6 +123,7 @@ Event = (
     SessionStarted
     | Planned
     | TrialStarted
+    | WorkersChosen
     | SliceDone
     | BlockDone
     | TrialEnded
@@ -126,6 +136,7 @@ KINDS: dict[str, type[Event]] = {
     "session started": SessionStarted,
     "planned": Planned,
     "trial started": TrialStarted,
+    "workers chosen": WorkersChosen,
     "slice done": SliceDone,
     "block done": BlockDone,
     "trial ended": TrialEnded,

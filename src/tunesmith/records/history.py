@@ -17,6 +17,7 @@ from tunesmith.records.events import (
     TestOpened,
     TrialEnded,
     TrialStarted,
+    WorkersChosen,
 )
 
 
@@ -79,6 +80,7 @@ class History:
     session_phases: Mapping[str, float] = field(default_factory=dict)
     plan: Mapping[str, Any] | None = None
     trials: Mapping[str, TrialHistory] = field(default_factory=dict)
+    workers: WorkersChosen | None = None
     chosen: Chosen | None = None
     notes: tuple[str, ...] = ()
     test_openings: int = 0
@@ -126,18 +128,11 @@ def _changes(history: History, event: Event) -> dict[str, Any]:
     match event:
         case Planned():
             fields["plan"] = event.plan
-        case TrialStarted():
-            trial = replace(_of(history, event.trial), config=event.config)
-            fields["trials"] = _with(history, event.trial, trial)
-        case SliceDone():
-            fields["trials"] = _with(history, event.trial, _train(_of(history, event.trial), event))
-        case BlockDone():
-            trial = _of(history, event.trial)
-            blocks = (*(b for b in trial.blocks if b.at < event.at), event)
-            fields["trials"] = _with(history, event.trial, replace(trial, blocks=blocks))
-        case TrialEnded():
-            trial = replace(_of(history, event.trial), ended=event.reason)
-            fields["trials"] = _with(history, event.trial, trial)
+        case TrialStarted() | SliceDone() | BlockDone() | TrialEnded():
+            trial = _after(history.trials.get(event.trial, TrialHistory()), event)
+            fields["trials"] = {**history.trials, event.trial: trial}
+        case WorkersChosen():
+            fields["workers"] = event
         case Chosen():
             fields["chosen"] = event
         case Noted():
@@ -150,12 +145,20 @@ def _changes(history: History, event: Event) -> dict[str, Any]:
     return fields
 
 
-def _of(history: History, name: str) -> TrialHistory:
-    return history.trials.get(name, TrialHistory())
-
-
-def _with(history: History, name: str, trial: TrialHistory) -> dict[str, TrialHistory]:
-    return {**history.trials, name: trial}
+def _after(
+    trial: TrialHistory, event: TrialStarted | SliceDone | BlockDone | TrialEnded
+) -> TrialHistory:
+    """A trial's past with one event more."""
+    match event:
+        case TrialStarted():
+            return replace(trial, config=event.config)
+        case SliceDone():
+            return _train(trial, event)
+        case BlockDone():
+            blocks = (*(b for b in trial.blocks if b.at < event.at), event)
+            return replace(trial, blocks=blocks)
+        case TrialEnded():
+            return replace(trial, ended=event.reason)
 
 
 def _train(trial: TrialHistory, done: SliceDone) -> TrialHistory:
