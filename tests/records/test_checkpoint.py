@@ -10,7 +10,7 @@ import torch
 from tunesmith.core.errors import RunFolderError
 from tunesmith.records.checkpoint import load, prune, save
 
-TENSORS = {"weight": torch.randn(5, 3).t(), "count": torch.tensor(7)}
+TENSORS = {"weight": torch.randn(5, 3), "count": torch.tensor(7)}
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ TOGETHER_FEWEST_S = 240.0  # a shorter budget is better spent on one network to 
 # better costs many times as much for each image, and so takes more than it adds.
 WITHIN_SCRATCH, WITHIN_PRETRAINED = 1.1, 1.3
 TRANSFER_FEWEST_S = 20.0  # a shorter budget is better spent on one network
-# What the error after a heat becomes in the whole training: one from scratch has more to gain, and
-# the more, the better it learns; one that has learned before is good at once.
-LEFT_SCRATCH, LEFT_PRETRAINED = 0.9, 0.65
+# What the error after a heat becomes in the end. One from scratch has more to gain, and the more,
+# the better it learns, down to a share of it; one that has learned before is good at once.
+LEFT_SCRATCH, LEAST_LEFT, LEFT_PRETRAINED = 0.9, 0.35, 0.65
 
 
 def is_worth_trying(brief: float) -> bool:
@@ -36,7 +36,9 @@ def expected(score: float, *, pretrained: bool) -> float:
 
     """
     error = 1 - score
-    return 1 - (LEFT_PRETRAINED * error if pretrained else LEFT_SCRATCH * error**2)
+    if pretrained:
+        return 1 - LEFT_PRETRAINED * error
+    return 1 - error * max(LEAST_LEFT, LEFT_SCRATCH * error)
 
 
 def sharing(networks: int, *, budget: float) -> int:

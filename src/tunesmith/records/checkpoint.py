@@ -17,6 +17,11 @@ SUFFIX = ".safetensors"
 def save(folder: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> str:
     """Write a checkpoint: aside, to the disk's surface, then renamed.
 
+    Args:
+        folder: Made if it is missing.
+        tensors: On the CPU, contiguous.
+        meta: Numbers beside them.
+
     Returns:
         Its reference: the SHA-256 of its bytes.
 
@@ -25,8 +30,7 @@ def save(folder: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -
     """
     from safetensors.torch import save as to_bytes
 
-    plain = {name: value.contiguous().cpu() for name, value in tensors.items()}
-    data = to_bytes(plain, metadata={"meta": json.dumps(dict(meta))})
+    data = to_bytes(dict(tensors), metadata={"meta": json.dumps(dict(meta))})
     reference = hashlib.sha256(data).hexdigest()
     with writing(folder):
         folder.mkdir(exist_ok=True)
