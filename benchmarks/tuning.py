@@ -36,10 +36,9 @@ from scipy.stats import wilcoxon
 from fit import revision, write_results
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Choice, Field, Float, Int
-from tunesmith.tuning.asha import ASHA
+from tunesmith.tuning.asha import ASHA, FULL
 from tunesmith.tuning.cube import Floats, decode, encode
 from tunesmith.tuning.freeze_thaw import FreezeThaw
-from tunesmith.tuning.full import Full
 from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
 from tunesmith.tuning.protocols import Sampler, Scheduler
 from tunesmith.tuning.random_sampler import QuasiRandomSampler, RandomSampler
@@ -200,10 +199,10 @@ LINES: dict[str, Line] = {
     "ASHA + TPE": ours(TPE(), ASHA()),
     "ASHA": ours(RandomSampler(), ASHA()),
     "freeze-thaw": ours(RandomSampler(), FreezeThaw()),
-    "TPE": ours(TPE(), Full()),
-    "random": ours(RandomSampler(), Full()),
-    "quasi-random": ours(QuasiRandomSampler(), Full()),
-    "Hyperopt TPE": ours(HyperoptSampler(), Full()),
+    "TPE": ours(TPE(), FULL),
+    "random": ours(RandomSampler(), FULL),
+    "quasi-random": ours(QuasiRandomSampler(), FULL),
+    "Hyperopt TPE": ours(HyperoptSampler(), FULL),
     "Optuna TPE": with_optuna(lambda _: optuna.pruners.NopPruner()),
     "Optuna TPE, median": with_optuna(lambda _: optuna.pruners.MedianPruner()),
     "Optuna TPE, Hyperband": with_optuna(

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tunesmith.data.fingerprint import Fingerprint
+
 # Tests compute on tiny arrays, where a second thread costs more than it brings. Set before torch
 # is first imported, and inherited by the commands that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -87,6 +89,22 @@ def make_folder(tmp_path: Path) -> MakeFolder:
         return tmp_path / name
 
     return make
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Fingerprint:
+    """Return what is known of MNIST before anything is trained: it stands for small gray images."""
+    return Fingerprint(
+        images=70_000,
+        classes=10,
+        class_counts=(7000,) * 10,
+        channels=1,
+        heights=(28, 28, 28),
+        widths=(28, 28, 28),
+        test_images=10_000,
+        validation_images=0,
+        decode_per_s=20_000.0,
+    )
 
 
 @pytest.fixture(scope="session")

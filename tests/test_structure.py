@@ -41,6 +41,7 @@ UNMIRRORED: dict[str, str] = {
     "core/errors.py": "names alone; each message is tested where it is raised",
     "data/source.py": "a value alone; test_sources.py makes it of everything there is",
     "data/strengths.py": "settings alone; test_augment.py runs each of them",
+    "jobs/again.py": "test_tune.py trains configs again, and reads what they gave",
     "jobs/cleanse.py": "test_trained.py runs the whole job",
     "jobs/decide.py": "test_race.py plans, stores and restores; test_fit.py",
     "jobs/findings.py": "test_check.py and test_alike.py read each of them",

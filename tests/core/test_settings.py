@@ -37,6 +37,12 @@ def test_budget_and_folder_are_not_part_of_a_job_s_identity() -> None:
     assert short.identity() != Settings.make({"seed": 1}).identity()
 
 
+def test_of_the_number_of_trials_only_whether_there_is_one_makes_another_job() -> None:
+    number, by_time, off = (Settings.make({"trials": n}).identity() for n in (3, None, 0))
+    assert number == Settings.make({"trials": 4}).identity()
+    assert len({str(each) for each in (number, by_time, off)}) == 3
+
+
 def test_a_job_file(tmp_path: Path) -> None:
     (tmp_path / "job.toml").write_text('budget = "5m"\nseed = 3\n[train]\nbatch = 64\n')
     settings = Settings.make(read_job_file(tmp_path / "job.toml"))

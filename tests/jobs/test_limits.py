@@ -10,17 +10,6 @@ from tunesmith.models.build import find_family
 from tunesmith.plan import Speed
 
 CONVNET = find_family("convnet")
-DATA = Fingerprint(
-    images=1000,
-    classes=10,
-    class_counts=(100,) * 10,
-    channels=1,
-    heights=(8, 8, 8),
-    widths=(8, 8, 8),
-    test_images=0,
-    validation_images=0,
-    decode_per_s=1e4,
-)
 SPEED = Speed(
     width=8,
     size=(8, 8),
@@ -54,14 +43,18 @@ def test_the_time_of_one_image_is_measured() -> None:
         Limits(most={"latency_ms": 1e-6}, threads=1).check(network, channels=1, size=(8, 8))
 
 
-def test_the_widest_network_within_the_limits_is_kept_and_all_narrower_ones() -> None:
+def test_the_widest_network_within_the_limits_is_kept_and_all_narrower_ones(
+    mnist: Fingerprint,
+) -> None:
     limit = {"size_mb": (megabytes(16) + megabytes(64)) / 2}
     settings = Settings.make({"limit": limit})
-    assert within(settings, DATA, CONVNET, SPEEDS, threads=1) == SPEEDS[:2]
-    assert within(Settings.make({}), DATA, CONVNET, SPEEDS, threads=1) == SPEEDS
+    assert within(settings, mnist, CONVNET, SPEEDS, threads=1) == SPEEDS[:2]
+    assert within(Settings.make({}), mnist, CONVNET, SPEEDS, threads=1) == SPEEDS
 
 
-def test_where_none_is_within_them_the_message_says_what_the_smallest_takes() -> None:
+def test_where_none_is_within_them_the_message_says_what_the_smallest_takes(
+    mnist: Fingerprint,
+) -> None:
     settings = Settings.make({"limit": {"size_mb": 1e-6}})
     with pytest.raises(LimitError, match=r"No convnet is within --limit.* MB, over .*Raise the"):
-        within(settings, DATA, CONVNET, SPEEDS[:1], threads=1)
+        within(settings, mnist, CONVNET, SPEEDS[:1], threads=1)

@@ -1,8 +1,8 @@
 """Tests of `tunesmith.jobs.prepare`: what the data gate finds is what the split does without."""
 
 import csv
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import cv2
@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tunesmith.core.clock import Clock
 from tunesmith.core.errors import SourceError
-from tunesmith.core.settings import Settings
 from tunesmith.data.decode import sample
 from tunesmith.data.fingerprint import fingerprint
 from tunesmith.data.source import Source
@@ -21,10 +19,9 @@ from tunesmith.execution.machine import measure
 from tunesmith.jobs.alike import Depth
 from tunesmith.jobs.prepare import Prepared, prepare
 from tunesmith.jobs.session import Session
-from tunesmith.records.journal import Journal
-from tunesmith.report.terminal import Terminal
 
 TRAIN, TEST = 90, 30
+Prepares = Callable[..., Prepared]
 
 
 def textures() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -38,29 +35,21 @@ def data(x_NHWC: NDArray[np.uint8], y_N: NDArray[np.int64]) -> Source:
     return open_source((x_NHWC[:TRAIN], y_N[:TRAIN]), test=(x_NHWC[TRAIN:], y_N[TRAIN:]))
 
 
-@contextmanager
-def session(folder: Path, **settings: object) -> Iterator[Session]:
-    with Journal(folder) as journal:
-        yield Session(
-            settings=Settings.make(settings),
-            folder=folder,
-            clock=Clock(budget=60),
-            journal=journal,
-            terminal=Terminal(budget=60, log_path=folder / "run.log", quiet=True),
-        )
+@pytest.fixture
+def prepared(session_in: Callable[..., AbstractContextManager[Session]]) -> Prepares:
+    def made(folder: Path, source: Source, depth: Depth, **settings: object) -> Prepared:
+        looked = sample(source, count=50, seed=0, threads=1)
+        with session_in(folder, **settings) as current:
+            return prepare(
+                current,
+                source,
+                fingerprint(source, looked),
+                measure(folder),
+                size=(24, 24),
+                depth=depth,
+            )
 
-
-def prepared(folder: Path, source: Source, depth: Depth, **settings: object) -> Prepared:
-    looked = sample(source, count=50, seed=0, threads=1)
-    with session(folder, **settings) as current:
-        return prepare(
-            current,
-            source,
-            fingerprint(source, looked),
-            measure(folder),
-            size=(24, 24),
-            depth=depth,
-        )
+    return made
 
 
 def listed(folder: Path) -> dict[str, str]:
@@ -68,7 +57,7 @@ def listed(folder: Path) -> dict[str, str]:
         return {row["file"]: row["kind"] for row in csv.DictReader(file)}
 
 
-def test_near_copies_of_test_images_are_not_trained_on(tmp_path: Path) -> None:
+def test_near_copies_of_test_images_are_not_trained_on(prepared: Prepares, tmp_path: Path) -> None:
     x_NHWC, y_N = textures()
     x_NHWC[4], y_N[4] = x_NHWC[TRAIN + 2] // 2 + 20, y_N[TRAIN + 2]
     found = prepared(tmp_path, data(x_NHWC, y_N), Depth.TEST)
@@ -78,7 +67,7 @@ def test_near_copies_of_test_images_are_not_trained_on(tmp_path: Path) -> None:
     assert listed(tmp_path) == {"#4": "leak"}
 
 
-def test_without_time_only_equal_ones_are_found(tmp_path: Path) -> None:
+def test_without_time_only_equal_ones_are_found(prepared: Prepares, tmp_path: Path) -> None:
     x_NHWC, y_N = textures()
     x_NHWC[4], x_NHWC[5] = x_NHWC[TRAIN + 2] // 2 + 20, x_NHWC[TRAIN + 7]
     found = prepared(tmp_path, data(x_NHWC, y_N), Depth.EXACT)
@@ -86,7 +75,7 @@ def test_without_time_only_equal_ones_are_found(tmp_path: Path) -> None:
     assert found.gated.classes == ()
 
 
-def test_near_copies_share_a_fold(tmp_path: Path) -> None:
+def test_near_copies_share_a_fold(prepared: Prepares, tmp_path: Path) -> None:
     x_NHWC, y_N = textures()
     for place in range(0, 40, 2):
         x_NHWC[place + 1], y_N[place + 1] = x_NHWC[place] // 2 + 20, y_N[place]
@@ -97,7 +86,9 @@ def test_near_copies_share_a_fold(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("on_suspects", ["keep", "quarantine"])
-def test_contradicted_labels_are_the_user_s_decision(tmp_path: Path, on_suspects: str) -> None:
+def test_contradicted_labels_are_the_user_s_decision(
+    prepared: Prepares, tmp_path: Path, on_suspects: str
+) -> None:
     x_NHWC, y_N = textures()
     x_NHWC[7], x_NHWC[TRAIN + 4] = x_NHWC[2], x_NHWC[11]  # of classes 1 and 2, 1 and 2
     source = data(x_NHWC, y_N)
@@ -112,7 +103,9 @@ def test_contradicted_labels_are_the_user_s_decision(tmp_path: Path, on_suspects
     assert listed(tmp_path) == expected
 
 
-def test_what_cannot_be_read_is_listed_before_the_run_stops(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_listed_before_the_run_stops(
+    prepared: Prepares, tmp_path: Path
+) -> None:
     for label in ("ant", "bee"):
         (tmp_path / "data" / label).mkdir(parents=True)
         for number in range(10):

@@ -1,8 +1,8 @@
 """Tests of `tunesmith.jobs.race`: two real networks on real digits."""
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,10 @@ from tunesmith.jobs.prepare import as_expected, prepare
 from tunesmith.jobs.race import race
 from tunesmith.jobs.session import Session
 from tunesmith.models import efficientnet_lite
-from tunesmith.records.journal import Journal
-from tunesmith.report.terminal import Terminal
 
-SETTINGS = Settings.make({"budget": 30, "train": {"augmentation": {}}})
+GIVEN: dict[str, Any] = {"budget": 30, "train": {"augmentation": {}}}
+SETTINGS = Settings.make(GIVEN)
+SessionIn = Callable[..., AbstractContextManager[Session]]
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +49,6 @@ def planned(digits: Source, tmp_path_factory: pytest.TempPathFactory) -> Planned
         machine=machine,
         clock=Clock(budget=30),
     )
-
-
-@contextmanager
-def session_in(folder: Path) -> Iterator[Session]:
-    with Journal(folder) as journal:
-        yield Session(
-            settings=SETTINGS,
-            folder=folder,
-            clock=Clock(budget=30),
-            journal=journal,
-            terminal=Terminal(budget=30, log_path=folder / "run.log", quiet=True),
-        )
 
 
 def candidates(session: Session, source: Source, planned: Planned) -> list[Candidate]:
@@ -94,9 +82,9 @@ def test_both_are_planned_for_images_of_one_size(planned: Planned) -> None:
 
 
 def test_the_better_one_on_unseen_images_goes_on(
-    digits: Source, planned: Planned, tmp_path: Path
+    session_in: SessionIn, digits: Source, planned: Planned, tmp_path: Path
 ) -> None:
-    with session_in(tmp_path) as session:
+    with session_in(tmp_path, **GIVEN) as session:
         both = candidates(session, digits, planned)
         (winner,) = race(session, both, brief=0.1)
         history = session.journal.history
@@ -107,7 +95,7 @@ def test_the_better_one_on_unseen_images_goes_on(
         assert min(values) > 0.5  # chance is 0.1
         assert f"{SCRATCH} {100 * values[0]:.1f} % right" in history.chosen.reason
         assert f"{winner.name} goes on" in history.chosen.reason
-    with session_in(tmp_path) as session:  # as after a kill: nothing is raced twice
+    with session_in(tmp_path, **GIVEN) as session:  # as after a kill: nothing is raced twice
         before = session.journal.history
         (again,) = race(session, candidates(session, digits, planned), brief=0.1)
         assert again.name == winner.name
@@ -115,9 +103,9 @@ def test_the_better_one_on_unseen_images_goes_on(
 
 
 def test_what_is_learned_in_seconds_needs_no_race(
-    digits: Source, planned: Planned, tmp_path: Path
+    session_in: SessionIn, digits: Source, planned: Planned, tmp_path: Path
 ) -> None:
-    with session_in(tmp_path) as session:
+    with session_in(tmp_path, **GIVEN) as session:
         (winner,) = race(session, candidates(session, digits, planned), brief=0.95)
         history = session.journal.history
         assert winner.name == SCRATCH
@@ -129,12 +117,12 @@ def test_what_is_learned_in_seconds_needs_no_race(
 
 
 def test_features_that_do_not_fit_are_not_raced(
-    digits: Source, planned: Planned, tmp_path: Path
+    session_in: SessionIn, digits: Source, planned: Planned, tmp_path: Path
 ) -> None:
     shuffled = dataclasses.replace(
         digits, labels=np.random.default_rng(0).permutation(digits.labels)
     )
-    with session_in(tmp_path) as session:
+    with session_in(tmp_path, **GIVEN) as session:
         (winner,) = race(session, candidates(session, shuffled, planned), brief=0.5)
         history = session.journal.history
         assert winner.name == SCRATCH

@@ -1,6 +1,7 @@
 """Tests of `tunesmith.jobs.shared`: slices on shared data, as workers run them, in this process."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,6 @@ import pytest
 from safetensors.torch import load_file
 from torch import nn
 
-from tunesmith.core.clock import Clock
-from tunesmith.core.settings import Settings
 from tunesmith.data.decode import sample
 from tunesmith.data.fingerprint import fingerprint
 from tunesmith.data.sources import open_source
@@ -23,11 +22,10 @@ from tunesmith.jobs.session import Session
 from tunesmith.jobs.shared import HANDED_ON, STATE, opened, share, train, work
 from tunesmith.models.build import find_family
 from tunesmith.plan import UNITS, Plan, SearchPlan
-from tunesmith.records.journal import Journal
-from tunesmith.report.terminal import Terminal
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.slice import train_slice
 
+SessionIn = Callable[..., AbstractContextManager[Session]]
 JOB: dict[str, Any] = {"metric": "accuracy", "device": "cpu", "limit": {}, "threads": 1}
 PLAN = Plan(
     size=(8, 8),
@@ -51,20 +49,13 @@ PLAN = Plan(
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory, session_in: SessionIn) -> Iterator[Path]:
     """The folder of a search on some digits, without its first fold."""
     run = tmp_path_factory.mktemp("run")
     digits = open_source("digits")
     source = open_source((np.stack([digits.read(i) for i in range(400)]), digits.labels[:400]))
     looked = sample(source, count=100, seed=0, threads=1)
-    with Journal(run) as journal:
-        session = Session(
-            settings=Settings.make({}),
-            folder=run,
-            clock=Clock(budget=60),
-            journal=journal,
-            terminal=Terminal(budget=60, log_path=run / "run.log", quiet=True),
-        )
+    with session_in(run) as session:
         data, machine = fingerprint(source, looked), measure(run)
         prepared = prepare(session, source, data, machine, size=(8, 8), depth=Depth.EXACT)
     candidate = Candidate(prepared=prepared, family=find_family("convnet"), chosen=PLAN)

@@ -1,22 +1,20 @@
 """Tests of `tunesmith.jobs.slices`, on a clock of their own."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ModelError
 from tunesmith.core.settings import Settings
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.slices import run_trial
 from tunesmith.jobs.trial import Trial
 from tunesmith.models.preprocess import Normalize
-from tunesmith.records.journal import Journal
-from tunesmith.report.terminal import Terminal
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.losses import loss_of
@@ -47,16 +45,12 @@ def data() -> TrainData:
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
+def session(
+    session_in: Callable[..., AbstractContextManager[Session]], tmp_path: Path
+) -> Iterator[Session]:
     now = iter(range(10**9))  # every look at the clock takes a tenth of a second
-    with Journal(tmp_path) as journal:
-        yield Session(
-            settings=Settings.make({"budget": 1000}),
-            folder=tmp_path,
-            clock=Clock(budget=1000, now=lambda: next(now) / 10),
-            journal=journal,
-            terminal=Terminal(budget=1000, log_path=tmp_path / "run.log", quiet=True),
-        )
+    with session_in(tmp_path, now=lambda: next(now) / 10, budget=1000) as opened:
+        yield opened
 
 
 def trial(data: TrainData, moods: list[str], *, horizon: int = 640) -> Trial:

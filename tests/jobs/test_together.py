@@ -1,6 +1,8 @@
 """Tests of `tunesmith.jobs.together`: two real networks, one of them pretrained."""
 
 import dataclasses
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from tunesmith.bundle.predictor import Graph
-from tunesmith.core.clock import Clock
-from tunesmith.core.settings import Settings
 from tunesmith.data.decode import sample
 from tunesmith.data.fingerprint import fingerprint
 from tunesmith.data.sources import open_source
@@ -23,10 +23,9 @@ from tunesmith.jobs.module import load_module
 from tunesmith.jobs.prepare import as_expected, prepare
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.train import train_all
-from tunesmith.records.journal import Journal
-from tunesmith.report.terminal import Terminal
 
 BUDGET = 20.0
+SessionIn = Callable[..., AbstractContextManager[Session]]
 
 
 def many_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -37,21 +36,17 @@ def many_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return np.concatenate(copies), np.tile(digits.labels, 3)
 
 
-def test_two_networks_answer_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_networks_answer_as_one(
+    session_in: SessionIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From training to the bundle: what is handed over is what was chosen."""
     # The held-out images decide; that they decide for both is arranged here.
     losses = iter([0.5, 0.4, 0.3])
     monkeypatch.setattr(together, "calibrated_loss", lambda *_: next(losses))
     source, machine = open_source(many_digits()), measure(tmp_path)
-    settings = Settings.make({"budget": BUDGET, "train": {"augmentation": {}}})
-    with Journal(tmp_path) as journal:
-        session = Session(
-            settings=settings,
-            folder=tmp_path,
-            clock=Clock(budget=BUDGET),
-            journal=journal,
-            terminal=Terminal(budget=BUDGET, log_path=tmp_path / "run.log", quiet=True),
-        )
+    given = {"budget": BUDGET, "train": {"augmentation": {}}}
+    with session_in(tmp_path, **given) as session:
+        settings, journal = session.settings, session.journal
         looked = sample(source, count=300, seed=0, threads=2)
         planned = plan_all(
             settings,
@@ -85,20 +80,14 @@ def test_two_networks_answer_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_better_one_answers_alone_where_that_is_better(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session_in: SessionIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([0.5, 0.2, 0.3])
     monkeypatch.setattr(together, "calibrated_loss", lambda *_: next(losses))
     source, machine = open_source(many_digits()), measure(tmp_path)
-    settings = Settings.make({"budget": 8, "model": "convnet", "train": {"augmentation": {}}})
-    with Journal(tmp_path) as journal:
-        session = Session(
-            settings=settings,
-            folder=tmp_path,
-            clock=Clock(budget=8),
-            journal=journal,
-            terminal=Terminal(budget=8, log_path=tmp_path / "run.log", quiet=True),
-        )
+    given = {"budget": 8, "model": "convnet", "train": {"augmentation": {}}}
+    with session_in(tmp_path, **given) as session:
+        settings, journal = session.settings, session.journal
         looked = sample(source, count=300, seed=0, threads=2)
         families = find_families(settings)
         data = fingerprint(source, looked)

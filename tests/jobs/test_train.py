@@ -1,13 +1,13 @@
 """Tests of `tunesmith.jobs.train`: when training is over. That it trains, test_fit.py shows."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tunesmith.core.clock import Clock
-from tunesmith.core.settings import Settings
 from tunesmith.data.decode import sample
 from tunesmith.data.fingerprint import fingerprint
 from tunesmith.data.sources import open_source
@@ -19,24 +19,17 @@ from tunesmith.jobs.session import Session
 from tunesmith.jobs.train import SLOWER_TOGETHER, end_of_training
 from tunesmith.models.views import ALONE
 from tunesmith.records.events import BlockDone, SliceDone
-from tunesmith.records.journal import Journal
-from tunesmith.report.terminal import Terminal
 
 BUDGET, IMAGES = 1000, 3200
 
 
-def test_time_is_kept_for_answers_at_the_speed_that_was_measured_last(tmp_path: Path) -> None:
+def test_time_is_kept_for_answers_at_the_speed_that_was_measured_last(
+    session_in: Callable[..., AbstractContextManager[Session]], tmp_path: Path
+) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, 8, 8)).astype(np.uint8)
     source = open_source((pixels, np.arange(IMAGES) % 2))
-    settings = Settings.make({"budget": BUDGET, "model": "convnet"})
-    with Journal(tmp_path) as journal:
-        session = Session(
-            settings=settings,
-            folder=tmp_path,
-            clock=Clock(budget=BUDGET),
-            journal=journal,
-            terminal=Terminal(budget=BUDGET, log_path=tmp_path / "run.log", quiet=True),
-        )
+    with session_in(tmp_path, budget=BUDGET, model="convnet") as session:
+        settings = session.settings
         looked, machine = sample(source, count=100, seed=0, threads=1), measure(tmp_path)
         data, families = fingerprint(source, looked), find_families(settings)
         planned = plan_all(settings, looked, data, families, machine=machine, clock=session.clock)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +18,9 @@ import tunesmith as ts
 from tunesmith.core.errors import MissingExtraError, RunFolderError, SettingsError
 from tunesmith.core.functions import load_function
 from tunesmith.core.space import Choice, Field, Float, Int, Range
+from tunesmith.execution.machine import measure
+from tunesmith.jobs.found import Tuned
 from tunesmith.jobs.search import space_for
-from tunesmith.jobs.tune import Tuned
 from tunesmith.records.history import TrialHistory
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import timing
@@ -54,12 +56,33 @@ def test_a_search_finds_something_better_than_the_defaults(tmp_path: Path) -> No
     assert found.words().startswith(f"value   {found.value:.6g} after 25 units (defaults: 0.9")
 
 
+def test_the_noise_of_equal_configs_is_measured_and_kept(tmp_path: Path) -> None:
+    found = tune(tmp_path / "run", "varies", trials=16)
+    assert (found.noise_at, found.trials) == (5, 16)
+    assert found.noise is not None
+    assert 0 < found.noise < 0.01
+    assert "lr" in found.parts
+    assert not (tmp_path / "run" / "again").exists()
+    again = tune(tmp_path / "run", "varies", trials=16)
+    assert again == found
+    assert tune(tmp_path / "equal", trials=16).noise == pytest.approx(0.0, abs=1e-12)
+
+
 def test_a_budget_is_kept(tmp_path: Path) -> None:
     began = time.monotonic()
     found = tune(tmp_path, "falls_slowly", trials=None, budget="8s")
     assert 4 < time.monotonic() - began < 30
     assert found.default is not None
     assert found.reason == "The budget is spent."
+
+
+def test_how_many_processes_train_may_be_measured(tmp_path: Path) -> None:
+    for _ in range(2):
+        found = tune(tmp_path, "falls_slowly", trials=4, budget="100h", workers="auto")
+        past = read_history(tmp_path)
+        assert found.trials == 4
+        assert (past.workers is not None) == (measure(tmp_path).cores > 1)
+        assert [trial.seen for trial in past.trials.values()] == [HORIZON] * 4
 
 
 def test_values_may_be_maximized(tmp_path: Path) -> None:
@@ -76,8 +99,15 @@ def test_more_trials_extend_a_finished_search(tmp_path: Path) -> None:
         tune(tmp_path / "parts", trials=6, seed=1)
 
 
+def test_more_whole_trainings_are_those_that_would_have_been_there_at_once(tmp_path: Path) -> None:
+    for trials in (2, 4):
+        tune(tmp_path / "parts", trials=trials, scheduler="none")
+    tune(tmp_path / "whole", trials=4, scheduler="none")
+    assert curves(tmp_path / "parts") == curves(tmp_path / "whole")
+
+
 SCRIPT = f"""
-import sys
+import os, sys
 sys.path.insert(0, {str(TRAININGS.parent)!r})
 import tunesmith as ts
 import trainings
@@ -86,13 +116,16 @@ def train(config, folder, start, until):
     return trainings.falls_slowly(trainings.Config(**config), folder, start, until)
 
 space = {{"lr": ts.Field(ts.Float(1e-4, 1.0, log=True), 1e-4), "kind": ts.Choice("good", "bad")}}
-found = ts.tune(train, space, trials=4, horizon={HORIZON}, out=sys.argv[1])
+trials = int(os.environ.get("TRIALS", 4))
+found = ts.tune(train, space, trials=trials, horizon={HORIZON}, out=sys.argv[1])
 print("config", found.config)
 """
 
 
-def start(script: Path, out: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen([sys.executable, script, out], stdout=subprocess.PIPE, text=True)
+def start(script: Path, out: Path, *, trials: int = 4) -> "subprocess.Popen[str]":
+    command = [sys.executable, str(script), str(out)]
+    environment = {**os.environ, "TRIALS": str(trials)}  # which workers see too, unlike arguments
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 @pytest.fixture
@@ -134,6 +167,24 @@ def test_a_driver_that_is_killed_loses_no_finished_slice_and_counts_none_twice(
     assert curves(killed) == curves(whole)
     kept = sorted(path.name for path in killed.glob("trials/*/*"))
     assert kept == [f"{HORIZON:08d}"] * 4
+
+
+def test_a_finished_search_that_is_extended_may_be_killed_too(script: Path, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    with start(script, whole, trials=2) as driver:
+        driver.communicate(timeout=300)
+    shutil.copytree(whole, killed)
+    finished = curves(whole)
+    with start(script, whole) as driver:
+        driver.communicate(timeout=300)
+    with start(script, killed) as driver:
+        wait_for_slices(killed, sum(len(rows) for _, rows in finished.values()) + 5)
+        driver.kill()
+    with start(script, killed) as driver:
+        driver.communicate(timeout=300)
+    assert curves(killed) == curves(whole)
+    assert len(curves(whole)) == 4
+    assert {name: curves(whole)[name] for name in finished} == finished
 
 
 def test_a_worker_that_is_killed_costs_its_own_trial(script: Path, tmp_path: Path) -> None:
@@ -222,6 +273,8 @@ def test_settings_that_make_no_sense(tmp_path: Path) -> None:
     for wrong, message in (
         ({"sampler": "best"}, "`sampler`: "),
         ({"horizon": 0}, "`horizon`: "),
+        ({"workers": 0}, "`workers`: Input should be greater"),
+        ({"workers": "many"}, r"`workers`: Input should be a valid integer.*'many'"),
         ({"budget": "soon"}, "A budget is a time span"),
     ):
         with pytest.raises(SettingsError, match=message):

@@ -22,6 +22,7 @@ from tunesmith.jobs.result import Result
 from tunesmith.jobs.study import export_study
 from tunesmith.records.events import Planned
 from tunesmith.records.journal import Journal, read_history
+from tunesmith.tuning import again
 
 GIVEN: dict[str, Any] = {
     "budget": "100h",  # however slow the machine is, time decides nothing
@@ -37,7 +38,8 @@ import numpy as np
 import tunesmith as ts
 importlib.import_module("tunesmith.plan.plan").MOST_EPOCHS_SMALL = 6.0
 data = np.load(sys.argv[1])
-ts.fit((data["x"], data["y"]), out=sys.argv[2], **{GIVEN!r})
+given = {GIVEN!r} | {{"trials": int(sys.argv[3])}}
+ts.fit((data["x"], data["y"]), out=sys.argv[2], **given)
 """
 
 
@@ -51,6 +53,7 @@ def _small() -> Iterator[None]:
     """Trainings so small that their time does not matter."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(importlib.import_module("tunesmith.plan.plan"), "MOST_EPOCHS_SMALL", 6.0)
+        patch.setattr(again, "SHARE", 1.0)  # of three trials, so that something is trained again
         yield
 
 
@@ -98,6 +101,9 @@ def test_a_search_is_seen_in_everything_that_a_run_leaves(first: Result) -> None
     assert "What was tried" in page
     assert "There were too few trials to say which settings mattered" in page
     assert "The best of many tries is partly luck" in page
+    assert "neither a training nor the search has seen, the plan&#39;s settings are right" in page
+    assert "The plan&#39;s settings and the best ones were trained again 2 times" in page
+    assert "when trained again." in page
 
 
 def test_its_search_becomes_a_study_of_optunas(first: Result) -> None:
@@ -117,9 +123,9 @@ def test_what_workers_share_holds_nothing_that_decides_or_tests(first: Result) -
 
 @pytest.mark.slow
 def test_the_same_plan_and_seed_give_the_same_bits(first: Result, tmp_path: Path) -> None:
-    again = ts.fit(digits(), out=with_plan_of(first, tmp_path / "again"), **GIVEN)
-    assert curves(again.folder) == curves(first.folder)
-    weights = [(run.bundle / "model.safetensors").read_bytes() for run in (first, again)]
+    other = ts.fit(digits(), out=with_plan_of(first, tmp_path / "other"), **GIVEN)
+    assert curves(other.folder) == curves(first.folder)
+    weights = [(run.bundle / "model.safetensors").read_bytes() for run in (first, other)]
     assert weights[0] == weights[1]
 
 
@@ -130,15 +136,59 @@ def test_a_search_that_is_killed_goes_on_with_the_same_command(
     x, y = digits()
     np.savez(tmp_path / "digits.npz", x=x, y=y)
     folder = with_plan_of(first, tmp_path / "killed")
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "digits.npz"), str(folder)]
+    data = str(tmp_path / "digits.npz")
+    command = [sys.executable, "-c", SCRIPT, data, str(folder), str(GIVEN["trials"])]
     with subprocess.Popen(command) as driver:
         wait_for_slices(folder / "search", 5, driver)
         driver.kill()
-    again = ts.fit((x, y), out=folder, **GIVEN)
-    assert again.summary.status == "finished"
+    whole = ts.fit((x, y), out=folder, **GIVEN)
+    assert whole.summary.status == "finished"
     assert curves(folder) == curves(first.folder)
-    for trial in read_history(folder / "search").trials.values():
+    contiguous(folder)
+
+
+def contiguous(run: Path) -> None:
+    for trial in read_history(run / "search").trials.values():
         assert [done.begin for done in trial.slices] == [0, *(d.end for d in trial.slices)][:-1]
+
+
+def more(run: Path) -> Result:
+    """The same command, with more trials."""
+    return ts.fit(digits(), out=run, **{**GIVEN, "trials": 5})
+
+
+def test_more_trials_extend_a_finished_run(first: Result, tmp_path: Path) -> None:
+    longer = more(shutil.copytree(first.folder, tmp_path / "more"))
+    before, after = curves(first.folder), curves(longer.folder)
+    assert set(after) == {"0", "1", "2", "3", "4"}
+    for name, (config, rows) in before.items():
+        assert after[name][0] == config
+        assert after[name][1][: len(rows)] == rows
+    contiguous(longer.folder)
+    assert longer.summary.trials == 5
+    assert longer.summary.test_openings == 2
+    assert "to try 5 settings in all" in longer.report.read_text("utf-8")
+    assert more(longer.folder).summary == longer.summary
+    with pytest.raises(RunFolderError, match=r'trials: "a number" there, null here'):
+        ts.fit(digits(), out=longer.folder, **{**GIVEN, "trials": None})
+
+
+@pytest.mark.slow
+def test_an_extension_that_is_killed_goes_on_with_the_same_command(
+    first: Result, tmp_path: Path
+) -> None:
+    longer = more(shutil.copytree(first.folder, tmp_path / "more"))
+    folder = shutil.copytree(first.folder, tmp_path / "killed")
+    x, y = digits()
+    np.savez(tmp_path / "digits.npz", x=x, y=y)
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "digits.npz"), str(folder), "5"]
+    done = sum(len(trial.slices) for trial in read_history(folder / "search").trials.values())
+    with subprocess.Popen(command) as driver:
+        wait_for_slices(folder / "search", done + 3, driver)
+        driver.kill()
+    assert more(folder).summary.status == "finished"
+    assert curves(folder) == curves(longer.folder)
+    contiguous(folder)
 
 
 def wait_for_slices(folder: Path, count: int, driver: "subprocess.Popen[bytes]") -> None:

@@ -1,6 +1,7 @@
 """Tests of `tunesmith.plan.plan`: no measurement, values in and out."""
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 
@@ -11,17 +12,7 @@ from tunesmith.execution.machine import Machine
 from tunesmith.plan import Plan, Speed, describe, plan
 from tunesmith.training.config import TrainConfig
 
-DATA = Fingerprint(
-    images=70_000,
-    classes=10,
-    class_counts=(7000,) * 10,
-    channels=1,
-    heights=(28, 28, 28),
-    widths=(28, 28, 28),
-    test_images=10_000,
-    validation_images=0,
-    decode_per_s=20_000.0,
-)
+Make = Callable[..., Plan]
 MACHINE = Machine(
     cores=2,
     memory_bytes=8 * 10**9,
@@ -48,18 +39,22 @@ def speed(width: int, images_per_s: float, *, channels_last: bool = True) -> Spe
 SPEEDS = [speed(8, 10_000), speed(16, 4000), speed(32, 1200), speed(64, 350)]
 
 
-def make(budget: str, data: Fingerprint = DATA, **settings: object) -> Plan:
-    return plan(
-        data,
-        MACHINE,
-        SPEEDS,
-        Settings.make({"budget": budget, **settings}),
-        spent=8.0,
-        defaults=TrainConfig(),
-    )
+@pytest.fixture
+def make(mnist: Fingerprint) -> Make:
+    def made(budget: str, data: Fingerprint = mnist, **settings: object) -> Plan:
+        return plan(
+            data,
+            MACHINE,
+            SPEEDS,
+            Settings.make({"budget": budget, **settings}),
+            spent=8.0,
+            defaults=TrainConfig(),
+        )
+
+    return made
 
 
-def test_more_time_buys_a_wider_network_that_still_finishes() -> None:
+def test_more_time_buys_a_wider_network_that_still_finishes(make: Make) -> None:
     widths = []
     for budget in ("60s", "5m", "10m", "1h"):
         chosen = make(budget)
@@ -71,7 +66,7 @@ def test_more_time_buys_a_wider_network_that_still_finishes() -> None:
     assert widths[0] < widths[-1] == 64
 
 
-def test_a_budget_that_is_too_small_says_what_would_be_enough() -> None:
+def test_a_budget_that_is_too_small_says_what_would_be_enough(make: Make) -> None:
     chosen = make("20s")
     assert chosen.enough_s is not None
     assert chosen.params["width"] == 8
@@ -79,21 +74,21 @@ def test_a_budget_that_is_too_small_says_what_would_be_enough() -> None:
     assert make(str(chosen.enough_s + 1)).enough_s is None
 
 
-def test_a_run_may_end_early_and_says_so_by_its_horizon() -> None:
+def test_a_run_may_end_early_and_says_so_by_its_horizon(make: Make) -> None:
     chosen = make("10h")
     assert chosen.horizon <= 80 * 54_600
     assert chosen.finish_s < 36_000
 
 
-def test_small_data_get_folds() -> None:
-    small = dataclasses.replace(DATA, images=1797, test_images=0)
+def test_small_data_get_folds(make: Make, mnist: Fingerprint) -> None:
+    small = dataclasses.replace(mnist, images=1797, test_images=0)
     chosen = make("60s", small)
     assert chosen.folds == 5
     assert make("60s").folds == 0
     assert chosen.train.batch < make("60s").train.batch
 
 
-def test_what_the_user_decided_is_kept() -> None:
+def test_what_the_user_decided_is_kept(make: Make) -> None:
     chosen = make("60s", train={"batch": 64, "lr": 0.01}, params={"depth": 3}, seed=7)
     assert (chosen.train.batch, chosen.train.lr, chosen.train.seed) == (64, 0.01, 7)
     assert chosen.params["depth"] == 3
@@ -101,37 +96,39 @@ def test_what_the_user_decided_is_kept() -> None:
         make("60s", train={"momentun": 0.5})
 
 
-def test_the_faster_memory_layout_is_taken() -> None:
+def test_the_faster_memory_layout_is_taken(make: Make, mnist: Fingerprint) -> None:
     speeds = [speed(8, 10_000), speed(8, 12_000, channels_last=False)]
     settings = Settings.make({"budget": "60s"})
-    chosen = plan(DATA, MACHINE, speeds, settings, spent=1.0, defaults=TrainConfig())
+    chosen = plan(mnist, MACHINE, speeds, settings, spent=1.0, defaults=TrainConfig())
     assert not chosen.train.channels_last
     assert chosen.images_per_s == 12_000
 
 
-def test_a_plan_survives_json() -> None:
+def test_a_plan_survives_json(make: Make) -> None:
     chosen = make("60s")
     assert Plan.model_validate_json(chosen.model_dump_json()) == chosen
 
 
-def test_small_images_are_never_shrunk_and_larger_ones_buy_a_wider_network() -> None:
-    larger = dataclasses.replace(DATA, heights=(32,) * 3, widths=(32,) * 3)
+def test_small_images_are_never_shrunk_and_larger_ones_buy_a_wider_network(
+    make: Make, mnist: Fingerprint
+) -> None:
+    larger = dataclasses.replace(mnist, heights=(32,) * 3, widths=(32,) * 3)
     speeds = [s.model_copy(update={"size": (32, 32)}) for s in SPEEDS]
     defaults = TrainConfig(coarse=0.5)
     settings = Settings.make({"budget": "300s"})
-    small = plan(DATA, MACHINE, SPEEDS, settings, spent=8.0, defaults=defaults)
+    small = plan(mnist, MACHINE, SPEEDS, settings, spent=8.0, defaults=defaults)
     large = plan(larger, MACHINE, speeds, settings, spent=8.0, defaults=defaults)
     assert (small.train.coarse, large.train.coarse) == (1.0, 0.5)
     assert large.params["width"] > small.params["width"]
     assert any("shrunk to 50 %" in reason for reason in large.reasons)
     kept = Settings.make({"budget": "300s", "train": {"coarse": 0.9}})
-    assert plan(DATA, MACHINE, SPEEDS, kept, spent=8.0, defaults=defaults).train.coarse == 0.9
+    assert plan(mnist, MACHINE, SPEEDS, kept, spent=8.0, defaults=defaults).train.coarse == 0.9
 
 
-def test_a_width_suits_its_share_of_the_time() -> None:
+def test_a_width_suits_its_share_of_the_time(make: Make, mnist: Fingerprint) -> None:
     settings, defaults = Settings.make({"budget": "600s"}), TrainConfig()
     alone, shared = (
-        plan(DATA, MACHINE, SPEEDS, settings, spent=1.0, defaults=defaults, sharing=n)
+        plan(mnist, MACHINE, SPEEDS, settings, spent=1.0, defaults=defaults, sharing=n)
         for n in (1, 2)
     )
     assert shared.params["width"] < alone.params["width"]

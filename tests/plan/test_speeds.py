@@ -15,18 +15,6 @@ from tunesmith.plan.speeds import (
     sizes_of,
 )
 
-DATA = Fingerprint(
-    images=70_000,
-    classes=10,
-    class_counts=(7000,) * 10,
-    channels=1,
-    heights=(28, 28, 28),
-    widths=(28, 28, 28),
-    test_images=10_000,
-    validation_images=0,
-    decode_per_s=20_000.0,
-)
-
 
 def speed(width: int, images_per_s: float) -> Speed:
     return Speed(
@@ -52,8 +40,8 @@ SPEEDS = [speed(8, 10_000), speed(16, 4000), speed(32, 1200), speed(64, 350)]
         (300, 600, [(16, 32), (24, 48), (32, 64), (48, 96), (64, 128), (96, 192), (128, 256)]),
     ],
 )
-def test_sizes(height: int, width: int, sizes: list[tuple[int, int]]) -> None:
-    data = dataclasses.replace(DATA, heights=(1, height, 900), widths=(1, width, 900))
+def test_sizes(mnist: Fingerprint, height: int, width: int, sizes: list[tuple[int, int]]) -> None:
+    data = dataclasses.replace(mnist, heights=(1, height, 900), widths=(1, width, 900))
     assert list(sizes_of(data)) == sizes
 
 
@@ -77,9 +65,13 @@ def test_a_network_that_ran_out_of_memory_is_not_chosen() -> None:
     assert choose_width(speeds, images=100_000, seconds=10**6).width == 16
 
 
-PHOTOS = dataclasses.replace(
-    DATA, images=11_000, test_images=10_000, heights=(32, 32, 32), widths=(32, 32, 32)
-)
+@pytest.fixture
+def photos(mnist: Fingerprint) -> Fingerprint:
+    return dataclasses.replace(
+        mnist, images=11_000, test_images=10_000, heights=(32, 32, 32), widths=(32, 32, 32)
+    )
+
+
 LOWEST = speed(0, 400).model_copy(update={"resolution": 64, "size": (32, 32)})
 
 
@@ -94,19 +86,21 @@ LOWEST = speed(0, 400).model_copy(update={"resolution": 64, "size": (32, 32)})
     ],
 )
 def test_resolution_leaves_time_to_learn_and_to_answer(
-    seconds: float, examples: int, resolution: int
+    photos: Fingerprint, seconds: float, examples: int, resolution: int
 ) -> None:
-    best = choose_resolution(PHOTOS, LOWEST, examples=examples, asked=10_000, seconds=seconds)
+    best = choose_resolution(photos, LOWEST, examples=examples, asked=10_000, seconds=seconds)
     assert best.resolution == resolution
     assert best.images_per_s == pytest.approx(400 * (64 / resolution) ** 2)
     assert best.answers_per_s == pytest.approx(1200 * (64 / resolution) ** 2)
     assert best.size == (32, 32)
 
 
-def test_large_photographs_are_decoded_no_larger_than_they_are_looked_at() -> None:
-    large = dataclasses.replace(PHOTOS, heights=(300, 400, 500), widths=(600, 800, 900))
+def test_large_photographs_are_decoded_no_larger_than_they_are_looked_at(
+    photos: Fingerprint,
+) -> None:
+    large = dataclasses.replace(photos, heights=(300, 400, 500), widths=(600, 800, 900))
     best = choose_resolution(large, LOWEST, examples=500, asked=100, seconds=600)
     assert (best.resolution, best.size) == (224, (112, 224))
     assert resolutions_of(large) == (64, 96, 128, 160, 224)
-    tiny = dataclasses.replace(PHOTOS, heights=(8, 8, 8), widths=(8, 8, 8))
+    tiny = dataclasses.replace(photos, heights=(8, 8, 8), widths=(8, 8, 8))
     assert resolutions_of(tiny) == (64,)

@@ -21,13 +21,18 @@ slices = st.builds(
     st.integers(1, 3),
 )
 others = st.one_of(
-    st.builds(lambda b: events.SessionStarted(budget=b), st.floats(1, 100)),
+    st.builds(
+        lambda b, n: events.SessionStarted(budget=b, trials=n),
+        st.floats(1, 100),
+        st.none() | st.integers(0, 20),
+    ),
     st.builds(lambda t: events.Noted(text=t), st.text(max_size=5)),
     st.builds(
         lambda at: events.BlockDone(trial="model", at=at, metrics={"accuracy": 0.5}),
         st.integers(0, 60),
     ),
     st.just(events.TestOpened()),
+    st.just(events.WorkersChosen(workers=2, reason="faster")),
     st.just(events.TrialEnded(trial="model", reason="done")),
     st.just(events.Planned(plan={"a": [1, 2]})),
     st.just(events.TrialStarted(trial="fold-1", config={"lr": 0.1})),
@@ -88,3 +93,20 @@ def test_training_on_after_the_end_reopens_a_trial() -> None:
 
 def test_openings_of_the_test_part_are_counted() -> None:
     assert replay([at(events.TestOpened()), at(events.TestOpened())]).test_openings == 2
+
+
+def test_a_run_that_ended_is_extended_by_more_than_it_had() -> None:
+    given = events.SessionStarted(budget=60.0, trials=3)
+    more = (
+        events.SessionStarted(budget=61.0, trials=3),
+        events.SessionStarted(budget=60.0, trials=4),
+        events.SessionStarted(budget=1.0, trials=4),
+    )
+    begun = replay([at(given)])
+    assert not any(map(begun.is_extended_by, more))
+    ended = fold(begun, at(events.Ended(status="finished", reason="done")))
+    assert all(map(ended.is_extended_by, more))
+    assert not ended.is_extended_by(given)
+    assert not ended.is_extended_by(events.SessionStarted(budget=1.0))
+    # What was killed has not ended: the same is still more than the run had when it did.
+    assert fold(ended, at(more[1])).is_extended_by(more[1])

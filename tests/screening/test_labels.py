@@ -10,12 +10,12 @@ CLASSES, IMAGES = 4, 2000
 
 
 def classifier(
-    seed: int, *, wrong: float
+    seed: int, *, wrong: float, sure: float = 4.0
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:
     """Probabilities of a good classifier, labels of which a share is wrong, and which those are."""
     chance = np.random.default_rng(seed)
     true_N = chance.integers(0, CLASSES, IMAGES)
-    z_NK = chance.normal(size=(IMAGES, CLASSES)) + 4 * np.eye(CLASSES)[true_N]
+    z_NK = chance.normal(size=(IMAGES, CLASSES)) + sure * np.eye(CLASSES)[true_N]
     p_NK = np.exp(z_NK) / np.exp(z_NK).sum(axis=1, keepdims=True)
     is_wrong = chance.random(IMAGES) < wrong
     y_N = np.where(is_wrong, (true_N + chance.integers(1, CLASSES, IMAGES)) % CLASSES, true_N)
@@ -74,7 +74,7 @@ def test_no_images_no_suspects() -> None:
 
 def test_two_judges_raise_fewer_false_alarms_than_one() -> None:
     """They err on different images: of what one falsely doubts, the other doubts little."""
-    p_NK, y_N, is_wrong_N = classifier(5, wrong=0.02)
+    p_NK, y_N, is_wrong_N = classifier(5, wrong=0.02, sure=2.5)
     true_N = np.where(is_wrong_N, p_NK.argmax(axis=1), y_N)
     chance = np.random.default_rng(6)
     strays_NK = chance.random((IMAGES, 10)) < 0.1
@@ -84,6 +84,6 @@ def test_two_judges_raise_fewer_false_alarms_than_one() -> None:
     places = ranking.places[doubted]
     agreed = seconded(ranking.others[doubted], around_NK[places])
     wrong, right = is_wrong_N[places], ~is_wrong_N[places]
-    assert agreed[wrong].mean() > 0.95
+    assert agreed[wrong].mean() > 0.9
     assert right.sum() > 0
     assert not agreed[right].any()

@@ -9,9 +9,8 @@ import pytest
 from tunesmith.core.space import Config, Space
 from tunesmith.testing import contracts
 from tunesmith.testing.contracts import SAMPLER_LAWS, SCHEDULER_LAWS
-from tunesmith.tuning.asha import ASHA
+from tunesmith.tuning.asha import ASHA, FULL
 from tunesmith.tuning.freeze_thaw import FreezeThaw
-from tunesmith.tuning.full import Full
 from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
 from tunesmith.tuning.near import Near
 from tunesmith.tuning.optuna_sampler import OptunaSampler
@@ -41,7 +40,7 @@ SAMPLERS: dict[str, Sampler] = {
     "hyperopt": HyperoptSampler(),
 }
 SCHEDULERS: dict[str, Scheduler] = {
-    "full": Full(),
+    "full": FULL,
     "asha": ASHA(),
     "asha, rung 4 %": ASHA(first=0.04),
     "freeze-thaw": FreezeThaw(),
@@ -115,7 +114,7 @@ def test_a_sampler_that_breaks_a_law_is_found(
 
 
 def beyond(history: History, **asked: Any) -> Decision:
-    return Start(history.horizon + 1) if asked["may_start"] else Full()(history, **asked)
+    return Start(history.horizon + 1) if asked["may_start"] else FULL(history, **asked)
 
 
 def idle(history: History, **asked: Any) -> Decision:
@@ -123,14 +122,14 @@ def idle(history: History, **asked: Any) -> Decision:
 
 
 def restless(history: History, **asked: Any) -> Decision:
-    decision = Full()(history, **asked)
+    decision = FULL(history, **asked)
     return Stop("Not now.") if random.random() < 0.5 else decision
 
 
 def curious(history: History, **asked: Any) -> Decision:
     if any(trial.config for trial in history.trials):
         return Stop("I know this one.")
-    return Full()(history, **asked)
+    return FULL(history, **asked)
 
 
 def absolute(history: History, **asked: Any) -> Decision:

@@ -1,7 +1,7 @@
 """Tests of `tunesmith.tuning.asha`; the laws of schedulers are tested in test_contracts."""
 
-from tunesmith.tuning.asha import ASHA, rungs
-from tunesmith.tuning.protocols import Decision, GoOn, History, Observation, Start
+from tunesmith.tuning.asha import ASHA, FULL, rungs
+from tunesmith.tuning.protocols import Decision, GoOn, History, Observation, Start, Stop
 
 
 def history(*curves: tuple[int, float]) -> History:
@@ -46,3 +46,13 @@ def test_a_trial_that_lost_its_first_rung_makes_it_up() -> None:
     """A crash can leave a trial that was started, and has no value."""
     lost = history((1, 0.1), (1, 0.2), (1, 0.3)).started({}, until=1).observed(3, (), seconds=0.0)
     assert decide(lost) == GoOn(3, 1)
+
+
+def test_with_one_rung_each_trial_is_trained_to_the_end_before_the_next() -> None:
+    begun = history()
+    assert FULL(begun, spent=0.0, may_start=True, seed=0) == Start(50)
+    lost = begun.started({}, until=50).observed(0, (), seconds=0.0)
+    assert FULL(lost, spent=0.0, may_start=True, seed=0) == GoOn(0, 50)
+    done = history((50, 0.5))
+    assert FULL(done, spent=0.0, may_start=True, seed=0) == Start(50)
+    assert isinstance(FULL(done, spent=0.0, may_start=False, seed=0), Stop)

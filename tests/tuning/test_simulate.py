@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from tunesmith.core.space import Config, Field, Float, Space
-from tunesmith.tuning.asha import ASHA
+from tunesmith.tuning.asha import ASHA, FULL
 from tunesmith.tuning.freeze_thaw import FreezeThaw
-from tunesmith.tuning.full import Full
 from tunesmith.tuning.protocols import History, Scheduler
 from tunesmith.tuning.random_sampler import RandomSampler
 from tunesmith.tuning.simulate import Recording, simulate
@@ -26,18 +25,18 @@ def recording(count: int = 60, horizon: int = 20, *, seconds: float = 1.0) -> Re
 
 
 def test_without_a_scheduler_trials_follow_each_other() -> None:
-    measured = simulate(recording(), RandomSampler(), Full(), budget=50)
+    measured = simulate(recording(), RandomSampler(), FULL, budget=50)
     assert [m.time for m in measured] == list(range(1, 51))
     assert [(m.trial, m.at) for m in measured[18:22]] == [(0, 19), (0, 20), (1, 1), (1, 2)]
 
 
 def test_the_clock_counts_what_a_unit_takes() -> None:
-    measured = simulate(recording(seconds=2.5), RandomSampler(), Full(), budget=26)
+    measured = simulate(recording(seconds=2.5), RandomSampler(), FULL, budget=26)
     assert [m.time for m in measured] == [2.5 * n for n in range(1, 11)]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 8, 64])
-@pytest.mark.parametrize("scheduler", [Full(), ASHA(), FreezeThaw()])
+@pytest.mark.parametrize("scheduler", [FULL, ASHA(), FreezeThaw()])
 def test_no_worker_is_idle_and_no_unit_is_counted_twice(scheduler: Scheduler, workers: int) -> None:
     measured = simulate(recording(400), TPE(), scheduler, budget=20, workers=workers)
     assert len(measured) == 20 * workers
@@ -57,7 +56,7 @@ def test_it_ends_when_nothing_is_left() -> None:
 def test_a_training_ends_where_it_gives_nan() -> None:
     broken = recording(count=5, horizon=10)
     broken.values_NT[:, 2:] = np.nan
-    measured = simulate(broken, RandomSampler(), Full(), budget=1000)
+    measured = simulate(broken, RandomSampler(), FULL, budget=1000)
     assert [m.at for m in measured] == [1, 2, 3] * 5
 
 
@@ -75,6 +74,6 @@ def test_blocks_find_in_the_same_time_what_full_trainings_do_not() -> None:
         measured = simulate(recording(400), TPE(), scheduler, budget=150, seed=seed)
         return min(m.value for m in measured)
 
-    full = np.median([best(Full(), seed) for seed in range(5)])
+    full = np.median([best(FULL, seed) for seed in range(5)])
     assert np.median([best(ASHA(), seed) for seed in range(5)]) < full
     assert np.median([best(FreezeThaw(), seed) for seed in range(5)]) < full

@@ -16,9 +16,8 @@ from tunesmith.core.functions import load_function
 from tunesmith.core.space import space_of
 from tunesmith.execution.executor import Executor, Inline, Outcome, Task
 from tunesmith.records.journal import Journal, read_history
-from tunesmith.tuning.asha import ASHA
+from tunesmith.tuning.asha import ASHA, FULL
 from tunesmith.tuning.freeze_thaw import FreezeThaw
-from tunesmith.tuning.full import Full
 from tunesmith.tuning.portfolio import Portfolio
 from tunesmith.tuning.protocols import History, Scheduler
 from tunesmith.tuning.recorded import recall
@@ -94,7 +93,7 @@ def run(
         return tuner.history, reason, said
 
 
-@pytest.mark.parametrize("scheduler", [Full(), ASHA(), FreezeThaw(block=BLOCK / HORIZON)])
+@pytest.mark.parametrize("scheduler", [FULL, ASHA(), FreezeThaw(block=BLOCK / HORIZON)])
 def test_without_a_budget_every_trial_is_trained_to_the_end(
     scheduler: Scheduler, tmp_path: Path
 ) -> None:
@@ -229,7 +228,7 @@ def test_a_function_that_keeps_nothing_is_found_at_once(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"`forgets` left nothing in its folder.*none"):
         run(tmp_path, "forgets")
     assert len(read_history(tmp_path).trials) == 1
-    history, _, _ = run(tmp_path / "whole", "forgets", scheduler=Full(), trials=3)
+    history, _, _ = run(tmp_path / "whole", "forgets", scheduler=FULL, trials=3)
     assert [trial.at for trial in history.trials] == [HORIZON] * 3
 
 

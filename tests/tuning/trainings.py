@@ -78,3 +78,12 @@ def hangs_where_bad(config: Config, folder: Path, start: int, until: int) -> Any
     if config.kind == "bad":
         time.sleep(600)
     return falls(config, folder, start, until)
+
+
+def varies(config: Config, folder: Path, start: int, until: int) -> list[float]:
+    """Each training of a config has values of its own."""
+    level = falls(config, folder, start, until)
+    state = folder / "chance.json"
+    chance = json.loads(state.read_text()) if start else int.from_bytes(os.urandom(4)) / 2**32
+    state.write_text(json.dumps(chance))
+    return [value + 0.01 * chance for value in level]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.words import nearest
 
-AUTO = "auto"  # the model that means: let them race
+AUTO = "auto"  # of the model: let them race; of workers: measure how many are fastest
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 T = TypeVar("T", bound=BaseModel)
 Limit = Literal["latency_ms", "size_mb"]
@@ -43,6 +43,12 @@ def seconds(text: str | float) -> float:
     if not 0 < total < math.inf:
         raise SettingsError(f"A budget must be longer than zero, but got {text!r}.")
     return total
+
+
+Workers = Annotated[
+    Annotated[int, Field(ge=1)] | None,
+    BeforeValidator(lambda value: None if value == AUTO else value),
+]
 
 
 class Settings(BaseModel):
@@ -77,8 +83,8 @@ class Settings(BaseModel):
     """Which of them a search trains next."""
     trials: Annotated[int, Field(ge=0)] | None = None
     """How many settings a search tries; None if time decides, and whether there is a search."""
-    workers: Annotated[int, Field(ge=1)] | None = None
-    """Processes that search at the same time; None for one a core."""
+    workers: Workers = None
+    """Processes that search at the same time; None, or ``auto``, measures how many are fastest."""
     limit: Mapping[Limit, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
         default_factory=dict
     )
@@ -96,10 +102,12 @@ class Settings(BaseModel):
     def identity(self) -> dict[str, Any]:
         """What makes this job another job than one with more time or another folder.
 
-        What a quarantine leaves is part of the data's identity.
+        What a quarantine leaves is part of the data's identity. Of the number of trials, only
+        whether it is given: then nothing depends on time.
         """
         places = {"budget", "out", "device", "quarantine", "workers"}
-        return self.model_dump(mode="json", exclude=places)
+        given = self.model_dump(mode="json", exclude=places)
+        return given | {"trials": self.trials and "a number"}
 
 
 class TuneSettings(BaseModel):
@@ -117,8 +125,8 @@ class TuneSettings(BaseModel):
     """The run's folder; by default ``runs/NAME``."""
     sampler: SamplerName = "auto"
     scheduler: SchedulerName = "auto"
-    workers: Annotated[int, Field(ge=1)] = 1
-    """Processes that train at the same time; they share the cores."""
+    workers: Workers = 1
+    """Processes that train at the same time; they share the cores. None, or ``auto``, measures."""
     maximize: bool = False
     """Whether higher values are better."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

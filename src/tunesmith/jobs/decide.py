@@ -69,15 +69,30 @@ class Planned:
 
     @classmethod
     def restored(cls, stored: Mapping[str, Any], settings: Settings) -> Self:
-        """Undo `stored`: the networks are those of then, whatever would be chosen now."""
+        """Undo `stored`: the networks are those of then, whatever would be chosen now.
+
+        A search tries as many settings as the user says now.
+        """
         data, plans = Fingerprint(**stored["data"]), stored["plans"]
         return cls(
             data=data,
             families=[look_at(find_family(name), data, settings.params) for name in plans],
-            plans=tuple(map(planning.Plan.model_validate, plans.values())),
+            plans=tuple(
+                _extended(planning.Plan.model_validate(plan), settings.trials)
+                for plan in plans.values()
+            ),
             depth=Depth(stored["depth"]),
             brief=stored["brief"],
         )
+
+
+def _extended(chosen: planning.Plan, trials: int | None) -> planning.Plan:
+    """A plan whose search tries as many settings as the user says now."""
+    if chosen.search is None or chosen.search.trials in {None, trials}:
+        return chosen
+    search = chosen.search.model_copy(update={"trials": trials})
+    reason = f"By now, the search is to try {trials} settings in all."
+    return chosen.model_copy(update={"search": search, "reasons": (*chosen.reasons, reason)})
 
 
 def find_families(settings: Settings) -> tuple[Family, ...]:

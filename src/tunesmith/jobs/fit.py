@@ -58,7 +58,7 @@ def fit(
     sampler: str = "auto",
     scheduler: str = "auto",
     trials: int | None = None,
-    workers: int | None = None,
+    workers: int | str = "auto",
     limit: Mapping[str, float] | None = None,
     progress: bool = True,
 ) -> Result:
@@ -73,7 +73,7 @@ def fit(
         test: A test part of the same kind, where ``source`` has none of its own.
         budget: Seconds, or a time span such as ``"10m"``, from process start to report written.
         out: The run's folder; by default ``runs/NAME``. The same call on an unfinished run goes
-            on with it; with more budget, a finished run is extended.
+            on with it; with more budget or trials, a finished run is extended.
         model: ``"auto"`` for a race, a family, or ``"file.py:function"`` of your own.
         metric: ``"accuracy"``, ``"balanced_accuracy"``, ``"log_loss"``, ``"macro_f1"`` or
             ``"roc_auc"``.
@@ -92,7 +92,9 @@ def fit(
             ``"none"``.
         trials: How many settings it tries; 0 for no search. By default there is a search if the
             budget is three times what the plan's settings need, and time limits it.
-        workers: Processes that search at the same time; by default one a core.
+        workers: Processes that search at the same time; ``"auto"`` measures on the first trials
+            whether several that share the cores are faster than one. Where ``trials`` is given, it
+            is one, since two would end in an order that chance decides.
         limit: What the exported graph may take: ``{"latency_ms": 5}`` for one image on all cores,
             ``{"size_mb": 4}`` for the file.
         progress: Show progress on the terminal.
@@ -142,8 +144,9 @@ def run(
     opened = open_run(folder, identity)
     with Journal(opened.path) as journal:
         past = journal.history
-        granted = max((s.budget for s in past.sessions), default=0.0)
-        if past.ended and past.ended.status == "finished" and settings.budget <= granted:
+        given = events.SessionStarted(budget=settings.budget, trials=settings.trials)
+        extended = past.is_extended_by(given)
+        if past.ended and past.ended.status == "finished" and not extended:
             return Result(folder=opened.path, summary=read_summary(opened.path / "result.json"))
         clock = Clock(budget=settings.budget, spent=begin.elapsed() + past.elapsed)
         clock.phases.update({"start": started_s, **begin.phases})
@@ -158,10 +161,9 @@ def run(
                 journal=journal,
                 terminal=terminal,
             )
-            session.record(events.SessionStarted(budget=settings.budget))
+            session.record(given)
             machine = measure_machine(opened.path)
             with catch_signals(session.interrupted), computing(machine.cores):
-                extended = bool(past.ended) and settings.budget > granted
                 summary = _run(session, data, families, machine, extended=extended)
     return Result(folder=opened.path, summary=summary)
 

@@ -1,6 +1,7 @@
 """Tell what a search tried, and why this model answers."""
 
 import math
+from itertools import islice
 from typing import Literal
 
 from tunesmith import plan as planning
@@ -8,14 +9,21 @@ from tunesmith.core.space import Config
 from tunesmith.core.words import counted, duration
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.session import Session
+from tunesmith.jobs.together import Choice
 from tunesmith.jobs.train import Fitted
 from tunesmith.jobs.trial import fold_name
 from tunesmith.jobs.tuned import Searched
 from tunesmith.records.history import History
 from tunesmith.report import summary as report
-from tunesmith.report.story import Hunt, Tried
+from tunesmith.report.sentences import METRICS, score_text
+from tunesmith.report.story import Hunt, Stretch, Tried
+from tunesmith.tuning.again import TIMES
 from tunesmith.tuning.importance import at_edges, importances
+from tunesmith.tuning.parts import first_look, parts
 from tunesmith.tuning.protocols import Trial
+
+SETTINGS = 4  # whose parts are shown: those that mattered most
+RARE = 0.01  # a chance that is told as "fewer than"
 
 
 def summarize(session: Session, fitted: Fitted) -> report.Search | None:
@@ -43,13 +51,18 @@ def tell_hunt(session: Session, fitted: Fitted) -> Hunt | None:
     history, space = searched.history, searched.space
     found = None if searched.number is None else history.trials[searched.number]
     order = sorted(range(len(history.trials)), key=lambda n: history.trials[n].best)
-    first = min((t.curve[0].at for t in history.trials if t.curve), default=1)
+    importance = importances(space, history, at=first_look(history))
     edges = {} if found is None else at_edges(space, found.config)
     return Hunt(
         trials=[_tried(number, searched) for number in order],
         found=searched.number,
         metric=session.settings.metric,
-        importance=importances(space, history, at=first),
+        importance=importance,
+        stretches={
+            name: _stretches(searched, name)
+            for name in islice(importance, SETTINGS)
+            if importance[name] > 0
+        },
         warnings=[
             f"The best {name} that was found, {_short(found.config[name])}, lies at the {end} end "
             f"of what was tried ({space[name].range}): there may be better beyond."
@@ -58,6 +71,22 @@ def tell_hunt(session: Session, fitted: Fitted) -> Hunt | None:
         ],
         reasons=_reasons(session, fitted, searched),
     )
+
+
+def _stretches(searched: Searched, name: str) -> list[Stretch]:
+    """The parts of what was tried of a setting."""
+    history = searched.history
+    found = parts(searched.space, history, name, at=first_look(history))
+    best = min((part.median for part in found), default=math.nan)
+    return [
+        Stretch(
+            values=_short(part.low) + ("" if part.low == part.high else f" to {_short(part.high)}"),
+            trials=part.trials,
+            median=searched.sign * part.median,
+            is_best=part.median == best,
+        )
+        for part in found
+    ]
 
 
 def _tried(number: int, searched: Searched) -> Tried:
@@ -100,9 +129,10 @@ def _reasons(session: Session, fitted: Fitted, searched: Searched) -> list[str]:
     tried = counted(len(trials), "setting was", "settings were")
     took = duration(searched.seconds)
     said = [f"{tried} tried in {took}; {failed} failed. {searched.reason}"]
+    said.append(_noise(searched, session.settings.metric))
     if fitted.choice is None:
         return [*said, "Nothing was found that could be compared, so the plan's own answers."]
-    said.append(fitted.choice.reason)
+    said.append(_why(fitted, fitted.choice))
     luck = _luck(history, fitted)
     if luck is not None:
         said.append(
@@ -110,6 +140,53 @@ def _reasons(session: Session, fitted: Fitted, searched: Searched) -> list[str]:
             f"was found gained {100 * luck:+.1f} points more over the plan's settings than on "
             f"{fitted.choice.images:,} images that the search never saw."
         )
+    return said
+
+
+def _why(fitted: Fitted, choice: Choice) -> str:
+    """Why this model answers, for somebody who has never heard of a test."""
+    if choice.chance is None or len(choice.candidates) != 2:  # noqa: PLR2004 (the plan's, and one more)
+        return choice.reason
+    plan, found, together = (f"{100 * share:.1f} %" for share in choice.accuracies)
+    times = f"{100 * choice.chance:.0f} of 100" if choice.chance >= RARE else "fewer than 1 of 100"
+    answers = {
+        "plan": "What was found is not surely better, so the plan's settings answer.",
+        "found": "That is rare enough to count, so the found settings answer.",
+        "together": "Together they have the better probabilities, so they answer together.",
+    }
+    return (
+        f"On {choice.images:,} images that neither a training nor the search has seen, the plan's "
+        f"settings are right on {plan}, the found ones on {found}, and both together on "
+        f"{together}. Two equally good networks would differ as much as the first two in {times} "
+        f"such comparisons. {answers[_answers(fitted)]}"
+    )
+
+
+def _noise(searched: Searched, metric: str) -> str:
+    """By how much equal settings differ, and how that was found out."""
+    noise = searched.noise
+    if noise is None:
+        return (
+            "How much the values of equal settings differ is not known: the search was too short "
+            "to train some of them again."
+        )
+    is_share = METRICS[metric][1]
+    by = f"{100 * noise.deviation:.2f} points" if is_share else f"{noise.deviation:.2g}"
+    who = " and ".join(
+        "the best ones" if number else "the plan's settings" for number in noise.values
+    )
+    said = (
+        f"{who[0].upper()}{who[1:]} were trained again {TIMES} times, with other seeds, for "
+        f"{100 * noise.at / planning.UNITS:.0f} % of a whole training: values of equal settings "
+        f"differ by {by} (standard deviation, from {noise.trainings} trainings). Where two trials "
+        "differ by less than twice that, nobody knows which one is better."
+    )
+    if searched.number is not None and searched.number in noise.values:
+        first, *again = (
+            score_text(searched.sign * value, metric, n=0)
+            for value in noise.values[searched.number]
+        )
+        said += f" The best had {first} then, and {' and '.join(again)} when trained again."
     return said
 
 

@@ -13,10 +13,9 @@ from tunesmith.core.optional import require
 from tunesmith.core.settings import SamplerName, TuneSettings
 from tunesmith.core.space import Choice, Field, Float, Int, Range, Space, check_space, space_of
 from tunesmith.records.folder import write_atomic
-from tunesmith.tuning.asha import ASHA
+from tunesmith.tuning.asha import ASHA, FULL
 from tunesmith.tuning.cube import from_unit
 from tunesmith.tuning.freeze_thaw import FreezeThaw
-from tunesmith.tuning.full import Full
 from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
 from tunesmith.tuning.optuna_sampler import OptunaSampler
 from tunesmith.tuning.portfolio import Portfolio
@@ -46,7 +45,7 @@ SCHEDULERS: dict[str, Scheduler] = {
     "auto": FreezeThaw(block=BLOCK),
     "freeze-thaw": FreezeThaw(block=BLOCK),
     "asha": ASHA(),
-    "none": Full(),
+    "none": FULL,
 }
 
 

@@ -2,84 +2,36 @@
 
 import hashlib
 import inspect
-import json
 import math
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
+from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import SettingsError
 from tunesmith.core.functions import Function, end_of_reading, load_function, reference
 from tunesmith.core.settings import TuneSettings, checked
 from tunesmith.core.space import Field, Range
-from tunesmith.execution.executor import Executor
 from tunesmith.execution.machine import measure
 from tunesmith.execution.processes import Processes
 from tunesmith.execution.signals import catch_signals
+from tunesmith.jobs.again import train_again
+from tunesmith.jobs.found import TRIALS, Tuned, best_of, tell
 from tunesmith.jobs.search import remember, search_for, space_for, space_words
+from tunesmith.jobs.workers import choose_workers
 from tunesmith.records.events import Ended, Planned, SessionStarted
 from tunesmith.records.folder import open_run, write_atomic
 from tunesmith.records.journal import Journal
 from tunesmith.report.terminal import Terminal
-from tunesmith.tuning.folders import at_unit
-from tunesmith.tuning.protocols import History
+from tunesmith.tuning.again import SHARE, TIMES
 from tunesmith.tuning.tuner import Search, Tuner
 
-TRIALS, RESULT, LOG = "trials", "result.json", "run.log"  # in the run's folder
+RESULT, LOG = "result.json", "run.log"  # in the run's folder
 WORKERS_LOG = "workers.log"  # what the user's function prints
 DEFAULT_BUDGET_S = 600.0
 MEMORY_SHARE = 0.9  # of the machine's memory, for all workers together
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Tuned:
-    """What a search found.
-
-    Attributes:
-        folder: The run's folder.
-        number: Of the trial that was chosen; 0 are the defaults.
-        config: Its values.
-        value: The last one it gave.
-        units: Of its training.
-        checkpoint: What it left in its folder.
-        default: The last value of trial 0; None if it has none.
-        trials: How many were started.
-        failed: Why trials failed, by number.
-        status: ``"finished"`` or ``"interrupted"``.
-        reason: Why the search ended.
-    """
-
-    folder: Path
-    number: int
-    config: Mapping[str, Any]
-    value: float
-    units: int
-    checkpoint: Path
-    default: float | None
-    trials: int
-    failed: Mapping[int, str]
-    status: str
-    reason: str
-
-    def as_json(self) -> str:
-        """All of it, for programs."""
-        return json.dumps(asdict(self), default=str, indent=2)
-
-    def words(self) -> str:
-        """All of it that a person wants to know first."""
-        values = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
-        default = "no value" if self.default is None else f"{self.default:.6g}"
-        failed = f", {len(self.failed)} of them failed" if self.failed else ""
-        return (
-            f"value   {self.value:.6g} after {self.units} units (defaults: {default})\n"
-            f"config  {values}\n"
-            f"trial   {self.number} of {self.trials}{failed}; {self.reason}\n"
-            f"state   {self.checkpoint}"
-        )
 
 
 def tune(
@@ -92,7 +44,7 @@ def tune(
     out: str | Path | None = None,
     sampler: str = "auto",
     scheduler: str = "auto",
-    workers: int = 1,
+    workers: int | str = 1,
     maximize: bool = False,
     seed: int = 0,
     progress: bool = True,
@@ -116,7 +68,8 @@ def tune(
             with it; with more budget or trials, a finished run is extended.
         sampler: ``"auto"``, ``"tpe"``, ``"random"``, ``"optuna"`` or ``"hyperopt"``.
         scheduler: ``"auto"``, ``"freeze-thaw"``, ``"asha"`` or ``"none"``.
-        workers: Processes that train at the same time.
+        workers: Processes that train at the same time; ``"auto"`` measures on the first trials
+            whether several that share the cores are faster than one.
         maximize: Whether higher values are better.
         seed: Of everything random.
         progress: Show progress on the terminal.
@@ -175,9 +128,8 @@ def run(
             journal.append(event, elapsed=clock.elapsed())
         t.phase(f"tune {train.__name__}", clock.elapsed())
         remember(path, search)
-        executor = _workers(settings, path)
         with clock.phase("tune"):
-            found = _run(search, path, executor, clock, journal, say=t.say)
+            found = _run(search, settings.workers, path, clock, journal, say=t.say)
         write_atomic(path / RESULT, found.as_json() + "\n")
         ended = Ended(status=found.status, reason=found.reason)
         journal.append(ended, elapsed=clock.elapsed(), phases=clock.phases)
@@ -186,60 +138,51 @@ def run(
 
 def _run(
     search: Search,
+    workers: int | None,
     path: Path,
-    executor: Executor,
     clock: Clock,
     journal: Journal,
     *,
     say: Callable[[str], None],
 ) -> Tuned:
     interrupted = threading.Event()
-    tuner = Tuner(
-        search,
-        folder=path / TRIALS,
-        executor=executor,
-        clock=clock,
-        journal=journal,
-        say=say,
-        interrupted=interrupted,
-    )
-    with catch_signals(interrupted):
-        reason = tuner.run()
-    status = "interrupted" if interrupted.is_set() else "finished"
-    return _tuned(path, search, tuner.history, status=status, reason=reason)
+    searching = replace(clock, budget=(1 - SHARE) * clock.budget, spent=clock.elapsed())
 
-
-def _workers(settings: TuneSettings, path: Path) -> Processes:
-    memory = MEMORY_SHARE * measure(path).memory_bytes / settings.workers
-    log = path / WORKERS_LOG
-    return Processes(settings.workers, memory_bytes=int(memory), log=log)
-
-
-def _tuned(path: Path, search: Search, history: History, *, status: str, reason: str) -> Tuned:
-    """Choose the trial with the best last value: what is handed over is what was measured.
-
-    Raises:
-        SettingsError: No trial has a value.
-    """
-    sound = [n for n, t in enumerate(history.trials) if t.curve and t.failed is None]
-    if not sound:
-        raise SettingsError(
-            f"The search ended before any trial had a value ({reason}) Give it a longer budget, or "
-            f"a function with shorter slices. What was tried is in {path}."
+    def tuner(what: Search, workers: int) -> Tuner:
+        return Tuner(
+            what,
+            folder=path / TRIALS,
+            executor=_processes(workers, path),
+            clock=searching,
+            journal=journal,
+            say=say,
+            interrupted=interrupted,
         )
-    last = {n: history.trials[n].curve[-1].value for n in sound}
-    number = min(sound, key=lambda n: last[n])
-    chosen = history.trials[number]
-    return Tuned(
-        folder=path,
-        number=number,
-        config=chosen.config,
-        value=search.sign * last[number],
-        units=chosen.at,
-        checkpoint=at_unit(path / TRIALS, number, chosen.at),
-        default=search.sign * last[0] if 0 in last else None,
-        trials=len(history.trials),
-        failed={n: t.failed for n, t in enumerate(history.trials) if t.failed is not None},
-        status=status,
-        reason=reason,
-    )
+
+    with catch_signals(interrupted):
+        if workers is None:
+            workers = choose_workers(search, _most(path), tuner, journal=journal, clock=searching)
+        whole = tuner(search, workers)
+        reason = whole.run()
+        noise = train_again(
+            search,
+            whole.history,
+            best_of(whole.history),
+            [{}] * TIMES,
+            folder=path,
+            executor=_processes(workers, path),
+            clock=clock,
+            interrupted=interrupted,
+        )
+    status = "interrupted" if interrupted.is_set() else "finished"
+    return tell(path, search, whole.history, noise, status=status, reason=reason)
+
+
+def _most(path: Path) -> int:
+    """Processes that could search at the same time."""
+    return min(measure(path).cores, planning.WORKERS_MOST)
+
+
+def _processes(workers: int, path: Path) -> Processes:
+    memory = MEMORY_SHARE * measure(path).memory_bytes / workers
+    return Processes(workers, memory_bytes=int(memory), log=path / WORKERS_LOG)

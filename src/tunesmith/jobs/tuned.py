@@ -8,18 +8,22 @@ from typing import Any, final
 from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import SettingsError
+from tunesmith.core.seeds import derive
 from tunesmith.core.space import Space
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.execution.machine import measure
 from tunesmith.execution.processes import Processes
+from tunesmith.jobs.again import train_again
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.limits import COSTLY, KINDS
 from tunesmith.jobs.search import SCHEDULERS, remember, sampler_named
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.shared import share
 from tunesmith.jobs.space import applied, training_space
+from tunesmith.jobs.workers import choose_workers
 from tunesmith.records.events import Ended
 from tunesmith.records.journal import Journal
+from tunesmith.tuning.again import SHARE, TIMES, Noise
 from tunesmith.tuning.near import Near
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.recorded import recall
@@ -47,6 +51,7 @@ class Searched:
             is the other way round.
         seconds: That it took.
         reason: Why it ended, in words.
+        noise: By how much values of equal settings differ; None if that was not measured.
     """
 
     space: Space
@@ -55,6 +60,7 @@ class Searched:
     sign: int
     seconds: float
     reason: str
+    noise: Noise | None
 
     def tuned(self, candidate: Candidate) -> Candidate | None:
         """The candidate with the settings that were found."""
@@ -75,55 +81,83 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
     """
     folder = session.folder / FOLDER
     space = training_space(candidate.family, candidate.chosen, session.settings)
+    left_s = ends_at - session.clock.elapsed()
     _share(session, candidate, folder / DATA)
     what = _search(session, candidate, space)
     remember(folder, what)
     with Journal(folder) as journal:
+        ended = journal.history.ended
+        if ended is None or ended.status != "finished" or extended:
+            until = ends_at - SHARE * left_s
+            ended = _run(session, candidate, what, journal, ends_at=until)
         past = journal.history
-        if past.ended and past.ended.status == "finished" and not extended:
-            is_timed = what.units is None
-            history = recall(past, horizon=what.horizon, sign=what.sign, is_timed=is_timed)
-            reason = past.ended.reason
-        else:
-            history, reason = _run(session, candidate, what, journal, ends_at=ends_at)
-        seconds = journal.history.elapsed
+    history = recall(past, horizon=what.horizon, sign=what.sign, is_timed=what.units is None)
     return Searched(
         space=space,
         history=history,
         number=_best(history),
         sign=what.sign,
-        seconds=seconds,
-        reason=reason,
+        seconds=past.elapsed,
+        reason=ended.reason,
+        noise=_noise(session, candidate, what, history, ends_at=ends_at),
     )
 
 
 def _run(
     session: Session, candidate: Candidate, what: Search, journal: Journal, *, ends_at: float
-) -> tuple[History, str]:
+) -> Ended:
     """Let a tuner search; its clock counts the seconds of the search alone."""
     assert candidate.chosen.search is not None
     folder, workers = session.folder / FOLDER, candidate.chosen.search.workers
     spent = journal.history.elapsed
     left = max(LEAST_S, ends_at - session.clock.elapsed())
     clock = Clock(budget=spent + left, spent=spent)
-    memory = int(MEMORY_SHARE * measure(folder).memory_bytes / workers)
-    tuner = Tuner(
-        what,
-        folder=folder / TRIALS,
-        executor=Processes(workers, memory_bytes=memory, log=folder / LOG),
-        clock=clock,
-        journal=journal,
-        say=session.terminal.say,
-        interrupted=session.interrupted,
-    )
+
+    def tuner(what: Search, workers: int) -> Tuner:
+        return Tuner(
+            what,
+            folder=folder / TRIALS,
+            executor=_processes(folder, workers),
+            clock=clock,
+            journal=journal,
+            say=session.terminal.say,
+            interrupted=session.interrupted,
+        )
+
     try:
-        reason = tuner.run()
+        if session.settings.workers is None:
+            workers = choose_workers(what, workers, tuner, journal=journal, clock=clock)
+        reason = tuner(what, workers).run()
     except SettingsError as error:  # all failed alike: the plan's own settings remain
         reason = str(error)
         session.note(reason)
     status = "interrupted" if session.interrupted.is_set() else "finished"
-    journal.append(Ended(status=status, reason=reason), elapsed=clock.elapsed())
-    return tuner.history, reason
+    ended = Ended(status=status, reason=reason)
+    journal.append(ended, elapsed=clock.elapsed())
+    return ended
+
+
+def _noise(
+    session: Session, candidate: Candidate, what: Search, history: History, *, ends_at: float
+) -> Noise | None:
+    """Train the plan's settings and the best others again, with other seeds."""
+    assert candidate.chosen.search is not None
+    folder, seed = session.folder / FOLDER, candidate.chosen.train.seed
+    return train_again(
+        what,
+        history,
+        _best(history),
+        [{"train.seed": derive(seed, "again", n)} for n in range(TIMES)],
+        folder=folder,
+        executor=_processes(folder, candidate.chosen.search.workers),
+        clock=Clock(budget=ends_at, spent=session.clock.elapsed()),
+        interrupted=session.interrupted,
+    )
+
+
+def _processes(folder: Path, workers: int) -> Processes:
+    memory = int(MEMORY_SHARE * measure(folder).memory_bytes / workers)
+    return Processes(workers, memory_bytes=memory, log=folder / LOG)
 
 
 def _search(session: Session, candidate: Candidate, space: Space) -> Search:

@@ -25,7 +25,14 @@ from tunesmith.plan.race import (
     sharing,
     untried_words,
 )
-from tunesmith.plan.search import NEEDED_SHARE, UNITS, UNITS_EACH, SearchPlan, plan_search
+from tunesmith.plan.search import (
+    NEEDED_SHARE,
+    UNITS,
+    UNITS_EACH,
+    WORKERS_MOST,
+    SearchPlan,
+    plan_search,
+)
 from tunesmith.plan.speeds import (
     WIDTHS,
     Speed,
@@ -47,6 +54,7 @@ __all__ = [
     "UNITS",
     "UNITS_EACH",
     "WIDTHS",
+    "WORKERS_MOST",
     "Plan",
     "SearchPlan",
     "Speed",

@@ -22,7 +22,7 @@ class SearchPlan(BaseModel):
     Attributes:
         examples: That a whole training of the plan's network sees.
         trials: Settings that may be tried; None for as many as there is time for.
-        workers: Processes that train at the same time.
+        workers: Processes that train at the same time, at most.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,7 +76,7 @@ def plan_search(
 
 
 def _workers(settings: Settings, *, cores: int, memory_bytes: int) -> int:
-    """Small networks train faster on one core each than on all cores one after the other."""
+    """How many there may be; whether one with all cores is faster is measured as it searches."""
     if settings.workers is not None:
         return settings.workers
     if settings.trials is not None:
@@ -105,5 +105,6 @@ def _search_words(search: SearchPlan, needed_s: float, left_s: float, *, search_
     return (
         f"There is {times}, so {duration(search_s)} ({100 * search_s / left_s:.0f} %) go into a "
         "search for better settings. The recipe itself is trained too, and the best that is found "
-        f"beside it. {search.workers} {'process' if search.workers == 1 else 'processes'} search."
+        f"beside it. At most {search.workers} "
+        f"{'process' if search.workers == 1 else 'processes'} search."
     )

@@ -11,9 +11,15 @@ from tunesmith.core.errors import RunFolderError
 @final
 @dataclass(frozen=True, kw_only=True)
 class SessionStarted:
-    """A process began to work on the run, with ``budget`` seconds granted in all."""
+    """A process began to work on the run.
+
+    Attributes:
+        budget: Seconds granted in all.
+        trials: Settings that a search may try in all; None if their number is not given.
+    """
 
     budget: float
+    trials: int | None = None
 
 
 @final
@@ -31,6 +37,15 @@ class TrialStarted:
 
     trial: str
     config: Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class WorkersChosen:
+    """How many processes search at the same time, and why."""
+
+    workers: int
+    reason: str
 
 
 @final
@@ -108,6 +123,7 @@ Event = (
     SessionStarted
     | Planned
     | TrialStarted
+    | WorkersChosen
     | SliceDone
     | BlockDone
     | TrialEnded
@@ -120,6 +136,7 @@ KINDS: dict[str, type[Event]] = {
     "session started": SessionStarted,
     "planned": Planned,
     "trial started": TrialStarted,
+    "workers chosen": WorkersChosen,
     "slice done": SliceDone,
     "block done": BlockDone,
     "trial ended": TrialEnded,

@@ -17,6 +17,7 @@ from tunesmith.records.events import (
     TestOpened,
     TrialEnded,
     TrialStarted,
+    WorkersChosen,
 )
 
 
@@ -56,7 +57,22 @@ class TrialHistory:
 @final
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """Everything a run knows of itself."""
+    """Everything a run knows of itself.
+
+    Attributes:
+        sessions: Processes that worked on it.
+        elapsed: Live seconds, all sessions together.
+        past_phases: Seconds by phase, of sessions before this one.
+        session_phases: The same of this one.
+        plan: What was measured and decided.
+        trials: By name.
+        workers: How many processes search; None if that was not decided here.
+        chosen: Which network goes on; None if that was not decided.
+        notes: What the user should know.
+        test_openings: How often the test part was looked at.
+        ended: How it ended last; None if it never did.
+        granted: The session that ended it last.
+    """
 
     sessions: tuple[SessionStarted, ...] = ()
     elapsed: float = 0.0
@@ -64,10 +80,22 @@ class History:
     session_phases: Mapping[str, float] = field(default_factory=dict)
     plan: Mapping[str, Any] | None = None
     trials: Mapping[str, TrialHistory] = field(default_factory=dict)
+    workers: WorkersChosen | None = None
     chosen: Chosen | None = None
     notes: tuple[str, ...] = ()
     test_openings: int = 0
     ended: Ended | None = None
+    granted: SessionStarted | None = None
+
+    def is_extended_by(self, session: SessionStarted) -> bool:
+        """Whether a session is given more time or trials than the one that ended the run.
+
+        One that was killed before it ended anything has used up nothing of what it was given.
+        """
+        if self.granted is None:
+            return False
+        has_more_trials = (session.trials or 0) > (self.granted.trials or 0)
+        return session.budget > self.granted.budget or has_more_trials
 
     @property
     def phases(self) -> dict[str, float]:
@@ -100,18 +128,11 @@ def _changes(history: History, event: Event) -> dict[str, Any]:
     match event:
         case Planned():
             fields["plan"] = event.plan
-        case TrialStarted():
-            trial = replace(_of(history, event.trial), config=event.config)
-            fields["trials"] = _with(history, event.trial, trial)
-        case SliceDone():
-            fields["trials"] = _with(history, event.trial, _train(_of(history, event.trial), event))
-        case BlockDone():
-            trial = _of(history, event.trial)
-            blocks = (*(b for b in trial.blocks if b.at < event.at), event)
-            fields["trials"] = _with(history, event.trial, replace(trial, blocks=blocks))
-        case TrialEnded():
-            trial = replace(_of(history, event.trial), ended=event.reason)
-            fields["trials"] = _with(history, event.trial, trial)
+        case TrialStarted() | SliceDone() | BlockDone() | TrialEnded():
+            trial = _after(history.trials.get(event.trial, TrialHistory()), event)
+            fields["trials"] = {**history.trials, event.trial: trial}
+        case WorkersChosen():
+            fields["workers"] = event
         case Chosen():
             fields["chosen"] = event
         case Noted():
@@ -120,15 +141,24 @@ def _changes(history: History, event: Event) -> dict[str, Any]:
             fields["test_openings"] = history.test_openings + 1
         case Ended():
             fields["ended"] = event
+            fields["granted"] = history.sessions[-1] if history.sessions else None
     return fields
 
 
-def _of(history: History, name: str) -> TrialHistory:
-    return history.trials.get(name, TrialHistory())
-
-
-def _with(history: History, name: str, trial: TrialHistory) -> dict[str, TrialHistory]:
-    return {**history.trials, name: trial}
+def _after(
+    trial: TrialHistory, event: TrialStarted | SliceDone | BlockDone | TrialEnded
+) -> TrialHistory:
+    """A trial's past with one event more."""
+    match event:
+        case TrialStarted():
+            return replace(trial, config=event.config)
+        case SliceDone():
+            return _train(trial, event)
+        case BlockDone():
+            blocks = (*(b for b in trial.blocks if b.at < event.at), event)
+            return replace(trial, blocks=blocks)
+        case TrialEnded():
+            return replace(trial, ended=event.reason)
 
 
 def _train(trial: TrialHistory, done: SliceDone) -> TrialHistory:

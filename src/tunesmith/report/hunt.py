@@ -26,6 +26,7 @@ def hunt_pictures(hunt: Hunt) -> dict[str, Any]:
             for name, share in islice(hunt.importance.items(), MATTERING)
         ],
         "best": lambda trial: _best(trial, hunt.metric),
+        "median": lambda stretch: score_text(stretch.median, hunt.metric, n=0),
     }
 
 

@@ -100,6 +100,24 @@ class Tried:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """A part of what was tried of a setting.
+
+    Attributes:
+        values: Of the setting, in words.
+        trials: That were in it.
+        median: Of their values of the metric, after equal training.
+        is_best: Whether it has the best median of all parts.
+    """
+
+    values: str
+    trials: int
+    median: float
+    is_best: bool
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Hunt:
     """A search for better settings than the plan's.
 
@@ -108,6 +126,7 @@ class Hunt:
         found: Number of the trial whose settings were trained to the end; None if there is none.
         metric: What trials were compared by.
         importance: Share of the differences between trials that each setting explains.
+        stretches: Of the settings that mattered most, the parts of what was tried.
         warnings: Settings whose best value lies at an end of its range, a sentence each.
         reasons: How it ended, and why this model answers, a sentence each.
     """
@@ -116,6 +135,7 @@ class Hunt:
     found: int | None
     metric: str
     importance: Mapping[str, float]
+    stretches: Mapping[str, Sequence[Stretch]]
     warnings: Sequence[str]
     reasons: Sequence[str]
 

@@ -60,3 +60,6 @@ class ASHA:
             return Stop("Every trial is trained to the end.")
         best = min(paused, key=lambda n: (-history.trials[n].at, history.trials[n].best))
         return GoOn(best, next(step for step in steps if step > history.trials[best].at))
+
+
+FULL = ASHA(first=1.0)  # one rung: every trial is trained to the end, one after the other

@@ -1,0 +1,70 @@
+"""Train the defaults and the best of a search again, in a folder inside the search's."""
+
+import shutil
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import SettingsError
+from tunesmith.core.space import Config
+from tunesmith.execution.executor import Executor
+from tunesmith.records.journal import Journal
+from tunesmith.tuning.again import TIMES, Noise, comparable_at, noise_of, search_again
+from tunesmith.tuning.protocols import History
+from tunesmith.tuning.tuner import Search, Tuner
+
+FOLDER, TRIALS = "repeats", "again"  # in a search's folder: journals, and what trainings leave
+
+
+def train_again(
+    search: Search,
+    history: History,
+    best: int | None,
+    seeds: Sequence[Config],
+    *,
+    folder: Path,
+    executor: Executor,
+    clock: Clock,
+    interrupted: threading.Event,
+) -> Noise | None:
+    """Measure by how much values of equal configs differ; what was measured before stays.
+
+    Args:
+        search: As it was run.
+        history: What came of it.
+        best: Number of the best trial.
+        seeds: What is added to a config, each time that it is trained again.
+        folder: The search's.
+        executor: Where trainings run.
+        clock: When they must be over.
+        interrupted: Set when they are to end.
+
+    Returns:
+        None where there was no time, or nothing to train again.
+    """
+    numbers = [0] if best is None else list(dict.fromkeys((0, best)))
+    sound = [n for n in numbers if n < len(history.trials) and history.trials[n].failed is None]
+    at = comparable_at(history, sound) if sound else 0
+    if not at or interrupted.is_set():
+        return None
+    assert len(seeds) == TIMES
+    configs = [{**history.trials[number].config, **seed} for number in sound for seed in seeds]
+    place = folder / FOLDER / "-".join(map(str, (*sound, at)))  # another best, another journal
+    place.mkdir(parents=True, exist_ok=True)
+    with Journal(place) as journal:
+        tuner = Tuner(
+            search_again(search, configs, at=at),
+            folder=folder / TRIALS,
+            executor=executor,
+            clock=clock,
+            journal=journal,
+            say=lambda _: None,  # these are no trials that anyone waits for
+            interrupted=interrupted,
+        )
+        try:
+            tuner.run()
+        except SettingsError:  # all failed alike; the search itself did not
+            return None
+    shutil.rmtree(folder / TRIALS, ignore_errors=True)
+    return noise_of(history, tuner.history, sound)

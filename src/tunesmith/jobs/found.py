@@ -1,0 +1,169 @@
+"""What the search of a user's own function found, in values and in words."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, final
+
+from tunesmith.core.errors import SettingsError
+from tunesmith.tuning.again import Noise
+from tunesmith.tuning.folders import at_unit
+from tunesmith.tuning.importance import importances
+from tunesmith.tuning.parts import Part, first_look, parts
+from tunesmith.tuning.protocols import History
+from tunesmith.tuning.tuner import Search
+
+TRIALS = "trials"  # in the run's folder
+FIELDS = 3  # whose parts are told: those that mattered most
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """What a search found.
+
+    Attributes:
+        folder: The run's folder.
+        number: Of the trial that was chosen; 0 are the defaults.
+        config: Its values.
+        value: The last one it gave.
+        units: Of its training.
+        checkpoint: What it left in its folder.
+        default: The last value of trial 0; None if it has none.
+        trials: How many were started.
+        parts: Of the fields that mattered most, the quarters of their range (or the options) that
+            were tried, each with the median value of its trials after ``parts_at`` units, the best
+            first. Empty where there are too few trials to say what mattered.
+        parts_at: Units after which all trials were measured.
+        noise: Standard deviation between values of equal configs after ``noise_at`` units, from
+            the defaults and the best, which were trained again; None if there was no time.
+        noise_at: Units of these trainings.
+        failed: Why trials failed, by number.
+        status: ``"finished"`` or ``"interrupted"``.
+        reason: Why the search ended.
+    """
+
+    folder: Path
+    number: int
+    config: Mapping[str, Any]
+    value: float
+    units: int
+    checkpoint: Path
+    default: float | None
+    trials: int
+    parts: Mapping[str, Sequence[Part]]
+    parts_at: int
+    noise: float | None
+    noise_at: int
+    failed: Mapping[int, str]
+    status: str
+    reason: str
+
+    def as_json(self) -> str:
+        """All of it, for programs."""
+        return json.dumps(asdict(self), default=str, indent=2)
+
+    def words(self) -> str:
+        """All of it that a person wants to know first."""
+        values = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
+        default = "no value" if self.default is None else f"{self.default:.6g}"
+        failed = f", {len(self.failed)} of them failed" if self.failed else ""
+        return (
+            f"value   {self.value:.6g} after {self.units} units (defaults: {default})\n"
+            f"config  {values}\n"
+            f"trial   {self.number} of {self.trials}{failed}; {self.reason}\n"
+            f"why     {self._why()}\n"
+            + "".join(f"where   {_where(*field, self.parts_at)}\n" for field in self.parts.items())
+            + f"state   {self.checkpoint}"
+        )
+
+    def _why(self) -> str:
+        """Why this trial, and how sure that is."""
+        why = "it has the best last value of all"
+        if self.noise is None:
+            return f"{why}; there was no time to see by how much equal configs differ"
+        return (
+            f"{why}; equal configs, trained again, differ by {self.noise:.2g} (standard "
+            f"deviation after {self.noise_at} units)"
+        )
+
+
+def _where(name: str, parts: Sequence[Part], at: int) -> str:
+    """Say in which part of a field the best values were."""
+    best, *others = parts
+    to = "" if best.low == best.high else f" to {_short(best.high)}"
+    next_best = f"; the next best part has {others[0].median:.4g}" if others else ""
+    return (
+        f"{name} {_short(best.low)}{to}: median {best.median:.4g} of {best.trials} trials after "
+        f"{at} units{next_best}"
+    )
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def best_of(history: History) -> int | None:
+    """Number of the trial with the best last value; None if none has a value."""
+    values = {
+        number: trial.curve[-1].value
+        for number, trial in enumerate(history.trials)
+        if trial.curve and trial.failed is None
+    }
+    return min(values, key=lambda number: values[number], default=None)
+
+
+def tell(
+    path: Path, search: Search, history: History, noise: Noise | None, *, status: str, reason: str
+) -> Tuned:
+    """Say what a search found: what is handed over is what was measured.
+
+    Args:
+        path: The run's folder.
+        search: What was searched.
+        history: What came of it.
+        noise: Of equal configs; None if it was not measured.
+        status: See `Tuned`.
+        reason: See `Tuned`.
+
+    Raises:
+        SettingsError: No trial has a value.
+    """
+    number, sign = best_of(history), search.sign
+    if number is None:
+        raise SettingsError(
+            f"The search ended before any trial had a value ({reason}) Give it a longer budget, or "
+            f"a function with shorter slices. What was tried is in {path}."
+        )
+    chosen, first, at = history.trials[number], history.trials[0], first_look(history)
+    return Tuned(
+        folder=path,
+        number=number,
+        config=chosen.config,
+        value=sign * chosen.curve[-1].value,
+        units=chosen.at,
+        checkpoint=at_unit(path / TRIALS, number, chosen.at),
+        default=sign * first.curve[-1].value if first.curve and not first.failed else None,
+        trials=len(history.trials),
+        parts={name: _ranked(search, history, name, at) for name in _mattering(search, history)},
+        parts_at=at,
+        noise=noise and noise.deviation,
+        noise_at=noise.at if noise else 0,
+        failed={n: t.failed for n, t in enumerate(history.trials) if t.failed is not None},
+        status=status,
+        reason=reason,
+    )
+
+
+def _mattering(search: Search, history: History) -> list[str]:
+    """The fields that mattered most, if there are enough trials to say so."""
+    found = importances(search.space, history, at=first_look(history))
+    return [name for name in islice(found, FIELDS) if found[name] > 0]
+
+
+def _ranked(search: Search, history: History, name: str, at: int) -> list[Part]:
+    """A field's parts, the best first, with values as the user's function gives them."""
+    found = sorted(parts(search.space, history, name, at=at), key=lambda part: part.median)
+    return [replace(part, median=search.sign * part.median) for part in found]

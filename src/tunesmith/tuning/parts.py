@@ -1,0 +1,75 @@
+"""Where in the ranges of a space the good results of a search were."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+from tunesmith.core.space import Choice, Range, Space
+from tunesmith.tuning.cube import to_units
+from tunesmith.tuning.protocols import History
+
+PARTS = 4  # of a number's range, on its scale
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part of a range, and what came of the trials in it.
+
+    Attributes:
+        low: Its lowest value that was tried, or an option.
+        high: Its highest one, or the same option.
+        trials: That were in it.
+        median: Of their values; lower is better.
+    """
+
+    low: Any
+    high: Any
+    trials: int
+    median: float
+
+
+def parts(space: Space, history: History, name: str, *, at: int) -> tuple[Part, ...]:
+    """Group trials by the quarter of a field's range that they are in, or by its option.
+
+    Args:
+        space: Of the trials' configs.
+        history: The trials; those in which the field means nothing do not count.
+        name: Of the field.
+        at: Units of training that they are compared after.
+
+    Returns:
+        The parts in which something was tried, in the order of the range.
+    """
+    range_ = space[name].range
+    trials = [t for t in history.trials if name in t.config and math.isfinite(t.best_until(at))]
+    groups: dict[int, list[int]] = {}
+    for place, part in enumerate(_parts_of(range_, [trial.config[name] for trial in trials])):
+        groups.setdefault(part, []).append(place)
+    found = []
+    for _, places in sorted(groups.items()):
+        values = [trials[place].config[name] for place in places]
+        if not isinstance(range_, Choice):
+            values.sort()
+        median = statistics.median(trials[place].best_until(at) for place in places)
+        found.append(Part(low=values[0], high=values[-1], trials=len(places), median=median))
+    return tuple(found)
+
+
+def _parts_of(range_: Range, values: Sequence[Any]) -> list[int]:
+    """Number of the part that each value is in."""
+    count = len(range_.options) if isinstance(range_, Choice) else PARTS
+    return [min(count - 1, int(unit * count)) for unit in to_units(range_, values)]
+
+
+def first_look(history: History) -> int:
+    """Units of training after which all trials with a value can be compared.
+
+    Example:
+        >>> first_look(History(horizon=10))
+        1
+
+    """
+    return min((trial.curve[0].at for trial in history.trials if trial.curve), default=1)

@@ -1,0 +1,36 @@
+"""A process at work on a run, as the steps of a job are given one."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.settings import Settings
+from tunesmith.jobs.session import Session
+from tunesmith.records.journal import Journal
+from tunesmith.report.terminal import Terminal
+
+
+@pytest.fixture(scope="session")
+def session_in() -> Callable[..., AbstractContextManager[Session]]:
+    """Return what opens a folder for as long as a block lasts, with any settings."""
+
+    @contextmanager
+    def opened(
+        folder: Path, *, now: Callable[[], float] = time.monotonic, **settings: Any
+    ) -> Iterator[Session]:
+        given = Settings.make(settings)
+        with Journal(folder) as journal:
+            yield Session(
+                settings=given,
+                folder=folder,
+                clock=Clock(budget=given.budget, now=now),
+                journal=journal,
+                terminal=Terminal(budget=given.budget, log_path=folder / "run.log", quiet=True),
+            )
+
+    return opened

@@ -1,0 +1,52 @@
+"""Tests of `tunesmith.tuning.parts`."""
+
+from typing import Any
+
+from tunesmith.core.space import Choice, Field, Float, Int
+from tunesmith.tuning.parts import Part, first_look, parts
+from tunesmith.tuning.protocols import History, Observation, Trial
+
+SPACE = {
+    "lr": Field(Float(1e-4, 1.0, log=True), 0.01),
+    "depth": Field(Int(1, 2), 1),
+    "kind": Field(Choice("b", "a"), "a"),
+}
+
+
+def trial(value: float, at: int = 2, **config: Any) -> Trial:
+    return Trial(config=config, curve=(Observation(at=at, value=value),))
+
+
+HISTORY = History(
+    horizon=10,
+    trials=(
+        trial(3.0, lr=2e-4, depth=2, kind="a"),
+        trial(1.0, lr=0.02, kind="b"),
+        trial(2.0, lr=0.05, depth=1, kind="a"),
+        trial(7.0, lr=0.03, depth=1, kind="a"),
+        trial(4.0, at=9, lr=1.0, depth=1, kind="b"),
+        Trial(config={"lr": 1e-3, "depth": 1, "kind": "a"}, failed="It ran out of memory."),
+    ),
+)
+
+
+def test_quarters_of_a_range_are_told_by_what_was_tried_in_them() -> None:
+    assert parts(SPACE, HISTORY, "lr", at=2) == (
+        Part(low=2e-4, high=2e-4, trials=1, median=3.0),
+        Part(low=0.02, high=0.05, trials=3, median=2.0),
+    )
+    assert parts(SPACE, HISTORY, "lr", at=9)[-1] == Part(low=1.0, high=1.0, trials=1, median=4.0)
+
+
+def test_each_option_and_each_of_few_whole_numbers_is_a_part() -> None:
+    found = parts(SPACE, HISTORY, "kind", at=9)
+    assert [(part.low, part.high, part.trials) for part in found] == [("b", "b", 2), ("a", "a", 3)]
+    assert [(part.low, part.high) for part in parts(SPACE, HISTORY, "depth", at=9)] == [
+        (1, 1),
+        (2, 2),
+    ]
+
+
+def test_trials_are_compared_where_all_of_them_were() -> None:
+    assert first_look(HISTORY) == 2
+    assert parts(SPACE, History(horizon=10), "lr", at=2) == ()
