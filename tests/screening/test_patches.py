@@ -83,6 +83,7 @@ def test_ends_of_strokes_in_tiny_images_are_no_stamps(side: int) -> None:
     digits = open_source("digits")
     found = [digits.read(index) for index in range(len(digits.names))]
     x_NHW = np.stack([cv2.resize(np.asarray(each), (side, side)) for each in found])
+    x_NHW = x_NHW.astype(np.uint8)
     assert find_repeated(x_NHW) == ()
     x_NHW[::60, -3:, -3:] = STAMP
     (stamp,) = find_repeated(x_NHW)

@@ -251,7 +251,8 @@ def _described(f_ND: NDArray[np.float32]) -> NDArray[np.float32]:
     centered_ND = f_ND - f_ND.mean(axis=0)
     _, axes_DD = np.linalg.eigh(centered_ND.T @ centered_ND)
     d_NA: NDArray[np.float32] = centered_ND @ axes_DD[:, -AXES:].astype(np.float32)
-    return d_NA / np.linalg.norm(d_NA, axis=1, keepdims=True).clip(1e-6)
+    d_NA /= np.linalg.norm(d_NA, axis=1, keepdims=True).clip(1e-6)
+    return d_NA
 
 
 def _strangers(

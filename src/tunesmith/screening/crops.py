@@ -148,7 +148,7 @@ def _fitted(whole_SS: Pictures, cut_SS: Pictures, window: Floats) -> Pictures | 
         _, fit = cv2.findTransformECC(cut_SS, whole_SS, begin, cv2.MOTION_AFFINE, STOP)
     except cv2.error:  # it does not converge
         return None
-    if not _is_crop(fit, side):
+    if not _is_crop(fit.astype(np.float32), side):
         return None
     how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     shown_SS = cv2.warpAffine(
