@@ -82,8 +82,8 @@ def test_ends_of_strokes_in_tiny_images_are_no_stamps(side: int) -> None:
     """Scikit-learn's digits, 8 x 8 pixels, as they are and enlarged: each place is of its kind."""
     digits = open_source("digits")
     found = [digits.read(index) for index in range(len(digits.names))]
-    x_NHW = np.stack([cv2.resize(np.asarray(each), (side, side)) for each in found])
-    x_NHW = x_NHW.astype(np.uint8)
+    resized = [cv2.resize(np.asarray(each), (side, side)) for each in found]
+    x_NHW: Pictures = np.asarray(resized, np.uint8)
     assert find_repeated(x_NHW) == ()
     x_NHW[::60, -3:, -3:] = STAMP
     (stamp,) = find_repeated(x_NHW)

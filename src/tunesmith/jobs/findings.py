@@ -63,7 +63,8 @@ class Data:
     @property
     def side(self) -> int:
         """Pixels of the shorter side of each image."""
-        return min(self.loaded.pixels.shape[1:3])
+        _, height, width, *_ = self.loaded.pixels.shape
+        return int(min(height, width))
 
     def item(self, place: int, note: str = "", *, twin: int | None = None, shown: bool) -> Item:
         """An image in words, with its picture where it is ``shown``."""
