@@ -34,7 +34,10 @@ def falls(config: Config, folder: Path, start: int, until: int) -> list[float]:
 
 def falls_slowly(config: Config, folder: Path, start: int, until: int) -> list[float]:
     time.sleep(0.01 * (until - start))
-    (folder.parents[2] / "worker").write_text(str(os.getpid()))
+    number = folder.parents[2] / "worker"  # there whole or not at all, whoever reads meanwhile
+    part = number.with_suffix(f".{os.getpid()}")
+    part.write_text(str(os.getpid()))
+    part.replace(number)
     return falls(config, folder, start, until)
 
 
