@@ -220,7 +220,8 @@ class Tuner:
             self._say(note)
         if number == best_trial(self.history) != leader:
             value = search.sign * self.history.trials[number].best
-            self._say(f"Trial {number} leads: {value:.6g} after {running.until} units.")
+            trained = f"{running.until} of {search.horizon} units"
+            self._say(f"Trial {number} leads: {value:.6g} after {trained}.")
 
     def _fail(self, number: int, reason: str, details: str = "") -> None:
         """Write down that a trial cannot go on; end the search if that is not the trial's fault."""
