@@ -17,6 +17,7 @@ from tunesmith.execution.executor import Outcome, Task
 
 SILENCE_S = 60.0  # without a sign of life, after which a process is given up
 PIECE = 1 << 16  # bytes read at once
+WORKERS_MOST = 8  # processes that train at the same time, where nobody says how many
 
 
 @final

@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
 from tunesmith.core.functions import Function, end_of_reading, load_function, reference
 from tunesmith.core.settings import TuneSettings, checked
 from tunesmith.core.space import Field, Range
 from tunesmith.execution.machine import measure
-from tunesmith.execution.processes import Processes
+from tunesmith.execution.processes import WORKERS_MOST, Processes
 from tunesmith.execution.signals import catch_signals
 from tunesmith.jobs.again import train_again
 from tunesmith.jobs.found import TRIALS, Tuned, best_of, tell
@@ -180,7 +179,7 @@ def _run(
 
 def _most(path: Path) -> int:
     """Processes that could search at the same time."""
-    return min(measure(path).cores, planning.WORKERS_MOST)
+    return min(measure(path).cores, WORKERS_MOST)
 
 
 def _processes(workers: int, path: Path) -> Processes:

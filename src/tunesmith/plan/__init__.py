@@ -29,7 +29,6 @@ from tunesmith.plan.search import (
     NEEDED_SHARE,
     UNITS,
     UNITS_EACH,
-    WORKERS_MOST,
     SearchPlan,
     plan_search,
 )
@@ -54,7 +53,6 @@ __all__ = [
     "UNITS",
     "UNITS_EACH",
     "WIDTHS",
-    "WORKERS_MOST",
     "Plan",
     "SearchPlan",
     "Speed",

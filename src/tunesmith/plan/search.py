@@ -6,10 +6,10 @@ from pydantic import BaseModel, ConfigDict
 
 from tunesmith.core.settings import Settings
 from tunesmith.core.words import duration
+from tunesmith.execution.processes import WORKERS_MOST
 
 NEEDED_SHARE = 0.5  # of the examples that help at most: the second half of them brings little
 SEARCH_FROM = 3.0  # times what the recipe needs: then there is time for it, a search and the found
-WORKERS_MOST = 8  # processes that train at the same time, where nobody says how many
 WORKER_BYTES = 1_500_000_000  # that one may need
 UNITS = 25  # of a whole training, each of which is a slice of a search
 UNITS_EACH = 5  # that each trial may train on average, where their number is given
