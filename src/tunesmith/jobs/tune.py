@@ -14,12 +14,12 @@ from tunesmith.core.functions import Function, end_of_reading, load_function, re
 from tunesmith.core.settings import TuneSettings, checked
 from tunesmith.core.space import Field, Range
 from tunesmith.execution.machine import measure
-from tunesmith.execution.processes import WORKERS_MOST, Processes
+from tunesmith.execution.processes import WORKERS_MOST
 from tunesmith.execution.signals import catch_signals
 from tunesmith.jobs.again import train_again
 from tunesmith.jobs.found import TRIALS, Tuned, best_of, tell
 from tunesmith.jobs.search import remember, search_for, space_for, space_words
-from tunesmith.jobs.workers import choose_workers
+from tunesmith.jobs.workers import choose_workers, processes
 from tunesmith.records.events import Ended, Planned, SessionStarted
 from tunesmith.records.folder import open_run, write_atomic
 from tunesmith.records.journal import Journal
@@ -28,7 +28,6 @@ from tunesmith.tuning.again import SHARE, TIMES
 from tunesmith.tuning.tuner import Search, Tuner
 
 RESULT, LOG = "result.json", "run.log"  # in the run's folder
-WORKERS_LOG = "workers.log"  # what the user's function prints
 DEFAULT_BUDGET_S = 600.0
 MEMORY_SHARE = 0.9  # of the machine's memory, for all workers together
 
@@ -151,7 +150,7 @@ def _run(
         return Tuner(
             what,
             folder=path / TRIALS,
-            executor=_processes(workers, path),
+            executor=processes(workers, path, memory_share=MEMORY_SHARE),
             clock=searching,
             journal=journal,
             say=say,
@@ -169,7 +168,7 @@ def _run(
             best_of(whole.history),
             [{}] * TIMES,
             folder=path,
-            executor=_processes(workers, path),
+            executor=processes(workers, path, memory_share=MEMORY_SHARE),
             clock=clock,
             interrupted=interrupted,
         )
@@ -180,8 +179,3 @@ def _run(
 def _most(path: Path) -> int:
     """Processes that could search at the same time."""
     return min(measure(path).cores, WORKERS_MOST)
-
-
-def _processes(workers: int, path: Path) -> Processes:
-    memory = MEMORY_SHARE * measure(path).memory_bytes / workers
-    return Processes(workers, memory_bytes=int(memory), log=path / WORKERS_LOG)

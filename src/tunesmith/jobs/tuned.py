@@ -12,7 +12,6 @@ from tunesmith.core.seeds import derive
 from tunesmith.core.space import Space
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.execution.machine import measure
-from tunesmith.execution.processes import Processes
 from tunesmith.jobs.again import train_again
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.limits import COSTLY, KINDS
@@ -20,7 +19,7 @@ from tunesmith.jobs.search import SCHEDULERS, remember, sampler_named
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.shared import share
 from tunesmith.jobs.space import applied, training_space
-from tunesmith.jobs.workers import choose_workers
+from tunesmith.jobs.workers import choose_workers, processes
 from tunesmith.records.events import Ended
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.again import SHARE, TIMES, Noise
@@ -30,7 +29,7 @@ from tunesmith.tuning.recorded import recall
 from tunesmith.tuning.tuner import Search, Tuner
 from tunesmith.tuning.within import Within
 
-FOLDER, DATA, TRIALS, LOG = "search", "data", "trials", "workers.log"
+FOLDER, DATA, TRIALS = "search", "data", "trials"
 SLICE = "tunesmith.jobs.shared:train"
 LEAST_S = 1.0  # that a search gets, however late it is
 MEMORY_SHARE = 0.8  # of the machine's memory, for all workers together
@@ -117,7 +116,7 @@ def _run(
         return Tuner(
             what,
             folder=folder / TRIALS,
-            executor=_processes(folder, workers),
+            executor=processes(workers, folder, memory_share=MEMORY_SHARE),
             clock=clock,
             journal=journal,
             say=session.terminal.say,
@@ -149,15 +148,10 @@ def _noise(
         _best(history),
         [{"train.seed": derive(seed, "again", n)} for n in range(TIMES)],
         folder=folder,
-        executor=_processes(folder, candidate.chosen.search.workers),
+        executor=processes(candidate.chosen.search.workers, folder, memory_share=MEMORY_SHARE),
         clock=Clock(budget=ends_at, spent=session.clock.elapsed()),
         interrupted=session.interrupted,
     )
-
-
-def _processes(folder: Path, workers: int) -> Processes:
-    memory = int(MEMORY_SHARE * measure(folder).memory_bytes / workers)
-    return Processes(workers, memory_bytes=memory, log=folder / LOG)
 
 
 def _search(session: Session, candidate: Candidate, space: Space) -> Search:

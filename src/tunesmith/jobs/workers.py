@@ -1,14 +1,31 @@
-"""How many processes search at the same time: measured on the first trials, and then kept."""
+"""The processes that search, and how many: measured on the first trials, and then kept."""
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from tunesmith.core.clock import Clock
+from tunesmith.execution.machine import measure
+from tunesmith.execution.processes import Processes
 from tunesmith.records.events import WorkersChosen
 from tunesmith.records.history import History
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.rounds import Rounds
 from tunesmith.tuning.tuner import Search, Tuner
+
+LOG = "workers.log"  # what is printed in them
+
+
+def processes(workers: int, folder: Path, *, memory_share: float) -> Processes:
+    """Make processes for a search in a folder, which print into a file there.
+
+    Args:
+        workers: How many.
+        folder: The search's.
+        memory_share: Of the machine's memory, for all of them together.
+    """
+    memory = int(memory_share * measure(folder).memory_bytes / workers)
+    return Processes(workers, memory_bytes=memory, log=folder / LOG)
 
 
 def choose_workers(

@@ -25,13 +25,7 @@ from tunesmith.plan.race import (
     sharing,
     untried_words,
 )
-from tunesmith.plan.search import (
-    NEEDED_SHARE,
-    UNITS,
-    UNITS_EACH,
-    SearchPlan,
-    plan_search,
-)
+from tunesmith.plan.search import NEEDED_SHARE, UNITS, UNITS_EACH, SearchPlan, plan_search
 from tunesmith.plan.speeds import (
     WIDTHS,
     Speed,
