@@ -19,6 +19,13 @@ def test_digits_are_rotated_and_not_mirrored() -> None:
     assert any("35.0 %" in reason and "not used" in reason for reason in reasons)
 
 
+def test_signs_may_lose_more_when_rotated() -> None:
+    how, _ = choose_augmentation(harm(0.962, flip=0.3, flip_vertical=0.4, rotate=0.915), epochs=5)
+    assert how.rotate > 0
+    how, _ = choose_augmentation(harm(0.962, flip=0.6, flip_vertical=0.4, rotate=0.915), epochs=5)
+    assert how.rotate == 0
+
+
 def test_clothes_are_neither() -> None:
     """Shoes face one way, and a rotated shirt is no shirt that anyone photographs."""
     how, _ = choose_augmentation(

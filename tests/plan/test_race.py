@@ -2,7 +2,15 @@
 
 import pytest
 
-from tunesmith.plan.race import expected, is_worth_trying, pays_together, race_words, untried_words
+from tunesmith.plan.race import (
+    expected,
+    is_worth_racing,
+    is_worth_trying,
+    pays_together,
+    race_words,
+    unraced_words,
+    untried_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -12,7 +20,22 @@ def test_what_is_learned_at_once_needs_no_help(brief: float, worth: bool) -> Non
     assert is_worth_trying(brief) is worth
 
 
+@pytest.mark.parametrize(
+    ("scratch", "pretrained", "open_"), [(0.9, 0.89, True), (0.9, 0.86, False), (1.0, 0.9, False)]
+)
+def test_what_promises_much_less_is_not_raced(
+    scratch: float, pretrained: float, *, open_: bool
+) -> None:
+    assert is_worth_racing(scratch, pretrained) is open_
+
+
 def test_reasons_give_the_numbers() -> None:
+    words = unraced_words({"new": 0.74, "old": 0.78}, {"new": 0.91, "old": 0.79})
+    assert words.startswith("new goes on: ")
+    assert words.endswith(
+        "gave 74.0 % right, and a head on features learned from photographs 78.0 %; to be expected "
+        "at the end: about 91 % and 79 %."
+    )
     assert untried_words(0.97).endswith(
         "97.0 % right, so features learned from photographs were not tried."
     )
@@ -28,9 +51,20 @@ def test_reasons_give_the_numbers() -> None:
 
 @pytest.mark.parametrize(("scratch", "winner"), [(0.6, False), (0.74, True), (0.8, True)])
 def test_a_network_from_scratch_is_expected_to_gain_more(scratch: float, *, winner: bool) -> None:
-    ahead = expected(scratch, pretrained=False) > expected(0.78, pretrained=True)
+    ahead = expected(scratch, pretrained=False, epochs=8) > expected(
+        0.78, pretrained=True, epochs=4
+    )
     assert ahead is winner
-    assert expected(1.0, pretrained=False) == 1.0
+    assert expected(1.0, pretrained=False, epochs=8) == 1.0
+
+
+def test_a_pretrained_network_that_hardly_trains_hardly_gains() -> None:
+    gains = [expected(0.9, pretrained=True, epochs=epochs) for epochs in (0.0, 0.1, 1.0, 4.0)]
+    assert gains[0] == pytest.approx(0.9)
+    assert gains[0] < gains[1] < gains[2] == gains[3]
+    assert expected(0.72, pretrained=False, epochs=1.0) < expected(
+        0.92, pretrained=True, epochs=0.0
+    )
 
 
 @pytest.mark.parametrize(

@@ -61,14 +61,14 @@ def _first_number(path: Path) -> int | None:
         return None
 
 
-def _cores(cgroup: Path = CGROUP) -> int:
+def cores(cgroup: Path = CGROUP) -> int:
     """Cores by affinity and, in a container, by quota."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
         quota, period = (cgroup / "cpu.max").read_text("ascii").split()
-        return max(1, min(cores or 1, int(quota) // int(period)))
+        return max(1, min(found or 1, int(quota) // int(period)))
     except (OSError, ValueError):
-        return cores or 1
+        return found or 1
 
 
 def _memory(cgroup: Path = CGROUP) -> int:
@@ -108,7 +108,7 @@ def measure(folder: Path) -> Machine:
     torch = sys.modules.get("torch")
     count = torch.cuda.device_count() if torch else 0
     return Machine(
-        cores=_cores(),
+        cores=cores(),
         memory_bytes=_memory(),
         disk_free_bytes=shutil.disk_usage(folder).free,
         system=f"{platform.system()} {platform.machine()}",

@@ -30,7 +30,8 @@ from tunesmith.training.slice import Checkpoint
 
 ANSWERS_PER_S = "answers_per_s"  # a measure of a validation, beside those of its answers
 HEAD_MOST = 5000  # images that a pretrained network's head is fitted to, at most
-HEAD_SHARE = 0.2  # of the training time that their features may take
+# Of the training time that their features may take. Of few images, the head is most of the value.
+HEAD_SHARE, HEAD_SHARE_SMALL = 0.05, 0.2
 
 
 @final
@@ -121,7 +122,8 @@ class Candidate:
         """Places of some training images, and their features ``(N, D)``."""
         assert self.family.pretrained is not None
         data, chosen = self.prepared.train, self.chosen
-        affordable = int(HEAD_SHARE * chosen.train_s * chosen.answers_per_s)
+        share = HEAD_SHARE if self.prepared.split.folds is None else HEAD_SHARE_SMALL
+        affordable = int(share * chosen.train_s * chosen.answers_per_s)
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
         order = order[: max(2 * chosen.train.batch, min(HEAD_MOST, affordable))]
         some = replace(data, rows=data.rows[order.to(data.rows.device)])

@@ -241,7 +241,7 @@ def _harm(session: Session, prepared: Prepared) -> Harm:
             family,
             train,
             classes=len(prepared.source.classes),
-            params={"width": planning.WIDTHS[1]},
+            params={"width": planning.WIDTHS[0]},
         ),
         train,
         x_NCHW,

@@ -188,6 +188,9 @@ def _run(
     extended: bool,
 ) -> Summary:
     planned = _plan(session, source, families, machine)
+    # The exporter's import takes seconds of one core. Beside decoding it costs just these; beside a
+    # training, whose threads wait for each other, it would cost twice as much.
+    threading.Thread(target=onnx.prepare, daemon=True).start()
     prepared = prepare(
         session, source, planned.data, machine, size=planned.size, depth=planned.depth
     )
@@ -199,8 +202,6 @@ def _run(
         Candidate(prepared=as_expected(prepared, family), family=family, chosen=chosen)
         for family, chosen in zip(planned.families, planned.plans, strict=True)
     ]
-    # The exporter's import takes a second of one core, while training waits for memory anyway.
-    threading.Thread(target=onnx.prepare, daemon=True).start()
     with session.phase("race"):
         winners = race(session, candidates, brief=planned.brief)
     for winner in winners:

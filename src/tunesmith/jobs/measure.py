@@ -1,7 +1,7 @@
 """Measure what networks cost on this machine, before one is chosen."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from tunesmith.core.pixels import recolor
 from tunesmith.core.settings import Settings
 from tunesmith.data.decode import Sample
 from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.execution.threads import ALONE
 from tunesmith.jobs.prepare import builder, tensor
 from tunesmith.models.build import Family
 from tunesmith.models.custom import check_network
@@ -60,6 +61,9 @@ def measure_speeds(
 ) -> list[planning.Speed]:
     """Train throw-away networks on the sample: first for a resolution, then for a width.
 
+    With all threads; where other work keeps the cores busy, with fewer as well, if that is faster,
+    and they stay in force.
+
     Args:
         settings: What the user decided.
         sample: Images to train on.
@@ -68,6 +72,33 @@ def measure_speeds(
         left_s: Seconds of the budget that are left.
         size: Height and width of their input, where that is decided already.
     """
+    once = partial(_speeds, settings, sample, data, family, left_s=left_s, size=size)
+    return _with_fitting_threads(once)
+
+
+def _with_fitting_threads(once: Callable[[], list[planning.Speed]]) -> list[planning.Speed]:
+    """Measure with half as many threads until that is no gain; see `execution.threads`."""
+    speeds, threads = once(), torch.get_num_threads()
+    # The widest ones have most to do for each thread: alone, they keep all of them busy.
+    while threads > 1 and max(speed.share for speed in speeds) < ALONE:
+        torch.set_num_threads(threads // 2)
+        fewer = once()
+        if fewer[0].images_per_s <= speeds[0].images_per_s:
+            torch.set_num_threads(threads)
+            break
+        speeds, threads = fewer, threads // 2
+    return speeds
+
+
+def _speeds(
+    settings: Settings,
+    sample: Sample,
+    data: Fingerprint,
+    family: Family,
+    *,
+    left_s: float,
+    size: tuple[int, int] | None,
+) -> list[planning.Speed]:
     speed = partial(_speed, settings, sample, data, family)
     images, seconds = planning.trained_images(data), 0.7 * left_s
     sizes = (size,) if size else planning.sizes_of(data)
@@ -122,11 +153,10 @@ def _speed(
     build = builder(family, batch, classes=data.classes, params=params)
     if family.source:
         check_network(build(), batch.first(2).cpu(), data.classes)
+    images, pretrained = planning.trained_images(data), family.pretrained is not None
     config = default_config(family).model_copy(
         update={
-            "batch": planning.batch_of(
-                planning.trained_images(data), pretrained=family.pretrained is not None
-            ),
+            "batch": planning.batch_of(images, pretrained=pretrained),
             "channels_last": channels_last,
             "mixed": mixed,
         }
@@ -138,6 +168,8 @@ def _speed(
         size=size,
         channels_last=channels_last,
         mixed=mixed and batch.compute.autocast is not None,
+        threads=torch.get_num_threads(),
+        share=found.share,
         images_per_s=found.images_per_s,
         answers_per_s=found.answers_per_s,
         parameters=found.parameters,

@@ -17,9 +17,10 @@ def race(
     """Choose who goes on: the only one, those of an earlier session, the winner, or both.
 
     A pretrained network is tried only if a head on its frozen features does better than a brief
-    training from scratch did. Then each candidate trains for a share of the time, under the
-    schedule of its whole training, and goes on from there if it promises to be the best on held-out
-    images in the end. Where neither promises much less and there is time, both go on.
+    training from scratch did, and does not promise much less for the end. Then each candidate
+    trains for a share of the time, under the schedule of its whole training, and goes on from there
+    if it promises to be the best on held-out images in the end. Where neither promises much less
+    and there is time, both go on.
 
     Args:
         session: The process's session.
@@ -39,23 +40,30 @@ def race(
 
 def _decide(session: Session, candidates: Sequence[Candidate], brief: float | None) -> Chosen:
     scratch, pretrained = candidates
+    many, head = scratch.prepared.split.folds is None, None
     if brief is not None:
         if not planning.is_worth_trying(brief):
             return Chosen(trial=scratch.name, reason=planning.untried_words(brief))
         head = pretrained.head_accuracy()
         if head < brief:
             return Chosen(trial=scratch.name, reason=planning.untried_words(brief, head))
-    scores = {candidate.name: 0.0 for candidate in candidates}
+    scores = {scratch.name: brief or 0.0, pretrained.name: head or 0.0}
     for candidate in candidates:
+        # Before each heat: it is saved where one promises much less already.
+        at_end = {c.name: _expected(c, scores[c.name]) for c in candidates}
+        if many and head is not None and not planning.is_worth_racing(*at_end.values()):
+            return Chosen(trial=scratch.name, reason=planning.unraced_words(scores, at_end))
         if not session.interrupted.is_set():
             heat = _heat(session, candidate)
             run_trial(session, heat)
             blocks = session.journal.history.trials[heat.name].blocks
-            scores[candidate.name] = blocks[-1].metrics["accuracy"] if blocks else 0.0
+            # In a short heat, a large batch makes few steps: what was known to be reached counts.
+            reached = blocks[-1].metrics["accuracy"] if blocks else 0.0
+            scores[candidate.name] = max(reached, scores[candidate.name])
     at_end = {c.name: _expected(c, scores[c.name]) for c in candidates}
     # The first wins ties: it is smaller.
     best, other = sorted(at_end, key=lambda name: -at_end[name])
-    whole = scratch.prepared.split.folds is None and not session.interrupted.is_set()
+    whole = many and not session.interrupted.is_set()
     whole = whole and not session.settings.limit  # two would take twice as much
     pays = planning.pays_together(*at_end.values(), budget=session.settings.budget)
     together = whole and pays
@@ -67,7 +75,11 @@ def _expected(candidate: Candidate, score: float) -> float:
     """Accuracy at the end: of many images, what the heat could not reach yet counts too."""
     if candidate.prepared.split.folds is not None:
         return score
-    return planning.expected(score, pretrained=candidate.family.pretrained is not None)
+    return planning.expected(
+        score,
+        pretrained=candidate.family.pretrained is not None,
+        epochs=candidate.chosen.horizon / len(candidate.prepared.train),
+    )
 
 
 def _heat(session: Session, candidate: Candidate) -> Trial:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import final
 
 from tunesmith.core.errors import ModelError
+from tunesmith.jobs.pacing import Pacing
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.stored import load_checkpoint, pack
 from tunesmith.jobs.trial import SUREST_CONTRADICTED, Trained, Trial
@@ -64,8 +65,19 @@ def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trai
     if start is None and trial.begin:
         start = trial.begin()
     with ThreadPoolExecutor(1) as saver:
-        loop = _Loop(session=session, trial=trial, saver=saver, speed=trial.images_per_s)
+        loop = _Loop(
+            session=session,
+            trial=trial,
+            saver=saver,
+            pacing=Pacing(clock=session.clock, is_fixed=_is_fixed(session, trial)),
+            speed=trial.images_per_s,
+        )
         return loop.run(start)
+
+
+def _is_fixed(session: Session, trial: Trial) -> bool:
+    """Whether the threads stay: results may not depend on them, or another device computes."""
+    return session.settings.trials is not None or trial.data.compute.device.type != "cpu"
 
 
 def _smaller(config: TrainConfig) -> TrainConfig:
@@ -109,6 +121,11 @@ def _forgive(session: Session, trial: str, config: TrainConfig, end: int) -> Tra
     return forgiving(config)
 
 
+def _is_resized(config: TrainConfig, segments: Sequence[Segment], begin: int, end: int) -> bool:
+    """Whether images have another size at ``end`` than at ``begin``."""
+    return scale_at(config, segments, begin) != scale_at(config, segments, end)
+
+
 @final
 @dataclass(kw_only=True)
 class _Loop:
@@ -117,6 +134,7 @@ class _Loop:
     session: Session
     trial: Trial
     saver: ThreadPoolExecutor
+    pacing: Pacing
     speed: float
     saving: Future[str] | None = None
     unsaved: SliceDone | None = None
@@ -139,9 +157,9 @@ class _Loop:
             if reason and current:
                 self._close(current, reason)
                 return Trained(checkpoint=current, config=config, reason=reason)
+            self.pacing.begin()
             segments = refit(segments, seen=seen, end=max(end, seen + config.batch))
             until = self._until(seen, max(end, seen + config.batch), config)
-            began = session.clock.elapsed()
             result = train_slice(
                 config,
                 trial.build,
@@ -152,7 +170,6 @@ class _Loop:
                 until=until,
                 stop=self._stop if current else lambda: False,
             )
-            seconds = session.clock.elapsed() - began
             if result.outcome is Outcome.DIVERGED:
                 failures += 1
                 segments = _step_back(session, segments, seen, failures)
@@ -161,17 +178,19 @@ class _Loop:
                 session.note(f"Memory ran out: the batch is now {config.batch} images.")
             elif result.checkpoint and result.checkpoint.seen > seen:
                 failures, current = 0, result.checkpoint
-                self._keep(current, result.row, seen, seconds)
-                if scale_at(config, segments, seen) != scale_at(config, segments, current.seen):
-                    self.speeds.clear()  # larger images from here on
+                self.pacing.end(current.seen - seen)
+                self._keep(current, result.row, seen)
+                if self.pacing.changed or _is_resized(config, segments, seen, current.seen):
+                    self.speeds.clear()
                 self._look(current, result.row, end)
 
     def _stop(self) -> bool:
         return self._left() <= 0 or self.session.interrupted.is_set()
 
     def _left(self) -> float:
-        """Seconds until the end or a pause."""
-        return min(self.trial.ends_at, self.trial.pause_at) - self.session.clock.elapsed()
+        """Seconds until the end, a pause, or the end of a try of other threads."""
+        ends_s = min(self.trial.ends_at, self.trial.pause_at, self.pacing.ends_s())
+        return ends_s - self.session.clock.elapsed()
 
     def _over(self, seen: int, end: int) -> str | None:
         """Why training is over, in words; None if it is not."""
@@ -214,20 +233,18 @@ class _Loop:
             store.prune(self.session.folder / "checkpoints", keep=keep)
         self.saving = self.unsaved = None
 
-    def _keep(
-        self, current: Checkpoint, row: Mapping[str, float], begin: int, seconds: float
-    ) -> None:
+    def _keep(self, current: Checkpoint, row: Mapping[str, float], begin: int) -> None:
         """Start saving a slice's checkpoint beside the next slice's training."""
         self._settle()
-        self.speeds.append((current.seen - begin) / max(seconds, 1e-6))
+        self.speeds.append((current.seen - begin) / self.pacing.took_s)
         # The median: one slice that met a busy moment must not bring the schedule to its end.
         self.speed = statistics.median(self.speeds[-REMEMBERED:])
-        self.trained_s += seconds
+        self.trained_s += self.pacing.took_s
         self.unsaved = SliceDone(
             trial=self.trial.name,
             begin=begin,
             end=current.seen,
-            seconds=seconds,
+            seconds=self.pacing.took_s,
             checkpoint="",
             rows=(dict(row),),
         )

@@ -151,7 +151,9 @@ def end_of_training(session: Session, candidates: Sequence[Candidate]) -> float:
     """When training must be over: time is left for all answers that are asked afterwards."""
     slower = SLOWER_TOGETHER if len(candidates) > 1 else 1.0
     asking_s = slower * sum(_asking_s(session, candidate) for candidate in candidates)
-    return session.settings.budget - planning.most_reserved(session.settings.budget, asking_s)
+    deep = any(candidate.family.pretrained for candidate in candidates)
+    budget = session.settings.budget
+    return budget - planning.most_reserved(budget, asking_s, pretrained=deep)
 
 
 def _asking_s(session: Session, candidate: Candidate) -> float:

@@ -11,7 +11,7 @@ from tunesmith.core.errors import SettingsError
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Space
 from tunesmith.evaluation.metrics import METRICS
-from tunesmith.execution.machine import measure
+from tunesmith.execution.machine import cores, measure
 from tunesmith.jobs.again import train_again
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.limits import COSTLY, KINDS
@@ -183,9 +183,9 @@ def _share(session: Session, candidate: Candidate, folder: Path) -> None:
     data, held = prepared.train, prepared.split.validation
     if prepared.split.folds is not None:
         data, held = prepared.without_fold(0)
-    settings, threads = session.settings, candidate.chosen.threads
+    settings = session.settings
     job: dict[str, Any] = {"metric": settings.metric, "device": settings.device}
-    job |= {"limit": dict(settings.limit), "threads": threads}
+    job |= {"limit": dict(settings.limit), "threads": cores()}
     share(folder, candidate, data, held, **job)
 
 

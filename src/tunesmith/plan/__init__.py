@@ -19,10 +19,12 @@ from tunesmith.plan.race import (
     RACE_SHARE,
     TRANSFER_FEWEST_S,
     expected,
+    is_worth_racing,
     is_worth_trying,
     pays_together,
     race_words,
     sharing,
+    unraced_words,
     untried_words,
 )
 from tunesmith.plan.search import NEEDED_SHARE, UNITS, UNITS_EACH, SearchPlan, plan_search
@@ -60,6 +62,7 @@ __all__ = [
     "describe",
     "epochs_wanted",
     "expected",
+    "is_worth_racing",
     "is_worth_trying",
     "most_examples",
     "most_reserved",
@@ -73,5 +76,6 @@ __all__ = [
     "sizes_of",
     "trained_images",
     "tuned_examples",
+    "unraced_words",
     "untried_words",
 ]

@@ -32,6 +32,7 @@ from tunesmith.plan.speeds import (
     interpolate,
     pace_of,
 )
+from tunesmith.plan.words import budget_words, chosen_words, fold_words
 from tunesmith.training.config import TrainConfig
 
 MOST_EPOCHS = 80.0  # more than this has not paid on any data set measured
@@ -43,7 +44,8 @@ HELD_MOST = SELECTION_MOST + CALIBRATION_MOST
 TRAINED_SHARE = 0.91  # of images that are not tested: the rest is held out
 # Of the budget that answers to so many copies of each image, mirrored or moved, may take.
 PASSES = {6: 0.06, 3: 0.06, 2: 0.2}
-FIXED_S = 5.0  # export, verification, report
+# Export, verification and report; and what a pretrained network adds, whose graph is deep.
+FIXED_S, FIXED_PRETRAINED_S = 5.0, 4.0
 
 
 @final
@@ -54,7 +56,7 @@ class Plan(BaseModel):
         size: Height and width that the network reads.
         params: The network's parameters.
         train: How it is trained, augmentation aside (that is decided on the decoded data).
-        threads: Of the machine, all for one training.
+        threads: To train with: all cores, or fewer where other work keeps these busy.
         images_per_s: Expected throughput.
         answers_per_s: Expected speed of answering.
         horizon: Examples the training will show, at most.
@@ -119,7 +121,9 @@ def asked_images(data: Fingerprint) -> int:
     return tested if has_folds(data) else tested + held
 
 
-def reserve_of(data: Fingerprint, *, budget: float, answers_per_s: float) -> tuple[int, float]:
+def reserve_of(
+    data: Fingerprint, budget: float, answers_per_s: float, *, pretrained: bool
+) -> tuple[int, float]:
     """Seconds to keep for calibration, test, export and report.
 
     The fixed part is the export and the report; the rest, all copies of images not trained on.
@@ -129,18 +133,19 @@ def reserve_of(data: Fingerprint, *, budget: float, answers_per_s: float) -> tup
     """
     once = asked_images(data) / max(1.0, answers_per_s)
     passes = next((n for n, share in PASSES.items() if n * once <= share * budget), 1)
-    return passes, most_reserved(budget, passes * once)
+    return passes, most_reserved(budget, passes * once, pretrained=pretrained)
 
 
-def most_reserved(budget: float, asking_s: float) -> float:
+def most_reserved(budget: float, asking_s: float, *, pretrained: bool) -> float:
     """Seconds to keep at the end, if answers take ``asking_s``: half of the budget at most.
 
     Example:
-        >>> most_reserved(600, 30), most_reserved(60, 90)
+        >>> most_reserved(600, 30, pretrained=False), most_reserved(60, 90, pretrained=True)
         (35.0, 30.0)
 
     """
-    return min(0.5 * budget, FIXED_S + asking_s)
+    fixed_s = FIXED_S + (FIXED_PRETRAINED_S if pretrained else 0.0)
+    return min(0.5 * budget, fixed_s + asking_s)
 
 
 def most_examples(images: int) -> int:
@@ -174,29 +179,27 @@ def plan(
     images, small = trained_images(data), has_folds(data)
     share = 1 - FOLD_SHARE if small else 1.0
     before = spent + data.images / max(1.0, data.decode_per_s) + brief_seconds(settings.budget)
-    # Twice: what testing takes depends on the network, and the network on the time that is left.
-    answers = max(s.answers_per_s for s in speeds)
     coarse = defaults.coarse if min(speeds[0].size) >= COARSE_FROM else 1.0
     pace = pace_of(settings.train.get("coarse", coarse))
+    # Twice: what testing takes depends on the network, and the network on the time that is left.
+    answers = max(s.answers_per_s for s in speeds)
     for _ in range(2):
-        passes, reserve = reserve_of(data, budget=settings.budget, answers_per_s=answers)
+        passes, reserve = reserve_of(data, settings.budget, answers, pretrained=pretrained)
         seconds = max(1.0, settings.budget - before - reserve)
-        best = choose_width(
-            interpolate(speeds), images=images, seconds=seconds * share * pace / sharing
-        )
+        useful = seconds * share * pace / sharing
+        best = choose_width(interpolate(speeds), images=images, seconds=useful)
         rate, answers = max(1e-9, best.images_per_s * pace), best.answers_per_s
     batch = batch_of(images, pretrained=pretrained)
     train = _config(settings, defaults, best, batch=batch, coarse=coarse)
     examples = max(train.batch, min(most_examples(images), int(rate * seconds * share)))
     fewest = tuned_examples(data) if pretrained else ENOUGH_EPOCHS * images
-    missing = fewest - examples
-    enough = settings.budget + missing / rate / share if missing > 0 else None
+    enough = settings.budget + (fewest - examples) / rate / share if fewest > examples else None
     train_s = examples / rate / share
     return Plan(
         size=best.size,
         params={**_params(best), **settings.params},
         train=train,
-        threads=machine.cores,
+        threads=best.threads,
         images_per_s=best.images_per_s,
         answers_per_s=best.answers_per_s,
         horizon=examples // train.batch * train.batch,
@@ -209,11 +212,9 @@ def plan(
         disk_bytes=48 * best.parameters + 20_000_000,
         enough_s=enough,
         reasons=(
-            _size_words(data, best),
-            _speed_words(best, examples / images),
-            *_coarse_words(train.coarse),
-            *_fold_words(small=small),
-            *_budget_words(enough, fewest / images),
+            *chosen_words(data, best, machine.cores, train.coarse, epochs=examples / images),
+            *fold_words(small=small),
+            *budget_words(enough, fewest / images),
         ),
     )
 
@@ -242,52 +243,6 @@ def _memory(data: Fingerprint, best: Speed, batch: int) -> int:
     return (
         PROCESS_BYTES + pixels + 32 * best.parameters + round(2.5 * best.activation_bytes * batch)
     )
-
-
-def _size_words(data: Fingerprint, best: Speed) -> str:
-    height, width = best.size
-    from_height, from_width = data.heights[1], data.widths[1]
-    same = best.size == (from_height, from_width)
-    origin = (
-        "their own size" if same else f"stretched from {from_height} x {from_width} (the median)"
-    )
-    return f"Images are read at {height} x {width} pixels, {origin}."
-
-
-def _speed_words(best: Speed, epochs: float) -> str:
-    inside = f" at {best.resolution} pixels" if best.resolution else ""
-    network = f"Width {best.width}" if best.width else f"The network{inside}"
-    mixed = " in bfloat16" if best.mixed else ""
-    return (
-        f"{network} trains {best.images_per_s:,.0f} images/s here{mixed} and sees each image about "
-        f"{epochs:.1f} times."
-    )
-
-
-def _coarse_words(coarse: float) -> tuple[str, ...]:
-    words = (
-        f"In the first half of the training images are shrunk to {100 * coarse:.0f} % of their "
-        "side: that costs less, and large steps need no detail."
-    )
-    return (words,) if coarse < 1 else ()
-
-
-def _fold_words(*, small: bool) -> tuple[str, ...]:
-    words = (
-        f"With under {SMALL:,} images nothing is held out: {FOLDS} further networks, each trained "
-        "without a part of the images, give honest predictions for calibration."
-    )
-    return (words,) if small else ()
-
-
-def _budget_words(enough: float | None, fewest: float) -> tuple[str, ...]:
-    if enough is None:
-        return ()
-    words = (
-        f"The budget is short for this much data: about {duration(enough)} would be enough to see "
-        f"each image {fewest:.0f} times. You get the best this time allows."
-    )
-    return (words,)
 
 
 def describe(chosen: Plan) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ TOGETHER_FEWEST_S = 240.0  # a shorter budget is better spent on one network to 
 # Times the error of the better one that the other's may be. A pretrained network that is not even
 # better costs many times as much for each image, and so takes more than it adds.
 WITHIN_SCRATCH, WITHIN_PRETRAINED = 1.1, 1.3
+OPEN_WITHIN = 1.15  # times the other's error that a pretrained network's may be to be raced
 TRANSFER_FEWEST_S = 20.0  # a shorter budget is better spent on one network
 # What the error after a heat becomes in the end. One from scratch has more to gain, and the more,
 # the better it learns, down to a share of it; one that has learned before is good at once.
@@ -19,6 +20,17 @@ def is_worth_trying(brief: float) -> bool:
     return brief < WELL
 
 
+def is_worth_racing(scratch: float, pretrained: float) -> bool:
+    """Whether to train both for a while, by the accuracies to expect of them before that.
+
+    Example:
+        >>> is_worth_racing(0.78, 0.77), is_worth_racing(0.95, 0.9)
+        (True, False)
+
+    """
+    return 1 - pretrained <= OPEN_WITHIN * (1 - scratch)
+
+
 def untried_words(brief: float, head: float | None = None) -> str:
     """Why a pretrained network was not raced."""
     start = f"Trained from scratch: a few seconds of that gave {100 * brief:.1f} % right"
@@ -27,17 +39,25 @@ def untried_words(brief: float, head: float | None = None) -> str:
     return f"{start}, and a head on features learned from photographs only {100 * head:.1f} %."
 
 
-def expected(score: float, *, pretrained: bool) -> float:
+def expected(score: float, *, pretrained: bool, epochs: float) -> float:
     """Accuracy to expect of a whole training, by that after the first `RACE_SHARE` of it.
 
+    Args:
+        score: Accuracy then.
+        pretrained: The network has learned before. It is good at once, and gains the less the
+            less of the images it sees in the time there is.
+        epochs: How often the training shows each image.
+
     Example:
-        >>> expected(0.75, pretrained=False) > expected(0.8, pretrained=True)
+        >>> expected(0.75, pretrained=False, epochs=8) > expected(0.8, pretrained=True, epochs=4)
         True
+        >>> expected(0.8, pretrained=True, epochs=0.0)
+        0.8
 
     """
     error = 1 - score
     if pretrained:
-        return 1 - LEFT_PRETRAINED * error
+        return 1 - float(LEFT_PRETRAINED ** min(1.0, epochs)) * error
     return 1 - error * max(LEAST_LEFT, LEFT_SCRATCH * error)
 
 
@@ -66,6 +86,21 @@ def pays_together(scratch: float, pretrained: float, *, budget: float) -> bool:
     better, worse = max(scratch, pretrained), min(scratch, pretrained)
     within = WITHIN_SCRATCH if scratch >= pretrained else WITHIN_PRETRAINED
     return budget >= TOGETHER_FEWEST_S and 1 - worse <= within * (1 - better)
+
+
+def unraced_words(scores: Mapping[str, float], at_end: Mapping[str, float]) -> str:
+    """Why there is no race, where a pretrained network promises much less.
+
+    Args:
+        scores: Accuracy of each, the one from scratch first: so far, and of a head on features.
+        at_end: Accuracy to expect after a whole training.
+    """
+    (scratch, own), (_, head) = scores.items()
+    return (
+        f"{scratch} goes on: a short training from scratch gave {100 * own:.1f} % right, and a "
+        f"head on features learned from photographs {100 * head:.1f} %; to be expected at the end: "
+        f"about {' and '.join(f'{100 * share:.0f} %' for share in at_end.values())}."
+    )
 
 
 def race_words(

@@ -33,6 +33,8 @@ class Speed(BaseModel):
         size: Height and width of its input.
         channels_last: Memory layout.
         mixed: Matrix products were computed in the shorter type that the device is faster in.
+        threads: That computed.
+        share: Of their time that these had on the cores: other work may have had the rest.
         images_per_s: Training throughput; 0 if memory ran out.
         answers_per_s: Images answered, which needs no gradient.
         parameters: Trainable numbers.
@@ -46,6 +48,8 @@ class Speed(BaseModel):
     size: tuple[int, int]
     channels_last: bool
     mixed: bool = False
+    threads: int = 1
+    share: float = 1.0
     images_per_s: float
     answers_per_s: float
     parameters: int

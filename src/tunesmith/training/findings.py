@@ -12,12 +12,14 @@ class Measured:
 
     Attributes:
         images_per_s: Training throughput, augmentation included; 0 if memory ran out.
+        share: Of their time in training that threads had on the cores.
         answers_per_s: Images answered, which needs no gradient.
         parameters: Trainable numbers.
         activation_bytes: What one training image keeps in memory until its gradient is done.
     """
 
     images_per_s: float
+    share: float
     answers_per_s: float
     parameters: int
     activation_bytes: int

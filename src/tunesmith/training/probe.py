@@ -1,5 +1,6 @@
 """Short measurements on this machine and these data, before time is committed."""
 
+import statistics
 import time
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from tunesmith.data.augment import mirror, warp
 from tunesmith.data.strengths import Augmentation
 from tunesmith.evaluation.metrics import accuracy
 from tunesmith.evaluation.predict import logits
+from tunesmith.execution.threads import ALONE, share_of
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training.averaging import update
 from tunesmith.training.config import TrainConfig
@@ -20,7 +22,7 @@ from tunesmith.training.schedule import Segment
 from tunesmith.training.slice import is_out_of_memory, make_optimizers, place
 
 FOREVER = 2**40  # examples; a probe is ended by its clock
-BRIEF_BATCH = 256  # images: in a few seconds, more steps teach more than larger ones
+BRIEF_BATCH = 64  # images: in a few seconds, more steps teach more than larger ones
 ROTATION = 15.0  # degrees: clearly visible, and within what a hand-held camera does
 
 
@@ -52,15 +54,21 @@ def measure(
         try:
             network = place(build(), data, config)
             held = activation_bytes(network, data.first(1))
-            rate = _rate(network, data, config, seconds)
+            rate, share = _rate(network, data, config, seconds)
             answering = _answering_rate(network, data, config.batch)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            return Measured(images_per_s=0, answers_per_s=0, parameters=0, activation_bytes=0)
+            return Measured(
+                images_per_s=0, share=1.0, answers_per_s=0, parameters=0, activation_bytes=0
+            )
     count = sum(p.numel() for p in network.parameters() if p.requires_grad)
     return Measured(
-        images_per_s=rate, answers_per_s=answering, parameters=count, activation_bytes=held
+        images_per_s=rate,
+        share=share,
+        answers_per_s=answering,
+        parameters=count,
+        activation_bytes=held,
     )
 
 
@@ -77,13 +85,16 @@ def _answering_rate(network: nn.Module, data: TrainData, batch: int) -> float:
     return len(x_NCHW) / max(1e-9, min(times))
 
 
-def _rate(network: nn.Module, data: TrainData, config: TrainConfig, seconds: float) -> float:
+def _rate(
+    network: nn.Module, data: TrainData, config: TrainConfig, seconds: float
+) -> tuple[float, float]:
+    """Images trained a second, and the threads' share of the cores."""
     optimizers = make_optimizers(config, network)
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     segments = [Segment(begin=0, end=FOREVER, first=0.1, last=0.1)]
     network.train()
     times: list[float] = []
-    begin, step = time.perf_counter(), 0
+    begin, used, step = time.perf_counter(), time.process_time(), 0
     while time.perf_counter() - begin < seconds or len(times) < 2:  # noqa: PLR2004 (one warms up)
         before = time.perf_counter()
         train_batches(
@@ -101,8 +112,12 @@ def _rate(network: nn.Module, data: TrainData, config: TrainConfig, seconds: flo
         update(average, network, decay=config.averaging)
         times.append(time.perf_counter() - before)
         step += 1
-    # The fastest step: whatever else the machine does can only add time.
-    return config.batch / min(times[1:])
+    used, took = time.process_time() - used, time.perf_counter() - begin
+    share = share_of(used, took, torch.get_num_threads())
+    # The fastest step: whatever else the machine does can only add time. Where it never stops,
+    # all steps count.
+    typical = min(times[1:]) if share >= ALONE else statistics.mean(times[1:])
+    return config.batch / typical, share
 
 
 def transform_harm(

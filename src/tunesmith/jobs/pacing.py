@@ -1,0 +1,57 @@
+"""How many threads a training has, fitted to what else the machine is doing, slice after slice."""
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+
+from tunesmith.core.clock import Clock
+from tunesmith.execution.machine import cores
+from tunesmith.execution.threads import TRY_S, Threads, share_of
+
+
+def _now() -> Threads:
+    return Threads(cores=cores(), now=torch.get_num_threads())
+
+
+@final
+@dataclass(kw_only=True)
+class Pacing:
+    """Measures each slice, and sets the threads of the next.
+
+    Attributes:
+        clock: The run's.
+        is_fixed: Nothing may depend on how fast the machine is.
+        threads: How many there are, and what was measured.
+        took_s: Seconds of the last slice.
+        changed: The next slice has another number of threads than the last one.
+    """
+
+    clock: Clock
+    is_fixed: bool
+    threads: Threads = field(default_factory=_now)
+    took_s: float = 0.0
+    changed: bool = False
+    began_s: float = 0.0
+    used_s: float = 0.0
+
+    def begin(self) -> None:
+        """A slice begins."""
+        self.began_s, self.used_s = self.clock.elapsed(), time.process_time()
+
+    def ends_s(self) -> float:
+        """When the slice must end, by the clock: a try of other threads is short."""
+        return math.inf if self.threads.tried is None else self.began_s + TRY_S
+
+    def end(self, examples: int) -> None:
+        """A slice has ended. The first one tells nothing: it loads libraries too."""
+        now, before, is_first = self.clock.elapsed(), self.threads.now, self.took_s == 0.0
+        self.took_s = max(1e-6, now - self.began_s)
+        if self.is_fixed or is_first:
+            return
+        share = share_of(time.process_time() - self.used_s, self.took_s, before)
+        self.threads = self.threads.after(examples / self.took_s, share=share, at_s=now)
+        self.changed = self.threads.now != before
+        torch.set_num_threads(self.threads.now)

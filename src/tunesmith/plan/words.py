@@ -1,0 +1,82 @@
+"""Why a plan is as it is, in sentences."""
+
+from tunesmith.core.words import duration
+from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.data.split import FOLDS, SMALL
+from tunesmith.plan.speeds import Speed
+
+
+def chosen_words(
+    data: Fingerprint, best: Speed, cores: int, coarse: float, *, epochs: float
+) -> tuple[str, ...]:
+    """Tell which network was chosen, and how it is trained.
+
+    Args:
+        data: What the images look like.
+        best: The network, as measured.
+        cores: Of the machine.
+        coarse: Side of the images over their own in the first half of the training.
+        epochs: How often each image will be seen.
+    """
+    return (
+        _size_words(data, best),
+        _speed_words(best, epochs),
+        *_thread_words(best.threads, cores),
+        *_coarse_words(coarse),
+    )
+
+
+def _size_words(data: Fingerprint, best: Speed) -> str:
+    height, width = best.size
+    from_height, from_width = data.heights[1], data.widths[1]
+    same = best.size == (from_height, from_width)
+    origin = (
+        "their own size" if same else f"stretched from {from_height} x {from_width} (the median)"
+    )
+    return f"Images are read at {height} x {width} pixels, {origin}."
+
+
+def _speed_words(best: Speed, epochs: float) -> str:
+    inside = f" at {best.resolution} pixels" if best.resolution else ""
+    network = f"Width {best.width}" if best.width else f"The network{inside}"
+    mixed = " in bfloat16" if best.mixed else ""
+    return (
+        f"{network} trains {best.images_per_s:,.0f} images/s here{mixed} and sees each image about "
+        f"{epochs:.1f} times."
+    )
+
+
+def _thread_words(threads: int, cores: int) -> tuple[str, ...]:
+    words = (
+        f"Other work keeps the cores busy: {threads} of {cores} threads train faster here, since "
+        "fewer wait for each other. More are tried now and then."
+    )
+    return (words,) if threads < cores else ()
+
+
+def _coarse_words(coarse: float) -> tuple[str, ...]:
+    words = (
+        f"In the first half of the training images are shrunk to {100 * coarse:.0f} % of their "
+        "side: that costs less, and large steps need no detail."
+    )
+    return (words,) if coarse < 1 else ()
+
+
+def fold_words(*, small: bool) -> tuple[str, ...]:
+    """Tell what is done where there are few images."""
+    words = (
+        f"With under {SMALL:,} images nothing is held out: {FOLDS} further networks, each trained "
+        "without a part of the images, give honest predictions for calibration."
+    )
+    return (words,) if small else ()
+
+
+def budget_words(enough: float | None, fewest: float) -> tuple[str, ...]:
+    """Tell what budget would be enough to see each image ``fewest`` times, if this one is not."""
+    if enough is None:
+        return ()
+    words = (
+        f"The budget is short for this much data: about {duration(enough)} would be enough to see "
+        f"each image {fewest:.0f} times. You get the best this time allows."
+    )
+    return (words,)

@@ -1,0 +1,36 @@
+"""Tests of `tunesmith.plan.words`."""
+
+from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.plan.speeds import Speed
+from tunesmith.plan.words import budget_words, chosen_words, fold_words
+
+SPEED = Speed(
+    width=16,
+    size=(28, 28),
+    channels_last=True,
+    threads=2,
+    images_per_s=4000,
+    answers_per_s=12_000,
+    parameters=100_000,
+    activation_bytes=40_000,
+)
+
+
+def test_what_was_chosen_is_told(mnist: Fingerprint) -> None:
+    size, speed = chosen_words(mnist, SPEED, 2, 1.0, epochs=3.21)
+    assert size == "Images are read at 28 x 28 pixels, their own size."
+    assert speed == "Width 16 trains 4,000 images/s here and sees each image about 3.2 times."
+
+
+def test_fewer_threads_and_small_images_are_told(mnist: Fingerprint) -> None:
+    busy = SPEED.model_copy(update={"threads": 1, "width": 0, "resolution": 64, "mixed": True})
+    _, speed, threads, coarse = chosen_words(mnist, busy, 4, 0.75, epochs=1.0)
+    assert speed.startswith("The network at 64 pixels trains 4,000 images/s here in bfloat16")
+    assert "1 of 4 threads train faster" in threads
+    assert "shrunk to 75 %" in coarse
+
+
+def test_what_is_done_with_few_images_and_little_time_is_told() -> None:
+    assert fold_words(small=False) == budget_words(None, 3.0) == ()
+    assert "under 3,000 images nothing is held out: 5 further" in fold_words(small=True)[0]
+    assert "about 1 min 30 s would be enough to see each image 3 times" in budget_words(90, 3.0)[0]
