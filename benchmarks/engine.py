@@ -97,7 +97,7 @@ def stepper(
     _, channels, height, side = data.x_NCHW.shape
     torch.manual_seed(0)
     network = convnet(10, channels, size=(height, side), width=width)
-    network.fit_input(data.first(500))
+    network.fit_input(data.some(500))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizers, loss = make_optimizers(config, network), CrossEntropy(config.smoothing)
     compute = choose_device("cpu")

@@ -1,6 +1,7 @@
 """The command line: a command is one call; nothing is computed here."""
 
 import json
+import shlex
 import sys
 from enum import Enum
 from pathlib import Path
@@ -35,7 +36,7 @@ def fit(
     budget: Annotated[str | None, typer.Option(help="Such as 60s, 10m, 1h30m. [10m]")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder. [runs/NAME]")] = None,
     model: Annotated[str | None, typer.Option(help="auto, family, or file.py:function.")] = None,
-    metric: Annotated[str | None, typer.Option(help="How models are ranked. [accuracy]")] = None,
+    metric: Annotated[str | None, typer.Option(help="What the score is. [accuracy]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps. [auto]")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random. [0]")] = None,
     columns: ColumnsOption = None,
@@ -45,7 +46,7 @@ def fit(
     scheduler: Annotated[str | None, typer.Option(help="Of a search, as of tune. [auto]")] = None,
     trials: Annotated[int | None, typer.Option(help="Settings to try; 0 for no search.")] = None,
     workers: Annotated[str | None, typer.Option(help="Processes that search. [auto]")] = None,
-    limit: Annotated[str | None, typer.Option(help="latency_ms=5,size_mb=4, of the graph.")] = None,
+    limit: Annotated[list[str] | None, typer.Option(help="latency_ms=5 or size_mb=4.")] = None,
     config: Annotated[Path | None, typer.Option(help="A job.toml with any of these.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -56,17 +57,17 @@ def fit(
     require("torch", extra="train")
     from tunesmith.jobs import fit as job
 
-    given: dict[str, Any] = {"budget": budget, "out": out, "model": model, "metric": metric}
-    given |= {"device": device, "seed": seed, "columns": _pairs("--columns", columns)}
-    given |= {"limit": _pairs("--limit", limit)}
-    given |= {"on_suspects": on_suspects, "quarantine": quarantine}
-    given |= {"sampler": sampler, "scheduler": scheduler, "trials": trials, "workers": workers}
+    given = {k: v for k, v in locals().items() if k in Settings.model_fields and v is not None}
+    given |= {k: _pairs(f"--{k}", given[k]) for k in ("columns", "limit") if k in given}
     values = read_job_file(config) if config else {}
-    settings = Settings.make(values | {k: v for k, v in given.items() if v is not None})
+    settings = Settings.make(values | given)
     if dry_run:
         _say_plans(job.dry_run(settings, source, test, started_s=process_age()), as_json=as_json)
         return
-    result = job.run(settings, source, test, to_stderr=as_json, started_s=process_age())
+    command = shlex.join(["tunesmith", *sys.argv[1:]])
+    result = job.run(
+        settings, source, test, command=command, to_stderr=as_json, started_s=process_age()
+    )
     _say_result(result, as_json=as_json)
     if result.summary.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
@@ -114,11 +115,12 @@ def tune(
 PAIRS = {"--columns": "path=file,label=species", "--limit": "latency_ms=5,size_mb=4"}
 
 
-def _pairs(option: str, text: str | None) -> dict[str, str] | None:
-    """Read ``use=NAME,use=NAME``."""
-    if text is None:
+def _pairs(option: str, given: str | list[str] | None) -> dict[str, str] | None:
+    """Read ``use=NAME,use=NAME``, or several of these."""
+    if not given:
         return None
-    parts = [part.partition("=") for part in text.split(",")]
+    texts = [given] if isinstance(given, str) else given
+    parts = [part.partition("=") for text in texts for part in text.split(",")]
     if wrong := [use for use, equals, name in parts if not (use and equals and name)]:
         raise UserError(f"{option} is a list such as {PAIRS[option]}, but got {wrong[0]!r} in it.")
     return {use.strip(): name.strip() for use, _, name in parts}

@@ -38,6 +38,7 @@ PLAN = Plan(
     folds=5,
     train_s=2.0,
     passes=1,
+    reread_s=0.0,
     reserve_s=1.0,
     finish_s=4.0,
     memory_bytes=1,

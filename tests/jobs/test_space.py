@@ -26,6 +26,7 @@ PLAN = Plan(
     folds=0,
     train_s=64.0,
     passes=2,
+    reread_s=0.0,
     reserve_s=5.0,
     finish_s=80.0,
     memory_bytes=1,

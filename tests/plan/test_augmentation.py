@@ -5,7 +5,7 @@ from tunesmith.training.findings import Harm
 
 
 def harm(plain: float, **changed: float) -> Harm:
-    return Harm(plain=plain, changed=changed, images=1000)
+    return Harm(plain=plain, chance=0.1, changed=changed, images=1000)
 
 
 def test_digits_are_rotated_and_not_mirrored() -> None:
@@ -43,6 +43,14 @@ def test_photographs_are_mirrored_and_not_turned_upside_down() -> None:
     assert how.cutout > 0
     short, _ = choose_augmentation(harm(0.55, flip=0.54, flip_vertical=0.38, rotate=0.5), epochs=3)
     assert short.cutout == 0
+
+
+def test_what_was_learned_beyond_chance_counts() -> None:
+    changed = {"flip": 0.75, "flip_vertical": 0.4, "rotate": 0.7}
+    rare = Harm(plain=0.8, chance=0.1, changed=changed, images=1000)
+    assert not choose_augmentation(rare, epochs=5)[0].flip
+    common = Harm(plain=0.8, chance=0.79, changed=changed, images=20)
+    assert choose_augmentation(common, epochs=5)[0].flip
 
 
 def test_where_every_change_harms_none_is_used() -> None:

@@ -17,7 +17,8 @@ from tunesmith.plan.race import (
     ("brief", "worth"), [(0.1, True), (0.89, True), (0.9, False), (1.0, False)]
 )
 def test_what_is_learned_at_once_needs_no_help(brief: float, worth: bool) -> None:
-    assert is_worth_trying(brief) is worth
+    assert is_worth_trying(brief, 0.0) is worth
+    assert is_worth_trying(brief, 0.995) or brief == 1.0
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,6 @@ def make_story() -> MakeStory:
             findings=findings(names[0]),
             fine=["Copies with different labels: none."],
             plan=["A width of 32 fits the time."],
-            decisions=["Mirrored copies hurt: not used (41 % against 93 %)."],
             before=reliability(p_NK, y_N),
             after=reliability(p_NK, y_N),
             config=[("train.lr", "0.127")],

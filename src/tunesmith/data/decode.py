@@ -1,6 +1,7 @@
 """Decode images on all cores into one array; what cannot be decoded is listed, never replaced."""
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -98,8 +99,18 @@ def sampled(source: Source, *, count: int, seed: int) -> NDArray[np.int64]:
     return chance.permutation(order[places])
 
 
-def sample(source: Source, *, count: int, seed: int, threads: int) -> Sample:
-    """Decode up to ``count`` random images, in their own size and color; see `sampled`."""
+def sample(
+    source: Source, *, count: int, seed: int, threads: int, seconds: float = math.inf
+) -> Sample:
+    """Decode random images, in their own size and color; see `sampled`.
+
+    Args:
+        source: What to decode.
+        count: How many images at most.
+        seed: Decides which.
+        threads: How many decode at once.
+        seconds: After which no more are begun; large photographs take long.
+    """
     chosen = sampled(source, count=count, seed=seed)
 
     def read(part: NDArray[np.int64]) -> list[Pixels | Rejected]:
@@ -112,15 +123,19 @@ def sample(source: Source, *, count: int, seed: int, threads: int) -> Sample:
     with Decoders(threads) as decoders:
         # Starts the processes.
         list(on_threads(read, np.array_split(chosen[:threads], threads), threads))
-        began = time.perf_counter()
-        parts = list(on_threads(read, np.array_split(chosen, 4 * threads), threads))
-        seconds = time.perf_counter() - began
+        parts: list[list[Pixels | Rejected]] = []
+        began, done, took = time.perf_counter(), 0, 0.0
+        while done < len(chosen) and took < seconds:
+            # As many again: each of the threads has several turns, and none waits long at the end.
+            some = chosen[done : done + max(done, LEAST_AT_ONCE * threads)]
+            parts += on_threads(read, np.array_split(some, 4 * threads), threads)
+            done, took = done + len(some), time.perf_counter() - began
     images = [image for part in parts for image in part if not isinstance(image, Rejected)]
     return Sample(
         images=images,
         shapes=np.array([image.shape for image in images], np.int64).reshape(-1, 3),
         rejected=tuple(item for part in parts for item in part if isinstance(item, Rejected)),
-        per_s=len(chosen) / max(seconds, 1e-6),
+        per_s=done / max(took, 1e-6),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, Self, final
 
 import torch
@@ -11,6 +12,7 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import LimitError, MissingExtraError
 from tunesmith.core.settings import AUTO, LATENCY, Settings, checked
 from tunesmith.core.space import check_values, space_of
+from tunesmith.core.spread import spread
 from tunesmith.data.decode import Sample
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.execution.machine import Machine
@@ -42,7 +44,10 @@ class Planned:
         families: Kinds of networks.
         plans: One for each.
         depth: How deep the data gate looks.
+        read: Images that are read, at most; see `tunesmith.data.thin`.
+        alone: The plan of the first family, if no other will have a share of the time.
         brief: Accuracy of a training from scratch of a few seconds, if there was one.
+        chance: Accuracy of always answering the commonest class of the images it was judged on.
     """
 
     data: Fingerprint
@@ -50,6 +55,9 @@ class Planned:
     plans: tuple[planning.Plan, ...]
     depth: Depth
     brief: float | None = None
+    chance: float = 0.0
+    read: int | None = None
+    alone: planning.Plan | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -64,7 +72,10 @@ class Planned:
             "data": asdict(self.data),
             "plans": dict(zip(names, plans, strict=True)),
             "depth": self.depth,
+            "read": self.read,
+            "alone": self.alone and self.alone.model_dump(mode="json"),
             "brief": self.brief,
+            "chance": self.chance,
         }
 
     @classmethod
@@ -77,17 +88,18 @@ class Planned:
         return cls(
             data=data,
             families=[look_at(find_family(name), data, settings.params) for name in plans],
-            plans=tuple(
-                _extended(planning.Plan.model_validate(plan), settings.trials)
-                for plan in plans.values()
-            ),
+            plans=tuple(_restored(plan, settings.trials) for plan in plans.values()),
+            alone=_restored(stored["alone"], settings.trials) if stored["alone"] else None,
             depth=Depth(stored["depth"]),
+            read=stored["read"],
             brief=stored["brief"],
+            chance=stored["chance"],
         )
 
 
-def _extended(chosen: planning.Plan, trials: int | None) -> planning.Plan:
+def _restored(plan: Mapping[str, Any], trials: int | None) -> planning.Plan:
     """A plan whose search tries as many settings as the user says now."""
+    chosen = planning.Plan.model_validate(plan)
     if chosen.search is None or chosen.search.trials in {None, trials}:
         return chosen
     search = chosen.search.model_copy(update={"trials": trials})
@@ -154,6 +166,7 @@ def plan_all(
     plans: dict[str, planning.Plan] = {}
     size: tuple[int, int] | None = None
     refused: LimitError | None = None
+    shared = planning.sharing(len(families), budget=settings.budget)
     for family in sorted(families, key=lambda f: f.pretrained is None):
         speeds = measure_speeds(settings, looked, data, family, left_s=clock.left(), size=size)
         try:
@@ -161,16 +174,8 @@ def plan_all(
         except LimitError as error:
             refused = error
             continue
-        chosen = planning.plan(
-            data,
-            machine,
-            speeds,
-            settings,
-            spent=clock.elapsed(),
-            defaults=default_config(family),
-            pretrained=family.pretrained is not None,
-            sharing=planning.sharing(len(families), budget=settings.budget),
-        )
+        make = partial(_plan, settings, data, family, speeds, machine=machine, clock=clock)
+        chosen, alone = (make(sharing=networks) for networks in (shared, 1))
         plans[family.name], size = _with_search(settings, data, machine, chosen), chosen.size
     if refused and not plans:
         raise refused
@@ -180,6 +185,29 @@ def plan_all(
         families=left,
         plans=tuple(plans[family.name] for family in left),
         depth=_depth(settings, data, plans[left[0].name].size, cores=machine.cores),
+        alone=_with_search(settings, data, machine, alone) if shared > 1 else None,
+    )
+
+
+def _plan(
+    settings: Settings,
+    data: Fingerprint,
+    family: Family,
+    speeds: Sequence[planning.Speed],
+    *,
+    machine: Machine,
+    clock: Clock,
+    sharing: int,
+) -> planning.Plan:
+    return planning.plan(
+        data,
+        machine,
+        speeds,
+        settings,
+        spent=clock.elapsed(),
+        defaults=default_config(family),
+        pretrained=family.pretrained is not None,
+        sharing=sharing,
     )
 
 
@@ -214,16 +242,21 @@ def judge(session: Session, prepared: Prepared, planned: Planned) -> Planned:
     if "augmentation" in session.settings.train:
         return planned
     harm = _harm(session, prepared)
-    plans = []
-    for chosen in planned.plans:
+
+    def judged(chosen: planning.Plan) -> planning.Plan:
         augmentation, reasons = planning.choose_augmentation(
             harm, epochs=chosen.horizon / len(prepared.train)
         )
         train = chosen.train.model_copy(update={"augmentation": augmentation})
-        plans.append(
-            chosen.model_copy(update={"train": train, "reasons": (*chosen.reasons, *reasons)})
-        )
-    return replace(planned, plans=tuple(plans), brief=harm.plain)
+        return chosen.model_copy(update={"train": train, "reasons": (*chosen.reasons, *reasons)})
+
+    return replace(
+        planned,
+        plans=tuple(map(judged, planned.plans)),
+        alone=planned.alone and judged(planned.alone),
+        brief=harm.plain,
+        chance=harm.chance,
+    )
 
 
 def _harm(session: Session, prepared: Prepared) -> Harm:
@@ -231,10 +264,10 @@ def _harm(session: Session, prepared: Prepared) -> Harm:
     family, split = find_family(SCRATCH), prepared.split
     if split.folds is None:
         train = prepared.train
-        x_NCHW, y_N = prepared.part(split.validation[:JUDGED])
+        x_NCHW, y_N = prepared.part(spread(split.validation, JUDGED))
     else:
         train, held = prepared.without_fold(0)
-        x_NCHW, y_N = prepared.part(held[:JUDGED])
+        x_NCHW, y_N = prepared.part(spread(held, JUDGED))
     settings = {"batch": planning.batch_of(len(train)), "seed": session.settings.seed}
     return transform_harm(
         builder(

@@ -15,12 +15,14 @@ import tunesmith
 from tunesmith.bundle import manifest as handed
 from tunesmith.bundle.card import write_card
 from tunesmith.bundle.predictor import Graph
+from tunesmith.core.spread import spread
 from tunesmith.data.decode import originals
 from tunesmith.evaluation import baselines
 from tunesmith.evaluation.calibration import fit_temperature, softmax
 from tunesmith.evaluation.metrics import METRICS, Evaluation, evaluate, expected_calibration_error
 from tunesmith.execution.machine import Machine
 from tunesmith.export import onnx, verify
+from tunesmith.jobs import answers
 from tunesmith.jobs.module import NETWORK_FILE, WEIGHTS_FILE
 from tunesmith.jobs.prepare import Prepared
 from tunesmith.jobs.session import Session
@@ -97,8 +99,7 @@ def hand_over(session: Session, fitted: Fitted, *, machine: Machine) -> Handed:
         image_HWC = prepared.loaded.pixels[prepared.split.train[0]]
         latency = verify.latency(path, image_HWC, threads=machine.cores)
     with session.phase("test"):
-        session.record(TestOpened())
-        tested = _test(session, prepared, Graph(path, threads=machine.cores), machine.cores)
+        tested = _test(session, prepared, path, machine.cores)
         majority, linear = _baselines(prepared, tested.places, session.settings.seed)
     before_NK = uncalibrated(tested.p_NK, float(deployed.temperature))
     manifest = _manifest(session, fitted, tested, latency)
@@ -200,7 +201,7 @@ def _example(prepared: Prepared) -> torch.Tensor:
 
 def _real(prepared: Prepared, threads: int) -> Iterator[NDArray[np.uint8]]:
     """Training images to compare graph and network on, in their own sizes."""
-    chosen = prepared.split.train[:VERIFIED]
+    chosen = spread(prepared.split.train, VERIFIED)
     if not prepared.loaded.resized:
         yield prepared.loaded.pixels[chosen]
         return
@@ -211,8 +212,14 @@ def _real(prepared: Prepared, threads: int) -> Iterator[NDArray[np.uint8]]:
         yield x_NHWC
 
 
-def _test(session: Session, prepared: Prepared, graph: Graph, threads: int) -> Tested:
-    places, p_NK = _answers(prepared, graph, threads)
+def _test(session: Session, prepared: Prepared, path: Path, threads: int) -> Tested:
+    """Open the test part, unless this very graph has answered it before a session was killed."""
+    found = answers.kept(session.folder, path)
+    if found is None:
+        session.record(TestOpened())
+        found = _answers(prepared, Graph(path, threads=threads), threads)
+        answers.keep(session.folder, path, found)
+    places, p_NK = found
     y_N = prepared.labels[places]
     evaluation = evaluate(p_NK, y_N)
     score = _score(session.settings.metric, evaluation, p_NK, y_N)
@@ -227,15 +234,15 @@ def _answers(
     if not prepared.loaded.resized:
         return tested, np.concatenate([graph.probabilities(pixels[i]) for i in _chunks(tested)])
     kept = prepared.loaded.kept[tested]
-    answers = [
+    parts = [
         (np.searchsorted(kept, indices), graph.probabilities(x_NHWC))
         for indices, x_NHWC in originals(
             prepared.source, kept, channels=pixels.shape[3], threads=threads
         )
     ]
-    places = np.concatenate([rows for rows, _ in answers])
+    places = np.concatenate([rows for rows, _ in parts])
     order = np.argsort(places)
-    return tested[places[order]], np.concatenate([p_NK for _, p_NK in answers])[order]
+    return tested[places[order]], np.concatenate([p_NK for _, p_NK in parts])[order]
 
 
 def _chunks(indices: NDArray[np.int64], size: int = 256) -> list[NDArray[np.int64]]:

@@ -6,15 +6,19 @@ Read `_run` from top to bottom: it is the job.
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
 from tunesmith.core.settings import Settings
-from tunesmith.data.decode import sample
+from tunesmith.data.decode import Sample, sample
 from tunesmith.data.fingerprint import fingerprint
 from tunesmith.data.source import Source
+from tunesmith.data.thin import thinned
 from tunesmith.execution.allocator import keep_freed_memory
 from tunesmith.execution.machine import Machine
 from tunesmith.execution.machine import measure as measure_machine
@@ -37,7 +41,7 @@ from tunesmith.records.journal import Journal
 from tunesmith.report.summary import Summary, read_summary
 from tunesmith.report.terminal import Terminal
 
-SAMPLED = 1000  # images looked at before anything is decided
+SAMPLED, SAMPLED_SHARE = 1000, 0.03  # images looked at before anything is decided, and their time
 
 
 def fit(
@@ -118,6 +122,7 @@ def run(
     source: Any,
     test: Any = None,
     *,
+    command: str = "",
     progress: bool = True,
     to_stderr: bool = False,
     started_s: float = 0.0,
@@ -128,6 +133,7 @@ def run(
         settings: What the user decided.
         source: The data; see `fit`.
         test: A test part of the same kind, or None.
+        command: What was typed, for the report.
         progress: Show progress on the terminal.
         to_stderr: Show it on standard error, since standard output is for programs.
         started_s: Seconds since the user pressed Enter.
@@ -137,11 +143,8 @@ def run(
     with begin.phase("open the data"):
         data = _open(settings, source, test, clock=begin, quiet=not progress)
     families = find_families(settings)
-    folder = settings.out or Path("runs") / data.name
-    identity = {"data": data.identity, **settings.identity()}
-    if source_of_network := families[0].source:
-        identity["network"] = source_of_network.sha256
-    opened = open_run(folder, identity)
+    identity = _identity(settings, data, families)
+    opened = open_run(settings.out or Path("runs") / data.name, identity)
     with Journal(opened.path) as journal:
         past = journal.history
         given = events.SessionStarted(budget=settings.budget, trials=settings.trials)
@@ -160,12 +163,21 @@ def run(
                 clock=clock,
                 journal=journal,
                 terminal=terminal,
+                command=command,
             )
             session.record(given)
             machine = measure_machine(opened.path)
             with catch_signals(session.interrupted), computing(machine.cores):
                 summary = _run(session, data, families, machine, extended=extended)
     return Result(folder=opened.path, summary=summary)
+
+
+def _identity(settings: Settings, data: Source, families: Sequence[Family]) -> dict[str, Any]:
+    """What makes this job another than those with other data, settings or network."""
+    identity = {"data": data.identity, **settings.identity()}
+    if source_of_network := families[0].source:
+        identity["network"] = source_of_network.sha256
+    return identity
 
 
 def _open(settings: Settings, source: Any, test: Any, *, clock: Clock, quiet: bool) -> Source:
@@ -188,6 +200,9 @@ def _run(
     extended: bool,
 ) -> Summary:
     planned = _plan(session, source, families, machine)
+    source = thinned(source, planned.read, seed=session.settings.seed)
+    # As measured, or as an earlier session measured.
+    torch.set_num_threads(min(machine.cores, *(chosen.threads for chosen in planned.plans)))
     # The exporter's import takes seconds of one core. Beside decoding it costs just these; beside a
     # training, whose threads wait for each other, it would cost twice as much.
     threading.Thread(target=onnx.prepare, daemon=True).start()
@@ -203,7 +218,9 @@ def _run(
         for family, chosen in zip(planned.families, planned.plans, strict=True)
     ]
     with session.phase("race"):
-        winners = race(session, candidates, brief=planned.brief)
+        winners = race(
+            session, candidates, brief=planned.brief, chance=planned.chance, alone=planned.alone
+        )
     for winner in winners:
         for sentence in planning.describe(winner.chosen):
             session.terminal.say(sentence)
@@ -221,10 +238,24 @@ def _plan(
     if stored is not None:
         return Planned.restored(stored, settings)
     with session.phase("look at the data"):
-        looked = sample(source, count=SAMPLED, seed=settings.seed, threads=machine.cores)
-        data = fingerprint(source, looked)
+        looked = _look(source, settings, machine)
+        count = planning.readable_images(looked.per_s, session.clock.left())
+        data = fingerprint(thinned(source, count, seed=settings.seed), looked)
+    for words in planning.read_words(data.images, len(source.names), looked.per_s):
+        session.note(words)
     with session.phase("measure speeds"):
-        return plan_all(settings, looked, data, families, machine=machine, clock=session.clock)
+        planned = plan_all(settings, looked, data, families, machine=machine, clock=session.clock)
+    return replace(planned, read=count)
+
+
+def _look(source: Source, settings: Settings, machine: Machine) -> Sample:
+    return sample(
+        source,
+        count=SAMPLED,
+        seed=settings.seed,
+        threads=machine.cores,
+        seconds=SAMPLED_SHARE * settings.budget,
+    )
 
 
 def _record_plan(session: Session, planned: Planned) -> None:
@@ -247,7 +278,8 @@ def dry_run(
     families = find_families(settings)
     folder = settings.out or Path("runs") / data.name
     machine = measure_machine(next(p for p in folder.absolute().parents if p.is_dir()))
-    looked = sample(data, count=SAMPLED, seed=settings.seed, threads=machine.cores)
+    looked = _look(data, settings, machine)
     with computing(machine.cores):
-        found = fingerprint(data, looked)
+        count = planning.readable_images(looked.per_s, clock.left())
+        found = fingerprint(thinned(data, count, seed=settings.seed), looked)
         return plan_all(settings, looked, found, families, machine=machine, clock=clock).plans

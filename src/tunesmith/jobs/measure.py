@@ -152,7 +152,7 @@ def _speed(
     params = {**{name: value for name, value in searched.items() if value}, **settings.params}
     build = builder(family, batch, classes=data.classes, params=params)
     if family.source:
-        check_network(build(), batch.first(2).cpu(), data.classes)
+        check_network(build(), batch.some(2).cpu(), data.classes)
     images, pretrained = planning.trained_images(data), family.pretrained is not None
     config = default_config(family).model_copy(
         update={

@@ -1,6 +1,5 @@
 """How many threads a training has, fitted to what else the machine is doing, slice after slice."""
 
-import math
 import time
 from dataclasses import dataclass, field
 from typing import final
@@ -35,15 +34,25 @@ class Pacing:
     took_s: float = 0.0
     changed: bool = False
     began_s: float = 0.0
+    batches_s: float = 0.0
     used_s: float = 0.0
 
     def begin(self) -> None:
         """A slice begins."""
         self.began_s, self.used_s = self.clock.elapsed(), time.process_time()
+        self.batches_s = 0.0
 
-    def ends_s(self) -> float:
-        """When the slice must end, by the clock: a try of other threads is short."""
-        return math.inf if self.threads.tried is None else self.began_s + TRY_S
+    def is_over(self) -> bool:
+        """Whether the slice must end: a try of other threads is short.
+
+        Asked before each batch. The time of a try begins with the first of them, so that one is
+        trained in any case, however long it took to build the network.
+        """
+        if self.threads.tried is None:
+            return False
+        now = self.clock.elapsed()
+        self.batches_s = self.batches_s or now
+        return now >= self.batches_s + TRY_S
 
     def end(self, examples: int) -> None:
         """A slice has ended. The first one tells nothing: it loads libraries too."""

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tunesmith.core.spread import spread
 from tunesmith.data import quarantine
 from tunesmith.data.clean import check, joined
 from tunesmith.data.decode import load
@@ -29,8 +30,9 @@ from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
 
 MEMORY_SHARE = 0.25  # of the machine's memory may hold pixels; above it they are mapped from disk
-FITTED = 2000  # images that first layers fit themselves to
-NORMALIZED = 10_000  # images that mean and deviation are measured on
+# Pixels of the images that first layers fit themselves to, at each slice anew, and that mean and
+# deviation are measured on.
+FITTED_PIXELS, NORMALIZED_PIXELS = 500_000, 8_000_000
 
 
 def tensor(pixels_NHWC: NDArray[np.uint8]) -> Tensor:
@@ -48,7 +50,7 @@ def builder(
     """Bind all that building a network needs; layers that fit themselves to images do so."""
     size = (data.x_NCHW.shape[2], data.x_NCHW.shape[3])
     build = family.builder(classes, data.x_NCHW.shape[1], size=size, params=params)
-    images = data.first(FITTED).cpu()
+    images = data.some(max(1, FITTED_PIXELS // (size[0] * size[1]))).cpu()
 
     def build_and_fit() -> nn.Module:
         network = build()
@@ -133,12 +135,18 @@ def prepare(
             seed=session.settings.seed,
         )
     x_NCHW, rows = tensor(loaded.pixels), torch.from_numpy(parts.train)
-    normalize = Normalize.of(x_NCHW[rows[:: max(1, len(rows) // NORMALIZED)]])
+    normalize = _normalize(x_NCHW, parts.train)
     compute = choose_device(session.settings.device)
     train = TrainData.on(compute, x_NCHW, torch.from_numpy(seen.labels), rows, normalize)
     return Prepared(
         source=source, loaded=loaded, gated=gated, split=parts, labels=seen.labels, train=train
     )
+
+
+def _normalize(x_NCHW: Tensor, places: NDArray[np.int64]) -> Normalize:
+    """Measure mean and deviation on some of the images."""
+    some = spread(places, max(1, NORMALIZED_PIXELS // (x_NCHW.shape[2] * x_NCHW.shape[3])))
+    return Normalize.of(x_NCHW[torch.from_numpy(some)])
 
 
 def _write_quarantine(session: Session, found: Sequence[Finding | str]) -> None:

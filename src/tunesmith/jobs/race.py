@@ -1,6 +1,7 @@
 """Choose between networks by training them on these data."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tunesmith import plan as planning
 from tunesmith.jobs.candidate import Candidate
@@ -12,7 +13,12 @@ from tunesmith.records.events import Chosen
 
 
 def race(
-    session: Session, candidates: Sequence[Candidate], *, brief: float | None
+    session: Session,
+    candidates: Sequence[Candidate],
+    *,
+    brief: float | None,
+    chance: float = 0.0,
+    alone: planning.Plan | None = None,
 ) -> tuple[Candidate, ...]:
     """Choose who goes on: the only one, those of an earlier session, the winner, or both.
 
@@ -26,33 +32,43 @@ def race(
         session: The process's session.
         candidates: A network to train from scratch, and perhaps a pretrained one.
         brief: Accuracy of a training from scratch of a few seconds; None if there was none.
+        chance: Accuracy of always answering the commonest class.
+        alone: Plan of the first candidate for the case that there is no race, after which two might
+            have to share the time: its network is wider.
     """
     chosen = session.journal.history.chosen
     if chosen is None and len(candidates) > 1:
-        chosen = _decide(session, candidates, brief)
-        session.record(chosen)
+        chosen = _decide(session, candidates, brief, chance)
+        if not session.interrupted.is_set():  # else the next session decides
+            session.record(chosen)
     if chosen is None:
         return (candidates[0],)
     session.terminal.say(chosen.reason)
+    if alone is not None and not chosen.raced:
+        return (replace(candidates[0], chosen=alone),)
     by_name = {candidate.name: candidate for candidate in candidates}
     return tuple(by_name[name] for name in (chosen.trial, chosen.also) if name)
 
 
-def _decide(session: Session, candidates: Sequence[Candidate], brief: float | None) -> Chosen:
+def _decide(
+    session: Session, candidates: Sequence[Candidate], brief: float | None, chance: float
+) -> Chosen:
     scratch, pretrained = candidates
     many, head = scratch.prepared.split.folds is None, None
     if brief is not None:
-        if not planning.is_worth_trying(brief):
-            return Chosen(trial=scratch.name, reason=planning.untried_words(brief))
+        if not planning.is_worth_trying(brief, chance):
+            return Chosen(trial=scratch.name, reason=planning.untried_words(brief), raced=False)
         head = pretrained.head_accuracy()
         if head < brief:
-            return Chosen(trial=scratch.name, reason=planning.untried_words(brief, head))
+            words = planning.untried_words(brief, head)
+            return Chosen(trial=scratch.name, reason=words, raced=False)
     scores = {scratch.name: brief or 0.0, pretrained.name: head or 0.0}
     for candidate in candidates:
         # Before each heat: it is saved where one promises much less already.
         at_end = {c.name: _expected(c, scores[c.name]) for c in candidates}
         if many and head is not None and not planning.is_worth_racing(*at_end.values()):
-            return Chosen(trial=scratch.name, reason=planning.unraced_words(scores, at_end))
+            words = planning.unraced_words(scores, at_end)
+            return Chosen(trial=scratch.name, reason=words, raced=candidate is pretrained)
         if not session.interrupted.is_set():
             heat = _heat(session, candidate)
             run_trial(session, heat)

@@ -27,6 +27,7 @@ class Session:
         clock: The one clock.
         journal: The only memory that outlives the process.
         terminal: What the user watches.
+        command: What was typed, or "".
         interrupted: Set by Ctrl-C and SIGTERM: finish with the best so far.
     """
 
@@ -35,6 +36,7 @@ class Session:
     clock: Clock
     journal: Journal
     terminal: Terminal
+    command: str = ""
     interrupted: threading.Event = field(default_factory=threading.Event)
 
     def record(self, event: Event) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tunesmith import plan as planning
+from tunesmith.core.spread import spread
 from tunesmith.evaluation.calibration import softmax
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.evaluation.predict import logits
@@ -102,7 +103,7 @@ def share(
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     most = max(VALIDATED, chosen.search.examples // planning.UNITS)
-    _write_images(part, data, torch.cat([data.rows.cpu(), torch.from_numpy(held[:most])]))
+    _write_images(part, data, torch.cat([data.rows.cpu(), torch.from_numpy(spread(held, most))]))
     if candidate.family.pretrained:
         write_checkpoint(part / BEGIN, candidate.begin(data))
     written = {
@@ -138,7 +139,7 @@ def work(network: nn.Module, data: TrainData) -> int:
     as it is.
     """
     with FlopCounterMode(display=False) as counter:
-        handed_on = activation_bytes(network.cpu(), data.first(1).cpu()) // FLOAT_BYTES
+        handed_on = activation_bytes(network.cpu(), data.some(1).cpu()) // FLOAT_BYTES
     return int(counter.get_total_flops()) + HANDED_ON * handed_on
 
 

@@ -10,20 +10,20 @@ from tunesmith.core.errors import ModelError
 from tunesmith.jobs.pacing import Pacing
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.stored import load_checkpoint, pack
-from tunesmith.jobs.trial import SUREST_CONTRADICTED, Trained, Trial
+from tunesmith.jobs.trial import SUREST_CONTRADICTED, Trained, Trial, network_of
 from tunesmith.records import checkpoint as store
 from tunesmith.records.events import BlockDone, SliceDone, TrialEnded
 from tunesmith.report.terminal import Progress
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.epoch import scale_at
-from tunesmith.training.noise import LEARNED, NOISY, forgiving
+from tunesmith.training.noise import CLUELESS, LEARNED, NOISY, forgiving
 from tunesmith.training.schedule import Segment, damp, extend, refit, warmup_decay
 from tunesmith.training.slice import Checkpoint, Outcome, train_slice
 
 LONGEST_S = 4.0  # of a slice: two are at risk in a crash, the one running and the one being saved
 SHORTEST_S = 0.5  # shorter slices cost more in set-up than they tell
 VALIDATION_SHARE = 0.025  # of the training time, at most, goes into the learning curve
-PAUSED = "It was paused."  # a reason that is no end
+PAUSED, INTERRUPTED = "It was paused.", "It was interrupted."  # reasons that are no end
 REMEMBERED = 5  # slices that the speed is judged by
 STEPS_BACK = 5  # divergences in a row before a training is given up
 REWARM = 0.5  # peak of the learning rate when a finished training is extended
@@ -36,11 +36,14 @@ def _segments(
     if start is None or start.seen == 0:
         return warmup_decay(end, warmup=trial.config.warmup)
     past = session.journal.history.trials[trial.name]
-    rate = past.slices[-1].rows[-1]["rate"]
+    rate, top = past.slices[-1].rows[-1]["rate"], int(trial.config.warmup * end)
     whole = [Segment(begin=0, end=start.seen, first=1.0, last=rate)]
     if past.ended:
         return extend(whole, seen=start.seen, end=end, peak=REWARM)
-    return (*whole, Segment(begin=start.seen, end=end, first=rate, last=0.0))
+    if start.seen < top < end:  # the rise goes on
+        whole.append(Segment(begin=start.seen, end=top, first=rate, last=1.0))
+        rate = 1.0
+    return (*whole, Segment(begin=whole[-1].end, end=end, first=rate, last=0.0))
 
 
 def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trained:
@@ -108,15 +111,17 @@ def _step_back(
 def _forgive(session: Session, trial: str, config: TrainConfig, end: int) -> TrainConfig:
     """Let the loss forgive wrong labels, once the network has shown that there are some."""
     past = session.journal.history.trials.get(trial)
+    is_fold = network_of(trial) != trial  # what answers for calibration is trained like the rest
     if config.robust or "robust" in session.settings.train or not past or not past.blocks:
         return config
-    block = past.blocks[-1]
-    share = block.metrics.get(SUREST_CONTRADICTED, 0.0)
-    if block.at < LEARNED * end or share < NOISY:
+    # Twice in a row: what a network gets wrong early on, it gets right soon.
+    shares = [block.metrics.get(SUREST_CONTRADICTED, 0.0) for block in past.blocks[-2:]]
+    agree = len(shares) > 1 and all(NOISY <= share < CLUELESS for share in shares)
+    if is_fold or past.blocks[-1].at < LEARNED * end or not agree:
         return config
     session.note(
-        f"Of the held-out images that {trial} is surest of, {100 * share:.0f} % bear another "
-        "label: from here on its loss forgives labels that look wrong."
+        f"Of the held-out images that {trial} is surest of, {100 * min(shares):.0f} % or more bear "
+        "another label: from here on its loss forgives labels that look wrong."
     )
     return forgiving(config)
 
@@ -185,17 +190,16 @@ class _Loop:
                 self._look(current, result.row, end)
 
     def _stop(self) -> bool:
-        return self._left() <= 0 or self.session.interrupted.is_set()
+        return self._left() <= 0 or self.pacing.is_over() or self.session.interrupted.is_set()
 
     def _left(self) -> float:
-        """Seconds until the end, a pause, or the end of a try of other threads."""
-        ends_s = min(self.trial.ends_at, self.trial.pause_at, self.pacing.ends_s())
-        return ends_s - self.session.clock.elapsed()
+        """Seconds until the end or a pause."""
+        return min(self.trial.ends_at, self.trial.pause_at) - self.session.clock.elapsed()
 
     def _over(self, seen: int, end: int) -> str | None:
         """Why training is over, in words; None if it is not."""
         if self.session.interrupted.is_set():
-            return "It was interrupted."
+            return INTERRUPTED
         if seen >= self.trial.horizon:
             return "Every image was seen as often as has been found to help."
         if end <= seen:
@@ -207,7 +211,8 @@ class _Loop:
         if reason == PAUSED:
             self._validate(current)
         else:
-            self.session.record(TrialEnded(trial=self.trial.name, reason=reason))
+            ended = TrialEnded(trial=self.trial.name, reason=reason, for_good=reason != INTERRUPTED)
+            self.session.record(ended)
 
     def _end(self, seen: int, config: TrainConfig) -> int:
         """Examples that can be seen by the trial's end at the speed measured last."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tunesmith import plan as planning
 from tunesmith.bundle.manifest import GRAPH_FILE
+from tunesmith.data.source import Source
 from tunesmith.execution.machine import peak_memory_bytes, versions
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.finish import Handed, uncalibrated
@@ -179,23 +180,25 @@ def _story(
         plan=(*why, *planning.describe(chosen)),
         before=reliability(uncalibrated(p_NK, manifest.temperature), y_N),
         after=reliability(p_NK, y_N),
-        config=_config(session, chosen),
+        config=_config(session, source, chosen),
         usage=how_to_use(
             str(session.folder / "bundle"),
             channels=manifest.input.channels,
             classes=len(manifest.classes),
         ),
+        command=session.command,
         created=manifest.created,
     )
 
 
-def _config(session: Session, chosen: planning.Plan) -> list[tuple[str, str]]:
+def _config(session: Session, source: Source, chosen: planning.Plan) -> list[tuple[str, str]]:
     """The exact configuration, a line for each setting."""
+    data = {"name": source.name, "identity": source.identity}
     job = session.settings.model_dump(mode="json", exclude={"out"})
     plan = chosen.model_dump(mode="json", exclude={"reasons"})
     return [
         (f"{part}.{key}", json.dumps(value, ensure_ascii=False))
-        for part, values in (("job", job), ("plan", plan))
+        for part, values in (("data", data), ("job", job), ("plan", plan))
         for key, value in values.items()
     ]
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith import plan as planning
+from tunesmith.core.spread import spread
 from tunesmith.jobs.candidate import ANSWERS_PER_S, Candidate
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.slices import run_trial
@@ -151,6 +152,7 @@ def end_of_training(session: Session, candidates: Sequence[Candidate]) -> float:
     """When training must be over: time is left for all answers that are asked afterwards."""
     slower = SLOWER_TOGETHER if len(candidates) > 1 else 1.0
     asking_s = slower * sum(_asking_s(session, candidate) for candidate in candidates)
+    asking_s += candidates[0].chosen.reread_s
     deep = any(candidate.family.pretrained for candidate in candidates)
     budget = session.settings.budget
     return budget - planning.most_reserved(budget, asking_s, pretrained=deep)
@@ -194,7 +196,8 @@ def main_trial(candidate: Candidate, ends_at: float) -> Trial:
     prepared = candidate.prepared
     validate = None
     if prepared.split.folds is None:
-        validate = candidate.validate(*prepared.part(prepared.split.validation[:VALIDATED]))
+        some = spread(prepared.split.validation, VALIDATED)
+        validate = candidate.validate(*prepared.part(some))
     return candidate.trial(candidate.name, prepared.train, ends_at, validate)
 
 

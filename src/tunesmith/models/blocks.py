@@ -69,7 +69,7 @@ class Whitening(nn.Module):
 
     @torch.no_grad()
     def fit(self, x_NCHW: Tensor, *, epsilon: float = 5e-4) -> None:
-        """Set the filters from normalized images ``(N, C, H, W)``; a thousand are enough."""
+        """Set the filters from normalized images ``(N, C, H, W)``; half a million pixels do."""
         directions, kernel = len(self.weight) // 2, self.weight.shape[-1]
         patches = F.unfold(x_NCHW, kernel, stride=max(1, kernel // 2))
         rows = patches.transpose(1, 2).reshape(-1, patches.shape[1])

@@ -37,9 +37,11 @@ from tunesmith.plan.speeds import (
     choose_width,
     epochs_wanted,
     probe_seconds,
+    readable_images,
     resolutions_of,
     sizes_of,
 )
+from tunesmith.plan.words import read_words
 
 __all__ = [
     "FOLD_SHARE",
@@ -71,6 +73,8 @@ __all__ = [
     "plan_search",
     "probe_seconds",
     "race_words",
+    "read_words",
+    "readable_images",
     "resolutions_of",
     "sharing",
     "sizes_of",

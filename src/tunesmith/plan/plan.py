@@ -63,6 +63,7 @@ class Plan(BaseModel):
         folds: Networks trained on parts of the data for out-of-fold predictions; 0 for none.
         train_s: Seconds for training.
         passes: Copies of an image that may be answered, at most: mirrored and moved ones.
+        reread_s: Seconds in which the test images are decoded again, in their own size.
         reserve_s: Seconds kept for calibration, test, export and report.
         finish_s: When the run is expected to end, on its own clock.
         memory_bytes: Expected peak.
@@ -84,6 +85,7 @@ class Plan(BaseModel):
     folds: int
     train_s: float
     passes: int
+    reread_s: float
     reserve_s: float
     finish_s: float
     memory_bytes: int
@@ -121,8 +123,14 @@ def asked_images(data: Fingerprint) -> int:
     return tested if has_folds(data) else tested + held
 
 
+def reread_seconds(data: Fingerprint, size: tuple[int, int]) -> float:
+    """Seconds in which the test images are decoded again, if the network reads another size."""
+    same = {*data.heights} == {size[0]} and {*data.widths} == {size[1]}
+    return 0.0 if same else tested_images(data) / max(1e-9, data.decode_per_s)
+
+
 def reserve_of(
-    data: Fingerprint, budget: float, answers_per_s: float, *, pretrained: bool
+    data: Fingerprint, budget: float, answers_per_s: float, reread_s: float, *, pretrained: bool
 ) -> tuple[int, float]:
     """Seconds to keep for calibration, test, export and report.
 
@@ -133,7 +141,7 @@ def reserve_of(
     """
     once = asked_images(data) / max(1.0, answers_per_s)
     passes = next((n for n, share in PASSES.items() if n * once <= share * budget), 1)
-    return passes, most_reserved(budget, passes * once, pretrained=pretrained)
+    return passes, most_reserved(budget, passes * once + reread_s, pretrained=pretrained)
 
 
 def most_reserved(budget: float, asking_s: float, *, pretrained: bool) -> float:
@@ -181,10 +189,11 @@ def plan(
     before = spent + data.images / max(1.0, data.decode_per_s) + brief_seconds(settings.budget)
     coarse = defaults.coarse if min(speeds[0].size) >= COARSE_FROM else 1.0
     pace = pace_of(settings.train.get("coarse", coarse))
+    reread = reread_seconds(data, speeds[0].size)
     # Twice: what testing takes depends on the network, and the network on the time that is left.
     answers = max(s.answers_per_s for s in speeds)
     for _ in range(2):
-        passes, reserve = reserve_of(data, settings.budget, answers, pretrained=pretrained)
+        passes, reserve = reserve_of(data, settings.budget, answers, reread, pretrained=pretrained)
         seconds = max(1.0, settings.budget - before - reserve)
         useful = seconds * share * pace / sharing
         best = choose_width(interpolate(speeds), images=images, seconds=useful)
@@ -206,6 +215,7 @@ def plan(
         folds=FOLDS if small else 0,
         train_s=train_s,
         passes=passes,
+        reread_s=reread,
         reserve_s=reserve,
         finish_s=min(max(settings.budget, before + reserve), before + train_s + reserve),
         memory_bytes=_memory(data, best, train.batch),

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+from tunesmith.training.findings import beyond_chance
+
 RACE_SHARE = 0.1  # of the training time, for each candidate's heat
-WELL = 0.9  # accuracy of a brief training from scratch that leaves nothing to borrow
+WELL = 0.9  # accuracy beyond chance of a brief training that leaves nothing to borrow
 TOGETHER_FEWEST_S = 240.0  # a shorter budget is better spent on one network to the end
 # Times the error of the better one that the other's may be. A pretrained network that is not even
 # better costs many times as much for each image, and so takes more than it adds.
@@ -15,9 +17,19 @@ TRANSFER_FEWEST_S = 20.0  # a shorter budget is better spent on one network
 LEFT_SCRATCH, LEAST_LEFT, LEFT_PRETRAINED = 0.9, 0.35, 0.65
 
 
-def is_worth_trying(brief: float) -> bool:
-    """Whether a pretrained network may help, where a brief training from scratch got this far."""
-    return brief < WELL
+def is_worth_trying(brief: float, chance: float) -> bool:
+    """Whether a pretrained network may help, where a brief training from scratch got this far.
+
+    Args:
+        brief: Accuracy of the brief training.
+        chance: That of always answering the commonest class, which is no sign of learning.
+
+    Example:
+        >>> is_worth_trying(0.95, chance=0.1), is_worth_trying(0.95, chance=0.94)
+        (False, True)
+
+    """
+    return beyond_chance(brief, chance) < WELL
 
 
 def is_worth_racing(scratch: float, pretrained: float) -> bool:

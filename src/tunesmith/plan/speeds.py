@@ -20,6 +20,7 @@ RESOLUTIONS = (64, 96, 128, 160, 224)  # that pretrained networks are tried at
 LARGEST_ZOOM = 4  # times an image's own side; larger copies show nothing more
 FEWEST_TUNED = 4.0  # epochs of fine-tuning that a higher resolution must leave time for
 FEWEST_TUNED_SMALL = 1.0  # the same for few images, where the head on frozen features does most
+READ_SHARE, LEAST_READ = 0.4, 200  # of the time for decoding; images that are read in any case
 ANSWERING_SHARE = 0.5  # of the time, at most, may go into images that are not trained on
 
 
@@ -54,6 +55,17 @@ class Speed(BaseModel):
     answers_per_s: float
     parameters: int
     activation_bytes: int
+
+
+def readable_images(decode_per_s: float, left_s: float) -> int:
+    """Images that may be read in the time that is left, so that some is left to learn from them.
+
+    Example:
+        >>> readable_images(20.0, 600.0)
+        4800
+
+    """
+    return max(LEAST_READ, int(READ_SHARE * left_s * decode_per_s))
 
 
 def probe_seconds(budget: float) -> float:

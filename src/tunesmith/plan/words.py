@@ -3,7 +3,7 @@
 from tunesmith.core.words import duration
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.split import FOLDS, SMALL
-from tunesmith.plan.speeds import Speed
+from tunesmith.plan.speeds import READ_SHARE, Speed
 
 
 def chosen_words(
@@ -60,6 +60,23 @@ def _coarse_words(coarse: float) -> tuple[str, ...]:
         "side: that costs less, and large steps need no detail."
     )
     return (words,) if coarse < 1 else ()
+
+
+def read_words(read: int, images: int, decode_per_s: float) -> tuple[str, ...]:
+    """Tell that not all images are read, if so.
+
+    Args:
+        read: How many are.
+        images: How many there are.
+        decode_per_s: Images decoded in a second.
+    """
+    whole_s = images / max(1e-9, decode_per_s)
+    words = (
+        f"{read:,} of {images:,} images are read, chosen at random: decoding all would take "
+        f"{duration(whole_s)} here. A budget of about {duration(whole_s / READ_SHARE)} is enough "
+        "for all."
+    )
+    return (words,) if read < images else ()
 
 
 def fold_words(*, small: bool) -> tuple[str, ...]:

@@ -74,10 +74,11 @@ class BlockDone:
 @final
 @dataclass(frozen=True, kw_only=True)
 class TrialEnded:
-    """A trial is over, and why."""
+    """A trial is over, and why; or not for good, after an interruption."""
 
     trial: str
     reason: str
+    for_good: bool = True
 
 
 @final
@@ -89,11 +90,13 @@ class Chosen:
         trial: Its trial.
         reason: Why, in words.
         also: The trial of another that is trained too, so that both may answer together.
+        raced: Another had a chance; else all the time was this one's from the start.
     """
 
     trial: str
     reason: str
     also: str | None = None
+    raced: bool = True
 
 
 @final

@@ -14,6 +14,7 @@ from tunesmith.records.journal import FILE as JOURNAL
 from tunesmith.records.journal import Journal
 
 IDENTITY = "job.json"
+FORMAT = 2  # one more wherever a run that was begun before cannot be gone on with
 
 
 @final
@@ -70,7 +71,7 @@ def open_run(path: Path, identity: Mapping[str, Any]) -> RunFolder:
         RunFolderError: It belongs to another job (each difference is named), is in use, is no
             run's folder, or cannot be written.
     """
-    wanted = json.loads(json.dumps(dict(identity)))
+    wanted = json.loads(json.dumps({"format": FORMAT, **identity}))
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
         there = sorted(p.name for p in path.iterdir())
@@ -91,6 +92,11 @@ def open_run(path: Path, identity: Mapping[str, Any]) -> RunFolder:
         for file in path.glob(f"{JOURNAL}*"):
             file.unlink()
         return _begin(path, wanted)
+    if found.get("format") != FORMAT:
+        raise RunFolderError(
+            f"{path} was begun by another version of Tunesmith, and this one cannot go on with it. "
+            "Pass another --out. What is in its bundle/ still predicts."
+        )
     if differences:
         raise RunFolderError(
             f"{path} belongs to another job ({'; '.join(differences)}). Pass another --out, or the "

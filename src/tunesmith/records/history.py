@@ -158,7 +158,7 @@ def _after(
             blocks = (*(b for b in trial.blocks if b.at < event.at), event)
             return replace(trial, blocks=blocks)
         case TrialEnded():
-            return replace(trial, ended=event.reason)
+            return replace(trial, ended=event.reason) if event.for_good else trial
 
 
 def _train(trial: TrialHistory, done: SliceDone) -> TrialHistory:

@@ -158,7 +158,6 @@ class Story:
         fine: What was looked for and not found, a sentence each.
         plan: What was planned, in sentences.
         hunt: The search for better settings, if there was one.
-        decisions: What was decided and on what grounds, in sentences with their numbers.
         before: Confidence and accuracy before the temperature; see `reliability`.
         after: The same after it.
         config: The exact configuration, as (name, value).
@@ -179,7 +178,6 @@ class Story:
     fine: Sequence[str] = ()
     plan: Sequence[str] = ()
     hunt: Hunt | None = None
-    decisions: Sequence[str] = ()
     before: Sequence[Bin] = ()
     after: Sequence[Bin] = ()
     config: Sequence[tuple[str, str]] = ()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.core.seeds import derive
+from tunesmith.core.spread import spread
 from tunesmith.data.augment import augment, shrink
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training import averaging
@@ -60,9 +61,10 @@ class TrainData:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def first(self, count: int) -> Tensor:
-        """The first ``count`` training images, normalized: ``(count, C, H, W)``."""
-        x_NCHW: Tensor = self.normalize(self.compute.send(self.x_NCHW[self.rows[:count]]))
+    def some(self, count: int) -> Tensor:
+        """Up to ``count`` of the training images, normalized: ``(count, C, H, W)``."""
+        rows = torch.from_numpy(spread(self.rows.cpu().numpy(), count)).to(self.rows.device)
+        x_NCHW: Tensor = self.normalize(self.compute.send(self.x_NCHW[rows]))
         return x_NCHW
 
 

@@ -25,6 +25,17 @@ class Measured:
     activation_bytes: int
 
 
+def beyond_chance(accuracy: float, chance: float) -> float:
+    """Accuracy on a scale on which chance is 0.
+
+    Example:
+        >>> round(beyond_chance(0.95, 0.9), 2), beyond_chance(0.4, 0.5)
+        (0.5, 0.0)
+
+    """
+    return max(0.0, accuracy - chance) / max(1e-9, 1 - chance)
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Harm:
@@ -32,10 +43,12 @@ class Harm:
 
     Attributes:
         plain: Accuracy on the images as they are.
+        chance: Accuracy of always answering the commonest class.
         changed: Accuracy on changed images, by the change's name.
         images: How many were judged.
     """
 
     plain: float
+    chance: float
     changed: Mapping[str, float]
     images: int

@@ -1,0 +1,45 @@
+"""The graph's answers to the test part, kept: whoever goes on with a run does not open it again."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.records.folder import write_atomic
+
+FILE = "answers.npz"
+Answers = tuple[NDArray[np.int64], NDArray[np.float32]]
+
+
+def _hash(graph: Path) -> str:
+    return hashlib.sha256(graph.read_bytes()).hexdigest()
+
+
+def keep(folder: Path, graph: Path, answers: Answers) -> None:
+    """Write what a graph answered.
+
+    Args:
+        folder: The run's.
+        graph: Its file; another graph has other answers.
+        answers: Places of the test images in the decoded data ``(N,)``, and probabilities
+            ``(N, K)``.
+
+    Raises:
+        RunFolderError: There is no space, or no permission.
+    """
+    places, p_NK = answers
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, places=places, probabilities=p_NK, graph=np.array(_hash(graph)))
+    write_atomic(folder / FILE, buffer.getvalue())
+
+
+def kept(folder: Path, graph: Path) -> Answers | None:
+    """What was written for this very graph; None if nothing was."""
+    if not (folder / FILE).exists():
+        return None
+    with np.load(folder / FILE, allow_pickle=False) as file:
+        if str(file["graph"]) != _hash(graph):
+            return None
+        return file["places"], file["probabilities"]
