@@ -24,8 +24,8 @@ test: setup  ## every check: format, lint, types, layers, tests, coverage
 test-slow: setup  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
-bench: setup  ## measure; rows already there are kept
-	$(BIN)/python benchmarks/fit.py
+bench: setup  ## measure on this machine, into bench.json; rows already there are kept
+	$(BIN)/python benchmarks/fit.py --results bench.json
 
 format: setup  ## format the code, and mend what the linter can mend
 	$(BIN)/python -m ruff format .

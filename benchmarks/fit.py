@@ -1,7 +1,7 @@
 """Accuracy for a time budget: whole processes on real data, from start to report written.
 
     TUNESMITH_DATA=FOLDER python benchmarks/fit.py [--rows mnist:60,cifar10:600] [--seeds 3]
-        [--reference SCRIPT]
+        [--reference SCRIPT] [--results FILE]
 
 FOLDER holds ``mnist.zip`` and ``cifar10.zip`` (class folders with train and test); Fashion-MNIST is
 read from its IDX files; ``cifar10-1000`` is CIFAR-10 with 100 random training images of each class
@@ -145,7 +145,7 @@ def write_results(path: Path, rows: list[Row]) -> None:
 
     machine = measure(Path())
     hardware = {"cpu": machine.cpu, "cores": machine.cores, "system": machine.system}
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     content = {"hardware": hardware, "versions": versions(), "rows": rows}
     path.write_text(json.dumps(content, indent=1) + "\n")
 
@@ -156,19 +156,21 @@ def main() -> None:
     parser.add_argument("--rows", default=ROWS)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--reference")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
-    rows: list[Row] = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
+    path: Path = options.results
+    rows: list[Row] = json.loads(path.read_text())["rows"] if path.exists() else []
     there = {(r["who"], r["data"], int(r["budget_s"]), r["seed"]) for r in rows}
     for seed in range(options.seeds):
         for text in options.rows.split(","):
             data, budget = text.split(":")
             if ("tunesmith", data, int(budget), seed) not in there:
                 rows.append(run_ours(data, int(budget), seed))
-                write_results(RESULTS, rows)
+                write_results(path, rows)
             wanted = options.reference and data not in NOT_FOR_REFERENCE
             if wanted and ("reference", data, int(budget), seed) not in there:
                 rows.append(run_reference(options.reference, data, int(budget), seed))
-                write_results(RESULTS, rows)
+                write_results(path, rows)
     print(table(rows))
 
 

@@ -36,14 +36,10 @@ held-out part, no export, run right after ours at the same budget. The error rat
 error over its median error: under 1 we are better. It trains on all images; ours keeps 9 % back, so
 that the model can be chosen and its probabilities calibrated on images it has not seen.
 
-Each row of `benchmarks/results/fit.json` names the revision it was measured at. Revisions before
-bfloat16 on processors with AMX are two to three times slower; a line's seeds may be of both kinds.
+Each row of `benchmarks/results/fit*.json` names the revision it was measured at; a line's seeds may
+be of several.
 
-Hardware: {cpu}, {cores} cores, {system}, no GPU, shared with other work; torch {torch}.
-
-{table}
-
-{times}
+{machines}
 
 ![Error against budget]({plot})
 
@@ -53,6 +49,19 @@ same kind: rough marks, not a ranking.
 Again on your machine: `TUNESMITH_DATA=FOLDER python benchmarks/fit.py`; this page:
 `python benchmarks/pages.py`.
 """
+# Results, and what they were measured on; the first ones are plotted.
+MACHINES = (
+    ("fit", "Two cores with AVX2"),
+    ("fit-amx", "Two cores with AMX, which train in bfloat16; earlier revisions"),
+)
+MACHINE = """\
+## {title}
+
+Hardware: {cpu}, {cores} cores, {system}, no GPU, shared with other work; torch {torch}.
+
+{table}
+
+{times}"""
 MEASURED = "## Measured\n"  # what follows it in docs/data-gate.md is written by this script
 GATE = """\
 
@@ -149,12 +158,22 @@ def times(rows: Sequence[Row]) -> str:
     )
 
 
+def machine(name: str, title: str) -> str:
+    """What was measured on one machine."""
+    found = read(name)
+    hardware, torch = found["hardware"], found["versions"]["torch"]
+    return MACHINE.format(
+        **hardware,
+        title=title,
+        torch=torch,
+        table=table(found["rows"]),
+        times=times(found["rows"]),
+    )
+
+
 def page() -> str:
     """The page as it should be committed."""
-    found = read("fit")
-    hardware, torch = found["hardware"], found["versions"]["torch"]
-    rows = found["rows"]
-    return PAGE.format(**hardware, torch=torch, table=table(rows), times=times(rows), plot=PLOT)
+    return PAGE.format(machines="\n\n".join(machine(*each) for each in MACHINES), plot=PLOT)
 
 
 def rows_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

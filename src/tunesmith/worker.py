@@ -1,7 +1,8 @@
 """A process that runs tasks: `python -m tunesmith.worker [BYTES]`, started by `Processes`.
 
 Tasks come in as lines of JSON on standard input, outcomes go out as lines of JSON on standard
-output; an empty line says that the process is alive. The tasks themselves read nothing, and what
+output; an empty line says that the process is alive, and another that what a task needs is loaded.
+The tasks themselves read nothing, and what
 they print goes to standard error. BYTES is the memory that the process may hold.
 
 When its input ends the process ends, in the middle of a task too: whoever started it is gone.
@@ -16,7 +17,7 @@ import time
 from dataclasses import asdict
 from typing import IO, final
 
-from tunesmith.execution.executor import Task, call
+from tunesmith.execution.executor import LOADED, Task, call, load
 from tunesmith.execution.limits import limit_memory
 
 BEAT_S = 1.0
@@ -67,7 +68,10 @@ def main() -> None:
     threading.Thread(target=_read, args=(tasks, waiting), daemon=True).start()
     threading.Thread(target=_beat, args=(answers,), daemon=True).start()
     while True:
-        answers.send(json.dumps(asdict(call(waiting.get()))))
+        task = waiting.get()
+        load(task)
+        answers.send(LOADED)
+        answers.send(json.dumps(asdict(call(task))))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import numpy as np
 import pytest
 
 from tunesmith.core.errors import SettingsError
@@ -88,3 +89,10 @@ def test_conditions_that_make_no_sense() -> None:
     space = {"size": Field(Int(1, 5), 2, When("kind", "b")), "kind": Field(Choice("a", "b"), "a")}
     with pytest.raises(SettingsError, match="depends on `kind`, which is no field before it"):
         check_space(space)
+
+
+@pytest.mark.parametrize("option", [(64, 64), object, np.int64(3), {1, 2}])
+def test_options_that_a_journal_does_not_keep_are_refused(option: object) -> None:
+    with pytest.raises(SettingsError, match="kept in a journal, so they must be numbers"):
+        Choice("a", option)
+    assert Choice(None, True, 3, 0.5, "a", [64, 64]).holds([64, 64])

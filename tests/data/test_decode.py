@@ -234,3 +234,28 @@ def test_an_original_that_is_gone_is_left_out(numbered: tuple[Path, Pixels]) -> 
     (numbered[0] / source.names[1]).unlink()
     ((indices, _),) = originals(source, np.arange(3), channels=1, threads=1)
     assert indices.tolist() == [0, 2]
+
+
+def test_large_photographs_neither_fill_the_memory_nor_take_all_of_the_time() -> None:
+    x = [np.full((1200, 2400, 3), i, np.uint8) for i in range(40)]
+    source = open_source([(image, i % 2) for i, image in enumerate(x)])
+    found = sample(source, count=40, seed=0, threads=2)
+    assert len(found.images) == 40
+    assert found.shapes.tolist() == [[1200, 2400, 3]] * 40  # as they are
+    assert {image.shape for image in found.images} == {(240, 480, 3)}
+    few = sample(source, count=40, seed=0, threads=1, seconds=0.0)
+    assert 0 < len(few.images) < 40
+    assert np.array_equal(few.images, found.images[: len(few.images)])
+
+
+def test_originals_are_handed_on_before_they_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decode, "TOGETHER", 4 * 12)
+    monkeypatch.setattr(decode, "WAITING", 100)
+    # Twelve bytes each of one size, and many sizes of which there is but one.
+    x = [np.full((2, 2, 3) if i % 2 else (i + 1, 3, 3), i, np.uint8) for i in range(40)]
+    source = open_source([(image, i % 2) for i, image in enumerate(x)])
+    batches = [i.tolist() for i, _ in originals(source, np.arange(40), channels=3, threads=2)]
+    assert sorted(index for batch in batches for index in batch) == list(range(40))
+    assert max(map(len, batches)) == 4

@@ -233,3 +233,12 @@ def test_small_data_have_folds_of_equal_size() -> None:
     table = np.zeros((10, 5), int)
     np.add.at(table, (labels[parts.train], parts.folds), 1)
     assert np.ptp(table) <= 1
+
+
+def test_a_validation_part_of_a_handful_is_filled_up() -> None:
+    labels, given_part = np.arange(5232) % 2, np.zeros(5232, np.int8)
+    given_part[:16] = Given.VALIDATION
+    parts = split(labels, given_part, np.arange(5232), classes=2, seed=0)
+    assert set(range(16)) <= set(parts.validation.tolist())
+    assert len(parts.validation) == pytest.approx(0.05 * 4172, rel=0.02)
+    assert np.bincount(labels[parts.validation]).tolist() == pytest.approx([104, 104], abs=2)

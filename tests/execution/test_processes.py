@@ -133,6 +133,21 @@ def test_a_process_is_used_again_and_replaced_when_it_was_killed(processes: Proc
     assert third.value != first
 
 
+def test_what_failed_leaves_nothing_to_the_next_task(processes: Processes) -> None:
+    first, _, third = run(processes, task("number"), task("raises"), task("number"))
+    assert first.value != third.value
+    wait_for_the_end_of(first.value)
+
+
+def test_a_deadline_begins_when_all_is_loaded(processes: Processes, tmp_path: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text("import time\ntime.sleep(3)\ndef answer():\n    return 42\n")
+    slow = Task(key="slow", function=f"{script}:answer", arguments={}, deadline_s=1.0)
+    (outcome,) = run(processes, slow)
+    assert (outcome.value, outcome.failed) == (42, None)
+    assert outcome.seconds < 1
+
+
 def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path

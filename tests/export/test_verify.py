@@ -78,3 +78,17 @@ def test_it_times_a_call(path: Path) -> None:
     assert measured.threads == 1
     assert list(measured.ms) == [str(batch) for batch in BATCHES] == ["1", "32"]
     assert all(0 < ms < 300 for ms in measured.ms.values())
+
+
+def test_large_images_are_compared_a_few_at_a_time(path: Path) -> None:
+    seen: list[int] = []
+
+    class Counting(Shares):
+        def forward(self, images: Tensor) -> Tensor:
+            seen.append(len(images))
+            return super().forward(images)
+
+    large = np.random.default_rng(0).integers(0, 256, (7, 200, 300, 3), dtype=np.uint8)
+    assert verify(Counting().eval(), path, [large], threads=1).images == 7
+    assert sum(seen) == 7
+    assert max(seen) < 3

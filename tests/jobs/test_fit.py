@@ -77,6 +77,14 @@ class Poisoned(nn.Module):
 
 def nan_in_training(classes: int, channels: int) -> nn.Module:
     return Poisoned(classes, channels)
+
+class Branches(Poisoned):
+    def forward(self, x):
+        z = self.linear(x.flatten(1))
+        return z if x.mean() > 0 else -z
+
+def branching(classes: int, channels: int) -> nn.Module:
+    return Branches(classes, channels)
 """
 
 
@@ -289,6 +297,7 @@ def test_a_network_of_the_user_s_own(network_file: Path, tmp_path: Path) -> None
         ("no_module", r"must return a torch.nn.Module, but returned str"),
         ("infinite", r"NaN or infinite logits before any training"),
         ("nan_in_training", r"no finite number after 0 examples, even with a learning rate 32"),
+        ("branching", r"cannot be exported to ONNX: .*must not depend on the values of an image"),
         ("absent", r"has no function `absent`. It defines: "),
     ],
 )

@@ -190,3 +190,27 @@ def test_a_training_may_begin_elsewhere_than_from_scratch(
     untouched = run_trial(session, dataclasses.replace(begun, ends_at=0.0))
     assert untouched.checkpoint.seen == 0
     torch.testing.assert_close(untouched.checkpoint.average, zeros)
+
+
+def test_after_an_interruption_a_training_goes_on(session: Session, data: TrainData) -> None:
+    session.interrupted.set()
+    stopped = run_trial(session, trial(data, []))
+    assert 0 < stopped.checkpoint.seen < 640
+    assert session.journal.history.trials["model"].ended is None
+    session.interrupted.clear()
+    trained = run_trial(session, trial(data, []))
+    assert trained.checkpoint.seen == 640
+    assert trained.reason != stopped.reason
+
+
+def test_a_rise_that_was_cut_short_goes_on_to_its_top(session: Session, data: TrainData) -> None:
+    slow = dataclasses.replace(
+        trial(data, [], horizon=6400), config=TrainConfig(batch=16, optimizer="sgd", warmup=0.5)
+    )
+    paused = run_trial(session, slow.paused(session.clock.elapsed() + 3))
+    assert 0 < paused.checkpoint.seen < 1600
+    run_trial(session, slow)
+    slices = session.journal.history.trials["model"].slices
+    rates = [done.rows[-1]["rate"] for done in slices]
+    assert max(rates) > 0.8
+    assert rates[-1] == 0.0

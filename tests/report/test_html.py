@@ -98,7 +98,6 @@ def test_it_tells_the_whole_story(make_story: MakeStory) -> None:
         "58.5 s of 1 min 00 s",
         "in between",
         "train.lr",
-        "Mirrored copies hurt",
         "ts.load('runs/photos/bundle')",
         "[N, H, W, 3]",
         "One image takes 0.41 ms, 32 images at once take 5.70 ms on 2 threads",

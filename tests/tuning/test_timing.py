@@ -3,7 +3,14 @@
 import pytest
 
 from tunesmith.tuning.protocols import GoOn, History, Observation, Start
-from tunesmith.tuning.timing import SLACK, best_trial, expected_s, must_go_on, remaining_s
+from tunesmith.tuning.timing import (
+    SLACK,
+    best_trial,
+    expected_s,
+    kept_s,
+    must_go_on,
+    remaining_s,
+)
 
 
 def history(*trials: tuple[int, float]) -> History:
@@ -57,3 +64,11 @@ def test_what_a_slice_takes() -> None:
     assert expected_s(slow, GoOn(1, 6)) == 16.0
     assert expected_s(slow, Start(3)) == 6.0
     assert expected_s(trials, GoOn(1, 2)) == 2.0
+
+
+def test_a_slice_that_hangs_does_not_take_the_time_that_is_kept() -> None:
+    trials = history((2, 0.4), (2, 0.5))
+    kept = kept_s(trials, Start(1))
+    assert kept == pytest.approx(8 * SLACK)  # the defaults are the best as well
+    assert kept_s(trials, GoOn(1, 4)) == kept
+    assert kept_s(trials, GoOn(0, 4)) == 0.0

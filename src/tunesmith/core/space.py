@@ -1,6 +1,7 @@
 """A field and its search range are one line: ``width: Annotated[int, Int(8, 64)] = 32``."""
 
 import inspect
+import json
 import math
 import typing
 from collections.abc import Callable, Mapping
@@ -72,6 +73,15 @@ class Float:
         )
 
 
+def _is_kept_by_json(value: Any) -> bool:
+    """Whether a value comes back from JSON as it was."""
+    try:
+        found = json.loads(json.dumps(value))
+    except (TypeError, ValueError):
+        return False
+    return type(found) is type(value) and bool(found == value)
+
+
 @final
 @dataclass(frozen=True, init=False)
 class Choice:
@@ -88,6 +98,13 @@ class Choice:
     def __init__(self, *options: Any) -> None:
         if len(options) < 2:  # noqa: PLR2004 (a choice is between two things)
             raise SettingsError(f"A choice needs at least two options, but got {options=}.")
+        for option in options:
+            if not _is_kept_by_json(option):
+                raise SettingsError(
+                    "Options of a choice are kept in a journal, so they must be numbers, words, "
+                    f"True, False, None, or lists of these, but got {option!r}. Choose between "
+                    "names, and look up in your function what they stand for."
+                )
         object.__setattr__(self, "options", options)
 
     def holds(self, value: object) -> bool:

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import os
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -193,7 +194,8 @@ def _pixels(image: Any, index: int) -> Pixels:
 
 def is_idx_folder(folder: Path) -> bool:
     """Whether a folder holds MNIST-style files."""
-    return any((folder / f"{IDX_STEMS[False][0]}{end}").is_file() for end in ENDS)
+    # os.path says no where pathlib raises: a folder may not be readable.
+    return any(os.path.isfile(folder / f"{IDX_STEMS[False][0]}{end}") for end in ENDS)  # noqa: PTH113
 
 
 def _read_idx_file(folder: Path, stem: str) -> NDArray[np.uint8]:

@@ -1,5 +1,6 @@
 """CIFAR-10 as it is published for C programs: fixed records in a packed tar file."""
 
+import os
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -21,8 +22,9 @@ PARTS = (*(f"data_batch_{number}.bin" for number in range(1, 6)), TEST)
 
 def find_cifar(path: Path) -> Path | None:
     """The published file, if a path is that, or a folder that holds it."""
-    file = path / FILE if path.is_dir() else path
-    return file if file.name == FILE and file.is_file() else None
+    # os.path says no where pathlib raises: a folder may not be readable.
+    file = path / FILE if os.path.isdir(path) else path  # noqa: PTH112
+    return file if file.name == FILE and os.path.isfile(file) else None  # noqa: PTH113
 
 
 def read_cifar(path: Path) -> Arrays:

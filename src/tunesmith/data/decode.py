@@ -22,10 +22,18 @@ Pixels = NDArray[np.uint8]
 Resize = Callable[[Pixels, tuple[int, int]], Pixels]
 T = TypeVar("T")
 R = TypeVar("R")
+_Seen = tuple[tuple[int, ...], Pixels]  # the shape of an image, and the image reduced
 # Images that a thread decodes at a time: few enough that no core waits long for another at the end,
 # and enough that it is not woken for each handful of small ones.
 LEAST_AT_ONCE, MOST_AT_ONCE, TURNS = 16, 1024, 8
+SHOWN = 512  # pixels of the longer side of what decisions are based on, at most
+# Bytes of decoded images of one size that are handed on together, and of all sizes that wait.
+TOGETHER, WAITING = 64_000_000, 256_000_000
+ORIGINALS = 8  # images of any size that a thread decodes before they are handed on
 REQUEST = 4_000_000  # bytes of files from which on they are decoded before further ones are read
+
+
+_Waiting = dict[tuple[int, ...], list[tuple[int, Pixels]]]  # indices and images, by their size
 
 
 @final
@@ -34,7 +42,8 @@ class Sample:
     """A few images as they are in their files, to decide by.
 
     Attributes:
-        images: uint8 ``[H, W, C]`` each, shuffled, as in the files.
+        images: uint8 ``[H, W, C]`` each, shuffled; of large ones every second row and column, or
+            third, and so on, so that a thousand photographs fit into the memory.
         shapes: Height, width and channels of each, ``[S, 3]``.
         rejected: Those of the sample that could not be decoded.
         per_s: Images decoded a second, on all threads.
@@ -102,7 +111,7 @@ def sampled(source: Source, *, count: int, seed: int) -> NDArray[np.int64]:
 def sample(
     source: Source, *, count: int, seed: int, threads: int, seconds: float = math.inf
 ) -> Sample:
-    """Decode random images, in their own size and color; see `sampled`.
+    """Decode random images, in their own color, large ones reduced; see `sampled`.
 
     Args:
         source: What to decode.
@@ -113,30 +122,36 @@ def sample(
     """
     chosen = sampled(source, count=count, seed=seed)
 
-    def read(part: NDArray[np.int64]) -> list[Pixels | Rejected]:
+    def read(part: NDArray[np.int64]) -> list[_Seen | Rejected]:
         with decoders.one() as decoder:
             return [
-                image if isinstance(image, Rejected) else image.copy()
+                image if isinstance(image, Rejected) else (image.shape, _reduced(image))
                 for image in read_images(source, part.tolist(), None, decoder)
             ]
 
     with Decoders(threads) as decoders:
         # Starts the processes.
         list(on_threads(read, np.array_split(chosen[:threads], threads), threads))
-        parts: list[list[Pixels | Rejected]] = []
+        parts: list[list[_Seen | Rejected]] = []
         began, done, took = time.perf_counter(), 0, 0.0
-        while done < len(chosen) and took < seconds:
+        while done < len(chosen) and (took < seconds or not done):
             # As many again: each of the threads has several turns, and none waits long at the end.
             some = chosen[done : done + max(done, LEAST_AT_ONCE * threads)]
             parts += on_threads(read, np.array_split(some, 4 * threads), threads)
             done, took = done + len(some), time.perf_counter() - began
-    images = [image for part in parts for image in part if not isinstance(image, Rejected)]
+    seen = [each for part in parts for each in part if not isinstance(each, Rejected)]
     return Sample(
-        images=images,
-        shapes=np.array([image.shape for image in images], np.int64).reshape(-1, 3),
+        images=[image for _, image in seen],
+        shapes=np.array([shape for shape, _ in seen], np.int64).reshape(-1, 3),
         rejected=tuple(item for part in parts for item in part if isinstance(item, Rejected)),
         per_s=done / max(took, 1e-6),
     )
+
+
+def _reduced(image: Pixels) -> Pixels:
+    """A copy that takes little memory."""
+    step = -(-max(image.shape[:2]) // SHOWN)
+    return image[::step, ::step].copy()
 
 
 def at_once(count: int, threads: int) -> int:
@@ -209,10 +224,10 @@ def originals(
     """Decode images in their own size, in batches of equal size.
 
     Yields:
-        Indices into the source ``[B]``, and pixels ``[B, H, W, C]``; B is at most ``batch``. An
-        image that cannot be read any more is left out.
+        Indices into the source ``[B]``, and pixels ``[B, H, W, C]``; B is at most ``batch``, and
+        less where images are large. An image that cannot be read any more is left out.
     """
-    waiting: dict[tuple[int, ...], list[tuple[int, Pixels]]] = {}
+    waiting: _Waiting = {}
 
     def read(part: NDArray[np.int64]) -> list[tuple[int, Pixels]]:
         with decoders.one() as decoder:
@@ -224,15 +239,23 @@ def originals(
             ]
 
     with Decoders(threads) as decoders:
-        for begin in range(0, len(indices), batch):
-            parts = np.array_split(indices[begin : begin + batch], threads)
+        for begin in range(0, len(indices), ORIGINALS * threads):
+            parts = np.array_split(indices[begin : begin + ORIGINALS * threads], threads)
             for index, image in itertools.chain.from_iterable(on_threads(read, parts, threads)):
-                group = waiting.setdefault(image.shape, [])
-                group.append((index, image))
-                if len(group) == batch:
-                    yield _stack(waiting.pop(image.shape))
+                waiting.setdefault(image.shape, []).append((index, image))
+                shape = _ripe(waiting, image.shape, batch)
+                if shape is not None:
+                    yield _stack(waiting.pop(shape))
     for group in waiting.values():
         yield _stack(group)
+
+
+def _ripe(waiting: _Waiting, last: tuple[int, ...], batch: int) -> tuple[int, ...] | None:
+    """Size of the images that should wait no longer, if any, after one of size ``last`` came."""
+    if len(waiting[last]) >= batch or len(waiting[last]) * math.prod(last) >= TOGETHER:
+        return last
+    held = {shape: len(group) * math.prod(shape) for shape, group in waiting.items()}
+    return max(held, key=lambda shape: held[shape]) if sum(held.values()) >= WAITING else None
 
 
 def _stack(group: list[tuple[int, Pixels]]) -> tuple[NDArray[np.int64], Pixels]:

@@ -12,7 +12,8 @@ from typing import final
 from tunesmith.core.errors import SourceError
 
 SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".pgm", ".ppm", ".pnm",
+    ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".pbm", ".pgm", ".ppm",
+    ".pnm",
 )  # fmt: skip
 PARTS = {
     "train": "train",
@@ -95,6 +96,8 @@ def scan(root: Path) -> Files:
         try:
             with os.scandir(folder) as listing:
                 entries = list(listing)
+            for entry in entries:
+                entry.stat(follow_symlinks=False)  # asks now, where a refusal is understood
         except OSError as error:
             raise SourceError(
                 f"Every folder of {root} must be readable, but {printable(folder)} is not: "

@@ -1,5 +1,6 @@
 """What a user can point at, and how each becomes one list of labeled images."""
 
+import contextlib
 import hashlib
 import os
 import re
@@ -96,7 +97,9 @@ def _open_name(path: Path, text: str, columns: Mapping[str, str]) -> Source:
         place = builtin.locate(text)
         return _open_path(place, str(place), columns)
     parent = path.parent
-    siblings = [*builtin.NAMES, *(p.name for p in parent.iterdir())] if parent.is_dir() else []
+    siblings = [*builtin.NAMES]
+    with contextlib.suppress(OSError):  # there may be no such folder, or none that may be read
+        siblings += [p.name for p in parent.iterdir()]
     raise SourceError(
         f"The data must exist, but there is no {text!r}.{nearest(path.name, siblings)} Pass a "
         f"folder, a .zip, an .npz, or one of: {', '.join(builtin.NAMES)}."

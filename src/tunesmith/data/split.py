@@ -61,7 +61,8 @@ def split(
     listed. Without one, 20 % are taken, at most 10,000. Of 3,000 images or more, 5 % are then
     held out for validation, 2 % for selection and 2 % for calibration (at most 5,000, 2,000 and
     2,000); of fewer, none, but each gets one of five folds. A stated validation part serves as it
-    is, except for images that have twins to train on: those are trained on as well.
+    is, except for images that have twins to train on, which are trained on as well; one that is
+    smaller than that is filled up, since every decision rests on it.
 
     Args:
         labels: Class of each image, ``[N]``.
@@ -92,8 +93,10 @@ def split(
         held = {"validation": none, "selection": none, "calibration": none}
         return Split(train=train, test=test, folds=folds, leaks=leaks, **held)
     total = len(train)
-    if not len(validation):
-        train, validation = take(train, "validation", VALIDATION_SHARE * total, VALIDATION_MOST)
+    missing = min(VALIDATION_MOST, VALIDATION_SHARE * total) - len(validation)
+    if missing >= 1:
+        train, more = take(train, "validation", missing, VALIDATION_MOST)
+        validation = np.sort(np.concatenate([validation, more]))
     train, selection = take(train, "selection", SELECTION_SHARE * total, SELECTION_MOST)
     train, calibration = take(train, "calibration", CALIBRATION_SHARE * total, CALIBRATION_MOST)
     held = {"validation": validation, "selection": selection, "calibration": calibration}

@@ -121,15 +121,16 @@ def _roc_auc_or_nan(p_NK: Probabilities, y_N: Labels) -> float:
 
 
 def area_with_interval(
-    score_N: NDArray[np.floating[Any]], is_one_N: NDArray[np.bool_]
+    score_N: NDArray[np.floating[Any]], is_one_N: NDArray[np.bool_], *, z: float = Z_95
 ) -> tuple[float, float, float]:
-    """Area under the ROC curve of a score, and its 95 % confidence interval.
+    """Area under the ROC curve of a score, and its confidence interval.
 
     By DeLong, DeLong and Clarke-Pearson 1988, with the ranks of Sun and Xu 2014.
 
     Args:
         score_N: Larger for what is meant to be found.
         is_one_N: Whether it is that; at least two are and two are not.
+        z: Deviations of a normal variable; the default gives 95 %.
 
     Example:
         >>> area, low, high = area_with_interval(np.arange(10.0), np.arange(10) > 5)
@@ -141,9 +142,14 @@ def area_with_interval(
     rank_N = _ranks(np.concatenate([one, other]))
     below_one = (rank_N[: len(one)] - _ranks(one)) / len(other)
     below_other = 1 - (rank_N[len(one) :] - _ranks(other)) / len(one)
-    variance = below_one.var(ddof=1) / len(one) + below_other.var(ddof=1) / len(other)
-    area, half = float(below_one.mean()), Z_95 * math.sqrt(variance)
+    variance = _variance(below_one) / len(one) + _variance(below_other) / len(other)
+    area, half = float(below_one.mean()), z * math.sqrt(variance)
     return area, max(0.0, area - half), min(1.0, area + half)
+
+
+def _variance(x_N: NDArray[np.float64]) -> float:
+    """Variance; where all values are equal, as if one of two more were another."""
+    return float(x_N.var(ddof=1)) or 1 / (len(x_N) + 2)
 
 
 def _ranks(x_N: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

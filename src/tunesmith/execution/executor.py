@@ -1,5 +1,6 @@
 """Where work runs: the seam, and its simplest filling."""
 
+import contextlib
 import json
 import time
 import traceback
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, final
 
 from tunesmith.core.functions import load_function
+
+LOADED = "loaded"  # what a process says once it has loaded what a task needs
 
 
 @final
@@ -21,7 +24,7 @@ class Task:
         function: As in `load_function`.
         arguments: By name; JSON values.
         needs: Further functions that it will load; the seconds of that are not counted.
-        deadline_s: Seconds after which it is given up, from its submission.
+        deadline_s: Seconds after which it is given up, once all that it needs is loaded.
     """
 
     key: str
@@ -70,6 +73,13 @@ class Executor(Protocol):
     def cancel(self) -> None:
         """Give up all that is under way, without outcomes."""
         ...
+
+
+def load(task: Task) -> None:
+    """Load what a task needs; what fails here fails again in `call`, which tells it."""
+    with contextlib.suppress(Exception, SystemExit):
+        for name in (task.function, *task.needs):
+            load_function(name)
 
 
 def call(task: Task) -> Outcome:

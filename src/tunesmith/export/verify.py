@@ -1,5 +1,7 @@
 """Compare an exported graph with the network it came from, and time it."""
 
+import itertools
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tunesmith.bundle.manifest import Latency
-from tunesmith.bundle.predictor import Graph
+from tunesmith.bundle.predictor import MOST_VALUES, Graph
 from tunesmith.core.errors import ExportMismatchError
 
 TOLERANCE = 1e-4  # of a probability
@@ -57,7 +59,7 @@ def verify(
     """
     graph = Graph(Path(path), threads=threads)
     worst, agreed, images = 0.0, 0, 0
-    for x_NHWC in batches:
+    for x_NHWC in itertools.chain.from_iterable(map(_pieces, batches)):
         expected_NK = module(torch.from_numpy(np.ascontiguousarray(x_NHWC))).cpu().numpy()
         found_NK = graph.probabilities(x_NHWC)
         # A NaN on either side must fail too, and compares false with everything.
@@ -76,6 +78,12 @@ def verify(
     return Verified(
         max_abs_difference=worst, agreement=agreed / images if images else 1.0, images=images
     )
+
+
+def _pieces(x_NHWC: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """Cut a batch so that what a network makes of a piece fits into the memory."""
+    count = min(len(x_NHWC), math.ceil(x_NHWC.size / MOST_VALUES))
+    return np.array_split(x_NHWC, count) if count else []
 
 
 def latency(path: Path, image_HWC: NDArray[np.uint8], *, threads: int) -> Latency:

@@ -109,8 +109,9 @@ def leaks(data: Data, alike: Alike) -> Finding | str | None:
         meaning=(
             f"{counted(int(known.sum()), 'test image')} ({share:.2g} %) could be answered by "
             f"heart, which can add up to {share:.2g} percentage points to a score that nobody "
-            "would see on new images. The copies are left out of training, and the test part stays "
-            "as it is."
+            "would see on new images. Those equal to the pixel are always left out of training, "
+            "others as far as there is time to look for them, or where the list is passed on "
+            "(--quarantine). The test part stays as it is."
         ),
         items=_items(data, alike, _with_twins(alike, leaked, tested_N)),
         is_left_out=True,
@@ -170,8 +171,8 @@ def copies(data: Data, alike: Alike) -> Finding | str:
         title=counted(len(again), "image", verb=IS) + " there more than once",
         meaning=(
             f"{exact:,} are equal to the pixel, {near - exact:,} are re-encoded, brightened, "
-            f"resized or shifted{turned}. Copies always stay in one part when the data are split, "
-            "so that no score is raised by them; they only weigh more in training."
+            f"resized or shifted{turned}. Those that a training knows of stay in one part when it "
+            "splits the data, so that no score is raised by them; they only weigh more."
         ),
         items=_items(data, alike, pairs_P2.tolist()),
     )
@@ -203,8 +204,10 @@ def _torn_pairs(places: Places, groups_N: Places, labels_N: Places) -> Iterator[
     for place in places.tolist():
         members.setdefault(int(groups_N[place]), []).append(place)
     for group in members.values():
+        first = group[0]
+        other = next(twin for twin in group if labels_N[twin] != labels_N[first])
         for place in group:
-            yield place, next(twin for twin in group if labels_N[twin] != labels_N[place])
+            yield place, other if labels_N[place] == labels_N[first] else first
 
 
 def _kind(*, near: bool) -> str:

@@ -28,6 +28,7 @@ from tunesmith.training.losses import log_frequencies, loss_of
 from tunesmith.training.noise import surest_contradicted
 from tunesmith.training.slice import Checkpoint
 
+BALANCED = "balanced_accuracy"
 ANSWERS_PER_S = "answers_per_s"  # a measure of a validation, beside those of its answers
 HEAD_MOST = 5000  # images that a pretrained network's head is fitted to, at most
 # Of the training time that their features may take. Of few images, the head is most of the value.
@@ -150,6 +151,7 @@ class Candidate:
             seconds = time.perf_counter() - began
             return {
                 "accuracy": accuracy(z_NK, y_N),
+                BALANCED: METRICS[BALANCED].function(z_NK, y_N),
                 "log_loss": METRICS["log_loss"].function(softmax(z_NK, 1.0), y_N),
                 ANSWERS_PER_S: len(y_N) / max(seconds, 1e-9),
                 SUREST_CONTRADICTED: surest_contradicted(z_NK, y_N),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save as to_bytes
 
 import tunesmith
+from tunesmith import plan as planning
 from tunesmith.bundle import manifest as handed
 from tunesmith.bundle.card import write_card
 from tunesmith.bundle.predictor import Graph
@@ -33,7 +34,9 @@ from tunesmith.models.views import ManyViews
 from tunesmith.records.events import TestOpened
 from tunesmith.records.folder import write_atomic, writing
 
-VERIFIED = 256  # real images that graph and network are compared on
+# Of them, in all, since photographs of 12 million pixels each take long; and how few there may be.
+VERIFIED_PIXELS, FEWEST_VERIFIED = 80_000_000, 16
+BASELINE = 3000  # images that a linear model learns from, and is tested on
 ROUNDS = 1000  # of the bootstrap, for metrics that are no proportion
 
 
@@ -201,7 +204,9 @@ def _example(prepared: Prepared) -> torch.Tensor:
 
 def _real(prepared: Prepared, threads: int) -> Iterator[NDArray[np.uint8]]:
     """Training images to compare graph and network on, in their own sizes."""
-    chosen = spread(prepared.split.train, VERIFIED)
+    large = int(np.median(prepared.loaded.shapes.prod(1)))
+    count = max(FEWEST_VERIFIED, min(planning.VERIFIED, VERIFIED_PIXELS // max(1, large)))
+    chosen = spread(prepared.split.train, count)
     if not prepared.loaded.resized:
         yield prepared.loaded.pixels[chosen]
         return
@@ -256,10 +261,8 @@ def uncalibrated(p_NK: NDArray[np.float32], temperature: float) -> NDArray[np.fl
 
 def _baselines(prepared: Prepared, tested: NDArray[np.int64], seed: int) -> tuple[float, float]:
     pixels, labels, train = prepared.loaded.pixels, prepared.labels, prepared.split.train
-    some = np.random.default_rng(seed).permutation(len(train))[:3000]
-    linear = baselines.linear(
-        pixels[train[some]], labels[train[some]], pixels[tested], labels[tested], seed=seed
-    )
+    some, held = spread(train, BASELINE), spread(tested, BASELINE)
+    linear = baselines.linear(pixels[some], labels[some], pixels[held], labels[held], seed=seed)
     return baselines.majority(labels[train], labels[tested]), linear
 
 
@@ -273,11 +276,11 @@ def _score(
     else:
         chance = np.random.default_rng(0)
         rows = [chance.integers(0, len(y_N), len(y_N)) for _ in range(ROUNDS)]
-        draws = [METRICS[metric].function(p_NK[i], y_N[i]) for i in rows[: _rounds(len(y_N))]]
+        draws = [METRICS[metric].function(p_NK[i], y_N[i]) for i in rows[: _rounds(p_NK.size)]]
         low, high = (float(q) for q in np.nanquantile(draws, [0.025, 0.975]))
     return handed.Score(metric=metric, value=value, low=low, high=high, n=len(y_N))
 
 
-def _rounds(images: int) -> int:
-    """Bootstrap rounds that cost about a second."""
-    return max(100, min(ROUNDS, 2_000_000 // max(1, images)))
+def _rounds(values: int) -> int:
+    """Bootstrap rounds that cost a second or two, on so many probabilities: 40 at least."""
+    return max(40, min(ROUNDS, 20_000_000 // max(1, values)))

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from tunesmith import plan as planning
-from tunesmith.core.errors import LimitError
+from tunesmith.core.errors import InternalError, LimitError, ModelError
 from tunesmith.core.settings import LATENCY, SIZE, Limit, Settings
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.export import onnx, verify
@@ -49,12 +49,10 @@ class Limits:
         Raises:
             LimitError: It takes more than it may.
         """
-        blank = Normalize(torch.zeros(channels), torch.ones(channels))
-        deployed = Deployed(network.cpu(), blank, size=size).eval()
+        deployed, traced = _traced(network, channels=channels, size=size)
         image_HWC = np.zeros((*size, channels), np.uint8)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
-            traced = onnx.trace(deployed, torch.from_numpy(np.stack([image_HWC, image_HWC])))
             onnx.write(traced, deployed.state_dict(), path, metadata={})
             found = {SIZE: path.stat().st_size / 1e6}
             if LATENCY in self.most:
@@ -62,6 +60,35 @@ class Limits:
         for kind, most in self.most.items():
             if found[kind] > most:
                 raise LimitError(f"It takes {found[kind]:.3g} {UNITS[kind]}, {OVER} of {most:g}.")
+
+
+def _traced(
+    network: nn.Module, *, channels: int, size: tuple[int, int]
+) -> tuple[Deployed, onnx.Traced]:
+    """Trace a network as it would be handed over; its weights make no difference."""
+    blank = Normalize(torch.zeros(channels), torch.ones(channels))
+    deployed = Deployed(network.cpu(), blank, size=size).eval()
+    # Of another size than it reads, so that resizing is traced too.
+    images_NHWC = torch.zeros((2, size[0] + 3, size[1] + 5, channels), dtype=torch.uint8)
+    return deployed, onnx.trace(deployed, images_NHWC)
+
+
+def check_export(network: nn.Module, *, channels: int, size: tuple[int, int]) -> None:
+    """Find out whether a user's own network can be exported, before time is spent on it.
+
+    Raises:
+        ModelError: It cannot.
+    """
+    with torch.no_grad():
+        network.eval()(torch.zeros((2, channels, *size)))  # lazy layers learn their sizes
+    try:
+        _traced(network, channels=channels, size=size)
+    except InternalError as error:
+        reason = next((line for line in str(error.__cause__).splitlines() if line.strip()), "")
+        raise ModelError(
+            f"Your network cannot be exported to ONNX: {reason} What it computes must not depend "
+            "on the values of an image by `if` or `.item()`; use torch.where instead."
+        ) from error
 
 
 def within(

@@ -25,7 +25,7 @@ from tunesmith.screening.files import Examined, Finding, Kind, examine
 
 LARGEST = 64  # pixels of the longer side at which images are looked at
 STEP = 8  # pixels by which that differs, so that a few images more or less seldom change it
-SAMPLED = 1000  # images that this is decided by
+SAMPLED = 300  # images that this is decided by
 AT_ONCE = 256  # images after which what was seen is kept, at the latest
 
 Pixels = NDArray[np.uint8]

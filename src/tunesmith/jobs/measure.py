@@ -14,6 +14,7 @@ from tunesmith.core.settings import Settings
 from tunesmith.data.decode import Sample
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.execution.threads import ALONE
+from tunesmith.jobs.limits import check_export
 from tunesmith.jobs.prepare import builder, tensor
 from tunesmith.models.build import Family
 from tunesmith.models.custom import check_network
@@ -23,7 +24,8 @@ from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.probe import measure
 
-PROBED = 256  # images that throw-away networks train on
+PROBED, DIFFERENT = 256, 64  # images that throw-away networks train on; how many of them differ
+PROBED_PIXELS = 2_000_000  # of a batch, at most: a step must not take as long as a probe
 TUNED_LR = 1e-3  # learning rate of a pretrained network's last layer
 
 
@@ -71,9 +73,21 @@ def measure_speeds(
         family: Which networks.
         left_s: Seconds of the budget that are left.
         size: Height and width of their input, where that is decided already.
+
+    Raises:
+        ModelError: The user's own network cannot be trained or exported.
     """
     once = partial(_speeds, settings, sample, data, family, left_s=left_s, size=size)
-    return _with_fitting_threads(once)
+    speeds = _with_fitting_threads(once) if _is_cpu(settings) else once()
+    if family.source:
+        size = speeds[0].size
+        build = family.builder(data.classes, data.channels, size=size, params=settings.params)
+        check_export(build(), channels=data.channels, size=size)
+    return speeds
+
+
+def _is_cpu(settings: Settings) -> bool:
+    return choose_device(settings.device).device.type == "cpu"
 
 
 def _with_fitting_threads(once: Callable[[], list[planning.Speed]]) -> list[planning.Speed]:
@@ -112,7 +126,11 @@ def _speeds(
     middle = family.space["width"].default if searched else 0
     size = sizes[0]
     if len(sizes) > 1:
-        by_size = [speed(size=each, width=middle) for each in sizes]
+        by_size: list[planning.Speed] = []
+        for each in sizes:
+            by_size.append(speed(size=each, width=middle))
+            if not planning.sees_enough(by_size[-1], images=images, seconds=seconds):
+                break  # larger ones are slower still
         size = planning.choose_size(by_size, images=images, seconds=seconds)
     if not searched:
         ways = itertools.product((True, False), precisions)
@@ -153,13 +171,8 @@ def _speed(
     build = builder(family, batch, classes=data.classes, params=params)
     if family.source:
         check_network(build(), batch.some(2).cpu(), data.classes)
-    images, pretrained = planning.trained_images(data), family.pretrained is not None
-    config = default_config(family).model_copy(
-        update={
-            "batch": planning.batch_of(images, pretrained=pretrained),
-            "channels_last": channels_last,
-            "mixed": mixed,
-        }
+    config = _config(data, family, size).model_copy(
+        update={"channels_last": channels_last, "mixed": mixed}
     )
     found = measure(build, batch, config, seconds=planning.probe_seconds(settings.budget))
     return planning.Speed(
@@ -177,12 +190,21 @@ def _speed(
     )
 
 
+def _config(data: Fingerprint, family: Family, size: tuple[int, int]) -> TrainConfig:
+    """The default training, with the batch that there will be, or a smaller one of large images."""
+    images, pretrained = planning.trained_images(data), family.pretrained is not None
+    most = max(16, PROBED_PIXELS // (size[0] * size[1]))
+    batch = min(most, planning.batch_of(images, pretrained=pretrained))
+    return default_config(family).model_copy(update={"batch": batch})
+
+
 def _batch(
     settings: Settings, sample: Sample, data: Fingerprint, size: tuple[int, int]
 ) -> TrainData:
     """Some real images to train throw-away networks on; the labels do not matter."""
-    few = [recolor(image, data.channels) for image in sample.images[:PROBED]]
-    x_NCHW = tensor(np.stack([resize_pixels(image, size) for image in few]))
-    rows = torch.arange(len(few))
+    few = [recolor(image, data.channels) for image in sample.images[:DIFFERENT]]
+    some_NHWC = np.stack([resize_pixels(image, size) for image in few])
+    rows = torch.arange(min(PROBED, len(sample.images)))
+    x_NCHW = tensor(some_NHWC[rows.numpy() % len(few)])
     compute = choose_device(settings.device)
     return TrainData.on(compute, x_NCHW, rows % data.classes, rows, Normalize.of(x_NCHW))

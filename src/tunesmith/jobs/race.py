@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tunesmith import plan as planning
-from tunesmith.jobs.candidate import Candidate
+from tunesmith.jobs.candidate import BALANCED, Candidate
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.slices import run_trial
 from tunesmith.jobs.train import fold_trial, main_trial
@@ -55,6 +55,9 @@ def _decide(
 ) -> Chosen:
     scratch, pretrained = candidates
     many, head = scratch.prepared.split.folds is None, None
+    ranked_by = BALANCED if session.settings.metric == BALANCED else "accuracy"
+    if ranked_by == BALANCED:
+        brief = None  # it is of plain accuracy, and the commonest class may be all it knows
     if brief is not None:
         if not planning.is_worth_trying(brief, chance):
             return Chosen(trial=scratch.name, reason=planning.untried_words(brief), raced=False)
@@ -74,7 +77,7 @@ def _decide(
             run_trial(session, heat)
             blocks = session.journal.history.trials[heat.name].blocks
             # In a short heat, a large batch makes few steps: what was known to be reached counts.
-            reached = blocks[-1].metrics["accuracy"] if blocks else 0.0
+            reached = blocks[-1].metrics[ranked_by] if blocks else 0.0
             scores[candidate.name] = max(reached, scores[candidate.name])
     at_end = {c.name: _expected(c, scores[c.name]) for c in candidates}
     # The first wins ties: it is smaller.

@@ -150,8 +150,9 @@ def opened(folder: Path) -> Shared:
     job = json.loads((folder / JOB).read_text("utf-8"))
     chosen = planning.Plan.model_validate(job["plan"])
     assert chosen.search is not None
-    # Mapped for writing, which torch asks for; nobody writes, so nothing is ever copied.
-    x_NCHW = tensor(np.load(folder / IMAGES, mmap_mode="c"))
+    # Mapped for writing, which torch asks for; nobody writes. A private mapping ("c") would count
+    # in full against the memory that the process may hold; this one does not.
+    x_NCHW = tensor(np.load(folder / IMAGES, mmap_mode="r+"))
     y_N = torch.from_numpy(np.load(folder / LABELS))
     count = job["training"]
     normalize = Normalize(*(torch.tensor(job["normalize"][name]) for name in ("mean", "std")))

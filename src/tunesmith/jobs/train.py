@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tunesmith import plan as planning
 from tunesmith.core.spread import spread
+from tunesmith.data.split import FOLDS
 from tunesmith.jobs.candidate import ANSWERS_PER_S, Candidate
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.slices import run_trial
@@ -165,7 +166,9 @@ def _asking_s(session: Session, candidate: Candidate) -> float:
     """
     split, trial = candidate.prepared.split, session.journal.history.trials.get(candidate.name)
     told = [block.metrics.get(ANSWERS_PER_S, 0.0) for block in trial.blocks] if trial else []
-    asked = len(split.test) + len(split.selection) + len(split.calibration)
+    last = 0 if split.folds is None else len(split.train) // FOLDS
+    asked = len(split.test) + len(split.selection) + len(split.calibration) + last
+    asked += 2 * planning.VERIFIED
     return (
         passes(candidate.views[-1])
         * asked

@@ -11,7 +11,8 @@ from tunesmith.core.errors import SettingsError
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Space
 from tunesmith.evaluation.metrics import METRICS
-from tunesmith.execution.machine import cores, measure
+from tunesmith.execution.cores import cores
+from tunesmith.execution.machine import measure
 from tunesmith.jobs.again import train_again
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.limits import COSTLY, KINDS
@@ -107,7 +108,8 @@ def _run(
 ) -> Ended:
     """Let a tuner search; its clock counts the seconds of the search alone."""
     assert candidate.chosen.search is not None
-    folder, workers = session.folder / FOLDER, candidate.chosen.search.workers
+    folder = session.folder / FOLDER
+    workers = session.settings.workers or candidate.chosen.search.workers
     spent = journal.history.elapsed
     left = max(LEAST_S, ends_at - session.clock.elapsed())
     clock = Clock(budget=spent + left, spent=spent)

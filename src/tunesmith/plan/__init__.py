@@ -6,6 +6,7 @@ Nothing here reads a clock, a file or a device, so a plan can be tested, printed
 from tunesmith.plan.augmentation import brief_seconds, choose_augmentation
 from tunesmith.plan.plan import (
     FOLD_SHARE,
+    VERIFIED,
     Plan,
     asked_images,
     describe,
@@ -39,6 +40,7 @@ from tunesmith.plan.speeds import (
     probe_seconds,
     readable_images,
     resolutions_of,
+    sees_enough,
     sizes_of,
 )
 from tunesmith.plan.words import read_words
@@ -50,6 +52,7 @@ __all__ = [
     "TRANSFER_FEWEST_S",
     "UNITS",
     "UNITS_EACH",
+    "VERIFIED",
     "WIDTHS",
     "Plan",
     "SearchPlan",
@@ -76,6 +79,7 @@ __all__ = [
     "read_words",
     "readable_images",
     "resolutions_of",
+    "sees_enough",
     "sharing",
     "sizes_of",
     "trained_images",

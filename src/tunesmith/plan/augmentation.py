@@ -17,7 +17,7 @@ CUTOUT_EPOCHS = 12.0  # shorter trainings underfit, and hiding a part of the ima
 
 def brief_seconds(budget: float) -> float:
     """Seconds for the brief training that judges mirrored and rotated images."""
-    return min(10.0, 0.035 * budget)
+    return min(6.0, 0.035 * budget)
 
 
 def choose_augmentation(harm: Harm, *, epochs: float) -> tuple[Augmentation, tuple[str, ...]]:

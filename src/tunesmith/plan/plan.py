@@ -46,6 +46,7 @@ TRAINED_SHARE = 0.91  # of images that are not tested: the rest is held out
 PASSES = {6: 0.06, 3: 0.06, 2: 0.2}
 # Export, verification and report; and what a pretrained network adds, whose graph is deep.
 FIXED_S, FIXED_PRETRAINED_S = 5.0, 4.0
+VERIFIED = 256  # images that graph and network are compared on
 
 
 @final
@@ -117,16 +118,24 @@ def tuned_examples(data: Fingerprint) -> float:
 
 
 def asked_images(data: Fingerprint) -> int:
-    """Images that are answered once a model is trained: selection, calibration and test."""
+    """Images that are answered once a model is trained.
+
+    Selection, calibration and test; those that graph and network are compared on, by both; where
+    there are folds, the last of them.
+    """
     tested = tested_images(data)
     held = min(HELD_MOST, round(HELD_SHARE * (data.images - tested)))
-    return tested if has_folds(data) else tested + held
+    last = trained_images(data) // FOLDS
+    return tested + 2 * VERIFIED + (last if has_folds(data) else held)
 
 
 def reread_seconds(data: Fingerprint, size: tuple[int, int]) -> float:
-    """Seconds in which the test images are decoded again, if the network reads another size."""
+    """Seconds in which the test images are decoded again, if the network reads another size.
+
+    The graph resizes them as float32, which takes twice as long as to decode them.
+    """
     same = {*data.heights} == {size[0]} and {*data.widths} == {size[1]}
-    return 0.0 if same else tested_images(data) / max(1e-9, data.decode_per_s)
+    return 0.0 if same else 3 * tested_images(data) / max(1e-9, data.decode_per_s)
 
 
 def reserve_of(

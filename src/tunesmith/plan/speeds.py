@@ -70,7 +70,7 @@ def readable_images(decode_per_s: float, left_s: float) -> int:
 
 def probe_seconds(budget: float) -> float:
     """Seconds for measuring one candidate."""
-    return min(2.0, max(0.1, 0.006 * budget))
+    return min(1.0, max(0.1, 0.006 * budget))
 
 
 def sizes_of(data: Fingerprint) -> tuple[tuple[int, int], ...]:
@@ -104,9 +104,14 @@ def batch_of(images: int, *, pretrained: bool = False) -> int:
     return int(2 ** max(4, min(most, round(math.log2(max(1, images) / steps)))))
 
 
+def sees_enough(speed: Speed, *, images: int, seconds: float) -> bool:
+    """Whether a network as measured sees every image often enough in the time."""
+    return speed.images_per_s * seconds >= ENOUGH_EPOCHS * images
+
+
 def choose_size(speeds: Sequence[Speed], *, images: int, seconds: float) -> tuple[int, int]:
     """The largest size at which the measured network sees every image often enough in time."""
-    enough = [s for s in speeds if s.images_per_s * seconds >= ENOUGH_EPOCHS * images]
+    enough = [s for s in speeds if sees_enough(s, images=images, seconds=seconds)]
     return max(enough or speeds[:1], key=lambda s: s.size).size
 
 

@@ -60,8 +60,8 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 def open_run(path: Path, identity: Mapping[str, Any]) -> RunFolder:
     """Make a run's folder, or go back to it.
 
-    A run that ended before it had a plan (its settings or its network were wrong, say) has nothing
-    to lose: its folder is taken over by the mended command.
+    A run that ended before it had trained anything (its settings, its network or its function were
+    wrong, say) has nothing to lose: its folder is taken over by the mended command.
 
     Args:
         path: The folder; parents are made.
@@ -88,7 +88,7 @@ def open_run(path: Path, identity: Mapping[str, Any]) -> RunFolder:
         for key in {**found, **wanted}
         if found.get(key) != wanted.get(key)
     ]
-    if differences and not _has_plan(path):
+    if differences and not _has_trained(path):
         for file in path.glob(f"{JOURNAL}*"):
             file.unlink()
         return _begin(path, wanted)
@@ -112,10 +112,10 @@ def _begin(path: Path, identity: Mapping[str, Any]) -> RunFolder:
     return RunFolder(path=path, resumed=False)
 
 
-def _has_plan(path: Path) -> bool:
-    """Whether a run got as far as to decide anything; none that another process is at is asked."""
+def _has_trained(path: Path) -> bool:
+    """Whether a run got as far as to train; none that another process is at is asked."""
     with Journal(path) as journal:
-        return journal.history.plan is not None
+        return any(trial.slices for trial in journal.history.trials.values())
 
 
 def _short(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, final
 
 import numpy as np
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 from tunesmith.evaluation.metrics import area_with_interval
 from tunesmith.evaluation.ridge import fit_ridge
 
+ONE_SIDED = 0.025  # chance of a false alarm, over all classes and clues
 BINS = 12  # values that are told apart of each number
 MOST = 20_000  # images that are looked at
-FEWEST = 5  # images of a class that are asked about
+FEWEST = 20  # images of a class that are asked about
 
 
 @final
@@ -46,7 +48,8 @@ def find_shortcuts(
         y_N: Classes.
         classes: Their number K.
         allowed: Name -> the area that a clue may reach before it is reported; what counts is the
-            lower end of the area's 95 % interval.
+            lower end of the area's interval, at a level at which one false alarm is to be expected
+            in forty data sets, however many their classes.
 
     Example:
         >>> y_N = np.arange(600) % 3
@@ -60,13 +63,15 @@ def find_shortcuts(
     counts_K = np.bincount(y_N[asked], minlength=classes)
     known = np.flatnonzero((counts_K >= FEWEST) & (counts_K < len(asked)))
     found = []
+    level = 1 - ONE_SIDED / max(1, len(known) * len(clues))
+    z = NormalDist().inv_cdf(level)
     for name, values in clues.items():
         f_NB = _told_apart(values)
         if f_NB.shape[1] < 2 or not len(known):  # noqa: PLR2004 (one value for all tells nothing)
             continue
         ridge = fit_ridge(f_NB[learned], y_N[learned], classes)
         z_NK = f_NB[asked] @ ridge.weight_KD.T + ridge.bias_K
-        areas = [area_with_interval(z_NK[:, k], y_N[asked] == k) for k in known]
+        areas = [area_with_interval(z_NK[:, k], y_N[asked] == k, z=z) for k in known]
         auc, low, label = max(
             (auc, low, int(k)) for k, (auc, low, _) in zip(known, areas, strict=True)
         )

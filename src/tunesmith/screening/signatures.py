@@ -19,7 +19,8 @@ from tunesmith.screening.parting import Parted, farthest_apart
 
 Floats = NDArray[np.float32]
 
-AXES, PER_AXIS = 64, 2  # of most variance within the classes; with fewer images there are fewer
+# Of most variance within the classes; in as many as there are images, noise falls into groups too.
+AXES, PER_AXIS = 64, 5
 BEGUN = 3  # directions of a class that the search begins from
 LEAST = 0.01  # of the mean variance: added to each axis, since few images show less than there is
 LEAST_COUNT = 100  # images of a class, or they fall into groups by chance

@@ -42,7 +42,7 @@ SPACES: dict[str, Space] = {
         "momentum": Field(Float(0.0, 0.99), 0.9, When("optimizer", "sgd")),
         "nesterov": Field(Choice("yes", "no"), "no", When("momentum", 0.9)),
     },
-    "one choice": {"pooling": Field(Choice((2, 2), "none"), "none")},
+    "one choice": {"pooling": Field(Choice("2 x 2", "none"), "none")},
 }
 HORIZON = 25
 FAILING = 0.05  # share of the slices

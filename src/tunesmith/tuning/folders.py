@@ -7,6 +7,8 @@ slice that dies leaves nothing behind, so that one is never done half, or twice.
 import shutil
 from pathlib import Path
 
+from tunesmith.records.folder import writing
+
 PART = ".part"
 
 
@@ -16,14 +18,19 @@ def at_unit(root: Path, trial: int, at: int) -> Path:
 
 
 def opened(root: Path, trial: int, *, start: int, until: int) -> Path:
-    """A folder for a slice, with what the one before it left."""
+    """A folder for a slice, with what the one before it left.
+
+    Raises:
+        RunFolderError: There is no space, or no permission.
+    """
     part = at_unit(root, trial, until).with_suffix(PART)
     shutil.rmtree(part, ignore_errors=True)
     before = at_unit(root, trial, start)
-    if before.is_dir():
-        shutil.copytree(before, part)
-    else:
-        part.mkdir(parents=True)
+    with writing(part):
+        if before.is_dir():
+            shutil.copytree(before, part)
+        else:
+            part.mkdir(parents=True)
     return part
 
 
@@ -46,7 +53,7 @@ def tidy(root: Path, keep: dict[int, int]) -> None:
         root: Of all trials' folders.
         keep: Of each trial that can go on or is done, its units of training.
     """
-    for folder in root.glob("*"):
+    for folder in root.glob("[0-9]*"):
         tidy_trial(root, int(folder.name), keep.get(int(folder.name), 0))
 
 

@@ -38,12 +38,7 @@ def must_go_on(history: History, *, left_s: float, block: int) -> GoOn | None:
     Returns:
         The slice; None while there is time for something else as well.
     """
-    wanted = [n for n in (0, best_trial(history)) if n is not None and n < len(history.trials)]
-    must = [
-        number
-        for number in dict.fromkeys(wanted)
-        if history.trials[number].failed is None and history.trials[number].at < history.horizon
-    ]
+    must = _must_finish(history)
     costs = [t.seconds / t.at for t in history.trials if t.at]
     needed_s = sum(remaining_s(history.trials[number], history.horizon) for number in must)
     # Once more than a block must be left, or the next decision would come too late.
@@ -53,6 +48,27 @@ def must_go_on(history: History, *, left_s: float, block: int) -> GoOn | None:
         if number in history.paused():
             return GoOn(number, min(history.horizon, history.trials[number].at + block))
     return None
+
+
+def _must_finish(history: History) -> list[int]:
+    """Numbers of the trials that have to be finished: the defaults, and the best."""
+    wanted = [n for n in (0, best_trial(history)) if n is not None and n < len(history.trials)]
+    return [
+        number
+        for number in dict.fromkeys(wanted)
+        if history.trials[number].failed is None and history.trials[number].at < history.horizon
+    ]
+
+
+def kept_s(history: History, decision: Start | GoOn) -> float:
+    """Seconds that a slice must not take, even if it hangs: kept for what has to be finished.
+
+    None where the slice is of such a trial itself.
+    """
+    must = _must_finish(history)
+    if isinstance(decision, GoOn) and decision.trial in must:
+        return 0.0
+    return sum(remaining_s(history.trials[number], history.horizon) for number in must)
 
 
 def expected_s(history: History, decision: Start | GoOn) -> float:

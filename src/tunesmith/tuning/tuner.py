@@ -16,6 +16,7 @@ from tunesmith.records.history import History as Past
 from tunesmith.records.journal import Journal
 from tunesmith.tuning import folders
 from tunesmith.tuning.continuity import begins_anew, stands_still
+from tunesmith.tuning.fresh import is_exhausted, new_config
 from tunesmith.tuning.protocols import (
     Decision,
     GoOn,
@@ -27,7 +28,7 @@ from tunesmith.tuning.protocols import (
     Trial,
 )
 from tunesmith.tuning.recorded import NOT_FINITE, are_finite, as_rows, points, recall
-from tunesmith.tuning.timing import best_trial, deadline_s, expected_s, must_go_on
+from tunesmith.tuning.timing import best_trial, deadline_s, expected_s, kept_s, must_go_on
 
 SLICE = "tunesmith.tuning.slice:run_slice"
 FAILURES = 3  # first trials that fail alike, after which the fault is not theirs
@@ -143,12 +144,11 @@ class Tuner:
         left_s = self._clock.left()
         decision: Decision | None = must_go_on(history, left_s=left_s, block=search.block)
         if decision is None or not search.is_finished:
-            may_start = search.trials is None or len(history.trials) < search.trials
-            decision = search.scheduler(history, spent=spent, may_start=may_start, seed=search.seed)
-        if isinstance(decision, Stop):
+            may = _may_start(search, history)
+            decision = search.scheduler(history, spent=spent, may_start=may, seed=search.seed)
+        if isinstance(decision, Stop) or (spent < 1 and left_s >= self._expected_s(decision)):
             return decision
-        has_time = spent < 1 and left_s >= self._expected_s(decision)
-        return decision if has_time else Stop("The budget is spent.")
+        return Stop("The budget is spent.")
 
     def _spent(self) -> float:
         """Share of the budget that is used up: of time, or of the units of training."""
@@ -164,10 +164,11 @@ class Tuner:
     def _submit(self, decision: Start | GoOn) -> None:
         """Write down that a slice begins, if it is a trial's first, and begin it."""
         search, until = self._search, decision.until
-        deadline = deadline_s(self._expected_s(decision), self._clock.left())
+        left_s = self._clock.left() - kept_s(self.history, decision)
+        deadline = deadline_s(self._expected_s(decision), left_s)
         if isinstance(decision, Start):
             number = len(self.history.trials)
-            config = search.sampler(search.space, self.history, seed=search.seed)
+            config = new_config(search.sampler, search.space, self.history, seed=search.seed)
             self._record(TrialStarted(trial=str(number), config=config))
             self.history = self.history.started(config, until=until)
         else:
@@ -242,6 +243,12 @@ class Tuner:
         self._journal.flush()
 
 
+def _may_start(search: Search, history: History) -> bool:
+    """Whether there may be one more trial."""
+    has_room = search.trials is None or len(history.trials) < search.trials
+    return has_room and not is_exhausted(search.space, history)
+
+
 def _recall(search: Search, past: Past, *, is_timed: bool) -> History:
     return recall(past, horizon=search.horizon, sign=search.sign, is_timed=is_timed)
 
@@ -255,8 +262,8 @@ def _arguments(function: str, trial: Trial, folder: Path, until: int) -> dict[st
 
 def _all_failed_alike(history: History) -> bool:
     """Whether the first trials all failed for one reason, but for the numbers in it."""
-    reasons = [trial.failed for trial in history.trials if trial.failed is not None]
-    if len(reasons) != FAILURES or any(t.curve and not t.failed for t in history.trials):
+    reasons = [trial.failed for trial in history.trials[:FAILURES] if trial.failed is not None]
+    if len(reasons) < FAILURES or any(t.curve and not t.failed for t in history.trials):
         return False
     return len({re.sub(r"\d+", "", reason) for reason in reasons}) == 1
 

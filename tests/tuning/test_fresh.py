@@ -1,0 +1,41 @@
+"""Tests of `tunesmith.tuning.fresh`."""
+
+from tunesmith.core.space import Choice, Config, Field, Float, Int, Space
+from tunesmith.tuning.fresh import TURNS, is_exhausted, new_config
+from tunesmith.tuning.protocols import History
+from tunesmith.tuning.random_sampler import RandomSampler
+
+KINDS: Space = {"kind": Field(Choice("a", "b", "c", "d"), "a")}
+
+
+def tried(space: Space, *configs: Config) -> History:
+    history = History(horizon=10)
+    for config in configs:
+        history = history.started(config, until=1)
+    return history
+
+
+def test_each_of_a_few_configs_is_tried_before_one_is_repeated() -> None:
+    for seed in range(20):
+        history = tried(KINDS)
+        for _ in range(4):
+            config = new_config(RandomSampler(), KINDS, history, seed=seed)
+            history = history.started(config, until=1)
+        assert {trial.config["kind"] for trial in history.trials} == set("abcd")
+        assert is_exhausted(KINDS, history)
+
+
+def test_it_is_a_pure_function_and_ends_where_nothing_is_new() -> None:
+    history = tried(KINDS, *({"kind": kind} for kind in "abcd"))
+    first, again = (new_config(RandomSampler(), KINDS, history, seed=1) for _ in range(2))
+    assert first == again
+    assert TURNS > 1
+
+
+def test_what_is_finite_ends_and_what_is_not_does_not() -> None:
+    space: Space = {"n": Field(Int(1, 2), 1), "kind": Field(Choice("a", "b"), "a")}
+    configs = [{"n": n, "kind": kind} for n in (1, 2) for kind in "ab"]
+    assert not is_exhausted(space, tried(space, *configs[:3], configs[0]))
+    assert is_exhausted(space, tried(space, *configs))
+    endless = {**space, "lr": Field(Float(0.0, 1.0), 0.5)}
+    assert not is_exhausted(endless, tried(endless, *({**c, "lr": 0.5} for c in configs)))
