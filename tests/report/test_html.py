@@ -1,6 +1,7 @@
 """Tests of `tunesmith.report.html`."""
 
 import base64
+import dataclasses
 import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
@@ -178,3 +179,11 @@ def test_large_images_are_shrunk(channels: int) -> None:
     assert found is not None
     assert found.shape[:2] == (90, 160)
     assert len(uri) < 20_000
+
+
+def test_a_network_of_which_only_the_last_layer_was_fitted(make_story: MakeStory) -> None:
+    story = make_story(("cat", "dog"))
+    untrained = story.summary.model_copy(update={"examples": 0})
+    text = Page(render(dataclasses.replace(story, summary=untrained, curve=()))).text
+    assert "Its last layer was fitted to features" in text
+    assert "The network saw" not in text
