@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.pixels import recolor
 from tunesmith.core.seeds import derive
+from tunesmith.core.spread import spread
 from tunesmith.data.decoder import Decoder, Decoders
 from tunesmith.data.loaded import Loaded, Rejected, Room
 from tunesmith.data.source import Given, Source
@@ -104,8 +105,7 @@ def sampled(source: Source, *, count: int, seed: int) -> NDArray[np.int64]:
     order = chance.permutation(np.flatnonzero(source.given != Given.TEST))
     # Evenly spaced places in a list that is sorted by class hold each class in its proportion.
     order = order[np.argsort(source.labels[order], kind="stable")]
-    places = np.linspace(0, len(order), min(count, len(order)), endpoint=False).astype(np.int64)
-    return chance.permutation(order[places])
+    return chance.permutation(spread(order, count))
 
 
 def sample(

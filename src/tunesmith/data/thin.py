@@ -50,8 +50,12 @@ def thinned(source: Source, count: int | None, *, seed: int) -> Source:
 def _chosen(source: Source, places: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
     """Choose about ``count`` of some places, of each class in its proportion."""
     shuffled = np.random.default_rng(seed).permutation(places)
-    share, parts = count / max(1, len(places)), [np.zeros(0, np.int64)]
-    for label in range(len(source.classes)):
-        own = shuffled[source.labels[shuffled] == label]
-        parts.append(own[: max(min(FEWEST, len(own)), round(share * len(own)))])
-    return np.concatenate(parts)
+    by_class = shuffled[np.argsort(source.labels[shuffled], kind="stable")]
+    counts_K = np.bincount(source.labels[by_class], minlength=len(source.classes))
+    share = count / max(1, len(places))
+    return np.concatenate(
+        [
+            own[: max(min(FEWEST, len(own)), round(share * len(own)))]
+            for own in np.split(by_class, np.cumsum(counts_K)[:-1])
+        ]
+    )
