@@ -43,4 +43,6 @@ def is_exhausted(space: Space, history: History) -> bool:
                 size *= field.range.high - field.range.low + 1
             case _:
                 size = math.inf
+    if size > len(history.trials):  # as nearly always: this is asked before each decision
+        return False
     return len({json.dumps(dict(trial.config), sort_keys=True) for trial in history.trials}) >= size
