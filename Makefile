@@ -19,7 +19,7 @@ test: setup  ## every check: format, lint, types, layers, tests, coverage
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 test-slow: setup  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import hypothesis
@@ -15,11 +15,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tunesmith.data.fingerprint import Fingerprint
+if TYPE_CHECKING:  # what is imported before the tests begin is not seen by the coverage of a worker
+    from tunesmith.data.fingerprint import Fingerprint
 
 # Tests compute on tiny arrays, where a second thread costs more than it brings. Set before torch
 # is first imported, and inherited by the commands that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Each worker of pytest-xdist keeps to a core of its own, with all that it starts: two trainings
+# that share two cores are many times slower than two beside each other.
+if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and hasattr(os, "sched_setaffinity"):
+    allowed = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {allowed[int(worker.removeprefix("gw")) % len(allowed)]})
 # Measurements of the machine and real data of its user have no place in a test.
 os.environ.pop("TUNESMITH_DATA", None)
 
@@ -92,8 +98,10 @@ def make_folder(tmp_path: Path) -> MakeFolder:
 
 
 @pytest.fixture(scope="session")
-def mnist() -> Fingerprint:
+def mnist() -> "Fingerprint":
     """Return what is known of MNIST before anything is trained: it stands for small gray images."""
+    from tunesmith.data.fingerprint import Fingerprint
+
     return Fingerprint(
         images=70_000,
         classes=10,

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -16,6 +18,8 @@ import numpy as np
 import pytest
 
 from tunesmith import cli as command_line
+from tunesmith.records.events import SessionStarted
+from tunesmith.records.journal import Journal
 
 
 class MakeFolder(Protocol):
@@ -23,6 +27,40 @@ class MakeFolder(Protocol):
 
 
 Cli = Callable[..., tuple[int, str, str]]
+
+TALKATIVE = """
+print("imported")
+from torch import nn
+
+def build(classes: int, channels: int) -> nn.Module:
+    print("built")
+    return nn.Sequential(nn.Conv2d(channels, 8, 3), nn.AdaptiveAvgPool2d(2), nn.Flatten(),
+                         nn.Linear(32, classes))
+"""
+
+STEPS = """
+def fall(lr, units):
+    return [lr / unit for unit in range(1, units + 1)]
+"""
+
+TRAINING = """
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from steps_of_training import fall
+from tunesmith import Float
+
+print("imported")
+
+@dataclass
+class Config:
+    lr: Annotated[float, Float(0.001, 1.0)] = 0.1
+
+def train(config: Config, folder: Path, start: int, until: int) -> list[float]:
+    print("trained")
+    return fall(config.lr, until - start)
+"""
 
 
 @pytest.fixture
@@ -154,6 +192,25 @@ def test_an_unknown_family(cli: Cli) -> None:
     assert "no model family 'convnt'. Did you mean `convnet`?" in err
 
 
+def test_a_test_part_that_a_job_file_names(
+    cli: Cli, make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    folder, job = make_folder("photos"), tmp_path / "job.toml"
+    job.write_text('test = "nowhere/"\nbudget = "5s"\n')
+    status, _, err = cli("fit", folder, "--config", job, "--dry-run")
+    assert (status, "there is no 'nowhere/'" in err) == (2, True)
+    status, _, err = cli("fit", folder, "--config", job, "--test", folder, "--dry-run")
+    assert (status, "photos is the training data itself" in err) == (2, True)
+    job.write_text("test = 3\n")
+    status, _, err = cli("fit", folder, "--config", job, "--dry-run")
+    assert (status, "`test` names a source of its own" in err) == (2, True)
+
+
+def test_columns_of_a_folder(cli: Cli, make_folder: MakeFolder) -> None:
+    status, _, err = cli("fit", make_folder("photos"), "--columns", "label=kind", "--dry-run")
+    assert (status, "but photos is none: leave it out." in err) == (2, True)
+
+
 def test_a_folder_of_something_else(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "diary.txt").write_text("private")
     status, _, err = cli("fit", "digits", "--out", tmp_path, "--budget", "5s")
@@ -217,6 +274,61 @@ def test_report_and_predict(cli: Cli, digits_run: Path, tmp_path: Path) -> None:
     assert "None of these files" in err
 
 
+def test_names_of_any_bytes_are_predicted(cli: Cli, digits_run: Path, tmp_path: Path) -> None:
+    file = tmp_path / os.fsdecode(b"a\xff\x1b[31m.png")
+    file.write_bytes(png(8))
+    status, out, err = cli("predict", digits_run / "bundle", tmp_path, "--json")
+    assert (status, json.loads(out)[0]["name"]) == (0, str(file)), err
+    status, out, err = cli("predict", digits_run / "bundle", tmp_path)
+    assert (status, "a\\xff\\x1b[31m.png\t" in out) == (0, True), err
+
+
+def test_what_is_said_steers_no_terminal(cli: Cli, tmp_path: Path) -> None:
+    status, _, err = cli("report", tmp_path / "a\x1b[31m")
+    assert (status, "a\\x1b[31m holds no run" in err) == (2, True)
+
+
+def test_report_of_a_run_that_is_extended(cli: Cli, digits_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(digits_run, run)
+    _, before, _ = cli("report", run)
+    assert before.startswith("finished: ")
+    begin_session(run)
+    status, out, _ = cli("report", run)
+    assert status == 0
+    assert out.startswith(f"{run} is not finished: ")
+    assert out.endswith(f" goes on with it.\nBefore, it was {before}")
+    (run / "result.json").unlink()
+    status, out, _ = cli("report", run)
+    assert (status, "is not finished" in out, "Before" in out) == (0, True, False)
+
+
+def begin_session(run: Path) -> None:
+    """Leave in a journal what a process does that goes on with a run."""
+    with Journal(run) as journal:
+        journal.append(SessionStarted(budget=1e6), elapsed=journal.history.elapsed)
+
+
+def test_a_finished_run_is_not_trained_again(cli: Cli, digits_run: Path) -> None:
+    words = ("fit", "digits", "--budget", "20s", "--device", "cpu", "--out", digits_run)
+    status, out, err = cli(*words)
+    assert (status, out.startswith("accuracy ")) == (0, True)
+    assert "finished before: nothing was trained. A larger --budget extends it" in err
+    status, out, err = cli(*words, "--json")
+    assert (status, json.loads(out)["status"]) == (0, "finished")
+    assert "nothing was trained" in err
+
+
+def test_json_is_pure_whatever_the_user_s_network_prints(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(TALKATIVE)
+    words = ("fit", "digits", "--budget", "20s", "--model", f"{tmp_path}/net.py:build", "--dry-run")
+    status, out, err = cli(*words, "--json")
+    assert status == 0, err
+    assert len(json.loads(out)) == 1
+    assert "imported\n" in err
+    assert "built\n" in err
+
+
 def test_an_internal_fault_is_told_from_a_user_s(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     from tunesmith.core.errors import InternalError
     from tunesmith.jobs import fit as job
@@ -249,6 +361,19 @@ def test_a_device_that_is_not_there_is_told_before_anything_else(cli: Cli, tmp_p
     assert not (tmp_path / "out").exists()
 
 
+def test_a_check_for_people_and_for_programs(
+    cli: Cli, make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    folder, out = make_folder(), tmp_path / "out"
+    (folder / "disc" / "x.jpg").write_text("no image")
+    status, told, err = cli("check", folder, "--out", out, "--json")
+    assert (status, told) == (0, (out / "check.json").read_text("utf-8")), err
+    status, told, err = cli("check", folder, "--out", out)
+    assert status == 0, err
+    assert re.search(r"^[!?]  1 file", told, re.MULTILINE)
+    assert told.endswith(f"report  {out / 'check.html'}\nlist    {out / 'quarantine.csv'}\n")
+
+
 def test_tuning_a_function(cli: Cli, tmp_path: Path) -> None:
     function = f"{Path(__file__).parent / 'tuning' / 'trainings.py'}:falls"
     words = ("tune", function, "--trials", "5", "--horizon", "20", "--out", tmp_path / "run")
@@ -260,6 +385,38 @@ def test_tuning_a_function(cli: Cli, tmp_path: Path) -> None:
     status, out, _ = cli(*words)  # nothing is left to do
     assert status == 0
     assert f"value   {found['value']:.6g} after 20 units" in out
+
+
+def test_report_of_tuning(cli: Cli, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    function = f"{Path(__file__).parent / 'tuning' / 'trainings.py'}:falls"
+    _, out, err = cli("tune", function, "--trials", "3", "--horizon", "20", "--out", run)
+    status, told, _ = cli("report", run)
+    assert (status, told.startswith("finished\nvalue   ")) == (0, True), err
+    assert out.endswith(told.removeprefix("finished\n"))
+    result = (run / "result.json").read_text("utf-8")
+    for broken in ("{", "{}", "[]", result.replace('"trials"', '"trails"')):
+        (run / "result.json").write_text(broken, "utf-8")
+        status, _, err = cli("report", run)
+        assert (status, "the same `tunesmith tune` command again" in err) == (2, True)
+    (run / "result.json").write_text(result, "utf-8")
+    begin_session(run)
+    _, out, _ = cli("report", run)
+    assert re.search(r"is not finished: .*; \d+ units of training in 3 trials\. The command", out)
+    assert out.endswith(f"\nBefore, it was {told}")
+
+
+def test_a_training_with_a_file_beside_it(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "steps_of_training.py").write_text(STEPS)
+    (tmp_path / "train.py").write_text(TRAINING)
+    words = ("tune", tmp_path / "train.py:train", "--trials", "2", "--horizon", "4", "--json")
+    status, out, err = cli(*words, "--scheduler", "none", "--out", tmp_path / "run")
+    assert status == 0, err
+    assert json.loads(out)["trials"] == 2  # and nothing that the training printed
+    assert "imported\n" in err
 
 
 def test_tuning_nothing(cli: Cli, tmp_path: Path) -> None:

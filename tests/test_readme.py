@@ -1,11 +1,13 @@
 """What README.md promises is there: commands, options, names, links."""
 
 import ast
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -53,6 +55,23 @@ def test_the_table_has_the_options_of_fit() -> None:
     table = set(re.findall(r"^\| `(--[a-z-]+)` \|", README, re.MULTILINE))
     options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", help_of("fit")))
     assert table == options - {"--help"}
+
+
+def test_the_comparison_is_that_of_the_results() -> None:
+    results = ROOT / "benchmarks" / "results"
+    found: dict[tuple[str, str, float], list[float]] = {}
+    for name in ("peers", "fit"):
+        for row in json.loads((results / f"{name}.json").read_text("utf-8"))["rows"]:
+            cell = row["who"].replace("tunesmith", "Tunesmith"), row["data"], row["budget_s"]
+            found.setdefault(cell, []).append(row["accuracy"])
+    table = README.partition("## Compared with")[2].partition("\n|---")[2].partition("\n\n")[0]
+    _, *lines = table.splitlines()
+    assert len(lines) == 4
+    for line in lines:
+        who, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        columns = (("mnist", 300), ("fashion", 300), ("cifar10", 600))
+        values = [found.get((who, *column)) for column in columns]
+        assert cells == [f"{100 * median(each):.1f} %" if each else "" for each in values]
 
 
 def test_the_python_code_uses_public_names() -> None:

@@ -48,7 +48,6 @@ UNMIRRORED: dict[str, str] = {
     "jobs/finish.py": "a step of the job; test_fit.py runs whole jobs and looks at what it left",
     "jobs/hunt.py": "test_tuned.py reads what it tells",
     "jobs/measure.py": "test_race.py and test_fit.py choose by what it measured",
-    "jobs/module.py": "test_fit.py compares what it rebuilds with the graph",
     "jobs/report.py": "test_cli.py calls it as users do",
     "jobs/search.py": "test_tune.py gives it spaces of every kind",
     "jobs/result.py": "a value alone; test_fit.py reads all of it",

@@ -1,8 +1,10 @@
 """The command line: a command is one call; nothing is computed here."""
 
+import contextlib
 import json
 import shlex
 import sys
+from contextlib import AbstractContextManager
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +14,7 @@ import typer
 from tunesmith.core.clock import process_age
 from tunesmith.core.errors import TunesmithError, UserError
 from tunesmith.core.optional import require
+from tunesmith.data.folders import shown
 
 app = typer.Typer(
     name="tunesmith",
@@ -27,6 +30,10 @@ TestOption = Annotated[str | None, typer.Option(help="A test part of its own.")]
 ColumnsOption = Annotated[str | None, typer.Option(help="Of a table: label=NAME,path=NAME")]
 Format = Enum("Format", {"optuna": "optuna"})
 INTERRUPTED = 130  # what shells expect after Ctrl-C
+BEFORE = (
+    "This run was finished before: nothing was trained. A larger --budget extends it, another "
+    "--out begins anew."
+)
 
 
 @app.command()
@@ -52,36 +59,48 @@ def fit(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train, test and export the best model that the budget can buy."""
-    from tunesmith.core.settings import Settings, read_job_file
+    from tunesmith.core.settings import Settings, read_job_file, take_test
 
     require("torch", extra="train")
-    from tunesmith.jobs import fit as job
-
     given = {k: v for k, v in locals().items() if k in Settings.model_fields and v is not None}
     given |= {k: _pairs(f"--{k}", given[k]) for k in ("columns", "limit") if k in given}
     values = read_job_file(config) if config else {}
+    tested = take_test(values)
     settings = Settings.make(values | given)
-    if dry_run:
-        _say_plans(job.dry_run(settings, source, test, started_s=process_age()), as_json=as_json)
+    work = _plan if dry_run else _train
+    work(settings, source, tested if test is None else test, as_json=as_json)
+
+
+def _plan(settings: Any, source: str, test: str | None, *, as_json: bool) -> None:
+    """Say what would be trained."""
+    from tunesmith.jobs import fit as job
+    from tunesmith.plan import describe
+
+    with _pure(as_json):
+        plans = job.dry_run(settings, source, test, started_s=process_age())
+    if as_json:
+        typer.echo(json.dumps([chosen.model_dump(mode="json") for chosen in plans]))
         return
+    for number, chosen in enumerate(plans, start=1):
+        if len(plans) > 1:
+            typer.echo(f"Candidate {number} of {len(plans)}")
+        _say("\n".join(describe(chosen)))
+
+
+def _train(settings: Any, source: str, test: str | None, *, as_json: bool) -> None:
+    """Run the job, and tell what came of it."""
+    from tunesmith.jobs import fit as job
+
     command = shlex.join(["tunesmith", *sys.argv[1:]])
-    result = job.run(
-        settings, source, test, command=command, to_stderr=as_json, started_s=process_age()
-    )
-    _say_result(result, as_json=as_json)
+    with _pure(as_json):
+        result = job.run(
+            settings, source, test, command=command, to_stderr=as_json, started_s=process_age()
+        )
+    if not result.is_new:
+        _say(BEFORE, err=True)
+    _tell(result, as_json=as_json)
     if result.summary.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
-
-
-def _say_result(result: Any, *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(result.summary.model_dump(mode="json"), ensure_ascii=False))
-        return
-    score = result.summary.score
-    typer.echo(
-        f"{score.metric} {score.value:.4f}, 95 % confidence {score.low:.4f} to {score.high:.4f}, "
-        f"on {score.n:,} test images\nreport  {result.report}\nbundle  {result.bundle}"
-    )
 
 
 @app.command()
@@ -106,10 +125,29 @@ def tune(
     given |= {"sampler": sampler, "scheduler": scheduler, "workers": workers}
     given |= {"maximize": maximize, "seed": seed}
     settings = checked(TuneSettings, {k: v for k, v in given.items() if v is not None})
-    found = job.run(settings, function, to_stderr=as_json, started_s=process_age())
-    typer.echo(found.as_json() if as_json else found.words())
+    with _pure(as_json):
+        found = job.run(settings, function, to_stderr=as_json, started_s=process_age())
+    _tell(found, as_json=as_json)
     if found.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
+
+
+def _pure(as_json: bool) -> AbstractContextManager[object]:
+    """Keep what the user's own code prints out of the output, where that is for programs."""
+    return contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
+
+
+def _tell(result: Any, *, as_json: bool) -> None:
+    """Print what a job gave back: for programs, or for people."""
+    if as_json:
+        typer.echo(result.as_json())
+    else:
+        _say(result.words())
+
+
+def _say(text: str, *, err: bool = False) -> None:
+    """Print for people. Names in a text may be any bytes; none of them steers the terminal."""
+    typer.echo("\n".join(map(shown, text.split("\n"))), err=err)
 
 
 PAIRS = {"--columns": "path=file,label=species", "--limit": "latency_ms=5,size_mb=4"}
@@ -126,18 +164,6 @@ def _pairs(option: str, given: str | list[str] | None) -> dict[str, str] | None:
     return {use.strip(): name.strip() for use, _, name in parts}
 
 
-def _say_plans(plans: Any, *, as_json: bool) -> None:
-    from tunesmith.plan import describe
-
-    if as_json:
-        typer.echo(json.dumps([chosen.model_dump(mode="json") for chosen in plans]))
-        return
-    for number, chosen in enumerate(plans, start=1):
-        if len(plans) > 1:
-            typer.echo(f"Candidate {number} of {len(plans)}")
-        typer.echo("\n".join(describe(chosen)))
-
-
 @app.command()
 def check(
     source: SourceArgument,
@@ -152,25 +178,17 @@ def check(
     require("sklearn", extra="train")
     from tunesmith.jobs import check as job
 
-    result = job.check(
-        source,
-        test=test,
-        deep=deep,
-        model=model or (),
-        out=out,
-        columns=_pairs("--columns", columns),
-        to_stderr=as_json,
-    )
-    if as_json:
-        typer.echo((result.folder / job.RECORD).read_text("utf-8"), nl=False)
-        return
-    marks = {"serious": "!", "doubtful": "?", "notable": "i"}
-    for finding in result.checked.findings:
-        typer.echo(f"{marks[finding.weight]}  {finding.title}")
-    for each in result.checked.tried:
-        for name, share in each.success.items():
-            typer.echo(f"   {name}: works on {100 * share:.1f} % of {each.images:,} images")
-    typer.echo(f"report  {result.report}\nlist    {result.quarantine}")
+    with _pure(as_json):
+        result = job.check(
+            source,
+            test=test,
+            deep=deep,
+            model=model or (),
+            out=out,
+            columns=_pairs("--columns", columns),
+            to_stderr=as_json,
+        )
+    _tell(result, as_json=as_json)
 
 
 @app.command()
@@ -196,7 +214,7 @@ def cleanse(
         columns=_pairs("--columns", columns),
         seed=seed,
     )
-    typer.echo(f"{result.words()}\nreport  {result.found.report}")
+    _say(f"{result.words()}\nreport  {result.found.report}")
 
 
 @app.command()
@@ -206,28 +224,10 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
     """Name the class of images. Needs no torch."""
-    from tunesmith.jobs.predict import predict as job
+    from tunesmith.jobs import predict as job
 
-    answers = job(bundle, files)
-    if as_json:
-        rows = [
-            {
-                "name": a.name,
-                "label": a.label,
-                "probability": a.probability,
-                "probabilities": a.probabilities,
-                "error": a.error,
-            }
-            for a in answers
-        ]
-        typer.echo(json.dumps(rows, ensure_ascii=False))
-    else:
-        for a in answers:
-            typer.echo(
-                f"{a.name}\t{a.label}\t{a.probability:.4f}"
-                if a.label is not None
-                else f"{a.name}\tnot predicted: {a.error}"
-            )
+    answers = job.predict(bundle, files)
+    typer.echo(job.as_json(answers) if as_json else job.words(answers))
     if all(a.label is None for a in answers):
         raise UserError("None of these files could be read as an image; the reasons are above.")
 
@@ -237,7 +237,7 @@ def report(run: Annotated[Path, typer.Argument(help="The run's folder.")]) -> No
     """Name a finished run's report and its score, or tell how far an unfinished one is."""
     from tunesmith.jobs.report import look
 
-    typer.echo(look(run))
+    _say(look(run))
 
 
 @app.command()
@@ -249,7 +249,7 @@ def export(
     from tunesmith.jobs.study import export_study
 
     path = export_study(run)
-    typer.echo(f"{format_.value}  {path}\nlook at it with: optuna-dashboard sqlite:///{path}")
+    _say(f"{format_.value}  {path}\nlook at it with: optuna-dashboard sqlite:///{path}")
 
 
 @app.command()
@@ -260,9 +260,9 @@ def doctor() -> None:
     checks = examine()
     for check in checks:
         mark = "ok" if check.ok else "--"
-        typer.echo(f"{mark}  {check.name}: {check.detail}")
+        _say(f"{mark}  {check.name}: {check.detail}")
         if not check.ok and check.fix:
-            typer.echo(f"      {check.fix}")
+            _say(f"      {check.fix}")
 
 
 def main() -> None:
@@ -278,5 +278,5 @@ def main() -> None:
 
 
 def _fail(message: str, status: int) -> None:
-    typer.echo(f"tunesmith: {message}", err=True)
+    _say(f"tunesmith: {message}", err=True)
     sys.exit(status)

@@ -1,16 +1,19 @@
-"""A process that runs tasks: `python -m tunesmith.worker [BYTES]`, started by `Processes`.
+"""A process that runs tasks: `python -m tunesmith.worker BYTES ARGUMENTS`, started by `Processes`.
 
 Tasks come in as lines of JSON on standard input, outcomes go out as lines of JSON on standard
 output; an empty line says that the process is alive, and another that what a task needs is loaded.
-The tasks themselves read nothing, and what
-they print goes to standard error. BYTES is the memory that the process may hold.
+The tasks themselves read nothing, and what they print goes to standard error. BYTES is the memory
+that the process may hold, 0 for any. The arguments are those of the program that started it, whose
+script a task may have to read.
 
-When its input ends the process ends, in the middle of a task too: whoever started it is gone.
+When its input ends the process ends with all that it started, in the middle of a task too: whoever
+started it is gone.
 """
 
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -46,6 +49,13 @@ def _read(tasks: IO[str], waiting: "queue.SimpleQueue[Task]") -> None:
     """Queue the tasks that come in; end the process when no more can."""
     for line in tasks:
         waiting.put(Task(**json.loads(line)))
+    _end()
+
+
+def _end() -> None:
+    """End this process, and all that it started where it leads a group of processes."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(0)
 
 
@@ -62,8 +72,9 @@ def main() -> None:
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123 (not a real file)
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
-    if len(sys.argv) > 1:
-        limit_memory(int(sys.argv[1]))
+    limit, sys.argv = int(sys.argv[1]), sys.argv[2:]
+    if limit:
+        limit_memory(limit)
     waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(tasks, waiting), daemon=True).start()
     threading.Thread(target=_beat, args=(answers,), daemon=True).start()

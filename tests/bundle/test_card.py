@@ -24,12 +24,12 @@ MEASURES: dict[str, Any] = {
 
 
 def test_it_tells_score_limits_input_and_use(tmp_path: Path, manifest: Manifest) -> None:
-    write_card(tmp_path, manifest, MEASURES)
+    write_card(tmp_path, manifest, MEASURES, openings=1)
     text = (tmp_path / CARD_FILE).read_text("utf-8")
     for said in (
         "it tells 3 classes apart",
         "| Accuracy | 90.00% (95 % interval 80.00% to 95.00%) |",
-        "on 40 test images",
+        "Measured once, after the model was chosen, on 40 test images",
         "8 x 12 pixels, RGB (antialiased bilinear, stretched)",
         "5,000 examples seen in 12 s, seed 3",
         "0.50 ms for 1, 8.25 ms for 32 (images at once, 2 threads)",
@@ -41,14 +41,14 @@ def test_it_tells_score_limits_input_and_use(tmp_path: Path, manifest: Manifest)
 
 
 def test_classes_are_listed_from_the_weakest_on(manifest: Manifest) -> None:
-    text = card_text(manifest, MEASURES)
+    text = card_text(manifest, MEASURES, openings=1)
     assert text.index("| grün | 75.0% | 50.0% to 90.0% |") < text.index("| blau | 90.0% |")
     assert "| 紅 |" not in text
 
 
 def test_an_undefined_measure_is_said(manifest: Manifest) -> None:
     assert "undefined: a class has no test image" in card_text(
-        manifest, MEASURES | {"roc_auc": None}
+        manifest, MEASURES | {"roc_auc": None}, openings=1
     )
 
 
@@ -56,7 +56,7 @@ def test_of_many_classes_the_weakest_are_listed(manifest: Manifest) -> None:
     classes = tuple(f"class {i}" for i in range(100))
     recall = tuple(i / 100 for i in range(100))
     measures = MEASURES | {"recall": recall, "recall_interval": ((0.0, 1.0),) * 100}
-    text = card_text(manifest.model_copy(update={"classes": classes}), measures)
+    text = card_text(manifest.model_copy(update={"classes": classes}), measures, openings=1)
     assert f"Recall of the {LISTED} weakest classes" in text
     assert "| class 19 |" in text
     assert "| class 20 |" not in text
@@ -64,8 +64,16 @@ def test_of_many_classes_the_weakest_are_listed(manifest: Manifest) -> None:
 
 @pytest.mark.parametrize("name", ["a|b", "x\n# y", "<script>alert()</script>", "[l](http://e)"])
 def test_a_class_name_stays_text(manifest: Manifest, name: str) -> None:
-    text = card_text(manifest.model_copy(update={"classes": (name, "b", "c")}), MEASURES)
+    text = card_text(
+        manifest.model_copy(update={"classes": (name, "b", "c")}), MEASURES, openings=1
+    )
     row = next(line for line in text.splitlines() if "| 90.0% |" in line)
     assert row.replace("\\|", "").count("|") == 4
     assert "<script" not in text.replace("\\<", "")
     assert "[l]" not in text
+
+
+def test_numbers_that_were_measured_again_say_so(manifest: Manifest) -> None:
+    text = card_text(manifest, MEASURES, openings=3)
+    assert "Measured 3 times" in text
+    assert "too hopeful, on 40 test images" in text

@@ -17,6 +17,7 @@ from tunesmith.bundle.manifest import GRAPH_FILE, Manifest, write_manifest
 from tunesmith.bundle.predictor import Graph, Predictor, load
 from tunesmith.core.errors import BundleError, SourceError
 
+Decoded = NDArray[np.uint8] | str
 COLORS = {"blau": (10, 20, 90), "grün": (10, 90, 20), "紅": (90, 20, 10)}
 
 
@@ -87,6 +88,75 @@ def test_a_folder_is_the_images_below_it_sorted(model: Predictor, tmp_path: Path
     assert [answer.name for answer in model.predict(str(folder))] == expected
     both = model.predict([folder / "c.png", folder])
     assert [answer.name for answer in both] == [expected[2], *expected]
+
+
+def test_a_link_is_followed_if_it_was_typed_and_not_found(model: Predictor, tmp_path: Path) -> None:
+    file = save(tmp_path / "new" / "a.png", flat("blau"))
+    secret = save(tmp_path / "secret" / "b.png", flat("紅"))
+    (tmp_path / "new" / "b.png").symlink_to(secret)
+    (tmp_path / "new" / "more").symlink_to(secret.parent)
+    (tmp_path / "link").symlink_to("new")
+    assert [answer.name for answer in model.predict(tmp_path / "new")] == [str(file)]
+    assert [answer.name for answer in model.predict(tmp_path / "link")] == [
+        str(tmp_path / "link" / "a.png")
+    ]
+    assert [answer.label for answer in model.predict(tmp_path / "new" / "b.png")] == ["紅"]
+
+
+def test_a_link_in_the_place_of_a_file_is_not_followed(
+    model: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = save(tmp_path / "secret.png", flat("紅"))
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "a.png").symlink_to(secret)
+    # As if the folder had been listed before the link was there.
+    monkeypatch.setattr(predictor, "_files", lambda folder: [folder / "a.png"])
+    (answer,) = model.predict(tmp_path / "new")
+    assert (answer.label, "symbolic links" in str(answer.error)) == (None, True)
+
+
+def test_what_is_no_image_by_its_kind_or_size_is_not_read(model: Predictor, tmp_path: Path) -> None:
+    good = save(tmp_path / "good.png", flat("grün"))
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "large.png").touch()
+    os.truncate(tmp_path / "large.png", 10**11)  # a sparse file: it takes no space
+    large, pipe, fine = model.predict([tmp_path / "large.png", tmp_path / "pipe.png", good])
+    assert large.error == "it cannot be read: it has 100,000,000,000 bytes, more than 100,000,000"
+    assert pipe.error == "it cannot be read: it is no regular file"
+    assert fine.label == "grün"
+    assert len(model.predict(tmp_path)) == 2  # a pipe in a folder is not listed
+
+
+def test_large_images_are_neither_held_nor_answered_many_at_a_time(
+    model: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = flat("blau").size
+    monkeypatch.setattr(predictor, "cores", lambda: 1)
+    monkeypatch.setattr(predictor, "MOST_DECODED", predictor.AT_ONCE * values)
+    monkeypatch.setattr(predictor, "MOST_VALUES", 3 * values)
+    rounds: list[int] = []
+    calls: list[int] = []
+    answer, probabilities = Predictor._answers, Graph.probabilities
+
+    def answering(self: Predictor, files: list[Path], images: list[Decoded]) -> object:
+        rounds.append(len(images))
+        return answer(self, files, images)
+
+    def asking(self: Graph, x_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        calls.append(len(x_NHWC))
+        return probabilities(self, x_NHWC)
+
+    monkeypatch.setattr(Predictor, "_answers", answering)
+    monkeypatch.setattr(Graph, "probabilities", asking)
+    small = [save(tmp_path / f"{i:03}.png", flat("blau")) for i in range(40)]
+    large = [save(tmp_path / f"{i:03}.png", flat("紅", 16, 13)) for i in range(40, 45)]
+    answers = model.predict([*small, *large])
+    assert [each.label for each in answers] == ["blau"] * 40 + ["紅"] * 5
+    assert rounds == [2, 32, 11]
+    assert max(calls) == 3
+    rounds.clear()
+    assert [each.label for each in model.predict(large)] == ["紅"] * 5
+    assert rounds == [2, 2, 1]
 
 
 def test_a_folder_without_images_is_said(model: Predictor, tmp_path: Path) -> None:

@@ -91,3 +91,17 @@ def test_a_file_that_raises(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(SettingsError, match="raised ZeroDivisionError when imported"):
             load_function(f"{path}:train")
+
+
+def test_a_file_may_import_what_lies_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "beside_the_training.py").write_text("def double(x): return 2 * x\n")
+    (tmp_path / "tabnanny.py").write_text("1 / 0\n")  # what is installed comes first
+    path = tmp_path / "train.py"
+    path.write_text("import tabnanny, beside_the_training\ntrain = beside_the_training.double\n")
+    assert load_function(f"{path}:train")(2) == 4
+    assert sys.path[-1] == str(tmp_path)
+    assert load_function(f"{path}:train")(3) == 6
+    assert sys.path.count(str(tmp_path)) == 1

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.core.errors import SettingsError
-from tunesmith.core.settings import Settings, read_job_file, seconds
+from tunesmith.core.settings import Settings, read_job_file, seconds, take_test
 
 
 @given(hours=st.integers(0, 99), minutes=st.integers(0, 59), rest=st.integers(1, 59))
@@ -47,3 +47,12 @@ def test_a_job_file(tmp_path: Path) -> None:
     (tmp_path / "job.toml").write_text('budget = "5m"\nseed = 3\n[train]\nbatch = 64\n')
     settings = Settings.make(read_job_file(tmp_path / "job.toml"))
     assert (settings.budget, settings.seed, settings.train) == (300, 3, {"batch": 64})
+
+
+def test_a_job_file_may_name_a_test_part() -> None:
+    values = {"test": "held_out/", "seed": 3}
+    assert take_test(values) == "held_out/"
+    assert Settings.make(values).seed == 3
+    assert take_test(values) is None
+    with pytest.raises(SettingsError, match=r"`test` names a source .* but got \['a', 'b'\]"):
+        take_test({"test": ["a", "b"]})

@@ -274,3 +274,19 @@ def test_parquet_files_that_hold_images_are_a_source_and_its_test(tmp_path: Path
     assert found.names == ("#0", "#1", "#2", "#3", "test:#0")
     assert found.labels.tolist() == [0, 1, 0, 1, 1]
     assert found.read(4) == IMAGE
+
+
+def test_columns_are_those_of_a_table(tmp_path: Path) -> None:
+    pets = write(tmp_path / "pets", NAMES)
+    rows = [f"pets/{name},{name[:3]}" for name in NAMES[::2]]
+    (tmp_path / "pets.csv").write_text("\n".join(["path,kind", *rows]))
+    with pytest.raises(SourceError, match=r"`--columns` names .* but pets is none: leave it out"):
+        open_source(pets, columns={"label": "kind"})
+    with pytest.raises(SourceError, match=r"but pets is none"):
+        open_source(pets, test=pack(tmp_path / "x.zip", NAMES[:1]), columns={"label": "kind"})
+    with pytest.raises(SourceError, match="there is no"):
+        open_source(tmp_path / "pets.tsv", columns={"label": "kind"})
+    with pytest.raises(SourceError, match=r"but got 'lable'\. Did you mean `label`\?"):
+        open_source(tmp_path / "pets.csv", columns={"lable": "kind"})
+    found = open_source(pets, test=tmp_path / "pets.csv", columns={"label": "kind"})
+    assert (found.given == Given.TEST).sum() == len(rows)

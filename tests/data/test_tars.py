@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tunesmith.core.errors import SourceError
+from tunesmith.core.files import LARGEST_FILE
 from tunesmith.data import tars
-from tunesmith.data.reading import LARGEST_FILE
 from tunesmith.data.tars import Tar
 
 FILES = {"b/2.png": b"two" * 100, "a/1.png": b"one", "notes.txt": b"n", "a/.x.png": b"h"}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from tunesmith.evaluation.compare import is_better, mcnemar
+from tunesmith.evaluation.compare import compare, is_lower, mcnemar
 
 
 def answers(both: int, first: int, second: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -30,10 +30,47 @@ def test_large_counts_do_not_overflow() -> None:
     assert 0.0 <= mcnemar(one, other) < 1e-30
 
 
+def of_accuracy(both: int, first: int, second: int) -> bool:
+    """Whether the first of two models is better, by how often both are right and only one is."""
+    one, other = answers(both, first, second)
+    y_N = np.zeros(len(one), np.int64)
+    return compare("accuracy", np.eye(2)[1 - one], np.eye(2)[1 - other], y_N).is_better
+
+
 def test_better_means_more_often_right_by_more_than_chance() -> None:
-    assert is_better(*answers(100, 20, 5))
-    assert not is_better(*answers(100, 5, 20))
-    assert not is_better(*answers(100, 8, 5))
+    assert of_accuracy(100, 20, 5)
+    assert not of_accuracy(100, 5, 20)
+    assert not of_accuracy(100, 8, 5)
+
+
+def test_it_is_the_metric_that_decides() -> None:
+    """Of a rare class one recognizes much more, and gives some of the common one for it."""
+    y_N = np.repeat([0, 1], [570, 30])
+    usual, fair = np.zeros(600, np.int64), y_N.copy()
+    fair[:40], fair[570:576] = 1, 0
+    one_NK, other_NK = np.eye(2)[fair] * 0.8 + 0.1, np.eye(2)[usual] * 0.8 + 0.1
+    assert compare("balanced_accuracy", one_NK, other_NK, y_N).is_better
+    assert compare("macro_f1", one_NK, other_NK, y_N).is_better
+    assert not compare("accuracy", one_NK, other_NK, y_N).is_better
+    assert not compare("balanced_accuracy", other_NK, one_NK, y_N).is_better
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "log_loss"])
+def test_under_equal_models_no_metric_is_often_sure(metric: str) -> None:
+    chance = np.random.default_rng(0)
+    sure = 0
+    for _ in range(60):
+        y_N = chance.integers(0, 2, 120)
+        one_NK, other_NK = chance.dirichlet([1, 1], (2, 120))
+        sure += compare(metric, one_NK, other_NK, y_N).is_better
+    assert sure <= 6  # 1.5 are expected
+
+
+def test_a_loss_is_lower_only_by_more_than_its_differences_vary() -> None:
+    loss_N = np.random.default_rng(0).exponential(size=200)
+    assert is_lower(loss_N - 0.001, loss_N)
+    assert not is_lower(loss_N + 0.001, loss_N)
+    assert not is_lower(np.random.default_rng(1).exponential(size=200), loss_N)
 
 
 def test_under_equal_models_it_is_seldom_sure() -> None:

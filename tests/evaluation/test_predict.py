@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from tunesmith.evaluation.metrics import accuracy
 from tunesmith.evaluation.predict import BATCH, logits
@@ -18,6 +19,29 @@ def test_batches_do_not_show(*, channels_last: bool) -> None:
     with torch.no_grad():
         whole = network(normalize(x)).numpy()
     np.testing.assert_allclose(z_NK, whole, atol=1e-5)
+
+
+def test_what_memory_does_not_hold_at_once_is_answered_in_parts() -> None:
+    x = torch.randint(0, 256, (BATCH, 1, 8, 8), dtype=torch.uint8)
+    network, normalize = convnet(3, 1, size=(8, 8), width=8).eval(), Normalize.of(x)
+    sizes = []
+
+    def small(x_NCHW: Tensor) -> Tensor:
+        sizes.append(len(x_NCHW))
+        if len(x_NCHW) > 40:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        z_NK: Tensor = network(x_NCHW)
+        return z_NK
+
+    whole = logits(network, x, normalize=normalize)
+    np.testing.assert_allclose(logits(small, x, normalize=normalize), whole, atol=1e-5)
+    assert max(sizes[2:]) == BATCH // 2
+    with pytest.raises(torch.OutOfMemoryError):
+        logits(out_of_memory, x, normalize=normalize)
+
+
+def out_of_memory(_x_NCHW: Tensor) -> Tensor:
+    raise torch.OutOfMemoryError("CUDA out of memory.")
 
 
 def test_accuracy() -> None:

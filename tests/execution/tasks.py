@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 
@@ -65,3 +66,14 @@ def number() -> int:
 
 def has_a_child() -> int:
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]).pid
+
+
+def leaves_a_child(path: str) -> None:
+    Path(path).write_text(str(has_a_child()))
+    os._exit(4)
+
+
+def waits_for(path: str) -> bool:
+    while not Path(path).exists():
+        time.sleep(0.01)
+    return True

@@ -1,12 +1,15 @@
 """Tests of `tunesmith.execution.processes` and `tunesmith.worker`: every fault is a real one."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -95,6 +98,7 @@ def test_a_task_over_its_deadline_is_ended_with_all_that_it_started(processes: P
     began = time.monotonic()
     first, second = run(processes, task("sleeps", seconds=60, deadline_s=1.0), task("same", x=1))
     assert first.failed == "It was not over after 1.0 s, and was ended."
+    assert first.is_late
     assert second.value == 1
     assert time.monotonic() - began < 50
 
@@ -102,6 +106,7 @@ def test_a_task_over_its_deadline_is_ended_with_all_that_it_started(processes: P
 def test_a_process_without_a_sign_of_life_is_ended(tmp_path: Path) -> None:
     (outcome,) = run(Processes(1, log=tmp_path / "log", silence_s=8.0), task("stops"))
     assert outcome.failed == "It gave no sign of life for 8.0 s, and was ended."
+    assert not outcome.is_late
 
 
 def test_signs_of_life_are_no_outcomes(processes: Processes) -> None:
@@ -148,26 +153,61 @@ def test_a_deadline_begins_when_all_is_loaded(processes: Processes, tmp_path: Pa
     assert outcome.seconds < 1
 
 
-def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
-    code = f"""
+def unread(output: IO[bytes]) -> int:
+    """How many bytes wait in a pipe."""
+    return int.from_bytes(fcntl.ioctl(output, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def test_what_is_over_before_anybody_looks_is_not_late(
+    processes: Processes, tmp_path: Path
+) -> None:
+    processes.submit(task("waits_for", path=str(tmp_path / "go")))
+    (worker,) = processes._busy
+    while not worker._has_loaded:
+        assert processes.next_done(0.1) is None
+    (tmp_path / "go").touch()
+    for _ in range(600):
+        if unread(worker.output) > 70:  # more than a sign of life for each of these seconds
+            break
+        time.sleep(0.1)
+    worker._began -= 100.0  # over its deadline, and silent for long
+    worker._heard -= 100.0
+    outcome = processes.next_done(0.0)
+    assert outcome is not None
+    assert (outcome.value, outcome.failed) == (True, None)
+
+
+DRIVER = f"""
+import sys
+import termios
 from pathlib import Path
+from typing import IO
 from tunesmith.execution.executor import Task
 from tunesmith.execution.processes import Processes
-executor = Processes(1, log=Path({str(tmp_path / "log")!r}))
+executor = Processes(1, log=Path(sys.argv[1]))
 def task(name, **arguments):
     return Task(key=name, function={str(TASKS)!r} + ":" + name, arguments=arguments, deadline_s=60)
-executor.submit(task("number"))
-print(executor.next_done(60).value, flush=True)
+for name in ("number", "has_a_child"):
+    executor.submit(task(name))
+    print(executor.next_done(60).value, flush=True)
 executor.submit(task("sleeps", seconds=60))
 executor.next_done(60)
 """
-    driver = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+def test_workers_and_all_that_they_started_end_with_the_process_that_started_them(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-c", DRIVER, str(tmp_path / "log")]
+    driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert driver.stdout is not None
-    worker = int(driver.stdout.readline())
+    worker, child = (int(driver.stdout.readline()) for _ in range(2))
+    assert is_running(child)
     driver.kill()
     driver.wait()
     driver.stdout.close()
     wait_for_the_end_of(worker)
+    wait_for_the_end_of(child)
 
 
 def test_cancel_ends_what_a_task_started(processes: Processes) -> None:
@@ -175,3 +215,12 @@ def test_cancel_ends_what_a_task_started(processes: Processes) -> None:
     assert is_running(outcome.value)
     processes.cancel()
     wait_for_the_end_of(outcome.value)
+
+
+def test_what_a_task_started_ends_with_a_worker_that_died(
+    processes: Processes, tmp_path: Path
+) -> None:
+    path = tmp_path / "child"
+    (outcome,) = run(processes, task("leaves_a_child", path=str(path)))
+    assert outcome.failed == "Its process ended with status 4."
+    wait_for_the_end_of(int(path.read_text()))

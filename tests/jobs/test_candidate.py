@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.evaluation.predict import logits
-from tunesmith.jobs.candidate import Candidate
+from tunesmith.jobs.candidate import Candidate, many_views
 from tunesmith.models.preprocess import Deployed, Normalize
-from tunesmith.models.views import ALONE, ManyViews, offered
+from tunesmith.models.views import ALONE, CHOICES, ManyViews, offered
 
 SIDE = 12
 RANDOM = np.random.default_rng(0)
@@ -69,3 +69,10 @@ def test_no_more_views_answer_than_there_is_time_for() -> None:
     deployed = Deployed(ManyViews(network, ALONE), normalize, size=(SIDE, SIDE))
     z_NK = Candidate.settle(candidate(normalize, most=1), deployed, x_NCHW, y_N)
     np.testing.assert_allclose(z_NK, logits(network, x_NCHW, normalize=normalize))
+
+
+def test_on_a_device_all_of_it_is_there() -> None:
+    """The meta device refuses operations with tensors from elsewhere."""
+    normalize = Normalize.of(torch.zeros(2, 1, SIDE, SIDE, dtype=torch.uint8)).to("meta")
+    many = many_views(LeftHalf(against_right=False), CHOICES[-1], normalize)
+    assert many(torch.zeros(2, 1, SIDE, SIDE, device="meta")).device.type == "meta"

@@ -8,17 +8,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tunesmith.core.errors import RunFolderError
+from tunesmith.core.errors import BundleError, RunFolderError
 from tunesmith.core.pixels import decode
+from tunesmith.jobs import check as job
 from tunesmith.jobs import look
 from tunesmith.jobs.check import CheckResult, check
+from tunesmith.jobs.gate import Gated, gate
 from tunesmith.screening.files import Examined, examine
 
 CLASSES = ("ant", "bee", "cow")
@@ -152,8 +154,45 @@ def test_a_list_that_was_edited_is_not_overwritten(make_parts: MakeParts, tmp_pa
     for _ in range(2):  # untouched, it may be written anew
         check(root, out=tmp_path / "out", progress=False)
     (tmp_path / "out" / "quarantine.csv").write_text("file,label,kind,reason\n")
-    with pytest.raises(RunFolderError, match=r"quarantine\.csv has been edited .* --out"):
+    with pytest.raises(RunFolderError, match=r"quarantine\.csv was edited .* --out"):
         check(root, out=tmp_path / "out", progress=False)
+
+
+def test_somebody_else_s_list_is_refused_before_anything_is_looked_at(
+    make_parts: MakeParts, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "quarantine.csv").write_text("file\nmine.png\n")
+    with pytest.raises(RunFolderError, match=r"is somebody else's, .* Move it elsewhere"):
+        check(make_parts(), out=tmp_path / "out", progress=False)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["quarantine.csv"]
+
+
+def test_a_list_that_is_edited_meanwhile_is_not_overwritten(
+    make_parts: MakeParts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gate_while_edited(*arguments: Any, **options: Any) -> Gated:
+        (tmp_path / "out" / "quarantine.csv").write_text("file\nmine.png\n")
+        return gate(*arguments, **options)
+
+    monkeypatch.setattr(job, "gate", gate_while_edited)
+    with pytest.raises(RunFolderError, match="was edited"):
+        check(make_parts(), out=tmp_path / "out", progress=False)
+    assert (tmp_path / "out" / "quarantine.csv").read_text() == "file\nmine.png\n"
+    assert "Nothing wrong was found" in (tmp_path / "out" / "check.html").read_text("utf-8")
+
+
+def test_a_model_that_does_not_fit_is_refused_before_anything_is_looked_at(
+    make_parts: MakeParts, tmp_path: Path, digits_run: Path
+) -> None:
+    root = make_parts()
+    for model, reason in {
+        tmp_path / "nowhere": r"it has no manifest\.json",
+        digits_run: r"knows the classes 0, 1, 2 and 7 more, .* data have ant, bee, cow\. Pass",
+    }.items():
+        with pytest.raises(BundleError, match=reason):
+            check(root, deep=True, model=[model], out=tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()
 
 
 KILLED = """

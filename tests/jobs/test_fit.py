@@ -163,14 +163,56 @@ def test_metadata_of_images_are_in_no_file_of_a_run(
 def test_again_is_instant_and_more_budget_extends(tmp_path: Path) -> None:
     x, y = digits()
     first = quick((x, y), tmp_path / "out")
-    again = quick((x, y), tmp_path / "out")
-    assert again.summary == first.summary
-    seen = read_history(first.folder).trials["convnet"].seen
+    assert first.is_new
+    others: list[dict[str, Any]] = [{}, {"budget": 2}, {"device": "cpu", "workers": 1}]
+    for options in others:
+        again = quick((x, y), tmp_path / "out", **options)
+        assert again.summary == first.summary
+        assert not again.is_new
+    past = read_history(first.folder)
+    assert len(past.sessions) == 1
+    seen = past.trials["convnet"].seen
     longer = quick((x, y), tmp_path / "out", budget=first.summary.wall_s + 8)
+    assert longer.is_new
     history = read_history(longer.folder)
     assert history.trials["convnet"].seen > seen
     assert longer.summary.test_openings == 2
     contiguous(history)
+
+
+def test_what_a_finished_run_has_lost_is_made_again(tmp_path: Path) -> None:
+    x, y = digits()
+    first = quick((x, y), tmp_path / "out")
+    before = read_history(first.folder)
+    shutil.rmtree(first.bundle)
+    (first.folder / "result.json").unlink()
+    again = quick((x, y), tmp_path / "out", budget=2)
+    assert again.is_new
+    assert len(ts.load(again.bundle).classes) == 10
+    assert again.summary == read_summary(first.folder / "result.json")
+    assert again.summary.examples == first.summary.examples
+    (first.folder / "result.json").write_text("{")
+    first.report.unlink()
+    assert quick((x, y), tmp_path / "out").is_new
+    assert first.report.is_file()
+    history = read_history(first.folder)
+    assert history.trials == before.trials  # nothing was trained
+    assert history.granted == before.granted
+    assert len(history.sessions) == 3
+    assert not quick((x, y), tmp_path / "out").is_new
+
+
+def test_a_list_that_was_edited_is_not_overwritten(make_folder: MakeFolder, tmp_path: Path) -> None:
+    folder = make_folder(count=20)
+    (folder / "disc" / "words.jpg").write_text("no image at all")
+    result = quick(folder, tmp_path / "out")
+    before = read_history(result.folder)
+    (result.folder / "quarantine.csv").write_text("file,label,kind,reason\n")
+    with pytest.raises(RunFolderError, match=r"quarantine\.csv was edited .*--quarantine .*--out"):
+        quick(folder, tmp_path / "out", budget=60)
+    assert read_history(result.folder) == before  # no time was spent
+    assert (result.folder / "quarantine.csv").read_text() == "file,label,kind,reason\n"
+    assert not quick(folder, tmp_path / "out").is_new  # then nothing is written
 
 
 def test_other_data_or_settings_are_refused(tmp_path: Path) -> None:

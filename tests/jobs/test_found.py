@@ -7,11 +7,12 @@ import pytest
 
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.space import Choice, Field, Float
-from tunesmith.jobs.found import best_of, tell
+from tunesmith.jobs.found import tell
 from tunesmith.tuning.again import Noise
 from tunesmith.tuning.asha import FULL
 from tunesmith.tuning.protocols import History, Observation, Trial
 from tunesmith.tuning.random_sampler import QuasiRandomSampler
+from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tuner import Search
 
 SEARCH = Search(
@@ -32,9 +33,10 @@ SEARCH = Search(
 
 
 def trial(number: int) -> Trial:
-    """One of a search in which high rates are best; the more training, the better."""
+    """One of a search in which high rates are best; the more training, the better. One paused."""
     lr = 10 ** (-4 + 4 * number / 15)
-    curve = tuple(Observation(at=at, value=-number - at / 10) for at in (2, 10))
+    units = (2,) if number == 1 else (2, 10)
+    curve = tuple(Observation(at=at, value=-number - at / 10) for at in units)
     return Trial(config={"lr": lr, "kind": "ab"[number % 2]}, curve=curve)
 
 
@@ -49,6 +51,7 @@ def test_what_was_found_is_told_with_its_doubts() -> None:
     found = tell(Path("run"), SEARCH, HISTORY, noise, status="finished", reason="It is over.")
     assert (found.number, found.value, found.default) == (15, 16.0, 1.0)
     assert found.failed == {16: "It ran out of memory."}
+    assert found.parts_at == 2
     assert next(iter(found.parts)) == "lr"
     assert [part.trials for part in found.parts["lr"]] == [4] * 4
     assert [part.median for part in found.parts["lr"]] == pytest.approx([13.7, 9.7, 5.7, 1.7])
@@ -71,6 +74,6 @@ def test_few_trials_and_no_time_are_told_too() -> None:
 def test_without_a_value_there_is_nothing_to_tell() -> None:
     for trials in ((), HISTORY.trials[-1:]):
         none = History(horizon=10, trials=trials)
-        assert best_of(none) is None
+        assert best_trial(none) is None
         with pytest.raises(SettingsError, match=r"before any trial had a value \(It is over.\)"):
             tell(Path("run"), SEARCH, none, None, status="finished", reason="It is over.")

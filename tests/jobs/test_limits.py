@@ -1,5 +1,7 @@
 """Tests of `tunesmith.jobs.limits`: real graphs."""
 
+from pathlib import Path
+
 import pytest
 
 from tunesmith.core.errors import LimitError
@@ -41,6 +43,23 @@ def test_the_time_of_one_image_is_measured() -> None:
     Limits(most={"latency_ms": 1e4}, threads=1).check(network, channels=1, size=(8, 8))
     with pytest.raises(LimitError, match=r"It takes .* ms for one image, over the limit of 1e-06"):
         Limits(most={"latency_ms": 1e-6}, threads=1).check(network, channels=1, size=(8, 8))
+
+
+def test_the_graph_lies_in_the_folder_that_is_given_and_is_gone_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = CONVNET.builder(10, 1, size=(8, 8), params={"width": 8})()
+    written: list[Path] = []
+
+    def write(_traced: object, _state: object, path: Path, **_options: object) -> None:
+        written.append(path)
+        path.write_bytes(b"graph")
+
+    monkeypatch.setattr("tunesmith.jobs.limits.onnx.write", write)
+    limits = Limits(most={"size_mb": 1.0}, threads=1)
+    limits.check(network, channels=1, size=(8, 8), folder=tmp_path)
+    assert [path.parent.parent for path in written] == [tmp_path]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_widest_network_within_the_limits_is_kept_and_all_narrower_ones(

@@ -1,5 +1,6 @@
 """Tests of `tunesmith.jobs.predict`."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 
 import tunesmith as ts
+from tunesmith.bundle.predictor import Prediction
 from tunesmith.core.pixels import encode_png
 from tunesmith.data.decoder import HAS_LIMITS
-from tunesmith.jobs.predict import predict
+from tunesmith.jobs.predict import as_json, predict, words
 
 # Python runs a module of this name in each process that it starts.
 SITE = """
@@ -65,3 +67,20 @@ def test_a_file_that_crashes_its_decoder_costs_itself_alone(
     assert all(each.label for place, each in enumerate(answers) if place not in errors)
     (alone,) = predict(digits_run / "bundle", [files[5]])
     assert alone.error == errors[5]
+
+
+def test_names_of_any_bytes_are_printed_and_steer_no_terminal() -> None:
+    answers = [
+        Prediction(name="a\udcff\n.png", label="red\x1b[0m", probability=0.75, probabilities=(1,)),
+        Prediction(name="b.png", error="the file is empty"),
+    ]
+    assert words(answers).split("\n") == [
+        "a\\xff\\x0a.png\tred\\x1b[0m\t0.7500",
+        "b.png\tnot predicted: the file is empty",
+    ]
+    text = as_json(answers)
+    assert text.isascii()
+    found = json.loads(text)
+    assert [row["name"] for row in found] == ["a\udcff\n.png", "b.png"]  # nothing is lost
+    assert found[0].keys() == {"name", "label", "probability", "probabilities", "error"}
+    assert found[1]["label"] is None

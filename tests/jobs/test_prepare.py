@@ -119,3 +119,12 @@ def test_what_cannot_be_read_is_listed_before_the_run_stops(
         prepared(tmp_path / "run", open_source(tmp_path / "data"), Depth.WHOLE)
     assert set(listed(tmp_path / "run").values()) == {"unreadable"}
     assert len(listed(tmp_path / "run")) == 3
+
+
+def test_a_metric_that_says_nothing_about_the_test_part_is_refused(
+    prepared: Prepares, tmp_path: Path
+) -> None:
+    x_NHWC, y_N = textures()
+    y_N[TRAIN:] = 1
+    with pytest.raises(SourceError, match=r"roc_auc needs test images of two .* all 30 are of '1'"):
+        prepared(tmp_path, data(x_NHWC, y_N), Depth.EXACT, metric="roc_auc")

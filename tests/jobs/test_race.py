@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import SettingsError
@@ -22,9 +23,10 @@ from tunesmith.jobs.decide import PRETRAINED, SCRATCH, Planned, find_families, p
 from tunesmith.jobs.prepare import as_expected, prepare
 from tunesmith.jobs.race import race
 from tunesmith.jobs.session import Session
+from tunesmith.jobs.stored import read_checkpoint, write_checkpoint
 from tunesmith.models import efficientnet_lite
 
-GIVEN: dict[str, Any] = {"budget": 30, "train": {"augmentation": {}}}
+GIVEN: dict[str, Any] = {"budget": 60, "train": {"augmentation": {}}}
 SETTINGS = Settings.make(GIVEN)
 SessionIn = Callable[..., AbstractContextManager[Session]]
 
@@ -47,7 +49,7 @@ def planned(digits: Source, tmp_path_factory: pytest.TempPathFactory) -> Planned
         fingerprint(digits, looked),
         find_families(SETTINGS),
         machine=machine,
-        clock=Clock(budget=30),
+        clock=Clock(budget=60),
     )
 
 
@@ -64,6 +66,19 @@ def candidates(session: Session, source: Source, planned: Planned) -> list[Candi
         Candidate(prepared=as_expected(prepared, family), family=family, chosen=chosen)
         for family, chosen in zip(planned.families, planned.plans, strict=True)
     ]
+
+
+def test_where_a_pretrained_network_begins_is_a_checkpoint_like_others(
+    session_in: SessionIn, digits: Source, planned: Planned, tmp_path: Path
+) -> None:
+    """A search is handed it as a file."""
+    with session_in(tmp_path, **GIVEN) as session:
+        pretrained = candidates(session, digits, planned)[1]
+        begun = pretrained.begin(pretrained.prepared.train)
+    write_checkpoint(tmp_path / "start", begun)
+    again = read_checkpoint(tmp_path / "start")
+    torch.testing.assert_close(dict(again.network), dict(begun.network), rtol=0, atol=0)
+    torch.testing.assert_close(dict(again.average), dict(begun.network), rtol=0, atol=0)
 
 
 def test_both_are_planned_for_images_of_one_size(planned: Planned) -> None:

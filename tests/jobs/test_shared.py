@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tunesmith.execution.machine import measure
 from tunesmith.jobs import shared
 from tunesmith.jobs.alike import Depth
 from tunesmith.jobs.candidate import Candidate
+from tunesmith.jobs.limits import Limits
 from tunesmith.jobs.prepare import prepare
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.shared import HANDED_ON, STATE, opened, share, train, work
@@ -105,6 +107,23 @@ def test_a_network_of_twice_the_cost_sees_half_of_the_images(
         train({"params.width": width}, trial(folder, f"width{width}"), 0, 1)
     assert seen[8] == 1600 // UNITS
     assert seen[32] < seen[8]
+
+
+def test_limits_are_looked_at_in_the_first_slice_and_its_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited = replace(opened(folder / "data"), limits=Limits(most={"size_mb": 1.0}, threads=1))
+    monkeypatch.setattr(shared, "opened", lambda _: limited)
+    given: list[object] = []
+
+    def check(_limits: Limits, _network: nn.Module, **options: object) -> None:
+        given.append(options["folder"])
+
+    monkeypatch.setattr(Limits, "check", check)
+    path = trial(folder, "limited")
+    for start in (0, 1):
+        train({}, path, start, start + 1)
+    assert given == [path]
 
 
 def test_numbers_that_layers_hand_on_cost_too(folder: Path) -> None:

@@ -42,7 +42,9 @@ def test_two_networks_answer_as_one(
     """From training to the bundle: what is handed over is what was chosen."""
     # The held-out images decide; that they decide for both is arranged here.
     losses = iter([0.5, 0.4, 0.3])
-    monkeypatch.setattr(together, "calibrated_loss", lambda *_: next(losses))
+    monkeypatch.setattr(
+        together, "calibrated_losses", lambda _, y_N: np.full(len(y_N), next(losses))
+    )
     source, machine = open_source(many_digits()), measure(tmp_path)
     given = {"budget": BUDGET, "train": {"augmentation": {}}}
     with session_in(tmp_path, **given) as session:
@@ -83,7 +85,9 @@ def test_the_better_one_answers_alone_where_that_is_better(
     session_in: SessionIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([0.5, 0.2, 0.3])
-    monkeypatch.setattr(together, "calibrated_loss", lambda *_: next(losses))
+    monkeypatch.setattr(
+        together, "calibrated_losses", lambda _, y_N: np.full(len(y_N), next(losses))
+    )
     source, machine = open_source(many_digits()), measure(tmp_path)
     given = {"budget": 8, "model": "convnet", "train": {"augmentation": {}}}
     with session_in(tmp_path, **given) as session:

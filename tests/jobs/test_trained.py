@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import tunesmith as ts
-from tunesmith.core.errors import BundleError
+from tunesmith.core.errors import BundleError, RunFolderError
 from tunesmith.jobs.cleanse import Cleansed
 from tunesmith.jobs.trained import open_trained
 
@@ -87,3 +87,11 @@ def test_a_model_of_other_data_is_refused(cleansed: Cleansed) -> None:
         open_trained(cleansed.before, tuple("012"), 3)
     with pytest.raises(BundleError, match=r"it has no manifest\.json"):
         open_trained(Path("nowhere"), ("a", "b"), 1)
+
+
+def test_an_edited_list_is_refused_before_a_training(drawn: Arrays, tmp_path: Path) -> None:
+    (tmp_path / "check").mkdir()
+    (tmp_path / "check" / "quarantine.csv").write_text("file\n#1\n")
+    with pytest.raises(RunFolderError, match=r"quarantine\.csv was edited"):
+        ts.cleanse(drawn, out=tmp_path, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["check"]

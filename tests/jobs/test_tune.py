@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from tunesmith.core.functions import load_function
 from tunesmith.core.space import Choice, Field, Float, Int, Range
 from tunesmith.execution.machine import measure
 from tunesmith.jobs.found import Tuned
-from tunesmith.jobs.search import space_for
+from tunesmith.jobs.search import disk_bytes, space_for
 from tunesmith.records.history import TrialHistory
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import timing
+from tunesmith.tuning.tuner import DISK_BYTES
 
 TRAININGS = Path(__file__).parents[1] / "tuning" / "trainings.py"
 HORIZON = 25
@@ -78,11 +80,12 @@ def test_a_budget_is_kept(tmp_path: Path) -> None:
 
 def test_how_many_processes_train_may_be_measured(tmp_path: Path) -> None:
     for _ in range(2):
-        found = tune(tmp_path, "falls_slowly", trials=4, budget="100h", workers="auto")
+        given: dict[str, Any] = {"trials": 8, "horizon": 10, "budget": "100h", "workers": "auto"}
+        found = tune(tmp_path, "falls_slowly", **given)
         past = read_history(tmp_path)
-        assert found.trials == 4
+        assert found.trials == 8
         assert (past.workers is not None) == (measure(tmp_path).cores > 1)
-        assert [trial.seen for trial in past.trials.values()] == [HORIZON] * 4
+        assert [trial.seen for trial in past.trials.values()] == [10] * 8
 
 
 def test_values_may_be_maximized(tmp_path: Path) -> None:
@@ -107,7 +110,7 @@ def test_more_whole_trainings_are_those_that_would_have_been_there_at_once(tmp_p
 
 
 SCRIPT = f"""
-import os, sys
+import sys
 sys.path.insert(0, {str(TRAININGS.parent)!r})
 import tunesmith as ts
 import trainings
@@ -116,21 +119,21 @@ def train(config, folder, start, until):
     return trainings.falls_slowly(trainings.Config(**config), folder, start, until)
 
 space = {{"lr": ts.Field(ts.Float(1e-4, 1.0, log=True), 1e-4), "kind": ts.Choice("good", "bad")}}
-trials = int(os.environ.get("TRIALS", 4))
-found = ts.tune(train, space, trials=trials, horizon={HORIZON}, out=sys.argv[1])
+_, out, trials = sys.argv  # a worker sees what the driver was called with
+found = ts.tune(train, space, trials=int(trials), horizon={HORIZON}, out=out)
 print("config", found.config)
 """
 
 
 def start(script: Path, out: Path, *, trials: int = 4) -> "subprocess.Popen[str]":
-    command = [sys.executable, str(script), str(out)]
-    environment = {**os.environ, "TRIALS": str(trials)}  # which workers see too, unlike arguments
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    command = [sys.executable, str(script), str(out), str(trials)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.fixture
-def script(tmp_path: Path) -> Path:
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a script without a main guard, which tunes a function of its own."""
+    monkeypatch.setattr(sys, "argv", ["script.py", "out", "4"])  # for tests that read it here
     path = tmp_path / "script.py"
     path.write_text(SCRIPT)
     return path
@@ -232,6 +235,26 @@ def test_a_search_without_a_value_says_why(tmp_path: Path) -> None:
         tune(tmp_path / "a", "breaks")
     with pytest.raises(SettingsError, match="ended before any trial had a value"):
         tune(tmp_path / "b", "breaks", trials=1)
+
+
+def test_a_small_disk_holds_fewer_trials_where_time_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = replace(measure(tmp_path), disk_free_bytes=1_000_000_000)
+    monkeypatch.setattr("tunesmith.jobs.search.measure", lambda _: small)
+    assert disk_bytes(tmp_path, is_timed=True) == 250_000_000
+    assert disk_bytes(tmp_path, is_timed=False) == DISK_BYTES
+
+
+def test_what_failed_before_anything_was_trained_is_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"first 3 trials failed .* no such device Mend it"):
+        tune(tmp_path, "breaks_until_mended")
+    assert len(read_history(tmp_path).trials) == 3
+    (tmp_path / "mended").touch()
+    found = tune(tmp_path, "breaks_until_mended")
+    assert (found.failed, found.trials) == ({}, 6)
+    assert found.default is not None
+    assert not list(tmp_path.glob("trials/*/error.txt"))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,17 @@ from numpy.typing import NDArray
 
 import tunesmith as ts
 from tunesmith.core.errors import RunFolderError
+from tunesmith.core.settings import Settings
+from tunesmith.core.space import Field, Int
 from tunesmith.data.sources import open_source
+from tunesmith.execution.executor import OUT_OF_MEMORY
+from tunesmith.jobs import tuned
 from tunesmith.jobs.result import Result
 from tunesmith.jobs.study import export_study
 from tunesmith.records.events import Planned
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import again
+from tunesmith.tuning.protocols import History, Trial
 
 GIVEN: dict[str, Any] = {
     "budget": "100h",  # however slow the machine is, time decides nothing
@@ -201,3 +207,25 @@ def wait_for_slices(folder: Path, count: int, driver: "subprocess.Popen[bytes]")
                 return
         time.sleep(0.05)
     raise AssertionError(f"the run ended before {count} slices were done")
+
+
+@pytest.mark.parametrize("is_own", [False, True])
+def test_what_ran_out_of_memory_is_not_tried_again_with_as_large_a_batch(is_own: bool) -> None:
+    session: Any = SimpleNamespace(settings=Settings.make({}))
+    candidate: Any = SimpleNamespace(family=SimpleNamespace(source=is_own or None))
+    space = {
+        "params.width": Field(Int(7, 9), 7),
+        "train.batch": Field(Int(8, 512, log=True), 16),
+    }
+    config = {"params.width": 8, "train.batch": 32}
+    history = History(horizon=25, trials=(Trial(config=config, failed=OUT_OF_MEMORY),) * 2)
+    sampler = tuned._sampler(session, candidate, space)
+    largest = dict.fromkeys((7, 8, 9), 0)
+    for seed in range(200):
+        found = sampler(space, history, seed=seed)
+        width = found["params.width"]
+        largest[width] = max(largest[width], found["train.batch"])
+    assert largest[7] > 256
+    assert largest[8] < 32
+    # Of a network of the user's own, nobody knows that it takes more where it is wider.
+    assert largest[9] > 256 if is_own else largest[9] < 32

@@ -1,6 +1,9 @@
 """Tests of `tunesmith.models.build`."""
 
+from pathlib import Path
+
 import pytest
+import torch
 
 from tunesmith.core.errors import ModelError, SettingsError
 from tunesmith.models.build import FAMILIES, find_family
@@ -22,3 +25,28 @@ def test_parameters_are_checked_before_anything_is_built() -> None:
 def test_unknown_families_name_the_nearest() -> None:
     with pytest.raises(ModelError, match=r"no model family 'convet'\. Did you mean `convnet`\?"):
         find_family("convet")
+
+
+LAZY = """
+from torch import nn
+
+def build(classes: int, channels: int) -> nn.Module:
+    return nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(),
+                         nn.LazyLinear(classes))
+"""
+
+
+def test_lazy_layers_of_a_user_s_network_learn_their_sizes(tmp_path: Path) -> None:
+    (tmp_path / "lazy.py").write_text(LAZY)
+    build = find_family(f"{tmp_path}/lazy.py:build").builder(3, 1, size=(8, 10), params={})
+    network = build()
+    assert network.training
+    assert {p.shape for p in network.parameters()} >= {(4, 1, 3, 3), (3, 4 * 6 * 8)}
+    assert network(torch.zeros(2, 1, 8, 10)).shape == (2, 3)
+
+
+def test_a_lazy_network_that_raises_is_told(tmp_path: Path) -> None:
+    (tmp_path / "lazy.py").write_text(LAZY.replace("(4, 3)", "(4, 30)"))
+    build = find_family(f"{tmp_path}/lazy.py:build").builder(3, 1, size=(8, 10), params={})
+    with pytest.raises(ModelError, match=r"raised RuntimeError on images of shape \(2, 1, 8, 10\)"):
+        build()

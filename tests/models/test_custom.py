@@ -20,6 +20,20 @@ def test_names_and_files_that_are_wrong(tmp_path: Path) -> None:
         load_factory(f"{tmp_path}/broken.py:build")
 
 
+def test_a_network_is_one_file(tmp_path: Path) -> None:
+    (tmp_path / "blocks_of_mine.py").write_text("")
+    (tmp_path / "net.py").write_text("import blocks_of_mine")
+    with pytest.raises(ModelError, match=r"must be one file, .* `blocks_of_mine`, .* into net\.py"):
+        load_factory(f"{tmp_path}/net.py:build")
+    (tmp_path / "layers_of_mine").mkdir()
+    (tmp_path / "net.py").write_text("from layers_of_mine.norm import Norm")
+    with pytest.raises(ModelError, match=r"must be one file, .* `layers_of_mine"):
+        load_factory(f"{tmp_path}/net.py:build")
+    (tmp_path / "net.py").write_text("import no_such_package")
+    with pytest.raises(ModelError, match=r"raised ModuleNotFoundError when imported: No module"):
+        load_factory(f"{tmp_path}/net.py:build")
+
+
 def test_the_size_is_passed_to_those_who_ask() -> None:
     def build(classes: int, channels: int, *, size: tuple[int, int]) -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Linear(channels * size[0] * size[1], classes))

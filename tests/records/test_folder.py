@@ -20,6 +20,17 @@ def test_a_new_folder_and_the_same_again(tmp_path: Path) -> None:
     assert open_run(path, {"data": "x", "seed": 0}).resumed
 
 
+def test_what_a_process_left_that_was_killed_while_it_began_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / ".job.json.part").write_text('{"seed"')
+    assert not open_run(tmp_path, {"seed": 0}).resumed
+    assert open_run(tmp_path, {"seed": 0}).resumed
+    assert [path.name for path in tmp_path.iterdir()] == ["job.json"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / ".notes.part").touch()
+    with pytest.raises(RunFolderError, match=r"is not empty and holds no run \(it has \.notes"):
+        open_run(tmp_path / "other", {"seed": 0})
+
+
 def test_each_difference_is_named(tmp_path: Path) -> None:
     open_run(tmp_path / "run", {"seed": 0, "data": "a" * 64, "old": True})
     with Journal(tmp_path / "run") as journal:

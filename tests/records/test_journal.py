@@ -10,6 +10,7 @@ import pytest
 
 from tunesmith.core.errors import RunFolderError
 from tunesmith.records.events import Noted, SessionStarted, SliceDone
+from tunesmith.records.history import History
 from tunesmith.records.journal import FILE, Journal, read_history
 
 WRITER = """
@@ -39,6 +40,19 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     assert read_history(tmp_path) == live
     with Journal(tmp_path) as journal:
         assert journal.history == live
+
+
+def test_what_is_forgotten_never_happened(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.append(SessionStarted(budget=60), elapsed=9.0, phases={"start": 1.0})
+        journal.flush()
+        journal.append(note("not yet on disk"), elapsed=9.0)
+        journal.forget()
+        assert journal.history == History()
+        journal.append(note("anew"), elapsed=2.0)
+        live = journal.history
+    assert (live.notes, live.elapsed) == (("anew",), 2.0)
+    assert read_history(tmp_path) == live
 
 
 def test_phases_are_summed_over_sessions(tmp_path: Path) -> None:

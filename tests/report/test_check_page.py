@@ -35,7 +35,7 @@ def checked(*findings: Finding, names: tuple[str, ...] = ("cat", "dog")) -> Chec
         classes=[ClassLook(name=n, counts={"train": 5, "test": 0}, looks=looks) for n in names],
         findings=findings,
         fine=["Nothing of another kind."],
-        skipped={"hidden": 2},
+        skipped={"hidden": 2, "link": 1},
         seconds={"decode": 1.5},
         versions={"tunesmith": "0"},
     )
@@ -55,7 +55,7 @@ def test_the_page_stands_alone_and_says_what_was_found() -> None:
     for words in ("1,234 images in 2 classes", "1 serious problem", "a.png", "b.png", "c.png"):
         assert words in page.text
     assert "Nothing of another kind." in page.text
-    assert "2 hidden" in page.text
+    assert "Left aside: hidden: 2, link: 1." in page.text
 
 
 def test_a_long_gallery_says_where_the_rest_is() -> None:
@@ -63,6 +63,8 @@ def test_a_long_gallery_says_where_the_rest_is() -> None:
     page = Page(render(checked(finding("doubtful", *items))))
     assert len(page.attributes("img")) == SHOWN
     assert "7 more are in quarantine.csv and check.json." in page.text
+    page = Page(render(checked(finding("doubtful", *items[: SHOWN + 1]))))
+    assert "1 more is in quarantine.csv and check.json." in page.text
 
 
 @pytest.mark.parametrize("name", NASTY)

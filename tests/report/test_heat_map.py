@@ -1,5 +1,6 @@
 """Tests of `tunesmith.report.heat_map`."""
 
+from unicodedata import east_asian_width
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -27,3 +28,32 @@ def test_colors_are_shares_of_the_row() -> None:
     title = wrong[0].find("title")
     assert title is not None
     assert title.text == "<a> answered b: 1 of 100"
+
+
+def wide(text: str) -> int:
+    return sum(1 + (east_asian_width(letter) in "WF") for letter in text)
+
+
+@pytest.mark.parametrize("k", [3, 10, 30])
+@pytest.mark.parametrize(
+    "name", ["ゴールデン・レトリバー", "골든 리트리버 강아지", "金毛寻回犬" * 3, "cat"]
+)
+def test_names_of_wide_letters_are_inside(k: int, name: str) -> None:
+    names = [name] * k
+    picture = ET.fromstring(heat_map([[1] * k] * k, names, title="t"))
+    rows = [t for t in picture.iter("text") if t.get("text-anchor") == "end"]
+    assert len(rows) == k
+    for row in rows:
+        assert wide(row.text or "") <= 14
+        # Letters are twelve pixels high: a wide one is as wide, others are hardly more than half.
+        assert 6 * wide(row.text or "") <= float(row.get("x") or 0)
+    assert any("…" in (row.text or "") for row in rows) == (wide(name) > 14)
+
+
+def test_large_counts_fit_their_cells() -> None:
+    counts = [[987, 1234], [12_345, 4_567_890]]
+    picture = ET.fromstring(heat_map(counts, ["a", "b"], title="t"))
+    shown = [t for t in picture.iter("text") if (t.get("class") or "").startswith("count")]
+    assert [t.text for t in shown] == ["987", "1.2k", "12k", "4.6M"]
+    titles = [t.text for t in picture.iter("title")]
+    assert "a answered b: 1234 of 2221" in titles

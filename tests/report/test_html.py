@@ -187,3 +187,7 @@ def test_a_network_of_which_only_the_last_layer_was_fitted(make_story: MakeStory
     text = Page(render(dataclasses.replace(story, summary=untrained, curve=()))).text
     assert "Its last layer was fitted to features" in text
     assert "The network saw" not in text
+
+
+def test_what_was_left_aside_is_counted(make_story: MakeStory) -> None:
+    assert "Left aside: hidden: 3." in Page(render(make_story(("cat", "dog")))).text

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tunesmith.evaluation.metrics import evaluate
 from tunesmith.report import sentences
+from tunesmith.report.findings import Finding
 from tunesmith.report.story import Story
 from tunesmith.report.summary import Baseline, Measures, Summary
 
@@ -57,11 +58,12 @@ def test_the_interval_says_how_it_was_measured(summary: Summary) -> None:
 @pytest.mark.parametrize(
     ("accuracy", "linear", "expected"),
     [
-        (0.9, 0.5, "It makes 6 mistakes where a linear model makes 30."),
-        (59 / 60, 0.5, "It makes 1 mistake where"),
-        (1.0, 0.5, "It makes no mistake where a linear model makes 30."),
-        (0.4, 0.5, "has not learned what it should"),
-        (0.9, None, "where always giving the most frequent class makes 48."),
+        (0.9, 0.5, "It is wrong in 10.0 % of cases, a linear model in 50.0 %."),
+        (1.0, 0.5, "It is wrong in no case, a linear model in 50.0 %."),
+        (1.0, 1.0, "It makes no mistake, and neither does a linear model."),
+        (0.5, 0.5, "in 50.0 % of cases, a linear model in 50.0 %."),
+        (0.4, 0.5, "in 50.0 %: this model has not learned what it should."),
+        (0.9, None, "always giving the most frequent class in 80.0 %."),
     ],
 )
 def test_it_is_compared_with_the_best_baseline(
@@ -70,6 +72,18 @@ def test_it_is_compared_with_the_best_baseline(
     base = Baseline(majority=0.2, linear=linear)
     given_ = changed(summary, evaluation={"accuracy": accuracy}, baseline=base)
     assert expected in sentences.comparison(given_)
+
+
+def test_accuracy_is_given_away_for_rare_classes_where_that_is_asked(summary: Summary) -> None:
+    text = sentences.comparison(
+        changed(
+            summary,
+            score={"metric": "balanced_accuracy"},
+            evaluation={"accuracy": 0.95},
+            baseline=Baseline(majority=0.99, linear=0.9),
+        )
+    )
+    assert "has not learned" not in text
 
 
 def test_confused_pairs_come_by_number(summary: Summary) -> None:
@@ -105,7 +119,7 @@ def test_a_perfect_run_needs_no_advice_but_to_be_used(make_story: MakeStory) -> 
     p_NK, y_N = predictions(3)
     p_NK[:] = 0.05
     p_NK[range(len(y_N)), y_N] = 0.9
-    story = replace(make_story(), mistakes=())
+    story = replace(make_story(), mistakes=(), findings=())
     text = steps(
         story,
         reason="Every image was seen as often as has been found to help.",
@@ -115,15 +129,30 @@ def test_a_perfect_run_needs_no_advice_but_to_be_used(make_story: MakeStory) -> 
     assert text == "Try it on images of your own: how to is at the end of this page."
 
 
-def test_bad_data_are_counted_in_words(summary: Summary) -> None:
-    assert sentences.data_sentence(summary) == (
+def test_bad_data_are_counted_in_words(make_story: MakeStory) -> None:
+    story = replace(make_story(), findings=())
+
+    def said(findings: tuple[Finding, ...] = (), **data: int) -> str:
+        summary = changed(story.summary, data=data)
+        return sentences.data_sentence(replace(story, summary=summary, findings=findings))
+
+    assert said() == (
         "2 files could not be read; 1 training image was in the test part too. None of these was "
         "trained on."
     )
-    clean = changed(summary, data={"quarantined": 0, "leaks": 0})
-    assert sentences.data_sentence(clean).startswith("Nothing wrong was found")
-    doubtful = changed(summary, data={"suspects": 1})
-    assert sentences.data_sentence(doubtful).endswith("1 test label looks wrong.")
+    assert said(quarantined=0, leaks=0).startswith("Nothing wrong was found")
+    assert said(suspects=1).endswith("1 test label looks wrong.")
+    clue = Finding(kind="shortcut", weight="serious", title="A clue", meaning="")
+    note = Finding(kind="uneven", weight="notable", title="Few images", meaning="")
+    assert said((clue, note), quarantined=0, leaks=0).startswith("1 thing below should be looked")
+    assert said((note,), quarantined=0, leaks=0).startswith("Nothing wrong was found")
+
+
+def test_what_makes_a_score_doubtful_is_to_be_seen_to(make_story: MakeStory) -> None:
+    clue = Finding(kind="shortcut", weight="serious", title="“cat” can be guessed", meaning="")
+    story = make_story()
+    assert "“cat” can be guessed: see" in steps(replace(story, findings=(clue,)))
+    assert "can be guessed" not in steps(replace(story, findings=()))
 
 
 def test_calibration_is_honest(summary: Summary) -> None:

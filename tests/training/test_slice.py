@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -113,6 +114,25 @@ def test_stopping_ends_the_slice_where_it_is(data: TrainData) -> None:
     whole = run(data, CONFIG.model_copy(update={"smoothing": 0.0}), None, 32).checkpoint
     assert whole is not None
     equal(result.checkpoint, whole)
+
+
+def test_weights_that_the_last_step_spoiled_are_a_divergence(data: TrainData) -> None:
+    """The loss was that before the step, and finite; the first step of a warm-up does nothing."""
+
+    class Loud(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(1, 2)
+
+        def forward(self, x_NCHW: Tensor) -> Tensor:
+            z_NK: Tensor = self.linear(1e20 * x_NCHW.mean((2, 3)))
+            return z_NK
+
+    wild = CONFIG.model_copy(update={"optimizer": "sgd", "lr": 1e38, "lr_head": 1e38})
+    result = train_slice(wild, Loud, data, CrossEntropy(), start=None, segments=SEGMENTS, until=32)
+    assert np.isfinite(result.row["loss"])
+    assert result.outcome is Outcome.DIVERGED
+    assert result.checkpoint is None
 
 
 def test_divergence_is_an_outcome_and_gives_the_start_back(data: TrainData) -> None:

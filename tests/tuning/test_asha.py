@@ -35,11 +35,25 @@ def test_one_in_three_is_promoted() -> None:
 
 def test_the_highest_rung_goes_first() -> None:
     trials = [(3, 0.1), (3, 0.2), (3, 0.3), *[(1, 0.25)] * 9]
-    assert decide(history(*trials)) == GoOn(0, 9)
+    assert decide(history(*trials)) == GoOn(0, 5)
+
+
+def test_a_promotion_under_way_goes_on_in_blocks_before_anything_else() -> None:
+    others = [(3, 0.1), (3, 0.2), (3, 0.3)]
+    assert decide(history((5, 0.4), *others)) == GoOn(0, 7)
+    assert decide(history((8, 0.4), *others)) == GoOn(0, 9)
+    assert decide(history((5, 0.4), (7, 0.5), *others)) == GoOn(1, 9)
+    assert decide(history((9, 0.4), *others)) == GoOn(1, 5)
+
+
+def test_a_first_rung_of_many_units_is_trained_in_blocks_too() -> None:
+    ask = ASHA(first=0.1)
+    assert ask(history(), spent=0.0, may_start=True, seed=0) == Start(2)
+    assert ask(history((4, 0.5)), spent=0.0, may_start=True, seed=0) == GoOn(0, 5)
 
 
 def test_where_nothing_may_start_the_best_of_the_highest_rung_goes_on() -> None:
-    assert decide(history((3, 0.4), (3, 0.3)), may_start=False) == GoOn(1, 9)
+    assert decide(history((3, 0.4), (3, 0.3)), may_start=False) == GoOn(1, 5)
 
 
 def test_a_trial_that_lost_its_first_rung_makes_it_up() -> None:

@@ -1,8 +1,15 @@
 """Tests of `tunesmith.tuning.continuity`."""
 
 import math
+from pathlib import Path
 
-from tunesmith.tuning.continuity import begins_anew, stands_still
+import pytest
+
+from tunesmith.core.errors import SettingsError
+from tunesmith.records.events import SliceDone, Stored
+from tunesmith.records.history import History as Past
+from tunesmith.records.history import replay
+from tunesmith.tuning.continuity import begins_anew, look_at_slices, stands_still
 from tunesmith.tuning.protocols import History, Observation
 
 
@@ -55,3 +62,41 @@ def test_trials_that_all_stand_still_at_one_value_prove_nothing() -> None:
 def test_too_few_trials_prove_nothing() -> None:
     assert not begins_anew(history(*ANEW[:4]), ENDS)
     assert not begins_anew(history(*ANEW), dict.fromkeys(ENDS, (8,)))
+
+
+PAST = replay(
+    Stored(
+        event=SliceDone(
+            trial=str(n), begin=end - 4, end=end, seconds=1.0, checkpoint=str(end), rows=()
+        ),
+        elapsed=0.0,
+        phases={},
+    )
+    for n, ends in ENDS.items()
+    for end in ends
+)
+
+
+def left(folder: Path) -> Path:
+    """What a trial may go on from, after 8 units."""
+    (path := folder / "00000008").mkdir()
+    (path / "state").touch()
+    return path
+
+
+def test_what_does_not_go_on_is_told_in_the_words_of_the_function(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"`train` does not go on from .*curves begin anew"):
+        look_at_slices(history(*ANEW), PAST, left(tmp_path), "file.py:train")
+    (empty := tmp_path / "00000004").mkdir()
+    with pytest.raises(SettingsError, match=r"`train` left nothing in its folder.*none\."):
+        look_at_slices(history(), Past(), empty, "file.py:train")
+
+
+def test_what_may_go_on_is_a_doubt_or_none(tmp_path: Path) -> None:
+    still, falls = history(*STILL, step=4), history(*[falling(top, 8) for top in TOPS])
+    path = left(tmp_path)
+    doubt = look_at_slices(still, PAST, path, "file.py:train")
+    assert doubt.startswith("Every trial of `train` gave the same value twice.")
+    assert look_at_slices(falls, PAST, path, "file.py:train") == ""
+    (done := tmp_path / "00000100").mkdir()
+    assert look_at_slices(history(), Past(), done, "file.py:train") == ""

@@ -1,8 +1,20 @@
 """Tests of `tunesmith.tuning.folders`."""
 
+import errno
+import os
 from pathlib import Path
 
-from tunesmith.tuning.folders import at_unit, closed, is_empty, opened, tidy, tidy_trial
+import pytest
+
+from tunesmith.tuning.folders import (
+    at_unit,
+    closed,
+    is_empty,
+    opened,
+    size,
+    tidy,
+    tidy_trial,
+)
 
 
 def test_a_slice_begins_with_what_the_one_before_left(tmp_path: Path) -> None:
@@ -37,3 +49,28 @@ def test_what_no_trial_goes_on_from_is_removed(tmp_path: Path) -> None:
     ]
     tidy_trial(tmp_path, 0, -1)
     assert list((tmp_path / "0000").iterdir()) == []
+
+
+def test_a_folder_is_as_large_as_all_files_in_it(tmp_path: Path) -> None:
+    (tmp_path / "inside" / "deep").mkdir(parents=True)
+    (tmp_path / "one").write_bytes(b"x" * 100)
+    (tmp_path / "inside" / "deep" / "two").write_bytes(b"x" * 20)
+    (tmp_path / "inside" / "link").symlink_to(tmp_path / "one")
+    assert size(tmp_path) == 120 + len(str(tmp_path / "one"))  # a link is as large as what it says
+    assert size(tmp_path / "none") == 0
+
+
+def test_what_cannot_be_removed_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was started by a slice may still write there while its folder is removed."""
+
+    def refuse(*_args: object, **_options: object) -> None:
+        raise OSError(errno.ENOTEMPTY, "Directory not empty")
+
+    for at in (4, 8):
+        closed(opened(tmp_path, 0, start=0, until=at))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rmdir", refuse)
+        tidy_trial(tmp_path, 0, 8)
+    assert at_unit(tmp_path, 0, 4).is_dir()
+    tidy_trial(tmp_path, 0, 8)
+    assert not at_unit(tmp_path, 0, 4).exists()

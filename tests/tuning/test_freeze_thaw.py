@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tunesmith.tuning.freeze_thaw import FIRST, FreezeThaw, _log_mean, _log_normal
-from tunesmith.tuning.protocols import Decision, GoOn, History, Observation, Start
+from tunesmith.tuning.protocols import Decision, GoOn, History, Observation, Start, Trial
 
 
 def history(*curves: list[float], seconds: float = 1.0) -> History:
@@ -86,3 +86,18 @@ def test_chances_far_out_are_told_apart() -> None:
 def test_means_of_numbers_that_are_too_small_for_a_float() -> None:
     assert _log_mean(np.array([-2000.0, -2000.0])) == pytest.approx(-2000.0)
     assert _log_mean(np.array([0.0, -2000.0])) == pytest.approx(math.log(0.5))
+
+
+LATE = Trial(config={}, curve=(Observation(at=8, value=0.52),), seconds=8.0)  # twice a block
+
+
+def test_a_first_value_after_more_than_a_block_does_not_keep_others_from_starting() -> None:
+    stuck = history(*[[*FALLING, *[0.52] * 36]] * 12)
+    made = replace(stuck, trials=(*stuck.trials, LATE))
+    assert decisions(made).count(Start(4)) > 5
+
+
+def test_where_no_first_block_was_measured_one_is() -> None:
+    made = History(horizon=100, trials=(LATE,) * 12)
+    assert decisions(made) == [Start(4)] * 40
+    assert all(isinstance(d, GoOn) for d in decisions(made, may_start=False))

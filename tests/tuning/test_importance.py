@@ -64,15 +64,27 @@ def test_equal_values_explain_nothing() -> None:
     assert set(importances(SPACE, History(horizon=10, trials=same), at=1).values()) == {0.0}
 
 
+EDGES = {
+    **SPACE,
+    "few": Field(Int(1, 4), 2),
+    "from_none": Field(Int(0, 9), 3),
+    "share": Field(Float(0.1, 1.0), 0.5),
+}
+
+
 @pytest.mark.parametrize(
     ("values", "edges"),
     [
-        ({"lr": 0.01, "kind": "a", "idle": 0.5}, {}),
-        ({"lr": 1.1e-4, "idle": 0.01}, {"lr": "low"}),
-        ({"lr": 0.9, "idle": 0.99, "only_b": 9}, {"lr": "high", "idle": "high"}),
+        ({"lr": 0.01, "kind": "a", "idle": 0.5, "only_b": 5, "share": 0.5}, {}),
+        ({"lr": 1.1e-4, "idle": 0.01, "share": 0.1}, {"lr": "low", "share": "low"}),
+        ({"lr": 0.9, "only_b": 9}, {"lr": "high", "only_b": "high"}),
+        ({"only_b": 1, "from_none": 0}, {"only_b": "low"}),
+        ({"idle": 0.99, "share": 1.0}, {}),
+        ({"few": 1}, {}),
+        ({"few": 4}, {}),
     ],
 )
-def test_ends_of_ranges_are_told_but_zero_is_none(
+def test_ends_of_ranges_are_told_but_nothing_and_all_are_none(
     values: dict[str, Any], edges: dict[str, str]
 ) -> None:
-    assert at_edges(SPACE, values) == edges
+    assert at_edges(EDGES, values) == edges

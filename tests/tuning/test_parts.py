@@ -50,3 +50,12 @@ def test_each_option_and_each_of_few_whole_numbers_is_a_part() -> None:
 def test_trials_are_compared_where_all_of_them_were() -> None:
     assert first_look(HISTORY) == 2
     assert parts(SPACE, History(horizon=10), "lr", at=2) == ()
+
+
+def test_values_after_each_unit_are_compared_after_as_many_as_all_have() -> None:
+    def curve(units: int) -> tuple[Observation, ...]:
+        return tuple(Observation(at=at, value=1 / at) for at in range(1, units + 1))
+
+    trials = [Trial(config={}, curve=curve(units)) for units in (8, 4, 6)]
+    failed = Trial(config={}, curve=curve(2), failed="It gave NaN.")
+    assert first_look(History(horizon=10, trials=(*trials, failed, Trial(config={})))) == 4

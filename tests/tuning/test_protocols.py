@@ -48,6 +48,20 @@ def test_a_history_is_what_happened() -> None:
     assert history.paused() == ()
 
 
+def test_the_last_value_is_what_there_is_of_a_trial() -> None:
+    assert Trial(config={}, curve=curve(4.0, 2.0, 3.0)).last == 3.0
+    assert Trial(config={}).last == math.inf
+
+
+def test_what_was_given_up_cannot_go_on_and_has_not_failed() -> None:
+    history = History(horizon=4).started({}, until=2).observed(0, curve(1.0, 0.5), seconds=1.0)
+    assert history.paused() == (0,)
+    dropped = history.dropped(0)
+    assert dropped.paused() == ()
+    assert dropped.trials[0].failed is None
+    assert dropped.trials[0].curve == curve(1.0, 0.5)
+
+
 def test_a_curve_goes_on_where_it_ended() -> None:
     history = History(horizon=4).started({}, until=2).observed(0, curve(1.0, 1.0), seconds=1.0)
     with pytest.raises(AssertionError, match="goes on where it ended"):

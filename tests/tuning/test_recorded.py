@@ -4,9 +4,17 @@ import math
 from dataclasses import replace
 
 from tunesmith.records.events import Event, SliceDone, Stored, TrialEnded, TrialStarted
+from tunesmith.records.history import History as Past
 from tunesmith.records.history import replay
 from tunesmith.tuning.protocols import History, Observation, Trial
-from tunesmith.tuning.recorded import NOT_FINITE, as_rows, points, recall
+from tunesmith.tuning.recorded import (
+    DROPPED,
+    NOT_FINITE,
+    are_stillborn,
+    as_rows,
+    points,
+    recall,
+)
 
 DONE = SliceDone(
     trial="0", begin=0, end=4, seconds=3.0, checkpoint="4", rows=as_rows([0.5, 0.25], 0, 4)
@@ -19,6 +27,10 @@ EVENTS: tuple[Event, ...] = (
 )
 
 
+def after(*events: Event) -> Past:
+    return replay(Stored(event=event, elapsed=0.0, phases={}) for event in events)
+
+
 def test_what_a_slice_measured() -> None:
     assert points(DONE, sign=-1) == (
         Observation(at=2, value=-0.5),
@@ -27,7 +39,7 @@ def test_what_a_slice_measured() -> None:
 
 
 def test_a_search_goes_on_from_its_journal() -> None:
-    past = replay(Stored(event=event, elapsed=0.0, phases={}) for event in EVENTS)
+    past = after(*EVENTS)
     recalled = recall(past, horizon=10, sign=1, is_timed=True)
     first = Trial(config={"lr": 0.1}, curve=points(DONE, sign=1), seconds=3.0)
     second = Trial(config={"lr": 0.2}, failed="It ran out of memory.")
@@ -38,5 +50,21 @@ def test_a_search_goes_on_from_its_journal() -> None:
 
 def test_a_crash_after_a_value_that_is_not_finite_does_not_save_the_trial() -> None:
     broken = replace(DONE, rows=as_rows([math.nan], 0, 4))
-    past = replay(Stored(event=event, elapsed=0.0, phases={}) for event in (EVENTS[0], broken))
+    past = after(EVENTS[0], broken)
     assert recall(past, horizon=10, sign=1, is_timed=True).trials[0].failed == NOT_FINITE
+
+
+def test_a_trial_that_was_given_up_is_known_and_has_not_failed() -> None:
+    past = after(EVENTS[0], DONE, TrialEnded(trial="0", reason=DROPPED))
+    recalled = recall(past, horizon=10, sign=1, is_timed=True)
+    first = Trial(config={"lr": 0.1}, curve=points(DONE, sign=1), seconds=3.0, is_dropped=True)
+    assert recalled == History(horizon=10, trials=(first,))
+    assert recalled.paused() == ()
+
+
+def test_a_search_whose_trials_all_ended_untrained_never_began() -> None:
+    started, failed = EVENTS[1], EVENTS[3]
+    assert are_stillborn(after(started, failed))
+    assert not are_stillborn(after())
+    assert not are_stillborn(after(started))
+    assert not are_stillborn(after(*EVENTS))

@@ -4,8 +4,9 @@ from tunesmith.tuning.protocols import Decision, GoOn, History, Observation, Sta
 from tunesmith.tuning.rounds import Rounds
 
 
-def decide(history: History, until: int, *, may_start: bool = True) -> Decision:
-    return Rounds(trials=2, until=until)(history, spent=0.0, may_start=may_start, seed=0)
+def decide(history: History, until: int, *, may_start: bool = True, first: int = 0) -> Decision:
+    rounds = Rounds(first=first, trials=2, block=2, until=until)
+    return rounds(history, spent=0.0, may_start=may_start, seed=0)
 
 
 def trained(history: History, number: int, until: int) -> History:
@@ -27,6 +28,17 @@ def test_each_round_trains_the_first_trials_for_a_block() -> None:
     assert isinstance(decide(history, 4), Stop)
 
 
-def test_another_takes_the_place_of_one_that_failed() -> None:
+def test_another_takes_the_place_of_one_that_failed_and_trains_in_blocks_too() -> None:
     history = History(horizon=9).started({}, until=2).failed(0, "It hung.").started({}, until=2)
-    assert decide(history, 2) == Start(2)
+    assert decide(history, 6) == Start(2)
+    history = trained(trained(history, 1, 6).started({}, until=2), 2, 2)
+    assert decide(history, 6) == GoOn(2, 4)
+    assert decide(history, 3) == GoOn(2, 3)
+
+
+def test_trials_before_the_first_are_left_alone() -> None:
+    history = trained(History(horizon=9).started({}, until=2), 0, 2)
+    assert decide(history, 4) == GoOn(0, 4)
+    assert decide(history, 4, first=1) == Start(2)
+    history = trained(history.started({}, until=2), 1, 2)
+    assert decide(history, 4, first=1) == GoOn(1, 4)

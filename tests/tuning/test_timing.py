@@ -51,9 +51,20 @@ def test_what_a_trial_still_needs() -> None:
     assert remaining_s(trials[1], 10) == 0.0
 
 
-def test_the_best_trial_has_not_failed() -> None:
-    assert best_trial(history((4, 0.5), (4, 0.3)).failed(1, "Memory.")) == 0
+def test_the_best_trial_has_not_failed_and_what_it_left_is_there() -> None:
+    trials = history((4, 0.5), (4, 0.3))
+    assert best_trial(trials) == 1
+    assert best_trial(trials.failed(1, "Memory.")) == 0
+    assert best_trial(trials.dropped(1)) == 0
+    assert best_trial(trials, first=1) == 1
     assert best_trial(history((0, 0.0))) is None
+
+
+def test_the_best_trial_has_the_best_last_value_whatever_it_had_before() -> None:
+    points = Observation(at=2, value=0.1), Observation(at=4, value=0.6)
+    trials = history((4, 0.5)).started({}, until=4).observed(1, points, seconds=4.0)
+    assert best_trial(trials) == 0
+    assert best_trial(trials, first=1) == 1
 
 
 def test_what_a_slice_takes() -> None:
@@ -72,3 +83,8 @@ def test_a_slice_that_hangs_does_not_take_the_time_that_is_kept() -> None:
     assert kept == pytest.approx(8 * SLACK)  # the defaults are the best as well
     assert kept_s(trials, GoOn(1, 4)) == kept
     assert kept_s(trials, GoOn(0, 4)) == 0.0
+
+
+def test_no_time_is_kept_for_what_trains_now() -> None:
+    trials = history((2, 0.4), (2, 0.5)).resumed(0, until=4)
+    assert kept_s(trials, Start(1)) == 0.0

@@ -16,16 +16,19 @@ from tunesmith.core.functions import load_function
 from tunesmith.core.space import space_of
 from tunesmith.execution.executor import Executor, Inline, Outcome, Task
 from tunesmith.records.journal import Journal, read_history
+from tunesmith.tuning import folders
 from tunesmith.tuning.asha import ASHA, FULL
 from tunesmith.tuning.freeze_thaw import FreezeThaw
 from tunesmith.tuning.portfolio import Portfolio
 from tunesmith.tuning.protocols import History, Scheduler
 from tunesmith.tuning.recorded import recall
+from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tpe import TPE
-from tunesmith.tuning.tuner import Search, Tuner
+from tunesmith.tuning.tuner import DISK_BYTES, Search, Tuner
 
 TRAININGS = Path(__file__).with_name("trainings.py")
 HORIZON, BLOCK = 24, 2
+FEW_BYTES = 70.0  # as much as three of the functions' states take
 SPACE = space_of(load_function(f"{TRAININGS}:Config"))
 
 
@@ -37,6 +40,7 @@ def search_of(
     units: int | None,
     sign: int = 1,
     is_finished: bool = True,
+    disk_bytes: float = DISK_BYTES,
 ) -> Search:
     return Search(
         function=f"{TRAININGS}:{function}",
@@ -49,6 +53,7 @@ def search_of(
         trials=trials,
         units=units,
         is_finished=is_finished,
+        disk_bytes=disk_bytes,
         seed=0,
     )
 
@@ -66,6 +71,7 @@ def run(
     sign: int = 1,
     units: int | None = None,
     is_finished: bool = True,
+    disk_bytes: float = DISK_BYTES,
 ) -> tuple[History, str, list[str]]:
     """Search in this process; return the trials, why it ended, and what the user was told."""
     said: list[str] = []
@@ -81,6 +87,7 @@ def run(
                 units=units,
                 sign=sign,
                 is_finished=is_finished,
+                disk_bytes=disk_bytes,
             ),
             folder=folder / "trials",
             executor=executor or Inline(),
@@ -115,20 +122,30 @@ def test_the_same_seed_gives_the_same_search_and_the_journal_says_it(tmp_path: P
 
 @final
 class Slow:
-    """Runs tasks in this process, and says that a unit takes ten seconds."""
+    """Runs tasks in this process, and says that a unit takes ten seconds.
+
+    Args:
+        late: Trial whose first slice is not over by its deadline.
+    """
 
     workers = 1
 
-    def __init__(self) -> None:
+    def __init__(self, late: int | None = None) -> None:
         self.time = 0.0
-        self._inline, self._units = Inline(), 0
+        self.deadlines: list[float] = []
+        self._inline, self._units, self._late = Inline(), 0, late
 
     def submit(self, task: Task) -> None:
+        self.deadlines.append(task.deadline_s)
         self._units = task.arguments["until"] - task.arguments["start"]
         self._inline.submit(task)
 
     def next_done(self, timeout_s: float) -> Outcome | None:
         outcome = self._inline.next_done(timeout_s)
+        if outcome and outcome.key == str(self._late):
+            self._late, seconds = None, self.deadlines[-1]
+            self.time += seconds
+            return Outcome(key=outcome.key, seconds=seconds, failed="It was slow.", is_late=True)
         self.time += 10.0 * self._units
         return outcome and replace(outcome, seconds=10.0 * self._units)
 
@@ -156,6 +173,23 @@ def test_nothing_need_be_finished(tmp_path: Path) -> None:
     assert reason == "The budget is spent."
     assert len(history.trials) >= 5
     assert all(trial.at < HORIZON for trial in history.trials)
+    assert min(slow.deadlines) > 0  # no time is kept, though more would be needed than there is
+
+
+def test_a_slice_that_others_leave_too_little_time_costs_its_trial_nothing(tmp_path: Path) -> None:
+    slow = Slow(late=1)
+    history, _, said = run(tmp_path, budget=300.0, now=lambda: slow.time, executor=slow)
+    assert slow.deadlines[1] < 30  # of 280 seconds; the defaults need the others
+    assert history.trials[0].at == HORIZON
+    assert history.trials[1].failed is None
+    assert not any("failed" in text for text in said)
+    assert all(trial.ended is None for trial in read_history(tmp_path).trials.values())
+
+
+def test_a_slice_that_had_all_the_time_it_may_take_has_failed(tmp_path: Path) -> None:
+    slow = Slow(late=1)
+    history, _, _ = run(tmp_path, budget=3000.0, now=lambda: slow.time, executor=slow)
+    assert history.trials[1].failed == "It was slow."
 
 
 def test_training_may_be_counted_in_units_and_time_ends_it_all_the_same(tmp_path: Path) -> None:
@@ -172,10 +206,32 @@ def test_training_may_be_counted_in_units_and_time_ends_it_all_the_same(tmp_path
     )
     assert slow.time <= 100
     assert sum(trial.at for trial in history.trials) == 10
+    assert slow.deadlines[1] == 80  # units that are kept would be no seconds
 
 
-def test_a_search_that_was_interrupted_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
-    whole, _, _ = run(tmp_path / "whole", trials=6)
+def test_what_takes_too_much_disk_is_given_up_and_known(tmp_path: Path) -> None:
+    history, _, _ = run(tmp_path, trials=12, disk_bytes=FEW_BYTES)
+    dropped = [trial for trial in history.trials if trial.is_dropped]
+    assert dropped
+    assert all(trial.curve and trial.failed is None for trial in dropped)
+    assert [trial.at for trial in history.trials if not trial.is_dropped] == [HORIZON] * (
+        12 - len(dropped)
+    )
+    kept = {int(path.parent.name): path for path in tmp_path.glob("trials/*/0*")}
+    assert {0, best_trial(history)} <= kept.keys()
+    assert sum(map(folders.size, kept.values())) <= FEW_BYTES
+    past = read_history(tmp_path)
+    assert recall(past, horizon=HORIZON, sign=1, is_timed=False) == history
+    again, _, _ = run(tmp_path, trials=12, disk_bytes=FEW_BYTES)
+    assert again == history
+
+
+@pytest.mark.parametrize("disk_bytes", [DISK_BYTES, FEW_BYTES])
+def test_a_search_that_was_interrupted_goes_on_as_if_it_had_not_been(
+    disk_bytes: float, tmp_path: Path
+) -> None:
+    whole, _, _ = run(tmp_path / "whole", trials=6, disk_bytes=disk_bytes)
+    assert any(trial.is_dropped for trial in whole.trials) == (disk_bytes == FEW_BYTES)
     for stop_after in (3, 20, 57):
         interrupted = threading.Event()
         asked = itertools.count()
@@ -185,9 +241,15 @@ def test_a_search_that_was_interrupted_goes_on_as_if_it_had_not_been(tmp_path: P
                 interrupted.set()  # noqa: B023 (called in this round alone)
             return 0.0
 
-        _, reason, _ = run(tmp_path / "parts", trials=6, interrupted=interrupted, now=now)
+        _, reason, _ = run(
+            tmp_path / "parts",
+            trials=6,
+            interrupted=interrupted,
+            now=now,
+            disk_bytes=disk_bytes,
+        )
         assert reason == "It was interrupted."
-    resumed, _, _ = run(tmp_path / "parts", trials=6)
+    resumed, _, _ = run(tmp_path / "parts", trials=6, disk_bytes=disk_bytes)
     assert resumed == whole
 
 

@@ -72,3 +72,12 @@ def test_networks_whose_size_has_no_name_are_all_proposed() -> None:
     history = History(horizon=25, trials=(over,))
     plain = RandomSampler()(SPACE, history, seed=0)
     assert Within(RandomSampler(), costly=())(SPACE, history, seed=0) == plain
+
+
+def test_a_cost_may_have_other_reasons_and_other_fields() -> None:
+    reason = "It ran out of memory."
+    sampler = Within(RandomSampler(), costly=("width", "depth"), reasons=(reason,))
+    memory = History(horizon=25, trials=(failed(reason, width=32, depth=1),))
+    assert max(sampler(SPACE, memory, seed=seed)["width"] for seed in range(200)) < 32
+    limit = History(horizon=25, trials=(failed(f"{OVER} of 5 ms.", width=32, depth=1),))
+    assert max(sampler(SPACE, limit, seed=seed)["width"] for seed in range(200)) > 64

@@ -90,3 +90,10 @@ def varies(config: Config, folder: Path, start: int, until: int) -> list[float]:
     chance = json.loads(state.read_text()) if start else int.from_bytes(os.urandom(4)) / 2**32
     state.write_text(json.dumps(chance))
     return [value + 0.01 * chance for value in level]
+
+
+def breaks_until_mended(config: Config, folder: Path, start: int, until: int) -> list[float]:
+    """What is wrong lies outside of the function."""
+    if not (folder.parents[2] / "mended").exists():
+        raise RuntimeError("no such device")
+    return falls(config, folder, start, until)

@@ -14,12 +14,15 @@ CARD_FILE = "model-card.md"
 LISTED = 20  # classes at most, worst first
 
 
-def write_card(folder: Path, manifest: Manifest, measures: Mapping[str, Any]) -> None:
+def write_card(
+    folder: Path, manifest: Manifest, measures: Mapping[str, Any], *, openings: int
+) -> None:
     """Write a bundle's model card; see `card_text`."""
-    replace_file(folder / CARD_FILE, card_text(manifest, measures).encode())
+    text = card_text(manifest, measures, openings=openings)
+    replace_file(folder / CARD_FILE, text.encode())
 
 
-def card_text(manifest: Manifest, measures: Mapping[str, Any]) -> str:
+def card_text(manifest: Manifest, measures: Mapping[str, Any], *, openings: int) -> str:
     """Write a model card in Markdown.
 
     Args:
@@ -27,8 +30,13 @@ def card_text(manifest: Manifest, measures: Mapping[str, Any]) -> str:
         measures: Of the test part: ``n``, ``accuracy``, ``low``, ``high``, ``balanced_accuracy``,
             ``log_loss``, ``roc_auc`` (or None), ``macro_f1``, ``ece``, and by class ``recall``
             (None for a class without images) and ``recall_interval``.
+        openings: How often the test part has been measured on.
     """
-    parts = [_what(manifest), _worth(manifest, measures), _weak_spots(manifest.classes, measures)]
+    parts = [
+        _what(manifest),
+        _worth(manifest, measures, openings),
+        _weak_spots(manifest.classes, measures),
+    ]
     return "\n".join([*parts, _use(manifest), _care(measures["n"])])
 
 
@@ -58,14 +66,14 @@ def _speed(manifest: Manifest) -> str:
     return f"{', '.join(times)} (images at once, {manifest.latency.threads} threads)"
 
 
-def _worth(manifest: Manifest, measures: Mapping[str, Any]) -> str:
+def _worth(manifest: Manifest, measures: Mapping[str, Any], openings: int) -> str:
     auc = measures["roc_auc"]
     area = "undefined: a class has no test image" if auc is None else f"{auc:.4f}"
     interval = f"95 % interval {measures['low']:.2%} to {measures['high']:.2%}"
     return f"""\
 ## What it is worth
 
-Measured once, after the model was chosen, on {measures["n"]:,} test images, by the exported graph.
+{_measured(openings)} on {measures["n"]:,} test images, by the exported graph.
 
 | Measure | Value |
 |---|---|
@@ -76,6 +84,15 @@ Measured once, after the model was chosen, on {measures["n"]:,} test images, by 
 | Log loss | {measures["log_loss"]:.4f} |
 | Expected calibration error | {measures["ece"]:.4f} (temperature {manifest.temperature:.3f}) |
 """
+
+
+def _measured(openings: int) -> str:
+    if openings <= 1:
+        return "Measured once, after the model was chosen,"
+    return (
+        f"Measured {openings} times, as training went on, each of which makes the numbers a little "
+        "too hopeful,"
+    )
 
 
 def _weak_spots(classes: Sequence[str], measures: Mapping[str, Any]) -> str:

@@ -3,9 +3,10 @@
 Shape letters: N images, H height, W width, C channels, K classes.
 """
 
+import math
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,9 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from tunesmith.bundle.manifest import GRAPH_FILE, MANIFEST_FILE, Manifest, read_manifest
+from tunesmith.core.cores import cores
 from tunesmith.core.errors import BundleError, SourceError
+from tunesmith.core.files import open_plain
 from tunesmith.core.pixels import Undecodable, decode
 
 PathLike = str | os.PathLike[str]
@@ -28,12 +31,8 @@ SUFFIXES = frozenset(
 )
 MOST_BYTES = 2**31 - 1  # a protocol buffer's own limit
 MOST_VALUES = 2**18  # in one call of the graph: what its layers make of them is much more
-AT_ONCE = 32  # files decoded before the graph is called
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+AT_ONCE = 32  # files decoded before the graph is called, at most
+MOST_DECODED = 2**26  # numbers in so many images; of larger ones few are decoded at once
 
 
 def _decode(encoded: bytes, channels: int) -> NDArray[np.uint8] | str:
@@ -87,7 +86,7 @@ class Graph:
         Returns:
             float32 of shape ``(N, K)``.
         """
-        step = max(1, MOST_VALUES // max(1, int(np.prod(x_NHWC.shape[1:]))))
+        step = _step(x_NHWC.shape[1:])
         pieces: list[NDArray[np.float32]] = [np.empty((0, self.outputs), np.float32)]
         for begin in range(0, len(x_NHWC), step):
             piece = np.ascontiguousarray(x_NHWC[begin : begin + step])
@@ -162,8 +161,8 @@ class Predictor:
         """Name the class of each image; a file that is no image does not end the others.
 
         Args:
-            inputs: Files; a folder stands for all image files below it, sorted. Or an array as in
-                `probabilities`.
+            inputs: Files; a folder stands for all image files below it, sorted, without links. Or
+                an array as in `probabilities`.
             decode: Decodes a file; many threads call it. By default this very process does:
                 headers that claim too many pixels are refused, but nothing limits the time, and a
                 file that crashes the decoder ends the process. `tunesmith.jobs.predict` brings
@@ -175,14 +174,18 @@ class Predictor:
         if isinstance(inputs, np.ndarray):
             p_NK = self.probabilities(inputs)
             return [self._answer(f"#{i}", p_K) for i, p_K in enumerate(p_NK)]
-        paths = [Path(inputs)] if isinstance(inputs, str | os.PathLike) else map(Path, inputs)
-        files = [file for path in paths for file in _files(path)]
-        read = partial(_read, channels=self.manifest.input.channels, decode=decode)
+        typed = [Path(inputs)] if isinstance(inputs, str | os.PathLike) else [*map(Path, inputs)]
+        files = [file for path in typed for file in _files(path)]
+        channels = self.manifest.input.channels
+        read = partial(_read, typed=frozenset(typed), channels=channels, decode=decode)
         answers: list[Prediction] = []
+        count = _at_once([])
         with ThreadPoolExecutor(cores()) as pool:
-            for begin in range(0, len(files), AT_ONCE):
-                some = files[begin : begin + AT_ONCE]
-                answers += self._answers(some, list(pool.map(read, some)))
+            while some := files[len(answers) : len(answers) + count]:
+                images = list(pool.map(read, some))
+                answers += self._answers(some, images)
+                count = _at_once(images)
+                del images  # before the next ones take as much
         return answers
 
     def _answers(
@@ -194,9 +197,11 @@ class Predictor:
             if not isinstance(image, str):
                 by_shape[image.shape].append(index)
         answers: dict[int, NDArray[np.float32]] = {}
-        for indices in by_shape.values():
-            p_NK = self._graph.probabilities(np.stack([images[i] for i in indices]))
-            answers.update(zip(indices, p_NK, strict=True))
+        for shape, indices in by_shape.items():
+            step = _step(shape)
+            for part in (indices[i : i + step] for i in range(0, len(indices), step)):
+                p_NK = self._graph.probabilities(np.stack([images[i] for i in part]))
+                answers.update(zip(part, p_NK, strict=True))
         for index, (file, image) in enumerate(zip(files, images, strict=True)):
             if isinstance(image, str):
                 yield Prediction(name=str(file), error=image)
@@ -213,8 +218,19 @@ class Predictor:
         )
 
 
+def _step(shape: tuple[int, ...]) -> int:
+    """Images of a shape that one call of the graph takes."""
+    return max(1, MOST_VALUES // max(1, math.prod(shape)))
+
+
+def _at_once(images: Sequence[NDArray[np.uint8] | str]) -> int:
+    """Files to decode next: two for each core, and more if the last ones were small images."""
+    largest = max((x.size for x in images if not isinstance(x, str)), default=MOST_DECODED)
+    return AT_ONCE if AT_ONCE * largest <= MOST_DECODED else min(AT_ONCE, 2 * cores())
+
+
 def _files(path: Path) -> list[Path]:
-    """A file is itself; a folder is the image files below it, hidden ones left out."""
+    """A file is itself; a folder is the image files below it, without hidden ones and links."""
     if not path.is_dir():
         return [path]
     files = sorted(
@@ -223,6 +239,7 @@ def _files(path: Path) -> list[Path]:
         if file.suffix.lower() in SUFFIXES
         and not any(part.startswith(".") for part in file.relative_to(path).parts)
         and file.is_file()
+        and not file.is_symlink()
     )
     if not files:
         raise SourceError(
@@ -232,12 +249,18 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _read(file: Path, channels: int, decode: Decode) -> NDArray[np.uint8] | str:
-    """Decode a file to ``(H, W, C)``, or say why it cannot be done."""
+def _read(
+    file: Path, *, typed: Collection[Path], channels: int, decode: Decode
+) -> NDArray[np.uint8] | str:
+    """Decode a file to ``(H, W, C)``, or say why it cannot be done.
+
+    Links are followed if they were typed: one in the place of a file of a folder is none of it.
+    """
     try:
-        return decode(file.read_bytes(), channels)
+        with open_plain(file, follow=file in typed) as (opened, found):
+            return decode(opened.read(found.st_size), channels)
     except OSError as error:
-        return f"it cannot be read: {error.strerror}"
+        return f"it cannot be read: {error.strerror or error}"
 
 
 def load(folder: PathLike, *, threads: int | None = None) -> Predictor:

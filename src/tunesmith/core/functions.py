@@ -107,6 +107,9 @@ def _load_file(path: Path) -> ModuleType:
     """Import a file once, under a name of its own, so that no main guard runs."""
     if not path.is_file():
         raise SettingsError(f"There is no file {path}. Check the path.")
+    # What lies beside a script can be imported by it. Last: it hides no installed package from us.
+    if (beside := str(path.resolve().parent)) not in sys.path:
+        sys.path.append(beside)
     name = f"{USER_MODULE}{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]

@@ -178,3 +178,17 @@ def read_job_file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"There is no job file {path}. Check the path.") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"The job file {path} cannot be read as TOML: {error}.") from None
+
+
+def take_test(values: dict[str, Any]) -> str | None:
+    """Take the test part out of a job file's values: like the source, it is no setting.
+
+    Raises:
+        SettingsError: It is no text.
+    """
+    test = values.pop("test", None)
+    if test is not None and not isinstance(test, str):
+        raise SettingsError(
+            f'`test` names a source of its own for the test, such as "held_out/", but got {test!r}.'
+        )
+    return test

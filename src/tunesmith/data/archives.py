@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import IO, TypeVar, final
 
 from tunesmith.core.errors import SourceError
+from tunesmith.core.files import LARGEST_FILE
 from tunesmith.data.folders import PARTS, is_hidden, is_image, printable
-from tunesmith.data.reading import LARGEST_FILE, Pieces
+from tunesmith.data.reading import Pieces
 
 LARGEST_RATIO = 200  # unpacked to packed bytes; more is a bomb (deflate itself ends at about 1,000)
 HARMLESS = 1_000_000  # bytes, unpacked, of which the ratio is not asked: a white bitmap packs well

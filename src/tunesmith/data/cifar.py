@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from tunesmith.core.errors import SourceError
+from tunesmith.core.files import LARGEST_FILE
 from tunesmith.data.arrays import Arrays
 from tunesmith.data.folders import listed
-from tunesmith.data.reading import LARGEST_FILE
 
 FILE = "cifar-10-binary.tar.gz"
 SHAPE = (3, 32, 32)  # C, H, W

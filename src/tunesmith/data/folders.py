@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -49,6 +50,17 @@ def printable(path: bytes) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def shown(text: str) -> str:
+    r"""Write a text for a terminal, as `printable` does: a name in it may be any bytes.
+
+    Example:
+        >>> shown("red\x1b[31m"), shown("a\udcff.png")
+        ('red\\x1b[31m', 'a\\xff.png')
+
+    """
+    return printable(text.encode("utf-8", sys.getfilesystemencodeerrors()))
 
 
 def natural(name: str) -> list[tuple[int, int | str]]:

@@ -2,17 +2,13 @@
 
 import errno
 import os
-import stat
 import threading
 import weakref
 from typing import IO, final
 
+from tunesmith.core.files import open_plain
 from tunesmith.data.folders import stamp_of
 
-LARGEST_FILE = 100_000_000  # bytes, unpacked; no image that we decode is larger
-
-# A link in the place of a file is not followed, and a pipe there is not waited for.
-NO_LINK, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 CHANGED = "it changed after the data were listed"
 
 
@@ -28,23 +24,24 @@ def read_listed(path: str | bytes | os.PathLike[str], stamp: str, *, follow: boo
         OSError: It is gone, has changed since or changes now, is no regular file any more, or is
             larger than 100 MB; the text says which.
     """
-    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | NO_WAIT | (0 if follow else NO_LINK)
     try:
-        file = open(path, "rb", opener=lambda name, _: os.open(name, flags))  # noqa: SIM115 (closed below)
+        content = _content(path, stamp, follow=follow)
     except OSError as error:
-        raise OSError(CHANGED) if error.errno == errno.ELOOP and not follow else error from None
-    with file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError("it is no regular file")
-        if stamp_of(found) != stamp:
-            raise OSError(CHANGED)
-        if found.st_size > LARGEST_FILE:
-            raise OSError(f"it has {found.st_size:,} bytes, more than {LARGEST_FILE:,}")
-        content = file.read(found.st_size + 1)
-        if len(content) != found.st_size or stamp_of(os.fstat(file.fileno())) != stamp:
-            raise OSError(CHANGED)
+        is_link = error.errno == errno.ELOOP and not follow  # in the place of what was listed
+        raise OSError(CHANGED) if is_link else error from None
+    if content is None:
+        raise OSError(CHANGED)
     return content
+
+
+def _content(path: str | bytes | os.PathLike[str], stamp: str, *, follow: bool) -> bytes | None:
+    """What a file holds; None if it is not as it was listed."""
+    with open_plain(path, follow=follow) as (file, found):
+        if stamp_of(found) != stamp:
+            return None
+        content = file.read(found.st_size + 1)
+        is_same = len(content) == found.st_size and stamp_of(os.fstat(file.fileno())) == stamp
+    return content if is_same else None
 
 
 @final

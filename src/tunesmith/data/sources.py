@@ -42,15 +42,28 @@ def open_source(
         quarantine: A list of images to leave out.
 
     Raises:
-        SourceError: It does not exist, is none of these, or cannot be learned from.
+        SourceError: It does not exist, is none of these, cannot be learned from, or is no table
+            although `columns` are named.
     """
     opened = _open(source, columns or {})
     if test is not None:
         opened = _join(opened, _open(test, columns or {}))
+    if columns and not (_is_table(source) or _is_table(test)):
+        raise SourceError(
+            f"`--columns` names columns of a table, but {opened.name} is none: leave it out."
+        )
     if quarantine is not None:
         opened = without_listed(opened, quarantine)
     _check_classes(opened)
     return opened
+
+
+def _is_table(source: Any) -> bool:
+    """Whether a source that was opened is a table."""
+    if not isinstance(source, str | os.PathLike):
+        return False
+    path = Path(source).expanduser()
+    return path.suffix.lower() in tables.SUFFIXES and path.is_file()
 
 
 def _open(source: Any, columns: Mapping[str, str]) -> Source:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, final
 
 from tunesmith.core.errors import SourceError
+from tunesmith.core.files import LARGEST_FILE
 from tunesmith.data.archives import (
     LARGEST_RATIO,
     TARS,
@@ -24,7 +25,7 @@ from tunesmith.data.archives import (
     sorted_without_top,
 )
 from tunesmith.data.folders import is_hidden, is_image
-from tunesmith.data.reading import LARGEST_FILE, Pieces
+from tunesmith.data.reading import Pieces
 
 HARMLESS = 100_000_000  # bytes, unpacked, of which the ratio is not asked
 PIECE = 1_000_000  # bytes read at a time

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.evaluation.metrics import log_loss
+from tunesmith.evaluation.metrics import log_losses
 
 BOUNDS = (0.05, 20.0)  # of the temperature
 STEPS = 24  # halvings of the logarithmic range: a temperature to six digits
@@ -85,4 +85,11 @@ def calibrated_loss(z_NK: NDArray[np.floating[Any]], y_N: NDArray[np.int64]) -> 
         True
 
     """
-    return log_loss(softmax(z_NK, fit_temperature(z_NK, y_N)), y_N)
+    return float(calibrated_losses(z_NK, y_N).mean())
+
+
+def calibrated_losses(
+    z_NK: NDArray[np.floating[Any]], y_N: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The same of each image, ``(N,)``."""
+    return log_losses(softmax(z_NK, fit_temperature(z_NK, y_N)), y_N)

@@ -1,11 +1,86 @@
-"""Whether one model is better than another by more than chance."""
+"""Whether one model is better than another by more than chance.
+
+Shape letters: N images, K classes.
+"""
 
 import math
+from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.evaluation.interval import resamples
+from tunesmith.evaluation.metrics import METRICS
+
+Probabilities = NDArray[np.floating[Any]]
 SURE = 0.05  # a difference that chance brings about less often than that counts
+ONE_SIDED = 1.645  # deviations of a normal variable that chance exceeds as seldom
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """How two models differ on the same images.
+
+    Attributes:
+        gain: By how much the first is better, in units of the metric; negative where it is worse.
+        chance: Probability that chance alone makes two equally good models differ as much.
+    """
+
+    gain: float
+    chance: float
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the first is better, by more than chance."""
+        return self.gain > 0 and self.chance < SURE
+
+
+def compare(
+    metric: str, one_NK: Probabilities, other_NK: Probabilities, y_N: NDArray[np.int64]
+) -> Comparison:
+    """Compare two models' answers to the same images by a metric.
+
+    Accuracy by McNemar's exact test; else by the paired bootstrap (Efron and Tibshirani 1993): how
+    often the better one is not better on images drawn from these with replacement.
+
+    Args:
+        metric: One of `METRICS`.
+        one_NK: Probabilities by the first.
+        other_NK: By the second.
+        y_N: Classes.
+
+    Example:
+        >>> right, y = np.eye(2)[[0, 1] * 40], np.array([0, 1] * 40)
+        >>> compare("macro_f1", right * 0.9 + 0.05, right[::-1] * 0.9 + 0.05, y).is_better
+        True
+
+    """
+    measure = METRICS[metric].function
+    sign = 1 if METRICS[metric].greater_is_better else -1
+    gain = sign * (measure(one_NK, y_N) - measure(other_NK, y_N))
+    if metric == "accuracy":
+        chance = mcnemar(one_NK.argmax(1) == y_N, other_NK.argmax(1) == y_N)
+        return Comparison(gain=gain, chance=chance)
+    draws = np.array(
+        [
+            sign * (measure(one_NK[i], y_N[i]) - measure(other_NK[i], y_N[i]))
+            for i in resamples(len(y_N), 2 * one_NK.size)
+        ]
+    )
+    known = draws[np.isfinite(draws)]
+    not_so = int((known <= 0).sum() if gain > 0 else (known >= 0).sum())
+    return Comparison(gain=gain, chance=min(1.0, 2 * (not_so + 1) / (len(known) + 1)))
+
+
+def is_lower(loss_N: NDArray[np.float64], other_N: NDArray[np.float64]) -> bool:
+    """Whether a model's losses are lower than another's on the same images, by more than chance.
+
+    A paired test of the mean difference, one-sided.
+    """
+    gain_N = other_N - loss_N
+    return bool(gain_N.mean() > ONE_SIDED * gain_N.std(ddof=1) / math.sqrt(len(gain_N)))
 
 
 def mcnemar(one_N: NDArray[np.bool_], other_N: NDArray[np.bool_]) -> float:
@@ -28,8 +103,3 @@ def mcnemar(one_N: NDArray[np.bool_], other_N: NDArray[np.bool_]) -> float:
     count = wins + losses
     tail = sum(math.comb(count, k) for k in range(min(wins, losses) + 1))
     return min(1.0, 2 * tail / (1 << count))
-
-
-def is_better(one_N: NDArray[np.bool_], other_N: NDArray[np.bool_]) -> bool:
-    """Whether the first of two models is right more often, by more than chance."""
-    return bool(one_N.sum() > other_N.sum()) and mcnemar(one_N, other_N) < SURE

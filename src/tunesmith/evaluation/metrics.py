@@ -74,10 +74,16 @@ def balanced_accuracy(p_NK: Probabilities, y_N: Labels) -> float:
     return float((confusion.diagonal()[there] / counts[there]).mean())
 
 
+def log_losses(p_NK: Probabilities, y_N: Labels) -> NDArray[np.float64]:
+    """Negative log likelihood of each image's class, ``(N,)``, in nats."""
+    p_N = p_NK[np.arange(len(y_N)), y_N].astype(np.float64)
+    losses_N: NDArray[np.float64] = -np.log(p_N.clip(SMALLEST))
+    return losses_N
+
+
 def log_loss(p_NK: Probabilities, y_N: Labels) -> float:
     """Mean negative log likelihood in nats; lower is better."""
-    p_N = p_NK[np.arange(len(y_N)), y_N].astype(np.float64)
-    return float(-np.log(p_N.clip(SMALLEST)).mean())
+    return float(log_losses(p_NK, y_N).mean())
 
 
 def macro_f1(p_NK: Probabilities, y_N: Labels) -> float:
@@ -129,7 +135,7 @@ def area_with_interval(
 
     Args:
         score_N: Larger for what is meant to be found.
-        is_one_N: Whether it is that; at least two are and two are not.
+        is_one_N: Whether it is that; at least one is and one is not.
         z: Deviations of a normal variable; the default gives 95 %.
 
     Example:
@@ -149,7 +155,7 @@ def area_with_interval(
 
 def _variance(x_N: NDArray[np.float64]) -> float:
     """Variance; where all values are equal, as if one of two more were another."""
-    return float(x_N.var(ddof=1)) or 1 / (len(x_N) + 2)
+    return (float(x_N.var(ddof=1)) if len(x_N) > 1 else 0.0) or 1 / (len(x_N) + 2)
 
 
 def _ranks(x_N: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tunesmith.evaluation.memory import is_out_of_memory
 from tunesmith.models.preprocess import Normalize
 
 BATCH = 128
@@ -34,9 +35,22 @@ def logits(
     """
     memory = torch.channels_last if channels_last else torch.contiguous_format
     device = normalize.mean.device
-    parts = [
-        forward(normalize(x.to(device)).contiguous(memory_format=memory)).float().cpu()
-        for x in torch.split(x_NCHW, BATCH)
-    ]
+
+    def answer(x: Tensor) -> Tensor:
+        return forward(normalize(x.to(device)).contiguous(memory_format=memory)).float().cpu()
+
+    parts = [_in_memory(answer, x) for x in torch.split(x_NCHW, BATCH)]
     z_NK: NDArray[np.float32] = torch.cat(parts).numpy()
     return z_NK
+
+
+def _in_memory(answer: Callable[[Tensor], Tensor], x_NCHW: Tensor) -> Tensor:
+    """Answer images at once, or half of them at a time where that is more than memory holds."""
+    try:
+        return answer(x_NCHW)
+    except (RuntimeError, MemoryError) as error:
+        if len(x_NCHW) == 1 or not is_out_of_memory(error):
+            raise
+    # Only here, since until the handler's end the error holds what was allocated.
+    halves = torch.tensor_split(x_NCHW, 2)
+    return torch.cat([_in_memory(answer, half) for half in halves])

@@ -67,14 +67,14 @@ def fit_ridge(f_ND: NDArray[np.floating[Any]], y_N: NDArray[np.int64], classes: 
     values_D, c_DK = values_D.clip(0), q_DD.T @ c_DK
 
     def left_out(rows: NDArray[np.int64], penalty: float) -> NDArray[np.float64]:
-        """Answers for some images, each as if it had not been fitted to, less the mean targets."""
+        """Answers for some images, each as if it had not been fitted to."""
         b_RD = ((f_ND[rows] - mean_D) / std_D) @ q_DD
         shrunk_D = 1 / (values_D + penalty * n)
         hat_R = b_RD**2 @ shrunk_D + 1 / n
         t_RK = _targets(y_N[rows], mean_K)
         off_RK = t_RK - b_RD @ (shrunk_D[:, None] * c_DK)
         z_RK: NDArray[np.float64] = t_RK - off_RK / (1 - hat_R).clip(LEAST_LEFT)[:, None]
-        return z_RK
+        return z_RK + mean_K
 
     some = np.random.default_rng(0).permutation(n)[:JUDGED]
     best = (np.inf, PENALTIES[0], 1.0)
@@ -88,7 +88,7 @@ def fit_ridge(f_ND: NDArray[np.floating[Any]], y_N: NDArray[np.int64], classes: 
     return Ridge(
         weight_KD=w_DK.T.astype(np.float32),
         bias_K=(mean_K / temperature - mean_D @ w_DK).astype(np.float32),
-        z_NK=((z_NK + mean_K) / temperature).astype(np.float32),
+        z_NK=(z_NK / temperature).astype(np.float32),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol, final
 from tunesmith.core.functions import load_function
 
 LOADED = "loaded"  # what a process says once it has loaded what a task needs
+OUT_OF_MEMORY = "It ran out of memory."  # why a task failed
 
 
 @final
@@ -45,6 +46,7 @@ class Outcome:
         seconds: That it took.
         failed: Why it failed, in words; None if it did not.
         details: The traceback, if there is one.
+        is_late: Whether it failed since it was not over by its deadline.
     """
 
     key: str
@@ -52,6 +54,7 @@ class Outcome:
     seconds: float
     failed: str | None = None
     details: str = ""
+    is_late: bool = False
 
 
 class Executor(Protocol):
@@ -91,7 +94,7 @@ def call(task: Task) -> Outcome:
         value = function(**task.arguments)
         json.dumps(value)  # what is no JSON value does not reach the other process
     except MemoryError as error:
-        failed, details = "It ran out of memory.", _details(error)
+        failed, details = OUT_OF_MEMORY, _details(error)
     except SystemExit as error:
         failed, details = f"It ended its process (sys.exit({error.code!r})).", _details(error)
     except Exception as error:  # noqa: BLE001 (whatever it is, it is the task's outcome)

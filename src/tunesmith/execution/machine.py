@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from tunesmith.core.cores import CGROUP, cores
 from tunesmith.data.builtin import REMOTES, find
-from tunesmith.execution.cores import CGROUP, cores
 
 BASE = ("numpy", "onnxruntime", "opencv-python-headless", "pydantic", "rich", "typer")
 TRAIN = (

@@ -12,10 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import final
 
+from tunesmith.core.cores import cores
 from tunesmith.core.words import duration
-from tunesmith.execution.cores import cores
 from tunesmith.execution.executor import LOADED, Outcome, Task
 
+COMMAND = (sys.executable, "-m", "tunesmith.worker")
 SILENCE_S = 60.0  # without a sign of life, after which a process is given up
 LOADING_S = 300.0  # that loading what a task needs may take, which its deadline does not count
 PIECE = 1 << 16  # bytes read at once
@@ -62,13 +63,15 @@ class Processes:
 
     def next_done(self, timeout_s: float) -> Outcome | None:
         """Wait for a task to end, and end those that are over their limits; see `Executor`."""
-        ends = time.monotonic() + timeout_s
+        ends, wait_s = time.monotonic() + timeout_s, 0.0
         while self._busy:
+            # First without waiting: no task is over its limits since nobody has listened for long.
+            self._listen(wait_s)
             for worker in self._busy:
                 if outcome := worker.outcome(self._silence_s):
                     self._busy.remove(worker)
                     # What a failure left behind (a broken device, threads, memory) ends with it.
-                    if outcome.failed is None and worker.is_running:
+                    if outcome.failed is None and not worker.is_silent:
                         self._idle.append(worker)
                     else:
                         worker.end()
@@ -76,13 +79,17 @@ class Processes:
             left = ends - time.monotonic()
             if left <= 0:
                 return None
-            with selectors.DefaultSelector() as selector:
-                for worker in self._busy:
-                    selector.register(worker.output, selectors.EVENT_READ, worker)
-                limits = [worker.left_s(self._silence_s) for worker in self._busy]
-                for key, _ in selector.select(max(0.0, min(left, *limits))):
-                    key.data.read()
+            limits = [worker.left_s(self._silence_s) for worker in self._busy]
+            wait_s = max(0.0, min(left, *limits))
         return None
+
+    def _listen(self, wait_s: float) -> None:
+        """Take what the processes wrote; wait for it so long, at most."""
+        with selectors.DefaultSelector() as selector:
+            for worker in self._busy:
+                selector.register(worker.output, selectors.EVENT_READ, worker)
+            for key, _ in selector.select(wait_s):
+                key.data.read()
 
     def cancel(self) -> None:
         """End every process; see `Executor`."""
@@ -91,15 +98,14 @@ class Processes:
         self._busy, self._idle = [], []
 
     def _started(self) -> "_Worker":
-        memory = [] if self._memory_bytes is None else [str(self._memory_bytes)]
         threads = str(max(1, cores() // self.workers))
         # What the user set stands above ours.
         environment = {"OMP_NUM_THREADS": threads, **os.environ}
         environment["PYTHONPATH"] = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
         with self._log.open("ab") as log:
             return _Worker(
-                subprocess.Popen(  # noqa: S603 (this interpreter, and a number of ours)
-                    [sys.executable, "-m", "tunesmith.worker", *memory],
+                subprocess.Popen(  # noqa: S603 (this interpreter, and what it was called with)
+                    [*COMMAND, str(self._memory_bytes or 0), *sys.argv],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
@@ -126,12 +132,7 @@ class _Worker:
         self._task: Task | None = None
         self._began = self._heard = time.monotonic()
         self._has_loaded = False
-        self._is_silent = False  # it closed its output: it has ended, or soon will
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it can take another task."""
-        return self._process.poll() is None
+        self.is_silent = False  # it closed its output: it has ended, or soon will
 
     def begin(self, task: Task) -> bool:
         """Hand over a task; False if the process has ended."""
@@ -149,7 +150,7 @@ class _Worker:
         """Take what it wrote."""
         piece = os.read(self.output.fileno(), PIECE)
         self._read += piece
-        self._heard, self._is_silent = time.monotonic(), not piece
+        self._heard, self.is_silent = time.monotonic(), not piece
 
     def left_s(self, silence_s: float) -> float:
         """Seconds until it is over one of its limits."""
@@ -173,10 +174,11 @@ class _Worker:
             elif line:  # an empty one is a sign of life
                 return Outcome(**json.loads(line))
         seconds = time.monotonic() - self._began
-        if self._is_silent:
+        is_late = not self.is_silent and seconds >= self._limit_s()
+        if self.is_silent:
             self.end()
             failed = _death(self._process.returncode)
-        elif seconds >= self._limit_s():
+        elif is_late:
             self.end()
             failed = f"It was not over after {duration(self._limit_s())}, and was ended."
         elif time.monotonic() - self._heard >= silence_s:
@@ -184,14 +186,15 @@ class _Worker:
             failed = f"It gave no sign of life for {duration(silence_s)}, and was ended."
         else:
             return None
-        return Outcome(key=self._task.key, seconds=seconds, failed=failed)
+        return Outcome(key=self._task.key, seconds=seconds, failed=failed, is_late=is_late)
 
     def end(self) -> None:
         """End the process and all that it started, at once."""
-        if not self._is_silent or self.is_running:
+        # Not once it was waited for: its number, which is its group's, may be another's by then.
+        if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+            self._process.wait()
         with contextlib.suppress(OSError):
             self._input.close()
         self.output.close()

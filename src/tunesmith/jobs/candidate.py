@@ -3,7 +3,7 @@
 import copy
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -20,7 +20,7 @@ from tunesmith.evaluation.ridge import Ridge, fit_ridge
 from tunesmith.jobs.prepare import Prepared, builder
 from tunesmith.jobs.trial import SUREST_CONTRADICTED, Trained, Trial, Validate
 from tunesmith.models.build import Family
-from tunesmith.models.preprocess import Deployed
+from tunesmith.models.preprocess import Deployed, Normalize
 from tunesmith.models.views import ManyViews, View, offered, passes
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.head import features
@@ -97,7 +97,9 @@ class Candidate:
         weight, bias = torch.from_numpy(head.weight_KD), torch.from_numpy(head.bias_K)
         layer.load_state_dict({"weight": weight, "bias": bias - rare_K}, strict=False)
         weights = network.state_dict()
-        return Checkpoint(seen=0, network=weights, average=weights, optimizer={})
+        # Of their own: a file holds no two tensors in one memory, and training averages in place.
+        average = {name: value.clone() for name, value in weights.items()}
+        return Checkpoint(seen=0, network=weights, average=average, optimizer={})
 
     def head(self, data: TrainData) -> Ridge:
         """Fit a pretrained network's last layer to some of the training images in ``data``."""
@@ -166,11 +168,9 @@ class Candidate:
         without a look at what it does: see `settle`.
         """
         views = [each for each in self.views if passes(each) <= 2]  # noqa: PLR2004 (both sides)
-        return Deployed(
-            ManyViews(self.load(trained.checkpoint.average), views[-1]),
-            copy.deepcopy(self.prepared.train.normalize),
-            size=self.chosen.size,
-        ).eval()
+        normalize = copy.deepcopy(self.prepared.train.normalize)
+        many = many_views(self.load(trained.checkpoint.average), views[-1], normalize)
+        return Deployed(many, normalize, size=self.chosen.size).eval()
 
     def settle(
         self, deployed: Deployed, x_NCHW: Tensor, y_N: NDArray[np.int64]
@@ -184,15 +184,20 @@ class Candidate:
         assert isinstance(many, ManyViews)
         normalize = self.prepared.train.normalize
         z_NK = {
-            view: logits(ManyViews(many.network, [view]), x_NCHW, normalize=normalize)
+            view: logits(many_views(many.network, [view], normalize), x_NCHW, normalize=normalize)
             for view in {view for views in self.views for view in views}
         }
         means: dict[tuple[View, ...], NDArray[np.float32]] = {
             views: np.mean([z_NK[view] for view in views], axis=0) for views in self.views
         }
         best = min(means, key=lambda views: calibrated_loss(means[views], y_N))
-        deployed.network = ManyViews(many.network, best).eval()
+        deployed.network = many_views(many.network, best, normalize)
         return means[best]
+
+
+def many_views(network: nn.Module, views: Sequence[View], normalize: Normalize) -> ManyViews:
+    """A network that answers by several looks at an image, where its normalization is."""
+    return ManyViews(network, views).eval().to(normalize.mean.device)
 
 
 def _horizon(chosen: planning.Plan, images: int) -> int:

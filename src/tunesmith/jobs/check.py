@@ -4,8 +4,6 @@ Read `_look` from top to bottom: it is the job.
 """
 
 import contextlib
-import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import RunFolderError
 from tunesmith.data import quarantine
 from tunesmith.data.source import Source
 from tunesmith.execution.machine import versions
@@ -26,6 +23,7 @@ from tunesmith.jobs.gate import gate
 from tunesmith.jobs.look import look, recipe
 from tunesmith.records.cache import FILE as CACHE
 from tunesmith.records.cache import Cache
+from tunesmith.records.editable import refuse_edited, write_editable
 from tunesmith.records.folder import write_atomic, writing
 from tunesmith.report.check_page import render
 from tunesmith.report.findings import Checked, Tried, quarantine_rows, to_json
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
     from tunesmith.jobs.doors import Door
 
 PAGE, RECORD = "check.html", "check.json"
+MARKS = {"serious": "!", "doubtful": "?", "notable": "i"}
 
 
 @final
@@ -62,6 +61,21 @@ class CheckResult:
     def quarantine(self) -> Path:
         """The list of images that should be left out."""
         return self.folder / quarantine.FILE
+
+    def as_json(self) -> str:
+        """All of it, for programs."""
+        return to_json(self.checked)
+
+    def words(self) -> str:
+        """What was found, a line for each, and where the page and the list lie."""
+        found = [f"{MARKS[finding.weight]}  {finding.title}" for finding in self.checked.findings]
+        tried = [
+            f"   {name}: works on {100 * share:.1f} % of {each.images:,} images"
+            for each in self.checked.tried
+            for name, share in each.success.items()
+        ]
+        places = [f"report  {self.report}", f"list    {self.quarantine}"]
+        return "\n".join([*found, *tried, *places])
 
 
 def check(
@@ -96,35 +110,39 @@ def check(
         What was found, and where the page lies.
 
     Raises:
-        UserError: The data cannot be opened, or the folder cannot be written.
+        UserError: The data cannot be opened, a model knows other classes, the folder cannot be
+            written, or its quarantine.csv was edited.
     """
     clock = Clock(budget=math.inf)
     with clock.phase("open the data"):
         data = open_data(source, test, columns or {}, clock=clock, quiet=not progress)
+    models = [model] if isinstance(model, str | Path) else model
+    if models:
+        from tunesmith.jobs.deep import refuse_misfits  # torch, for those who ask for it
+
+        refuse_misfits(models, data.classes)
     folder = Path(out) if out is not None else Path("checks") / data.name
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    _refuse_to_overwrite(folder)
+    refuse_edited(folder / quarantine.FILE)
     log = folder / "check.log"
     with (
         Terminal(budget=math.inf, log_path=log, quiet=not progress, to_stderr=to_stderr) as shown,
         Cache(folder / CACHE) as cache,
     ):
-        models = [model] if isinstance(model, str | Path) else model
         result = _look(data, folder, cache, clock, shown, deep=deep, models=models)
         cache.finish()
         if cache.trouble:
             shown.say(f"{folder / CACHE} is of no use, so nothing was kept: {cache.trouble}.")
     write(result)
+    rows = quarantine_rows(result.checked.findings, suspects=True)
+    write_editable(result.quarantine, quarantine.to_csv(rows))
     return result
 
 
 def write(result: CheckResult) -> None:
-    """Write the page, the record for programs, and the list of images to leave out."""
-    listed = quarantine.to_csv(quarantine_rows(result.checked.findings, suspects=True))
-    write_atomic(result.quarantine, listed)
-    record = to_json(result.checked, quarantine_sha256=_hash(listed))
-    write_atomic(result.folder / RECORD, record)
+    """Write the page, and the record for programs."""
+    write_atomic(result.folder / RECORD, result.as_json() + "\n")
     write_atomic(result.report, render(result.checked))
 
 
@@ -182,22 +200,3 @@ def _once(search: Search, name: str, cache: Cache) -> Search:
         return np.array(found, np.int64).reshape(-1, 2)
 
     return search_once
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _refuse_to_overwrite(folder: Path) -> None:
-    """Keep a quarantine.csv that a person has edited.
-
-    Raises:
-        RunFolderError: There is one.
-    """
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        written = json.loads((folder / RECORD).read_text("utf-8"))["quarantine_sha256"]
-        if _hash((folder / quarantine.FILE).read_text("utf-8", "surrogateescape")) != written:
-            raise RunFolderError(
-                f"{folder / quarantine.FILE} has been edited since the last check, and would be "
-                "overwritten. Move it elsewhere, or pass another --out."
-            )

@@ -8,11 +8,13 @@ from typing import Any, final
 from tunesmith.bundle.manifest import read_manifest
 from tunesmith.core.clock import Clock
 from tunesmith.core.settings import Settings
+from tunesmith.data.quarantine import FILE as LIST
 from tunesmith.jobs.check import CheckResult, check, write
 from tunesmith.jobs.doors import try_doors
 from tunesmith.jobs.fetch import open_data
 from tunesmith.jobs.fit import fit
 from tunesmith.jobs.trained import bundle_of, open_trained
+from tunesmith.records.editable import refuse_edited
 from tunesmith.report.findings import quarantine_rows
 
 
@@ -72,7 +74,8 @@ def cleanse(
         progress: Show progress on the terminal.
 
     Raises:
-        UserError: The data cannot be used, or the model does not fit them.
+        UserError: The data cannot be used, the model does not fit them, or the list of an earlier
+            check was edited.
     """
     clock = Clock(budget=Settings.make({"budget": budget, "seed": seed}).budget)
     data = open_data(source, test, columns or {}, clock=clock, quiet=not progress)
@@ -91,6 +94,7 @@ def cleanse(
             raise KeyboardInterrupt
         return result.folder
 
+    refuse_edited(folder / "check" / LIST)  # before a training is spent
     before = Path(model) if model is not None else trained("before", None)
     found = check(data, deep=True, model=before, out=folder / "check", progress=progress)
     if not any(quarantine_rows(found.checked.findings, suspects=True)):

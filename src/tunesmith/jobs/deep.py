@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tunesmith.bundle.manifest import read_manifest
 from tunesmith.core.words import counted
 from tunesmith.evaluation.calibration import softmax
 from tunesmith.evaluation.metrics import accuracy
@@ -21,7 +22,7 @@ from tunesmith.jobs.findings import Data
 from tunesmith.jobs.gate import Gated, Phase
 from tunesmith.jobs.look import recipe
 from tunesmith.jobs.prepare import tensor
-from tunesmith.jobs.trained import open_trained
+from tunesmith.jobs.trained import bundle_of, open_trained
 from tunesmith.models.build import find_family
 from tunesmith.records.cache import Cache, key_of
 from tunesmith.report.findings import Finding, Tried
@@ -72,6 +73,17 @@ class Deeper:
             replace(look, apart=apart) for look, apart in zip(gated.classes, scores, strict=True)
         ]
         return replace(gated.told(self.said), classes=tuple(scored))
+
+
+def refuse_misfits(models: Sequence[str | Path], classes: tuple[str, ...]) -> None:
+    """Refuse models of other classes before anything is looked at, which takes long.
+
+    Raises:
+        BundleError: A model is none, is damaged, or knows other classes.
+    """
+    for path in map(Path, models):
+        # Of what channels the images are, is seen only later; then that is asked.
+        open_trained(path, classes, read_manifest(bundle_of(path)).input.channels)
 
 
 def look_deeper(

@@ -20,6 +20,7 @@ from tunesmith.core.spread import spread
 from tunesmith.data.decode import originals
 from tunesmith.evaluation import baselines
 from tunesmith.evaluation.calibration import fit_temperature, softmax
+from tunesmith.evaluation.interval import interval
 from tunesmith.evaluation.metrics import METRICS, Evaluation, evaluate, expected_calibration_error
 from tunesmith.execution.machine import Machine
 from tunesmith.export import onnx, verify
@@ -33,11 +34,12 @@ from tunesmith.models.preprocess import Deployed
 from tunesmith.models.views import ManyViews
 from tunesmith.records.events import TestOpened
 from tunesmith.records.folder import write_atomic, writing
+from tunesmith.records.whole import new_folder, put_in_place
 
 # Of them, in all, since photographs of 12 million pixels each take long; and how few there may be.
 VERIFIED_PIXELS, FEWEST_VERIFIED = 80_000_000, 16
 BASELINE = 3000  # images that a linear model learns from, and is tested on
-ROUNDS = 1000  # of the bootstrap, for metrics that are no proportion
+BUNDLE = "bundle"  # in the run's folder
 
 
 @final
@@ -88,7 +90,7 @@ def hand_over(session: Session, fitted: Fitted, *, machine: Machine) -> Handed:
         RunFolderError: The bundle cannot be written.
     """
     prepared, family = fitted.members[0].prepared, fitted.members[0].family
-    deployed, folder = fitted.deployed, session.folder / "bundle"
+    deployed, folder = fitted.deployed, new_folder(session.folder / BUNDLE)
     path = folder / handed.GRAPH_FILE
     with session.phase("calibrate"):
         deployed.temperature.fill_(fit_temperature(fitted.z_NK, fitted.y_N))
@@ -107,8 +109,10 @@ def hand_over(session: Session, fitted: Fitted, *, machine: Machine) -> Handed:
     before_NK = uncalibrated(tested.p_NK, float(deployed.temperature))
     manifest = _manifest(session, fitted, tested, latency)
     with writing(folder):
-        write_card(folder, manifest, asdict(tested.evaluation))
+        openings = session.journal.history.test_openings
+        write_card(folder, manifest, asdict(tested.evaluation), openings=openings)
         manifest = handed.write_manifest(folder, manifest)
+    put_in_place(folder, session.folder / BUNDLE)
     return Handed(
         manifest=manifest,
         verified=verified,
@@ -121,7 +125,6 @@ def hand_over(session: Session, fitted: Fitted, *, machine: Machine) -> Handed:
 
 def _export(deployed: Deployed, prepared: Prepared, family: Family, folder: Path) -> None:
     """Write weights, graph and, for a user's own network, its file."""
-    folder.mkdir(exist_ok=True)
     write_atomic(folder / WEIGHTS_FILE, to_bytes(_plain(deployed)))
     if family.source:
         write_atomic(folder / NETWORK_FILE, family.source.text)
@@ -184,7 +187,9 @@ def _training(session: Session, fitted: Fitted) -> handed.Training:
 
 
 def _plain(deployed: Deployed) -> dict[str, torch.Tensor]:
-    return {name: value.contiguous().cpu() for name, value in deployed.state_dict().items()}
+    """Weights by name, each in memory of its own even where layers share theirs."""
+    state = deployed.state_dict()
+    return {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
 
 
 def _source(family: Family) -> handed.NetworkSource | None:
@@ -227,7 +232,7 @@ def _test(session: Session, prepared: Prepared, path: Path, threads: int) -> Tes
     places, p_NK = found
     y_N = prepared.labels[places]
     evaluation = evaluate(p_NK, y_N)
-    score = _score(session.settings.metric, evaluation, p_NK, y_N)
+    score = _score(session.settings.metric, p_NK, y_N)
     return Tested(places=places, p_NK=p_NK, evaluation=evaluation, score=score)
 
 
@@ -266,21 +271,7 @@ def _baselines(prepared: Prepared, tested: NDArray[np.int64], seed: int) -> tupl
     return baselines.majority(labels[train], labels[tested]), linear
 
 
-def _score(
-    metric: str, evaluation: Evaluation, p_NK: NDArray[np.float32], y_N: NDArray[np.int64]
-) -> handed.Score:
-    """The user's metric with its 95 % interval: Wilson's for accuracy, else by bootstrap."""
-    value = METRICS[metric].function(p_NK, y_N)
-    if metric == "accuracy":
-        low, high = evaluation.low, evaluation.high
-    else:
-        chance = np.random.default_rng(0)
-        rows = [chance.integers(0, len(y_N), len(y_N)) for _ in range(ROUNDS)]
-        draws = [METRICS[metric].function(p_NK[i], y_N[i]) for i in rows[: _rounds(p_NK.size)]]
-        low, high = (float(q) for q in np.nanquantile(draws, [0.025, 0.975]))
+def _score(metric: str, p_NK: NDArray[np.float32], y_N: NDArray[np.int64]) -> handed.Score:
+    """The user's metric with its 95 % interval."""
+    value, (low, high) = METRICS[metric].function(p_NK, y_N), interval(metric, p_NK, y_N)
     return handed.Score(metric=metric, value=value, low=low, high=high, n=len(y_N))
-
-
-def _rounds(values: int) -> int:
-    """Bootstrap rounds that cost a second or two, on so many probabilities: 40 at least."""
-    return max(40, min(ROUNDS, 20_000_000 // max(1, values)))

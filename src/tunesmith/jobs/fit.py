@@ -17,6 +17,7 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.settings import Settings
 from tunesmith.data.decode import Sample, sample
 from tunesmith.data.fingerprint import fingerprint
+from tunesmith.data.quarantine import FILE as LIST
 from tunesmith.data.source import Source
 from tunesmith.data.thin import thinned
 from tunesmith.execution.allocator import keep_freed_memory
@@ -30,15 +31,16 @@ from tunesmith.jobs.fetch import open_data
 from tunesmith.jobs.finish import hand_over
 from tunesmith.jobs.prepare import as_expected, prepare
 from tunesmith.jobs.race import race
-from tunesmith.jobs.result import Result
+from tunesmith.jobs.result import Result, handed_over
 from tunesmith.jobs.session import Session, computing
 from tunesmith.jobs.tell import tell
 from tunesmith.jobs.train import train_all
 from tunesmith.models.build import Family
 from tunesmith.records import events
+from tunesmith.records.editable import refuse_edited
 from tunesmith.records.folder import open_run, write_atomic
 from tunesmith.records.journal import Journal
-from tunesmith.report.summary import Summary, read_summary
+from tunesmith.report.summary import Summary
 from tunesmith.report.terminal import Terminal
 
 SAMPLED, SAMPLED_SHARE = 1000, 0.03  # images looked at before anything is decided, and their time
@@ -138,38 +140,38 @@ def run(
         to_stderr: Show it on standard error, since standard output is for programs.
         started_s: Seconds since the user pressed Enter.
     """
-    begin = Clock(budget=settings.budget, spent=started_s)
+    begin = Clock(budget=settings.budget, spent=started_s, phases={"start": started_s})
     keep_freed_memory()
-    with begin.phase("open the data"):
-        data = _open(settings, source, test, clock=begin, quiet=not progress)
+    data = _open(settings, source, test, clock=begin, quiet=not progress)
     families = find_families(settings)
     identity = _identity(settings, data, families)
-    opened = open_run(settings.out or Path("runs") / data.name, identity)
-    with Journal(opened.path) as journal:
+    out = open_run(settings.out or Path("runs") / data.name, identity).path
+    with Journal(out) as journal:
         past = journal.history
         given = events.SessionStarted(budget=settings.budget, trials=settings.trials)
         extended = past.is_extended_by(given)
         if past.ended and past.ended.status == "finished" and not extended:
-            return Result(folder=opened.path, summary=read_summary(opened.path / "result.json"))
-        clock = Clock(budget=settings.budget, spent=begin.elapsed() + past.elapsed)
-        clock.phases.update({"start": started_s, **begin.phases})
-        log = opened.path / "run.log"
+            if found := handed_over(out):
+                return found
+            given = past.granted or given  # what is lost is made again, and nothing else changes
+        refuse_edited(out / LIST)
+        clock = replace(begin, spent=begin.elapsed() + past.elapsed)
         with Terminal(
-            budget=settings.budget, log_path=log, quiet=not progress, to_stderr=to_stderr
+            budget=clock.budget, log_path=out / "run.log", quiet=not progress, to_stderr=to_stderr
         ) as terminal:
             session = Session(
                 settings=settings,
-                folder=opened.path,
+                folder=out,
                 clock=clock,
                 journal=journal,
                 terminal=terminal,
                 command=command,
             )
             session.record(given)
-            machine = measure_machine(opened.path)
+            machine = measure_machine(out)
             with catch_signals(session.interrupted), computing(machine.cores):
                 summary = _run(session, data, families, machine, extended=extended)
-    return Result(folder=opened.path, summary=summary)
+    return Result(folder=out, summary=summary)
 
 
 def _identity(settings: Settings, data: Source, families: Sequence[Family]) -> dict[str, Any]:
@@ -181,14 +183,10 @@ def _identity(settings: Settings, data: Source, families: Sequence[Family]) -> d
 
 
 def _open(settings: Settings, source: Any, test: Any, *, clock: Clock, quiet: bool) -> Source:
-    return open_data(
-        source,
-        test,
-        settings.columns,
-        quarantine=settings.quarantine,
-        clock=clock,
-        quiet=quiet,
-    )
+    with clock.phase("open the data"):
+        return open_data(
+            source, test, settings.columns, quarantine=settings.quarantine, clock=clock, quiet=quiet
+        )
 
 
 def _run(

@@ -13,6 +13,7 @@ from tunesmith.tuning.folders import at_unit
 from tunesmith.tuning.importance import importances
 from tunesmith.tuning.parts import Part, first_look, parts
 from tunesmith.tuning.protocols import History
+from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tuner import Search
 
 TRIALS = "trials"  # in the run's folder
@@ -105,16 +106,6 @@ def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def best_of(history: History) -> int | None:
-    """Number of the trial with the best last value; None if none has a value."""
-    values = {
-        number: trial.curve[-1].value
-        for number, trial in enumerate(history.trials)
-        if trial.curve and trial.failed is None
-    }
-    return min(values, key=lambda number: values[number], default=None)
-
-
 def tell(
     path: Path, search: Search, history: History, noise: Noise | None, *, status: str, reason: str
 ) -> Tuned:
@@ -131,7 +122,7 @@ def tell(
     Raises:
         SettingsError: No trial has a value.
     """
-    number, sign = best_of(history), search.sign
+    number, sign = best_trial(history), search.sign
     if number is None:
         raise SettingsError(
             f"The search ended before any trial had a value ({reason}) Give it a longer budget, or "

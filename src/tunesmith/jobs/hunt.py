@@ -108,6 +108,8 @@ def _others(config: Config, plan: Config) -> list[tuple[str, str]]:
 def _state(trial: Trial) -> str:
     if trial.failed is not None:
         return f"failed: {trial.failed}"
+    if trial.is_dropped:
+        return "given up"
     return "finished" if trial.at >= planning.UNITS else "paused"
 
 

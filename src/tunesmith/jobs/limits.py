@@ -38,21 +38,30 @@ class Limits:
     most: Mapping[Limit, float]
     threads: int
 
-    def check(self, network: nn.Module, *, channels: int, size: tuple[int, int]) -> None:
+    def check(
+        self,
+        network: nn.Module,
+        *,
+        channels: int,
+        size: tuple[int, int],
+        folder: Path | None = None,
+    ) -> None:
         """Export a network as it would be handed over, and measure the graph.
 
         Args:
             network: Maps ``(N, C, *size)`` to logits; trained or not makes no difference.
             channels: Of the images.
             size: Height and width that it reads.
+            folder: Where the graph lies meanwhile, so that it goes with it if the process is
+                killed; the system's if None.
 
         Raises:
             LimitError: It takes more than it may.
         """
         deployed, traced = _traced(network, channels=channels, size=size)
         image_HWC = np.zeros((*size, channels), np.uint8)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.onnx"
+        with tempfile.TemporaryDirectory(dir=folder) as made:
+            path = Path(made) / "model.onnx"
             onnx.write(traced, deployed.state_dict(), path, metadata={})
             found = {SIZE: path.stat().st_size / 1e6}
             if LATENCY in self.most:
@@ -79,8 +88,6 @@ def check_export(network: nn.Module, *, channels: int, size: tuple[int, int]) ->
     Raises:
         ModelError: It cannot.
     """
-    with torch.no_grad():
-        network.eval()(torch.zeros((2, channels, *size)))  # lazy layers learn their sizes
     try:
         _traced(network, channels=channels, size=size)
     except InternalError as error:

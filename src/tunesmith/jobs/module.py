@@ -1,18 +1,28 @@
 """Rebuild a network from its bundle."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from tunesmith.bundle.manifest import read_manifest
+from tunesmith.bundle.manifest import ModelInfo, read_manifest
 from tunesmith.core.errors import BundleError
-from tunesmith.models.build import rebuild
+from tunesmith.models.build import ENSEMBLE, rebuild
 from tunesmith.models.preprocess import Deployed, Normalize
 
 NETWORK_FILE = "network.py"  # a user's own network, kept beside its weights
 WEIGHTS_FILE = "model.safetensors"
+
+
+def _from_copy(model: ModelInfo, copy: str) -> tuple[str, Mapping[str, Any]]:
+    """Family and config by which the bundle's own copy of a user's network builds it."""
+    if model.family != ENSEMBLE:
+        return copy, model.config
+    members = [{**member, "family": copy} for member in model.config["members"]]
+    return ENSEMBLE, {"members": members}
 
 
 def load_module(bundle: Path) -> Deployed:
@@ -27,10 +37,12 @@ def load_module(bundle: Path) -> Deployed:
     manifest = read_manifest(bundle)
     model, size = manifest.model, (manifest.input.height, manifest.input.width)
     custom = model.source
-    name = f"{bundle / NETWORK_FILE}:{custom.function}" if custom else model.family
+    name, config = model.family, model.config
+    if custom:
+        name, config = _from_copy(model, f"{bundle / NETWORK_FILE}:{custom.function}")
     channels = manifest.input.channels
     network = rebuild(
-        name, len(manifest.classes), channels, size=size, config=model.config, views=model.views
+        name, len(manifest.classes), channels, size=size, config=config, views=model.views
     )
     blank = Normalize(torch.zeros(channels), torch.ones(channels))
     deployed = Deployed(network, blank, size=size)

@@ -7,7 +7,7 @@ from typing import final
 import torch
 
 from tunesmith.core.clock import Clock
-from tunesmith.execution.cores import cores
+from tunesmith.core.cores import cores
 from tunesmith.execution.threads import TRY_S, Threads, share_of
 
 

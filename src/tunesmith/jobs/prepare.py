@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tunesmith.core.errors import SourceError
 from tunesmith.core.spread import spread
 from tunesmith.data import quarantine
 from tunesmith.data.clean import check, joined
@@ -24,7 +25,7 @@ from tunesmith.jobs.gate import Gated, gate
 from tunesmith.jobs.session import Session
 from tunesmith.models.build import Family
 from tunesmith.models.preprocess import Normalize, resize_pixels
-from tunesmith.records.folder import write_atomic
+from tunesmith.records.editable import write_editable
 from tunesmith.report.findings import Finding, quarantine_rows
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
@@ -108,7 +109,8 @@ def prepare(
     """Decode, clean and split.
 
     Raises:
-        SourceError: Too many images cannot be decoded, or a class has none left.
+        SourceError: Too many images cannot be decoded, a class has none left, or the metric says
+            nothing about the test part.
     """
     with session.phase("decode"):
         loaded = load(
@@ -121,8 +123,7 @@ def prepare(
             folder=session.folder,
         )
     seen = Data(source=source, loaded=loaded)
-    _write_quarantine(session, [unreadable(seen)])
-    check(source, loaded.rejected, loaded.kept)
+    _check_readable(session, seen)
     gated = gate(seen, depth, session.phase)
     _write_quarantine(session, gated.findings)
     with session.phase("split"):
@@ -134,6 +135,7 @@ def prepare(
             names=source.classes,
             seed=session.settings.seed,
         )
+    _check_metric(session.settings.metric, seen.labels[parts.test], source.classes)
     x_NCHW, rows = tensor(loaded.pixels), torch.from_numpy(parts.train)
     normalize = _normalize(x_NCHW, parts.train)
     compute = choose_device(session.settings.device)
@@ -143,6 +145,34 @@ def prepare(
     )
 
 
+def _check_readable(session: Session, seen: Data) -> None:
+    """Refuse data of which too much cannot be decoded; what that is, a list says all the same.
+
+    Raises:
+        SourceError: See `prepare`.
+    """
+    try:
+        check(seen.source, seen.loaded.rejected, seen.loaded.kept)
+    except SourceError:
+        _write_quarantine(session, [unreadable(seen)])
+        raise
+
+
+def _check_metric(metric: str, tested_N: NDArray[np.int64], classes: Sequence[str]) -> None:
+    """Refuse a test part that a metric says nothing about.
+
+    Raises:
+        SourceError: All test images are of one class, and the metric compares classes.
+    """
+    there = np.unique(tested_N)
+    if metric == "roc_auc" and len(there) == 1:
+        raise SourceError(
+            f"The metric roc_auc needs test images of two classes at least, but all "
+            f"{len(tested_N):,} are of {classes[there[0]]!r}. Pass another --metric, or a test "
+            "part with images of more classes."
+        )
+
+
 def _normalize(x_NCHW: Tensor, places: NDArray[np.int64]) -> Normalize:
     """Measure mean and deviation on some of the images."""
     some = spread(places, max(1, NORMALIZED_PIXELS // (x_NCHW.shape[2] * x_NCHW.shape[3])))
@@ -150,10 +180,14 @@ def _normalize(x_NCHW: Tensor, places: NDArray[np.int64]) -> Normalize:
 
 
 def _write_quarantine(session: Session, found: Sequence[Finding | str]) -> None:
-    """List what is left out."""
+    """List what is left out.
+
+    Raises:
+        RunFolderError: The list was edited meanwhile, or cannot be written.
+    """
     findings = [each for each in found if isinstance(each, Finding)]
     rows = quarantine_rows(findings, suspects=session.settings.on_suspects == "quarantine")
-    write_atomic(session.folder / quarantine.FILE, quarantine.to_csv(rows))
+    write_editable(session.folder / quarantine.FILE, quarantine.to_csv(rows))
 
 
 def _given(session: Session, data: Data, gated: Gated) -> NDArray[np.int8]:

@@ -1,26 +1,57 @@
 """Look at a run from outside: where its report is, or how far it has come."""
 
+import contextlib
+import json
 from pathlib import Path
+from typing import Any
 
-from tunesmith.core.words import duration
+from tunesmith.core.errors import RunFolderError
+from tunesmith.core.words import counted, duration
+from tunesmith.jobs.found import Tuned
+from tunesmith.jobs.search import REMEMBERED
+from tunesmith.records.history import History
 from tunesmith.records.journal import read_history
 from tunesmith.report.summary import read_summary
+from tunesmith.tuning.parts import Part
+
+RESULT = "result.json"
 
 
 def look(run: Path) -> str:
     """Say in a few lines what a run's folder holds.
 
     Raises:
-        RunFolderError: It holds no run.
+        RunFolderError: It holds no run, or what its end left is damaged.
     """
     history = read_history(run)
-    if history.ended is None:
-        trained = ", ".join(f"{n}: {t.seen:,} examples" for n, t in history.trials.items())
-        return (
-            f"{run} is not finished: {duration(history.elapsed)} so far; "
-            f"{trained or 'no training yet'}. The command that began it goes on with it."
-        )
-    summary = read_summary(run / "result.json")
+    is_search = (run / REMEMBERED).is_file()  # that of a `fit` is in a folder inside
+    told = _found if is_search else _fitted
+    if history.granted is not None and history.granted is history.sessions[-1]:
+        return told(run)
+    trained = _units(history) if is_search else _examples(history)
+    unfinished = (
+        f"{run} is not finished: {duration(history.elapsed)} so far; "
+        f"{trained or 'no training yet'}. The command that began it goes on with it."
+    )
+    if history.ended is not None:  # a later session extends what was handed over
+        with contextlib.suppress(RunFolderError):
+            return f"{unfinished}\nBefore, it was {told(run)}"
+    return unfinished
+
+
+def _examples(history: History) -> str:
+    return ", ".join(f"{name}: {trial.seen:,} examples" for name, trial in history.trials.items())
+
+
+def _units(history: History) -> str:
+    trials = history.trials.values()
+    units = counted(sum(trial.seen for trial in trials), "unit")
+    return f"{units} of training in {counted(len(trials), 'trial')}" if history.trials else ""
+
+
+def _fitted(run: Path) -> str:
+    """What a training handed over."""
+    summary = read_summary(run / RESULT)
     score = summary.score
     times = "once" if summary.test_openings == 1 else f"{summary.test_openings} times"
     return (
@@ -30,3 +61,20 @@ def look(run: Path) -> str:
         f"report  {run / 'report.html'}\n"
         f"bundle  {run / 'bundle'}"
     )
+
+
+def _found(run: Path) -> str:
+    """What a search of a user's own function found."""
+    path = run / RESULT
+    try:
+        values = json.loads(path.read_text("utf-8"))
+        parts = {name: [Part(**part) for part in each] for name, each in values["parts"].items()}
+        fields: dict[str, Any] = {**values, "folder": run, "parts": parts}
+        fields["checkpoint"] = Path(values["checkpoint"])
+        found = Tuned(**fields)
+        return f"{found.status}\n{found.words()}"
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise RunFolderError(
+            f"{path} is missing or damaged ({type(error).__name__}: {error}). Run the same "
+            "`tunesmith tune` command again to write it anew."
+        ) from None

@@ -1,13 +1,17 @@
 """What `fit` gives back."""
 
+import contextlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 from torch import nn
 
+from tunesmith.bundle.manifest import MANIFEST_FILE
+from tunesmith.core.errors import RunFolderError
 from tunesmith.jobs.module import load_module
-from tunesmith.report.summary import Summary
+from tunesmith.report.summary import Summary, read_summary
 
 
 @final
@@ -18,10 +22,13 @@ class Result:
     Attributes:
         folder: The run's folder.
         summary: The numbers, as in ``result.json``.
+        is_new: Whether this call made it; False if the run was finished before, so that nothing was
+            trained.
     """
 
     folder: Path
     summary: Summary
+    is_new: bool = True
 
     @property
     def score(self) -> float:
@@ -46,3 +53,26 @@ class Result:
     def module(self) -> nn.Module:
         """Rebuild the network: uint8 ``(N, H, W, C)`` to probabilities ``(N, K)``."""
         return load_module(self.bundle)
+
+    def as_json(self) -> str:
+        """The numbers, for programs."""
+        return json.dumps(self.summary.model_dump(mode="json"))
+
+    def words(self) -> str:
+        """The score, and where report and bundle lie."""
+        score = self.summary.score
+        return (
+            f"{score.metric} {score.value:.4f}, 95 % confidence {score.low:.4f} to "
+            f"{score.high:.4f}, on {score.n:,} test images\n"
+            f"report  {self.report}\nbundle  {self.bundle}"
+        )
+
+
+def handed_over(folder: Path) -> Result | None:
+    """What an earlier session handed over; None if a part of it is missing or damaged."""
+    with contextlib.suppress(RunFolderError):
+        summary = read_summary(folder / "result.json")
+        found = Result(folder=folder, summary=summary, is_new=False)
+        if found.report.is_file() and (found.bundle / MANIFEST_FILE).is_file():
+            return found
+    return None

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,9 @@ from tunesmith.core.functions import Function
 from tunesmith.core.optional import require
 from tunesmith.core.settings import SamplerName, TuneSettings
 from tunesmith.core.space import Choice, Field, Float, Int, Range, Space, check_space, space_of
+from tunesmith.execution.machine import measure
 from tunesmith.records.folder import write_atomic
+from tunesmith.records.journal import Journal
 from tunesmith.tuning.asha import ASHA, FULL
 from tunesmith.tuning.cube import from_unit
 from tunesmith.tuning.freeze_thaw import FreezeThaw
@@ -21,11 +24,13 @@ from tunesmith.tuning.optuna_sampler import OptunaSampler
 from tunesmith.tuning.portfolio import Portfolio
 from tunesmith.tuning.protocols import Sampler, Scheduler
 from tunesmith.tuning.random_sampler import QuasiRandomSampler
+from tunesmith.tuning.recorded import are_stillborn
 from tunesmith.tuning.slice import config_class
 from tunesmith.tuning.tpe import TPE
-from tunesmith.tuning.tuner import Search
+from tunesmith.tuning.tuner import DISK_BYTES, Search
 
 BLOCK = 0.04  # of the horizon: a slice of a trial that must be finished
+DISK_SHARE = 0.25  # of the free disk, that trials' folders may take
 REMEMBERED = "search.json"  # in a search's folder
 KINDS: dict[str, type[Int | Float]] = {"Int": Int, "Float": Float}
 SAMPLERS: dict[str, Sampler] = {
@@ -44,7 +49,7 @@ PACKAGES = {
 SCHEDULERS: dict[str, Scheduler] = {
     "auto": FreezeThaw(block=BLOCK),
     "freeze-thaw": FreezeThaw(block=BLOCK),
-    "asha": ASHA(),
+    "asha": ASHA(block=BLOCK),
     "none": FULL,
 }
 
@@ -119,6 +124,23 @@ def search_for(settings: TuneSettings, function: str, space: Space) -> Search:
         units=None if settings.budget else settings.horizon * (settings.trials or 1),
         seed=settings.seed,
     )
+
+
+def disk_bytes(folder: Path, *, is_timed: bool) -> float:
+    """Bytes that trials' folders may take: less on a small disk, where time decides anyway."""
+    return min(DISK_BYTES, DISK_SHARE * measure(folder).disk_free_bytes) if is_timed else DISK_BYTES
+
+
+def forget_failures(journal: Journal, trials: Path) -> None:
+    """Begin anew where all trials failed before they had trained anything: that may be mended.
+
+    Args:
+        journal: Of the search.
+        trials: Where the trials' folders are.
+    """
+    if are_stillborn(journal.history):
+        journal.forget()
+        shutil.rmtree(trials, ignore_errors=True)
 
 
 def space_words(space: Space) -> dict[str, Any]:

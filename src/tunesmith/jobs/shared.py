@@ -190,8 +190,8 @@ def train(config: Mapping[str, Any], folder: Path, start: int, until: int) -> fl
     chosen = applied(shared.chosen, config)
     build = builder(shared.family, shared.data, classes=shared.classes, params=chosen.params)
     if not start and shared.limits.most:
-        x_NCHW = shared.data.x_NCHW
-        shared.limits.check(build(), channels=x_NCHW.shape[1], size=shared.chosen.size)
+        channels = shared.data.x_NCHW.shape[1]
+        shared.limits.check(build(), channels=channels, size=shared.chosen.size, folder=folder)
     with computing(torch.get_num_threads()):
         examples = shared.examples * shared.work / work(build(), shared.data)
         batches = max(planning.UNITS, round(examples / chosen.train.batch))

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tunesmith.evaluation.calibration import calibrated_loss, fit_temperature
-from tunesmith.evaluation.compare import is_better, mcnemar
+from tunesmith.evaluation.calibration import calibrated_losses, fit_temperature, softmax
+from tunesmith.evaluation.compare import compare, is_lower
 from tunesmith.evaluation.metrics import accuracy
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.session import Session
@@ -17,6 +17,7 @@ from tunesmith.jobs.trial import Trained
 from tunesmith.models.ensemble import Ensemble
 from tunesmith.models.preprocess import Deployed
 
+CLASSES_ALIKE = ("balanced_accuracy", "macro_f1")  # metrics that are means over classes
 Logits = NDArray[np.float32]
 Finished = tuple[Candidate, Trained]
 
@@ -33,7 +34,7 @@ class Choice:
         accuracies: Of all networks, and of all together.
         images: That it was decided on.
         chance: Probability that a network which a search found differs as much from the one of the
-            plan by chance; None if there is none.
+            plan by chance, by the metric; None if there is none.
         reason: Why, in words.
     """
 
@@ -51,32 +52,42 @@ def choose(
     logits: Sequence[Logits],
     y_N: NDArray[np.int64],
     *,
+    metric: str,
     alone: bool,
 ) -> Choice:
     """Compare each network and all together on images that none of them has seen.
 
     Logits are divided by each network's own temperature before they are averaged, so that a
     network that is too sure of itself does not outvote the others. A network whose settings were
-    searched for answers alone only if it is right more often than the best of the others by more
-    than chance: the search had many tries, and the best of many is partly luck.
+    searched for answers alone only if it is better by the metric than the best of the others, by
+    more than chance, and together with them only if that lowers the loss by more than chance: the
+    search had many tries, and the best of many is partly luck.
+
+    Else the loss decides, since it knows more of an image than right or wrong. Where classes count
+    alike, so do they in the loss.
 
     Args:
         candidates: Whose networks they are.
         logits: Of each network.
         y_N: Classes of the images.
+        metric: What models are ranked by.
         alone: Only one may answer: together they would take more than they may.
     """
     temperatures = tuple(fit_temperature(z_NK, y_N) for z_NK in logits)
-    losses = [calibrated_loss(z_NK, y_N) for z_NK in logits]
     mean_NK = averaged(logits, temperatures)
-    whole = calibrated_loss(mean_NK, y_N)
-    right = [z_NK.argmax(1) == y_N for z_NK in logits]
+    weight_N = _weights(metric, y_N)
+    *losses, whole_N = [weight_N * calibrated_losses(z_NK, y_N) for z_NK in (*logits, mean_NK)]
     found = next((n for n, each in enumerate(candidates) if each.number is not None), None)
-    best = min((n for n in range(len(losses)) if n != found), key=lambda n: losses[n])
-    chance = None if found is None else mcnemar(right[found], right[best])
-    if found is not None and is_better(right[found], right[best]):
-        best = found
-    is_together = whole < losses[best] and not alone
+    best = min((n for n in range(len(losses)) if n != found), key=lambda n: losses[n].mean())
+    chance = None
+    if found is not None:
+        p_NK, other_NK = (softmax(logits[n], temperatures[n]) for n in (found, best))
+        compared = compare(metric, p_NK, other_NK, y_N)
+        chance, best = compared.chance, found if compared.is_better else best
+    pays = whole_N.mean() < losses[best].mean() and (
+        found is None or is_lower(whole_N, losses[best])
+    )
+    is_together = bool(pays) and not alone
     accuracies = tuple(accuracy(z_NK, y_N) for z_NK in (*logits, mean_NK))
     names = [candidate.name for candidate in candidates]
     return Choice(
@@ -88,6 +99,15 @@ def choose(
         chance=chance,
         reason=_words(names, accuracies, chance, best=best, is_together=is_together),
     )
+
+
+def _weights(metric: str, y_N: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What each image's loss weighs: where the metric is a mean over classes, these weigh alike."""
+    if metric not in CLASSES_ALIKE:
+        return np.ones(len(y_N))
+    _, place_N, counts = np.unique(y_N, return_inverse=True, return_counts=True)
+    weight_N: NDArray[np.float64] = len(y_N) / len(counts) / counts[place_N]
+    return weight_N
 
 
 def averaged(logits: Sequence[Logits], temperatures: Sequence[float]) -> Logits:
@@ -146,8 +166,8 @@ def choose_answering(session: Session, trials: Sequence[Finished]) -> Answering:
         candidate.settle(each, x_NCHW, y_N)
         for (candidate, _), each in zip(trials, deployed, strict=True)
     ]
-    candidates, alone = [candidate for candidate, _ in trials], bool(session.settings.limit)
-    choice = choose(candidates, logits, y_N, alone=alone)
+    settings, candidates = session.settings, [candidate for candidate, _ in trials]
+    choice = choose(candidates, logits, y_N, metric=settings.metric, alone=bool(settings.limit))
     session.note(choice.reason)
     return answering(trials, deployed, choice)
 

@@ -120,7 +120,11 @@ def _choose_small(
     # The search looked at the first fold all the time, so that it tells nothing any more.
     unseen = [_joined(candidates[0], each[1:]) for each in parts]
     choice = choose(
-        candidates, [z_NK for z_NK, _ in unseen], unseen[0][1], alone=bool(session.settings.limit)
+        candidates,
+        [z_NK for z_NK, _ in unseen],
+        unseen[0][1],
+        metric=session.settings.metric,
+        alone=bool(session.settings.limit),
     )
     session.note(choice.reason)
     answer = answering(trials, deployed, choice)

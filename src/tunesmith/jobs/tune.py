@@ -17,14 +17,22 @@ from tunesmith.execution.machine import measure
 from tunesmith.execution.processes import WORKERS_MOST
 from tunesmith.execution.signals import catch_signals
 from tunesmith.jobs.again import train_again
-from tunesmith.jobs.found import TRIALS, Tuned, best_of, tell
-from tunesmith.jobs.search import remember, search_for, space_for, space_words
+from tunesmith.jobs.found import TRIALS, Tuned, tell
+from tunesmith.jobs.search import (
+    disk_bytes,
+    forget_failures,
+    remember,
+    search_for,
+    space_for,
+    space_words,
+)
 from tunesmith.jobs.workers import choose_workers, processes
 from tunesmith.records.events import Ended, Planned, SessionStarted
 from tunesmith.records.folder import open_run, write_atomic
 from tunesmith.records.journal import Journal
 from tunesmith.report.terminal import Terminal
 from tunesmith.tuning.again import SHARE, TIMES
+from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tuner import Search, Tuner
 
 RESULT, LOG = "result.json", "run.log"  # in the run's folder
@@ -117,10 +125,12 @@ def run(
         **settings.identity(),
     }
     path = open_run(settings.out or Path("runs") / train.__name__, identity).path.resolve()
+    search = replace(search, disk_bytes=disk_bytes(path, is_timed=search.units is None))
     with (
         Journal(path) as journal,
         Terminal(budget=budget, log_path=path / LOG, quiet=not progress, to_stderr=to_stderr) as t,
     ):
+        forget_failures(journal, path / TRIALS)
         clock = Clock(budget=budget, spent=started_s + journal.history.elapsed)
         for event in (SessionStarted(budget=budget), Planned(plan=identity)):
             journal.append(event, elapsed=clock.elapsed())
@@ -165,7 +175,7 @@ def _run(
         noise = train_again(
             search,
             whole.history,
-            best_of(whole.history),
+            best_trial(whole.history),
             [{}] * TIMES,
             folder=path,
             executor=processes(workers, path, memory_share=MEMORY_SHARE),

@@ -1,32 +1,38 @@
 """Search for better settings than the plan's, in a folder of its own inside the run's."""
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
 from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
+from tunesmith.core.cores import cores
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Space
 from tunesmith.evaluation.metrics import METRICS
-from tunesmith.execution.cores import cores
-from tunesmith.execution.machine import measure
+from tunesmith.execution.executor import OUT_OF_MEMORY
 from tunesmith.jobs.again import train_again
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.limits import COSTLY, KINDS
-from tunesmith.jobs.search import SCHEDULERS, remember, sampler_named
+from tunesmith.jobs.search import (
+    SCHEDULERS,
+    disk_bytes,
+    forget_failures,
+    remember,
+    sampler_named,
+)
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.shared import share
 from tunesmith.jobs.space import applied, training_space
-from tunesmith.jobs.workers import choose_workers, processes
+from tunesmith.jobs.workers import choose_workers, chosen_workers, processes
 from tunesmith.records.events import Ended
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.again import SHARE, TIMES, Noise
 from tunesmith.tuning.near import Near
-from tunesmith.tuning.protocols import History
+from tunesmith.tuning.protocols import History, Sampler
 from tunesmith.tuning.recorded import recall
+from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tuner import Search, Tuner
 from tunesmith.tuning.within import Within
 
@@ -34,8 +40,7 @@ FOLDER, DATA, TRIALS = "search", "data", "trials"
 SLICE = "tunesmith.jobs.shared:train"
 LEAST_S = 1.0  # that a search gets, however late it is
 MEMORY_SHARE = 0.8  # of the machine's memory, for all workers together
-DISK_SHARE, DISK_MOST = 0.25, 4e9  # of the free disk, and bytes, for what paused trials keep
-KEPT_BYTES = 16  # for each of a network's numbers: itself, its average, and the optimizer's two
+BATCH = "train.batch"  # the larger, the more memory a training takes
 
 
 @final
@@ -88,18 +93,20 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
     with Journal(folder) as journal:
         ended = journal.history.ended
         if ended is None or ended.status != "finished" or extended:
+            forget_failures(journal, folder / TRIALS)
             until = ends_at - SHARE * left_s
             ended = _run(session, candidate, what, journal, ends_at=until)
         past = journal.history
     history = recall(past, horizon=what.horizon, sign=what.sign, is_timed=what.units is None)
+    workers = chosen_workers(session.settings.workers, past)
     return Searched(
         space=space,
         history=history,
-        number=_best(history),
+        number=best_trial(history, first=1),
         sign=what.sign,
         seconds=past.elapsed,
         reason=ended.reason,
-        noise=_noise(session, candidate, what, history, ends_at=ends_at),
+        noise=_noise(session, candidate, what, history, workers=workers, ends_at=ends_at),
     )
 
 
@@ -139,18 +146,23 @@ def _run(
 
 
 def _noise(
-    session: Session, candidate: Candidate, what: Search, history: History, *, ends_at: float
+    session: Session,
+    candidate: Candidate,
+    what: Search,
+    history: History,
+    *,
+    workers: int,
+    ends_at: float,
 ) -> Noise | None:
     """Train the plan's settings and the best others again, with other seeds."""
-    assert candidate.chosen.search is not None
     folder, seed = session.folder / FOLDER, candidate.chosen.train.seed
     return train_again(
         what,
         history,
-        _best(history),
+        best_trial(history, first=1),
         [{"train.seed": derive(seed, "again", n)} for n in range(TIMES)],
         folder=folder,
-        executor=processes(candidate.chosen.search.workers, folder, memory_share=MEMORY_SHARE),
+        executor=processes(workers, folder, memory_share=MEMORY_SHARE),
         clock=Clock(budget=ends_at, spent=session.clock.elapsed()),
         interrupted=session.interrupted,
     )
@@ -159,10 +171,6 @@ def _noise(
 def _search(session: Session, candidate: Candidate, space: Space) -> Search:
     planned, settings = candidate.chosen.search, session.settings
     assert planned is not None
-    numbers = sum(p.numel() for p in candidate.builder(candidate.prepared.train)().parameters())
-    free = measure(session.folder).disk_free_bytes
-    room = int(min(DISK_MOST, DISK_SHARE * free) / (KEPT_BYTES * numbers))
-    costly, kinds = ((), ()) if candidate.family.source else (COSTLY, KINDS)
     trials, is_whole = planned.trials, settings.scheduler == "none"
     each = planning.UNITS if is_whole else planning.UNITS_EACH
     return Search(
@@ -170,14 +178,26 @@ def _search(session: Session, candidate: Candidate, space: Space) -> Search:
         space=space,
         horizon=planning.UNITS,
         sign=-1 if METRICS[settings.metric].greater_is_better else 1,
-        sampler=Within(Near(sampler_named(settings.sampler)), costly=costly, kinds=kinds),
+        sampler=_sampler(session, candidate, space),
         scheduler=SCHEDULERS[settings.scheduler],
         block=planning.UNITS if is_whole else 1,
-        trials=max(2, room) if trials is None else trials,
+        trials=trials,
         units=None if trials is None else each * trials,
         is_finished=False,  # what is handed over is trained afterwards
+        disk_bytes=disk_bytes(session.folder, is_timed=trials is None),
         seed=settings.seed,
     )
+
+
+def _sampler(session: Session, candidate: Candidate, space: Space) -> Sampler:
+    """Proposes near the plan, but nothing that must be over a limit or over the memory."""
+    # Of a network of the user's own, nobody knows what costs more: only equal ones are compared.
+    is_own = candidate.family.source is not None
+    costly: tuple[str, ...] = () if is_own else COSTLY
+    kinds = tuple(name for name in space if name.startswith("params.")) if is_own else KINDS
+    near = Near(sampler_named(session.settings.sampler))
+    small = Within(near, costly=costly, kinds=kinds)
+    return Within(small, costly=(*costly, BATCH), kinds=kinds, reasons=(OUT_OF_MEMORY,))
 
 
 def _share(session: Session, candidate: Candidate, folder: Path) -> None:
@@ -189,13 +209,3 @@ def _share(session: Session, candidate: Candidate, folder: Path) -> None:
     job: dict[str, Any] = {"metric": settings.metric, "device": settings.device}
     job |= {"limit": dict(settings.limit), "threads": cores()}
     share(folder, candidate, data, held, **job)
-
-
-def _best(history: History) -> int | None:
-    """The trial with the best value, the plan's own settings aside."""
-    values = {
-        number: trial.best
-        for number, trial in enumerate(history.trials)
-        if number and trial.failed is None and math.isfinite(trial.best)
-    }
-    return min(values, key=lambda number: values[number], default=None)

@@ -1,6 +1,6 @@
 """The processes that search, and how many: measured on the first trials, and then kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +8,14 @@ from tunesmith.core.clock import Clock
 from tunesmith.execution.machine import measure
 from tunesmith.execution.processes import Processes
 from tunesmith.records.events import WorkersChosen
-from tunesmith.records.history import History
+from tunesmith.records.history import History, TrialHistory
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.rounds import Rounds
 from tunesmith.tuning.tuner import Search, Tuner
 
 LOG = "workers.log"  # what is printed in them
+BLOCKS = 3  # of a trial: to warm up, alone, and beside the others
+LEAST_GAIN = 1.1  # times as fast as one must several be: equal speeds are never measured as equal
 
 
 def processes(workers: int, folder: Path, *, memory_share: float) -> Processes:
@@ -38,8 +40,9 @@ def choose_workers(
 ) -> int:
     """Decide between one process with all cores, and several that share them.
 
-    As many trials as there could be processes are trained for a block each, by one process, one
-    after the other; then for another block each, all at the same time. Each trial is compared with
+    As many new trials as there could be processes are trained for three blocks each. The first
+    counts for nothing, because what is done only once is done there; the second is trained by one
+    process, one trial after the other; the third at the same time. Each trial is compared with
     itself, and nothing of it is wasted. What was decided once, the journal keeps.
 
     Args:
@@ -51,43 +54,72 @@ def choose_workers(
         clock: The same.
 
     Returns:
-        How many. Where a trial is trained in one go, it cannot be compared with itself, and there
-        are as many as may be; one, where time was over before all was measured.
+        How many. Where a trial has fewer blocks, it cannot be compared with itself, and there are
+        as many as may be; one, where time was over before all was measured.
     """
     if journal.history.workers is not None:
         return journal.history.workers.workers
-    block = search.block
     if most == 1 or search.units is not None:
         return 1
-    if 2 * block > search.horizon:
-        return most
-    for workers, until in ((1, block), (most, 2 * block)):
-        tuner(replace(search, scheduler=Rounds(trials=most, until=until)), workers).run()
-    chosen = compared(journal.history, most, block=block)
+    chosen: WorkersChosen | None = WorkersChosen(
+        workers=most,
+        reason=f"not measured: a trial is trained in fewer than {BLOCKS} blocks.",
+    )
+    if BLOCKS * search.block <= search.horizon:
+        chosen = _measured(search, most, tuner, journal)
     if chosen is None:
         return 1
     journal.append(chosen, elapsed=clock.elapsed(), phases=clock.phases)
     return chosen.workers
 
 
-def compared(past: History, most: int, *, block: int) -> WorkersChosen | None:
-    """Compare the time of the first trials' first blocks, one by one, with that of the second.
+def chosen_workers(given: int | None, past: History) -> int:
+    """How many processes search: as the user says, as was decided, or one.
+
+    Example:
+        >>> chosen_workers(None, History()), chosen_workers(2, History())
+        (1, 2)
+
+    """
+    return given or (past.workers.workers if past.workers else 1)
+
+
+def _measured(
+    search: Search, most: int, tuner: Callable[[Search, int], Tuner], journal: Journal
+) -> WorkersChosen | None:
+    """Train new trials, and compare; None if too few were trained as far."""
+    first = before = len(journal.history.trials)
+    for blocks, workers in enumerate((1, 1, most), start=1):
+        before = len(journal.history.trials)
+        rounds = Rounds(first=first, trials=most, block=search.block, until=blocks * search.block)
+        tuner(replace(search, scheduler=rounds), workers).run()
+    # One that took the place of a trial that failed at last was never trained alone.
+    return compared([*journal.history.trials.values()][first:before], most, block=search.block)
+
+
+def compared(trials: Sequence[TrialHistory], most: int, *, block: int) -> WorkersChosen | None:
+    """Compare the time of each trial's second block, trained alone, with that of its third.
+
+    Args:
+        trials: Whose third block was trained beside the others'.
+        most: How many were trained at the same time.
+        block: Units of a block.
 
     Returns:
-        None if too few trials were trained for both.
+        None if there are fewer with these blocks.
     """
-    ends = [0, block, 2 * block]
-    both = [
-        trial.slices[:2]
-        for trial in past.trials.values()
-        if trial.ended is None and [0, *(done.end for done in trial.slices[:2])] == ends
-    ][:most]
-    if len(both) < most:
+    ends = [block * number for number in range(1, BLOCKS + 1)]
+    whole = [
+        trial.slices
+        for trial in trials
+        if trial.ended is None and [done.end for done in trial.slices] == ends
+    ]
+    if len(whole) < most:
         return None
-    one_s = sum(first.seconds for first, _ in both)
-    all_s = max(second.seconds for _, second in both)
-    times = f"{one_s / max(all_s, 1e-9):.2f} times as fast as one that has all cores"
+    # Each trains so much more slowly than alone; all together do the work of so many alone.
+    gain = sum(alone.seconds / max(beside.seconds, 1e-9) for _, alone, beside in whole)
+    times = f"{gain:.2f} times as fast as one that has all cores"
     return WorkersChosen(
-        workers=most if all_s < one_s else 1,
-        reason=f"{most} processes were {times}, measured on blocks of the first {most} trials.",
+        workers=most if gain > LEAST_GAIN else 1,
+        reason=f"{most} processes were {times}, measured on blocks of {most} new trials.",
     )

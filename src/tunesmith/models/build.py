@@ -10,7 +10,13 @@ from tunesmith.core.errors import ModelError
 from tunesmith.core.space import Field, check_values, space_of
 from tunesmith.core.words import nearest
 from tunesmith.models.convnet import convnet
-from tunesmith.models.custom import CustomSource, Factory, call_factory, load_factory
+from tunesmith.models.custom import (
+    CustomSource,
+    Factory,
+    call_factory,
+    load_factory,
+    with_sizes,
+)
 from tunesmith.models.efficientnet_lite import efficientnet_lite0
 from tunesmith.models.ensemble import Ensemble
 from tunesmith.models.pretrained import Pretrained, pretrained_of
@@ -48,7 +54,12 @@ class Family:
             SettingsError: A parameter is not in the space, or outside its range.
         """
         check_values(self.space, params)
-        return lambda: call_factory(self.factory, classes, channels, size=size, params=dict(params))
+
+        def build() -> nn.Module:
+            network = call_factory(self.factory, classes, channels, size=size, params=dict(params))
+            return with_sizes(network, channels, size)
+
+        return build
 
     def looked_at(self, network: nn.Module, channels: int) -> Self:
         """The same family, with what one of its networks says of itself.

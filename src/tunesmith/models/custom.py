@@ -59,7 +59,7 @@ def load_factory(spec: str) -> tuple[Factory, CustomSource]:
     try:
         module_spec.loader.exec_module(module)
     except Exception as error:
-        raise ModelError(f"{path} raised {type(error).__name__} when imported: {error}") from error
+        raise ModelError(_why_not(path, error)) from error
     factory = getattr(module, function, None)
     if not callable(factory):
         found = [n for n, v in vars(module).items() if inspect.isfunction(v) or inspect.isclass(v)]
@@ -73,6 +73,19 @@ def load_factory(spec: str) -> tuple[Factory, CustomSource]:
         text=data.decode("utf-8"),
     )
     return factory, source
+
+
+def _why_not(path: Path, error: Exception) -> str:
+    """Say why a file cannot be imported: perhaps for what lies beside it."""
+    name = (error.name or "") if isinstance(error, ModuleNotFoundError) else ""
+    top = name.partition(".")[0]
+    if top and ((path.parent / top).is_dir() or (path.parent / f"{top}.py").is_file()):
+        return (
+            "A network of your own must be one file, since a bundle keeps no other, but "
+            f"{path} imports `{name}`, which lies beside it. Move what it needs of that into "
+            f"{path.name}, or install it as a package."
+        )
+    return f"{path} raised {type(error).__name__} when imported: {error}"
 
 
 def call_factory(
@@ -101,6 +114,30 @@ def call_factory(
     return network
 
 
+def with_sizes(network: nn.Module, channels: int, size: tuple[int, int]) -> nn.Module:
+    """The same network, its lazy layers made: they learn their sizes from a blank image.
+
+    Raises:
+        ModelError: It raises.
+    """
+    if any(map(nn.parameter.is_lazy, (*network.parameters(), *network.buffers()))):
+        _answer(network.eval(), torch.zeros((2, channels, *size)))
+        network.train()
+    return network
+
+
+def _answer(network: nn.Module, x_NCHW: Tensor) -> Any:
+    """Call a network without gradients; what it returns may be anything."""
+    try:
+        with torch.no_grad():
+            return network(x_NCHW)
+    except Exception as error:
+        raise ModelError(
+            f"Your network raised {type(error).__name__} on images of shape "
+            f"{tuple(x_NCHW.shape)}: {error}"
+        ) from error
+
+
 def check_network(network: nn.Module, x_NCHW: Tensor, classes: int) -> None:
     """Try a network on a few normalized images, before time is spent on it.
 
@@ -110,15 +147,7 @@ def check_network(network: nn.Module, x_NCHW: Tensor, classes: int) -> None:
     """
     if not any(p.requires_grad for p in network.parameters()):
         raise ModelError("Your network has no trainable parameter, so there is nothing to train.")
-    network.eval()
-    try:
-        with torch.no_grad():
-            z_NK = network(x_NCHW)
-    except Exception as error:
-        raise ModelError(
-            f"Your network raised {type(error).__name__} on images of shape "
-            f"{tuple(x_NCHW.shape)}: {error}"
-        ) from error
+    z_NK = _answer(network.eval(), x_NCHW)
     shape = tuple(z_NK.shape) if isinstance(z_NK, Tensor) else type(z_NK).__name__
     expected = (len(x_NCHW), classes)
     if shape != expected:

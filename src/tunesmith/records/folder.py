@@ -74,7 +74,8 @@ def open_run(path: Path, identity: Mapping[str, Any]) -> RunFolder:
     wanted = json.loads(json.dumps({"format": FORMAT, **identity}))
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
-        there = sorted(p.name for p in path.iterdir())
+        # What is left where the process was killed while it wrote the first file is no run yet.
+        there = sorted(p.name for p in path.iterdir() if p.name != f".{IDENTITY}.part")
     if IDENTITY not in there:
         if there:
             raise RunFolderError(

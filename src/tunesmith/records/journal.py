@@ -156,6 +156,17 @@ class Journal:
                 self._database.execute("COMMIT")
             self._waiting.clear()
 
+    def forget(self) -> None:
+        """Remove every event, as if nothing had happened yet.
+
+        Raises:
+            RunFolderError: They cannot be removed.
+        """
+        with self._guard, _told(self._path):
+            self._database.execute("DELETE FROM events")
+            self._waiting.clear()
+        self.history = History()
+
     def _flush_often(self) -> None:
         while not self._closing.wait(GROUP_S):
             try:

@@ -144,13 +144,8 @@ def quarantine_rows(
                 yield item.file, item.label, finding.kind, item.note
 
 
-def to_json(checked: Checked, *, quarantine_sha256: str) -> str:
-    """Write what was found for programs; images are named, not held.
-
-    Args:
-        checked: What was found.
-        quarantine_sha256: Of quarantine.csv as it was written, to tell when a person edits it.
-    """
+def to_json(checked: Checked) -> str:
+    """Write what was found for programs; images are named, not held."""
     content = {
         "format": FORMAT,
         "source": checked.title,
@@ -170,12 +165,11 @@ def to_json(checked: Checked, *, quarantine_sha256: str) -> str:
         ],
         "fine": list(checked.fine),
         "tried": [asdict(each) for each in checked.tried],
-        "quarantine_sha256": quarantine_sha256,
         "skipped": dict(checked.skipped),
         "seconds": {name: round(value, 3) for name, value in checked.seconds.items()},
         "versions": dict(checked.versions),
     }
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(content, indent=1, ensure_ascii=False)
 
 
 def _item(item: Item) -> dict[str, Any]:

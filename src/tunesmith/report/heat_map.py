@@ -1,6 +1,7 @@
 """The confusion matrix as a picture."""
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self, final
@@ -9,7 +10,8 @@ from markupsafe import Markup
 
 from tunesmith.report.plots import Point, clip, short, svg
 
-SHOWN = 14  # characters of a class name, at most
+SHOWN = 14  # characters of a class name, at most; half as many if they are wide
+FEW = 1000  # from here on a count is rounded to fit its cell
 
 
 def heat_map(counts: Sequence[Sequence[int]], names: Sequence[str], *, title: str) -> Markup:
@@ -22,8 +24,8 @@ def heat_map(counts: Sequence[Sequence[int]], names: Sequence[str], *, title: st
     """
     k = len(names)
     side = 40 if k <= 8 else 34 if k <= 12 else 26 if k <= 20 else 21  # noqa: PLR2004 (sizes seen)
-    shown = [clip(name, SHOWN) for name in names]
-    longest = max(map(len, shown))
+    shown = [_fitting(name) for name in names]
+    longest = max(map(_width, shown))
     margin = 30 + 7.2 * longest
     turned = 7.2 * longest > side - 4
     top = 28 + (6 * longest if turned else 14)
@@ -55,6 +57,40 @@ def heat_map(counts: Sequence[Sequence[int]], names: Sequence[str], *, title: st
         for j in range(k)
     ]
     return svg(width, height, title, Markup("").join(parts), kind="heat")
+
+
+def _width(text: str) -> int:
+    """Columns that a text takes: letters of East Asia are twice as wide as others.
+
+    Example:
+        >>> _width("cat"), _width("猫cat")
+        (3, 5)
+
+    """
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def _fitting(name: str) -> str:
+    """Cut a name that is too wide as `clip` cuts one that is too long.
+
+    Example:
+        >>> _fitting("golden retriever"), _fitting("ゴールデンレトリバー")
+        ('golden re…ever', 'ゴールデ…バー')
+
+    """
+    cut = (clip(name, most) for most in range(SHOWN, 0, -1))
+    return next(text for text in cut if _width(text) <= SHOWN)
+
+
+def _brief(count: int) -> str:
+    """Write a count in four characters at most.
+
+    Example:
+        >>> [_brief(count) for count in (999, 1234, 9960, 123_456, 999_999)]
+        ['999', '1.2k', '10k', '120k', '1M']
+
+    """
+    return short(count if count < FEW else float(f"{count:.2g}"))
 
 
 @final
@@ -98,4 +134,4 @@ def _cell(corner: Point, side: int, cell: _Cell) -> Markup:
         return box
     return box + Markup(
         '<text class="count {}" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>'
-    ).format(ink, corner[0] + (side - 1) / 2, corner[1] + side / 2 + 3.5, short(cell.count))
+    ).format(ink, corner[0] + (side - 1) / 2, corner[1] + side / 2 + 3.5, _brief(cell.count))

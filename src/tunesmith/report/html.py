@@ -126,7 +126,6 @@ def _rivals(summary: Summary) -> list[dict[str, Any]]:
             "name": name,
             "value": value,
             "bar": interval_bar(value, low, high, filled=True),
-            "wrong": sentences.mistakes(value, n),
         }
         for name, value, low, high in [*rows, ("This model", own.accuracy, low, high)]
     ]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tunesmith.data.augment import mirror, warp
 from tunesmith.data.strengths import Augmentation
+from tunesmith.evaluation.memory import is_out_of_memory
 from tunesmith.evaluation.metrics import accuracy
 from tunesmith.evaluation.predict import logits
 from tunesmith.execution.threads import ALONE, share_of
@@ -20,7 +21,7 @@ from tunesmith.training.epoch import TrainData, train_batches
 from tunesmith.training.findings import Harm, Measured, beyond_chance
 from tunesmith.training.losses import CrossEntropy
 from tunesmith.training.schedule import Segment
-from tunesmith.training.slice import is_out_of_memory, make_optimizers, place
+from tunesmith.training.slice import make_optimizers, place
 
 FOREVER = 2**40  # examples; a probe is ended by its clock
 BRIEF_BATCH = 64  # images: in a few seconds, more steps teach more than larger ones

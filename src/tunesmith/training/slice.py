@@ -4,6 +4,7 @@ Resuming, tuning and distribution are built by calling `train_slice` again with 
 that it returned before.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.core.seeds import derive
+from tunesmith.evaluation.memory import is_out_of_memory
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.epoch import TrainData, train_batches
 from tunesmith.training.losses import Loss
@@ -73,11 +75,10 @@ def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in state.items()}
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on whatever device."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
+def _is_finite(network: nn.Module) -> bool:
+    """Whether all weights and buffers are numbers: a loss is that before the step it leads to."""
+    values = [value for value in network.state_dict().values() if value.is_floating_point()]
+    return bool(torch.stack([value.isfinite().all() for value in values]).all())
 
 
 def make_optimizers(config: TrainConfig, network: nn.Module) -> Optimizers:
@@ -160,7 +161,7 @@ def train_slice(
         "loss": progress.loss,
         "rate": multiplier(segments, min(progress.seen, segments[-1].end)),
     }
-    if not torch.isfinite(torch.tensor(progress.loss)):
+    if not (math.isfinite(progress.loss) and _is_finite(network)):
         return SliceResult(outcome=Outcome.DIVERGED, row=row, checkpoint=start)
     end = Checkpoint(
         seen=progress.seen,

@@ -29,11 +29,16 @@ def rungs(horizon: int, first: float) -> list[int]:
 class ASHA:
     """Promotes a trial to the next rung as soon as it is among the best third of its own.
 
+    The way to a rung is trained in blocks, and one that has begun goes on before anything else. In
+    one go it could be half of a training, for which there is no time any more at the end.
+
     Attributes:
         first: The first rung, as a share of the horizon.
+        block: Training between two decisions, as a share of the horizon.
     """
 
     first: float = 0.02
+    block: float = 0.04
 
     def __call__(
         self,
@@ -45,21 +50,30 @@ class ASHA:
     ) -> Decision:
         """Decide what to run next; see `Scheduler`."""
         steps = rungs(history.horizon, self.first)
-        paused = set(history.paused())
-        if lost := [number for number in paused if history.trials[number].at == 0]:
-            return GoOn(min(lost), steps[0])  # a crash took its first rung
+        trials, paused = history.trials, set(history.paused())
+        # A crash may have taken the first rung: such a trial is still on its way there.
+        if begun := [number for number in paused if trials[number].at not in steps]:
+            return self._on(history, max(begun, key=lambda n: (trials[n].at, -n)))
         for at, after in reversed(list(pairwise(steps))):
-            there = [n for n, trial in enumerate(history.trials) if trial.at >= at]
-            there.sort(key=lambda n: history.trials[n].best_until(at))
+            there = [n for n, trial in enumerate(trials) if trial.at >= at]
+            there.sort(key=lambda n: trials[n].best_until(at))
             for number in there[: len(there) // ETA]:
-                if number in paused and history.trials[number].at < after:
-                    return GoOn(number, after)
+                if number in paused and trials[number].at < after:
+                    return self._on(history, number)
         if may_start:
-            return Start(steps[0])
+            return Start(min(steps[0], self._units(history)))
         if not paused:
             return Stop("Every trial is trained to the end.")
-        best = min(paused, key=lambda n: (-history.trials[n].at, history.trials[n].best))
-        return GoOn(best, next(step for step in steps if step > history.trials[best].at))
+        return self._on(history, min(paused, key=lambda n: (-trials[n].at, trials[n].best)))
+
+    def _on(self, history: History, number: int) -> GoOn:
+        """A trial goes on towards its next rung."""
+        at = history.trials[number].at
+        step = next(step for step in rungs(history.horizon, self.first) if step > at)
+        return GoOn(number, min(step, at + self._units(history)))
+
+    def _units(self, history: History) -> int:
+        return max(1, round(self.block * history.horizon))
 
 
-FULL = ASHA(first=1.0)  # one rung: every trial is trained to the end, one after the other
+FULL = ASHA(first=1.0, block=1.0)  # one rung: each is trained to the end, one after the other

@@ -4,11 +4,45 @@ A search in slices would mean nothing if it began anew, and nobody would see it.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from tunesmith.core.errors import SettingsError
+from tunesmith.records.history import History as Past
+from tunesmith.tuning.folders import is_empty
 from tunesmith.tuning.protocols import History, Trial
 
 ENOUGH = 5  # trials that went on, before anything is said of them
 ALIKE = 0.2  # of the way from a trial's first value to where it paused
+
+
+def look_at_slices(history: History, past: Past, folder: Path, function: str) -> str:
+    """Look whether slices build on each other.
+
+    Args:
+        history: The trials.
+        past: The same, with their slices.
+        folder: What the last slice left.
+        function: The user's, as in `load_function`.
+
+    Returns:
+        A doubt that the user should hear of; empty if there is none.
+
+    Raises:
+        SettingsError: They do not.
+    """
+    ends = {int(n): tuple(done.end for done in t.slices) for n, t in past.trials.items()}
+    name = function.rpartition(":")[2]
+    if int(folder.name) < history.horizon and is_empty(folder):
+        found = "left nothing in its folder"
+    elif begins_anew(history, ends):
+        found = "does not go on from what it left in its folder (its curves begin anew)"
+    else:
+        doubt = f"Every trial of `{name}` gave the same value twice. Does it go on from its folder?"
+        return doubt if stands_still(history, ends) else ""
+    raise SettingsError(
+        f"`{name}` {found}, so it cannot be trained in slices. Write its state to `folder`, and "
+        "read it from there where `start` is over 0; or pass --scheduler none."
+    )
 
 
 def begins_anew(history: History, slices: Mapping[int, tuple[int, ...]]) -> bool:

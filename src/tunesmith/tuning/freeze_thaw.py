@@ -60,7 +60,9 @@ class FreezeThaw:
         if trials[best].at > 0 and chance.random() >= GREEDY * spent:
             outlook = _Outlook.drawn(history, block, chance)
             gains_N = outlook.log_gain([trials[number] for number in paused])
-            if may_start and _log_mean(outlook.log_gain(_fresh(trials, block))) > gains_N.max():
+            fresh = _fresh(trials, block) if may_start else []
+            # Where nothing is known of a first block, another one shows what to expect.
+            if may_start and (not fresh or _log_mean(outlook.log_gain(fresh)) > gains_N.max()):
                 return Start(block)
             best = paused[int(np.argmax(gains_N))]
         return GoOn(best, min(history.horizon, trials[best].at + block))
@@ -115,9 +117,9 @@ class _Outlook:
 
 
 def _fresh(trials: Sequence[Trial], block: int) -> list[Trial]:
-    """The trials started last, as they were after their first block."""
-    recent = [trial for trial in trials if trial.at >= block][-RECENT:]
-    return [trial.after(block) for trial in recent]
+    """The trials started last, as they were after their first block, where that was measured."""
+    measured = [t for t in trials if t.at >= block and t.curve[0].at <= block]
+    return [trial.after(block) for trial in measured[-RECENT:]]
 
 
 def _log_normal(z_N: Floats) -> Floats:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.space import Choice, Config, Range, Space
+from tunesmith.core.space import Choice, Config, Float, Int, Range, Space
 from tunesmith.tuning.cube import Floats, to_units
 from tunesmith.tuning.protocols import History
 
 GROUPS = 3  # of a number's values: low, middle, high, so that a best value in between shows
 FEWEST = 4 * GROUPS  # trials, below which nothing can be said
 EDGE = 0.05  # of a range, at either end of it
+FEW = 5  # whole numbers; where there are fewer, each lies at an end or beside one
 
 
 def importances(space: Space, history: History, *, at: int) -> dict[str, float]:
@@ -69,16 +70,22 @@ def _explained(rank_N: Floats, group_N: NDArray[np.int64]) -> float:
 def at_edges(space: Space, config: Config) -> dict[str, str]:
     """Fields of a config that lie at an end of their range, and which: ``"low"`` or ``"high"``.
 
-    Zero is no end that one could go beyond.
+    Zero is no end that one could go beyond, and neither is 1 on a linear scale: it is all of
+    something. Of few whole numbers, one is at an end by chance.
     """
     found = {}
     for name, value in config.items():
         range_ = space[name].range
-        if isinstance(range_, Choice):
+        if isinstance(range_, Choice) or _are_few(range_):
             continue
         unit = float(to_units(range_, [value])[0])
-        if unit <= EDGE and range_.low != 0:
+        is_whole = isinstance(range_, Float) and not range_.log and range_.high == 1
+        if (unit <= EDGE or value == range_.low) and range_.low != 0:
             found[name] = "low"
-        elif unit >= 1 - EDGE:
+        elif (unit >= 1 - EDGE or value == range_.high) and not is_whole:
             found[name] = "high"
     return found
+
+
+def _are_few(range_: Int | Float) -> bool:
+    return isinstance(range_, Int) and range_.high - range_.low + 1 < FEW

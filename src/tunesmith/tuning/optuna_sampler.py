@@ -13,7 +13,7 @@ import numpy as np
 from tunesmith.core.optional import require
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Choice, Space
-from tunesmith.tuning.cube import decode, encode
+from tunesmith.tuning.cube import Floats, decode, encode
 from tunesmith.tuning.curves import expected
 from tunesmith.tuning.protocols import History
 
@@ -52,15 +52,16 @@ class OptunaSampler:
             else kinds.FloatDistribution(0.0, 1.0)
             for name, count in zip(space, counts, strict=True)
         }
-        numeric = not any(counts) and len(history.trials) < MOST_FOR_GP
-        kind = (
-            optuna.samplers.GPSampler if self.gaussian and numeric else optuna.samplers.TPESampler
-        )
+        is_gaussian = self.gaussian and not any(counts) and len(history.trials) < MOST_FOR_GP
+        kind = optuna.samplers.GPSampler if is_gaussian else optuna.samplers.TPESampler
         with quiet(optuna):
             study = optuna.create_study(
                 sampler=kind(seed=derive(seed, "optuna", len(history.trials)) % 2**32)
             )
-            study.add_trials(_told(optuna, space, history, distributions))
+            values_N = expected(history)
+            if is_gaussian:
+                values_N = failed_as_worst(history, values_N)
+            study.add_trials(_told(optuna, space, history, distributions, values_N))
             asked = study.ask(distributions).params
         x_D = [
             (asked[name] + 0.5) / count if count else asked[name]
@@ -69,13 +70,31 @@ class OptunaSampler:
         return decode(space, np.array(x_D))
 
 
+def failed_as_worst(history: History, values_N: Floats) -> Floats:
+    """Values to expect, in which trials that failed are as bad as the worst of the others.
+
+    A Gaussian process looks at values alone: of what has none it would learn nothing, and propose
+    the same again. Where there is no value at all, nothing changes.
+    """
+    finite_N = np.isfinite(values_N)
+    if not finite_N.any():
+        return values_N
+    failed_N = np.array([trial.failed is not None for trial in history.trials])
+    told_N: Floats = np.where(failed_N & ~finite_N, values_N[finite_N].max(), values_N)
+    return told_N
+
+
 def _told(
-    optuna: Any, space: Space, history: History, distributions: dict[str, Any]
+    optuna: Any,
+    space: Space,
+    history: History,
+    distributions: dict[str, Any],
+    values_N: Floats,
 ) -> Iterator[Any]:
-    """Each trial in Optuna's words."""
+    """Each trial in Optuna's words, with the value to expect of it; infinite if there is none."""
     state = optuna.trial.TrialState
     x_ND = encode(space, [trial.config for trial in history.trials])
-    for trial, value, x_D in zip(history.trials, expected(history), x_ND, strict=True):
+    for trial, value, x_D in zip(history.trials, values_N, x_ND, strict=True):
         params = {
             name: min(len(kind.choices) - 1, int(x * len(kind.choices)))
             if hasattr(kind, "choices")

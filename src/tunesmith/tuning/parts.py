@@ -65,11 +65,12 @@ def _parts_of(range_: Range, values: Sequence[Any]) -> list[int]:
 
 
 def first_look(history: History) -> int:
-    """Units of training after which all trials with a value can be compared.
+    """The most units of training after which all trials that have not failed can be compared.
 
     Example:
         >>> first_look(History(horizon=10))
         1
 
     """
-    return min((trial.curve[0].at for trial in history.trials if trial.curve), default=1)
+    sound = [trial.at for trial in history.trials if trial.curve and trial.failed is None]
+    return min(sound, default=1)

@@ -32,6 +32,7 @@ class Trial:
         seconds: Of training.
         until: Where the training that runs now will pause; None if none runs.
         failed: Why it cannot go on; None if it can.
+        is_dropped: Whether what it left was removed to make room, so that it cannot go on either.
     """
 
     config: Config
@@ -39,11 +40,17 @@ class Trial:
     seconds: float = 0.0
     until: int | None = None
     failed: str | None = None
+    is_dropped: bool = False
 
     @property
     def at(self) -> int:
         """Units of training so far."""
         return self.curve[-1].at if self.curve else 0
+
+    @property
+    def last(self) -> float:
+        """The value measured last; infinite if there is none."""
+        return self.curve[-1].value if self.curve else math.inf
 
     @cached_property
     def best(self) -> float:
@@ -106,12 +113,19 @@ class History:
         """A trial cannot go on."""
         return self._with(number, replace(self.trials[number], until=None, failed=reason))
 
+    def dropped(self, number: int) -> Self:
+        """What a paused trial left is there no more; what was measured of it still counts."""
+        return self._with(number, replace(self.trials[number], is_dropped=True))
+
     def paused(self) -> tuple[int, ...]:
         """Numbers of the trials that could train on now."""
         return tuple(
             number
             for number, trial in enumerate(self.trials)
-            if trial.until is None and trial.failed is None and trial.at < self.horizon
+            if trial.until is None
+            and trial.failed is None
+            and not trial.is_dropped
+            and trial.at < self.horizon
         )
 
     def _with(self, number: int, trial: Trial) -> Self:

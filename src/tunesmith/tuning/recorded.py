@@ -8,6 +8,7 @@ from tunesmith.records.history import History as Past
 from tunesmith.tuning.protocols import History, Observation, Trial
 
 NOT_FINITE = "It gave a value that is not finite."
+DROPPED = "It was given up to make room: trials' folders together took more disk than they may."
 
 
 def are_finite(curve: Iterable[Observation]) -> bool:
@@ -40,6 +41,12 @@ def as_rows(values: list[float], start: int, until: int) -> tuple[Mapping[str, f
     )
 
 
+def are_stillborn(past: Past) -> bool:
+    """Whether there are trials, and each of them ended before it had trained anything."""
+    trials = past.trials.values()
+    return bool(trials) and all(t.ended is not None and not t.slices for t in trials)
+
+
 def recall(past: Past, *, horizon: int, sign: int, is_timed: bool) -> History:
     """The trials as the journal has them; what was under way when it ended has paused.
 
@@ -55,6 +62,15 @@ def recall(past: Past, *, horizon: int, sign: int, is_timed: bool) -> History:
         seconds = trial.seconds if is_timed else float(trial.seen)
         # A crash can come between a slice and what follows from it.
         failed = trial.ended if are_finite(curve) else NOT_FINITE
+        is_dropped = failed == DROPPED
         config = trial.config or {}
-        trials.append(Trial(config=config, curve=curve, seconds=seconds, failed=failed))
+        trials.append(
+            Trial(
+                config=config,
+                curve=curve,
+                seconds=seconds,
+                failed=None if is_dropped else failed,
+                is_dropped=is_dropped,
+            )
+        )
     return History(horizon=horizon, trials=tuple(trials))

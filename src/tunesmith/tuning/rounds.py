@@ -1,4 +1,4 @@
-"""The first trials side by side, so that training them one by one or at once can be compared."""
+"""Some trials side by side, so that training them one by one or at once can be compared."""
 
 from dataclasses import dataclass
 from typing import final
@@ -9,14 +9,18 @@ from tunesmith.tuning.protocols import Decision, GoOn, History, Start, Stop
 @final
 @dataclass(frozen=True, kw_only=True)
 class Rounds:
-    """Trains the first trials that do not fail until some unit, and no further.
+    """Trains the first trials that do not fail until some unit, in blocks, and no further.
 
     Attributes:
+        first: Number of the first that counts; those before it are left alone.
         trials: How many.
+        block: Units of a slice.
         until: Units of training.
     """
 
+    first: int = 0
     trials: int
+    block: int
     until: int
 
     def __call__(
@@ -28,11 +32,16 @@ class Rounds:
         seed: int,  # noqa: ARG002 (part of the protocol)
     ) -> Decision:
         """Decide what to run next; see `Scheduler`."""
-        sound = [number for number, trial in enumerate(history.trials) if trial.failed is None]
-        first, paused = sound[: self.trials], history.paused()
-        for number in first:
-            if number in paused and history.trials[number].at < self.until:
-                return GoOn(number, self.until)
-        if may_start and len(first) < self.trials:
-            return Start(self.until)
+        sound = [
+            number
+            for number, trial in enumerate(history.trials)
+            if number >= self.first and trial.failed is None
+        ]
+        ours, paused = sound[: self.trials], history.paused()
+        for number in ours:
+            at = history.trials[number].at
+            if number in paused and at < self.until:
+                return GoOn(number, min(self.until, at + self.block))
+        if may_start and len(ours) < self.trials:
+            return Start(self.block)
         return Stop("The first trials were trained as far as they should be.")

@@ -14,14 +14,28 @@ def remaining_s(trial: Trial, horizon: int) -> float:
     return trial.seconds / trial.at * (horizon - trial.at) * SLACK if trial.at else 0.0
 
 
-def best_trial(history: History) -> int | None:
-    """Number of the trial with the lowest value that has not failed; None if there is none."""
+def best_trial(history: History, *, first: int = 0) -> int | None:
+    """Number of the trial that would be handed over: the one with the best last value.
+
+    What a trial left after its last slice is what there is of it; that it was better once helps
+    nobody. One that failed, or whose folder is gone, has nothing to hand over.
+
+    Args:
+        history: The trials.
+        first: Number of the first that counts.
+
+    Returns:
+        None if there is none.
+    """
     sound = [
         number
         for number, trial in enumerate(history.trials)
-        if trial.failed is None and math.isfinite(trial.best)
+        if number >= first
+        and trial.failed is None
+        and not trial.is_dropped
+        and math.isfinite(trial.last)
     ]
-    return min(sound, key=lambda number: history.trials[number].best, default=None)
+    return min(sound, key=lambda number: history.trials[number].last, default=None)
 
 
 def must_go_on(history: History, *, left_s: float, block: int) -> GoOn | None:
@@ -63,12 +77,14 @@ def _must_finish(history: History) -> list[int]:
 def kept_s(history: History, decision: Start | GoOn) -> float:
     """Seconds that a slice must not take, even if it hangs: kept for what has to be finished.
 
-    None where the slice is of such a trial itself.
+    None where the slice is of such a trial itself, and none for one that trains now: its own worker
+    goes on with it.
     """
     must = _must_finish(history)
     if isinstance(decision, GoOn) and decision.trial in must:
         return 0.0
-    return sum(remaining_s(history.trials[number], history.horizon) for number in must)
+    waiting = [history.trials[number] for number in must if number in history.paused()]
+    return sum(remaining_s(trial, history.horizon) for trial in waiting)
 
 
 def expected_s(history: History, decision: Start | GoOn) -> float:
@@ -92,5 +108,20 @@ def deadline_s(expected: float, left_s: float) -> float:
         (250.0, 30.0, 10.0)
 
     """
-    patience_s = PATIENCE * expected if expected else FIRST_SHARE * left_s
-    return min(left_s, max(GRACE_S, patience_s))
+    return min(left_s, _patience_s(expected, left_s))
+
+
+def is_cut(expected: float, left_s: float) -> bool:
+    """Whether less is left than a slice may take: that it is not over by then says nothing of it.
+
+    Example:
+        >>> is_cut(10.0, 1000.0), is_cut(10.0, 50.0), is_cut(0.0, 1000.0), is_cut(0.0, 10.0)
+        (False, True, False, True)
+
+    """
+    return left_s < _patience_s(expected, left_s)
+
+
+def _patience_s(expected: float, left_s: float) -> float:
+    """Seconds after which a slice hangs, by all that is known of it."""
+    return max(GRACE_S, PATIENCE * expected if expected else FIRST_SHARE * left_s)

@@ -1,38 +1,36 @@
 """The tuner: asks what to run next, runs it, tells what came of it, and asks again."""
 
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import SettingsError
 from tunesmith.core.space import Space
-from tunesmith.execution.executor import Executor, Outcome, Task
-from tunesmith.records.events import Event, Noted, SliceDone, TrialEnded, TrialStarted
+from tunesmith.execution.executor import Executor, Outcome
+from tunesmith.records.events import Event, Noted, TrialEnded, TrialStarted
 from tunesmith.records.history import History as Past
 from tunesmith.records.journal import Journal
 from tunesmith.tuning import folders
-from tunesmith.tuning.continuity import begins_anew, stands_still
+from tunesmith.tuning.continuity import look_at_slices
+from tunesmith.tuning.failures import check_failures
 from tunesmith.tuning.fresh import is_exhausted, new_config
-from tunesmith.tuning.protocols import (
-    Decision,
-    GoOn,
-    History,
-    Sampler,
-    Scheduler,
-    Start,
-    Stop,
-    Trial,
+from tunesmith.tuning.protocols import Decision, GoOn, History, Sampler, Scheduler, Start, Stop
+from tunesmith.tuning.recorded import DROPPED, NOT_FINITE, are_finite, points, recall
+from tunesmith.tuning.room import superfluous
+from tunesmith.tuning.running import Running
+from tunesmith.tuning.timing import (
+    best_trial,
+    deadline_s,
+    expected_s,
+    is_cut,
+    kept_s,
+    must_go_on,
 )
-from tunesmith.tuning.recorded import NOT_FINITE, are_finite, as_rows, points, recall
-from tunesmith.tuning.timing import best_trial, deadline_s, expected_s, kept_s, must_go_on
 
-SLICE = "tunesmith.tuning.slice:run_slice"
-FAILURES = 3  # first trials that fail alike, after which the fault is not theirs
 POLL_S = 0.5  # seconds between two looks at whether the search is to end
+DISK_BYTES = 4e9  # that trials' folders may take, on any disk: one seed gives one search
 ERROR = "error.txt"  # in the folder of a trial that failed
 
 
@@ -53,6 +51,7 @@ class Search:
         units: Of all trials' training together; None if time is the limit. Nothing then depends on
             how long training takes, so that the same seed gives the same search.
         is_finished: Whether time is kept to train trial 0 and the best one to the end.
+        disk_bytes: That trials' folders may take together; see `superfluous`.
         seed: Of everything random.
     """
 
@@ -66,17 +65,8 @@ class Search:
     trials: int | None
     units: int | None
     is_finished: bool = True
+    disk_bytes: float = DISK_BYTES
     seed: int
-
-
-@final
-@dataclass(frozen=True)
-class _Running:
-    """A slice that is under way."""
-
-    start: int
-    until: int
-    folder: Path
 
 
 @final
@@ -106,9 +96,12 @@ class Tuner:
     ) -> None:
         self._search, self._folder, self._executor, self._clock = search, folder, executor, clock
         self._journal, self._say, self._interrupted = journal, say, interrupted
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, Running] = {}
         self.history = _recall(search, journal.history, is_timed=search.units is None)
-        folders.tidy(folder, {n: t.at for n, t in enumerate(self.history.trials) if not t.failed})
+        trials = enumerate(self.history.trials)
+        kept = {n: t.at for n, t in trials if t.failed is None and not t.is_dropped}
+        folders.tidy(folder, kept)
+        self._sizes = {n: folders.size(folders.at_unit(folder, n, at)) for n, at in kept.items()}
 
     def run(self) -> str:
         """Search until the time is over or nothing is left to do.
@@ -121,6 +114,7 @@ class Tuner:
         """
         try:
             while not self._interrupted.is_set():
+                self._make_room()
                 reason = self._fill()
                 if not self._running:
                     return reason
@@ -129,6 +123,15 @@ class Tuner:
             return "It was interrupted."
         finally:
             self._executor.cancel()
+
+    def _make_room(self) -> None:
+        """Remove what is superfluous; a trial that could have gone on is told to have ended."""
+        for number in superfluous(self.history, self._sizes, self._search.disk_bytes):
+            if number in self.history.paused():
+                self._record(TrialEnded(trial=str(number), reason=DROPPED))
+                self.history = self.history.dropped(number)
+            folders.tidy_trial(self._folder, number, -1)
+            del self._sizes[number]
 
     def _fill(self) -> str:
         """Give free workers something to do; say why, if they get nothing."""
@@ -140,8 +143,8 @@ class Tuner:
         return "Every worker is busy."
 
     def _decide(self) -> Decision:
-        history, search, spent = self.history, self._search, self._spent()
-        left_s = self._clock.left()
+        history, search = self.history, self._search
+        spent, left_s = _spent(search, history, self._clock), self._clock.left()
         decision: Decision | None = must_go_on(history, left_s=left_s, block=search.block)
         if decision is None or not search.is_finished:
             may = _may_start(search, history)
@@ -150,12 +153,6 @@ class Tuner:
             return decision
         return Stop("The budget is spent.")
 
-    def _spent(self) -> float:
-        """Share of the budget that is used up: of time, or of the units of training."""
-        if self._search.units is None:
-            return min(1.0, self._clock.elapsed() / self._clock.budget)
-        return sum(trial.until or trial.at for trial in self.history.trials) / self._search.units
-
     def _expected_s(self, decision: Start | GoOn) -> float:
         if self._search.units is None:
             return expected_s(self.history, decision)
@@ -163,9 +160,10 @@ class Tuner:
 
     def _submit(self, decision: Start | GoOn) -> None:
         """Write down that a slice begins, if it is a trial's first, and begin it."""
-        search, until = self._search, decision.until
-        left_s = self._clock.left() - kept_s(self.history, decision)
-        deadline = deadline_s(self._expected_s(decision), left_s)
+        search, until, left_s = self._search, decision.until, self._clock.left()
+        if search.is_finished and search.units is None:  # only then are seconds kept
+            left_s -= kept_s(self.history, decision)
+        expected = self._expected_s(decision)
         if isinstance(decision, Start):
             number = len(self.history.trials)
             config = new_config(search.sampler, search.space, self.history, seed=search.seed)
@@ -175,37 +173,30 @@ class Tuner:
             number = decision.trial
             self.history = self.history.resumed(number, until=until)
         trial = self.history.trials[number]
-        part = folders.opened(self._folder, number, start=trial.at, until=until)
-        self._running[number] = _Running(trial.at, until, part)
-        self._executor.submit(
-            Task(
-                key=str(number),
-                function=SLICE,
-                arguments=_arguments(search.function, trial, part, until),
-                needs=[search.function],
-                deadline_s=deadline,
-            )
+        self._running[number] = running = Running(
+            trial=number,
+            start=trial.at,
+            until=until,
+            folder=folders.opened(self._folder, number, start=trial.at, until=until),
+            is_cut=is_cut(expected, left_s),
         )
+        deadline = deadline_s(expected, left_s)
+        self._executor.submit(running.task(search.function, trial.config, deadline_s=deadline))
 
     def _tell(self, outcome: Outcome) -> None:
         """Write down how a slice ended; what it left is the trial's from then on."""
         number, leader, search = int(outcome.key), best_trial(self.history), self._search
         running = self._running.pop(number)
         if outcome.failed is not None:
-            if self._clock.left() > 0:
-                self._fail(number, outcome.failed, outcome.details)
-            else:  # cut short, which says nothing of the trial
+            if running.is_cut_short(outcome) or self._clock.left() <= 0:
+                # It has paused where it was before.
                 self.history = self.history.observed(number, (), seconds=0.0)
+                folders.tidy_trial(self._folder, number, running.start)
+            else:
+                self._fail(number, outcome.failed, outcome.details)
             return
         folders.closed(running.folder)
-        done = SliceDone(
-            trial=outcome.key,
-            begin=running.start,
-            end=running.until,
-            seconds=outcome.seconds,
-            checkpoint=str(running.until),
-            rows=as_rows(outcome.value, running.start, running.until),
-        )
+        done = running.done(outcome)
         self._record(done)
         seconds = outcome.seconds if search.units is None else float(done.end - done.begin)
         curve = points(done, sign=search.sign)
@@ -215,12 +206,13 @@ class Tuner:
             return
         folders.tidy_trial(self._folder, number, running.until)
         left = folders.at_unit(self._folder, number, running.until)
-        note = _look_at_slices(self.history, self._journal.history, left, search.function)
+        self._sizes[number] = folders.size(left)
+        note = look_at_slices(self.history, self._journal.history, left, search.function)
         if note and note not in self._journal.history.notes:
             self._record(Noted(text=note))
             self._say(note)
         if number == best_trial(self.history) != leader:
-            value = search.sign * self.history.trials[number].best
+            value = search.sign * self.history.trials[number].last
             trained = f"{running.until} of {search.horizon} units"
             self._say(f"Trial {number} leads: {value:.6g} after {trained}.")
 
@@ -229,13 +221,10 @@ class Tuner:
         self._record(TrialEnded(trial=str(number), reason=reason))
         self.history = self.history.failed(number, reason)
         folders.tidy_trial(self._folder, number, -1)
+        self._sizes.pop(number, None)
         self._say(f"Trial {number} failed. {reason}")
         (where := self._folder / f"{number:04d}" / ERROR).write_text(details or reason, "utf-8")
-        if _all_failed_alike(self.history):
-            raise SettingsError(
-                f"The first {FAILURES} trials failed for one reason, so the search was stopped: "
-                f"{reason} Mend it; {where} says where it happened."
-            )
+        check_failures(self.history, where)
 
     def _record(self, event: Event) -> None:
         """Write down what happened, and wait until it is on disk."""
@@ -249,50 +238,12 @@ def _may_start(search: Search, history: History) -> bool:
     return has_room and not is_exhausted(search.space, history)
 
 
+def _spent(search: Search, history: History, clock: Clock) -> float:
+    """Share of the budget that is used up: of time, or of the units of training."""
+    if search.units is None:
+        return min(1.0, clock.elapsed() / clock.budget)
+    return sum(trial.until or trial.at for trial in history.trials) / search.units
+
+
 def _recall(search: Search, past: Past, *, is_timed: bool) -> History:
     return recall(past, horizon=search.horizon, sign=search.sign, is_timed=is_timed)
-
-
-def _arguments(function: str, trial: Trial, folder: Path, until: int) -> dict[str, Any]:
-    """What `run_slice` is called with."""
-    config = dict(trial.config)
-    given: dict[str, Any] = {"function": function, "config": config, "folder": str(folder)}
-    return given | {"start": trial.at, "until": until}
-
-
-def _all_failed_alike(history: History) -> bool:
-    """Whether the first trials all failed for one reason, but for the numbers in it."""
-    reasons = [trial.failed for trial in history.trials[:FAILURES] if trial.failed is not None]
-    if len(reasons) < FAILURES or any(t.curve and not t.failed for t in history.trials):
-        return False
-    return len({re.sub(r"\d+", "", reason) for reason in reasons}) == 1
-
-
-def _look_at_slices(history: History, past: Past, folder: Path, function: str) -> str:
-    """Look whether slices build on each other.
-
-    Args:
-        history: The trials.
-        past: The same, with their slices.
-        folder: What the last slice left.
-        function: The user's.
-
-    Returns:
-        A doubt that the user should hear of; empty if there is none.
-
-    Raises:
-        SettingsError: They do not.
-    """
-    ends = {int(n): tuple(done.end for done in t.slices) for n, t in past.trials.items()}
-    name = function.rpartition(":")[2]
-    if int(folder.name) < history.horizon and folders.is_empty(folder):
-        found = "left nothing in its folder"
-    elif begins_anew(history, ends):
-        found = "does not go on from what it left in its folder (its curves begin anew)"
-    else:
-        doubt = f"Every trial of `{name}` gave the same value twice. Does it go on from its folder?"
-        return doubt if stands_still(history, ends) else ""
-    raise SettingsError(
-        f"`{name}` {found}, so it cannot be trained in slices. Write its state to `folder`, and "
-        "read it from there where `start` is over 0; or pass --scheduler none."
-    )

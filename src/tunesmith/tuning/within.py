@@ -8,7 +8,7 @@ from tunesmith.core.seeds import derive
 from tunesmith.core.space import Config, Space, complete
 from tunesmith.tuning.protocols import History, Sampler
 
-OVER = "over the limit"  # in the reason of a trial that failed since it was too costly
+OVER = "over the limit"  # in the reason of a trial that failed since its graph was too costly
 TRIES = 32  # proposals, after which one is made cheap enough by hand
 
 
@@ -24,15 +24,17 @@ class Within:
         then: Proposes.
         costly: Fields that cost the more, the higher they are.
         kinds: Fields between whose values nothing is known to cost more.
+        reasons: Words, one of which is in the reason of each trial that was too costly.
     """
 
     then: Sampler
     costly: Sequence[str]
     kinds: Sequence[str] = ()
+    reasons: Sequence[str] = (OVER,)
 
     def __call__(self, space: Space, history: History, *, seed: int) -> dict[str, Any]:
         """Propose a config; see `Sampler`."""
-        over = [t.config for t in history.trials if t.failed is not None and OVER in t.failed]
+        over = [t.config for t in history.trials if self._is_reason(t.failed)]
         config = dict(self.then(space, history, seed=seed))
         for attempt in range(1, TRIES):
             if not self._is_costly(config, over):
@@ -42,6 +44,9 @@ class Within:
         # The first trial are the defaults, which are within the limits.
         names = [name for name in (*self.costly, *self.kinds) if name in space]
         return complete(space, config | {name: space[name].default for name in names})
+
+    def _is_reason(self, failed: str | None) -> bool:
+        return failed is not None and any(reason in failed for reason in self.reasons)
 
     def _is_costly(self, config: Config, over: Sequence[Config]) -> bool:
         names = [name for name in self.costly if name in config]

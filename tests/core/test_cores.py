@@ -1,10 +1,10 @@
-"""Tests of `tunesmith.execution.cores`."""
+"""Tests of `tunesmith.core.cores`."""
 
 from pathlib import Path
 
 import pytest
 
-from tunesmith.execution.cores import cores
+from tunesmith.core.cores import cores
 
 
 @pytest.mark.parametrize(("limit", "most"), [("150000 100000", 1), ("50000 100000", 1)])

@@ -1,0 +1,17 @@
+"""Whether memory ran out."""
+
+import torch
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on whatever device.
+
+    Example:
+        >>> is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)."))
+        True
+
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    told = ("can't allocate memory", "out of memory")  # CPUs, Apple's GPUs: no class of their own
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in told)

@@ -1,0 +1,56 @@
+"""Files that we write and a person may edit: what was edited is never overwritten."""
+
+import hashlib
+from pathlib import Path
+
+from tunesmith.core.errors import RunFolderError
+from tunesmith.records.folder import write_atomic, writing
+
+
+def refuse_edited(path: Path) -> None:
+    """Make sure that a file may be written: it is not there, or as it was written here last.
+
+    Raises:
+        RunFolderError: A person has edited it, or made it.
+    """
+    with writing(path):
+        there = _hash_of(path)
+    if there is not None and there not in _remembered(path):
+        raise RunFolderError(
+            f"{path} was edited since it was written, or is somebody else's, and would be "
+            "overwritten. Move it elsewhere (pass it with --quarantine to leave out what it "
+            "lists), or pass another --out."
+        )
+
+
+def write_editable(path: Path, content: str) -> None:
+    """Write a file and remember how, unless a person has edited what is there.
+
+    Raises:
+        RunFolderError: It was edited, or cannot be written.
+    """
+    refuse_edited(path)
+    new, there = hashlib.sha256(content.encode()).hexdigest(), _hash_of(path)
+    # Before the file itself, and beside what is there: a kill in between makes neither look edited.
+    write_atomic(_memory(path), "".join(f"{each}\n" for each in (there, new) if each))
+    write_atomic(path, content)
+
+
+def _memory(path: Path) -> Path:
+    """Where hashes of what was written are kept."""
+    return path.with_name(f".{path.name}.sha256")
+
+
+def _remembered(path: Path) -> list[str]:
+    try:
+        return _memory(path).read_text("ascii").split()
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
+def _hash_of(path: Path) -> str | None:
+    """Hash a file; None if there is none."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None
