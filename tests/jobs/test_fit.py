@@ -190,6 +190,7 @@ def test_what_a_finished_run_has_lost_is_made_again(tmp_path: Path) -> None:
     assert again.is_new
     assert len(ts.load(again.bundle).classes) == 10
     assert again.summary == read_summary(first.folder / "result.json")
+    assert again.summary.budget_s == first.summary.budget_s
     assert again.summary.examples == first.summary.examples
     (first.folder / "result.json").write_text("{")
     first.report.unlink()
@@ -199,6 +200,10 @@ def test_what_a_finished_run_has_lost_is_made_again(tmp_path: Path) -> None:
     assert history.trials == before.trials  # nothing was trained
     assert history.granted == before.granted
     assert len(history.sessions) == 3
+    with (first.bundle / "model.onnx").open("ab") as graph:
+        graph.write(b"damage")
+    assert quick((x, y), tmp_path / "out").is_new
+    assert len(ts.load(first.bundle).classes) == 10
     assert not quick((x, y), tmp_path / "out").is_new
 
 
@@ -310,7 +315,8 @@ def test_killed_in_a_race_it_goes_on(tmp_path: Path, moment: str) -> None:
 
 def test_sigterm_finishes_with_the_best_so_far(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    process = subprocess.Popen(command(out, "120s"), stdout=subprocess.DEVNULL)
+    arguments = [*command(out, "120s"), "--model", "convnet"]
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
     wait_for(out / "run.log", "training convnet · ")
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=120) == 130
@@ -387,7 +393,7 @@ def test_a_bundle_that_cannot_be_written(tmp_path: Path) -> None:
     shutil.rmtree(result.bundle)
     result.bundle.write_text("in the way")
     with pytest.raises(RunFolderError, match=r"bundle cannot be written: File exists"):
-        quick(digits(200), tmp_path / "out", budget=result.summary.wall_s + 20)
+        quick(digits(200), tmp_path / "out", budget=result.summary.wall_s + 4)
 
 
 def test_a_pretrained_network(make_folder: MakeFolder, tmp_path: Path) -> None:

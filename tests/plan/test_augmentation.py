@@ -22,7 +22,9 @@ def test_digits_are_rotated_and_not_mirrored() -> None:
 def test_signs_may_lose_more_when_rotated() -> None:
     how, _ = choose_augmentation(harm(0.962, flip=0.3, flip_vertical=0.4, rotate=0.915), epochs=5)
     assert how.rotate > 0
-    how, _ = choose_augmentation(harm(0.962, flip=0.6, flip_vertical=0.4, rotate=0.915), epochs=5)
+    how, _ = choose_augmentation(harm(0.962, flip=0.56, flip_vertical=0.4, rotate=0.915), epochs=5)
+    assert how.rotate > 0
+    how, _ = choose_augmentation(harm(0.962, flip=0.7, flip_vertical=0.4, rotate=0.915), epochs=5)
     assert how.rotate == 0
 
 
@@ -33,6 +35,10 @@ def test_clothes_are_neither() -> None:
     )
     assert (how.flip, how.rotate, how.scale) == (False, 0.0, 0.0)
     assert how.shift > 0
+    lucky, _ = choose_augmentation(
+        harm(0.872, flip=0.688, flip_vertical=0.466, rotate=0.86), epochs=14
+    )
+    assert lucky.rotate == 0
 
 
 def test_photographs_are_mirrored_and_not_turned_upside_down() -> None:

@@ -31,7 +31,7 @@ from tunesmith.training.findings import Harm
 from tunesmith.training.probe import transform_harm
 
 SCRATCH, PRETRAINED = "convnet", "efficientnet_lite0"  # that race where the user names none
-JUDGED = 1000  # images that mirrored and rotated copies are judged on
+JUDGED = 2000  # images that mirrored and rotated copies are judged on
 
 
 @final

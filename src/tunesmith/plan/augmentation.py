@@ -5,12 +5,12 @@ import math
 from tunesmith.data.strengths import Augmentation
 from tunesmith.training.findings import Harm, beyond_chance
 
-# Loss of accuracy on changed images, relative to what was learned beyond chance. Clothes, which
-# lose 4 to 5 % when rotated, are learned a point worse with rotations than without (Fashion-MNIST).
-# Digits lose 1 to 5 %, but they are signs: mirrored, most are taken for others. Signs are drawn by
-# hands that lean.
-HARMLESS = {"flip": 0.05, "flip_vertical": 0.05, "rotate": 0.035}
-SIGNS, HARMLESS_TO_SIGNS = 0.5, 0.08  # share that is still recognized when mirrored, and rotated
+# Loss of accuracy on changed images, relative to what was learned beyond chance. Digits lose 1 to
+# 5 % when rotated, and are learned better with rotations: signs are drawn by hands that lean.
+# Clothes lose no more, 4 to 5 %, but are learned a point worse (Fashion-MNIST). Mirrored images tell
+# the two apart: of digits 44 to 60 % are still recognized, of clothes nearly 80 %.
+HARMLESS = {"flip": 0.05, "flip_vertical": 0.05, "rotate": 0.08}
+SIGNS = 0.68  # share that is still recognized when mirrored; of signs it is less
 KNOWS = 0.4  # accuracy beyond chance from which on a word on upside down images counts
 CUTOUT_EPOCHS = 12.0  # shorter trainings underfit, and hiding a part of the image harms them
 
@@ -28,16 +28,15 @@ def choose_augmentation(harm: Harm, *, epochs: float) -> tuple[Augmentation, tup
     learned enough to tell. Where mirroring changes the meaning, as with digits, small rotations and
     scalings vary the images instead, if those are harmless.
     """
-    signs = harm.changed["flip"] < SIGNS * harm.plain
-    harmless = {**HARMLESS, "rotate": HARMLESS_TO_SIGNS} if signs else HARMLESS
     error = math.sqrt(max(1e-9, harm.plain * (1 - harm.plain)) / max(1, harm.images))
     fine = {
-        name: harm.plain - value <= harmless[name] * max(0.0, harm.plain - harm.chance) + error
+        name: harm.plain - value <= HARMLESS[name] * max(0.0, harm.plain - harm.chance) + error
         for name, value in harm.changed.items()
     }
     # A network that knows little sees no difference; the rarer change must prove itself.
     knows = beyond_chance(harm.plain, harm.chance) >= KNOWS
     fine["flip_vertical"] = fine["flip_vertical"] and knows
+    fine["rotate"] = fine["rotate"] and harm.changed["flip"] < SIGNS * harm.plain
     words = {"flip": "mirrored", "flip_vertical": "turned upside down", "rotate": "rotated by 15°"}
     reasons = tuple(
         f"{words[name].capitalize()} images: {100 * value:.1f} % right against "
@@ -45,7 +44,7 @@ def choose_augmentation(harm: Harm, *, epochs: float) -> tuple[Augmentation, tup
         f"{'this change is harmless' if fine[name] else 'this change is not used'}."
         for name, value in harm.changed.items()
     )
-    drawn = not fine["flip"] and fine["rotate"]
+    drawn = fine["rotate"] and not fine["flip"]
     how = Augmentation(
         shift=0.0625,
         flip=fine["flip"],

@@ -22,8 +22,8 @@ class TrainConfig(BaseModel):
     """Learning rate of filters and matrices."""
     lr_head: Annotated[float, Float(1e-3, 5.0, log=True), When("optimizer", "muon")] = 0.67
     """Learning rate of the last layer."""
-    lr_bias: Annotated[float, Float(1e-4, 1.0, log=True), When("optimizer", "muon")] = 0.053
-    """Learning rate of everything else, such as biases."""
+    lr_bias: Annotated[float, Float(1e-2, 50.0, log=True), When("optimizer", "muon")] = 2.0
+    """Learning rate of everything else, such as biases: the norms' have no gain beside them."""
     momentum: Annotated[float, Float(0.0, 0.99)] = 0.6
     weight_decay: Annotated[float, Float(0.0, 0.5)] = 0.0
     layer_decay: Annotated[float, Float(0.1, 1.0), When("optimizer", "sgd", "adamw")] = 1.0
