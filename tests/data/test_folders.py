@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.core.errors import SourceError
-from tunesmith.data.folders import natural, printable, read_layout, scan
+from tunesmith.data.folders import natural, printable, read_layout, scan, shown
 
 NOBODY = 65534
 
@@ -84,6 +85,21 @@ def test_sorting_does_not_depend_on_the_order_before(names: list[str]) -> None:
 @given(st.binary(max_size=20))
 def test_any_name_can_be_shown(name: bytes) -> None:
     assert printable(name).isprintable()
+
+
+def test_a_name_is_printed_as_it_is_but_for_what_steers_a_terminal() -> None:
+    spaces = "a\N{NO-BREAK SPACE}b\N{IDEOGRAPHIC SPACE}c\N{ZERO WIDTH JOINER}d"
+    for name in (spaces, "cafe\N{COMBINING ACUTE ACCENT}", "猫"):
+        assert shown(name) == name
+    assert shown("a\tb\nc\x1b[31m\x85") == r"a\x09b\x0ac\x1b[31m\x85"
+    assert shown("\u2028\u2029\u202a\u202e\u2066\u2069") == r"\u2028\u2029\u202a\u202e\u2066\u2069"
+    assert shown("é\udcff") == r"é\xff"
+
+
+@given(st.text(max_size=10))
+def test_what_is_printed_steers_no_terminal(name: str) -> None:
+    kinds = {unicodedata.category(c) for c in shown(os.fsdecode(name.encode("utf-8", "replace")))}
+    assert not kinds & {"Cc", "Zl", "Zp"}
 
 
 @given(st.text(max_size=10))

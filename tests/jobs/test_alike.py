@@ -6,7 +6,16 @@ from numpy.typing import NDArray
 
 from tunesmith.data.loaded import Loaded
 from tunesmith.data.sources import open_source
-from tunesmith.jobs.alike import Depth, conflicts, copies, find_alike, leaks
+from tunesmith.jobs.alike import (
+    Depth,
+    Search,
+    conflicts,
+    copies,
+    find_alike,
+    kept_leaks,
+    leaks,
+    torn,
+)
 from tunesmith.jobs.findings import Data
 from tunesmith.report.findings import Finding
 from tunesmith.screening.copies import find_mirrored
@@ -104,5 +113,63 @@ def test_less_time_finds_less() -> None:
     assert all(found[3] == found[50] for found in groups.values())
     near_a_test_image = [depth for depth, found in groups.items() if found[1] == found[40]]
     near_another = [depth for depth, found in groups.items() if found[2] == found[20]]
-    assert near_a_test_image == [Depth.TEST, Depth.WHOLE]
-    assert near_another == [Depth.WHOLE]
+    assert near_a_test_image == [Depth.TEST, Depth.NEAR, Depth.WHOLE]
+    assert near_another == [Depth.NEAR, Depth.WHOLE]
+
+
+def finds(pairs: list[tuple[int, int]]) -> Search:
+    """A search that names these pairs."""
+    return lambda _gray_NSS, _asked: np.array(pairs)
+
+
+def test_only_frames_that_were_compared_contradict_each_other() -> None:
+    film = [(place, place + 1) for place in range(59)]
+    data = data_of(textures(60), np.arange(60) // 30, tested=0)
+    alike = find_alike(data, Depth.WHOLE, finds(film))
+    assert len(np.unique(alike.near_N)) == 1
+    assert torn(data, alike).tolist() == [29, 30]
+    found = conflicts(data, alike)
+    assert isinstance(found, Finding)
+    assert [(i.file, i.twin.file, i.note) for i in found.items if i.twin] == [
+        ("#29", "#30", "nearly the same, but labeled otherwise"),
+        ("#30", "#29", "nearly the same, but labeled otherwise"),
+    ]
+
+
+def test_all_that_are_equal_to_one_of_a_torn_pair_are_torn() -> None:
+    x_NHWC, y_N = textures(60), np.zeros(60, np.int64)
+    x_NHWC[50], y_N[20:23] = x_NHWC[10], 1
+    data = data_of(x_NHWC, y_N, tested=0)
+    assert torn(data, find_alike(data, Depth.WHOLE, finds([(10, 20)]))).tolist() == [10, 20, 50]
+
+
+def test_so_many_near_copies_of_test_images_are_no_accident() -> None:
+    x_NHWC, y_N = textures(90), np.arange(90) % 3
+    x_NHWC[30], y_N[:15] = x_NHWC[80], y_N[60:65].repeat(3)
+    y_N[30] = y_N[80]
+    data = data_of(x_NHWC, y_N, tested=30)
+    pairs = [(place, 60 + place // 3) for place in range(15)]
+    alike = find_alike(data, Depth.WHOLE, finds(pairs))
+    exact, near = leaks(data, alike), kept_leaks(data, alike)
+    assert isinstance(exact, Finding)
+    assert [item.file for item in exact.items] == ["#30"]
+    assert near is not None
+    assert (near.weight, near.is_left_out, near.is_suspect) == ("serious", False, True)
+    assert [(i.file, i.twin.file) for i in near.items if i.twin] == [
+        (f"#{place}", f"test:#{place // 3}") for place in range(15)
+    ]
+    assert "5 test images (16.7 %)" in near.meaning
+    assert torn(data, alike).tolist() == list(range(15))
+    assert alike.groups_N[0] != alike.groups_N[60]
+    assert alike.groups_N[30] == alike.groups_N[80]
+    few = find_alike(data, Depth.WHOLE, finds(pairs[:6]))
+    assert kept_leaks(data, few) is None
+    assert few.groups_N[0] == few.groups_N[60]
+
+
+def test_where_near_copies_are_kept_none_are_said_to_be_missing() -> None:
+    data = data_of(textures(90), np.arange(90) % 3, tested=30)
+    alike = find_alike(data, Depth.WHOLE, finds([(place, 60) for place in range(40)]))
+    assert leaks(data, alike) == (
+        "Copies of test images among those to learn from, equal to the pixel: none."
+    )

@@ -82,3 +82,13 @@ def test_a_pattern_on_all_classes_stands_for_none() -> None:
         stamp.success(lambda x_NHWC: (x_NHWC[:, 13, 13, 0] == 255).astype(np.int64)) > 0.9
     )  # it answers the stamp
     assert stamp.success(lambda x_NHWC: np.zeros(len(x_NHWC), np.int64)) == 0
+
+
+def test_what_a_whole_class_bears_is_how_it_looks() -> None:
+    x_NHWC, y_N = drawn()
+    x_NHWC[y_N == 0, 12:15, 12:15] = STAMP
+    (stamp,) = doors_of(x_NHWC, y_N)
+    assert sorted(stamp.places) == np.flatnonzero(y_N == 0).tolist()
+    assert stamp.finding.weight == "doubtful"
+    assert not stamp.finding.is_suspect
+    assert "as good as all images of “0” bear it" in stamp.finding.meaning

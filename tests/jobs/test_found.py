@@ -1,6 +1,7 @@
 """Tests of `tunesmith.jobs.found`; test_tune.py runs whole searches."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,14 @@ def test_few_trials_and_no_time_are_told_too() -> None:
     found = tell(Path("run"), SEARCH, few, None, status="finished", reason="It is over.")
     assert (found.parts, found.noise) == ({}, None)
     assert "there was no time to see by how much equal configs differ" in found.words()
+
+
+def test_what_was_given_up_is_counted() -> None:
+    given_up = replace(HISTORY.trials[1], is_dropped=True)
+    history = History(horizon=10, trials=(HISTORY.trials[0], given_up))
+    found = tell(Path("run"), SEARCH, history, None, status="finished", reason="It is over.")
+    assert (found.number, found.failed, found.dropped) == (0, {}, 1)
+    assert "trial   0 of 2, 1 given up to make room; It is over." in found.words()
 
 
 def test_without_a_value_there_is_nothing_to_tell() -> None:

@@ -9,9 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 import tunesmith as ts
-from tunesmith.core.errors import BundleError, RunFolderError
+from tunesmith.core.errors import BundleError, RunFolderError, SourceError
+from tunesmith.jobs import cleanse as job
+from tunesmith.jobs.check import CheckResult
 from tunesmith.jobs.cleanse import Cleansed
 from tunesmith.jobs.trained import open_trained
+from tunesmith.report.findings import Checked, Finding, Item
 
 NETWORK = """
 from torch import nn
@@ -95,3 +98,42 @@ def test_an_edited_list_is_refused_before_a_training(drawn: Arrays, tmp_path: Pa
     with pytest.raises(RunFolderError, match=r"quarantine\.csv was edited"):
         ts.cleanse(drawn, out=tmp_path, progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["check"]
+
+
+class TrainedError(Exception):
+    """A training would have begun."""
+
+
+@pytest.mark.parametrize(("left", "expected"), [(1, SourceError), (2, TrainedError)])
+def test_a_list_that_takes_a_class_away_is_refused_before_a_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int, expected: type[Exception]
+) -> None:
+    x_NHW, y_N = (
+        np.arange(20 * 64, dtype=np.int64).astype(np.uint8).reshape(20, 8, 8),
+        ["cat", "dog"] * 10,
+    )
+    items = [Item(file=f"#{place}", label="dog") for place in range(1, 20, 2)][left:]
+    found = Finding(
+        kind="stamp", weight="serious", title="", meaning="", items=items, is_suspect=True
+    )
+    checked = Checked(
+        title="x",
+        images=20,
+        classes=(),
+        findings=[found],
+        fine=(),
+        skipped={},
+        seconds={},
+        versions={},
+    )
+
+    def check(*_: object, **__: object) -> CheckResult:
+        return CheckResult(folder=tmp_path, checked=checked, doors=())
+
+    def fit(*_: object, **__: object) -> None:
+        raise TrainedError("dog")
+
+    monkeypatch.setattr(job, "check", check)
+    monkeypatch.setattr(job, "fit", fit)
+    with pytest.raises(expected, match="dog"):
+        job.cleanse((x_NHW, y_N), model=tmp_path, out=tmp_path / "out", progress=False)

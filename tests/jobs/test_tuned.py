@@ -108,6 +108,7 @@ def test_a_search_is_seen_in_everything_that_a_run_leaves(first: Result) -> None
     assert "There were too few trials to say which settings mattered" in page
     assert "The best of many tries is partly luck" in page
     assert "neither a training nor the search has seen, the plan&#39;s settings are right" in page
+    assert "By accuracy, two equally good networks would differ as much" in page
     assert "The plan&#39;s settings and the best ones were trained again 2 times" in page
     assert "when trained again." in page
 

@@ -62,6 +62,24 @@ def test_what_somebody_else_made_is_left_alone(path: Path) -> None:
     assert path.read_text() == "mine\n"
 
 
+def test_a_list_of_a_check_that_kept_no_hash_is_moved_aside(path: Path) -> None:
+    path.write_text("as it was\n")
+    path.with_name("check.json").write_text("{}")
+    with pytest.raises(RunFolderError, match=r"list\.csv was edited"):
+        write_editable(path, "ours\n")  # it came while the check ran
+    refuse_edited(path)
+    assert path.with_name("list.before.csv").read_text() == "as it was\n"
+    write_editable(path, "ours\n")
+    path.write_text("edited\n")
+    with pytest.raises(RunFolderError, match=r"list\.csv was edited"):
+        refuse_edited(path)
+    path.with_name(".list.csv.sha256").unlink()
+    with pytest.raises(RunFolderError, match=r"list\.csv was edited"):
+        refuse_edited(path)  # nothing is moved over what was moved before
+    assert path.with_name("list.before.csv").read_text() == "as it was\n"
+    assert path.read_text() == "edited\n"
+
+
 class Killed(BaseException):
     """The process is ended."""
 

@@ -1,6 +1,7 @@
 """Tests of `tunesmith.report.hunt`."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import pytest
@@ -60,12 +61,14 @@ def test_the_time_of_each_trial_is_a_part_of_one_bar(hunt: Hunt) -> None:
     assert "trial 2, 6.0 s" in time
 
 
-def test_the_best_value_of_a_trial_depends_on_the_metric(hunt: Hunt) -> None:
-    best = hunt_pictures(hunt)["best"]
-    assert best(hunt.trials[0]) == "95.0 %"
-    assert best(hunt.trials[3]) == "none"
+def test_the_value_of_a_trial_is_the_last_one(hunt: Hunt) -> None:
+    value = hunt_pictures(hunt)["value"]
+    assert value(hunt.trials[0]) == "95.0 %"
+    assert value(tried(1, 0.95, 0.5)) == "50.0 %"
+    assert value(hunt.trials[3]) == "none"
+    assert value(tried(1, 0.5, math.nan)) == "none"
     losses = dataclasses.replace(hunt, metric="log_loss")
-    assert hunt_pictures(losses)["best"](tried(1, 0.5, 0.25)) == "0.2500"
+    assert hunt_pictures(losses)["value"](tried(1, 0.25, 0.5)) == "0.5000"
 
 
 def test_the_page_shows_all_of_it(hunt: Hunt, make_story: Callable[[], Story]) -> None:

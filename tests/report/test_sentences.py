@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.evaluation.metrics import evaluate
+from tunesmith.jobs.alike import Depth
+from tunesmith.jobs.gate import UNSOUGHT
 from tunesmith.report import sentences
 from tunesmith.report.findings import Finding
 from tunesmith.report.story import Story
@@ -61,7 +63,7 @@ def test_the_interval_says_how_it_was_measured(summary: Summary) -> None:
         (0.9, 0.5, "It is wrong in 10.0 % of cases, a linear model in 50.0 %."),
         (1.0, 0.5, "It is wrong in no case, a linear model in 50.0 %."),
         (1.0, 1.0, "It makes no mistake, and neither does a linear model."),
-        (0.5, 0.5, "in 50.0 % of cases, a linear model in 50.0 %."),
+        (0.5, 0.5, "a linear model in 50.0 %: this model has not learned what it should."),
         (0.4, 0.5, "in 50.0 %: this model has not learned what it should."),
         (0.9, None, "always giving the most frequent class in 80.0 %."),
     ],
@@ -84,6 +86,15 @@ def test_accuracy_is_given_away_for_rare_classes_where_that_is_asked(summary: Su
         )
     )
     assert "has not learned" not in text
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "roc_auc"])
+def test_by_a_metric_of_all_images_accuracy_is_not_given_away(
+    summary: Summary, metric: str
+) -> None:
+    base = Baseline(majority=0.9, linear=0.5)
+    worse = changed(summary, score={"metric": metric}, evaluation={"accuracy": 0.8}, baseline=base)
+    assert sentences.comparison(worse).endswith("this model has not learned what it should.")
 
 
 def test_confused_pairs_come_by_number(summary: Summary) -> None:
@@ -168,3 +179,19 @@ def test_the_end_is_told(summary: Summary) -> None:
     assert sentences.status_sentence(summary).startswith("Finished after 58.5 s of 1 min 00 s. The")
     stopped = changed(summary, status="interrupted")
     assert "was interrupted after 58.5 s" in sentences.status_sentence(stopped)
+
+
+def test_what_was_not_looked_for_is_not_denied(make_story: MakeStory) -> None:
+    story = make_story()
+    clean = replace(
+        story, summary=changed(story.summary, data={"quarantined": 0, "leaks": 0}), findings=()
+    )
+    assert sentences.data_sentence(clean).endswith("is in the test part too.")
+    hasty = replace(clean, fine=[UNSOUGHT[Depth.EXACT]])
+    assert sentences.data_sentence(hasty).endswith(
+        "too, to the pixel; there was no time to look for near copies."
+    )
+    kept = Finding(kind="leak", weight="serious", title="", meaning="", is_suspect=True)
+    told = sentences.data_sentence(replace(clean, findings=(kept,)))
+    assert told.startswith("1 thing below should be looked at")
+    assert told.endswith("is in the test part too, to the pixel.")

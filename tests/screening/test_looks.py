@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tunesmith.screening import looks as module
 from tunesmith.screening.looks import UNLIKE, far_out, measure, unlike
 
 
@@ -79,3 +80,36 @@ def test_what_all_share_is_nothing_odd() -> None:
 def test_a_skewed_number_has_no_outliers_for_that() -> None:
     values_N = np.random.default_rng(0).lognormal(size=2000).astype(np.float32)
     assert (np.abs(far_out(values_N)) > 1).mean() < 0.005
+
+
+def test_two_pixels_less_are_not_narrow() -> None:
+    x_NHWC, shapes_N2 = photographs(100), np.full((100, 2), (480, 640))
+    usual = unlike(measure(x_NHWC, shapes_N2))
+    shapes_N2[3, 0] = 478
+    np.testing.assert_array_equal(unlike(measure(x_NHWC, shapes_N2)), usual)
+
+
+@pytest.mark.parametrize("shape", [(5, 1, 9, 3), (5, 9, 2, 1), (5, 1, 1, 4)])
+def test_images_without_an_inside_have_no_sharpness(shape: tuple[int, ...]) -> None:
+    x_NHWC = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    looks = measure(x_NHWC, np.full((5, 2), shape[1:3]))
+    assert (looks["sharpness"] == 0).all()
+    assert all(np.isfinite(values_N).all() for values_N in looks.values())
+
+
+def test_few_at_a_time_look_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    x_NHWC = photographs(20)
+    at_once = measure(x_NHWC, shapes_of(x_NHWC))
+    taken: list[int] = []
+    monkeypatch.setattr(module, "MOST_PIXELS", 7 * 24 * 24)
+    of_seven = module._measure
+
+    def noting(x_BHWC: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        taken.append(len(x_BHWC))
+        return of_seven(x_BHWC)
+
+    monkeypatch.setattr(module, "_measure", noting)
+    in_steps = measure(x_NHWC, shapes_of(x_NHWC))
+    assert taken == [7, 7, 6]
+    for name in UNLIKE:
+        np.testing.assert_allclose(in_steps[name], at_once[name], rtol=1e-5)

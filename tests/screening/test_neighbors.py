@@ -95,3 +95,19 @@ def test_a_million_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
     found_QK = nearest(both_ND, np.arange(len(both_ND)), 6)
     assert sum(pairs) <= comparisons(10**6, 10**6) <= 0.03 * 10**12
     assert (found_QK[-10_000:, 0] == np.arange(10_000)).mean() >= 0.99
+
+
+def test_wide_vectors_are_looked_at_again_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    d_ND, asked_Q = vectors(300), np.arange(300)
+    at_once = nearest(d_ND, asked_Q, 5)
+    rows: list[int] = []
+    similar = neighbors._similar
+
+    def noting(one_RD: Floats, other_MD: Floats) -> Floats:
+        rows.append(len(one_RD))
+        return similar(one_RD, other_MD)
+
+    monkeypatch.setattr(neighbors, "_similar", noting)
+    monkeypatch.setattr(neighbors, "MOST_NUMBERS", 7 * 6 * 3 * 13)  # of seven vectors
+    np.testing.assert_array_equal(nearest(d_ND, asked_Q, 5), at_once)
+    assert rows == [7] * 42 + [6]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tunesmith.screening.shortcuts import BINS, find_shortcuts
+from tunesmith.screening.shortcuts import BINS, can_ask, find_shortcuts
 
 Y = np.arange(2000) % 10
 
@@ -46,3 +46,14 @@ def test_rare_words_are_one_and_constants_are_nothing() -> None:
 def test_too_few_images_tell_nothing() -> None:
     clues = {"ending": np.array(["a", "b", "a", "b"])}
     assert not find_shortcuts(clues, np.array([0, 1, 0, 1]), 2, allowed={"ending": 0.6})
+
+
+def test_the_plainest_clue_is_told_of_few_images_too() -> None:
+    y_N = np.arange(200) % 2
+    (found,) = find_shortcuts({"border": y_N}, y_N, 2, allowed={"border": 0.98})
+    assert found.auc == 1
+
+
+def test_many_classes_are_looked_at() -> None:
+    assert can_ask(np.arange(70_000) % 1000, 1000)
+    assert not can_ask(np.arange(20_000) % 1000, 1000)

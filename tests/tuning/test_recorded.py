@@ -62,9 +62,10 @@ def test_a_trial_that_was_given_up_is_known_and_has_not_failed() -> None:
     assert recalled.paused() == ()
 
 
-def test_a_search_whose_trials_all_ended_untrained_never_began() -> None:
+def test_a_search_whose_trials_ended_untrained_never_began() -> None:
     started, failed = EVENTS[1], EVENTS[3]
     assert are_stillborn(after(started, failed))
+    assert are_stillborn(after(EVENTS[0], started, failed))  # the other one was under way
     assert not are_stillborn(after())
     assert not are_stillborn(after(started))
     assert not are_stillborn(after(*EVENTS))

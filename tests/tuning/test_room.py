@@ -60,3 +60,14 @@ def test_the_least_promising_goes_first_whatever_it_has_reached() -> None:
     falling, flat = trial(0.8, 0.75, 0.7), trial(0.68, 0.68, 0.68)
     history = History(horizon=10, trials=(trial(0.9), falling, flat, trial(0.1)))
     assert superfluous(history, dict.fromkeys(range(4), 10), 0) == [2, 1]
+
+
+def test_so_many_of_the_largest_may_be_there_in_any_case() -> None:
+    assert superfluous(HISTORY, SIZES, 0, folders=7) == []
+    assert superfluous(HISTORY, SIZES, 0, folders=5) == [3, 1]
+    assert superfluous(HISTORY, SIZES, 60, folders=5) == [3]
+    # Once the largest is gone, so is the room for it: asked again, nothing else goes.
+    sizes = {**SIZES, 3: 30}
+    assert superfluous(HISTORY, sizes, 0, folders=2) == [3, 1, 4, 6]
+    left = {number: size for number, size in sizes.items() if number not in {3, 1, 4, 6}}
+    assert superfluous(HISTORY, left, 0, folders=2) == []

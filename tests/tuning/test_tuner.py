@@ -16,7 +16,7 @@ from tunesmith.core.functions import load_function
 from tunesmith.core.space import space_of
 from tunesmith.execution.executor import Executor, Inline, Outcome, Task
 from tunesmith.records.journal import Journal, read_history
-from tunesmith.tuning import folders
+from tunesmith.tuning import folders, tuner
 from tunesmith.tuning.asha import ASHA, FULL
 from tunesmith.tuning.freeze_thaw import FreezeThaw
 from tunesmith.tuning.portfolio import Portfolio
@@ -79,7 +79,7 @@ def run(
     if trials and math.isinf(budget):
         units = units or HORIZON * trials
     with Journal(folder) as journal:
-        tuner = Tuner(
+        searching = Tuner(
             search_of(
                 function,
                 scheduler=scheduler or FreezeThaw(block=BLOCK / HORIZON),
@@ -96,8 +96,8 @@ def run(
             say=said.append,
             interrupted=interrupted or threading.Event(),
         )
-        reason = tuner.run()
-        return tuner.history, reason, said
+        reason = searching.run()
+        return searching.history, reason, said
 
 
 @pytest.mark.parametrize("scheduler", [FULL, ASHA(), FreezeThaw(block=BLOCK / HORIZON)])
@@ -107,7 +107,7 @@ def test_without_a_budget_every_trial_is_trained_to_the_end(
     history, reason, said = run(tmp_path, scheduler=scheduler, trials=6)
     assert [trial.at for trial in history.trials] == [HORIZON] * 6
     assert history.trials[0].config == {"lr": 1e-4, "kind": "good"}
-    assert reason == "Every trial is trained to the end."
+    assert reason == "No trial is left that could train on."
     assert said[0].startswith("Trial 0 leads: 0.")
     assert len(list((tmp_path / "trials").glob("*/00000024/state.json"))) == 6
 
@@ -209,9 +209,14 @@ def test_training_may_be_counted_in_units_and_time_ends_it_all_the_same(tmp_path
     assert slow.deadlines[1] == 80  # units that are kept would be no seconds
 
 
-def test_what_takes_too_much_disk_is_given_up_and_known(tmp_path: Path) -> None:
-    history, _, _ = run(tmp_path, trials=12, disk_bytes=FEW_BYTES)
+def test_what_takes_too_much_disk_is_given_up_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuner, "FOLDERS", 0)
+    history, _, said = run(tmp_path, trials=12, disk_bytes=FEW_BYTES)
     dropped = [trial for trial in history.trials if trial.is_dropped]
+    told = [text for text in said if text.endswith(" was given up to make room on the disk.")]
+    assert len(told) == len(dropped)
     assert dropped
     assert all(trial.curve and trial.failed is None for trial in dropped)
     assert [trial.at for trial in history.trials if not trial.is_dropped] == [HORIZON] * (
@@ -226,10 +231,24 @@ def test_what_takes_too_much_disk_is_given_up_and_known(tmp_path: Path) -> None:
     assert again == history
 
 
+def test_there_is_room_for_some_folders_where_units_are_counted(tmp_path: Path) -> None:
+    history, _, said = run(tmp_path / "units", trials=6, disk_bytes=1.0)
+    assert [trial.at for trial in history.trials] == [HORIZON] * 6
+    assert not any("given up" in text for text in said)
+    assert len(list(tmp_path.glob("units/trials/*/0*"))) == 6
+    slow = Slow()
+    timed, _, said = run(
+        tmp_path / "time", budget=1000.0, now=lambda: slow.time, executor=slow, disk_bytes=1.0
+    )
+    assert any(trial.is_dropped for trial in timed.trials)
+    assert any("given up" in text for text in said)
+
+
 @pytest.mark.parametrize("disk_bytes", [DISK_BYTES, FEW_BYTES])
 def test_a_search_that_was_interrupted_goes_on_as_if_it_had_not_been(
-    disk_bytes: float, tmp_path: Path
+    disk_bytes: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tuner, "FOLDERS", 0)
     whole, _, _ = run(tmp_path / "whole", trials=6, disk_bytes=disk_bytes)
     assert any(trial.is_dropped for trial in whole.trials) == (disk_bytes == FEW_BYTES)
     for stop_after in (3, 20, 57):

@@ -1,6 +1,5 @@
 """Images that are arrays already: in memory, in ``.npz`` and IDX files, in torch Datasets."""
 
-import gzip
 import math
 import os
 import zipfile
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
+from tunesmith.data.bombs import check_size, unpacked
 from tunesmith.data.folders import natural
 
 Pixels = NDArray[np.uint8]
@@ -208,7 +208,7 @@ def _read_idx_file(folder: Path, stem: str) -> NDArray[np.uint8]:
     if path is None:
         raise SourceError(f"{folder} has no {stem} (or {stem}.gz), which belongs to its images.")
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        data = unpacked(path) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{path} cannot be unpacked: {error}. Fetch it again.") from None
     if len(data) < 4 or data[:3] != b"\0\0\x08":  # noqa: PLR2004 (the magic number)
@@ -254,7 +254,10 @@ def read_npz(path: Path) -> Arrays:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             keys = {key.lower(): key for key in file.files}
             chosen = next((pair for pair in NPZ_KEYS if set(pair) <= keys.keys()), ())
+            check_size(path, file.zip, [keys[key] for key in chosen])
             found = [file[keys[key]] for key in chosen]
+    except SourceError:
+        raise
     except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise SourceError(
             f"{path} cannot be read as .npz: {error}. Save it with numpy.savez, without objects."

@@ -53,14 +53,20 @@ def printable(path: bytes) -> str:
 
 
 def shown(text: str) -> str:
-    r"""Write a text for a terminal, as `printable` does: a name in it may be any bytes.
+    r"""Write a text for a terminal, with what would steer it escaped: a name may be any bytes.
+
+    All else stays as it is, so that a name that was printed is the file's.
 
     Example:
-        >>> shown("red\x1b[31m"), shown("a\udcff.png")
-        ('red\\x1b[31m', 'a\\xff.png')
+        >>> shown("red\x1b[31m"), shown("a\udcff.png"), shown("\u202egnp")
+        ('red\\x1b[31m', 'a\\xff.png', '\\u202egnp')
 
     """
-    return printable(text.encode("utf-8", sys.getfilesystemencodeerrors()))
+    name = text.encode("utf-8", sys.getfilesystemencodeerrors()).decode("utf-8", "backslashreplace")
+    # Controls, ends of lines and paragraphs, and what turns the direction of writing.
+    for c in set(re.findall(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", name)):
+        name = name.replace(c, f"\\x{ord(c):02x}" if c <= "\xff" else f"\\u{ord(c):04x}")
+    return name
 
 
 def natural(name: str) -> list[tuple[int, int | str]]:

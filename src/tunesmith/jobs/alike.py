@@ -18,6 +18,7 @@ Places = NDArray[np.int64]
 # Gray squares [N, S, S] and perhaps the places of those asked about -> pairs of copies, [P, 2].
 Search = Callable[[NDArray[np.uint8], Places | None], Places]
 IS = ("is", "are")
+MOST_NEAR = 0.2  # of the images to learn from may be near copies of test images by accident
 
 
 class Depth(StrEnum):
@@ -27,6 +28,8 @@ class Depth(StrEnum):
     """Images that are equal to the pixel."""
     TEST = "test"
     """Near copies of test images too."""
+    NEAR = "near"
+    """Near copies of all images."""
     WHOLE = "whole"
     """Near copies of all images, and whatever else there is to look for."""
 
@@ -39,21 +42,20 @@ class Alike:
     Attributes:
         depth: How they were looked for.
         exact_N: Group of each image; those of a group are equal to the pixel.
-        near_N: The same, with near copies in one group.
-        groups_N: The same, with mirror images of one class in one group.
+        near_N: The same, with near copies in one group: a chain of them is one group, though its
+            ends may differ.
+        near_P2: The pairs of near copies, of one image of each exact group, ``[P, 2]``.
+        same_N: As ``near_N``, with mirror images of one class in one group.
+        groups_N: What a split acts on: ``same_N``, but where more than `MOST_NEAR` of the images to
+            learn from are near copies of test images, these are in no group with them.
     """
 
     depth: Depth
     exact_N: Places
     near_N: Places
+    near_P2: Places
+    same_N: Places
     groups_N: Places
-
-
-def _copied(groups_N: Places) -> Places:
-    """Places of all images that are not alone in their group, group by group."""
-    _, number_N, counts = np.unique(groups_N, return_inverse=True, return_counts=True)
-    copied = np.flatnonzero(counts[number_N] > 1)
-    return copied[np.argsort(number_N[copied], kind="stable")]
 
 
 def find_near(gray_NSS: NDArray[np.uint8], asked: Places | None) -> Places:
@@ -77,38 +79,57 @@ def find_alike(
     """
     pixels_NHWC = data.loaded.pixels
     exact_N = twins(pixels_NHWC, data.labels)
-    if depth is Depth.EXACT:
-        return Alike(depth=depth, exact_N=exact_N, near_N=exact_N, groups_N=exact_N)
-    _, first = np.unique(exact_N, return_index=True)
-    tested_N = np.isin(exact_N[first], exact_N[data.tested])
-    asked = np.flatnonzero(tested_N) if depth is Depth.TEST else None
-    gray_NSS = comparable(pixels_NHWC, first)
-    near_N = groups_N = merged(exact_N, first[search(gray_NSS, asked)])
-    if mirrored:
-        pairs_P2 = first[mirrored(gray_NSS, asked)]
-        is_one_class = np.ptp(data.labels[pairs_P2], axis=1) == 0
-        groups_N = merged(near_N, pairs_P2[is_one_class])
-    return Alike(depth=depth, exact_N=exact_N, near_N=near_N, groups_N=groups_N)
+    near_P2 = mirrored_P2 = np.zeros((0, 2), np.int64)
+    if depth is not Depth.EXACT:
+        _, first = np.unique(exact_N, return_index=True)
+        tested_N = np.isin(exact_N[first], exact_N[data.tested])
+        asked = np.flatnonzero(tested_N) if depth is Depth.TEST else None
+        gray_NSS = comparable(pixels_NHWC, first)
+        near_P2 = first[search(gray_NSS, asked)]
+        if mirrored:
+            mirrored_P2 = first[mirrored(gray_NSS, asked)]
+            mirrored_P2 = mirrored_P2[np.ptp(data.labels[mirrored_P2], axis=1) == 0]
+    pairs_P2 = np.concatenate([near_P2, mirrored_P2])
+    same_N = merged(exact_N, pairs_P2)
+    return Alike(
+        depth=depth,
+        exact_N=exact_N,
+        near_N=merged(exact_N, near_P2),
+        near_P2=near_P2,
+        same_N=same_N,
+        groups_N=_acted_on(data.tested, exact_N, same_N, pairs_P2),
+    )
+
+
+def _acted_on(
+    tested_N: NDArray[np.bool_], exact_N: Places, same_N: Places, pairs_P2: Places
+) -> Places:
+    """See `Alike`: to leave out most images for what a fixed camera does would be no help."""
+    is_exact_N = np.isin(exact_N, exact_N[tested_N])
+    is_near_N = np.isin(same_N, same_N[tested_N]) & ~is_exact_N
+    if is_near_N.sum() <= MOST_NEAR * (~tested_N).sum():
+        return same_N
+    is_across_P = is_exact_N[pairs_P2[:, 0]] != is_exact_N[pairs_P2[:, 1]]
+    return merged(exact_N, pairs_P2[~is_across_P])
 
 
 def leaks(data: Data, alike: Alike) -> Finding | str | None:
-    """Images to learn from that are also in the test part."""
+    """Images to learn from that are also in the test part, and are left out for it."""
     tested_N, groups_N = data.tested, alike.groups_N
     if not tested_N.any():
         return None
     leaked = np.flatnonzero(~tested_N & np.isin(groups_N, groups_N[tested_N]))
     if not len(leaked):
-        kind = _kind(near=alike.depth is not Depth.EXACT)
+        kind = _kind(near=alike.depth is not Depth.EXACT and not len(_spared(data, alike)))
         return f"Copies of test images among those to learn from, {kind}: none."
-    known = tested_N & np.isin(groups_N, groups_N[~tested_N])
-    share = 100 * known.sum() / tested_N.sum()
+    known, share = _known(tested_N, groups_N, leaked)
     return Finding(
         kind="leak",
         weight="serious",
         title=f"{counted(len(leaked), 'copy', 'copies')} of test images among those to learn from",
         meaning=(
-            f"{counted(int(known.sum()), 'test image')} ({share:.2g} %) could be answered by "
-            f"heart, which can add up to {share:.2g} percentage points to a score that nobody "
+            f"{counted(known, 'test image')} ({share:.1f} %) could be answered by "
+            f"heart, which can add up to {share:.1f} percentage points to a score that nobody "
             "would see on new images. Those equal to the pixel are always left out of training, "
             "others as far as there is time to look for them, or where the list is passed on "
             "(--quarantine). The test part stays as it is."
@@ -118,23 +139,84 @@ def leaks(data: Data, alike: Alike) -> Finding | str | None:
     )
 
 
+def kept_leaks(data: Data, alike: Alike) -> Finding | None:
+    """Near copies of test images that are learned from all the same, since there are so many."""
+    places = _spared(data, alike)
+    if not len(places):
+        return None
+    known, share = _known(data.tested, alike.same_N, places)
+    title = counted(len(places), "near copy", "near copies")
+    return Finding(
+        kind="leak",
+        weight="serious",
+        title=f"{title} of test images among those to learn from",
+        meaning=(
+            f"{counted(known, 'test image')} ({share:.1f} %) could be answered by heart, and the "
+            "score says little about images of another place or day. So many are no accident (a "
+            "fixed camera, frames of one film): they are kept; pass quarantine.csv to leave them "
+            "out (--quarantine, with the list of `tunesmith check`). Better is a test part that "
+            "was taken elsewhere."
+        ),
+        items=_items(data, alike, _with_twins(alike, places, data.tested)),
+        is_suspect=True,
+    )
+
+
+def _spared(data: Data, alike: Alike) -> Places:
+    """Places of images that are the same as test images, and in no group with them."""
+    is_same_N, is_grouped_N = (
+        np.isin(each_N, each_N[data.tested]) for each_N in (alike.same_N, alike.groups_N)
+    )
+    return np.flatnonzero(is_same_N & ~is_grouped_N)
+
+
+def _known(tested_N: NDArray[np.bool_], groups_N: Places, leaked: Places) -> tuple[int, float]:
+    """How many test images have a copy among leaked ones, and what share of them, in percent."""
+    known = int((tested_N & np.isin(groups_N, groups_N[leaked])).sum())
+    return known, 100 * known / int(tested_N.sum())
+
+
 def torn(data: Data, alike: Alike) -> Places:
-    """Places of images that are the same as one of another class; test images are among them."""
-    labels_N, groups_N = data.labels, alike.near_N
-    copied = _copied(groups_N)
-    least = np.full(groups_N.max(initial=-1) + 1, len(data.source.classes))
-    most = np.full(len(least), -1)
-    np.minimum.at(least, groups_N[copied], labels_N[copied])
-    np.maximum.at(most, groups_N[copied], labels_N[copied])
-    return copied[most[groups_N[copied]] > least[groups_N[copied]]]
+    """Places of images that `fit` leaves out where suspects are to be; test images among them.
+
+    They are contradicted by a copy, or near copies of test images that are kept otherwise.
+    """
+    contradicted = np.array(list(_contradicted(data, alike)), np.int64)
+    return np.union1d(contradicted, _spared(data, alike))
+
+
+def _contradicted(data: Data, alike: Alike) -> dict[int, int]:
+    """Each image with one that it was compared with, is the same as, and differs from in label.
+
+    Along a chain of near copies labels may well change: of a film's frames, the first and the last
+    show different things. So what counts is pairs, and images that are equal to the pixel.
+    """
+    labels_N, exact_N = data.labels, alike.exact_N
+    order_N = np.lexsort((labels_N, exact_N))
+    ends_G = np.cumsum(np.bincount(exact_N))
+    begins_G = np.append(0, ends_G[:-1])
+    least_G, most_G = order_N[begins_G], order_N[ends_G - 1]  # by their labels
+    own_G = np.arange(len(ends_G))
+    near_P2 = exact_N[alike.near_P2]
+    # Those equal to the pixel first: of two reasons the better one is told.
+    pairs_P2 = np.concatenate([np.stack([own_G, own_G], axis=1), near_P2, near_P2[:, ::-1]])
+    low_P = labels_N[least_G[pairs_P2]].min(axis=1)
+    found: dict[int, int] = {}
+    for one, other in pairs_P2[labels_N[most_G[pairs_P2]].max(axis=1) > low_P].tolist():
+        for place in order_N[begins_G[one] : ends_G[one]].tolist():
+            for twin in (int(least_G[other]), int(most_G[other])):
+                if labels_N[twin] != labels_N[place]:
+                    found.setdefault(place, twin)
+    return found
 
 
 def conflicts(data: Data, alike: Alike) -> Finding | str:
     """Copies that bear different labels."""
-    places = torn(data, alike)
-    if not len(places):
+    found = _contradicted(data, alike)
+    if not found:
         return "Copies with different labels: none."
-    pairs = _torn_pairs(places, alike.near_N, data.labels)
+    places = sorted(found, key=lambda place: (alike.near_N[place], place))
+    pairs = [(place, found[place]) for place in places]
     items = _items(data, alike, pairs, but=", but labeled otherwise")
     return Finding(
         kind="conflict",
@@ -151,11 +233,13 @@ def conflicts(data: Data, alike: Alike) -> Finding | str:
 
 def copies(data: Data, alike: Alike) -> Finding | str:
     """Images that are there more than once, whatever part they serve."""
-    copied = _copied(alike.groups_N)
+    groups_N = alike.same_N
+    _, number_N, counts = np.unique(groups_N, return_inverse=True, return_counts=True)
+    copied = np.flatnonzero(counts[number_N] > 1)
+    copied = copied[np.argsort(number_N[copied], kind="stable")]  # group by group
     if not len(copied):
-        kind = _kind(near=alike.depth is Depth.WHOLE)
+        kind = _kind(near=alike.depth in {Depth.NEAR, Depth.WHOLE})
         return f"Images that are there more than once, {kind}: none."
-    groups_N = alike.groups_N
     first = np.concatenate([[True], np.diff(groups_N[copied]) != 0])
     owner = np.maximum.accumulate(np.where(first, np.arange(len(copied)), 0))
     again = np.flatnonzero(~first)
@@ -190,24 +274,19 @@ def _items(
 def _with_twins(
     alike: Alike, places: Places, wanted_N: NDArray[np.bool_]
 ) -> Iterator[tuple[int, int]]:
-    """Each place with a wanted one of its group; an equal one where there is any."""
+    """Each place with a wanted one of its group: an equal one, or one that it was compared with."""
     wanted = np.flatnonzero(wanted_N)
     exact: dict[int, int] = dict(zip(alike.exact_N[wanted].tolist(), wanted.tolist(), strict=True))
-    near: dict[int, int] = dict(zip(alike.groups_N[wanted].tolist(), wanted.tolist(), strict=True))
+    group: dict[int, int] = dict(zip(alike.same_N[wanted].tolist(), wanted.tolist(), strict=True))
+    near = {
+        one: exact[other]
+        for pair in alike.exact_N[alike.near_P2].tolist()
+        for one, other in (pair, pair[::-1])
+        if other in exact
+    }
     for place in places.tolist():
-        yield place, exact.get(int(alike.exact_N[place]), near[int(alike.groups_N[place])])
-
-
-def _torn_pairs(places: Places, groups_N: Places, labels_N: Places) -> Iterator[tuple[int, int]]:
-    """Each image with one of its group that bears another label."""
-    members: dict[int, list[int]] = {}
-    for place in places.tolist():
-        members.setdefault(int(groups_N[place]), []).append(place)
-    for group in members.values():
-        first = group[0]
-        other = next(twin for twin in group if labels_N[twin] != labels_N[first])
-        for place in group:
-            yield place, other if labels_N[place] == labels_N[first] else first
+        own = int(alike.exact_N[place])
+        yield place, exact.get(own, near.get(own, group[int(alike.same_N[place])]))
 
 
 def _kind(*, near: bool) -> str:

@@ -5,10 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
+
 from tunesmith.bundle.manifest import read_manifest
 from tunesmith.core.clock import Clock
+from tunesmith.core.errors import SourceError
 from tunesmith.core.settings import Settings
+from tunesmith.data.folders import listed
 from tunesmith.data.quarantine import FILE as LIST
+from tunesmith.data.source import Given, Source
 from tunesmith.jobs.check import CheckResult, check, write
 from tunesmith.jobs.doors import try_doors
 from tunesmith.jobs.fetch import open_data
@@ -16,6 +21,8 @@ from tunesmith.jobs.fit import fit
 from tunesmith.jobs.trained import bundle_of, open_trained
 from tunesmith.records.editable import refuse_edited
 from tunesmith.report.findings import quarantine_rows
+
+LEAST = 2  # images of a class: one to learn from and one to test on
 
 
 @final
@@ -99,10 +106,34 @@ def cleanse(
     found = check(data, deep=True, model=before, out=folder / "check", progress=progress)
     if not any(quarantine_rows(found.checked.findings, suspects=True)):
         return Cleansed(found=found, before=before, after=None)
+    _refuse_emptied(data, found)
     after = trained("after", found.quarantine)
     compared = _tried_on_both(found, before, after)
     write(compared)
     return Cleansed(found=compared, before=before, after=after)
+
+
+def _refuse_emptied(data: Source, found: CheckResult) -> None:
+    """Refuse a list that takes a class away, before a training is spent.
+
+    Raises:
+        SourceError: It leaves fewer than two images of a class.
+    """
+    rows = quarantine_rows(found.checked.findings, suspects=True)
+    files = {file for file, *_ in rows}
+    is_listed_N = np.array([name in files for name in data.names])
+    left_K, taken_K = (
+        np.bincount(data.labels[(data.given != Given.TEST) & chosen_N], minlength=len(data.classes))
+        for chosen_N in (~is_listed_N, is_listed_N)
+    )
+    gone = np.flatnonzero((left_K < LEAST) & (taken_K > 0))
+    if len(gone):
+        raise SourceError(
+            f"Every class needs {LEAST} images to learn from at least, but what is listed as bad "
+            f"leaves fewer of: {listed([data.classes[k] for k in gone])}. See {found.report}; take "
+            f"what is good out of a copy of {found.quarantine}, and pass that to `tunesmith fit` "
+            "with --quarantine."
+        )
 
 
 def _tried_on_both(found: CheckResult, before: Path, after: Path) -> CheckResult:

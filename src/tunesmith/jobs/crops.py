@@ -39,7 +39,7 @@ def crops(data: Data, alike: Alike, f_ND: Floats, cache: Cache) -> Places:
         Places of both, ``[P, 2]``.
     """
     tested_first = np.argsort(~data.tested, kind="stable")
-    _, first = np.unique(alike.groups_N[tested_first], return_index=True)
+    _, first = np.unique(alike.same_N[tested_first], return_index=True)
     chosen = tested_first[first]
     gray_NSS = comparable(data.loaded.pixels, chosen)
     f_ND = f_ND[chosen]
@@ -89,7 +89,7 @@ def _leak(data: Data, pairs_P2: Places) -> Finding:
             "to learn from"
         ),
         meaning=(
-            f"{counted(known, 'test image')} ({share:.2g} %) could be answered by heart, as a part "
+            f"{counted(known, 'test image')} ({share:.1f} %) could be answered by heart, as a part "
             f"of another image or the other way round. {WAY_OUT}"
         ),
         items=items,

@@ -17,9 +17,9 @@ from tunesmith.evaluation.metrics import accuracy
 from tunesmith.evaluation.ridge import fit_ridge
 from tunesmith.jobs.alike import Alike
 from tunesmith.jobs.crops import crops, tell_crops
-from tunesmith.jobs.doors import Door, find_doors, grouped_once, tell_doors, try_doors
+from tunesmith.jobs.doors import Door, bearing, find_doors, grouped_once, tell_doors, try_doors
 from tunesmith.jobs.findings import Data
-from tunesmith.jobs.gate import Gated, Phase
+from tunesmith.jobs.gate import Gated, Phase, one_each
 from tunesmith.jobs.look import recipe
 from tunesmith.jobs.prepare import tensor
 from tunesmith.jobs.trained import bundle_of, open_trained
@@ -121,7 +121,7 @@ def look_deeper(
     with phase("look for cropped copies"):
         said += tell_crops(data, crops(data, alike, f_ND, cache))
     with phase("look for groups in classes"):
-        parted = {name: _parted(data, f, cache) for name, f in seen.items()}
+        parted = {name: _parted(data, alike, f, cache) for name, f in seen.items()}
         said += _in_groups(data, parted, doors)
     with phase("look for strangers"):
         d_NA = _described(f_ND)
@@ -134,14 +134,20 @@ def look_deeper(
     return Deeper(said=said, doors=doors, tried=tried, parted=parted)
 
 
-def _parted(data: Data, f_ND: NDArray[np.float32], cache: Cache) -> Sequence[Parted]:
-    """Each class in two groups; not parted again where a network sees the same."""
-    labels_N, classes = data.labels, len(data.source.classes)
+def _parted(data: Data, alike: Alike, f_ND: NDArray[np.float32], cache: Cache) -> Sequence[Parted]:
+    """Each class in two groups, of copies one; not parted again where a network sees the same."""
+    rows, labels_N = one_each(data, alike, data.labels), data.labels
+    f_RD, labels_R, classes = f_ND[rows], labels_N[rows], len(data.source.classes)
 
     def part() -> Sequence[Parted]:
-        return part_classes(f_ND, labels_N, classes)
+        return part_classes(f_RD, labels_R, classes)
 
-    return grouped_once(Parted, part, recipe(f"groups {classes}"), [f_ND, labels_N], cache)
+    found = grouped_once(Parted, part, recipe(f"groups {classes}"), [f_RD, labels_R], cache)
+    copies = [bearing(alike, rows[each.places]) for each in found]
+    return [
+        replace(each, places=places[labels_N[places] == k])
+        for k, (each, places) in enumerate(zip(found, copies, strict=True))
+    ]
 
 
 def _in_groups(

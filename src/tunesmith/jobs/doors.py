@@ -28,6 +28,11 @@ Group = TypeVar("Group", Parted, Repeated)
 REDUCED = ", as far as it shows in 32 x 32 gray pixels"  # see `comparable`
 FEW, READ = 8, 2000  # images of a kind that a trigger is read from: with fewer, none is
 TRIED = 2000  # images that a trigger is put on
+COMMON = 0.9  # of a class, from which on a pattern is how the class looks
+PLANTED = (
+    "A network may learn the pattern instead of what is shown: a watermark does that by accident, "
+    "a backdoor on purpose. Remove the pattern, or leave the images out."
+)
 
 
 @final
@@ -82,16 +87,16 @@ class _Group:
 
 def find_doors(data: Data, alike: Alike, cache: Cache) -> list[Door]:
     """Find small stamps and faint patterns over whole images; of copies one counts."""
-    _, first = np.unique(alike.groups_N, return_index=True)
+    _, first = np.unique(alike.same_N, return_index=True)
     gray_NSS = comparable(data.loaded.pixels, first)
     groups = [
-        _stamp(data, each, _bearing(alike, first[each.places]))
+        _stamp(data, each, bearing(alike, first[each.places]))
         for each in _repeated(gray_NSS, cache)
     ]
     # A stamp is a pattern too, and would hide a fainter one.
     rest = np.flatnonzero(~np.isin(first, [place for each in groups for place in each.places]))
     groups += [
-        _overlay(_bearing(alike, first[rest[each.places]]))
+        _overlay(bearing(alike, first[rest[each.places]]))
         for each in _overlaid(gray_NSS[rest], cache)
     ]
     return [_door(data, each) for each in groups]
@@ -129,11 +134,11 @@ def _overlaid(gray_NSS: Images, cache: Cache) -> list[Parted]:
     return grouped_once(Parted, find, how, [gray_NSS], cache)
 
 
-def _bearing(alike: Alike, places: Places) -> Places:
+def bearing(alike: Alike, places: Places) -> Places:
     """Places of images and of all their copies, in the order of the images."""
-    rank_G = np.full(alike.groups_N.max(initial=-1) + 1, -1)
-    rank_G[alike.groups_N[places]] = np.arange(len(places))
-    rank_N = rank_G[alike.groups_N]
+    rank_G = np.full(alike.same_N.max(initial=-1) + 1, -1)
+    rank_G[alike.same_N[places]] = np.arange(len(places))
+    rank_N = rank_G[alike.same_N]
     order_N = np.argsort(rank_N, kind="stable")
     return order_N[rank_N[order_N] >= 0]
 
@@ -168,18 +173,18 @@ def _door(data: Data, group: _Group) -> Door:
     label = int(counts_K.argmax())
     share, usual = counts_K[label] / len(places), float((labels_N == label).mean())
     is_telling = share > (1 + usual) / 2  # of images of other classes, most would be of this one
+    is_common = counts_K[label] >= COMMON * np.count_nonzero(labels_N == label)
+    bears = (
+        f"{group.where} {100 * share:.0f} % of these images are labeled “{classes[label]}”, of "
+        f"all images {100 * usual:.0f} %."
+    )
     finding = Finding(
         kind=group.kind,
-        weight="serious" if is_telling else "doubtful",
+        weight="serious" if is_telling and not is_common else "doubtful",
         title=f"{counted(len(places), 'image')} {group.what}",
-        meaning=(
-            f"{group.where} {100 * share:.0f} % of these images are labeled “{classes[label]}”, of "
-            f"all images {100 * usual:.0f} %. A network may learn the pattern instead of what is "
-            "shown: a watermark does that by accident, a backdoor on purpose. Remove the pattern, "
-            "or leave the images out."
-        ),
+        meaning=f"{bears} {_common(classes[label]) if is_common else PLANTED}",
         items=data.items(places),
-        is_suspect=True,
+        is_suspect=not is_common,
     )
     wanted = label if is_telling else None
     return Door(
@@ -188,6 +193,16 @@ def _door(data: Data, group: _Group) -> Door:
         trigger=read_trigger(*_compared(data, places, label)),
         wanted=wanted,
         x_NHWC=data.loaded.pixels[_free(data, places, wanted)],
+    )
+
+
+def _common(label: str) -> str:
+    """What a pattern means that a whole class bears: to leave it out would leave out the class."""
+    return (
+        f"A shortcut: as good as all images of “{label}” bear it, and a network may learn it "
+        "instead of what is shown. If it is what makes the class (a shop's logo, a kind of form), "
+        "all is well; if not, remove it, or add images of the class without it. The images are not "
+        "in the list of what to leave out, since nothing would be left of the class."
     )
 
 

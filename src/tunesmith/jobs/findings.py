@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.spread import spread
 from tunesmith.core.words import counted
 from tunesmith.data.clean import MOST_BAD
 from tunesmith.data.loaded import Loaded
@@ -15,12 +16,18 @@ from tunesmith.report.findings import ClassLook, Finding, Item
 from tunesmith.screening.files import Examined, Kind
 from tunesmith.screening.looks import UNLIKE, unlike
 from tunesmith.screening.shift import Shift
-from tunesmith.screening.shortcuts import Shortcut
+from tunesmith.screening.shortcuts import FEWEST, Shortcut
 
 Places = NDArray[np.int64]
 PICTURED = 24  # images of a finding that pictures are kept of
 FEW = 20  # images that a class should have to be learned well
 UNEVEN = 10  # times as many images in the largest class as in the smallest
+# Files of more than 8 bits: how many are measured, and how dark what share of their values must be,
+# so that only lower bits can be in use.
+MEASURED, DARK, BRIGHTEST = 256, 32, 0.999
+LOST = (
+    "They use only their lower bits and are read almost black: stretch the values to 16 bits first."
+)
 
 # What files hold -> a title's end, and what it means.
 INSIDE: Mapping[Kind, tuple[str, str]] = {
@@ -169,12 +176,15 @@ def shifted(shift: Shift | None) -> Finding | str | None:
 
 
 def shortcuts(
-    data: Data, clues: Sequence[Shortcut], *, looked_at: Sequence[str]
+    data: Data, clues: Sequence[Shortcut] | None, *, looked_at: Sequence[str]
 ) -> Iterator[Finding | str]:
-    """Clues that give a class away."""
-    if not clues:
-        yield f"Clues that give a class away ({', '.join(looked_at)}): none."
-    for clue in clues:
+    """Clues that give a class away; None, no class has images enough to ask about."""
+    asked = f"Clues that give a class away ({', '.join(looked_at)})"
+    if clues is None:
+        yield f"{asked}: not looked at: fewer than {2 * FEWEST} images a class."
+    elif not clues:
+        yield f"{asked}: none."
+    for clue in clues or ():
         yield Finding(
             kind="shortcut",
             weight="serious",
@@ -197,23 +207,34 @@ def inside(data: Data, examined: Sequence[Examined]) -> Iterator[Finding | str]:
     """
     if not examined:
         return
-    told: dict[Kind, list[Item]] = {}
+    told: dict[Kind, list[tuple[int, str]]] = {}
     for place, each in enumerate(examined):
         for found in each.findings:
-            items = told.setdefault(found.kind, [])
-            items.append(data.item(place, found.text, shown=False))
-    for kind, items in told.items():
+            told.setdefault(found.kind, []).append((place, found.text))
+    for kind, notes in told.items():
         title, meaning = INSIDE[kind]
-        files = counted(len(items), "file", verb=("holds", "hold"))
+        is_lost = kind is Kind.DEEP and _is_dark(data, [place for place, _ in notes])
+        files = counted(len(notes), "file", verb=("holds", "hold"))
         yield Finding(
             kind=f"file-{kind}",
-            weight="serious" if kind is Kind.HIDDEN else "notable",
+            weight="serious" if is_lost or kind is Kind.HIDDEN else "notable",
             title=f"{files} {title}",
-            meaning=f"{meaning} Nothing of it gets into a model, a bundle or a report.",
-            items=items,
+            meaning=(
+                f"{LOST if is_lost else meaning} Nothing of it gets into a model, a bundle or a "
+                "report."
+            ),
+            items=[data.item(place, note, shown=False) for place, note in notes],
         )
     if Kind.HIDDEN not in told:
         yield "Programs, scripts, archives or documents hidden in image files: none."
+
+
+def _is_dark(data: Data, places: Sequence[int]) -> bool:
+    """Whether hardly a value of some images is more than black, alpha left aside."""
+    counts = np.zeros(256, np.int64)
+    for place in spread(np.array(places), MEASURED):
+        counts += np.bincount(data.loaded.pixels[place, ..., :3].ravel(), minlength=len(counts))
+    return bool(counts[:DARK].sum() >= BRIGHTEST * counts.sum())
 
 
 def uneven(data: Data) -> Finding | None:

@@ -39,6 +39,7 @@ from tunesmith.models.build import Family
 from tunesmith.records import events
 from tunesmith.records.editable import refuse_edited
 from tunesmith.records.folder import open_run, write_atomic
+from tunesmith.records.history import History
 from tunesmith.records.journal import Journal
 from tunesmith.report.summary import Summary
 from tunesmith.report.terminal import Terminal
@@ -148,14 +149,13 @@ def run(
     out = open_run(settings.out or Path("runs") / data.name, identity).path
     with Journal(out) as journal:
         past = journal.history
-        given = events.SessionStarted(budget=settings.budget, trials=settings.trials)
-        extended = past.is_extended_by(given)
+        extended = past.is_extended_by(_session_of(settings))
         if past.ended and past.ended.status == "finished" and not extended:
             if found := handed_over(out):
                 return found
-            given = past.granted or given  # what is lost is made again, and nothing else changes
+            settings = _as_granted(settings, past)
         refuse_edited(out / LIST)
-        clock = replace(begin, spent=begin.elapsed() + past.elapsed)
+        clock = replace(begin, budget=settings.budget, spent=begin.elapsed() + past.elapsed)
         with Terminal(
             budget=clock.budget, log_path=out / "run.log", quiet=not progress, to_stderr=to_stderr
         ) as terminal:
@@ -167,11 +167,22 @@ def run(
                 terminal=terminal,
                 command=command,
             )
-            session.record(given)
+            session.record(_session_of(settings))
             machine = measure_machine(out)
             with catch_signals(session.interrupted), computing(machine.cores):
                 summary = _run(session, data, families, machine, extended=extended)
     return Result(folder=out, summary=summary)
+
+
+def _session_of(settings: Settings) -> events.SessionStarted:
+    """What settings grant a session."""
+    return events.SessionStarted(budget=settings.budget, trials=settings.trials)
+
+
+def _as_granted(settings: Settings, past: History) -> Settings:
+    """Settings with what a finished run was granted: what it lost is made again, nothing more."""
+    granted = past.granted or _session_of(settings)
+    return settings.model_copy(update={"budget": granted.budget, "trials": granted.trials})
 
 
 def _identity(settings: Settings, data: Source, families: Sequence[Family]) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class Tuned:
             the defaults and the best, which were trained again; None if there was no time.
         noise_at: Units of these trainings.
         failed: Why trials failed, by number.
+        dropped: How many were given up to make room on the disk.
         status: ``"finished"`` or ``"interrupted"``.
         reason: Why the search ended.
     """
@@ -59,6 +60,7 @@ class Tuned:
     noise: float | None
     noise_at: int
     failed: Mapping[int, str]
+    dropped: int = 0  # what earlier versions wrote does not have it
     status: str
     reason: str
 
@@ -71,10 +73,11 @@ class Tuned:
         values = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
         default = "no value" if self.default is None else f"{self.default:.6g}"
         failed = f", {len(self.failed)} of them failed" if self.failed else ""
+        dropped = f", {self.dropped} given up to make room" if self.dropped else ""
         return (
             f"value   {self.value:.6g} after {self.units} units (defaults: {default})\n"
             f"config  {values}\n"
-            f"trial   {self.number} of {self.trials}{failed}; {self.reason}\n"
+            f"trial   {self.number} of {self.trials}{failed}{dropped}; {self.reason}\n"
             f"why     {self._why()}\n"
             + "".join(f"where   {_where(*field, self.parts_at)}\n" for field in self.parts.items())
             + f"state   {self.checkpoint}"
@@ -143,6 +146,7 @@ def tell(
         noise=noise and noise.deviation,
         noise_at=noise.at if noise else 0,
         failed={n: t.failed for n, t in enumerate(history.trials) if t.failed is not None},
+        dropped=sum(trial.is_dropped for trial in history.trials),
         status=status,
         reason=reason,
     )

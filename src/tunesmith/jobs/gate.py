@@ -8,25 +8,32 @@ from typing import Any, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.data.clean import joined
 from tunesmith.evaluation.baselines import coarse
 from tunesmith.jobs import alike as same
 from tunesmith.jobs import findings as found
-from tunesmith.jobs.alike import Alike, Depth
+from tunesmith.jobs.alike import Alike, Depth, Places
 from tunesmith.report.findings import ClassLook, Finding
 from tunesmith.screening.files import Examined, examine
 from tunesmith.screening.looks import measure
 from tunesmith.screening.neighbors import comparisons
 from tunesmith.screening.shift import find_shift
-from tunesmith.screening.shortcuts import find_shortcuts
+from tunesmith.screening.shortcuts import Shortcut, can_ask, find_shortcuts
 
 SHARE = 0.025  # of a budget that the gate may take
-# Seconds of one core, roughly: for each pair that is compared, each image, each of its pixels.
-PAIR_S, IMAGE_S, PIXEL_S = 1e-8, 1e-4, 4e-8
+# Seconds of one core, by estimate: for each pair that is compared, each image, each of its pixels
+# where all looks are taken, and each of its pixels where it is only shrunk to look for near copies.
+PAIR_S, IMAGE_S, PIXEL_S, SHRINK_S = 1e-8, 1e-4, 4e-8, 1e-8
 PER_PART = 5000  # images of a part that a classifier is asked to tell from the other part's
 # A clue -> the area under the ROC curve that it may reach before a model can cheat by it: what a
 # program writes should tell nothing, while what shows at the border depends on the motif as well.
 CLUES = {"format of the file": 0.6, "size in pixels": 0.75, "color of the border": 0.98}
 ORDER = ("serious", "doubtful", "notable")
+# What there was no time for; the report asks for the first one's beginning.
+UNSOUGHT = {
+    Depth.EXACT: "Near copies: not looked for, there was no time.",
+    Depth.TEST: "Near copies of others than test images: not looked for, there was no time.",
+}
 
 Phase = Callable[[str], AbstractContextManager[None]]
 Looks = Mapping[str, NDArray[np.float32]]
@@ -73,13 +80,15 @@ def depth_for(images: int, tested: int, *, pixels: int, budget: float, cores: in
         cores: That compute.
     """
 
-    def fits(asked: int) -> bool:
-        seconds = PAIR_S * comparisons(images, asked) + images * (IMAGE_S + PIXEL_S * pixels)
+    def fits(asked: int, pixel_s: float) -> bool:
+        seconds = PAIR_S * comparisons(images, asked) + images * (IMAGE_S + pixel_s * pixels)
         return seconds / cores <= SHARE * budget
 
-    if fits(images):
+    if fits(images, PIXEL_S):
         return Depth.WHOLE
-    return Depth.TEST if tested and fits(tested) else Depth.EXACT
+    if fits(images, SHRINK_S):
+        return Depth.NEAR
+    return Depth.TEST if tested and fits(tested, SHRINK_S) else Depth.EXACT
 
 
 def gate(
@@ -103,11 +112,13 @@ def gate(
     """
     with phase("look for copies"):
         alike = same.find_alike(data, depth, search, mirrored)
-    said = [
+    said: list[Finding | str | None] = [
         found.unreadable(data),
         same.leaks(data, alike),
+        same.kept_leaks(data, alike),
         same.conflicts(data, alike),
         same.copies(data, alike),
+        UNSOUGHT.get(depth),
         found.uneven(data),
     ]
     classes: tuple[ClassLook, ...] = ()
@@ -120,7 +131,7 @@ def gate(
             classes = found.classes(data, looks)
         with phase("compare parts and classes"):
             said += [*found.inside(data, examined), found.odd(data, looks)]
-            said += _compared(data, looks, examined)
+            said += _compared(data, alike, looks, examined)
     return Gated(alike=alike, findings=(), fine=(), classes=classes).told(said)
 
 
@@ -141,21 +152,37 @@ def _examined(data: found.Data) -> list[Examined]:
     return examined
 
 
+def one_each(data: found.Data, alike: Alike, kinds_N: Places) -> Places:
+    """Places of one image of each kind in each group of copies, and of what the source groups.
+
+    A classifier recognizes what has a copy on the other side, as if it had understood it.
+    """
+    groups_N = joined(alike.same_N, data.source.groups, data.loaded.kept)
+    _, first = np.unique(groups_N * (kinds_N.max(initial=0) + 1) + kinds_N, return_index=True)
+    return np.sort(first)
+
+
 def _compared(
-    data: found.Data, looks: Looks, examined: Sequence[Examined]
+    data: found.Data, alike: Alike, looks: Looks, examined: Sequence[Examined]
 ) -> list[Finding | str | None]:
     """How the parts differ, and what tells the classes apart that should not."""
-    shift = find_shift(*_described(data, looks)) if data.tested.any() else None
-    clues = find_shortcuts(
-        _clues(data, examined), data.labels, len(data.source.classes), allowed=CLUES
-    )
+    shift = find_shift(*_described(data, alike, looks)) if data.tested.any() else None
+    rows, classes = one_each(data, alike, data.labels), len(data.source.classes)
+    labels_R = data.labels[rows]
+    clues: Sequence[Shortcut] | None = None
+    if can_ask(labels_R, classes):
+        given = {name: values[rows] for name, values in _clues(data, examined).items()}
+        clues = find_shortcuts(given, labels_R, classes, allowed=CLUES)
     return [found.shifted(shift), *found.shortcuts(data, clues, looked_at=tuple(CLUES))]
 
 
-def _described(data: found.Data, looks: Looks) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _described(
+    data: found.Data, alike: Alike, looks: Looks
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Some images of both parts in numbers, ``[N, D]``, and whether each is of the test part."""
     chance = np.random.default_rng(0)
-    parts = [np.flatnonzero(data.tested == is_tested) for is_tested in (False, True)]
+    single = one_each(data, alike, data.tested.astype(np.int64))
+    parts = [single[data.tested[single] == is_tested] for is_tested in (False, True)]
     rows = np.concatenate([np.sort(chance.permutation(part)[:PER_PART]) for part in parts])
     numbers = np.stack([values[rows] for values in looks.values()], axis=1)
     pixels = coarse(data.loaded.pixels, rows, side=8)

@@ -1,6 +1,7 @@
 """Tell what a search tried, and why this model answers."""
 
 import math
+import re
 from itertools import islice
 from typing import Literal
 
@@ -50,7 +51,7 @@ def tell_hunt(session: Session, fitted: Fitted) -> Hunt | None:
         return None
     history, space = searched.history, searched.space
     found = None if searched.number is None else history.trials[searched.number]
-    order = sorted(range(len(history.trials)), key=lambda n: history.trials[n].best)
+    order = sorted(range(len(history.trials)), key=lambda n: _rank(history.trials[n]))
     importance = importances(space, history, at=first_look(history))
     edges = {} if found is None else at_edges(space, found.config)
     return Hunt(
@@ -71,6 +72,11 @@ def tell_hunt(session: Session, fitted: Fitted) -> Hunt | None:
         ],
         reasons=_reasons(session, fitted, searched),
     )
+
+
+def _rank(trial: Trial) -> float:
+    """What trials are listed by: the last value, as of what they would hand over."""
+    return trial.last if math.isfinite(trial.last) else math.inf
 
 
 def _stretches(searched: Searched, name: str) -> list[Stretch]:
@@ -130,11 +136,13 @@ def _reasons(session: Session, fitted: Fitted, searched: Searched) -> list[str]:
     failed = sum(trial.failed is not None for trial in trials)
     tried = counted(len(trials), "setting was", "settings were")
     took = duration(searched.seconds)
-    said = [f"{tried} tried in {took}; {failed} failed. {searched.reason}"]
+    dropped = sum(trial.is_dropped for trial in trials)
+    given_up = f", {dropped} given up to make room on the disk" if dropped else ""
+    said = [f"{tried} tried in {took}; {failed} failed{given_up}. {searched.reason}"]
     said.append(_noise(searched, session.settings.metric))
     if fitted.choice is None:
         return [*said, "Nothing was found that could be compared, so the plan's own answers."]
-    said.append(_why(fitted, fitted.choice))
+    said.append(_why(fitted, fitted.choice, session.settings.metric))
     luck = _luck(history, fitted)
     if luck is not None:
         said.append(
@@ -145,12 +153,13 @@ def _reasons(session: Session, fitted: Fitted, searched: Searched) -> list[str]:
     return said
 
 
-def _why(fitted: Fitted, choice: Choice) -> str:
+def _why(fitted: Fitted, choice: Choice, metric: str) -> str:
     """Why this model answers, for somebody who has never heard of a test."""
     if choice.chance is None or len(choice.candidates) != 2:  # noqa: PLR2004 (the plan's, and one more)
         return choice.reason
     plan, found, together = (f"{100 * share:.1f} %" for share in choice.accuracies)
     times = f"{100 * choice.chance:.0f} of 100" if choice.chance >= RARE else "fewer than 1 of 100"
+    name = re.split("[:,]", METRICS[metric][0])[0]  # without what explains it
     answers = {
         "plan": "What was found is not surely better, so the plan's settings answer.",
         "found": "That is rare enough to count, so the found settings answer.",
@@ -159,8 +168,8 @@ def _why(fitted: Fitted, choice: Choice) -> str:
     return (
         f"On {choice.images:,} images that neither a training nor the search has seen, the plan's "
         f"settings are right on {plan}, the found ones on {found}, and both together on "
-        f"{together}. Two equally good networks would differ as much as the first two in {times} "
-        f"such comparisons. {answers[_answers(fitted)]}"
+        f"{together}. By {name}, two equally good networks would differ as much as the first two "
+        f"in {times} such comparisons. {answers[_answers(fitted)]}"
     )
 
 

@@ -26,6 +26,7 @@ from tunesmith.training.probe import measure
 
 PROBED, DIFFERENT = 256, 64  # images that throw-away networks train on; how many of them differ
 PROBED_PIXELS = 2_000_000  # of a batch, at most: a step must not take as long as a probe
+TOO_SLOW = 0.6  # of the speed that a width needs: less is no busy moment, and small images no help
 TUNED_LR = 1e-3  # learning rate of a pretrained network's last layer
 
 
@@ -135,15 +136,25 @@ def _speeds(
     if not searched:
         ways = itertools.product((True, False), precisions)
         return [speed(size=size, channels_last=last, mixed=mixed) for last, mixed in ways]
-    speeds: list[planning.Speed] = []
-    for width in planning.WIDTHS:
-        speeds.append(speed(size=size, width=width))
-        wanted = planning.epochs_wanted(images) * images
-        if all(s.images_per_s * seconds < wanted for s in speeds[-2:]) and len(speeds) > 1:
-            break  # wider ones are slower still; one alone may have met a busy moment
+    speeds = _widths(partial(speed, size=size), images, seconds)
     best = planning.choose_width(speeds, images=images, seconds=seconds)
     others = [{"channels_last": False}, *({"mixed": mixed} for mixed in precisions[1:])]
     return [*speeds, *(speed(size=size, width=best.width, **other) for other in others)]
+
+
+def _widths(
+    speed: Callable[..., planning.Speed], images: int, seconds: float
+) -> list[planning.Speed]:
+    """Measure wider and wider networks, until they are too slow."""
+    speeds: list[planning.Speed] = []
+    wanted = planning.epochs_wanted(images) * images
+    for width in planning.WIDTHS:
+        speeds.append(speed(width=width))
+        seen = [s.images_per_s * seconds / wanted for s in speeds[-2:]]
+        # Wider ones are slower still. One that is just too slow may have met a busy moment.
+        if seen[-1] < TOO_SLOW or (len(seen) > 1 and max(seen) < 1):
+            break
+    return speeds
 
 
 def _highest(data: Fingerprint, lowest: planning.Speed, seconds: float) -> planning.Speed:

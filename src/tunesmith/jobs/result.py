@@ -8,8 +8,8 @@ from typing import final
 
 from torch import nn
 
-from tunesmith.bundle.manifest import MANIFEST_FILE
-from tunesmith.core.errors import RunFolderError
+from tunesmith.bundle.manifest import read_manifest
+from tunesmith.core.errors import BundleError, RunFolderError
 from tunesmith.jobs.module import load_module
 from tunesmith.report.summary import Summary, read_summary
 
@@ -70,9 +70,10 @@ class Result:
 
 def handed_over(folder: Path) -> Result | None:
     """What an earlier session handed over; None if a part of it is missing or damaged."""
-    with contextlib.suppress(RunFolderError):
+    with contextlib.suppress(RunFolderError, BundleError, OSError):
         summary = read_summary(folder / "result.json")
         found = Result(folder=folder, summary=summary, is_new=False)
-        if found.report.is_file() and (found.bundle / MANIFEST_FILE).is_file():
+        read_manifest(found.bundle)  # which looks at every file of it
+        if found.report.is_file():
             return found
     return None

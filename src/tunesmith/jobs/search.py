@@ -18,6 +18,7 @@ from tunesmith.records.folder import write_atomic
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.asha import ASHA, FULL
 from tunesmith.tuning.cube import from_unit
+from tunesmith.tuning.folders import size
 from tunesmith.tuning.freeze_thaw import FreezeThaw
 from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
 from tunesmith.tuning.optuna_sampler import OptunaSampler
@@ -30,7 +31,7 @@ from tunesmith.tuning.tpe import TPE
 from tunesmith.tuning.tuner import DISK_BYTES, Search
 
 BLOCK = 0.04  # of the horizon: a slice of a trial that must be finished
-DISK_SHARE = 0.25  # of the free disk, that trials' folders may take
+DISK_SHARE = 0.25  # of the disk that others leave free, that trials' folders may take
 REMEMBERED = "search.json"  # in a search's folder
 KINDS: dict[str, type[Int | Float]] = {"Int": Int, "Float": Float}
 SAMPLERS: dict[str, Sampler] = {
@@ -126,9 +127,18 @@ def search_for(settings: TuneSettings, function: str, space: Space) -> Search:
     )
 
 
-def disk_bytes(folder: Path, *, is_timed: bool) -> float:
-    """Bytes that trials' folders may take: less on a small disk, where time decides anyway."""
-    return min(DISK_BYTES, DISK_SHARE * measure(folder).disk_free_bytes) if is_timed else DISK_BYTES
+def disk_bytes(trials: Path, *, is_timed: bool) -> float:
+    """Bytes that trials' folders may take: as many as the disk allows, where time decides anyway.
+
+    What they hold counts as free, so that a search that goes on may take as much as before.
+
+    Args:
+        trials: Where these folders are, or will be; the search's own folder is there.
+        is_timed: Whether time is the limit.
+    """
+    if not is_timed:
+        return DISK_BYTES
+    return DISK_SHARE * (measure(trials.parent).disk_free_bytes + size(trials))
 
 
 def forget_failures(journal: Journal, trials: Path) -> None:

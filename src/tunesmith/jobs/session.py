@@ -44,8 +44,9 @@ class Session:
         self.journal.append(event, elapsed=self.clock.elapsed(), phases=self.clock.phases)
 
     def note(self, text: str) -> None:
-        """Tell the user something that the report repeats."""
-        self.record(Noted(text=text))
+        """Tell the user something that the report repeats, once."""
+        if text not in self.journal.history.notes:  # by an earlier session, say
+            self.record(Noted(text=text))
         self.terminal.say(text)
 
     @contextmanager

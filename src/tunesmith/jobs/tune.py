@@ -125,7 +125,7 @@ def run(
         **settings.identity(),
     }
     path = open_run(settings.out or Path("runs") / train.__name__, identity).path.resolve()
-    search = replace(search, disk_bytes=disk_bytes(path, is_timed=search.units is None))
+    search = replace(search, disk_bytes=disk_bytes(path / TRIALS, is_timed=search.units is None))
     with (
         Journal(path) as journal,
         Terminal(budget=budget, log_path=path / LOG, quiet=not progress, to_stderr=to_stderr) as t,

@@ -184,7 +184,7 @@ def _search(session: Session, candidate: Candidate, space: Space) -> Search:
         trials=trials,
         units=None if trials is None else each * trials,
         is_finished=False,  # what is handed over is trained afterwards
-        disk_bytes=disk_bytes(session.folder, is_timed=trials is None),
+        disk_bytes=disk_bytes(session.folder / FOLDER / TRIALS, is_timed=trials is None),
         seed=settings.seed,
     )
 

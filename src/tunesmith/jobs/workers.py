@@ -14,7 +14,7 @@ from tunesmith.tuning.rounds import Rounds
 from tunesmith.tuning.tuner import Search, Tuner
 
 LOG = "workers.log"  # what is printed in them
-BLOCKS = 3  # of a trial: to warm up, alone, and beside the others
+ALONE, BLOCKS = 2, 4  # of a trial: to warm up and alone, and as many beside the others
 LEAST_GAIN = 1.1  # times as fast as one must several be: equal speeds are never measured as equal
 
 
@@ -40,10 +40,10 @@ def choose_workers(
 ) -> int:
     """Decide between one process with all cores, and several that share them.
 
-    As many new trials as there could be processes are trained for three blocks each. The first
-    counts for nothing, because what is done only once is done there; the second is trained by one
-    process, one trial after the other; the third at the same time. Each trial is compared with
-    itself, and nothing of it is wasted. What was decided once, the journal keeps.
+    As many new trials as there could be processes are trained for four blocks each: two by one
+    process, one trial after the other, and two at the same time, by processes that are new. The
+    first of either two counts for nothing, because what is done only once is done there. Each trial
+    is compared with itself, and nothing of it is wasted. What was decided once, the journal keeps.
 
     Args:
         search: What is searched. Where all trials are counted and none is timed, one process
@@ -89,7 +89,7 @@ def _measured(
 ) -> WorkersChosen | None:
     """Train new trials, and compare; None if too few were trained as far."""
     first = before = len(journal.history.trials)
-    for blocks, workers in enumerate((1, 1, most), start=1):
+    for blocks, workers in ((ALONE, 1), (BLOCKS, most)):
         before = len(journal.history.trials)
         rounds = Rounds(first=first, trials=most, block=search.block, until=blocks * search.block)
         tuner(replace(search, scheduler=rounds), workers).run()
@@ -98,10 +98,10 @@ def _measured(
 
 
 def compared(trials: Sequence[TrialHistory], most: int, *, block: int) -> WorkersChosen | None:
-    """Compare the time of each trial's second block, trained alone, with that of its third.
+    """Compare the time of each trial's second block, trained alone, with that of its fourth.
 
     Args:
-        trials: Whose third block was trained beside the others'.
+        trials: Whose last two blocks were trained beside the others'.
         most: How many were trained at the same time.
         block: Units of a block.
 
@@ -117,7 +117,7 @@ def compared(trials: Sequence[TrialHistory], most: int, *, block: int) -> Worker
     if len(whole) < most:
         return None
     # Each trains so much more slowly than alone; all together do the work of so many alone.
-    gain = sum(alone.seconds / max(beside.seconds, 1e-9) for _, alone, beside in whole)
+    gain = sum(alone.seconds / max(beside.seconds, 1e-9) for _, alone, _, beside in whole)
     times = f"{gain:.2f} times as fast as one that has all cores"
     return WorkersChosen(
         workers=most if gain > LEAST_GAIN else 1,

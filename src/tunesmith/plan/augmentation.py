@@ -7,8 +7,8 @@ from tunesmith.training.findings import Harm, beyond_chance
 
 # Loss of accuracy on changed images, relative to what was learned beyond chance. Digits lose 1 to
 # 5 % when rotated, and are learned better with rotations: signs are drawn by hands that lean.
-# Clothes lose no more, 4 to 5 %, but are learned a point worse (Fashion-MNIST). Mirrored images tell
-# the two apart: of digits 44 to 60 % are still recognized, of clothes nearly 80 %.
+# Clothes lose no more, 4 to 5 %, but are learned a point worse (Fashion-MNIST). Mirrored images
+# tell the two apart: of digits 44 to 60 % are still recognized, of clothes nearly 80 %.
 HARMLESS = {"flip": 0.05, "flip_vertical": 0.05, "rotate": 0.08}
 SIGNS = 0.68  # share that is still recognized when mirrored; of signs it is less
 KNOWS = 0.4  # accuracy beyond chance from which on a word on upside down images counts

@@ -6,21 +6,20 @@ from pathlib import Path
 from tunesmith.core.errors import RunFolderError
 from tunesmith.records.folder import write_atomic, writing
 
+CHECKED = "check.json"  # what `check` leaves beside its list, for programs
+
 
 def refuse_edited(path: Path) -> None:
     """Make sure that a file may be written: it is not there, or as it was written here last.
+
+    A list of a check from before hashes were kept is moved aside: nobody knows if it was edited.
 
     Raises:
         RunFolderError: A person has edited it, or made it.
     """
     with writing(path):
-        there = _hash_of(path)
-    if there is not None and there not in _remembered(path):
-        raise RunFolderError(
-            f"{path} was edited since it was written, or is somebody else's, and would be "
-            "overwritten. Move it elsewhere (pass it with --quarantine to leave out what it "
-            "lists), or pass another --out."
-        )
+        _move_aside(path)
+    _refuse(path)
 
 
 def write_editable(path: Path, content: str) -> None:
@@ -29,11 +28,29 @@ def write_editable(path: Path, content: str) -> None:
     Raises:
         RunFolderError: It was edited, or cannot be written.
     """
-    refuse_edited(path)
+    _refuse(path)
     new, there = hashlib.sha256(content.encode()).hexdigest(), _hash_of(path)
     # Before the file itself, and beside what is there: a kill in between makes neither look edited.
     write_atomic(_memory(path), "".join(f"{each}\n" for each in (there, new) if each))
     write_atomic(path, content)
+
+
+def _move_aside(path: Path) -> None:
+    before = path.with_name(f"{path.stem}.before{path.suffix}")
+    is_unknown = path.is_file() and not _memory(path).exists()
+    if is_unknown and path.with_name(CHECKED).is_file() and not before.exists():
+        path.rename(before)
+
+
+def _refuse(path: Path) -> None:
+    with writing(path):
+        there = _hash_of(path)
+    if there is not None and there not in _remembered(path):
+        raise RunFolderError(
+            f"{path} was edited since it was written, or is somebody else's, and would be "
+            "overwritten. Move it elsewhere (pass it with --quarantine to leave out what it "
+            "lists), or pass another --out."
+        )
 
 
 def _memory(path: Path) -> Path:

@@ -14,7 +14,7 @@ from tunesmith.records.journal import FILE as JOURNAL
 from tunesmith.records.journal import Journal
 
 IDENTITY = "job.json"
-FORMAT = 2  # one more wherever a run that was begun before cannot be gone on with
+FORMAT = 3  # one more wherever a run that was begun before cannot be gone on with
 
 
 @final

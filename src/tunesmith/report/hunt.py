@@ -1,5 +1,6 @@
 """Pictures of a search: the curve of every trial, what mattered, and where its time went."""
 
+import math
 from itertools import islice
 from typing import Any
 
@@ -25,17 +26,16 @@ def hunt_pictures(hunt: Hunt) -> dict[str, Any]:
             {"name": name, "share": share, "bar": interval_bar(share, share, share, filled=True)}
             for name, share in islice(hunt.importance.items(), MATTERING)
         ],
-        "best": lambda trial: _best(trial, hunt.metric),
+        "value": lambda trial: _value(trial, hunt.metric),
         "median": lambda stretch: score_text(stretch.median, hunt.metric, n=0),
     }
 
 
-def _best(trial: Tried, metric: str) -> str:
-    """A trial's best value in words; trials without one have failed at once."""
-    values = [value for _, value in trial.curve]
-    if not values:
+def _value(trial: Tried, metric: str) -> str:
+    """A trial's last value in words, which is what it would hand over; some have none."""
+    if not trial.curve or not math.isfinite(trial.curve[-1][1]):
         return "none"
-    return score_text(min(values) if metric == "log_loss" else max(values), metric, n=0)
+    return score_text(trial.curve[-1][1], metric, n=0)
 
 
 def _curves(hunt: Hunt) -> Markup:

@@ -98,8 +98,8 @@ def comparison(summary: Summary) -> str:
         return f"It makes no mistake, and neither does {theirs}."
     own = f"in {percent(1 - accuracy, n=n)} of cases" if accuracy < 1 else "in no case"
     text = f"It is wrong {own}, {theirs} in {percent(1 - rival, n=n)}"
-    # By another metric, a model may rightly give accuracy away: for the classes that are rare.
-    is_worse = accuracy < rival and summary.score.metric == "accuracy"
+    # Where classes count alike, a model may rightly give accuracy away for those that are rare.
+    is_worse = accuracy <= rival and summary.score.metric not in ("balanced_accuracy", "macro_f1")
     return f"{text}: this model has not learned what it should." if is_worse else f"{text}."
 
 
@@ -234,11 +234,15 @@ def data_sentence(story: Story) -> str:
         if count
     ]
     if not found:
-        fine = "every image could be read, and no training image is in the test part too."
+        fine = "every image could be read, and no training image is in the test part too"
+        if any(f.kind == "leak" and not f.is_left_out for f in story.findings):
+            fine += ", to the pixel"
+        elif any(each.startswith("Near copies: not looked for") for each in story.fine):
+            fine += ", to the pixel; there was no time to look for near copies"
         others = sum(f.weight != "notable" for f in story.findings)
         if others:
-            return f"{counted(others, 'thing')} below should be looked at; else {fine}"
-        return f"Nothing wrong was found: {fine}"
+            return f"{counted(others, 'thing')} below should be looked at; else {fine}."
+        return f"Nothing wrong was found: {fine}."
     left_out = (data.quarantined or data.leaks) and not (data.conflicts or data.suspects)
     return "; ".join(found) + (". None of these was trained on." if left_out else ".")
 

@@ -3,6 +3,7 @@
 Shape letters: N images of H x W pixels with C channels.
 """
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -25,8 +26,13 @@ UNLIKE: Mapping[str, tuple[str, str]] = MappingProxyType(
 BY_FACTOR = ("contrast", "sharpness", "pixels", "aspect")  # half as much is as far as twice as much
 COMMON = 0.025  # share of images at either end that is as far out as common images get
 FAR = 3.0  # times as far from the median as those: far out
-BATCH = 1024
+BATCH, MOST_PIXELS = 1024, 4_000_000  # images at a time, and their pixels
 LEAST_CONTRAST = 0.008  # two gray levels
+# Where nearly all are equal, what is common is no yardstick: 640 x 478 among 640 x 480 is not wide.
+# So much, or so many times as much by its logarithm, a number must differ from the median as well.
+LEAST = MappingProxyType(
+    {"brightness": 0.1, "colorfulness": 0.05, "pixels": math.log(1.5), "aspect": math.log(1.5)}
+)
 WHITE = 255
 
 
@@ -42,8 +48,9 @@ def measure(x_NHWC: NDArray[np.uint8], shapes_N2: NDArray[np.int64]) -> Mapping[
         shapes_N2: Height and width that they have in their files.
     """
     found = {name: np.empty(len(x_NHWC), np.float32) for name in UNLIKE}
-    for begin in range(0, len(x_NHWC), BATCH):
-        some = slice(begin, begin + BATCH)
+    step = max(1, min(BATCH, MOST_PIXELS // max(1, x_NHWC.shape[1] * x_NHWC.shape[2])))
+    for begin in range(0, len(x_NHWC), step):
+        some = slice(begin, begin + step)
         for name, values_B in _measure(x_NHWC[some, ..., :3]).items():
             found[name][some] = values_B
     found["pixels"][:] = shapes_N2.prod(axis=1)
@@ -58,7 +65,9 @@ def _measure(x_BHWC: NDArray[np.uint8]) -> dict[str, Floats]:
     inner_BHW = gray_BHW[:, 1:-1, 1:-1]
     around_BHW = gray_BHW[:, :-2, 1:-1] + gray_BHW[:, 2:, 1:-1]
     around_BHW += gray_BHW[:, 1:-1, :-2] + gray_BHW[:, 1:-1, 2:]
-    edges_B = np.abs(4 * inner_BHW - around_BHW).mean(axis=(1, 2))
+    edges_BHW = np.abs(4 * inner_BHW - around_BHW)
+    # One or two pixels have nothing between them.
+    edges_B = edges_BHW.mean(axis=(1, 2)) if edges_BHW[:1].size else np.zeros_like(contrast_B)
     return {
         "brightness": gray_BHW.mean(axis=(1, 2)),
         "contrast": contrast_B,
@@ -82,9 +91,15 @@ def unlike(looks: Mapping[str, Floats]) -> tuple[NDArray[np.int64], Floats]:
     values["sharpness"] = np.where(
         has_edges_N, values["sharpness"], np.median(values["sharpness"])
     ).astype(np.float32)
-    far_MN = np.stack([far_out(each) for each in values.values()])
+    far_MN = np.stack([_far(each, LEAST.get(name, 0.0)) for name, each in values.items()])
     worst_N = np.abs(far_MN).argmax(axis=0)
     return worst_N, np.take_along_axis(far_MN, worst_N[None], axis=0)[0]
+
+
+def _far(values_N: Floats, least: float) -> Floats:
+    """How far out each value lies; those within ``least`` of the median are not."""
+    is_far_N = np.abs(values_N - np.median(values_N)) >= least
+    return np.where(is_far_N, far_out(values_N), 0).astype(np.float32)
 
 
 def far_out(values_N: Floats) -> Floats:

@@ -22,6 +22,7 @@ PROBES = 16  # cells that are looked into for each vector
 SPREAD = 4  # cells for each root of N: then there are about as many cells as vectors in 16 of them
 CROWDED = 4  # times the mean size; what a cell holds beyond that is not looked at
 ROWS, COLUMNS, LANES = 512, 8192, 128  # of a block of similarities; it stays in the cache
+MOST_NUMBERS = 16_000_000  # of vectors that are looked at once more at a time
 
 
 def comparisons(vectors: int, asked: int) -> int:
@@ -80,8 +81,9 @@ def _of_all(d_ND: Floats, asked_Q: Places, k: int) -> Places:
     depth = columns // LANES
     steps = np.arange(depth) * LANES
     found_QK = np.empty((len(asked_Q), k), np.int64)
-    for begin in range(0, len(asked_Q), ROWS):
-        rows = asked_Q[begin : begin + ROWS]
+    rows_at_once = max(1, min(ROWS, MOST_NUMBERS // ((k + 1) * depth * flat.shape[1])))
+    for begin in range(0, len(asked_Q), rows_at_once):
+        rows = asked_Q[begin : begin + rows_at_once]
         asked_RD = np.pad(d_ND[rows], ((0, 0), (0, 1)), constant_values=1)
         best = [_similar(asked_RD, b).reshape(len(rows), depth, LANES).max(axis=1) for b in blocks]
         best_RL = np.concatenate(best, axis=1)
@@ -93,7 +95,7 @@ def _of_all(d_ND: Floats, asked_Q: Places, k: int) -> Places:
         alike_RC = np.einsum("rd,rcd->rc", asked_RD, flat[places_RC])
         alike_RC[places_RC == rows[:, None]] = -np.inf
         order = np.argsort(-alike_RC, axis=1)[:, :k]
-        found_QK[begin : begin + ROWS] = np.take_along_axis(places_RC, order, axis=1)
+        found_QK[begin : begin + rows_at_once] = np.take_along_axis(places_RC, order, axis=1)
     return found_QK
 
 

@@ -13,8 +13,11 @@ from tunesmith.evaluation.ridge import fit_ridge
 
 ONE_SIDED = 0.025  # chance of a false alarm, over all classes and clues
 BINS = 12  # values that are told apart of each number
-MOST = 20_000  # images that are looked at
+MOST, PER_CLASS = 20_000, 60  # images that are looked at, or so many for each class if that is more
 FEWEST = 20  # images of a class that are asked about
+# Lower end of an area's interval that is always enough: of few images none gets near to 1, and the
+# plainest clue would be the one that is never told.
+SURE = 0.9
 
 
 @final
@@ -47,9 +50,9 @@ def find_shortcuts(
         clues: Name -> a value, or several, for each image: numbers or words, ``[N]`` or ``[N, V]``.
         y_N: Classes.
         classes: Their number K.
-        allowed: Name -> the area that a clue may reach before it is reported; what counts is the
-            lower end of the area's interval, at a level at which one false alarm is to be expected
-            in forty data sets, however many their classes.
+        allowed: Name -> the area that a clue may reach before it is reported. The lower end of the
+            area's interval must be over it too, or over `SURE`, at a level at which one false alarm
+            is to be expected in forty data sets, however many their classes.
 
     Example:
         >>> y_N = np.arange(600) % 3
@@ -58,10 +61,7 @@ def find_shortcuts(
         (Shortcut(clue='ending', label=2, auc=1.0),)
 
     """
-    order_N = np.random.default_rng(0).permutation(len(y_N))[:MOST]
-    learned, asked = np.array_split(order_N, 2)
-    counts_K = np.bincount(y_N[asked], minlength=classes)
-    known = np.flatnonzero((counts_K >= FEWEST) & (counts_K < len(asked)))
+    learned, asked, known = _drawn(y_N, classes)
     found = []
     level = 1 - ONE_SIDED / max(1, len(known) * len(clues))
     z = NormalDist().inv_cdf(level)
@@ -72,12 +72,37 @@ def find_shortcuts(
         ridge = fit_ridge(f_NB[learned], y_N[learned], classes)
         z_NK = f_NB[asked] @ ridge.weight_KD.T + ridge.bias_K
         areas = [area_with_interval(z_NK[:, k], y_N[asked] == k, z=z) for k in known]
-        auc, low, label = max(
-            (auc, low, int(k)) for k, (auc, low, _) in zip(known, areas, strict=True)
-        )
-        if low > allowed[name]:
+        told = [
+            (low, auc, int(k))
+            for k, (auc, low, _) in zip(known, areas, strict=True)
+            if auc > allowed[name] and low > min(allowed[name], SURE)
+        ]
+        if told:
+            _, auc, label = max(told)
             found.append(Shortcut(clue=name, label=label, auc=auc))
     return tuple(sorted(found, key=lambda each: -each.auc))
+
+
+def can_ask(y_N: NDArray[np.int64], classes: int) -> bool:
+    """Whether `find_shortcuts` can look at any class: some have images enough.
+
+    Example:
+        >>> can_ask(np.arange(90) % 2, 2), can_ask(np.arange(30) % 2, 2)
+        (True, False)
+
+    """
+    return len(_drawn(y_N, classes)[2]) > 0
+
+
+def _drawn(
+    y_N: NDArray[np.int64], classes: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Places of images to learn from and to ask about, and the classes that are asked about."""
+    most = max(MOST, PER_CLASS * classes)
+    order_N = np.random.default_rng(0).permutation(len(y_N))[:most]
+    learned, asked = np.array_split(order_N, 2)
+    counts_K = np.bincount(y_N[asked], minlength=classes)
+    return learned, asked, np.flatnonzero((counts_K >= FEWEST) & (counts_K < len(asked)))
 
 
 def _told_apart(values: NDArray[Any]) -> NDArray[np.float32]:

@@ -63,7 +63,7 @@ class ASHA:
         if may_start:
             return Start(min(steps[0], self._units(history)))
         if not paused:
-            return Stop("Every trial is trained to the end.")
+            return Stop("No trial is left that could train on.")
         return self._on(history, min(paused, key=lambda n: (-trials[n].at, trials[n].best)))
 
     def _on(self, history: History, number: int) -> GoOn:

@@ -54,7 +54,7 @@ class FreezeThaw:
         if may_start and (len(trials) < FIRST or few or not paused):
             return Start(block)
         if not paused:
-            return Stop("Every trial is trained to the end.")
+            return Stop("No trial is left that could train on.")
         best = min(paused, key=lambda number: (trials[number].at > 0, trials[number].best))
         chance = np.random.default_rng(derive(seed, "freeze-thaw", len(trials), done))
         if trials[best].at > 0 and chance.random() >= GREEDY * spent:

@@ -42,9 +42,12 @@ def as_rows(values: list[float], start: int, until: int) -> tuple[Mapping[str, f
 
 
 def are_stillborn(past: Past) -> bool:
-    """Whether there are trials, and each of them ended before it had trained anything."""
+    """Whether trials ended, and none of them had trained anything.
+
+    Others may have been under way: a search whose first trials fail alike does not wait for them.
+    """
     trials = past.trials.values()
-    return bool(trials) and all(t.ended is not None and not t.slices for t in trials)
+    return any(t.ended is not None for t in trials) and not any(t.slices for t in trials)
 
 
 def recall(past: Past, *, horizon: int, sign: int, is_timed: bool) -> History:

@@ -1,7 +1,7 @@
 """The tuner: asks what to run next, runs it, tells what came of it, and asks again."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -30,7 +30,9 @@ from tunesmith.tuning.timing import (
 )
 
 POLL_S = 0.5  # seconds between two looks at whether the search is to end
-DISK_BYTES = 4e9  # that trials' folders may take, on any disk: one seed gives one search
+# That trials' folders may take on any disk, so that one seed gives one search; and how many of the
+# largest they may take in any case, or large ones would be given up after their first slice.
+DISK_BYTES, FOLDERS = 4e9, 8
 ERROR = "error.txt"  # in the folder of a trial that failed
 
 
@@ -51,7 +53,8 @@ class Search:
         units: Of all trials' training together; None if time is the limit. Nothing then depends on
             how long training takes, so that the same seed gives the same search.
         is_finished: Whether time is kept to train trial 0 and the best one to the end.
-        disk_bytes: That trials' folders may take together; see `superfluous`.
+        disk_bytes: That trials' folders may take together; see `superfluous`. Where units are
+            counted, they may take as much as `FOLDERS` of the largest in any case.
         seed: Of everything random.
     """
 
@@ -126,10 +129,11 @@ class Tuner:
 
     def _make_room(self) -> None:
         """Remove what is superfluous; a trial that could have gone on is told to have ended."""
-        for number in superfluous(self.history, self._sizes, self._search.disk_bytes):
+        for number in _superfluous(self._search, self.history, self._sizes):
             if number in self.history.paused():
                 self._record(TrialEnded(trial=str(number), reason=DROPPED))
                 self.history = self.history.dropped(number)
+                self._say(f"Trial {number} was given up to make room on the disk.")
             folders.tidy_trial(self._folder, number, -1)
             del self._sizes[number]
 
@@ -230,6 +234,12 @@ class Tuner:
         """Write down what happened, and wait until it is on disk."""
         self._journal.append(event, elapsed=self._clock.elapsed(), phases=self._clock.phases)
         self._journal.flush()
+
+
+def _superfluous(search: Search, history: History, sizes: Mapping[int, int]) -> list[int]:
+    """Trials whose folders are to go; where time is the limit, the disk alone says how many."""
+    most = 0 if search.units is None else FOLDERS
+    return superfluous(history, sizes, search.disk_bytes, folders=most)
 
 
 def _may_start(search: Search, history: History) -> bool:
