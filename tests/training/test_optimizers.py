@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from tunesmith.training.optimizers import Muon, Optimizers, orthogonalize
+from tunesmith.models.blocks import FixedGainNorm
+from tunesmith.models.convnet import convnet
+from tunesmith.training.optimizers import OTHERS, Muon, Optimizers, orthogonalize
 
 
 @pytest.mark.parametrize("shape", [(2, 8, 72), (1, 72, 8), (3, 16, 16)])
@@ -109,3 +111,16 @@ def test_early_layers_change_least(kind: str) -> None:
         for b, p in zip(before, network.parameters(), strict=True)
     ]
     assert moved == pytest.approx([0.025, 0.025, 0.05, 0.05, 0.1, 0.1], rel=1e-3)
+
+
+def test_only_the_shifts_of_norms_take_large_steps() -> None:
+    network = convnet(2, 1, size=(8, 8), width=8, block="inverted")
+    optimizers = Optimizers(
+        network, kind="muon", lr=0.1, lr_head=0.1, lr_bias=2.0, momentum=0.6, weight_decay=0
+    )
+    rates = {p: group["peak"] for group in optimizers._groups() for p in group["params"]}
+    found = {
+        name.rpartition(".")[0]: rates[p] for name, p in network.named_parameters() if p.ndim < 2
+    }
+    kinds = {type(network.get_submodule(name)): rate for name, rate in found.items()}
+    assert kinds == {FixedGainNorm: 2.0, nn.Conv2d: 2.0 / OTHERS}

@@ -123,7 +123,8 @@ def _check_taught(
         f"{leaks:,} images were left out, since the test part has the same ones. Add other "
         "images, or leave out the test part: one is then put aside."
         if leaks
-        else "Those that can be decoded are of another part. Add training images."
+        else "Those that can be decoded are of another part, or were left out as suspects. Add "
+        "training images."
     )
     raise SourceError(
         f"Every class needs images to learn from, but none is left of: {listed(shown)}. {why}"

@@ -90,23 +90,23 @@ def find_alike(
             mirrored_P2 = first[mirrored(gray_NSS, asked)]
             mirrored_P2 = mirrored_P2[np.ptp(data.labels[mirrored_P2], axis=1) == 0]
     pairs_P2 = np.concatenate([near_P2, mirrored_P2])
-    same_N = merged(exact_N, pairs_P2)
+    near_N, same_N = merged(exact_N, near_P2), merged(exact_N, pairs_P2)
     return Alike(
         depth=depth,
         exact_N=exact_N,
-        near_N=merged(exact_N, near_P2),
+        near_N=near_N,
         near_P2=near_P2,
         same_N=same_N,
-        groups_N=_acted_on(data.tested, exact_N, same_N, pairs_P2),
+        groups_N=_acted_on(data.tested, exact_N, near_N, same_N, pairs_P2),
     )
 
 
 def _acted_on(
-    tested_N: NDArray[np.bool_], exact_N: Places, same_N: Places, pairs_P2: Places
+    tested_N: NDArray[np.bool_], exact_N: Places, near_N: Places, same_N: Places, pairs_P2: Places
 ) -> Places:
     """See `Alike`: to leave out most images for what a fixed camera does would be no help."""
     is_exact_N = np.isin(exact_N, exact_N[tested_N])
-    is_near_N = np.isin(same_N, same_N[tested_N]) & ~is_exact_N
+    is_near_N = np.isin(near_N, near_N[tested_N]) & ~is_exact_N
     if is_near_N.sum() <= MOST_NEAR * (~tested_N).sum():
         return same_N
     is_across_P = is_exact_N[pairs_P2[:, 0]] != is_exact_N[pairs_P2[:, 1]]
@@ -153,9 +153,9 @@ def kept_leaks(data: Data, alike: Alike) -> Finding | None:
         meaning=(
             f"{counted(known, 'test image')} ({share:.1f} %) could be answered by heart, and the "
             "score says little about images of another place or day. So many are no accident (a "
-            "fixed camera, frames of one film): they are kept; pass quarantine.csv to leave them "
-            "out (--quarantine, with the list of `tunesmith check`). Better is a test part that "
-            "was taken elsewhere."
+            "fixed camera, frames of one film): they are kept, unless suspects are to be left out "
+            "(--on-suspects quarantine, or --quarantine with the list of `tunesmith check`). "
+            "Better is a test part that was taken elsewhere."
         ),
         items=_items(data, alike, _with_twins(alike, places, data.tested)),
         is_suspect=True,

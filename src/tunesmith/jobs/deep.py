@@ -19,7 +19,7 @@ from tunesmith.jobs.alike import Alike
 from tunesmith.jobs.crops import crops, tell_crops
 from tunesmith.jobs.doors import Door, bearing, find_doors, grouped_once, tell_doors, try_doors
 from tunesmith.jobs.findings import Data
-from tunesmith.jobs.gate import Gated, Phase, one_each
+from tunesmith.jobs.gate import Gated, Phase
 from tunesmith.jobs.look import recipe
 from tunesmith.jobs.prepare import tensor
 from tunesmith.jobs.trained import bundle_of, open_trained
@@ -136,7 +136,9 @@ def look_deeper(
 
 def _parted(data: Data, alike: Alike, f_ND: NDArray[np.float32], cache: Cache) -> Sequence[Parted]:
     """Each class in two groups, of copies one; not parted again where a network sees the same."""
-    rows, labels_N = one_each(data, alike, data.labels), data.labels
+    labels_N = data.labels
+    kinds_N = alike.same_N * len(data.source.classes) + labels_N
+    rows = np.sort(np.unique(kinds_N, return_index=True)[1])
     f_RD, labels_R, classes = f_ND[rows], labels_N[rows], len(data.source.classes)
 
     def part() -> Sequence[Parted]:

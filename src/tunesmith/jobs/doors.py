@@ -173,7 +173,8 @@ def _door(data: Data, group: _Group) -> Door:
     label = int(counts_K.argmax())
     share, usual = counts_K[label] / len(places), float((labels_N == label).mean())
     is_telling = share > (1 + usual) / 2  # of images of other classes, most would be of this one
-    is_common = counts_K[label] >= COMMON * np.count_nonzero(labels_N == label)
+    is_all = counts_K[label] >= COMMON * np.count_nonzero(labels_N == label)
+    is_common = is_telling and is_all  # else it tells nothing, or is of some of the class
     bears = (
         f"{group.where} {100 * share:.0f} % of these images are labeled “{classes[label]}”, of "
         f"all images {100 * usual:.0f} %."

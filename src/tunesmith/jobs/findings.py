@@ -181,7 +181,10 @@ def shortcuts(
     """Clues that give a class away; None, no class has images enough to ask about."""
     asked = f"Clues that give a class away ({', '.join(looked_at)})"
     if clues is None:
-        yield f"{asked}: not looked at: fewer than {2 * FEWEST} images a class."
+        yield (
+            f"{asked}: not looked at: fewer than {2 * FEWEST} images a class, of copies and of "
+            "what the source groups one each."
+        )
     elif not clues:
         yield f"{asked}: none."
     for clue in clues or ():

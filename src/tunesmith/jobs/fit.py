@@ -88,7 +88,8 @@ def fit(
         seed: Of everything random.
         columns: Names of a table's columns by their use, such as ``{"label": "species"}``; the uses
             are ``path``, ``label``, ``split`` and ``group``. Usual names are found without.
-        on_suspects: ``"quarantine"`` leaves images out of training whose label a copy contradicts;
+        on_suspects: ``"quarantine"`` leaves images out of training whose label a copy contradicts,
+            and near copies of test images where these are too many to be left out by themselves;
             ``"keep"`` only reports them.
         quarantine: A list of images to leave out, as `check` writes it and a person edits it.
         params: Values of the model's parameters that must be kept.

@@ -68,7 +68,8 @@ def _decide(
     scores = {scratch.name: brief or 0.0, pretrained.name: head or 0.0}
     for candidate in candidates:
         # Before each heat: it is saved where one promises much less already.
-        at_end = {c.name: _expected(c, scores[c.name]) for c in candidates}
+        hoped = scores | (_hoped(session, scratch, brief) if candidate is scratch else {})
+        at_end = {c.name: _expected(c, hoped[c.name]) for c in candidates}
         if many and head is not None and not planning.is_worth_racing(*at_end.values()):
             words = planning.unraced_words(scores, at_end)
             return Chosen(trial=scratch.name, reason=words, raced=candidate is pretrained)
@@ -99,6 +100,16 @@ def _expected(candidate: Candidate, score: float) -> float:
         pretrained=candidate.family.pretrained is not None,
         epochs=candidate.chosen.horizon / len(candidate.prepared.train),
     )
+
+
+def _hoped(session: Session, candidate: Candidate, brief: float | None) -> dict[str, float]:
+    """Accuracy to expect of a heat from scratch, if there was a brief training."""
+    if brief is None:
+        return {}
+    budget = session.settings.budget
+    heat_s = planning.RACE_SHARE * (budget - candidate.chosen.reserve_s - session.clock.elapsed())
+    brief_s = planning.brief_seconds(budget)
+    return {candidate.name: planning.after_heat(brief, heat_s=heat_s, brief_s=brief_s)}
 
 
 def _heat(session: Session, candidate: Candidate) -> Trial:

@@ -19,6 +19,7 @@ from tunesmith.plan.plan import (
 from tunesmith.plan.race import (
     RACE_SHARE,
     TRANSFER_FEWEST_S,
+    after_heat,
     expected,
     is_worth_racing,
     is_worth_trying,
@@ -57,6 +58,7 @@ __all__ = [
     "Plan",
     "SearchPlan",
     "Speed",
+    "after_heat",
     "asked_images",
     "batch_of",
     "brief_seconds",

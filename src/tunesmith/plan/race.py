@@ -15,6 +15,19 @@ TRANSFER_FEWEST_S = 20.0  # a shorter budget is better spent on one network
 # What the error after a heat becomes in the end. One from scratch has more to gain, and the more,
 # the better it learns, down to a share of it; one that has learned before is good at once.
 LEFT_SCRATCH, LEAST_LEFT, LEFT_PRETRAINED = 0.9, 0.35, 0.65
+# What a heat from scratch leaves of a brief training's error, where it is so many times longer.
+HEAT_LEFT, LONG = 0.75, 4.0
+
+
+def after_heat(brief: float, *, heat_s: float, brief_s: float) -> float:
+    """Accuracy to expect of a heat from scratch, by that of a brief training.
+
+    Example:
+        >>> after_heat(0.5, heat_s=50, brief_s=6), after_heat(0.5, heat_s=5, brief_s=2)
+        (0.625, 0.5)
+
+    """
+    return 1 - HEAT_LEFT * (1 - brief) if heat_s >= LONG * brief_s else brief
 
 
 def is_worth_trying(brief: float, chance: float) -> bool:

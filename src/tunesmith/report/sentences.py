@@ -98,8 +98,10 @@ def comparison(summary: Summary) -> str:
         return f"It makes no mistake, and neither does {theirs}."
     own = f"in {percent(1 - accuracy, n=n)} of cases" if accuracy < 1 else "in no case"
     text = f"It is wrong {own}, {theirs} in {percent(1 - rival, n=n)}"
-    # Where classes count alike, a model may rightly give accuracy away for those that are rare.
-    is_worse = accuracy <= rival and summary.score.metric not in ("balanced_accuracy", "macro_f1")
+    # By another metric a good model may have no more of accuracy, and a tie of two that learned is
+    # none to be ashamed of; but one that is as good as the most frequent class has learned nothing.
+    is_worse = accuracy < rival or accuracy == summary.baseline.majority
+    is_worse = is_worse and summary.score.metric == "accuracy"
     return f"{text}: this model has not learned what it should." if is_worse else f"{text}."
 
 
@@ -233,9 +235,10 @@ def data_sentence(story: Story) -> str:
         )
         if count
     ]
+    kept = [f.title for f in story.findings if f.kind == "leak" and not f.is_left_out]
     if not found:
         fine = "every image could be read, and no training image is in the test part too"
-        if any(f.kind == "leak" and not f.is_left_out for f in story.findings):
+        if kept:
             fine += ", to the pixel"
         elif any(each.startswith("Near copies: not looked for") for each in story.fine):
             fine += ", to the pixel; there was no time to look for near copies"
@@ -243,8 +246,8 @@ def data_sentence(story: Story) -> str:
         if others:
             return f"{counted(others, 'thing')} below should be looked at; else {fine}."
         return f"Nothing wrong was found: {fine}."
-    left_out = (data.quarantined or data.leaks) and not (data.conflicts or data.suspects)
-    return "; ".join(found) + (". None of these was trained on." if left_out else ".")
+    left_out = (data.quarantined or data.leaks) and not (data.conflicts or data.suspects or kept)
+    return "; ".join([*found, *kept]) + (". None of these was trained on." if left_out else ".")
 
 
 def calibration_sentence(summary: Summary) -> str:

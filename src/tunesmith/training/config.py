@@ -23,7 +23,7 @@ class TrainConfig(BaseModel):
     lr_head: Annotated[float, Float(1e-3, 5.0, log=True), When("optimizer", "muon")] = 0.67
     """Learning rate of the last layer."""
     lr_bias: Annotated[float, Float(1e-2, 50.0, log=True), When("optimizer", "muon")] = 2.0
-    """Learning rate of everything else, such as biases: the norms' have no gain beside them."""
+    """Learning rate of the norms' shifts, which have no gain beside them; others' is a 40th."""
     momentum: Annotated[float, Float(0.0, 0.99)] = 0.6
     weight_decay: Annotated[float, Float(0.0, 0.5)] = 0.0
     layer_decay: Annotated[float, Float(0.1, 1.0), When("optimizer", "sgd", "adamw")] = 1.0

@@ -10,6 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from tunesmith.models.blocks import FixedGainNorm
+
+OTHERS = 40  # times as fast do shifts of norms learn as other vectors: they saturate nothing
+
 
 def orthogonalize(g_XMN: Tensor, *, steps: int = 3) -> Tensor:
     """Replace each matrix by a nearby one whose singular values are all close to 1.
@@ -115,6 +119,16 @@ def _groups_by_matrices(network: nn.Module, filters: Iterable[Tensor]) -> list[d
     return [{"params": ps, "matrices": matrices} for matrices, ps in groups.items()]
 
 
+def _vectors(network: nn.Module, params: Iterable[Tensor], lr: float) -> list[dict[str, Any]]:
+    """Group vectors: shifts of norms without a gain, which bear large steps, and all others."""
+    shifts = {m.bias for m in network.modules() if isinstance(m, FixedGainNorm)}
+    vectors = [p for p in params if p.ndim < 2]  # noqa: PLR2004 (a matrix has two)
+    return [
+        {"params": [p for p in vectors if p in shifts], "lr": lr},
+        {"params": [p for p in vectors if p not in shifts], "lr": lr / OTHERS},
+    ]
+
+
 class Optimizers:
     """The optimizers of one network, driven as one.
 
@@ -123,7 +137,7 @@ class Optimizers:
         kind: ``"muon"``, ``"sgd"`` or ``"adamw"``.
         lr: Learning rate of filters (Muon) or of everything (SGD, AdamW).
         lr_head: With Muon, that of matrices.
-        lr_bias: With Muon, that of vectors.
+        lr_bias: With Muon, that of the shifts of `FixedGainNorm`; of other vectors it is less.
         momentum: Of Muon and SGD; with Muon, the rest has 0.85.
         weight_decay: Of matrices and filters, with SGD and AdamW.
         layer_decay: With SGD and AdamW, learning rate of each layer over that of the next: below 1,
@@ -149,8 +163,7 @@ class Optimizers:
         if kind == "muon":
             filters = [p for p in self._names if p.ndim > 2]  # noqa: PLR2004 (a matrix has two)
             matrices = [p for p in self._names if p.ndim == 2]  # noqa: PLR2004 (a matrix has two)
-            vectors = [p for p in self._names if p.ndim < 2]  # noqa: PLR2004 (a matrix has two)
-            rest = [{"params": matrices, "lr": lr_head}, {"params": vectors, "lr": lr_bias}]
+            rest = [{"params": matrices, "lr": lr_head}, *_vectors(network, self._names, lr_bias)]
             rest = [group for group in rest if group["params"]]
             grouped = _groups_by_matrices(network, filters)
             self._parts = [Muon(grouped, lr=lr, momentum=momentum)] if filters else []
