@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tunesmith.core.errors import SourceError
-from tunesmith.data import bombs
+from tunesmith.data import archives, bombs
 from tunesmith.data.arrays import read_npz
 from tunesmith.data.bombs import unpacked
 
@@ -17,7 +17,7 @@ Y = np.arange(10) % 2
 @pytest.fixture(autouse=True)
 def _strict(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small files are bombs already."""
-    monkeypatch.setattr(bombs, "LARGEST_FILE", 1000)
+    monkeypatch.setattr(archives, "LARGEST_FILE", 1000)
     monkeypatch.setattr(bombs, "PIECE", 700)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.files import LARGEST_FILE
-from tunesmith.data import tars
+from tunesmith.data import archives
 from tunesmith.data.tars import Tar
 
 FILES = {"b/2.png": b"two" * 100, "a/1.png": b"one", "notes.txt": b"n", "a/.x.png": b"h"}
@@ -100,7 +100,7 @@ def test_a_giant_is_refused_before_it_is_read(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tars, "HARMLESS", 1000)
+    monkeypatch.setattr(archives, "LARGEST_FILE", 1000)
     with pytest.raises(SourceError, match="unpacks to more than 200 times its size"):
         Tar(pack(tmp_path / "x.tar.gz", {"a/1.png": bytes(10**6)}, "w:gz"))
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from tunesmith.core.errors import BundleError
 from tunesmith.core.files import replace_file
 
+BUNDLE = "bundle"  # the folder's name in that of the run
 MANIFEST_FILE = "manifest.json"
 GRAPH_FILE = "model.onnx"
 FORMAT: Final = 1

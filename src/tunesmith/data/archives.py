@@ -119,6 +119,11 @@ def refused(path: Path, name: str, reason: str) -> SourceError:
     )
 
 
+def most_unpacked(path: Path) -> int:
+    """Bytes that a packed file may unpack to, all in all."""
+    return max(LARGEST_FILE, LARGEST_RATIO * path.stat().st_size)
+
+
 def bomb(path: Path) -> SourceError:
     """The error for an archive that is a bomb, to be raised."""
     return SourceError(
@@ -191,8 +196,8 @@ class Archive:
                 skipped[kind] += not info.is_dir()
             else:
                 members.append(_member(name, info))
-        most = max(LARGEST_FILE, LARGEST_RATIO * path.stat().st_size)
-        if sum(member.size for member in members) > most:  # many members may share their bytes
+        # Many members may share their bytes.
+        if sum(member.size for member in members) > most_unpacked(path):
             raise bomb(path)
         self.members = sorted_without_top(members)
         self.skipped = +skipped

@@ -6,22 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tunesmith.core.errors import SourceError
-from tunesmith.core.files import LARGEST_FILE
-from tunesmith.data.archives import LARGEST_RATIO
+from tunesmith.data.archives import most_unpacked
 
 PIECE = 1_000_000  # bytes that are unpacked at a time
-
-
-def _most(path: Path) -> int:
-    """Bytes that a file may unpack to."""
-    return max(LARGEST_FILE, LARGEST_RATIO * path.stat().st_size)
 
 
 def _bomb(path: Path) -> SourceError:
     """The error for a file that unpacks to too much, to be raised."""
     return SourceError(
-        f"{path} looks like a decompression bomb: it unpacks to more than {_most(path):,} bytes. "
-        "If you trust it, save what it holds without compression."
+        f"{path} looks like a decompression bomb: it unpacks to more than {most_unpacked(path):,} "
+        "bytes. If you trust it, save what it holds without compression."
     )
 
 
@@ -32,7 +26,7 @@ def unpacked(path: Path) -> bytes:
         OSError: It is damaged; zlib.error and EOFError say so too.
         SourceError: It unpacks to too much.
     """
-    most, size = _most(path), 0
+    most, size = most_unpacked(path), 0
     pieces: list[bytes] = []
     with gzip.open(path) as file:
         while piece := file.read(PIECE):
@@ -51,5 +45,5 @@ def check_size(path: Path, opened: zipfile.ZipFile, keys: Sequence[str]) -> None
     """
     wanted = {*keys, *(f"{key}.npy" for key in keys)}  # NumPy takes the end off
     claimed = sum(info.file_size for info in opened.infolist() if info.filename in wanted)
-    if claimed > _most(path):
+    if claimed > most_unpacked(path):
         raise _bomb(path)

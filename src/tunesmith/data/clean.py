@@ -132,6 +132,18 @@ def merged(groups_N: NDArray[np.int64], pairs_P2: NDArray[np.int64]) -> NDArray[
     return together_N
 
 
+def one_of_each(groups_N: NDArray[np.int64], kinds_N: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places of one image of each kind in each group.
+
+    Example:
+        >>> one_of_each(np.array([0, 0, 0, 1]), np.array([1, 0, 1, 1]))
+        array([0, 1, 3])
+
+    """
+    _, first = np.unique(groups_N * (kinds_N.max(initial=0) + 1) + kinds_N, return_index=True)
+    return np.sort(first)
+
+
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED_CLASSES:,} more" if len(names) > NAMED_CLASSES else ""
     return ", ".join(names[:NAMED_CLASSES]) + more

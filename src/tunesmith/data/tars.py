@@ -16,18 +16,17 @@ from typing import IO, Any, final
 from tunesmith.core.errors import SourceError
 from tunesmith.core.files import LARGEST_FILE
 from tunesmith.data.archives import (
-    LARGEST_RATIO,
     TARS,
     Stored,
     bad_path,
     bomb,
+    most_unpacked,
     refused,
     sorted_without_top,
 )
 from tunesmith.data.folders import is_hidden, is_image
 from tunesmith.data.reading import Pieces
 
-HARMLESS = 100_000_000  # bytes, unpacked, of which the ratio is not asked
 PIECE = 1_000_000  # bytes read at a time
 # Unlike tarfile's own stream, these check that what they unpack is what was packed.
 PACKINGS: Mapping[bytes, Callable[..., Any]] = {
@@ -134,7 +133,7 @@ def _unpacked(path: Path) -> Iterator[tuple[IO[bytes], int]]:
         if not unpack:
             yield file, 0
             return
-        most, check = max(HARMLESS, LARGEST_RATIO * path.stat().st_size), 0
+        most, check = most_unpacked(path), 0
         with unpack(file) as packed, tempfile.TemporaryFile() as spool:
             while piece := packed.read(PIECE):
                 if spool.tell() + len(piece) > most:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.evaluation.metrics import METRICS, area_with_interval, evaluate, wilson
+from tunesmith.evaluation.metrics import METRICS, Evaluation, area_with_interval, wilson
 
 Probabilities = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]
@@ -18,7 +18,7 @@ ROUNDS, FEWEST_ROUNDS = 1000, 40  # of the bootstrap
 VALUES = 20_000_000  # probabilities that all its rounds may look at: a second or two
 
 
-def interval(metric: str, p_NK: Probabilities, y_N: Labels) -> tuple[float, float]:
+def interval(metric: str, own: Evaluation, p_NK: Probabilities, y_N: Labels) -> tuple[float, float]:
     """Bounds of a metric's 95 % confidence interval.
 
     Wilson's for accuracy. For balanced accuracy, the mean of recalls, Wilson's for each recall, put
@@ -30,16 +30,18 @@ def interval(metric: str, p_NK: Probabilities, y_N: Labels) -> tuple[float, floa
 
     Args:
         metric: One of `METRICS`.
+        own: What `evaluate` measured on these images.
         p_NK: Probabilities.
         y_N: Classes.
 
     Example:
+        >>> from tunesmith.evaluation.metrics import evaluate
         >>> p_NK, y_N = np.eye(2)[[0] * 10 + [1] * 10], np.repeat([0, 1], 10)
-        >>> [round(bound, 2) for bound in interval("balanced_accuracy", p_NK, y_N)]
+        >>> bounds = interval("balanced_accuracy", evaluate(p_NK, y_N), p_NK, y_N)
+        >>> [round(bound, 2) for bound in bounds]
         [0.8, 1.0]
 
     """
-    own = evaluate(p_NK, y_N)
     match metric:
         case "accuracy":
             return own.low, own.high
@@ -47,7 +49,7 @@ def interval(metric: str, p_NK: Probabilities, y_N: Labels) -> tuple[float, floa
             return _mean_of_recalls(own.recall, own.recall_interval)
         case "roc_auc":
             return _areas(p_NK, y_N)
-    low, high = resampled_bounds(metric, p_NK, y_N)
+    low, high = _resampled(metric, p_NK, y_N)
     if METRICS[metric].greater_is_better and own.accuracy == 1:
         low = min(low, wilson(own.n, own.n)[0])
     return low, high
@@ -79,7 +81,7 @@ def resamples(n: int, values: int) -> Iterator[NDArray[np.int64]]:
         yield chance.integers(0, n, n)
 
 
-def resampled_bounds(metric: str, p_NK: Probabilities, y_N: Labels) -> tuple[float, float]:
+def _resampled(metric: str, p_NK: Probabilities, y_N: Labels) -> tuple[float, float]:
     """The percentile bootstrap (Efron and Tibshirani 1993)."""
     draws = [METRICS[metric].function(p_NK[i], y_N[i]) for i in resamples(len(y_N), p_NK.size)]
     low, high = np.nanquantile(draws, [0.025, 0.975])

@@ -12,6 +12,7 @@ from torch import nn
 
 from tunesmith.bundle.manifest import read_manifest
 from tunesmith.core.words import counted
+from tunesmith.data.clean import one_of_each
 from tunesmith.evaluation.calibration import softmax
 from tunesmith.evaluation.metrics import accuracy
 from tunesmith.evaluation.ridge import fit_ridge
@@ -137,8 +138,7 @@ def look_deeper(
 def _parted(data: Data, alike: Alike, f_ND: NDArray[np.float32], cache: Cache) -> Sequence[Parted]:
     """Each class in two groups, of copies one; not parted again where a network sees the same."""
     labels_N = data.labels
-    kinds_N = alike.same_N * len(data.source.classes) + labels_N
-    rows = np.sort(np.unique(kinds_N, return_index=True)[1])
+    rows = one_of_each(alike.same_N, labels_N)
     f_RD, labels_R, classes = f_ND[rows], labels_N[rows], len(data.source.classes)
 
     def part() -> Sequence[Parted]:

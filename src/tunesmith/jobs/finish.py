@@ -39,7 +39,6 @@ from tunesmith.records.whole import new_folder, put_in_place
 # Of them, in all, since photographs of 12 million pixels each take long; and how few there may be.
 VERIFIED_PIXELS, FEWEST_VERIFIED = 80_000_000, 16
 BASELINE = 3000  # images that a linear model learns from, and is tested on
-BUNDLE = "bundle"  # in the run's folder
 
 
 @final
@@ -90,7 +89,7 @@ def hand_over(session: Session, fitted: Fitted, *, machine: Machine) -> Handed:
         RunFolderError: The bundle cannot be written.
     """
     prepared, family = fitted.members[0].prepared, fitted.members[0].family
-    deployed, folder = fitted.deployed, new_folder(session.folder / BUNDLE)
+    deployed, folder = fitted.deployed, new_folder(session.folder / handed.BUNDLE)
     path = folder / handed.GRAPH_FILE
     with session.phase("calibrate"):
         deployed.temperature.fill_(fit_temperature(fitted.z_NK, fitted.y_N))
@@ -112,7 +111,7 @@ def hand_over(session: Session, fitted: Fitted, *, machine: Machine) -> Handed:
         openings = session.journal.history.test_openings
         write_card(folder, manifest, asdict(tested.evaluation), openings=openings)
         manifest = handed.write_manifest(folder, manifest)
-    put_in_place(folder, session.folder / BUNDLE)
+    put_in_place(folder, session.folder / handed.BUNDLE)
     return Handed(
         manifest=manifest,
         verified=verified,
@@ -232,7 +231,7 @@ def _test(session: Session, prepared: Prepared, path: Path, threads: int) -> Tes
     places, p_NK = found
     y_N = prepared.labels[places]
     evaluation = evaluate(p_NK, y_N)
-    score = _score(session.settings.metric, p_NK, y_N)
+    score = _score(session.settings.metric, evaluation, p_NK, y_N)
     return Tested(places=places, p_NK=p_NK, evaluation=evaluation, score=score)
 
 
@@ -271,7 +270,10 @@ def _baselines(prepared: Prepared, tested: NDArray[np.int64], seed: int) -> tupl
     return baselines.majority(labels[train], labels[tested]), linear
 
 
-def _score(metric: str, p_NK: NDArray[np.float32], y_N: NDArray[np.int64]) -> handed.Score:
+def _score(
+    metric: str, evaluation: Evaluation, p_NK: NDArray[np.float32], y_N: NDArray[np.int64]
+) -> handed.Score:
     """The user's metric with its 95 % interval."""
-    value, (low, high) = METRICS[metric].function(p_NK, y_N), interval(metric, p_NK, y_N)
+    value = METRICS[metric].function(p_NK, y_N)
+    low, high = interval(metric, evaluation, p_NK, y_N)
     return handed.Score(metric=metric, value=value, low=low, high=high, n=len(y_N))

@@ -8,12 +8,12 @@ from typing import Any, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.clean import joined
+from tunesmith.data.clean import joined, one_of_each
 from tunesmith.evaluation.baselines import coarse
 from tunesmith.jobs import alike as same
 from tunesmith.jobs import findings as found
 from tunesmith.jobs.alike import Alike, Depth, Places
-from tunesmith.report.findings import ClassLook, Finding
+from tunesmith.report.findings import NO_NEAR_COPIES, ClassLook, Finding
 from tunesmith.screening.files import Examined, examine
 from tunesmith.screening.looks import measure
 from tunesmith.screening.neighbors import comparisons
@@ -29,9 +29,9 @@ PER_PART = 5000  # images of a part that a classifier is asked to tell from the 
 # program writes should tell nothing, while what shows at the border depends on the motif as well.
 CLUES = {"format of the file": 0.6, "size in pixels": 0.75, "color of the border": 0.98}
 ORDER = ("serious", "doubtful", "notable")
-# What there was no time for; the report asks for the first one's beginning.
+# What there was no time for.
 UNSOUGHT = {
-    Depth.EXACT: "Near copies: not looked for, there was no time.",
+    Depth.EXACT: NO_NEAR_COPIES,
     Depth.TEST: "Near copies of others than test images: not looked for, there was no time.",
 }
 
@@ -157,9 +157,7 @@ def one_each(data: found.Data, alike: Alike, kinds_N: Places) -> Places:
 
     A classifier recognizes what has a copy on the other side, as if it had understood it.
     """
-    groups_N = joined(alike.same_N, data.source.groups, data.loaded.kept)
-    _, first = np.unique(groups_N * (kinds_N.max(initial=0) + 1) + kinds_N, return_index=True)
-    return np.sort(first)
+    return one_of_each(joined(alike.same_N, data.source.groups, data.loaded.kept), kinds_N)
 
 
 def _compared(

@@ -106,17 +106,21 @@ def _hoped(session: Session, candidate: Candidate, brief: float | None) -> dict[
     """Accuracy to expect of a heat from scratch, if there was a brief training."""
     if brief is None:
         return {}
-    budget = session.settings.budget
-    heat_s = planning.RACE_SHARE * (budget - candidate.chosen.reserve_s - session.clock.elapsed())
-    brief_s = planning.brief_seconds(budget)
+    _, heat_s = _times(session, candidate)
+    brief_s = planning.brief_seconds(session.settings.budget)
     return {candidate.name: planning.after_heat(brief, heat_s=heat_s, brief_s=brief_s)}
+
+
+def _times(session: Session, candidate: Candidate) -> tuple[float, float]:
+    """Where a whole training would end on the clock, and how long a heat of it takes from now."""
+    finish_at = session.settings.budget - candidate.chosen.reserve_s
+    return finish_at, planning.RACE_SHARE * max(0.0, finish_at - session.clock.elapsed())
 
 
 def _heat(session: Session, candidate: Candidate) -> Trial:
     """A candidate's share of the race: the beginning of its training, or its first fold."""
-    now = session.clock.elapsed()
-    finish_at = session.settings.budget - candidate.chosen.reserve_s
-    pause_at = now + planning.RACE_SHARE * max(0.0, finish_at - now)
+    finish_at, heat_s = _times(session, candidate)
+    pause_at = session.clock.elapsed() + heat_s
     if candidate.prepared.split.folds is None:
         return main_trial(candidate, finish_at).paused(pause_at)
     return fold_trial(candidate, 0, pause_at)

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tunesmith.bundle.manifest import BUNDLE
 from tunesmith.core.errors import RunFolderError
 from tunesmith.core.words import counted, duration
 from tunesmith.jobs.found import Tuned
@@ -59,7 +60,7 @@ def _fitted(run: Path) -> str:
         f"{score.metric} {score.value:.4f}, 95 % confidence {score.low:.4f} to {score.high:.4f}, "
         f"on {score.n:,} test images (opened {times})\n"
         f"report  {run / 'report.html'}\n"
-        f"bundle  {run / 'bundle'}"
+        f"bundle  {run / BUNDLE}"
     )
 
 

@@ -8,7 +8,7 @@ from typing import final
 
 from torch import nn
 
-from tunesmith.bundle.manifest import read_manifest
+from tunesmith.bundle.manifest import BUNDLE, read_manifest
 from tunesmith.core.errors import BundleError, RunFolderError
 from tunesmith.jobs.module import load_module
 from tunesmith.report.summary import Summary, read_summary
@@ -48,7 +48,7 @@ class Result:
     @property
     def bundle(self) -> Path:
         """The folder to hand over: graph, weights, manifest, model card."""
-        return self.folder / "bundle"
+        return self.folder / BUNDLE
 
     def module(self) -> nn.Module:
         """Rebuild the network: uint8 ``(N, H, W, C)`` to probabilities ``(N, K)``."""

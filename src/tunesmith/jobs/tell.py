@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith import plan as planning
-from tunesmith.bundle.manifest import GRAPH_FILE
+from tunesmith.bundle.manifest import BUNDLE, GRAPH_FILE
 from tunesmith.data.source import Source
 from tunesmith.execution.machine import peak_memory_bytes, versions
 from tunesmith.jobs.candidate import Candidate
@@ -146,7 +146,7 @@ def _data(prepared: Prepared, handed: Handed, suspects: int) -> report.Data:
 def _exported(handed: Handed) -> report.Exported:
     return report.Exported(
         format="onnx",
-        path=f"bundle/{GRAPH_FILE}",
+        path=f"{BUNDLE}/{GRAPH_FILE}",
         max_abs_difference=handed.verified.max_abs_difference,
         agreement=handed.verified.agreement,
         images=handed.verified.images,
@@ -182,7 +182,7 @@ def _story(
         after=reliability(p_NK, y_N),
         config=_config(session, source, chosen),
         usage=how_to_use(
-            str(session.folder / "bundle"),
+            str(session.folder / BUNDLE),
             channels=manifest.input.channels,
             classes=len(manifest.classes),
         ),

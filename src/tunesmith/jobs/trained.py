@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tunesmith.bundle.manifest import MANIFEST_FILE
+from tunesmith.bundle.manifest import BUNDLE, MANIFEST_FILE
 from tunesmith.bundle.predictor import Predictor, load
 from tunesmith.core.errors import BundleError
 from tunesmith.data.folders import listed
@@ -53,7 +53,7 @@ class Trained:
 
 def bundle_of(path: Path) -> Path:
     """The bundle that a run's folder holds, or the folder itself if it is one."""
-    return path / "bundle" if (path / "bundle" / MANIFEST_FILE).exists() else path
+    return path / BUNDLE if (path / BUNDLE / MANIFEST_FILE).exists() else path
 
 
 def open_trained(path: Path, classes: tuple[str, ...], channels: int) -> Trained:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Weight = Literal["serious", "doubtful", "notable"]
 FORMAT = 1
+NO_NEAR_COPIES = "Near copies: not looked for, there was no time."  # said, and asked for, of a look
 
 
 @final

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import final
 
 from tunesmith.core.words import counted, duration
+from tunesmith.report.findings import NO_NEAR_COPIES
 from tunesmith.report.story import Story
 from tunesmith.report.summary import Summary
 
@@ -240,7 +241,7 @@ def data_sentence(story: Story) -> str:
         fine = "every image could be read, and no training image is in the test part too"
         if kept:
             fine += ", to the pixel"
-        elif any(each.startswith("Near copies: not looked for") for each in story.fine):
+        elif NO_NEAR_COPIES in story.fine:
             fine += ", to the pixel; there was no time to look for near copies"
         others = sum(f.weight != "notable" for f in story.findings)
         if others:
