@@ -1,4 +1,4 @@
-# Tunesmith: `make demo` shows it, `make test` checks it. Both need Python 3.11 or newer, and nothing else.
+# Tunesmith: `make demo` shows it, `make test` checks it. Both need Python 3.11 with venv, and the network once.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,10 +24,10 @@ test: setup  ## every check: format, lint, types, layers, tests, coverage
 test-slow: setup  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
-bench: setup  ## measure on this machine, into bench.json; rows already there are kept
+bench: setup  ## measure on this machine, into bench.json, in about 70 minutes; rows already there are kept
 	$(BIN)/python benchmarks/fit.py --results bench.json
 
-format: setup  ## format the code, and mend what the linter can mend
+format: setup  ## format the code and apply the automatic fixes of the linter
 	$(BIN)/python -m ruff format .
 	$(BIN)/python -m ruff check --fix .
 
@@ -42,7 +42,7 @@ setup: .venv/ready .base-venv/ready  ## make .venv and .base-venv; does nothing 
 	@$(BIN)/python $(PIP_INSTALL) --editable ".[train,hyperopt,dev]"
 	@touch $@
 
-# The base install alone: what a machine needs that only predicts. A test proves that it does without torch.
+# The base install alone, for machines that only predict. A test proves that it needs no torch.
 .base-venv/ready: pyproject.toml constraints.txt
 	@echo "Setting up .base-venv: the base install, without PyTorch."
 	@$(PYTHON) -m venv .base-venv

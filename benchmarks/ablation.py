@@ -24,8 +24,8 @@ Settings = Mapping[str, Mapping[str, Any]]
 AS_IT_IS = "as it is"
 VARIANTS: Mapping[str, Settings] = {
     AS_IT_IS: {},
-    "full size all the time": {"train": {"coarse": 1.0}},
-    "no weight averaging": {"train": {"averaging": 0.0}},
+    "full size all the time": {"train": {"early_scale": 1.0}},
+    "no weight averaging": {"train": {"ema_decay": 0.0}},
     "SGD": {
         "train": {
             "optimizer": "sgd", "lr": 0.4, "momentum": 0.9, "weight_decay": 5e-4, "warmup": 0.15
@@ -34,7 +34,7 @@ VARIANTS: Mapping[str, Settings] = {
     "AdamW": {"train": {"optimizer": "adamw", "lr": 0.002, "weight_decay": 0.05, "warmup": 0.1}},
     "momentum 0.9": {"train": {"momentum": 0.9}},
     "batch 512": {"train": {"batch": 512}},
-    "label smoothing 0.1": {"train": {"smoothing": 0.1}},
+    "label smoothing 0.1": {"train": {"label_smoothing": 0.1}},
     "ReLU": {"params": {"activation": "relu"}},
     "SiLU": {"params": {"activation": "silu"}},
     "three convolutions a group": {"params": {"depth": 3}},

@@ -7,6 +7,7 @@ Attacks, each on a share of the images to learn from:
 
 - patch: a 3 x 3 pattern in the corner, the label that of the target (BadNets, Gu, Dolan-Gavitt and
   Garg 2017, arXiv:1708.06733);
+- square: a plain white square of 3 x 3 pixels in its place;
 - all-to-all: the same pattern, each label the next one;
 - blended: a fixed random picture shows through with a weight of 0.15, or of 0.07 if faint, the
   label that of the target (Chen et al. 2017, arXiv:1712.05526);
@@ -41,6 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import tunesmith as ts
+from fit import revision
 from screening import NOWHERE, decoded
 from tunesmith.bundle.manifest import read_manifest
 from tunesmith.data.source import Given
@@ -54,10 +56,10 @@ from tunesmith.screening.neighbors import nearest
 
 RESULTS = Path(__file__).parent / "results" / "backdoors.json"
 ROWS = (
-    "patch:0,patch:0.005,patch:0.01,patch:0.05,all-to-all:0.05,blended:0.01,blended:0.05,"
+    "patch:0,patch:0.005,patch:0.01,patch:0.05,square:0.01,square:0.05,all-to-all:0.05,blended:0.01,blended:0.05,"
     "blended-faint:0.05,sinusoid:0.01,sinusoid:0.05,sinusoid-faint:0.05"
 )
-TRAINED = "patch:0.005,patch:0.01,patch:0.05,all-to-all:0.05,blended:0.05,sinusoid:0.05"
+TRAINED = "patch:0.01,patch:0.05,square:0.05,all-to-all:0.05,blended:0.05,sinusoid:0.05"
 NEIGHBORS, ASKED = "patch:0,patch:0.01,blended:0.05", 10
 USED, TESTED, TARGET, CLASSES = 10_000, 4000, 0, 10
 BUDGET_S = 60
@@ -70,6 +72,12 @@ Row = dict[str, Any]
 def patched(x_NHWC: Images) -> Images:
     x_NHWC = x_NHWC.copy()
     x_NHWC[:, -4:-1, -4:-1] = PATTERN[..., None]
+    return x_NHWC
+
+
+def squared(x_NHWC: Images) -> Images:
+    x_NHWC = x_NHWC.copy()
+    x_NHWC[:, -4:-1, -4:-1] = 255
     return x_NHWC
 
 
@@ -99,6 +107,7 @@ class Attack:
 
 ATTACKS = {
     "patch": Attack(patched, to_target),
+    "square": Attack(squared, to_target),
     "all-to-all": Attack(patched, lambda y: (y + 1) % CLASSES),
     "blended": Attack(blended, to_target),
     "blended-faint": Attack(partial(blended, weight=0.07), to_target),
@@ -249,7 +258,7 @@ def main() -> None:
         data = load(name) if missing else None
         for kind, share in missing:
             assert data
-            row = measured(data, ATTACKS[kind], share)
+            row = {"revision": revision(), **measured(data, ATTACKS[kind], share)}
             rows.append({"data": name, "attack": kind, "share": share, **row})
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results, indent=1))

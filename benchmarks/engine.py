@@ -27,10 +27,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from tunesmith.data.augmentation import Augmentation
 from tunesmith.data.decode import load
 from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
-from tunesmith.data.strengths import Augmentation
 from tunesmith.execution.allocator import keep_freed_memory
 from tunesmith.execution.machine import measure, versions
 from tunesmith.models.convnet import convnet
@@ -99,7 +99,7 @@ def stepper(
     network = convnet(10, channels, size=(height, side), width=width)
     network.fit_input(data.some(500))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizers, loss = make_optimizers(config, network), CrossEntropy(config.smoothing)
+    optimizers, loss = make_optimizers(config, network), CrossEntropy(config.label_smoothing)
     compute = choose_device("cpu")
     forward: nn.Module = network
     if compiled:
@@ -108,10 +108,10 @@ def stepper(
     def step(x_NCHW: Tensor, y_N: Tensor) -> None:
         optimizers.scale(0.1)
         optimizers.zero_grad()
-        with compute.precision(mixed=config.mixed):
+        with compute.precision(mixed=config.mixed_precision):
             value = loss(forward, x_NCHW, y_N)
         value.backward()
-        with compute.precision(mixed=config.mixed):
+        with compute.precision(mixed=config.mixed_precision):
             optimizers.step()
 
     return step
@@ -192,7 +192,7 @@ def power() -> dict[str, Any]:
     ways = [torch.float32] if fast is None else [torch.float32, fast]
     for dtype, width in itertools.product(ways, POWER_WIDTHS):
         a, b = (torch.randn(MATRIX, MATRIX, dtype=dtype) for _ in range(2))
-        config = TrainConfig(batch=BATCH, mixed=dtype == fast)
+        config = TrainConfig(batch=BATCH, mixed_precision=dtype == fast)
         step = partial(stepper(data, config, width=width), x_NCHW, y_N)
         with FlopCounterMode(display=False) as counter:
             step()

@@ -1,18 +1,21 @@
 """Accuracy for a time budget: whole processes on real data, from start to report written.
 
-    TUNESMITH_DATA=FOLDER python benchmarks/fit.py [--rows mnist:60,cifar10:600] [--seeds 3]
+    [TUNESMITH_DATA=FOLDER] python benchmarks/fit.py [--rows mnist:60,cifar10:600] [--seeds 3]
         [--reference SCRIPT] [--results FILE]
 
-FOLDER holds ``mnist.zip`` and ``cifar10.zip`` (class folders with train and test); Fashion-MNIST is
-read from its IDX files; ``cifar10-1000`` is CIFAR-10 with 100 random training images of each class
-and the whole test part. Each row is one process; rows that are in the results already are kept, so
-that the command can be interrupted and repeated. With ``--reference``, another script is run at the
-same budget right after each row: ``SCRIPT NAME BUDGET --seed N`` must print a JSON line with
-``accuracy``, ``accuracy_mirrored``, ``images_per_s`` and ``wall_s``.
+``mnist`` and ``cifar10`` are FOLDER/mnist.zip and FOLDER/cifar10.zip (class folders with train and
+test) where these exist. Else they are known to Tunesmith by name, as Fashion-MNIST always is, and
+what is nowhere on this machine is downloaded before the clock of a row starts. ``cifar10-1000`` is
+made from FOLDER/cifar10.zip: 100 random training images of each class, and the whole test part.
+Each row is one process; rows that are in the results already are kept, so that the command can be
+interrupted and repeated. With ``--reference``, another script is run at the same budget right after
+each row: ``SCRIPT NAME BUDGET --seed N`` must print a JSON line with ``accuracy``,
+``accuracy_mirrored``, ``images_per_s`` and ``wall_s``.
 """
 
 import argparse
 import json
+import math
 import os
 import random
 import subprocess
@@ -25,24 +28,27 @@ from pathlib import Path
 from typing import Any
 
 from pages import table
+from tunesmith.core.clock import Clock
+from tunesmith.jobs.fetch import fetch
 
 RESULTS = Path(__file__).parent / "results" / "fit.json"
 DATA = Path(os.environ.get("TUNESMITH_DATA", "data"))
+ZIPS = {name: DATA / f"{name}.zip" for name in ("mnist", "cifar10")}
 SOURCES = {
-    "mnist": str(DATA / "mnist.zip"),
-    "cifar10": str(DATA / "cifar10.zip"),
-    "fashion": "/usr/share/datasets/fashion-mnist",
+    **{name: str(path) if path.exists() else name for name, path in ZIPS.items()},
+    "fashion": "fashion-mnist",
     "digits": "digits",
 }
 SMALL, PER_CLASS = "cifar10-1000", 100
 NOT_FOR_REFERENCE = {"digits", SMALL}  # data that the other script does not know
 ROWS = "mnist:60,digits:60,mnist:300,fashion:300,cifar10:600"
+LAST = 20  # lines of a failed process that are shown
 Row = dict[str, Any]
 
 
 def make_small(path: Path) -> str:
     """Write a zip with a few training images of each class, always the same, and the test."""
-    with zipfile.ZipFile(SOURCES["cifar10"]) as whole, zipfile.ZipFile(path, "w") as part:
+    with zipfile.ZipFile(ZIPS["cifar10"]) as whole, zipfile.ZipFile(path, "w") as part:
         names = [name for name in whole.namelist() if not name.endswith("/")]
         by_class: dict[str, list[str]] = {}
         for name in names:
@@ -90,6 +96,7 @@ def run_ours(
         source = make_small(Path(folder) / "small.zip") if data == SMALL else SOURCES[data]
         job = Path(folder) / "job.toml"
         job.write_text(job_file(settings or {}))
+        fetch(source, clock=Clock(budget=math.inf), quiet=False)
         began = time.monotonic()
         done = subprocess.run(
             [
@@ -97,12 +104,14 @@ def run_ours(
                 *("--budget", f"{budget}s", "--seed", str(seed), "--out", f"{folder}/run"),
                 *("--model", model, "--config", str(job)),
             ],
-            check=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            check=False,
+            capture_output=True,
             text=True,
         )
         wall_s = time.monotonic() - began
+    if done.returncode:
+        said = "\n".join(done.stderr.splitlines()[-LAST:])
+        raise SystemExit(f"{data} at {budget} s ended with status {done.returncode}:\n{said}")
     result = json.loads(done.stdout)
     return {
         "who": "tunesmith",

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from engine import stepper
+from tunesmith.data.augmentation import Augmentation
 from tunesmith.data.decode import load
 from tunesmith.data.sources import open_source
-from tunesmith.data.strengths import Augmentation
 from tunesmith.execution.allocator import keep_freed_memory
 from tunesmith.execution.machine import measure, versions
 from tunesmith.models.convnet import convnet

@@ -2,13 +2,15 @@
 
     python benchmarks/mutations.py
 
-Images of every format and archives of every kind have each byte of their headers flipped (one bit,
-and all), are cut off at each tenth, and are made into bombs. Each file is then refused in words, or
-gives what the whole one gives, or something else. Something else counts as *accepted silently* if
-it could be told: if a file was cut off, claims more than is decoded, or has checksums over what was
-flipped (PNG files, alone and in archives). A flipped byte of another format makes another image,
-and one in a zip's list of names another name, which nobody can tell from one that was meant so. A
-crash is an exception that is no refusal, or a process that died decoding.
+Images of every format, archives, tables and files of arrays of every kind have each byte of their
+headers flipped (one bit, and all), are cut off at each tenth, and are made into bombs. Each file is
+then refused in words, or gives what the whole one gives, or something else. Something else counts
+as *accepted silently* if it could be told: if a file was cut off, claims more than is decoded, or
+has checksums over what was flipped (PNG files, alone, in archives and in tables; .npz files). A
+flipped byte of another format makes another image, and one in a zip's list of names or in a table
+another name, which nobody can tell from one that was meant so; nor can a text that ends early be
+told from one that is short. A crash is an exception that is no refusal, or a process that died
+decoding.
 """
 
 import bz2
@@ -24,6 +26,7 @@ import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +37,7 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import SourceError
 from tunesmith.data.archives import Archive
 from tunesmith.data.decoder import Decoder, Decoders
+from tunesmith.data.sources import open_source
 from tunesmith.data.tars import Tar
 from tunesmith.execution.machine import measure, versions
 from tunesmith.screening.files import examine
@@ -42,6 +46,9 @@ RESULTS = Path(__file__).parent / "results" / "mutations.json"
 HEADER = 160  # bytes at the start of a file that count as its header
 LIMIT_S = 2.0  # seconds that no file may take
 SIDE = 6324  # of the largest square that is decoded
+SIZES = (-(10**6), -512, 10**10, 2**80)  # of members of a tar file, in base 256
+TABLES = ("npz", "idx", "csv", "parquet")  # and files of arrays
+IDX = "idx/train-images-idx3-ubyte", "idx/train-labels-idx1-ubyte"
 FLIPPED, CUT, BOMB, CLAIMS = "flipped", "cut off", "bomb", "claims too much"
 REFUSED, SAME, OTHER, SILENT, CRASHED = "refused", "same", "other", "silent", "crashed"
 Content = dict[str, bytes]  # pixels of each image, by name
@@ -124,16 +131,68 @@ def archives() -> dict[str, bytes]:
     }
 
 
+def npy(x: NDArray[Any], **header: Any) -> bytes:
+    """An array's file, and another header than its own."""
+    own, content = np.lib.format.header_data_from_array_1_0(x), io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, own | header)
+    return content.getvalue() + x.tobytes()
+
+
+def idx(*dims: int) -> bytes:
+    """The header of a file of dimensions."""
+    return b"\0\0\x08" + bytes([len(dims)]) + b"".join(size.to_bytes(4) for size in dims)
+
+
+def tables() -> dict[str, bytes]:
+    """A table or a file of arrays of each kind, of six images in two classes."""
+    x_NHWC = np.stack([np.roll(drawing(20), shift, axis=1) for shift in range(6)])
+    files = {"x.npy": npy(x_NHWC), "y.npy": npy(np.arange(6) % 2)}
+    rows = "".join(f"images/{i}.png,{'ab'[i % 2]}\n" for i in range(6))
+    found = {
+        "npz": zipped(files, zipfile.ZIP_STORED),
+        "npz, deflated": zipped(files),
+        "idx": idx(6, 15, 20) + x_NHWC[..., 0].tobytes(),
+        "csv": f"path,label\n{rows}".encode(),
+    }
+    if find_spec("pyarrow"):
+        images = [{"bytes": encode(".png", x), "path": None} for x in x_NHWC]
+        found["parquet"] = parquet({"image": images, "label": list("ababab")})
+    return found
+
+
+def parquet(columns: dict[str, Any]) -> bytes:
+    import pyarrow as pa
+    from pyarrow.parquet import write_table
+
+    content = io.BytesIO()
+    write_table(pa.table(columns), content)
+    return content.getvalue()
+
+
+def put_beside(folder: Path) -> None:
+    """Write what tables refer to, and the labels that belong to a file of images."""
+    for name in ("images", "idx"):
+        (folder / name).mkdir()
+    for i in range(6):
+        (folder / "images" / f"{i}.png").write_bytes(encode(".png", drawing(20 + i)))
+    (folder / IDX[1]).write_bytes(idx(6) + bytes([0, 1] * 3))
+
+
 def headers(kind: str, data: bytes) -> list[int]:
     """Places of the bytes in a file's headers."""
-    if kind.startswith("zip"):  # each member has one, and at the end is the list of them all
+    if kind.startswith(("zip", "npz")):  # each member has one; at the end is the list of them all
+        size = 40 if kind.startswith("zip") else HEADER  # an array's own header counts too
         begins = [i for i in range(len(data)) if data.startswith(b"PK\3\4", i)]
-        local = [i for begin in begins for i in range(begin, begin + 40)]
+        local = [i for begin in begins for i in range(begin, begin + size)]
         return [*local, *range(data.index(b"PK\1\2"), len(data))]
     if kind == "tar":
         blocks = [i - 257 for i in range(len(data)) if data.startswith(b"ustar", i)]
         return [i for block in blocks for i in range(block, block + 512, 3)]
-    begin = int.from_bytes(data[4:8], "little") if kind.startswith("TIFF") else len(data)
+    begin = len(data)
+    if kind.startswith("TIFF"):
+        begin = int.from_bytes(data[4:8], "little")
+    if kind == "parquet":
+        begin -= 8 + int.from_bytes(data[-8:-4], "little")
     return [*range(min(HEADER, len(data))), *range(begin, len(data))]
 
 
@@ -173,6 +232,32 @@ def claiming() -> Iterator[Case]:
         yield Case(kind, CLAIMS, data, {})
 
 
+def sized(data: bytes, block: int, kind: bytes, size: int) -> bytes:
+    """A tar file with another size in a header, in base 256, and another kind of member there."""
+    header = bytearray(data[block : block + tarfile.BLOCKSIZE])
+    number = size + 256**12 if size < 0 else size | 1 << 95
+    header[124:136], header[148:157] = number.to_bytes(12), b" " * 8 + kind
+    header[148:156] = b"%06o\0 " % sum(header)
+    return data[:block] + bytes(header) + data[block + tarfile.BLOCKSIZE :]
+
+
+def misleading() -> Iterator[Case]:
+    """Archives and arrays whose headers claim sizes that they cannot have."""
+    whole = archives()["tar"]
+    for block in (i - 257 for i in range(len(whole)) if whole.startswith(b"ustar", i)):
+        for kind in (b"0", b"L", b"K", b"x", b"g", b"X", b"S"):
+            for size in SIZES:
+                data = sized(whole, block, kind, size)
+                yield Case("tar", CLAIMS, data, {})
+                yield Case("tar.gz", CLAIMS, gzip.compress(data, 1), {})
+    x, y = np.zeros((6, 8, 8), np.uint8), np.arange(6) % 2
+    for shape in ((10**12, 8, 8), (10**30,), (2**32, 2**32, 8), (7, 8, 8), (5, 8, 8)):
+        files = {"x.npy": npy(x, shape=shape), "y.npy": npy(y)}
+        yield Case("npz", CLAIMS, zipped(files), {})
+    for dims in ((2**32 - 1,) * 3, (6, 2**31, 2**31), (6,), (0,) * 255):
+        yield Case("idx", CLAIMS, idx(*dims) + bytes(6 * 64), {})
+
+
 def image_bombs() -> Iterator[Case]:
     """Small images that take as much memory or time as is granted, or would take more."""
     flat = np.full((SIDE, SIDE, 1), 90, np.uint8)
@@ -193,6 +278,7 @@ def image_bombs() -> Iterator[Case]:
         size, check = len(begin) - 4 + len(zeros), zlib.crc32(begin + zeros)
         chunk = struct.pack(">I", size) + begin + zeros + struct.pack(">I", check)
         yield Case("PNG", BOMB, png[:33] + chunk + png[33:], {})
+        yield Case("PNG", BOMB, png[:33] + chunk * 300 + png[33:], {})
 
 
 def archive_bombs() -> Iterator[Case]:
@@ -210,6 +296,16 @@ def archive_bombs() -> Iterator[Case]:
     yield Case("tar.gz", BOMB, gzip.compress(giant, 9), {})
     yield Case("tar.bz2", BOMB, bz2.compress(giant), {})
     yield Case("tar.xz", BOMB, lzma.compress(giant, preset=1), {})
+    link = sized(tarred({"a/1.png": png}), 0, b"L", 1)[: tarfile.BLOCKSIZE * 2]
+    yield Case("tar", BOMB, link * 2000 + bytes(1024), {})
+    name = sized(tarred({"a/1.png": png}), 0, b"L", 90_000_000)[: tarfile.BLOCKSIZE]
+    yield Case("tar.gz", BOMB, gzip.compress(name + bytes(90_000_000)), {})
+    arrays = io.BytesIO()
+    np.savez_compressed(arrays, x=np.zeros((6, 6000, 6000), np.uint8), y=np.arange(6) % 2)
+    yield Case("npz", BOMB, arrays.getvalue(), {})
+    if find_spec("pyarrow"):
+        columns = {"image": [png * 20] * 3000, "label": [1, 2] * 1500}
+        yield Case("parquet", BOMB, parquet(columns), {})
 
 
 def decoded(decoder: Decoder, files: dict[str, bytes]) -> tuple[Content, list[str]]:
@@ -237,6 +333,43 @@ def opened(decoder: Decoder, path: Path) -> tuple[Content, list[str]]:
     return content, reasons + more
 
 
+def sourced(decoder: Decoder, path: Path) -> tuple[Content, list[str]]:
+    """The same of a table or a file of arrays; an image's label is part of its name."""
+    source = open_source(path)
+    reasons = [kind for kind, count in source.skipped.items() for _ in range(count)]
+    files: dict[str, bytes] = {}
+    content: Content = {}
+    for index, label in enumerate(source.labels):
+        name = f"{source.names[index]} {source.classes[label]}"
+        try:
+            found = source.read(index)
+        except OSError as error:
+            reasons.append(str(error))
+            continue
+        if isinstance(found, bytes):
+            files[name] = found
+        else:
+            content[name] = found.tobytes()
+    more, why = decoded(decoder, files)
+    return content | more, reasons + why
+
+
+def put(kind: str, data: bytes, folder: Path) -> Path:
+    """Write a file where one of its kind is looked for."""
+    suffix = kind.partition(",")[0]
+    path = folder / (IDX[0] if suffix == "idx" else f"x.{suffix}")
+    path.write_bytes(data)
+    return path
+
+
+def found_in(decoder: Decoder, kind: str, path: Path) -> tuple[Content, list[str]]:
+    """The same of a file of any kind."""
+    if kind.startswith(TABLES):
+        return sourced(decoder, path.parent if kind == "idx" else path)
+    is_archive = kind.startswith(("zip", "tar"))
+    return opened(decoder, path) if is_archive else decoded(decoder, {"": path.read_bytes()})
+
+
 def outcome(case: Case, content: Content, reasons: list[str]) -> str:
     """What became of a file, in a word."""
     if any("crashed" in reason for reason in reasons):
@@ -245,9 +378,9 @@ def outcome(case: Case, content: Content, reasons: list[str]) -> str:
         return SILENT if content else REFUSED
     if not case.expected:  # a bomb that keeps within the limits is an image like others
         return REFUSED if reasons else SAME
-    is_lost = len(content) + len(reasons) < len(case.expected)
+    is_lost = case.kind != "csv" and len(content) + len(reasons) < len(case.expected)
     is_known = set(content.values()) <= set(case.expected.values())
-    has_checksums = case.kind.startswith(("PNG", "zip", "tar"))
+    has_checksums = case.kind.startswith(("PNG", "zip", "tar", "npz", "parquet"))
     if is_lost or (not is_known and (case.mutation == CUT or has_checksums)):
         return SILENT
     if reasons:
@@ -257,12 +390,10 @@ def outcome(case: Case, content: Content, reasons: list[str]) -> str:
 
 def judged(decoder: Decoder, case: Case, folder: Path) -> tuple[str, float]:
     """What became of a file, and the seconds that took."""
-    path = folder / f"x.{case.kind.partition(',')[0]}"
-    path.write_bytes(case.data)
+    path = put(case.kind, case.data, folder)
     began = time.perf_counter()
     try:
-        is_archive = case.kind.startswith(("zip", "tar"))
-        found = opened(decoder, path) if is_archive else decoded(decoder, {"": case.data})
+        found = found_in(decoder, case.kind, path)
     except SourceError:
         return REFUSED, time.perf_counter() - began
     except Exception as error:  # noqa: BLE001 (whatever it is, it is a crash)
@@ -273,13 +404,11 @@ def judged(decoder: Decoder, case: Case, folder: Path) -> tuple[str, float]:
 
 
 def cases(decoder: Decoder, folder: Path) -> Iterator[Case]:
-    for kind, data in images().items():
-        yield from damaged(kind, data, decoded(decoder, {"": data})[0])
-    for kind, data in archives().items():
-        path = folder / f"whole.{kind.partition(',')[0]}"
-        path.write_bytes(data)
-        yield from damaged(kind, data, opened(decoder, path)[0])
+    put_beside(folder)
+    for kind, data in (images() | archives() | tables()).items():
+        yield from damaged(kind, data, found_in(decoder, kind, put(kind, data, folder))[0])
     yield from claiming()
+    yield from misleading()
     yield from image_bombs()
     yield from archive_bombs()
 

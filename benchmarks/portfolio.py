@@ -117,9 +117,9 @@ def configs() -> list[Config]:
         train = {
             "optimizer": kind,
             "lr": round(float(rate * 4 ** chance.uniform(-1, 1)), 6),
-            "smoothing": round(float(chance.choice([0.0, 0.1, 0.2])), 2),
+            "label_smoothing": round(float(chance.choice([0.0, 0.1, 0.2])), 2),
             "warmup": round(float(chance.choice([0.0, 0.1])), 2),
-            "averaging": round(float(chance.choice([0.8, 0.9, 0.95])), 2),
+            "ema_decay": round(float(chance.choice([0.8, 0.9, 0.95])), 2),
         }
         if kind != "muon":
             train |= {"momentum": 0.9, "weight_decay": float(chance.choice([0.0, 5e-4, 0.05]))}

@@ -235,7 +235,8 @@ def table(rows: Sequence[Row], suite: str) -> str:
     ours = np.minimum(MOST, found["ours"])
     for line in filter(found.__contains__, (*LINES, TWICE)):
         regrets, count = np.minimum(MOST, found[line]), len(found[line])
-        means, errors = regrets.mean(axis=(0, 1)), regrets.mean(axis=1).std(axis=0) / count**0.5
+        means = regrets.mean(axis=(0, 1))
+        errors = regrets.mean(axis=1).std(axis=0, ddof=1) / count**0.5
         cells = [f"{mean:.3f} ± {error:.3f}" for mean, error in zip(means, errors, strict=True)]
         at = MARKS.index(500)
         pair = ours[:, :, at].mean(axis=0), regrets[:, :, at].mean(axis=0)

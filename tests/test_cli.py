@@ -236,13 +236,19 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tunesmith.cli.process_age", lambda: 1.0)  # that of all tests is minutes
     status, out, _ = cli("fit", "digits", "--budget", "20s", "--dry-run")
     assert status == 0
-    assert "Expected: finished after" in out
+    assert "Candidate 1 of 2: convnet\n" in out
+    assert "Candidate 2 of 2: efficientnet_lite0\n" in out
+    assert out.count("Expected: finished after") == 2
     assert "memory" in out
     assert list(tmp_path.iterdir()) == []
     status, out, _ = cli("fit", "digits", "--budget", "20s", "--dry-run", "--json")
-    assert [plan["folds"] for plan in json.loads(out)] == [5, 5]  # of each candidate
+    plans = json.loads(out)
+    assert [plan["folds"] for plan in plans] == [5, 5]  # of each candidate
+    assert [plan["family"] for plan in plans] == ["convnet", "efficientnet_lite0"]
+    assert [(plan["read"], plan["images"]) for plan in plans] == [(1797, 1797)] * 2
 
 
 def test_doctor(cli: Cli) -> None:
@@ -340,6 +346,21 @@ def test_an_internal_fault_is_told_from_a_user_s(cli: Cli, monkeypatch: pytest.M
     status, _, err = cli("fit", "digits")
     assert status == 1
     assert "a fault of Tunesmith" in err
+
+
+@pytest.mark.parametrize(("words", "job_of"), [((), "run"), (("--dry-run",), "dry_run")])
+def test_what_an_interruption_leaves_is_told(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], job_of: str
+) -> None:
+    from tunesmith.jobs import fit as job
+
+    def interrupt(*_args: object, **_options: object) -> None:
+        raise KeyboardInterrupt("Nothing was trained yet.")
+
+    monkeypatch.setattr(job, job_of, interrupt)
+    status, out, err = cli("fit", "digits", *words)
+    assert (status, out) == (130, "")
+    assert err == "tunesmith: Interrupted. Nothing was trained yet.\n"
 
 
 def test_help_needs_no_torch() -> None:

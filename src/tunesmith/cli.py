@@ -1,9 +1,9 @@
 """The command line: a command is one call; nothing is computed here."""
 
 import contextlib
-import json
 import shlex
 import sys
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from enum import Enum
 from pathlib import Path
@@ -18,16 +18,18 @@ from tunesmith.data.folders import shown
 
 app = typer.Typer(
     name="tunesmith",
-    help="Labeled images and a time budget in; a trained, tested and exported model out.",
+    help="Train, tune, test and export a PyTorch image classifier within a time budget.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 SourceArgument = Annotated[
-    str, typer.Argument(help="Folder, .zip, .tar, .csv, .npz, or a name: digits, mnist ...")
+    str, typer.Argument(help="Folder, .zip, .tar, .csv, .parquet, .npz, or a name such as mnist.")
 ]
-TestOption = Annotated[str | None, typer.Option(help="A test part of its own.")]
-ColumnsOption = Annotated[str | None, typer.Option(help="Of a table: label=NAME,path=NAME")]
+TestOption = Annotated[str | None, typer.Option(help="Separate test set.")]
+ColumnsOption = Annotated[
+    str | None, typer.Option(help="Table columns, such as path=file,label=species.")
+]
 Format = Enum("Format", {"optuna": "optuna"})
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 BEFORE = (
@@ -40,22 +42,30 @@ BEFORE = (
 def fit(
     source: SourceArgument,
     test: TestOption = None,
-    budget: Annotated[str | None, typer.Option(help="Such as 60s, 10m, 1h30m. [10m]")] = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder. [runs/NAME]")] = None,
-    model: Annotated[str | None, typer.Option(help="auto, family, or file.py:function.")] = None,
-    metric: Annotated[str | None, typer.Option(help="What the score is. [accuracy]")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps. [auto]")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random. [0]")] = None,
+    budget: Annotated[str | None, typer.Option(help="Time budget, such as 1h30m. [10m]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder. \\[runs/NAME]")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="auto, a family, or file.py:function. \\[auto]")
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="Metric of the score. \\[accuracy]")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps. \\[auto]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed. [0]")] = None,
     columns: ColumnsOption = None,
-    on_suspects: Annotated[str | None, typer.Option(help="keep or quarantine. [keep]")] = None,
-    quarantine: Annotated[Path | None, typer.Option(help="Images to leave out, a list.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="Of a search, as of tune. [auto]")] = None,
-    scheduler: Annotated[str | None, typer.Option(help="Of a search, as of tune. [auto]")] = None,
-    trials: Annotated[int | None, typer.Option(help="Settings to try; 0 for no search.")] = None,
-    workers: Annotated[str | None, typer.Option(help="Processes that search. [auto]")] = None,
-    limit: Annotated[list[str] | None, typer.Option(help="latency_ms=5 or size_mb=4.")] = None,
-    config: Annotated[Path | None, typer.Option(help="A job.toml with any of these.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
+    on_suspects: Annotated[
+        str | None, typer.Option(help="Suspect images: keep or quarantine. \\[keep]")
+    ] = None,
+    quarantine: Annotated[Path | None, typer.Option(help="CSV list of images to exclude.")] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="auto, tpe, random, optuna or hyperopt. \\[auto]")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="auto, freeze-thaw, asha or none. \\[auto]")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Trials of the search; 0 for none.")] = None,
+    workers: Annotated[str | None, typer.Option(help="Processes of the search. \\[auto]")] = None,
+    limit: Annotated[list[str] | None, typer.Option(help="Limit: latency_ms=5, size_mb=4.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Job file in TOML with options.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train, test and export the best model that the budget can buy."""
@@ -74,17 +84,10 @@ def fit(
 def _plan(settings: Any, source: str, test: str | None, *, as_json: bool) -> None:
     """Say what would be trained."""
     from tunesmith.jobs import fit as job
-    from tunesmith.plan import describe
 
-    with _pure(as_json):
-        plans = job.dry_run(settings, source, test, started_s=process_age())
-    if as_json:
-        typer.echo(json.dumps([chosen.model_dump(mode="json") for chosen in plans]))
-        return
-    for number, chosen in enumerate(plans, start=1):
-        if len(plans) > 1:
-            typer.echo(f"Candidate {number} of {len(plans)}")
-        _say("\n".join(describe(chosen)))
+    with _pure(as_json), _interruptible():
+        foreseen = job.dry_run(settings, source, test, started_s=process_age())
+    _tell(foreseen, as_json=as_json)
 
 
 def _train(settings: Any, source: str, test: str | None, *, as_json: bool) -> None:
@@ -92,7 +95,7 @@ def _train(settings: Any, source: str, test: str | None, *, as_json: bool) -> No
     from tunesmith.jobs import fit as job
 
     command = shlex.join(["tunesmith", *sys.argv[1:]])
-    with _pure(as_json):
+    with _pure(as_json), _interruptible():
         result = job.run(
             settings, source, test, command=command, to_stderr=as_json, started_s=process_age()
         )
@@ -105,16 +108,16 @@ def _train(settings: Any, source: str, test: str | None, *, as_json: bool) -> No
 
 @app.command()
 def tune(
-    function: Annotated[str, typer.Argument(help="file.py:function")],
-    budget: Annotated[str | None, typer.Option(help="Such as 60s, 10m, 1h30m. [10m]")] = None,
-    trials: Annotated[int | None, typer.Option(help="How many configs may be tried.")] = None,
+    function: Annotated[str, typer.Argument(help="Training function, as file.py:function.")],
+    budget: Annotated[str | None, typer.Option(help="Time budget, such as 1h30m. [10m]")] = None,
+    trials: Annotated[int | None, typer.Option(help="Largest number of trials.")] = None,
     horizon: Annotated[int, typer.Option(help="Units of a full training.")] = 100,
-    out: Annotated[Path | None, typer.Option(help="The run's folder. [runs/NAME]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder. \\[runs/FUNCTION]")] = None,
     sampler: Annotated[str, typer.Option(help="auto, tpe, random, optuna or hyperopt.")] = "auto",
     scheduler: Annotated[str, typer.Option(help="auto, freeze-thaw, asha or none.")] = "auto",
-    workers: Annotated[str, typer.Option(help="Processes that train at once, or auto.")] = "1",
+    workers: Annotated[str, typer.Option(help="Worker processes, or auto.")] = "1",
     maximize: Annotated[bool, typer.Option("--maximize", help="Higher values are better.")] = False,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Find the config with which a training function of your own does best."""
@@ -135,6 +138,15 @@ def tune(
 def _pure(as_json: bool) -> AbstractContextManager[object]:
     """Keep what the user's own code prints out of the output, where that is for programs."""
     return contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Say what an interruption leaves; typer by itself ends a command without a word."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        _fail(f"Interrupted. {interrupt}".strip(), INTERRUPTED)
 
 
 def _tell(result: Any, *, as_json: bool) -> None:
@@ -168,11 +180,14 @@ def _pairs(option: str, given: str | list[str] | None) -> dict[str, str] | None:
 def check(
     source: SourceArgument,
     test: TestOption = None,
-    deep: Annotated[bool, typer.Option("--deep", help="Look for backdoors too: minutes.")] = False,
-    model: Annotated[list[Path] | None, typer.Option(help="Trained on it: ask it too.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the page goes. [checks/NAME]")] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Look for backdoors too (minutes).")] = False,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(help="A run or bundle trained on this data; implies --deep; repeatable."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder. \\[checks/NAME]")] = None,
     columns: ColumnsOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Look at the data and say what is wrong with them; nothing is changed."""
     require("sklearn", extra="train")
@@ -195,11 +210,13 @@ def check(
 def cleanse(
     source: SourceArgument,
     test: TestOption = None,
-    model: Annotated[Path | None, typer.Option(help="Trained on it. [one is trained]")] = None,
-    budget: Annotated[str, typer.Option(help="Of each training.")] = "10m",
-    out: Annotated[Path | None, typer.Option(help="Where all goes. [cleansed/NAME]")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A run or bundle trained on this data. \\[one is trained]")
+    ] = None,
+    budget: Annotated[str, typer.Option(help="Time budget of each training.")] = "10m",
+    out: Annotated[Path | None, typer.Option(help="Output folder. \\[cleansed/NAME]")] = None,
     columns: ColumnsOption = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
     """Look for backdoors, train without them, and show whether they are gone."""
     require("torch", extra="train")
@@ -219,9 +236,9 @@ def cleanse(
 
 @app.command()
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
-    files: Annotated[list[Path], typer.Argument(help="Images, or one folder of images.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+    bundle: Annotated[Path, typer.Argument(help="Bundle, such as runs/photos/bundle.")],
+    files: Annotated[list[Path], typer.Argument(help="Image files or folders.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the predictions as JSON.")] = False,
 ) -> None:
     """Name the class of images. Needs no torch."""
     from tunesmith.jobs import predict as job
@@ -233,7 +250,7 @@ def predict(
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="The run's folder.")]) -> None:
+def report(run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
     """Name a finished run's report and its score, or tell how far an unfinished one is."""
     from tunesmith.jobs.report import look
 
@@ -242,8 +259,8 @@ def report(run: Annotated[Path, typer.Argument(help="The run's folder.")]) -> No
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="The run's folder.")],
-    format_: Annotated[Format, typer.Option("--format", help="optuna: its search, as a study.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    format_: Annotated[Format, typer.Option("--format", help="optuna: the search as a study.")],
 ) -> None:
     """Hand over what a run holds in the form of another tool."""
     from tunesmith.jobs.study import export_study

@@ -15,6 +15,7 @@ from onnx import external_data_helper
 from tunesmith.bundle import predictor
 from tunesmith.bundle.manifest import GRAPH_FILE, Manifest, write_manifest
 from tunesmith.bundle.predictor import Graph, Predictor, load
+from tunesmith.core import pixels
 from tunesmith.core.errors import BundleError, SourceError
 
 Decoded = NDArray[np.uint8] | str
@@ -75,6 +76,19 @@ def test_a_bad_file_does_not_end_the_others(model: Predictor, tmp_path: Path) ->
     assert gone == "it cannot be read: No such file or directory"
     assert str(half).startswith("the PNG is damaged")
     assert empty == "the file is empty"
+
+
+def test_an_image_that_memory_has_no_room_for_does_not_either(
+    model: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    file = save(tmp_path / "large.png", flat("blau"))
+    monkeypatch.setattr(pixels, "_read", exhausted)
+    (answer,) = model.predict(file)
+    assert answer.label is None
+    assert answer.error == pixels.NO_MEMORY
 
 
 def test_a_folder_is_the_images_below_it_sorted(model: Predictor, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.core.errors import SettingsError
-from tunesmith.core.functions import end_of_reading, load_function, reference
+from tunesmith.core.functions import end_of_reading, import_file, load_function, reference
 
 
 def test_a_function_of_a_module_is_named_by_it() -> None:
@@ -105,3 +105,20 @@ def test_a_file_may_import_what_lies_beside_it(
     assert sys.path[-1] == str(tmp_path)
     assert load_function(f"{path}:train")(3) == 6
     assert sys.path.count(str(tmp_path)) == 1
+
+
+def test_a_file_runs_once_for_each_identity(tmp_path: Path) -> None:
+    path = tmp_path / "marks.py"
+    path.write_text("marks = []\n")
+    module = import_file(path, bytes(path))
+    module.marks.append(1)
+    assert import_file(path, bytes(path)) is module
+    assert import_file(path, bytes(path) + b" changed").marks == []
+
+
+def test_half_a_module_is_not_found_later(tmp_path: Path) -> None:
+    path = tmp_path / "ends.py"
+    path.write_text("def train(): ...\nraise SystemExit(3)\n")
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            import_file(path, bytes(path))

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from tunesmith.core.pixels import Undecodable, decode, encode_png, recolor, shrink
+from tunesmith.core import pixels
+from tunesmith.core.pixels import (
+    NO_MEMORY,
+    Undecodable,
+    decode,
+    decode_or_say,
+    encode_png,
+    recolor,
+    shrink,
+)
 
 Pixels = NDArray[np.uint8]
 CHANNELS = (1, 3, 4)
@@ -227,3 +236,14 @@ def test_a_picture_to_look_at_keeps_its_proportions(x_HWC: Pixels, side: int) ->
     small = shrink(x_HWC, side)
     assert max(small.shape[:2]) == min(side, max(x_HWC.shape[:2]))
     assert small.shape[2] == x_HWC.shape[2]
+
+
+def test_why_a_file_is_not_decoded_can_be_said_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    image = np.full((2, 3, 1), 7, np.uint8)
+    assert np.array_equal(decode_or_say(encode_png(image), None), image)
+    assert str(decode_or_say(b"a text", None)).startswith("it is no image")
+    monkeypatch.setattr(pixels, "_read", exhausted)
+    assert decode_or_say(encode_png(image), None) == NO_MEMORY

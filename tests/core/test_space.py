@@ -65,7 +65,7 @@ def test_chosen_values_are_checked() -> None:
 def test_the_training_s_own_fields_have_ranges_that_hold_their_defaults() -> None:
     space = space_of(TrainConfig)
     assert space["lr"].range.holds(TrainConfig().lr)
-    assert {"optimizer", "batch", "smoothing", "averaging"} <= set(space)
+    assert {"optimizer", "batch", "label_smoothing", "ema_decay"} <= set(space)
 
 
 def test_fields_that_depend_on_others() -> None:
@@ -96,3 +96,9 @@ def test_options_that_a_journal_does_not_keep_are_refused(option: object) -> Non
     with pytest.raises(SettingsError, match="kept in a journal, so they must be numbers"):
         Choice("a", option)
     assert Choice(None, True, 3, 0.5, "a", [64, 64]).holds([64, 64])
+
+
+@pytest.mark.parametrize("options", [("a", "b", "a"), (1, True), ([1, 2], [1, 2])])
+def test_options_that_are_equal_are_refused(options: tuple[object, ...]) -> None:
+    with pytest.raises(SettingsError, match=r"Options of a choice must differ, but .* Leave it"):
+        Choice(*options)

@@ -6,6 +6,7 @@ import struct
 import tempfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,45 @@ def test_an_entry_that_swallows_others_is_told(tmp_path: Path) -> None:
     path.write_bytes(data[:comment] + b"\x35" + data[comment + 1 :])
     with pytest.raises(SourceError, match=r"it lists 3 members, but promises 4\. If it was cut"):
         Archive(path)
+
+
+def test_of_one_name_the_last_is_read_and_the_others_counted(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/1.png", "old")
+        archive.writestr("b/1.png", "other")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("a/1.png", "new")
+    found = Archive(path)
+    assert [member.name for member in found.members] == ["a/1.png", "b/1.png"]
+    assert [found.read(member) for member in found.members] == [b"new", b"other"]
+    assert found.skipped == {"file that a later one of its name replaces": 1}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_other_files_are_known_by_how_they_begin(tmp_path: Path, method: int) -> None:
+    noise = os.urandom(300_000)
+    files = {"all/a/1.png": b"1", "all/b/2.avif": noise, "all/b/.x": b"h", "more.txt": b""}
+    found = Archive(pack(tmp_path / "x.zip", files, method))
+    assert [other.name for other in found.others] == ["b/2.avif", "more.txt"]
+    begin, nothing = map(found.begin, found.others)
+    assert noise.startswith(begin)
+    assert len(begin) > 50_000
+    assert nothing == b""
+    assert found.skipped["image of a format that is not read"] == 1
+
+
+def test_of_a_bomb_that_is_no_image_only_the_beginning_is_unpacked(tmp_path: Path) -> None:
+    found = Archive(pack(tmp_path / "x.zip", {"a/1.png": b"1", "b/2.svg": bytes(10**7)}))
+    assert [len(found.begin(other)) for other in found.others] == [100_000]
+    found = Archive(pack(tmp_path / "x.zip", {"a/1.txt": bytes(10**7)}, zipfile.ZIP_LZMA))
+    assert found.begin(found.others[0]) == b""
+
+
+def test_a_place_beyond_all_files_is_an_unreadable_file(tmp_path: Path) -> None:
+    found = Archive(pack(tmp_path / "x.zip", {"a/1.png": b"x"}))
+    with pytest.raises(OSError, match="the archive is damaged here"):
+        found.read(replace(found.members[0], offset=2**64 - 1))
 
 
 @pytest.mark.slow

@@ -1,6 +1,9 @@
 """Tests of `tunesmith.data.arrays`."""
 
 import gzip
+import io
+import struct
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -190,3 +193,90 @@ def test_other_npz_files_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:99])
     with pytest.raises(SourceError, match=r"cannot be read as \.npz"):
         read_npz(path)
+
+
+def npz(path: Path, **contents: bytes) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(f"{name}.npy", content)
+    return path
+
+
+def npy(values: NDArray[Any], **header: Any) -> bytes:
+    """An array's file, and another header than its own."""
+    own = np.lib.format.header_data_from_array_1_0(values)
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, own | header)
+    return content.getvalue() + values.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        ({"shape": (10**12, 3, 5)}, r"."),
+        ({"shape": (10**30,)}, r"."),
+        ({"shape": (5, 3, 5)}, r"expected 75 bytes got 60"),
+        ({"shape": (3, 3, 5)}, r"x\.npy holds more than its header says"),
+        ({"descr": "|O"}, r"Object arrays cannot be loaded"),
+    ],
+)
+def test_a_header_of_npz_is_not_believed(
+    tmp_path: Path, header: dict[str, Any], reason: str
+) -> None:
+    path = npz(tmp_path / "x.npz", x=npy(X, **header), y=npy(Y))
+    with pytest.raises(SourceError, match=rf"cannot be read as \.npz: .*{reason}.* Save it with"):
+        read_npz(path)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[" * 5000, b"{[]: 1}", b"{'shape': (4,)}", b"1 +", b"'''", b"\xff"]
+)
+def test_a_header_of_npz_that_is_none_is_told(tmp_path: Path, text: bytes) -> None:
+    content = b"\x93NUMPY\x01\0" + len(text).to_bytes(2, "little") + text + bytes(60)
+    with pytest.raises(SourceError, match=r"cannot be read as \.npz: ."):
+        read_npz(npz(tmp_path / "x.npz", x=content, y=npy(Y)))
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "reason"), [(8, 1, "is encrypted"), (10, 99, "compression method")]
+)
+def test_an_npz_that_is_encrypted_or_packed_oddly_is_told(
+    tmp_path: Path, place: int, value: int, reason: str
+) -> None:
+    path = npz(tmp_path / "x.npz", x=npy(X), y=npy(Y))
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<H", data, data.rindex(b"PK\1\2") + place, value)
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match=rf"cannot be read as \.npz: .*{reason}"):
+        read_npz(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_no_byte_of_an_npz_is_changed_unseen(tmp_path: Path, method: int) -> None:
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, values in (("x", X), ("y", Y)):
+            archive.writestr(f"{name}.npy", npy(values))
+    whole = path.read_bytes()
+    expected = read_npz(path)
+    for place in range(0, len(whole), 3):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            found = read_npz(path)
+        except SourceError:
+            continue
+        assert np.array_equal(np.asarray(found.images), np.asarray(expected.images))
+        assert found.labels.tolist() == expected.labels.tolist()
+
+
+def test_an_npy_that_is_named_npz_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(npy(X))
+    with pytest.raises(SourceError, match=r"cannot be read as \.npz: File is not a zip file\. Sav"):
+        read_npz(tmp_path / "x.npz")
+
+
+def test_an_idx_file_of_many_dimensions_is_refused(tmp_path: Path) -> None:
+    for dims in (0, 5, 255):
+        (tmp_path / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08" + bytes([dims]))
+        with pytest.raises(SourceError, match=f"it begins with 000008{dims:02x}"):
+            read_idx(tmp_path)

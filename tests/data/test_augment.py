@@ -5,7 +5,7 @@ import torch
 from torch import Generator, Tensor
 
 from tunesmith.data.augment import augment, cutout, mirror, relight, shrink, translate, warp
-from tunesmith.data.strengths import Augmentation
+from tunesmith.data.augmentation import Augmentation
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """Tests of `tunesmith.data.builtin`."""
 
+import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,6 +70,22 @@ def test_a_name_lacks_its_files_until_it_is_found(
     assert lacking("mnist") == ()
     (elsewhere / "own" / "cifar10").mkdir(parents=True)
     assert lacking("cifar10") == ()
+
+
+def test_a_place_that_may_not_be_entered_has_nothing(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = os.stat
+
+    def refuse(path: Any, *arguments: Any, **options: Any) -> os.stat_result:
+        if str(path).startswith(str(elsewhere)):  # as in the home of another user
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return honest(path, *arguments, **options)
+
+    monkeypatch.chdir(Path(__file__).parent)
+    monkeypatch.setattr(os, "stat", refuse)
+    assert find("mnist") is None
+    assert lacking("mnist") == REMOTES["mnist"]
 
 
 def test_what_is_nowhere_names_the_places(elsewhere: Path) -> None:

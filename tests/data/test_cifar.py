@@ -1,5 +1,6 @@
 """Tests of `tunesmith.data.cifar`."""
 
+import gzip
 import io
 import tarfile
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from tunesmith.core.errors import SourceError
+from tunesmith.data import archives, cifar
 from tunesmith.data.cifar import CLASSES, FILE, PARTS, RECORD, TEST, find_cifar, read_cifar
 
 
@@ -82,3 +84,40 @@ def test_a_file_that_was_cut_off_is_told(tmp_path: Path, end: int) -> None:
 
 def test_a_record_is_a_class_and_an_image() -> None:
     assert len(record(0, 0)) == RECORD
+
+
+def test_a_flipped_byte_is_told_by_the_checksum(tmp_path: Path) -> None:
+    file = write(tmp_path, CONTENTS)
+    data = bytearray(file.read_bytes())
+    data[-8] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(SourceError, match="cannot be unpacked: CRC check failed"):
+        read_cifar(file)
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"), [(-512, "a member claims -512 bytes"), (2**80, "must not be a bomb")]
+)
+def test_a_size_is_not_believed(tmp_path: Path, size: int, reason: str) -> None:
+    info = tarfile.TarInfo(TEST)
+    info.size = size
+    file = tmp_path / FILE
+    file.write_bytes(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(1024)))
+    with pytest.raises(SourceError, match=reason):
+        read_cifar(file)
+
+
+def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "LARGEST_FILE", 1000)
+    file = write(tmp_path, {"junk.bin": bytes(10**7)} | CONTENTS)
+    with pytest.raises(SourceError, match="unpacks to more than 200 times its size"):
+        read_cifar(file)
+
+
+def test_no_more_is_kept_than_the_published_files_are_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cifar, "MOST", 2 * RECORD)
+    file = write(tmp_path, CONTENTS | {TEST: 3 * record(0, 0), "junk.bin": bytes(10**6)})
+    with pytest.raises(SourceError, match=f"must hold {TEST}, but does not"):
+        read_cifar(file)

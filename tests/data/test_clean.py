@@ -1,13 +1,15 @@
 """Tests of `tunesmith.data.clean`."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
-from tunesmith.data.clean import check, joined, twins
+from tunesmith.data.clean import bearing, check, joined, one_of_each, twins
 from tunesmith.data.loaded import Rejected
-from tunesmith.data.source import Source
+from tunesmith.data.source import Given, Source
 from tunesmith.data.sources import open_source
 
 
@@ -48,6 +50,15 @@ def test_a_class_with_one_image_left() -> None:
         check(source, rejected(source, 0), kept(source, 0))
 
 
+def test_a_stated_test_part_of_which_nothing_can_be_decoded(source: Source) -> None:
+    given = np.full(40, Given.TRAIN, np.int8)
+    given[[0, 1]] = Given.TEST
+    stated = replace(source, given=given)
+    check(stated, rejected(source, 0), kept(source, 0))
+    with pytest.raises(SourceError, match="none of its 2 images can be decoded"):
+        check(stated, rejected(source, 0, 1), kept(source, 0, 1))
+
+
 def test_twins_share_a_number_and_others_do_not() -> None:
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (30, 4, 4, 1), dtype=np.uint8)
@@ -68,3 +79,10 @@ def test_groups_of_either_kind_stay_together() -> None:
     assert found[0] == found[1] == found[2]
     assert len(set(found.tolist())) == 3
     assert joined(copies, None, kept) is copies
+
+
+def test_one_stands_for_its_group_and_brings_the_others_back() -> None:
+    groups, labels = np.array([3, 0, 3, 1, 3, 0]), np.array([1, 0, 0, 1, 1, 0])
+    assert one_of_each(groups, labels).tolist() == [0, 1, 2, 3]
+    assert bearing(groups, np.array([2, 3])).tolist() == [0, 2, 4, 3]  # in the order asked for
+    assert bearing(groups, np.zeros(0, np.int64)).tolist() == []

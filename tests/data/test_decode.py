@@ -1,6 +1,8 @@
 """Tests of `tunesmith.data.decode`."""
 
 import os
+import threading
+import time
 from pathlib import Path
 
 import cv2
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.pixels import encode_png
 from tunesmith.data import decode
-from tunesmith.data.decode import load, originals, sample
+from tunesmith.data.decode import load, on_threads, originals, sample
 from tunesmith.data.loaded import CHUNK, Loaded
 from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
@@ -179,6 +181,45 @@ def test_an_error_of_a_thread_is_not_swallowed(
             memory_bound=10**9,
             folder=tmp_path,
         )
+
+
+def test_work_in_parts_is_told_when_nobody_waits_for_it_any_more() -> None:
+    over = threading.Event()
+
+    def work(part: int) -> bool:
+        if not part:
+            raise KeyboardInterrupt  # as from the keyboard, while results are waited for
+        return over.wait(60)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(on_threads(work, range(2), 2, over=over))
+    assert over.is_set()
+
+
+def test_decoding_that_is_interrupted_ends_within_its_parts(
+    numbered: tuple[Path, Pixels], tmp_path: Path
+) -> None:
+    folder, x_NHWC = numbered
+    seen: list[Pixels] = []
+
+    def interrupted(image: Pixels, size: tuple[int, int]) -> Pixels:
+        if np.array_equal(image, x_NHWC[0]):
+            raise KeyboardInterrupt
+        seen.append(image)
+        time.sleep(0.5)  # long before a part is done, it is over
+        return resize(image, size)
+
+    with pytest.raises(KeyboardInterrupt):
+        load(
+            open_source(folder),
+            channels=1,
+            size=(5, 5),
+            resize=interrupted,
+            threads=2,
+            memory_bound=10**9,
+            folder=tmp_path,
+        )
+    assert len(seen) < decode.at_once(COUNT, 2)
 
 
 def test_a_sample_depends_on_the_seed_alone(numbered: tuple[Path, Pixels]) -> None:

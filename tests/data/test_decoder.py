@@ -14,9 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import InternalError
-from tunesmith.core.pixels import encode_png
+from tunesmith.core.pixels import decode_or_say, encode_png
 from tunesmith.data import decoder as module
-from tunesmith.data.decoder import Decoder, Decoders, Limits, decode_or_say
+from tunesmith.data.decoder import Decoder, Decoders, Limits
 
 Pixels = NDArray[np.uint8]
 RNG = np.random.default_rng(0)

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.core.errors import SourceError
-from tunesmith.data.folders import natural, printable, read_layout, scan, shown
+from tunesmith.data.folders import (
+    first_bytes,
+    imageless,
+    natural,
+    passed_over,
+    printable,
+    read_layout,
+    scan,
+    shown,
+)
 
 NOBODY = 65534
 
@@ -29,6 +38,7 @@ def test_foreign_files_are_skipped_and_counted(tmp_path: Path) -> None:
     os.mkfifo(root / "a" / "pipe.png")
     found = scan(root)
     assert found.paths == (b"a/1.png", b"a/deep/2.JPG")
+    assert found.others == (b"a/notes.txt",)
     assert found.skipped == {
         "not an image": 1, "hidden": 2, "empty folder": 1, "no regular file": 1
     }  # fmt: skip
@@ -117,3 +127,72 @@ def test_classes_of_any_script_are_found() -> None:
 
 def test_a_class_may_be_named_like_a_part_beside_others() -> None:
     assert read_layout("x", ["train/1.png", "car/1.png"]).classes == ("car", "train")
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".JPE", ".dib", ".apng", ".jpg"])
+def test_an_image_may_have_a_rare_ending(suffix: str) -> None:
+    assert passed_over(f"cat/1{suffix}") is None
+    assert passed_over(f"cat/.1{suffix}") == "hidden"
+    assert passed_over(f"cat/1{suffix}.heic") == "image of a format that is not read"
+    assert passed_over(f"cat/1{suffix}.txt") == "not an image"
+
+
+def test_how_a_file_begins_is_read_if_it_can_be(tmp_path: Path) -> None:
+    write(tmp_path, "a/1")
+    os.mkfifo(tmp_path / "pipe")
+    assert first_bytes(os.fsencode(tmp_path / "a" / "1")) == b"x"
+    assert first_bytes(os.fsencode(tmp_path / "pipe")) == b""
+    assert first_bytes(os.fsencode(tmp_path / "gone")) == b""
+
+
+CATS = ["cat/1.png", "cat/2.png"]
+PARTED = ["train/cat/1.png", "train/dog/1.png", "test/cat/1.png"]
+TEXT = b"BMW is a maker of cars and of motorcycles, in Munich, and has been one since 1916."
+
+
+@pytest.mark.parametrize(
+    ("names", "others", "content", "told"),
+    [
+        (
+            CATS,
+            ["dog/1.heic", "dog/2.HEIC", "dog/x.txt"],
+            b"",
+            r"3 files in dog .*\.heic, \.txt\)",
+        ),
+        (CATS, ["dog/deep/1.avif", "elk/1.svg"], b"", r"2 files in dog, elk .*\.avif, "),
+        (CATS, ["dog/1", "dog/2.x"], b"P5 640 480 255\n", r"2 files in dog .* nothing, \.x\)"),
+        (PARTED, ["test/dog/1.dng"], b"", r"1 file in test/dog can"),
+    ],
+)
+def test_a_class_that_cannot_be_read_is_told(
+    names: list[str], others: list[str], content: bytes, told: str
+) -> None:
+    with pytest.raises(SourceError, match=f"in pets none of the {told}"):
+        imageless("pets", names, others, lambda _: content)
+
+
+@pytest.mark.parametrize(
+    ("names", "others", "content", "counted"),
+    [
+        (CATS, ["cat/1.heic", "cat/deep/2.heic", "1.heic"], b"", {}),
+        (CATS, ["docs/a.txt", "docs/b.csv", "x.txt"], TEXT, {"folder without images (docs)": 1}),
+        (CATS, ["b/1.md", "a/1.xml"], b"", {"folder without images (b, a)": 2}),
+        (PARTED, ["raw/dog/1.heic", "train/1.heic"], b"", {}),
+        (PARTED, ["val/notes/a.txt"], b"", {"folder without images (val/notes)": 1}),
+    ],
+)
+def test_a_folder_that_is_no_class_is_counted(
+    names: list[str], others: list[str], content: bytes, counted: dict[str, int]
+) -> None:
+    assert imageless("pets", names, others, lambda _: content) == counted
+
+
+def test_few_files_of_a_folder_are_looked_into() -> None:
+    asked: list[int] = []
+
+    def begin(place: int) -> bytes:
+        asked.append(place)
+        return b""
+
+    imageless("pets", CATS, [f"docs/{i}.txt" for i in range(100)], begin)
+    assert asked == list(range(10))

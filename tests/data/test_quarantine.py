@@ -1,12 +1,17 @@
 """Tests of `tunesmith.data.quarantine`."""
 
+import csv
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tunesmith.core.errors import SourceError
-from tunesmith.data.quarantine import to_csv, without_listed
+from tunesmith.data.quarantine import bare, shielded, to_csv, without_listed
 from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
 
@@ -80,3 +85,48 @@ def test_a_class_must_not_vanish(tmp_path: Path) -> None:
     listing = written(tmp_path, *(f"#{i}" for i in range(0, 12, 3)))
     with pytest.raises(SourceError, match="Every class needs images, but there is none of: 0"):
         open_source((X, Y), quarantine=listing)
+
+
+def test_all_images_of_a_listed_name_are_left_out(source: Source, tmp_path: Path) -> None:
+    names = ("caf\N{LATIN SMALL LETTER E WITH ACUTE}.png", *source.names[1:4], *source.names[3:11])
+    rest = without_listed(replace(source, names=names), written(tmp_path, "#3", "cafe\u0301.png"))
+    assert rest.names == ("#1", "#2", *(f"#{i}" for i in range(4, 11)))
+    np.testing.assert_array_equal(rest.labels, np.delete(Y, [0, 3, 4]))
+    assert rest.skipped == {"listed to be left out": 3}
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_what_a_spreadsheet_saves_is_read(
+    source: Source, tmp_path: Path, delimiter: str, encoding: str
+) -> None:
+    rows = [["label", "file", "reason"], ["0", "#5", "of two, labels; or more"], ["", "", ""]]
+    path = tmp_path / "q.csv"
+    with path.open("w", encoding=encoding, newline="") as file:
+        csv.writer(file, delimiter=delimiter).writerows(rows)
+    assert set(source.names) - set(without_listed(source, path).names) == {"#5"}
+
+
+ODD = ("=1.png", "+2.png", "-3.png", "@4.png", "'=5.png", "''-6.png", "'7.png", "8'=.png")
+
+
+@given(st.text(alphabet="'=+-@a,;\n\" ", max_size=6))
+@example("=HYPERLINK(1)")
+def test_no_cell_is_a_formula_and_each_is_read_as_it_was(cell: str) -> None:
+    assert bare(shielded(cell)) == cell
+    assert not shielded(cell).startswith(("=", "+", "-", "@"))
+
+
+def test_names_that_look_like_formulas_are_found_again(source: Source, tmp_path: Path) -> None:
+    odd = replace(source, names=(*ODD, *source.names[8:]))
+    path = written(tmp_path, *ODD)
+    assert "\n'=1.png," in path.read_text()
+    assert without_listed(odd, path).names == source.names[8:]
+    path.write_text("file\n=1.png\n-3.png\n'7.png\n")  # somebody else's, as it comes
+    assert set(odd.names) - set(without_listed(odd, path).names) == {"=1.png", "-3.png", "'7.png"}
+
+
+def test_a_pipe_is_no_list(source: Source, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "q.csv")
+    with pytest.raises(SourceError, match="cannot be read: it is no regular file"):
+        without_listed(source, tmp_path / "q.csv")

@@ -1,5 +1,6 @@
 """Tests of `tunesmith.data.sources`."""
 
+import contextlib
 import io
 import os
 import shutil
@@ -192,6 +193,48 @@ def test_data_that_cannot_be_learned_from_are_refused(
 ) -> None:
     with pytest.raises(SourceError, match=message):
         open_source(write(tmp_path / "pets", names))
+
+
+@pytest.mark.parametrize("make", [write, pack, pack_tar])
+def test_a_class_that_cannot_be_read_is_refused(
+    tmp_path: Path, make: Callable[[Path, list[str]], Path]
+) -> None:
+    with pytest.raises(SourceError, match=r"2 files in elk can.*endings: \.heic\)\. Images end"):
+        open_source(make(tmp_path / "1.zip", [*NAMES, "elk/1.heic", "elk/2.heic"]))
+    names = [*(f"train/{name}" for name in NAMES), "test/cat/x.png", "test/dog/1"]
+    parts = make(tmp_path / "2.zip", names)
+    with pytest.raises(SourceError, match=r"1 file in test/dog can.*endings: nothing\)\. "):
+        open_source(parts)
+    found = open_source(make(tmp_path / "3.zip", [*NAMES, "cat/1.heic", "cat/2", "x.svg"]))
+    kinds = {"image of a format that is not read": 2, "not an image": 1}
+    assert (len(found.names), found.skipped) == (6, kinds)
+
+
+def test_a_folder_that_is_no_class_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "pets", NAMES)
+    (tmp_path / "pets" / "docs").mkdir()
+    (tmp_path / "pets" / "docs" / "read.me").write_text("P5 is a format, and so is BMP.")
+    found = open_source(tmp_path / "pets")
+    assert found.classes == ("cat", "dog")
+    assert found.skipped == {"not an image": 1, "folder without images (docs)": 1}
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".dib", ".apng"])
+def test_images_of_rare_endings_are_read(tmp_path: Path, suffix: str) -> None:
+    found = open_source(write(tmp_path / "pets", [name + suffix for name in NAMES]))
+    with contextlib.closing(Decoder()) as decoder:
+        images = list(read_images(found, range(len(NAMES)), None, decoder))
+    assert [isinstance(image, np.ndarray) and image.shape for image in images] == [(4, 4, 1)] * 6
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.zip", "x.tar", "x.npz", "x.parquet", "x"])
+def test_a_pipe_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    for path in (tmp_path / name, "/dev/null"):
+        with pytest.raises(SourceError, match=r"is a pipe or a device\. Write what it gives"):
+            open_source(path)
+        with pytest.raises(SourceError, match="is a pipe or a device"):
+            open_source("digits", test=path)
 
 
 def test_what_does_not_exist_is_refused_and_the_nearest_named(tmp_path: Path) -> None:

@@ -154,6 +154,62 @@ def test_pairs_of_equal_images_can_be_tested_on() -> None:
     assert set(labels[parts.train]) == {0, 1}
 
 
+@settings(max_examples=60)
+@given(cases())
+def test_stated_groups_stay_together_where_parts_are_cut_and_leave_no_image_out(case: Case) -> None:
+    labels, part, groups, classes, seed = case
+    people = np.random.default_rng(seed).integers(0, len(labels) // 2, len(labels))
+    found = split(labels, part, groups, classes=classes, seed=seed, stated=people)
+    alone = split(labels, part, groups, classes=classes, seed=seed)
+    np.testing.assert_array_equal(found.leaks, alone.leaks)
+    cut = [found.selection, found.calibration]
+    if not (part == Given.TEST).any():
+        cut.append(found.test)
+    for rows in cut:
+        assert not np.isin(people[rows], people[found.train]).any()
+        assert not np.isin(groups[rows], groups[found.train]).any()
+    if found.folds is not None:
+        for person in np.unique(people[found.train]):
+            assert len(np.unique(found.folds[people[found.train] == person])) == 1
+
+
+def patients(*, given_from: int) -> tuple[NDArray[np.int64], NDArray[np.int8], NDArray[np.int64]]:
+    """Classes, parts and patients of 4,000 images, ten of each; the last are the test part."""
+    part = np.full(4000, Given.TRAIN, np.int8)
+    part[given_from:] = Given.TEST
+    people = np.arange(4000) // 10
+    return (np.arange(4000) + people) % 2, part, people
+
+
+@pytest.mark.parametrize("given_from", [3990, 1000])  # in the latter case there are folds
+def test_a_copy_in_the_test_part_takes_nothing_else_of_its_patient_away(given_from: int) -> None:
+    labels, part, people = patients(given_from=given_from)
+    black, groups = np.arange(0, given_from, 10), np.arange(4000)
+    groups[black], groups[given_from] = 0, 0
+    parts = split(labels, part, groups, classes=2, seed=0, stated=people)
+    assert parts.leaks.tolist() == black.tolist()
+    assert sum(len(rows) for rows in of(parts).values()) == 4000
+    if parts.folds is None:  # the patients had only the black image in common
+        assert len(parts.validation) == pytest.approx(0.05 * 0.9 * given_from, abs=10)
+        assert not np.isin(people[parts.validation], people[parts.train]).any()
+    else:
+        assert np.ptp(np.bincount(parts.folds)) <= 20
+
+
+@pytest.mark.parametrize(("given_from", "first"), [(3600, 3001), (4000, 3010)])
+def test_a_validation_image_with_a_twin_is_trained_on_and_others_of_its_patient_are_not(
+    given_from: int, first: int
+) -> None:
+    """But where the test part is cut, all of them are: nobody may be on both sides."""
+    labels, part, people = patients(given_from=given_from)
+    part[3000:3600] = Given.VALIDATION
+    groups = np.arange(4000)
+    groups[3000] = 0
+    parts = split(labels, part, groups, classes=2, seed=0, stated=people)
+    assert parts.validation.tolist() == list(range(first, 3600))
+    assert len(parts.leaks) == 0
+
+
 def test_a_validation_part_that_copies_training_images_takes_none_of_them_away() -> None:
     labels = np.tile(np.arange(4000) % 4, 2)
     stated = np.repeat(np.array([Given.TRAIN, Given.VALIDATION], np.int8), 4000)
@@ -182,6 +238,12 @@ def test_a_class_of_which_the_test_part_has_all_images_is_refused(names: list[st
         split(labels, stated, groups, classes=4, seed=0, names=names)
 
 
+def test_one_group_cannot_be_held_out_from_itself() -> None:
+    labels, groups = np.arange(40) % 2, np.repeat([0, 1], 20)
+    with pytest.raises(SourceError, match="all images to learn from are of one group"):
+        split(labels, np.zeros(40, np.int8), np.arange(40), classes=2, seed=0, stated=groups)
+
+
 def test_a_test_part_that_copies_all_training_images_is_refused() -> None:
     labels = np.tile(np.arange(100) % 4, 2)
     stated = np.repeat(np.array([Given.TRAIN, Given.TEST], np.int8), 100)
@@ -208,7 +270,7 @@ def test_classes_of_one_image_each_cannot_be_tested_and_are_refused(groups: list
         split(labels, np.zeros(40, np.int8), np.array(groups), classes=2, seed=0)
 
 
-@pytest.mark.parametrize(("count", "held"), [(60_000, 3000), (200_000, 5000)])
+@pytest.mark.parametrize(("count", "held"), [(30_000, 1500), (200_000, 2000)])
 def test_sizes_are_shares_with_a_cap_and_classes_keep_their_balance(count: int, held: int) -> None:
     labels = np.arange(count) % 10
     stated = np.full(count, Given.TRAIN, np.int8)

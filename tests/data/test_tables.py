@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from tunesmith.core.errors import SourceError
-from tunesmith.data.tables import Table, read_table
+from tunesmith.data.tables import Table, is_table, read_table
 
 FILES = ("a/1.png", "a/2.png", "b/1.png", "b/10.png")
 
@@ -129,7 +129,10 @@ def test_parquet_says_what_csv_says(folder: Path) -> None:
 
 
 def test_images_in_a_table_are_their_own_files(tmp_path: Path) -> None:
-    images = [{"bytes": content, "path": "1.png"} for content in (b"one", b"two", b"one", None)]
+    images: list[dict[str, str | bytes | None]] = [
+        {"bytes": content, "path": "1.png"} for content in (b"one", b"two", b"one")
+    ]
+    images.append({"bytes": None, "path": None})
     table = pa.table({"image": images, "label": ["x", "y", "x", "y"]})
     parquet.write_table(table, tmp_path / "x.parquet")
     found = read_table(tmp_path / "x.parquet", {})
@@ -137,6 +140,25 @@ def test_images_in_a_table_are_their_own_files(tmp_path: Path) -> None:
     assert [found.read(index) for index in range(3)] == [b"one", b"two", b"one"]
     assert found.stamps[0] == found.stamps[2] != found.stamps[1]
     assert found.skipped == {"row without a path": 1}
+
+
+def test_a_table_may_hold_some_images_and_name_others(folder: Path) -> None:
+    images = [{"bytes": b"one", "path": "x.png"}, {"bytes": None, "path": "a/1.png"}]
+    images.append({"bytes": None, "path": "gone.png"})
+    parquet.write_table(pa.table({"image": images, "label": ["x", "y", "x"]}), folder / "x.parquet")
+    found = read_table(folder / "x.parquet", {})
+    assert found.names == ("#0", "a/1.png", "gone.png")
+    assert [found.read(index) for index in range(2)] == [b"one", b"a/1.png"]
+    assert [bool(stamp) for stamp in found.stamps] == [True, True, False]
+    with pytest.raises(OSError, match="No such file"):
+        found.read(2)
+
+
+def test_a_table_is_a_file_of_some_names(folder: Path) -> None:
+    (folder / "x.TSV").write_text("")
+    (folder / "x.csv").mkdir()
+    assert is_table(folder / "x.TSV")
+    assert not any(map(is_table, [folder / "x.csv", folder / "a", folder / "no.csv", [1], None]))
 
 
 @pytest.mark.parametrize(

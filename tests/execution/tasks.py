@@ -1,6 +1,7 @@
 """Functions that tests run in worker processes."""
 
 import ctypes
+import errno
 import os
 import signal
 import subprocess
@@ -77,3 +78,15 @@ def waits_for(path: str) -> bool:
     while not Path(path).exists():
         time.sleep(0.01)
     return True
+
+
+def runs_out(how: str) -> None:
+    """Say in one of the ways there are that memory ran out."""
+    errors = {
+        "python": MemoryError(),
+        "system": OSError(errno.ENOMEM, "Cannot allocate memory"),
+        "processor": RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 8 GB"),
+        "cuda": RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        "c++": RuntimeError("std::bad_alloc"),
+    }
+    raise errors[how]

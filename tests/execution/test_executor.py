@@ -3,7 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tunesmith.execution.executor import Inline, Task, call
+import pytest
+
+from tunesmith.execution.executor import OUT_OF_MEMORY, Inline, Task, call
 
 TASKS = Path(__file__).with_name("tasks.py")
 
@@ -33,6 +35,13 @@ def test_what_a_task_raises_is_its_outcome() -> None:
     assert call(task("leaves")).failed == "It ended its process (sys.exit(3))."
     assert "no function `missing`" in str(call(task("missing")).failed)
     assert "not JSON serializable" in str(call(task("cannot_be_sent")).failed)
+
+
+@pytest.mark.parametrize("how", ["python", "system", "processor", "cuda", "c++"])
+def test_memory_may_run_out_in_several_ways(how: str) -> None:
+    outcome = call(task("runs_out", how=how))
+    assert outcome.failed == OUT_OF_MEMORY
+    assert "in runs_out" in outcome.details  # which says what it was
 
 
 def test_inline_tasks_run_when_asked_for() -> None:

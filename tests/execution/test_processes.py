@@ -8,12 +8,13 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import pytest
 
-from tunesmith.execution.executor import Executor, Inline, Outcome, Task
+from tunesmith.execution.executor import KILLED, Executor, Inline, Outcome, Task
 from tunesmith.execution.processes import Processes
 
 TASKS = Path(__file__).with_name("tasks.py")
@@ -80,7 +81,7 @@ def test_every_task_ends_once(kind: str, tmp_path: Path) -> None:
         ("raises", "It raised ValueError: no such luck"),
         ("leaves", "It ended its process (sys.exit(3))."),
         ("vanishes", "Its process ended with status 4."),
-        ("is_killed", "Its process was ended by SIGKILL, perhaps by the system"),
+        ("is_killed", f"{KILLED}, perhaps by the system"),
         ("crashes", "Its process was ended by SIGSEGV."),
         ("eats", "It ran out of memory."),
     ],
@@ -151,6 +152,32 @@ def test_a_deadline_begins_when_all_is_loaded(processes: Processes, tmp_path: Pa
     (outcome,) = run(processes, slow)
     assert (outcome.value, outcome.failed) == (42, None)
     assert outcome.seconds < 1
+
+
+def test_a_task_may_be_given_so_much_time_in_all(processes: Processes, tmp_path: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text("import time\ntime.sleep(60)\ndef answer():\n    return 42\n")
+    began = time.monotonic()
+    slow = Task(key="0", function=f"{script}:answer", arguments={}, deadline_s=60.0, whole_s=1.0)
+    (loading,) = run(processes, slow)
+    assert loading.failed == "It was not over after 1.0 s, and was ended."
+    assert loading.is_late
+    (working,) = run(processes, replace(task("sleeps", seconds=60), whole_s=4.0))
+    assert working.is_late
+    assert working.seconds < 60
+    assert time.monotonic() - began < 50
+
+
+def test_a_file_beside_the_users_hides_no_module_of_pythons(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "queue.py").write_text("raise RuntimeError('not the one that was meant')\n")
+    (tmp_path / "of_this_folder.py").write_text("def answer():\n    return 42\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*filter(None, sys.path), ""])
+    mine = Task(key="0", function="of_this_folder:answer", arguments={}, deadline_s=60.0)
+    (outcome,) = run(processes, mine)
+    assert (outcome.value, outcome.failed) == (42, None)
 
 
 def unread(output: IO[bytes]) -> int:

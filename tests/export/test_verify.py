@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
@@ -71,6 +72,12 @@ def test_a_tie_within_the_tolerance_is_no_disagreement(path: Path) -> None:
     gray = np.full((4, 2, 2, 3), 90, np.uint8)
     verified = verify(Shares([0.0, 5e-5, 0.0]), path, [gray], threads=1)
     assert verified.agreement == 1
+
+
+@pytest.mark.parametrize("batches", [[], [IMAGES[:0]]])
+def test_no_image_is_no_proof(path: Path, batches: list[NDArray[np.uint8]]) -> None:
+    with pytest.raises(ExportMismatchError, match="at least one image, but there was none"):
+        verify(Shares(), path, batches, threads=1)
 
 
 def test_it_times_a_call(path: Path) -> None:

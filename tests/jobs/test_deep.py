@@ -11,8 +11,13 @@ import pytest
 from torch import Tensor, nn
 
 from tunesmith.core.pixels import decode
-from tunesmith.jobs import crops, deep, doors
+from tunesmith.data.loaded import Loaded
+from tunesmith.data.sources import open_source
+from tunesmith.jobs import backdoors, crops, deep, suspects
 from tunesmith.jobs.check import CheckResult, check
+from tunesmith.jobs.findings import Data
+from tunesmith.report.findings import Finding
+from tunesmith.screening.parting import Parted
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.head import features
 
@@ -60,10 +65,11 @@ def test_what_was_seen_is_not_seen_again(
     def ask(*_: object) -> None:
         pytest.fail("This was known.")
 
-    for name in ("features", "fit_ridge", "part_classes"):
+    for name in ("features", "part_classes"):
         monkeypatch.setattr(deep, name, ask)
+    monkeypatch.setattr(suspects, "find_doubted", ask)
     for name in ("find_repeated", "find_overlay"):
-        monkeypatch.setattr(doors, name, ask)
+        monkeypatch.setattr(backdoors, name, ask)
     monkeypatch.setattr(crops, "find_crops", ask)
     again = check(tmp_path / "shapes", deep=True, out=tmp_path / "out", progress=False)
     for one, other in zip(result.checked.findings, again.checked.findings, strict=True):
@@ -86,3 +92,28 @@ def test_only_new_images_are_shown_to_the_network(
     path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
     check(tmp_path / "shapes", deep=True, out=result.folder, progress=False)
     assert shown == [1]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "is_suspect"),
+    [
+        ([30, 30, 0], False),  # most classes, and a fifth of all images: two scanners
+        ([10, 10, 9], True),  # most classes, but few images
+        ([45, 0, 0], True),  # many images, but of one class
+    ],
+)
+def test_groups_in_most_classes_are_told_and_not_listed_where_they_are_large(
+    sizes: list[int], is_suspect: bool
+) -> None:
+    pixels, kept = np.zeros((300, 8, 8, 1), np.uint8), np.arange(300)
+    loaded = Loaded(
+        pixels=pixels, kept=kept, rejected=(), shapes=np.full((300, 2), 8), resized=False
+    )
+    data = Data(source=open_source((pixels, kept % 3)), loaded=loaded)
+    parted = [
+        Parted(places=kept[k::3][:size], apart=3.0 if size else 0.0) for k, size in enumerate(sizes)
+    ]
+    said = [f for f in deep._in_groups(data, {"network": parted}, []) if isinstance(f, Finding)]
+    assert [len(finding.items) for finding in said] == [size for size in sizes if size]
+    assert all(finding.is_suspect is is_suspect for finding in said)
+    assert all(("It is so in many classes" in f.meaning) is not is_suspect for f in said)

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import itertools
 import sys
 import threading
 from collections.abc import Iterator
@@ -105,10 +106,27 @@ def test_what_no_mirror_has_is_told(cache: Path) -> None:
         open_data("digits", "mnist", {}, clock=CLOCK)
 
 
+def late_after(checks: int) -> Clock:
+    """A clock of which the budget is over when it is asked once more than a few times."""
+    times = itertools.chain([0.0] * (1 + checks), itertools.repeat(61.0))
+    return Clock(budget=60, now=lambda: next(times))
+
+
 def test_a_download_that_outlasts_the_budget_is_kept_for_the_next_run(cache: Path) -> None:
-    late = Clock(budget=60, spent=61, now=lambda: 0.0)
+    late = late_after(7)  # two times for each of the four files, but for the last
     with pytest.raises(
         SettingsError, match=r"mnist has used up the budget of 1 min 00 s\. It is k"
     ):
         open_data("mnist", None, {}, clock=late)
     assert open_data("mnist", None, {}, clock=late).name == "mnist"
+
+
+@pytest.mark.parametrize("checks", range(7))
+def test_a_download_stops_at_the_end_of_the_budget_and_goes_on_later(
+    cache: Path, checks: int
+) -> None:
+    with pytest.raises(SettingsError, match=r"budget of 1 min 00 s\. 0\.0 MB of 0\.0 MB are there"):
+        open_data("mnist", None, {}, clock=late_after(checks))
+    whole = [file for file in cache.iterdir() if file.suffix == ".gz"]
+    assert len(whole) == checks // 2
+    assert open_data("mnist", None, {}, clock=CLOCK).name == "mnist"

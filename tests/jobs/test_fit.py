@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 import tunesmith as ts
 from tunesmith.core.errors import ModelError, RunFolderError
+from tunesmith.data.decode import originals
+from tunesmith.data.source import Source
 from tunesmith.jobs.result import Result
 from tunesmith.models.preprocess import Normalize
 from tunesmith.records.history import History
@@ -32,7 +34,12 @@ from tunesmith.report.summary import read_summary
 
 class MakeFolder(Protocol):
     def __call__(
-        self, name: str = "shapes", *, count: int = 12, size: tuple[int, int] = (16, 16)
+        self,
+        name: str = "shapes",
+        *,
+        classes: tuple[str, ...] = ...,
+        count: int = 12,
+        size: tuple[int, int] = (16, 16),
     ) -> Path: ...
 
 
@@ -85,6 +92,37 @@ class Branches(Poisoned):
 
 def branching(classes: int, channels: int) -> nn.Module:
     return Branches(classes, channels)
+
+class Detached(Poisoned):
+    def forward(self, x):
+        return self.linear(x.flatten(1)).detach()
+
+def detached(classes: int, channels: int) -> nn.Module:
+    return Detached(classes, channels)
+
+class InPlace(Poisoned):
+    def forward(self, x):
+        z = self.linear(x.flatten(1)).sigmoid()
+        return z.mul_(2)
+
+def in_place(classes: int, channels: int) -> nn.Module:
+    return InPlace(classes, channels)
+
+class Raises(Poisoned):
+    def forward(self, x):
+        if self.training:
+            raise ValueError("no labels here.")
+        return self.linear(x.flatten(1))
+
+def raising_in_training(classes: int, channels: int) -> nn.Module:
+    return Raises(classes, channels)
+
+class Forgetful(Poisoned):
+    def forward(self, x):
+        return self.linear(nn.functional.dropout(x.flatten(1)))
+
+def forgetful(classes: int, channels: int) -> nn.Module:
+    return Forgetful(classes, channels)
 """
 
 
@@ -138,6 +176,40 @@ def test_a_folder_of_images(make_folder: MakeFolder, tmp_path: Path) -> None:
     with torch.no_grad():
         rebuilt = result.module()(torch.from_numpy(x_NHWC)).numpy()
     np.testing.assert_allclose(rebuilt, model.probabilities(x_NHWC), atol=1e-4)
+
+
+def test_the_smallest_data_set_there_can_be(make_folder: MakeFolder, tmp_path: Path) -> None:
+    folder = make_folder(classes=("cross", "disc"), count=2)
+    result = quick(folder, tmp_path / "out")
+    counts = result.summary.data.counts
+    assert (counts.train, counts.test) == (3, 1)  # without a fold of them, one image is left
+    answers = ts.load(result.bundle).predict(folder)
+    assert len(answers) == 4
+    assert {answer.label for answer in answers} <= {"cross", "disc"}
+
+
+@pytest.mark.parametrize("gone", ["disc", "."])
+def test_images_that_go_during_a_run_are_tested_as_they_were_read(
+    make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    folder = make_folder(count=20)
+    cv2.imwrite(str(folder / "ring" / "wide.png"), np.zeros((20, 30, 3), np.uint8))
+
+    def vanishing(
+        source: Source, indices: NDArray[np.int64], **options: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        shutil.rmtree(folder / gone, ignore_errors=True)
+        return originals(source, indices, **options)
+
+    monkeypatch.setattr("tunesmith.jobs.finish.originals", vanishing)
+    summary = quick(folder, tmp_path / "out").summary
+    assert summary.status == "finished"
+    assert summary.exports[0].images == summary.data.counts.train
+    assert summary.score.n == summary.data.counts.test
+    (note,) = [note for note in summary.notes if "could not be read again" in note]
+    lost, _, said = note.partition(" ")
+    assert said.endswith("could not be read again; they were tested at the network's size.")
+    assert (int(lost) == summary.score.n) == (gone == ".")
 
 
 def test_metadata_of_images_are_in_no_file_of_a_run(
@@ -323,7 +395,21 @@ def test_sigterm_finishes_with_the_best_so_far(tmp_path: Path) -> None:
     summary = read_summary(out / "result.json")
     assert summary.status == "interrupted"
     assert summary.wall_s < summary.budget_s
+    assert "Finishing with the best so far" in (out / "run.log").read_text("utf-8")
     assert len(ts.load(out / "bundle").classes) == 10
+
+
+def test_an_interruption_before_any_training_ends_at_once(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        command(out, "120s"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(out / "run.log", "measure speeds")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted. Nothing was trained yet: the same command begins again." in err
+    assert not read_history(out).trials
 
 
 def test_a_network_of_the_user_s_own(network_file: Path, tmp_path: Path) -> None:
@@ -348,6 +434,10 @@ def test_a_network_of_the_user_s_own(network_file: Path, tmp_path: Path) -> None
         ("nan_in_training", r"no finite number after 0 examples, even with a learning rate 32"),
         ("branching", r"cannot be exported to ONNX: .*must not depend on the values of an image"),
         ("absent", r"has no function `absent`. It defines: "),
+        ("detached", r"raised RuntimeError when it was trained on a batch: .* require grad"),
+        ("in_place", r"raised RuntimeError when it was trained on a batch: .* inplace operation"),
+        ("raising_in_training", r"raised ValueError when .* a batch: no labels here\. It answers"),
+        ("forgetful", r"different answers to the same images in eval mode"),
     ],
 )
 def test_networks_that_do_not_fit(

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -83,6 +84,23 @@ def test_near_copies_share_a_fold(prepared: Prepares, tmp_path: Path) -> None:
     assert found.split.folds is not None
     fold_of = dict(zip(found.split.train.tolist(), found.split.folds.tolist(), strict=True))
     assert all(fold_of[place] == fold_of[place + 1] for place in range(0, 40, 2))
+
+
+def test_a_copy_of_a_test_image_takes_none_of_its_patient_s_other_images_away(
+    prepared: Prepares, tmp_path: Path
+) -> None:
+    x_NHWC, y_N = textures()
+    people = np.arange(TRAIN + TEST) // 3
+    black = np.arange(TRAIN) % 3 == people[:TRAIN] % 3  # one image of each, of all classes
+    x_NHWC[np.append(np.flatnonzero(black), TRAIN)] = 0
+    source = replace(data(x_NHWC, y_N), groups=people)
+    found = prepared(tmp_path, source, Depth.EXACT)
+    assert found.split.leaks.tolist() == np.flatnonzero(black).tolist()
+    assert found.split.train.tolist() == np.flatnonzero(~black).tolist()
+    assert set(listed(tmp_path)) == {f"#{place}" for place in np.flatnonzero(black)}
+    assert found.split.folds is not None
+    assert np.bincount(found.split.folds).tolist() == [12] * 5
+    assert not np.ptp(found.split.folds.reshape(-1, 2), axis=1).any()  # a patient has one fold
 
 
 @pytest.mark.parametrize("on_suspects", ["keep", "quarantine"])

@@ -1,6 +1,7 @@
 """Tests of `tunesmith.jobs.race`: two real networks on real digits."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,13 +12,14 @@ import pytest
 import torch
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import SettingsError
+from tunesmith.core.errors import LimitError, SettingsError
 from tunesmith.core.settings import Settings
 from tunesmith.data.decode import sample
-from tunesmith.data.fingerprint import fingerprint
+from tunesmith.data.fingerprint import Fingerprint, fingerprint
 from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
 from tunesmith.execution.machine import measure
+from tunesmith.jobs import decide
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.decide import PRETRAINED, SCRATCH, Planned, find_families, plan_all
 from tunesmith.jobs.prepare import as_expected, prepare
@@ -25,6 +27,8 @@ from tunesmith.jobs.race import race
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.stored import read_checkpoint, write_checkpoint
 from tunesmith.models import efficientnet_lite
+from tunesmith.models.build import Family
+from tunesmith.plan import Speed
 
 GIVEN: dict[str, Any] = {"budget": 60, "train": {"augmentation": {}}}
 SETTINGS = Settings.make(GIVEN)
@@ -169,6 +173,8 @@ def test_what_the_user_sets_is_kept(values: dict[str, Any], names: list[str]) ->
         ({"params": {"width": 16, "resolution": 64}}, "`resolution` is not a parameter"),
         ({"train": {"layer_decayed": 1}}, "Did you mean `layer_decay`"),
         ({"train": {"layer_decay": 3.0}}, r"`layer_decay` must lie in .* but got 3.0"),
+        ({"train": {"augmentation": {"shift": 4}}}, r"`shift` must lie in .*0\.25.* but got 4\.0"),
+        ({"train": {"augmentation": {"rotate": -1.0}}}, r"`rotate` must lie in .* but got -1\.0"),
     ],
 )
 def test_wrong_values_are_told_before_anything_is_measured(
@@ -183,3 +189,47 @@ def test_without_weights_the_network_from_scratch_is_trained(
 ) -> None:
     monkeypatch.setattr(efficientnet_lite, "PACKAGE", "not_installed_anywhere")
     assert [family.name for family in find_families(SETTINGS)] == [SCRATCH]
+
+
+def test_a_network_that_is_left_alone_has_all_of_the_time(
+    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speeds = [
+        Speed(
+            width=width,
+            size=(8, 8),
+            channels_last=True,
+            images_per_s=rate,
+            answers_per_s=3 * rate,
+            parameters=1000,
+            activation_bytes=1000,
+        )
+        for width, rate in ((8, 10_000), (16, 4000), (32, 1200), (64, 350))
+    ]
+    too_large: set[str] = set()
+
+    def within(_settings: Settings, _data: Fingerprint, family: Family, *_: Any, **__: Any) -> Any:
+        if family.name in too_large:
+            raise LimitError("It is too large.")
+        return speeds
+
+    monkeypatch.setattr(decide, "measure_speeds", lambda *_args, **_options: speeds)
+    monkeypatch.setattr(decide, "within", within)
+    settings, looked = Settings.make({"budget": 600}), sample(digits, count=50, seed=0, threads=1)
+    plan = functools.partial(
+        plan_all,
+        settings,
+        looked,
+        fingerprint(digits, looked),
+        find_families(settings),
+        machine=measure(tmp_path),
+        clock=Clock(budget=600, now=lambda: 0.0),
+    )
+    both = plan()
+    assert both.alone is not None
+    assert both.alone.params["width"] == 64 > both.plans[0].params["width"]
+    too_large.add(PRETRAINED)
+    one = plan()
+    assert [family.name for family in one.families] == [SCRATCH]
+    assert one.plans == (both.alone,)
+    assert one.alone is None

@@ -1,7 +1,10 @@
 """Tests of `tunesmith.jobs.shared`: slices on shared data, as workers run them, in this process."""
 
+import json
+import os
+import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 from safetensors.torch import load_file
 from torch import nn
 
+from tunesmith.core.errors import RunFolderError
 from tunesmith.data.decode import sample
 from tunesmith.data.fingerprint import fingerprint
 from tunesmith.data.sources import open_source
@@ -51,17 +55,38 @@ PLAN = Plan(
 )
 
 
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """A file system of its own at a folder, to be filled up."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("this system does not let root mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, session_in: SessionIn) -> Iterator[Path]:
-    """The folder of a search on some digits, without its first fold."""
-    run = tmp_path_factory.mktemp("run")
+def candidate(tmp_path_factory: pytest.TempPathFactory, session_in: SessionIn) -> Candidate:
+    """Return a network that is planned for some digits."""
+    run = tmp_path_factory.mktemp("planned")
     digits = open_source("digits")
     source = open_source((np.stack([digits.read(i) for i in range(400)]), digits.labels[:400]))
     looked = sample(source, count=100, seed=0, threads=1)
     with session_in(run) as session:
         data, machine = fingerprint(source, looked), measure(run)
         prepared = prepare(session, source, data, machine, size=(8, 8), depth=Depth.EXACT)
-    candidate = Candidate(prepared=prepared, family=find_family("convnet"), chosen=PLAN)
+    return Candidate(prepared=prepared, family=find_family("convnet"), chosen=PLAN)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, candidate: Candidate) -> Iterator[Path]:
+    """The folder of a search on some digits, without its first fold."""
+    run, prepared = tmp_path_factory.mktemp("run"), candidate.prepared
     rest, held = prepared.without_fold(0)
     share(run / "data", candidate, rest, held, **JOB)
     before = (run / "data" / "job.json").stat().st_mtime_ns
@@ -80,6 +105,17 @@ def trial(folder: Path, name: str) -> Path:
     path = folder / "trials" / name / "part"
     path.mkdir(parents=True)
     return path
+
+
+def test_a_full_disk_is_told_and_nothing_is_left_on_it(
+    candidate: Candidate, tmp_path: Path
+) -> None:
+    rest, held = candidate.prepared.without_fold(0)
+    disk = tmp_path / "small"
+    with small_disk(disk, "16k"):  # the images alone need 26 kB
+        with pytest.raises(RunFolderError, match=r"no space left for .*data\. .* --out"):
+            share(disk / "data", candidate, rest, held, **JOB)
+        assert not list(disk.iterdir())
 
 
 def test_two_slices_equal_one_and_it_learns(folder: Path) -> None:
@@ -124,6 +160,13 @@ def test_limits_are_looked_at_in_the_first_slice_and_its_folder(
     for start in (0, 1):
         train({}, path, start, start + 1)
     assert given == [path]
+
+
+def test_a_later_start_may_train_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps({**JOB, "metric": "macro_f1", "device": "cuda", "threads": 8}))
+    shared._renew(path, JOB)
+    assert json.loads(path.read_text()) == {**JOB, "metric": "macro_f1"}
 
 
 def test_numbers_that_layers_hand_on_cost_too(folder: Path) -> None:

@@ -107,6 +107,22 @@ def test_endless_divergence_is_told(session: Session, data: TrainData) -> None:
         run_trial(session, trial(data, ["nan"] * 1000))
 
 
+def test_what_was_good_before_an_endless_divergence_is_kept(
+    session: Session, data: TrainData
+) -> None:
+    trained = run_trial(session, trial(data, [*["good"] * 20, *["nan"] * 1000]))
+    assert 0 < trained.checkpoint.seen < 640
+    assert "last good weights" in trained.reason
+    assert all(torch.isfinite(v).all() for v in trained.checkpoint.average.values())
+    history = session.journal.history
+    assert history.trials["model"].ended == trained.reason
+    assert history.trials["model"].blocks[-1].at == trained.checkpoint.seen
+    assert "even with a learning rate 32 times smaller" in history.notes[-1]
+    again = run_trial(session, trial(data, []))  # an end for good
+    assert again.checkpoint.seen == trained.checkpoint.seen
+    assert again.reason == trained.reason
+
+
 def test_want_of_memory_halves_the_batch(session: Session, data: TrainData) -> None:
     trained = run_trial(session, trial(data, ["hungry", "hungry"]))
     assert trained.config.batch == 4
@@ -147,7 +163,7 @@ def test_wrong_labels_are_forgiven_once_they_have_shown(session: Session, data: 
     noisy = dataclasses.replace(trial(data, [], horizon=6400), validate=validate)
     trained = run_trial(session, noisy)
     assert trained.config.robust > 0
-    assert trained.config.smoothing < noisy.config.smoothing
+    assert trained.config.label_smoothing < noisy.config.label_smoothing
     (note,) = session.journal.history.notes
     assert "31 % or more bear another label" in note
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from tunesmith.core.settings import Settings
 from tunesmith.core.space import Choice, Field, Int, When, check_space, space_of
-from tunesmith.data.strengths import Augmentation
+from tunesmith.data.augmentation import Augmentation
 from tunesmith.jobs.space import FIXED, applied, flat, training_space
 from tunesmith.models.build import Family, find_family
 from tunesmith.plan import Plan

@@ -1,4 +1,4 @@
-"""Tests of `tunesmith.jobs.study`; test_tuned.py exports the search of a fit."""
+"""Tests of `tunesmith.jobs.study`; test_search.py exports the search of a fit."""
 
 from pathlib import Path
 

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,6 +47,7 @@ def test_two_networks_answer_as_one(
     monkeypatch.setattr(
         together, "calibrated_losses", lambda _, y_N: np.full(len(y_N), next(losses))
     )
+    monkeypatch.setattr(together, "_is_no_worse", lambda *_: True)
     source, machine = open_source(many_digits()), measure(tmp_path)
     given = {"budget": BUDGET, "train": {"augmentation": {}}}
     with session_in(tmp_path, **given) as session:
@@ -104,3 +107,21 @@ def test_the_better_one_answers_alone_where_that_is_better(
         fitted = train_all(session, [first, second], extended=False)
         assert "other answers alone" in journal.history.notes[-1]
     assert [member.name for member in fitted.members] == ["other"]
+
+
+@pytest.mark.parametrize(("sign", "members"), [(1, (0, 1)), (-1, (1,))])
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_networks_that_are_worse_together_by_the_metric_do_not_answer_together(
+    monkeypatch: pytest.MonkeyPatch, metric: str, sign: int, members: tuple[int, ...]
+) -> None:
+    """However much better their probabilities are: the user asked for the metric."""
+    losses = iter([0.5, 0.4, 0.3])
+    monkeypatch.setattr(
+        together, "calibrated_losses", lambda _, y_N: np.full(len(y_N), next(losses))
+    )
+    y_N = np.arange(40) % 2
+    z_NK = np.eye(2, dtype=np.float32)[y_N]
+    monkeypatch.setattr(together, "averaged", lambda *_: sign * z_NK)
+    candidates: Any = [SimpleNamespace(name=name, number=None) for name in ("one", "other")]
+    choice = together.choose(candidates, [z_NK, z_NK], y_N, metric=metric, alone=False)
+    assert choice.members == members

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import tunesmith as ts
-from tunesmith.core.errors import BundleError, RunFolderError, SourceError
+from tunesmith.core.errors import BundleError, RunFolderError, SettingsError, SourceError
 from tunesmith.jobs import cleanse as job
 from tunesmith.jobs.check import CheckResult
 from tunesmith.jobs.cleanse import Cleansed
@@ -100,6 +100,18 @@ def test_an_edited_list_is_refused_before_a_training(drawn: Arrays, tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["check"]
 
 
+@pytest.mark.parametrize("inside", ["after", "after/bundle"])
+def test_the_model_without_what_is_listed_is_not_begun_with(
+    drawn: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    models: list[Path | str] = [tmp_path / "out" / inside, f"out/{inside}"]
+    for model in models:
+        with pytest.raises(SettingsError, match="the one without those that are listed to"):
+            ts.cleanse(drawn, model=model, out="out", progress=False)
+    assert not (tmp_path / "out").exists()
+
+
 class TrainedError(Exception):
     """A training would have begun."""
 
@@ -128,7 +140,7 @@ def test_a_list_that_takes_a_class_away_is_refused_before_a_training(
     )
 
     def check(*_: object, **__: object) -> CheckResult:
-        return CheckResult(folder=tmp_path, checked=checked, doors=())
+        return CheckResult(folder=tmp_path, checked=checked, backdoors=())
 
     def fit(*_: object, **__: object) -> None:
         raise TrainedError("dog")

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -17,14 +18,17 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.core.errors import MissingExtraError, RunFolderError, SettingsError
-from tunesmith.core.functions import load_function
+from tunesmith.core.functions import Function, load_function
+from tunesmith.core.settings import TuneSettings
 from tunesmith.core.space import Choice, Field, Float, Int, Range
 from tunesmith.execution.machine import measure
-from tunesmith.jobs.found import Tuned
-from tunesmith.jobs.search import disk_bytes, space_for
+from tunesmith.jobs import tune as job
+from tunesmith.jobs.search_setup import disk_bytes, space_for
+from tunesmith.jobs.tune_result import Tuned
 from tunesmith.records.history import TrialHistory
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import timing
+from tunesmith.tuning.protocols import History
 from tunesmith.tuning.tuner import DISK_BYTES
 
 TRAININGS = Path(__file__).parents[1] / "tuning" / "trainings.py"
@@ -193,15 +197,17 @@ def test_a_finished_search_that_is_extended_may_be_killed_too(script: Path, tmp_
     assert {name: curves(whole)[name] for name in finished} == finished
 
 
-def test_a_worker_that_is_killed_costs_its_own_trial(script: Path, tmp_path: Path) -> None:
-    with start(script, tmp_path / "run") as driver:
-        wait_for_slices(tmp_path / "run", 10)
-        os.kill(int((tmp_path / "run" / "worker").read_text()), signal.SIGKILL)
+def test_a_worker_that_is_killed_costs_no_finished_slice(script: Path, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    with start(script, whole) as driver:
         driver.communicate(timeout=300)
-    past = read_history(tmp_path / "run")
-    ended = [trial.ended for trial in past.trials.values() if trial.ended]
-    assert [reason.split(",")[0] for reason in ended] == ["Its process was ended by SIGKILL"]
-    assert [t.seen for t in past.trials.values() if not t.ended] == [HORIZON] * 3
+    with start(script, killed) as driver:
+        for count in (10, 40):  # all four trials have trained by then
+            wait_for_slices(killed, count)
+            os.kill(int((killed / "worker").read_text()), signal.SIGKILL)
+        driver.communicate(timeout=300)
+    assert all(trial.ended is None for trial in read_history(killed).trials.values())
+    assert curves(killed) == curves(whole)
 
 
 def test_the_second_driver_on_a_folder_is_refused(tmp_path: Path) -> None:
@@ -236,8 +242,87 @@ def test_a_trial_that_hangs_costs_its_own_time(
 def test_a_search_without_a_value_says_why(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"first 3 trials failed .* no device number"):
         tune(tmp_path / "a", "breaks")
-    with pytest.raises(SettingsError, match="ended before any trial had a value"):
+    with pytest.raises(SettingsError, match=r"each failed, at last so: .* no device number 1"):
         tune(tmp_path / "b", "breaks", trials=1)
+
+
+def test_an_interruption_before_any_value_is_no_fault_of_the_users() -> None:
+    said: list[str] = []
+    none = History(horizon=HORIZON)
+    with pytest.raises(KeyboardInterrupt):
+        job._status(none, "It was interrupted.", is_interrupted=True, say=said.append)
+    assert said == ["It was interrupted. No trial has a value yet; the same command goes on."]
+    assert job._status(none, "It is over.", is_interrupted=False, say=said.append) == "finished"
+
+
+def test_loading_the_function_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_slowly(name: str) -> Function:
+        time.sleep(1.5)
+        return load_function(name)
+
+    monkeypatch.setattr(job, "load_function", load_slowly)
+    tune(tmp_path, trials=1)
+    with contextlib.closing(sqlite3.connect(tmp_path / "journal.db")) as database:
+        (first,) = database.execute("SELECT min(elapsed) FROM events").fetchone()
+    assert first >= 1.5
+
+
+MOVES = """
+import os
+from pathlib import Path
+
+os.chdir(Path(__file__).parent / "elsewhere")
+
+def train(config, folder, start, until):
+    (folder / "state").touch()
+    return config["lr"]
+"""
+
+
+def test_names_hold_wherever_the_function_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "moves.py").write_text(MOVES)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    settings = TuneSettings(trials=2, horizon=2, out=Path("run"))
+    found = job.run(settings, "moves.py:train", {"lr": Float(0.0, 1.0)}, progress=False)
+    assert found.folder == tmp_path.resolve() / "run"
+    assert (found.units, found.failed) == (2, {})
+
+
+DECORATED = """
+from passing_on import passing_on
+
+@passing_on
+def train(config, folder, start, until):
+    return config["lr"]
+"""
+PASSING_ON = """
+import functools
+
+def passing_on(function):
+    @functools.wraps(function)
+    def called(*given):
+        return function(*given)
+    return called
+"""
+
+
+def test_a_decorated_function_is_the_one_in_the_users_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    file, out = tmp_path / "decorated.py", tmp_path / "run"
+    (tmp_path / "passing_on.py").write_text(PASSING_ON)
+    file.write_text(DECORATED)
+    settings = TuneSettings(trials=1, horizon=1, out=out)
+    space: dict[str, Range | Field] = {"lr": Float(0.0, 1.0)}
+    job.run(settings, f"{file}:train", space, progress=False)
+    file.write_text(f"{DECORATED}# changed\n")
+    with pytest.raises(RunFolderError, match=r"belongs to another job \(function: "):
+        job.run(settings, f"{file}:train", space, progress=False)
 
 
 @pytest.mark.parametrize("free", [1_000_000_000, 100_000_000_000])
@@ -245,7 +330,7 @@ def test_where_time_decides_the_disk_says_how_much_trials_may_take(
     free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = replace(measure(tmp_path), disk_free_bytes=free)
-    monkeypatch.setattr("tunesmith.jobs.search.measure", lambda _: machine)
+    monkeypatch.setattr("tunesmith.jobs.search_setup.measure", lambda _: machine)
     assert disk_bytes(tmp_path / "trials", is_timed=True) == free / 4
     (tmp_path / "trials" / "0000").mkdir(parents=True)
     (tmp_path / "trials" / "0000" / "state").write_bytes(b"x" * 4000)

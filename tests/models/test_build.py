@@ -50,3 +50,30 @@ def test_a_lazy_network_that_raises_is_told(tmp_path: Path) -> None:
     build = find_family(f"{tmp_path}/lazy.py:build").builder(3, 1, size=(8, 10), params={})
     with pytest.raises(ModelError, match=r"raised RuntimeError on images of shape \(2, 1, 8, 10\)"):
         build()
+
+
+HIDDEN = """
+from __future__ import annotations
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+def build(classes: int, channels: int) -> nn.Module: ...
+"""
+
+
+def test_annotations_that_are_not_there_at_run_time_are_told(tmp_path: Path) -> None:
+    (tmp_path / "hidden.py").write_text(HIDDEN)
+    with pytest.raises(ModelError, match=r"annotations of `build` in .* NameError: .* outside of"):
+        find_family(f"{tmp_path}/hidden.py:build")
+
+
+def test_a_range_without_a_default_is_told_as_of_any_function(tmp_path: Path) -> None:
+    (tmp_path / "ranged.py").write_text(
+        "from typing import Annotated\n"
+        "from tunesmith import Int\n"
+        "def build(classes: int, channels: int, *, width: Annotated[int, Int(4, 64)]): ...\n"
+    )
+    with pytest.raises(SettingsError, match=r"default of `width` must lie in its range"):
+        find_family(f"{tmp_path}/ranged.py:build")

@@ -1,10 +1,12 @@
 """Tests of `tunesmith.models.custom`; whole runs with such networks are in `tests/jobs`."""
 
+import errno
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from tunesmith.core.errors import ModelError
 from tunesmith.models.custom import call_factory, check_network, load_factory
@@ -18,6 +20,42 @@ def test_names_and_files_that_are_wrong(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("1 / 0")
     with pytest.raises(ModelError, match=r"raised ZeroDivisionError when imported"):
         load_factory(f"{tmp_path}/broken.py:build")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("net.ipynb", b"{}", r"named as file\.py:function, .* `%%writefile net\.py`"),
+        ("net.txt", b"", r"named as file\.py:function, but got model='.*net\.txt:build'\.$"),
+        ("ends.py", b"import sys\nsys.exit(2)\n", r"SystemExit: 2\)\. .*`if __name__ =="),
+        ("latin.py", b"# coding: latin-1\nNAME = 'br\xfccke'\n", r"in UTF-8, .* is 0xfc\. Save"),
+    ],
+)
+def test_files_that_are_no_modules(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    for _ in range(2):
+        with pytest.raises(ModelError, match=message):
+            load_factory(f"{tmp_path / name}:build")
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(ModelError, match=r"net\.py cannot be read: Permission denied\. Check"):
+        load_factory(f"{tmp_path}/net.py:build")
+
+
+def test_a_file_runs_again_only_once_it_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text("def build(classes, channels): ...\n")
+    first, source = load_factory(f"{path}:build")
+    assert load_factory(f"{path}:build") == (first, source)
+    path.write_text("def build(classes, channels, depth=1): ...\n")
+    second, changed = load_factory(f"{path}:build")
+    assert second is not first
+    assert changed.text == path.read_text()
 
 
 def test_a_network_is_one_file(tmp_path: Path) -> None:
@@ -50,3 +88,22 @@ def test_a_network_with_nothing_to_train() -> None:
 def test_a_network_that_raises() -> None:
     with pytest.raises(ModelError, match=r"raised RuntimeError on images of shape \(2, 1, 8, 8\)"):
         check_network(nn.Linear(3, 3), torch.zeros(2, 1, 8, 8), 3)
+
+
+class Forgetful(nn.Module):
+    """A network that leaves out features where it answers, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 3)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        z_NK: Tensor = self.linear(F.dropout(x_NCHW.flatten(1)))
+        return z_NK
+
+
+def test_a_network_that_answers_by_chance() -> None:
+    x_NCHW = torch.ones(2, 1, 8, 8)
+    with pytest.raises(ModelError, match=r"different answers .* training=self\.training"):
+        check_network(Forgetful(), x_NCHW, 3)
+    check_network(nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(64, 3)), x_NCHW, 3)

@@ -31,12 +31,12 @@ def test_signs_may_lose_more_when_rotated() -> None:
 def test_clothes_are_neither() -> None:
     """Shoes face one way, and a rotated shirt is no shirt that anyone photographs."""
     how, _ = choose_augmentation(
-        harm(0.872, flip=0.688, flip_vertical=0.466, rotate=0.825), epochs=14
+        harm(0.872, flip=0.688, flip_vertical=0.466, rotate=0.825), epochs=24
     )
     assert (how.flip, how.rotate, how.scale) == (False, 0.0, 0.0)
     assert how.shift > 0
     lucky, _ = choose_augmentation(
-        harm(0.872, flip=0.688, flip_vertical=0.466, rotate=0.86), epochs=14
+        harm(0.872, flip=0.688, flip_vertical=0.466, rotate=0.86), epochs=24
     )
     assert lucky.rotate == 0
 

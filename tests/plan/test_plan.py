@@ -71,12 +71,32 @@ def test_a_budget_that_is_too_small_says_what_would_be_enough(make: Make) -> Non
     assert chosen.enough_s is not None
     assert chosen.params["width"] == 8
     assert any("would be enough" in sentence for sentence in describe(chosen))
-    assert make(str(chosen.enough_s + 1)).enough_s is None
+    enough = make(str(chosen.enough_s))
+    assert enough.enough_s is None
+    assert enough.horizon >= 0.99 * 3 * 54_600
+
+
+def test_what_takes_time_beside_the_training_counts_too(make: Make, mnist: Fingerprint) -> None:
+    few = dataclasses.replace(mnist, images=1797, test_images=0)
+    late = make("5s", few)  # what came before took eight seconds, and the end takes five
+    assert late.enough_s is not None
+    assert late.enough_s > 13
+    assert any("Expect the run to end late" in sentence for sentence in describe(late))
+    assert make(str(late.enough_s), few).enough_s is None
+    slow = dataclasses.replace(mnist, decode_per_s=500.0)  # more than two minutes of decoding
+    chosen = make("60s", slow)
+    assert chosen.enough_s is not None
+    assert chosen.enough_s > 140
+    assert make(str(chosen.enough_s), slow).enough_s is None
+    other = dataclasses.replace(mnist, decode_per_s=500.0, heights=(28, 30, 32))
+    again = make("60s", other).enough_s  # the test images are read again, in their own size
+    assert again is not None
+    assert again >= chosen.enough_s + 60
 
 
 def test_a_run_may_end_early_and_says_so_by_its_horizon(make: Make) -> None:
     chosen = make("10h")
-    assert chosen.horizon <= 80 * 54_600
+    assert chosen.horizon <= 80 * 55_600
     assert chosen.finish_s < 36_000
 
 
@@ -114,15 +134,15 @@ def test_small_images_are_never_shrunk_and_larger_ones_buy_a_wider_network(
 ) -> None:
     larger = dataclasses.replace(mnist, heights=(32,) * 3, widths=(32,) * 3)
     speeds = [s.model_copy(update={"size": (32, 32)}) for s in SPEEDS]
-    defaults = TrainConfig(coarse=0.5)
+    defaults = TrainConfig(early_scale=0.5)
     settings = Settings.make({"budget": "300s"})
     small = plan(mnist, MACHINE, SPEEDS, settings, spent=8.0, defaults=defaults)
     large = plan(larger, MACHINE, speeds, settings, spent=8.0, defaults=defaults)
-    assert (small.train.coarse, large.train.coarse) == (1.0, 0.5)
+    assert (small.train.early_scale, large.train.early_scale) == (1.0, 0.5)
     assert large.params["width"] > small.params["width"]
     assert any("shrunk to 50 %" in reason for reason in large.reasons)
-    kept = Settings.make({"budget": "300s", "train": {"coarse": 0.9}})
-    assert plan(mnist, MACHINE, SPEEDS, kept, spent=8.0, defaults=defaults).train.coarse == 0.9
+    kept = Settings.make({"budget": "300s", "train": {"early_scale": 0.9}})
+    assert plan(mnist, MACHINE, SPEEDS, kept, spent=8.0, defaults=defaults).train.early_scale == 0.9
 
 
 def test_a_width_suits_its_share_of_the_time(make: Make, mnist: Fingerprint) -> None:

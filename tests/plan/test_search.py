@@ -6,7 +6,7 @@ from typing import Any, final
 import pytest
 
 from tunesmith.core.settings import Settings
-from tunesmith.plan.search import SearchPlan, plan_search
+from tunesmith.plan.search import ALONE, SearchPlan, given_workers, plan_search
 
 
 @final
@@ -84,3 +84,17 @@ def test_how_many_processes_search(case: Case, settings: dict[str, Any], workers
     assert search.workers == workers
     if "trials" not in settings:
         assert words.endswith("processes search." if workers > 1 else "1 process search.")
+
+
+@pytest.mark.parametrize("settings", [{}, {"workers": 3}, {"trials": 5, "workers": 3}])
+def test_one_process_searches_where_the_time_of_a_graph_is_limited(
+    settings: dict[str, Any],
+) -> None:
+    """Others would train meanwhile, and slow the graph that is measured."""
+    search, words = decide(Case(left_s=200.0), limit={"latency_ms": 5}, **settings)
+    assert search is not None
+    assert search.workers == 1
+    assert words.endswith(ALONE)
+    assert given_workers(Settings.make({"limit": {"latency_ms": 5}, **settings})) == 1
+    size = Settings.make({"limit": {"size_mb": 5}, **settings})
+    assert given_workers(size) == settings.get("workers")

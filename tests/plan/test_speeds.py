@@ -5,12 +5,15 @@ import dataclasses
 import pytest
 
 from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.plan.augmentation import brief_seconds
 from tunesmith.plan.speeds import (
     Speed,
     choose_resolution,
     choose_size,
     choose_width,
+    enough_seconds,
     interpolate,
+    passes_in,
     resolutions_of,
     sizes_of,
 )
@@ -63,6 +66,19 @@ def test_interpolated_speeds_lie_between() -> None:
 def test_a_network_that_ran_out_of_memory_is_not_chosen() -> None:
     speeds = interpolate([speed(8, 100), speed(16, 50), speed(32, 0)])
     assert choose_width(speeds, images=100_000, seconds=10**6).width == 16
+
+
+@pytest.mark.parametrize("budget", [1.0, 5.0, 30.0, 200.0])
+@pytest.mark.parametrize("once_s", [0.0, 0.5, 7.0, 60.0])
+def test_what_is_called_enough_is_enough(budget: float, once_s: float) -> None:
+    parts = 40.0 + brief_seconds(budget)
+    enough = enough_seconds(budget, parts, once_s)
+    if enough is None:
+        assert 40.0 + brief_seconds(budget) + once_s <= budget
+    else:
+        assert enough > budget
+        assert 40.0 + brief_seconds(enough) + passes_in(enough, once_s) * once_s <= enough
+        assert enough_seconds(enough, 40.0 + brief_seconds(enough), once_s) is None
 
 
 @pytest.fixture

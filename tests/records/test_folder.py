@@ -1,42 +1,53 @@
 """Tests of `tunesmith.records.folder`; read-only and full disks are in `tests/jobs`."""
 
 import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tunesmith.core.errors import RunFolderError
 from tunesmith.records.events import Planned, SessionStarted, SliceDone
-from tunesmith.records.folder import open_run, write_atomic
+from tunesmith.records.folder import IDENTITY, enter_run, write_atomic
 from tunesmith.records.history import History
 from tunesmith.records.journal import Journal
 
 TRAINED = SliceDone(trial="m", begin=0, end=16, seconds=1.0, checkpoint="c", rows=({},))
 
 
+def is_resumed(path: Path, identity: Mapping[str, Any]) -> bool:
+    """Whether a folder is gone back to: where a run begins, its job is written anew."""
+    job = path / IDENTITY
+    before = job.stat().st_ino if job.exists() else None
+    enter_run(path, identity).close()
+    return job.stat().st_ino == before
+
+
 def test_a_new_folder_and_the_same_again(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b"
-    assert not open_run(path, {"seed": 0, "data": "x"}).resumed
-    assert open_run(path, {"data": "x", "seed": 0}).resumed
+    assert not is_resumed(path, {"seed": 0, "data": "x"})
+    assert is_resumed(path, {"data": "x", "seed": 0})
 
 
 def test_what_a_process_left_that_was_killed_while_it_began_is_no_run(tmp_path: Path) -> None:
     (tmp_path / ".job.json.part").write_text('{"seed"')
-    assert not open_run(tmp_path, {"seed": 0}).resumed
-    assert open_run(tmp_path, {"seed": 0}).resumed
-    assert [path.name for path in tmp_path.iterdir()] == ["job.json"]
+    assert not is_resumed(tmp_path, {"seed": 0})
+    assert is_resumed(tmp_path, {"seed": 0})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["job.json", "journal.db", "lock"]
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / ".notes.part").touch()
     with pytest.raises(RunFolderError, match=r"is not empty and holds no run \(it has \.notes"):
-        open_run(tmp_path / "other", {"seed": 0})
+        enter_run(tmp_path / "other", {"seed": 0}).close()
 
 
 def test_each_difference_is_named(tmp_path: Path) -> None:
-    open_run(tmp_path / "run", {"seed": 0, "data": "a" * 64, "old": True})
+    enter_run(tmp_path / "run", {"seed": 0, "data": "a" * 64, "old": True}).close()
     with Journal(tmp_path / "run") as journal:
         journal.append(TRAINED, elapsed=1.0, phases={})
     with pytest.raises(RunFolderError) as caught:
-        open_run(tmp_path / "run", {"seed": 1, "data": "b" * 64, "old": True, "new": 2})
+        enter_run(tmp_path / "run", {"seed": 1, "data": "b" * 64, "old": True, "new": 2}).close()
     message = str(caught.value)
     assert "seed: 0 there, 1 here" in message
     assert 'data: "aaaaaaaaaaaaaaaaaaa... there, "bbbbbbbbbbbbbbbbbbb... here' in message
@@ -47,20 +58,67 @@ def test_each_difference_is_named(tmp_path: Path) -> None:
 
 def test_a_run_that_never_had_a_plan_is_taken_over(tmp_path: Path) -> None:
     """The settings were wrong; the mended command must not be refused for them."""
-    open_run(tmp_path, {"width": 9999})
+    enter_run(tmp_path, {"width": 9999}).close()
     with Journal(tmp_path) as journal:
         journal.append(SessionStarted(budget=60), elapsed=3.0, phases={})
         journal.append(Planned(plan={}), elapsed=3.0, phases={})
-    assert not open_run(tmp_path, {"width": 16}).resumed
+    assert not is_resumed(tmp_path, {"width": 16})
     with Journal(tmp_path) as journal:
         assert journal.history == History()
-    assert open_run(tmp_path, {"width": 16}).resumed
+    assert is_resumed(tmp_path, {"width": 16})
 
 
 def test_a_run_that_another_process_begins_is_not_taken_over(tmp_path: Path) -> None:
-    open_run(tmp_path, {"seed": 0})
+    enter_run(tmp_path, {"seed": 0}).close()
     with Journal(tmp_path), pytest.raises(RunFolderError, match="Another process"):
-        open_run(tmp_path, {"seed": 1})
+        enter_run(tmp_path, {"seed": 1}).close()
+
+
+def test_a_run_that_a_process_is_in_stays_what_it_is(tmp_path: Path) -> None:
+    with enter_run(tmp_path, {"seed": 0}) as journal:
+        before = (tmp_path / "job.json").read_bytes()
+        with pytest.raises(RunFolderError, match="Another process"):
+            enter_run(tmp_path, {"seed": 1})
+        assert (tmp_path / "job.json").read_bytes() == before
+        journal.append(TRAINED, elapsed=1.0, phases={})
+    with enter_run(tmp_path, {"seed": 0}) as journal:
+        assert journal.history.trials["m"].slices == (TRAINED,)
+
+
+def test_of_many_that_begin_at_the_same_moment_one_does(tmp_path: Path) -> None:
+    def begin(seed: int) -> Journal | str:
+        try:
+            return enter_run(tmp_path / "run", {"seed": seed})
+        except RunFolderError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(begin, range(8)))
+    (first,) = [seed for seed, each in enumerate(found) if isinstance(each, Journal)]
+    assert json.loads((tmp_path / "run" / "job.json").read_text())["seed"] == first
+    for each in found:
+        if isinstance(each, Journal):
+            each.close()
+        else:
+            assert "Another process" in each
+
+
+def test_a_folder_that_a_process_left_as_it_began_is_begun_anew(tmp_path: Path) -> None:
+    with Journal(tmp_path):
+        pass  # killed before it wrote what its job is
+    assert not is_resumed(tmp_path, {"seed": 0})
+    assert is_resumed(tmp_path, {"seed": 0})
+
+
+def test_a_run_s_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "foreign" / "job.json").mkdir(parents=True)
+    with pytest.raises(RunFolderError, match=r"foreign cannot be written: Is a directory\. Pass"):
+        enter_run(tmp_path / "foreign", {"seed": 0}).close()
+    enter_run(tmp_path / "run", {"seed": 0}).close()
+    (tmp_path / "run" / "job.json").write_text('{"seed"')
+    for _ in range(2):  # and it is given back each time
+        with pytest.raises(RunFolderError, match=r"job\.json is damaged: .* Pass another --out"):
+            enter_run(tmp_path / "run", {"seed": 0}).close()
 
 
 def test_writing_is_all_or_nothing(tmp_path: Path) -> None:
@@ -76,11 +134,11 @@ def test_writing_is_all_or_nothing(tmp_path: Path) -> None:
 
 def test_a_run_of_another_version_is_not_gone_on_with(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    open_run(out, {"seed": 0})
+    enter_run(out, {"seed": 0}).close()
     with Journal(out) as journal:
         journal.append(TRAINED, elapsed=1.0, phases={})
     job = json.loads((out / "job.json").read_text())
-    assert job["format"] == 3
+    assert job["format"] == 4
     (out / "job.json").write_text(json.dumps({**job, "format": 2}))
     with pytest.raises(RunFolderError, match="begun by another version of Tunesmith"):
-        open_run(out, {"seed": 0})
+        enter_run(out, {"seed": 0}).close()

@@ -1,8 +1,10 @@
 """Tests of `tunesmith.records.history` and `tunesmith.records.events`."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunesmith.core.errors import RunFolderError
 from tunesmith.records import events
 from tunesmith.records.events import Event, SliceDone, Stored, decode, encode
 from tunesmith.records.history import History, fold, replay
@@ -110,3 +112,9 @@ def test_a_run_that_ended_is_extended_by_more_than_it_had() -> None:
     assert not ended.is_extended_by(events.SessionStarted(budget=1.0))
     # What was killed has not ended: the same is still more than the run had when it did.
     assert fold(ended, at(more[1])).is_extended_by(more[1])
+
+
+@pytest.mark.parametrize("content", ['{"text": "hello", "mood": "good"}', "{}"])
+def test_an_event_with_other_fields_is_refused(content: str) -> None:
+    with pytest.raises(RunFolderError, match=r"an event 'noted' that .* cannot read .* Update"):
+        decode("noted", content)

@@ -11,7 +11,7 @@ import pytest
 from tunesmith.core.errors import RunFolderError
 from tunesmith.records.events import Noted, SessionStarted, SliceDone
 from tunesmith.records.history import History
-from tunesmith.records.journal import FILE, Journal, read_history
+from tunesmith.records.journal import FILE, LOCK, Journal, _told, read_history
 
 WRITER = """
 import sys
@@ -130,6 +130,50 @@ def test_a_damaged_journal_is_told(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"this is no database at all, though it is long enough" * 30)
     with pytest.raises(RunFolderError, match="cannot be used: file is not a database"):
         Journal(tmp_path)
+
+
+def test_a_folder_that_cannot_be_locked_is_told(tmp_path: Path) -> None:
+    (tmp_path / LOCK).mkdir()
+    with pytest.raises(RunFolderError, match=r"cannot be written: Is a directory\. Pass an --out"):
+        Journal(tmp_path)
+
+
+def test_a_full_disk_is_told_by_the_number_of_the_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunesmith.records.journal.GROUP_S", 60.0)  # nothing is written before
+
+    def fill() -> None:
+        with Journal(tmp_path) as journal:
+            journal._database.execute("PRAGMA max_page_count=1")  # no more than there are
+            journal.append(note("x" * 100_000), elapsed=0.0)
+
+    with pytest.raises(RunFolderError, match="no space left for"):
+        fill()
+    with pytest.raises(RunFolderError, match="used: no such table: full"), _told(tmp_path):
+        raise sqlite3.OperationalError("no such table: full")
+
+
+@pytest.mark.parametrize("name", ["50% #1?", "καλημέρα;x=1&y"])
+def test_a_folder_of_any_name_is_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with Journal(tmp_path / name) as journal:
+        journal.append(note("here"), elapsed=0.0)
+    assert read_history(tmp_path / name).notes == ("here",)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_closed_journal_is_read_where_nothing_can_be_written(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.append(note("kept"), elapsed=0.0)
+    # SQLite follows no link here, so it cannot make this file, as on a read-only disk.
+    beside = tmp_path / f"{FILE}-wal"
+    beside.symlink_to(tmp_path / "nowhere")
+    assert read_history(tmp_path).notes == ("kept",)
+    beside.unlink()
+    beside.mkdir()  # where it holds something, a process may be writing
+    with pytest.raises(RunFolderError, match="cannot be used"):
+        read_history(tmp_path)
 
 
 def test_no_journal(tmp_path: Path) -> None:

@@ -11,11 +11,19 @@ from tunesmith.evaluation.metrics import evaluate
 from tunesmith.jobs.alike import Depth
 from tunesmith.jobs.gate import UNSOUGHT
 from tunesmith.report import sentences
-from tunesmith.report.findings import Finding
+from tunesmith.report.findings import Finding, Item
 from tunesmith.report.story import Story
 from tunesmith.report.summary import Baseline, Measures, Summary
 
 from .conftest import MakeStory, predictions
+
+LEARNED = Finding(
+    kind="label",
+    weight="doubtful",
+    title="2 training labels look wrong",
+    meaning="",
+    items=[Item(file="a.png", label="cat"), Item(file="b.png", label="dog")],
+)
 
 
 def changed(summary: Summary, **parts: Any) -> Summary:
@@ -107,7 +115,11 @@ def test_advice_follows_from_what_was_found(make_story: MakeStory) -> None:
     assert "Four times as many would halve" in usual
     assert "larger --budget" in usual
     assert "The run was interrupted" in steps(story, status="interrupted")
-    assert "Check the 4 labels of test images" in steps(story, data={"suspects": 4})
+    assert "Check the 4 labels of test images: networks that" in steps(story, data={"suspects": 4})
+    learned = replace(story, findings=(LEARNED,))
+    assert "Check the 2 labels of training images: networks that" in steps(learned)
+    both = steps(learned, data={"suspects": 1})
+    assert "Check the 1 label of a test image and the 2 labels of training images: " in both
     weak = {
         "recall": (0.5, 1.0, None),
         "recall_interval": ((0.3, 0.7), (0.9, 1.0), (0.0, 1.0)),
@@ -145,6 +157,8 @@ def test_bad_data_are_counted_in_words(make_story: MakeStory) -> None:
     )
     assert said(quarantined=0, leaks=0).startswith("Nothing wrong was found")
     assert said(suspects=1).endswith("1 test label looks wrong.")
+    assert said((LEARNED,), quarantined=0, leaks=0) == "2 training labels look wrong."
+    assert said((LEARNED,)).endswith("too; 2 training labels look wrong.")  # and are trained on
     clue = Finding(kind="shortcut", weight="serious", title="A clue", meaning="")
     note = Finding(kind="uneven", weight="notable", title="Few images", meaning="")
     assert said((clue, note), quarantined=0, leaks=0).startswith("1 thing below should be looked")

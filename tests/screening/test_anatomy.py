@@ -45,9 +45,9 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def with_chunk(kind: bytes, data: bytes) -> bytes:
+def with_chunk(kind: bytes, data: bytes, *, count: int = 1) -> bytes:
     png = encode(".png")
-    return png[:33] + chunk(kind, data) + png[33:]
+    return png[:33] + chunk(kind, data) * count + png[33:]
 
 
 def with_segment(marker: int, data: bytes) -> bytes:
@@ -131,6 +131,15 @@ def test_a_packed_text_is_unpacked_up_to_a_bound() -> None:
     found = look(with_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(10**8))))
     assert max(map(len, found.asides)) == 1_000_000
     assert look(with_chunk(b"zTXt", b"Comment\0\0nonsense")).asides[1] == b""
+
+
+def test_many_packed_texts_share_the_bound() -> None:
+    packed = b"Comment\0\0" + zlib.compress(bytes(300_000))
+    found = look(with_chunk(b"zTXt", packed, count=50))
+    sizes = [len(aside) for aside in found.asides]
+    assert [size for size in sizes if size > 1000] == [300_000, 300_000, 300_000, 100_000]
+    assert found.asides.count(packed) == 50
+    assert found.end == len(with_chunk(b"zTXt", packed, count=50))
 
 
 @given(st.sampled_from(ENCODINGS), st.data())

@@ -67,6 +67,20 @@ def test_pictures_of_one_kind_are_no_copies(monkeypatch: pytest.MonkeyPatch, few
     assert len(find_copies(scenes(1500, seed=1)).pairs) == 0
 
 
+def test_many_copies_of_a_picture_do_not_hide_each_other() -> None:
+    x_NSS = scenes(400)
+    chance = np.random.default_rng(0)
+    again = [
+        brightened(jpeg(np.roll(x_HW, chance.integers(-1, 2, 2), axis=(0, 1))))
+        for x_HW in x_NSS[:20]
+        for _ in range(8)
+    ]
+    pairs = find_copies(np.concatenate([x_NSS, np.stack(again)])).pairs
+    owner_N = np.concatenate([np.arange(400), np.repeat(np.arange(20), 8)])
+    assert (owner_N[pairs[:, 0]] == owner_N[pairs[:, 1]]).all()
+    assert len(np.unique(pairs)) >= 0.95 * 20 * 9
+
+
 def test_among_many_pictures_cells_find_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
     x_NSS = scenes(1200)
     again = np.stack([shifted(x_HW) for x_HW in x_NSS[:300]])

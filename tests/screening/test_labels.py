@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tunesmith.screening.labels import rank_labels, seconded, thresholds
+from tunesmith.screening.labels import find_doubted, rank_labels, seconded, thresholds
 
 CLASSES, IMAGES = 4, 2000
 
@@ -87,3 +87,16 @@ def test_two_judges_raise_fewer_false_alarms_than_one() -> None:
     assert agreed[wrong].mean() > 0.9
     assert right.sum() > 0
     assert not agreed[right].any()
+
+
+def test_a_doubt_counts_if_the_most_similar_images_second_it() -> None:
+    y_N = np.arange(120) % 2
+    f_ND = np.random.default_rng(0).normal(size=(120, 4)).astype(np.float32)
+    f_ND[:, :2] += 40 * np.eye(2, dtype=np.float32)[y_N]
+    f_ND[7], y_N[7] = [0, 44, 0, 0], 0  # of class 1
+    d_NA: NDArray[np.float32] = f_ND / np.linalg.norm(f_ND, axis=1, keepdims=True)
+    found = find_doubted(f_ND, d_NA, y_N, 2)
+    assert (found.places.tolist(), found.others.tolist()) == ([7], [1])
+    assert found.right == pytest.approx(119 / 120)
+    d_NA[7] = d_NA[0]  # most like those of class 0
+    assert len(find_doubted(f_ND, d_NA, y_N, 2).places) == 0

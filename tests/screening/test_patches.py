@@ -93,3 +93,21 @@ def test_ends_of_strokes_in_tiny_images_are_no_stamps(side: int) -> None:
 def test_few_images_and_small_ones() -> None:
     assert find_repeated(np.zeros((3, 8, 8), np.uint8)) == ()
     assert find_repeated(np.zeros((0, 8, 8), np.uint8)) == ()
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_plain_square_is_a_stamp_where_it_stands_out(level: int) -> None:
+    x_NHW = textures(3000)
+    stamped = np.arange(0, 3000, 50)
+    x_NHW[stamped, 20:23, 20:23] = level
+    (found,) = find_repeated(x_NHW)
+    assert (found.top, found.left) == (20, 20)
+    assert np.isin(found.places, stamped).all()
+    assert len(found.places) >= 0.8 * len(stamped)
+
+
+def test_plain_surfaces_are_no_stamps() -> None:
+    x_NHW = textures(2000)
+    x_NHW[:400, 12:] = 255  # an edge with nothing behind it
+    x_NHW[400:700, :, :9] = 0
+    assert find_repeated(x_NHW) == ()

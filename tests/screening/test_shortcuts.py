@@ -43,6 +43,20 @@ def test_rare_words_are_one_and_constants_are_nothing() -> None:
     assert len(np.unique(words_N)) > BINS
 
 
+def test_numbers_and_words_can_be_one_clue() -> None:
+    chance = np.random.default_rng(0)
+    width_N = chance.integers(600, 1000, 2000).astype(np.float64)
+    width_N[Y == 3] = 640  # among others that are nearly as wide
+    words_N = np.array([f"{width} x 480" for width in width_N])
+    (exact,) = find_shortcuts({"size": [words_N, width_N]}, Y, 10, allowed={"size": 0.99})
+    assert exact.label == 3
+    width_N = chance.normal(800, 50, 2000) - 400 * (Y == 7)
+    words_N = np.array([f"{width} x 480" for width in width_N])  # no two are equal
+    (ranged,) = find_shortcuts({"size": [words_N, width_N]}, Y, 10, allowed={"size": 0.9})
+    assert ranged.label == 7
+    assert not find_shortcuts({"size": words_N}, Y, 10, allowed={"size": 0.6})
+
+
 def test_too_few_images_tell_nothing() -> None:
     clues = {"ending": np.array(["a", "b", "a", "b"])}
     assert not find_shortcuts(clues, np.array([0, 1, 0, 1]), 2, allowed={"ending": 0.6})

@@ -17,8 +17,8 @@ from tunesmith.tuning.optuna_sampler import OptunaSampler
 from tunesmith.tuning.portfolio import Portfolio
 from tunesmith.tuning.protocols import (
     Decision,
-    GoOn,
     History,
+    Resume,
     Sampler,
     Scheduler,
     Start,
@@ -136,10 +136,10 @@ def absolute(history: History, **asked: Any) -> Decision:
     paused = history.paused()
     good = [number for number in paused if history.trials[number].best < 1.5]
     if good:
-        return GoOn(good[0], history.trials[good[0]].at + 1)
+        return Resume(good[0], history.trials[good[0]].at + 1)
     if asked["may_start"]:
         return Start(1)
-    return GoOn(paused[0], history.horizon) if paused else Stop("All done.")
+    return Resume(paused[0], history.horizon) if paused else Stop("All done.")
 
 
 @pytest.mark.parametrize(

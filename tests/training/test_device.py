@@ -6,7 +6,7 @@ import torch
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.settings import Device
 from tunesmith.data.augment import shrink
-from tunesmith.data.strengths import Augmentation
+from tunesmith.data.augmentation import Augmentation
 from tunesmith.models.convnet import convnet
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training import device
@@ -124,7 +124,7 @@ def test_a_step_on_a_device_mixes_it_with_no_other(
     """The meta device computes no values, but refuses operations with tensors from elsewhere."""
     monkeypatch.setattr(device, "free_bytes", lambda _device: 10**6 * room)
     x, y = torch.zeros(40, 3, 32, 32, dtype=torch.uint8), torch.arange(40) % 4
-    config = TrainConfig(batch=16, augmentation=augmentation, coarse=0.75)
+    config = TrainConfig(batch=16, augmentation=augmentation, early_scale=0.75)
     data = TrainData.on(Compute(device=META), x, y, torch.arange(30), Normalize.of(x))
     assert data.x_NCHW.device == (META if room else CPU.device)
     network = place(convnet(4, 3, size=(32, 32), width=8), data, config)

@@ -2,7 +2,7 @@
 
 import torch
 
-from tunesmith.data.strengths import Augmentation
+from tunesmith.data.augmentation import Augmentation
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.epoch import TrainData, batches, scale_at
@@ -40,7 +40,7 @@ def test_images_are_what_normalization_makes_of_them() -> None:
 
 
 def test_images_are_small_while_the_steps_are_large() -> None:
-    config, plan = TrainConfig(coarse=0.75), warmup_decay(1000, warmup=0.2)
+    config, plan = TrainConfig(early_scale=0.75), warmup_decay(1000, warmup=0.2)
     assert [scale_at(config, plan, seen) for seen in (0, 300, 599, 601, 1000)] == [
         *(0.75, 0.75, 0.75),
         *(1.0, 1.0),

@@ -39,7 +39,7 @@ def test_a_label_that_contradicts_all_the_others_pulls_less() -> None:
     sure = {}
     for q in (0.0, 0.7):
         nn.init.zeros_(network.weight)
-        loss = loss_of(TrainConfig(robust=q, smoothing=0.0), y_N, 2)
+        loss = loss_of(TrainConfig(robust=q, label_smoothing=0.0), y_N, 2)
         optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
         for _ in range(300):
             optimizer.zero_grad()
@@ -53,7 +53,7 @@ def test_a_label_that_contradicts_all_the_others_pulls_less() -> None:
 def test_a_forgiving_loss_can_be_balanced_too() -> None:
     y_N = torch.tensor([0, 0, 0, 1])
     z = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
-    config = TrainConfig(robust=0.5, balance=1.0, smoothing=0.1)
+    config = TrainConfig(robust=0.5, balance=1.0, label_smoothing=0.1)
     plain = GeneralizedCrossEntropy(0.5, 0.1)(nn.Identity(), z + log_frequencies(y_N, 2), y_N)
     torch.testing.assert_close(loss_of(config, y_N, 2)(nn.Identity(), z, y_N), plain)
 
@@ -81,7 +81,9 @@ def test_balanced_training_answers_as_if_classes_were_equally_frequent() -> None
     chance = torch.Generator().manual_seed(0)
     y_N = (torch.arange(40_000) % 20 == 0).long()
     x_N1 = torch.randn(40_000, 1, generator=chance) + 2.0 * y_N[:, None] - 1
-    plain, balanced = (loss_of(TrainConfig(balance=b, smoothing=0.0), y_N, 2) for b in (0.0, 1.0))
+    plain, balanced = (
+        loss_of(TrainConfig(balance=b, label_smoothing=0.0), y_N, 2) for b in (0.0, 1.0)
+    )
     assert boundary(plain, x_N1, y_N) == pytest.approx(math.log(19) / 2, abs=0.1)
     assert boundary(balanced, x_N1, y_N) == pytest.approx(0.0, abs=0.1)
 

@@ -40,7 +40,7 @@ def test_few_images_tell_nothing() -> None:
 
 
 def test_only_the_loss_changes() -> None:
-    config = TrainConfig(batch=64, smoothing=0.02)
+    config = TrainConfig(batch=64, label_smoothing=0.02)
     other = forgiving(config)
-    assert (other.robust, other.smoothing) == (0.7, 0.02)
+    assert (other.robust, other.label_smoothing) == (0.7, 0.02)
     assert other.model_copy(update={"robust": 0.0}) == config

@@ -1,5 +1,7 @@
 """Tests of `tunesmith.training.probe`."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -37,13 +39,22 @@ def build() -> nn.Module:
 @pytest.mark.parametrize("sided", [True, False])
 def test_a_change_that_alters_the_meaning_is_found(*, sided: bool) -> None:
     data = make(sided=sided)
-    config = TrainConfig(batch=32, optimizer="adamw", lr=0.05, smoothing=0.0)
+    config = TrainConfig(batch=32, optimizer="adamw", lr=0.05, label_smoothing=0.0)
     harm = transform_harm(build, data, data.x_NCHW, data.y_N, config, seconds=60)
     assert harm.plain > 0.95
     harmful, harmless = ("flip", "flip_vertical") if sided else ("flip_vertical", "flip")
     assert harm.changed[harmful] < 0.1
     assert harm.changed[harmless] > 0.9
     assert harm.images == 200
+
+
+def test_fewer_images_than_a_batch_are_trained_on_all_the_same() -> None:
+    data = make(sided=True)
+    one = dataclasses.replace(data, rows=data.rows[:1])
+    config = TrainConfig(batch=32, optimizer="adamw", lr=0.05, label_smoothing=0.0)
+    harm = transform_harm(build, one, data.x_NCHW, data.y_N, config, seconds=60)
+    assert harm.images == 200
+    assert 0 <= harm.plain <= 1
 
 
 def test_what_is_measured() -> None:

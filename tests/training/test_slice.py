@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tunesmith.data.strengths import Augmentation
+from tunesmith.data.augmentation import Augmentation
 from tunesmith.models.convnet import convnet
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training.config import TrainConfig
@@ -20,7 +20,7 @@ EVERYTHING = Augmentation(
     shift=0.1, rotate=10, scale=0.1, flip=True, flip_vertical=True, brightness=0.1, contrast=0.1,
     cutout=0.2,
 )  # fmt: skip
-CONFIG = TrainConfig(batch=16, augmentation=EVERYTHING, averaging=0.5, coarse=0.75)
+CONFIG = TrainConfig(batch=16, augmentation=EVERYTHING, ema_decay=0.5, early_scale=0.75)
 SEGMENTS = warmup_decay(64 * 8, warmup=0.1)
 
 
@@ -38,7 +38,7 @@ def data() -> TrainData:
 
 
 def run(data: TrainData, config: TrainConfig, start: Checkpoint | None, until: int) -> SliceResult:
-    loss = CrossEntropy(config.smoothing)
+    loss = CrossEntropy(config.label_smoothing)
     return train_slice(config, build, data, loss, start=start, segments=SEGMENTS, until=until)
 
 
@@ -96,7 +96,7 @@ def test_it_changes_neither_its_start_nor_the_global_random_state(
 
 
 def test_it_learns(data: TrainData) -> None:
-    config = CONFIG.model_copy(update={"augmentation": Augmentation(), "smoothing": 0.0})
+    config = CONFIG.model_copy(update={"augmentation": Augmentation(), "label_smoothing": 0.0})
     first, last = run(data, config, None, 16).row, run(data, config, None, 512).row
     assert last["loss"] < 0.5 * first["loss"]
     assert last["rate"] == 0.0
@@ -111,7 +111,7 @@ def test_stopping_ends_the_slice_where_it_is(data: TrainData) -> None:
     assert result.outcome is Outcome.STOPPED
     assert result.checkpoint is not None
     assert result.checkpoint.seen == 32
-    whole = run(data, CONFIG.model_copy(update={"smoothing": 0.0}), None, 32).checkpoint
+    whole = run(data, CONFIG.model_copy(update={"label_smoothing": 0.0}), None, 32).checkpoint
     assert whole is not None
     equal(result.checkpoint, whole)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.core.errors import SettingsError
-from tunesmith.tuning.failures import check_failures
+from tunesmith.tuning.failures import FAILURES_MOST, check_failures, outage, told
 from tunesmith.tuning.protocols import History, Observation, Trial
 
 WHERE = Path("trials/0002/error.txt")
@@ -25,13 +25,43 @@ def test_one_reason_for_all_is_no_trials_fault() -> None:
 
 
 @pytest.mark.parametrize(
+    "varying", ["0x7f{}c", "/tmp/run{}/data.csv", "host{}.local:80", "C:\\data\\part-{}", "x@{}"]
+)
+def test_numbers_and_addresses_make_no_other_reason(varying: str) -> None:
+    reasons = [f"It raised OSError: {varying.format(letter)} is lost" for letter in "abc"]
+    with pytest.raises(SettingsError, match="first 3 trials failed for one reason"):
+        check_failures(history(*reasons), WHERE)
+
+
+@pytest.mark.parametrize(
     "reasons",
     [
         ("memory", "memory"),
         ("memory", "memory", "NaN"),
         ("memory", "memory", None, "memory"),
         ("memory", "memory", "memory", None),
+        (*["memory", "NaN"] * (FAILURES_MOST // 2 - 1), "memory"),
+        (*["memory", "NaN"] * FAILURES_MOST, None),
     ],
 )
 def test_few_failures_other_reasons_and_values_say_nothing(reasons: tuple[str | None, ...]) -> None:
     check_failures(history(*reasons), WHERE)
+
+
+def test_many_failures_and_no_value_are_enough_whatever_the_reasons() -> None:
+    reasons = ["memory", "NaN"] * (FAILURES_MOST // 2)
+    with pytest.raises(SettingsError, match=r"^10 trials failed and none .*: memory; NaN\. Mend"):
+        check_failures(history(*reasons), WHERE)
+
+
+def test_each_reason_is_told_once_and_not_too_many() -> None:
+    assert told(["One.", "Two.", "One.", "Three.", "Four.", "Five."]) == (
+        "One; Two; Three; 2 more reasons."
+    )
+
+
+def test_an_outage_says_that_nothing_is_lost() -> None:
+    error = outage(["No device 1.", "No device 2."], WHERE)
+    assert str(error).startswith("2 trials that had trained failed twice in the same place")
+    assert "No device 1. What was trained is kept." in str(error)
+    assert str(WHERE) in str(error)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tunesmith.tuning.folders import (
     at_unit,
     closed,
+    explain,
     is_empty,
     opened,
     size,
@@ -49,6 +51,30 @@ def test_what_no_trial_goes_on_from_is_removed(tmp_path: Path) -> None:
     ]
     tidy_trial(tmp_path, 0, -1)
     assert list((tmp_path / "0000").iterdir()) == []
+
+
+def test_links_stay_links_wherever_they_lead(tmp_path: Path) -> None:
+    part = opened(tmp_path, 0, start=0, until=4)
+    (part / "gone").symlink_to(tmp_path / "nowhere")
+    (part / "data").symlink_to(tmp_path)
+    closed(part)
+    part = opened(tmp_path, 0, start=4, until=8)
+    assert [path.is_symlink() for path in sorted(part.iterdir())] == [True, True]
+
+
+def test_a_slice_that_removed_its_folder_left_an_empty_one(tmp_path: Path) -> None:
+    part = opened(tmp_path, 0, start=0, until=4)
+    shutil.rmtree(part.parent)
+    tidy_trial(tmp_path, 0, -1)
+    assert is_empty(closed(part))
+
+
+def test_why_a_trial_failed_is_beside_its_folders(tmp_path: Path) -> None:
+    assert explain(tmp_path, 3, "It hung.") == tmp_path / "0003" / "error.txt"
+    error = explain(tmp_path, 3, "It hung again.")
+    assert error.read_text() == "It hung again."
+    closed(opened(tmp_path, 3, start=0, until=4))
+    assert not error.exists()
 
 
 def test_a_folder_is_as_large_as_all_files_in_it(tmp_path: Path) -> None:

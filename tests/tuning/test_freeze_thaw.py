@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tunesmith.tuning.freeze_thaw import FIRST, FreezeThaw, _log_mean, _log_normal
-from tunesmith.tuning.protocols import Decision, GoOn, History, Observation, Start, Trial
+from tunesmith.tuning.protocols import Decision, History, Observation, Resume, Start, Trial
 
 
 def history(*curves: list[float], seconds: float = 1.0) -> History:
@@ -38,7 +38,7 @@ def test_some_trials_are_started_before_any_goes_on() -> None:
 def test_what_falls_goes_on_before_what_does_not() -> None:
     made = history(FLAT, BAD, FALLING, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD)
     chosen = decisions(made, may_start=False)
-    assert chosen.count(GoOn(2, 8)) > 30
+    assert chosen.count(Resume(2, 8)) > 30
 
 
 def test_new_trials_are_started_where_they_promise_more() -> None:
@@ -53,13 +53,13 @@ def test_a_trial_that_costs_more_must_promise_more() -> None:
     same = History(horizon=100, trials=(*cheap.trials, cheap.trials[0]))
     slow = replace(same.trials[0], seconds=400.0)
     made = replace(same, trials=(slow, *same.trials[1:]))
-    assert decisions(made, may_start=False) == [GoOn(11, 8)] * 40
+    assert decisions(made, may_start=False) == [Resume(11, 8)] * 40
 
 
 def test_at_the_end_of_the_budget_half_of_the_blocks_go_to_the_best() -> None:
     made = history(FLAT, FALLING, FALLING, FALLING, FALLING, *[BAD] * 6)
-    early = decisions(made, may_start=False).count(GoOn(0, 8))
-    late = decisions(made, may_start=False, spent=1.0).count(GoOn(0, 8))
+    early = decisions(made, may_start=False).count(Resume(0, 8))
+    late = decisions(made, may_start=False, spent=1.0).count(Resume(0, 8))
     assert late >= early + 10
 
 
@@ -67,11 +67,11 @@ def test_a_trial_that_lost_its_first_block_makes_it_up() -> None:
     """A crash can leave a trial that was started, and has no value."""
     made = history(FLAT, FLAT, FLAT, FLAT, FLAT, *[BAD] * 6).started({}, until=4)
     lost = made.observed(11, (), seconds=0.0)
-    assert decisions(lost) == [GoOn(11, 4)] * 40
+    assert decisions(lost) == [Resume(11, 4)] * 40
 
 
 def test_values_that_are_all_the_same_are_no_trouble() -> None:
-    assert all(isinstance(d, GoOn | Start) for d in decisions(history(*[[0.0] * 4] * 12)))
+    assert all(isinstance(d, Resume | Start) for d in decisions(history(*[[0.0] * 4] * 12)))
 
 
 def test_chances_far_out_are_told_apart() -> None:
@@ -88,6 +88,13 @@ def test_means_of_numbers_that_are_too_small_for_a_float() -> None:
     assert _log_mean(np.array([0.0, -2000.0])) == pytest.approx(math.log(0.5))
 
 
+def test_what_failed_sets_no_bar() -> None:
+    made = history(FLAT, BAD, FALLING, *[BAD] * 8, [0.01, 0.01, 0.01, math.nan])
+    never = history(FLAT, BAD, FALLING, *[BAD] * 8, [math.nan] * 4)
+    failed = [each.failed(11, "It gave a value that is not finite.") for each in (made, never)]
+    assert decisions(failed[0], may_start=False) == decisions(failed[1], may_start=False)
+
+
 LATE = Trial(config={}, curve=(Observation(at=8, value=0.52),), seconds=8.0)  # twice a block
 
 
@@ -100,4 +107,4 @@ def test_a_first_value_after_more_than_a_block_does_not_keep_others_from_startin
 def test_where_no_first_block_was_measured_one_is() -> None:
     made = History(horizon=100, trials=(LATE,) * 12)
     assert decisions(made) == [Start(4)] * 40
-    assert all(isinstance(d, GoOn) for d in decisions(made, may_start=False))
+    assert all(isinstance(d, Resume) for d in decisions(made, may_start=False))

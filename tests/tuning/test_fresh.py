@@ -1,6 +1,6 @@
 """Tests of `tunesmith.tuning.fresh`."""
 
-from tunesmith.core.space import Choice, Config, Field, Float, Int, Space
+from tunesmith.core.space import Choice, Config, Field, Float, Int, Space, When
 from tunesmith.tuning.fresh import TURNS, is_exhausted, new_config
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.random_sampler import RandomSampler
@@ -39,3 +39,25 @@ def test_what_is_finite_ends_and_what_is_not_does_not() -> None:
     assert is_exhausted(space, tried(space, *configs))
     endless = {**space, "lr": Field(Float(0.0, 1.0), 0.5)}
     assert not is_exhausted(endless, tried(endless, *({**c, "lr": 0.5} for c in configs)))
+
+
+def test_fields_that_mean_nothing_make_no_more_configs() -> None:
+    space: Space = {
+        "kind": Field(Choice("a", "b", "c"), "a"),
+        "size": Field(Int(1, 4), 1, When("kind", "b", "c")),
+        "deep": Field(Choice("yes", "no"), "no", When("size", 4)),
+        "side": Field(Choice(1, 2), 1),
+    }
+    # One of "a", and of "b" and "c" three sizes and twice the fourth; and two sides of each.
+    kinds: list[Config] = [{"kind": "a"}]
+    kinds += [{"kind": kind, "size": size} for kind in "bc" for size in (1, 2, 3)]
+    kinds += [{"kind": kind, "size": 4, "deep": deep} for kind in "bc" for deep in ("yes", "no")]
+    configs = [{**config, "side": side} for config in kinds for side in (1, 2)]
+    assert len(configs) == 22
+    assert not is_exhausted(space, tried(space, *configs[1:], configs[1]))
+    assert is_exhausted(space, tried(space, *configs))
+
+
+def test_many_configs_are_not_counted_one_by_one() -> None:
+    fields = {f"n{n}": Field(Int(1, 9), 1, When("n0", 1) if n else None) for n in range(9)}
+    assert not is_exhausted(fields, tried(fields, *({"n0": n} for n in range(1, 10))))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tunesmith.core.space import Choice, Field, Float, Int, When
-from tunesmith.tuning.importance import at_edges, importances
+from tunesmith.tuning.importance import MATTERS, at_edges, edge_words, importances
 from tunesmith.tuning.protocols import History, Observation, Trial
 
 SPACE = {
@@ -88,3 +88,13 @@ def test_ends_of_ranges_are_told_but_nothing_and_all_are_none(
     values: dict[str, Any], edges: dict[str, str]
 ) -> None:
     assert at_edges(EDGES, values) == edges
+
+
+def test_only_of_fields_that_mattered_there_may_be_better_beyond() -> None:
+    config = {"lr": 0.9, "kind": "a", "share": 0.1}
+    (words,) = edge_words(EDGES, config, {"lr": MATTERS, "share": MATTERS / 2, "kind": 0.5})
+    assert words == (
+        "The best lr that was found, 0.9, lies at the high end of what was tried "
+        "(Float(low=0.0001, high=1.0, log=True)): there may be better beyond."
+    )
+    assert edge_words(EDGES, config, {}) == []  # too few trials to say what mattered

@@ -10,8 +10,8 @@ from tunesmith.tuning.protocols import History, Observation, Trial
 from tunesmith.tuning.recorded import (
     DROPPED,
     NOT_FINITE,
-    are_stillborn,
     as_rows,
+    none_trained,
     points,
     recall,
 )
@@ -64,8 +64,8 @@ def test_a_trial_that_was_given_up_is_known_and_has_not_failed() -> None:
 
 def test_a_search_whose_trials_ended_untrained_never_began() -> None:
     started, failed = EVENTS[1], EVENTS[3]
-    assert are_stillborn(after(started, failed))
-    assert are_stillborn(after(EVENTS[0], started, failed))  # the other one was under way
-    assert not are_stillborn(after())
-    assert not are_stillborn(after(started))
-    assert not are_stillborn(after(*EVENTS))
+    assert none_trained(after(started, failed))
+    assert none_trained(after(EVENTS[0], started, failed))  # the other one was under way
+    assert not none_trained(after())
+    assert not none_trained(after(started))
+    assert not none_trained(after(*EVENTS))

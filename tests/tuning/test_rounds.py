@@ -1,6 +1,6 @@
 """Tests of `tunesmith.tuning.rounds`."""
 
-from tunesmith.tuning.protocols import Decision, GoOn, History, Observation, Start, Stop
+from tunesmith.tuning.protocols import Decision, History, Observation, Resume, Start, Stop
 from tunesmith.tuning.rounds import Rounds
 
 
@@ -22,8 +22,8 @@ def test_each_round_trains_the_first_trials_for_a_block() -> None:
     assert isinstance(decide(history, 2, may_start=False), Stop)
     history = trained(history.started({}, until=2), 1, 2)
     assert isinstance(decide(history, 2), Stop)
-    assert decide(history, 4) == GoOn(0, 4)
-    assert decide(history.resumed(0, until=4), 4) == GoOn(1, 4)
+    assert decide(history, 4) == Resume(0, 4)
+    assert decide(history.resumed(0, until=4), 4) == Resume(1, 4)
     history = trained(trained(history, 0, 4), 1, 4)
     assert isinstance(decide(history, 4), Stop)
 
@@ -32,13 +32,13 @@ def test_another_takes_the_place_of_one_that_failed_and_trains_in_blocks_too() -
     history = History(horizon=9).started({}, until=2).failed(0, "It hung.").started({}, until=2)
     assert decide(history, 6) == Start(2)
     history = trained(trained(history, 1, 6).started({}, until=2), 2, 2)
-    assert decide(history, 6) == GoOn(2, 4)
-    assert decide(history, 3) == GoOn(2, 3)
+    assert decide(history, 6) == Resume(2, 4)
+    assert decide(history, 3) == Resume(2, 3)
 
 
 def test_trials_before_the_first_are_left_alone() -> None:
     history = trained(History(horizon=9).started({}, until=2), 0, 2)
-    assert decide(history, 4) == GoOn(0, 4)
+    assert decide(history, 4) == Resume(0, 4)
     assert decide(history, 4, first=1) == Start(2)
     history = trained(history.started({}, until=2), 1, 2)
-    assert decide(history, 4, first=1) == GoOn(1, 4)
+    assert decide(history, 4, first=1) == Resume(1, 4)

@@ -12,7 +12,7 @@ RUNNING = Running(trial=3, start=4, until=8, folder=FOLDER, is_cut=True)
 
 
 def test_what_a_worker_is_told() -> None:
-    task = RUNNING.task("train.py:train", {"lr": 0.1}, deadline_s=9.0)
+    task = RUNNING.task("train.py:train", {"lr": 0.1}, deadline_s=9.0, whole_s=20.0)
     arguments = {"function": "train.py:train", "config": {"lr": 0.1}, "folder": str(FOLDER)}
     assert task == Task(
         key="3",
@@ -20,6 +20,7 @@ def test_what_a_worker_is_told() -> None:
         arguments={**arguments, "start": 4, "until": 8},
         needs=["train.py:train"],
         deadline_s=9.0,
+        whole_s=20.0,
     )
 
 

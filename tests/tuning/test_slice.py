@@ -57,6 +57,37 @@ def test_the_class_of_a_config_is_found(file: Path) -> None:
         config_class(load_function(f"{file}:short"))
 
 
+HIDDEN = """
+from __future__ import annotations
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+from tunesmith import Float
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from nowhere import Kind
+
+@dataclass
+class Config:
+    lr: Annotated[float, Float(0.0, 1.0)] = 0.5
+    kind: Kind | None = None
+
+def hides(config, folder: Path, start, until): ...
+
+def hides_deeper(config: Config, folder, start, until): ...
+"""
+
+
+@pytest.mark.parametrize(("function", "name"), [("hides", "Path"), ("hides_deeper", "Kind")])
+def test_annotations_that_are_not_there_when_it_runs_are_told(
+    tmp_path: Path, function: str, name: str
+) -> None:
+    (tmp_path / "hidden.py").write_text(HIDDEN)
+    message = rf"annotations of `{function}` .* NameError: name '{name}' .* outside of `if TYPE"
+    with pytest.raises(SettingsError, match=message):
+        config_class(load_function(f"{tmp_path}/hidden.py:{function}"))
+
+
 @pytest.mark.parametrize("answer", [0.5, np.float32(0.5), np.array(0.5), [0.5], np.array([0.5])])
 def test_numbers_of_any_kind_are_values(answer: object) -> None:
     assert as_values(answer, 3) == [0.5]

@@ -1,15 +1,19 @@
 """Tests of `tunesmith.tuning.timing`."""
 
+import math
+
 import pytest
 
-from tunesmith.tuning.protocols import GoOn, History, Observation, Start
+from tunesmith.tuning.protocols import History, Observation, Resume, Start
 from tunesmith.tuning.timing import (
     SLACK,
     best_trial,
     expected_s,
     kept_s,
     must_go_on,
+    patience_s,
     remaining_s,
+    share_of,
 )
 
 
@@ -32,10 +36,10 @@ def test_trial_0_is_finished_first_and_the_best_one_next() -> None:
     trials = history((4, 0.5), (5, 0.4), (6, 0.6))
     needed = SLACK * (6 + 5)
     assert must_go_on(trials, left_s=needed + 1.1, block=1) is None
-    assert must_go_on(trials, left_s=needed + 0.9, block=1) == GoOn(0, 5)
+    assert must_go_on(trials, left_s=needed + 0.9, block=1) == Resume(0, 5)
     done = history((10, 0.5), (5, 0.4), (6, 0.6))
-    assert must_go_on(done, left_s=6.0, block=3) == GoOn(1, 8)
-    assert must_go_on(done, left_s=6.0, block=30) == GoOn(1, 10)
+    assert must_go_on(done, left_s=6.0, block=3) == Resume(1, 8)
+    assert must_go_on(done, left_s=6.0, block=30) == Resume(1, 10)
 
 
 def test_what_is_done_failed_or_running_need_not_be_started() -> None:
@@ -71,20 +75,49 @@ def test_what_a_slice_takes() -> None:
     assert expected_s(history(), Start(2)) == 0.0
     trials = history((4, 0.5), (0, 0.0)).resumed(1, until=2)
     slow = trials.observed(1, (Observation(at=2, value=0.5),), seconds=8.0)
-    assert expected_s(slow, GoOn(0, 6)) == 2.0
-    assert expected_s(slow, GoOn(1, 6)) == 16.0
+    assert expected_s(slow, Resume(0, 6)) == 2.0
+    assert expected_s(slow, Resume(1, 6)) == 16.0
     assert expected_s(slow, Start(3)) == 6.0
-    assert expected_s(trials, GoOn(1, 2)) == 2.0
+    assert expected_s(trials, Resume(1, 2)) == 2.0
 
 
 def test_a_slice_that_hangs_does_not_take_the_time_that_is_kept() -> None:
     trials = history((2, 0.4), (2, 0.5))
     kept = kept_s(trials, Start(1))
     assert kept == pytest.approx(8 * SLACK)  # the defaults are the best as well
-    assert kept_s(trials, GoOn(1, 4)) == kept
-    assert kept_s(trials, GoOn(0, 4)) == 0.0
+    assert kept_s(trials, Resume(1, 4)) == kept
+    assert kept_s(trials, Resume(0, 4)) == 0.0
 
 
 def test_no_time_is_kept_for_what_trains_now() -> None:
     trials = history((2, 0.4), (2, 0.5)).resumed(0, until=4)
     assert kept_s(trials, Start(1)) == 0.0
+
+
+def test_the_share_of_a_training_that_a_slice_is() -> None:
+    trials = history((4, 0.5))
+    assert share_of(trials, Start(2)) == 0.2
+    assert share_of(trials, Resume(0, 10)) == 0.6
+
+
+@pytest.mark.parametrize(
+    ("share", "left_s", "patience"),
+    [
+        (0.04, 1000.0, 250.0),
+        (0.5, 1000.0, 500.0),
+        (1.0, 1000.0, 1000.0),  # a whole training has all the time there is
+        (1.0, 10.0, 30.0),
+        (0.04, math.inf, 3600.0),  # what hangs ends all the same
+        (1.0, math.inf, 14_400.0),
+    ],
+)
+def test_a_slice_of_which_nothing_is_known_has_time_by_its_size(
+    share: float, left_s: float, patience: float
+) -> None:
+    assert patience_s(0.0, left_s, share=share) == patience
+
+
+def test_what_is_known_of_a_slice_decides_whatever_its_size() -> None:
+    for share in (0.04, 1.0):
+        assert patience_s(10.0, math.inf, share=share) == 100.0
+        assert patience_s(1.0, 1000.0, share=share) == 30.0

@@ -39,7 +39,7 @@ def search_of(
     trials: int | None,
     units: int | None,
     sign: int = 1,
-    is_finished: bool = True,
+    reserves_time_to_finish: bool = True,
     disk_bytes: float = DISK_BYTES,
 ) -> Search:
     return Search(
@@ -52,7 +52,7 @@ def search_of(
         block=BLOCK,
         trials=trials,
         units=units,
-        is_finished=is_finished,
+        reserves_time_to_finish=reserves_time_to_finish,
         disk_bytes=disk_bytes,
         seed=0,
     )
@@ -70,7 +70,7 @@ def run(
     executor: Executor | None = None,
     sign: int = 1,
     units: int | None = None,
-    is_finished: bool = True,
+    reserves_time_to_finish: bool = True,
     disk_bytes: float = DISK_BYTES,
 ) -> tuple[History, str, list[str]]:
     """Search in this process; return the trials, why it ended, and what the user was told."""
@@ -86,7 +86,7 @@ def run(
                 trials=trials,
                 units=units,
                 sign=sign,
-                is_finished=is_finished,
+                reserves_time_to_finish=reserves_time_to_finish,
                 disk_bytes=disk_bytes,
             ),
             folder=folder / "trials",
@@ -133,10 +133,12 @@ class Slow:
     def __init__(self, late: int | None = None) -> None:
         self.time = 0.0
         self.deadlines: list[float] = []
+        self.wholes: list[float] = []
         self._inline, self._units, self._late = Inline(), 0, late
 
     def submit(self, task: Task) -> None:
         self.deadlines.append(task.deadline_s)
+        self.wholes.append(task.whole_s)
         self._units = task.arguments["until"] - task.arguments["start"]
         self._inline.submit(task)
 
@@ -168,7 +170,7 @@ def test_a_budget_ends_it_and_what_must_be_finished_is(budget: float, tmp_path: 
 def test_nothing_need_be_finished(tmp_path: Path) -> None:
     slow = Slow()
     history, reason, _ = run(
-        tmp_path, budget=250.0, now=lambda: slow.time, executor=slow, is_finished=False
+        tmp_path, budget=250.0, now=lambda: slow.time, executor=slow, reserves_time_to_finish=False
     )
     assert reason == "The budget is spent."
     assert len(history.trials) >= 5
@@ -190,6 +192,20 @@ def test_a_slice_that_had_all_the_time_it_may_take_has_failed(tmp_path: Path) ->
     slow = Slow(late=1)
     history, _, _ = run(tmp_path, budget=3000.0, now=lambda: slow.time, executor=slow)
     assert history.trials[1].failed == "It was slow."
+
+
+def test_what_is_not_known_may_take_as_much_of_the_time_as_it_is_of_a_training(
+    tmp_path: Path,
+) -> None:
+    slow = Slow()
+    run(tmp_path / "blocks", budget=1000.0, now=lambda: slow.time, executor=slow)
+    assert (slow.deadlines[0], slow.wholes[:2]) == (250.0, [1000.0, 980.0])
+    slow = Slow()
+    run(tmp_path / "whole", budget=1000.0, now=lambda: slow.time, executor=slow, scheduler=FULL)
+    assert slow.deadlines[0] == 1000.0
+    slow = Slow()
+    run(tmp_path / "units", trials=1, now=lambda: slow.time, executor=slow)
+    assert (slow.deadlines[:2], slow.wholes[0]) == ([3600.0, 200.0], math.inf)
 
 
 def test_training_may_be_counted_in_units_and_time_ends_it_all_the_same(tmp_path: Path) -> None:
@@ -244,14 +260,17 @@ def test_there_is_room_for_some_folders_where_units_are_counted(tmp_path: Path) 
     assert any("given up" in text for text in said)
 
 
-@pytest.mark.parametrize("disk_bytes", [DISK_BYTES, FEW_BYTES])
+@pytest.mark.parametrize(
+    ("function", "disk_bytes"),
+    [("falls", DISK_BYTES), ("falls", FEW_BYTES), ("breaks_later_where_bad", DISK_BYTES)],
+)
 def test_a_search_that_was_interrupted_goes_on_as_if_it_had_not_been(
-    disk_bytes: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    function: str, disk_bytes: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuner, "FOLDERS", 0)
-    whole, _, _ = run(tmp_path / "whole", trials=6, disk_bytes=disk_bytes)
+    whole, _, _ = run(tmp_path / "whole", function, trials=6, disk_bytes=disk_bytes)
     assert any(trial.is_dropped for trial in whole.trials) == (disk_bytes == FEW_BYTES)
-    for stop_after in (3, 20, 57):
+    for stop_after in (3, 20, 40):
         interrupted = threading.Event()
         asked = itertools.count()
 
@@ -262,13 +281,14 @@ def test_a_search_that_was_interrupted_goes_on_as_if_it_had_not_been(
 
         _, reason, _ = run(
             tmp_path / "parts",
+            function,
             trials=6,
             interrupted=interrupted,
             now=now,
             disk_bytes=disk_bytes,
         )
         assert reason == "It was interrupted."
-    resumed, _, _ = run(tmp_path / "parts", trials=6, disk_bytes=disk_bytes)
+    resumed, _, _ = run(tmp_path / "parts", function, trials=6, disk_bytes=disk_bytes)
     assert resumed == whole
 
 
@@ -295,6 +315,61 @@ def test_a_trial_that_fails_costs_itself_alone(function: str, reason: str, tmp_p
     assert f"Trial {number} failed. {reason}" in said
     kept = [p.name for p in (tmp_path / "trials" / f"{number:04d}").iterdir()]
     assert kept == ["error.txt"]
+
+
+def test_a_trial_that_had_trained_is_tried_once_more_from_its_last_block(tmp_path: Path) -> None:
+    whole, _, _ = run(tmp_path / "whole", trials=6)
+    history, _, said = run(tmp_path / "once", "breaks_once", trials=6)
+    assert history == whole
+    (told,) = [text for text in said if "failed" in text]
+    assert told.endswith("units, and is tried once more. It raised RuntimeError: lost the device")
+    assert all(trial.ended is None for trial in read_history(tmp_path / "once").trials.values())
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        ("breaks_later_where_bad", "It raised RuntimeError: bad kind"),
+        ("is_no_number_later_where_bad", "It gave a value that is not finite."),
+    ],
+)
+def test_one_that_fails_in_the_same_place_again_has_failed_while_others_work(
+    function: str, reason: str, tmp_path: Path
+) -> None:
+    history, _, said = run(tmp_path, function, trials=8)
+    past = read_history(tmp_path).trials
+    assert any(trial.failed for trial in history.trials)
+    for number, trial in enumerate(history.trials):
+        is_bad = trial.config["kind"] == "bad"
+        once = f"Trial {number} failed after 2 units, and is tried once more. {reason}"
+        assert trial.failed == (reason if is_bad else None)
+        assert said.count(once) == is_bad
+        assert trial.failed or trial.at == HORIZON
+        assert past[str(number)].ended == trial.failed
+        kept = [path.name for path in (tmp_path / "trials" / f"{number:04d}").iterdir()]
+        assert kept == ["error.txt" if is_bad else f"{HORIZON:08d}"]
+
+
+def test_where_nothing_works_any_more_the_search_stops_and_loses_nothing(tmp_path: Path) -> None:
+    run(tmp_path, "breaks_while_out", trials=5, units=20)
+    before = read_history(tmp_path).trials
+    assert len(before) == 5
+    (tmp_path / "out").touch()
+    for _ in range(2):
+        with pytest.raises(SettingsError, match=r"(?s)^3 trials that had .* no such device.*again"):
+            run(tmp_path, "breaks_while_out", trials=5)
+        assert read_history(tmp_path).trials == before
+    (tmp_path / "out").unlink()
+    history, _, _ = run(tmp_path, "breaks_while_out", trials=5)
+    assert [trial.at for trial in history.trials] == [HORIZON] * 5
+    assert all(trial.failed is None for trial in history.trials)
+
+
+def test_a_function_that_removes_its_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"`removes_its_folder` left nothing in its folder"):
+        run(tmp_path, "removes_its_folder")
+    history, _, _ = run(tmp_path / "whole", "removes_its_folder", scheduler=FULL, trials=2)
+    assert [trial.at for trial in history.trials] == [HORIZON] * 2
 
 
 def test_where_all_fail_for_one_reason_the_search_stops_and_says_it(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from tunesmith.core.errors import LimitError
 from tunesmith.core.space import Choice, Config, Field, Int, When
+from tunesmith.execution.executor import raised
 from tunesmith.tuning.protocols import History, Trial
 from tunesmith.tuning.random_sampler import RandomSampler
 from tunesmith.tuning.within import OVER, Within
@@ -13,6 +15,7 @@ SPACE = {
     "activation": Field(Choice("relu", "gelu"), "relu"),
 }
 SAMPLER = Within(RandomSampler(), costly=("width", "depth"))
+TOO_MUCH = f"{raised(LimitError)} It takes 7 ms, {OVER} of 5 ms."
 
 
 def failed(reason: str, **config: object) -> Trial:
@@ -25,7 +28,7 @@ def proposed(*trials: Trial) -> list[Config]:
 
 
 def test_nothing_as_large_as_what_was_too_large_is_proposed_again() -> None:
-    over = failed(f"It takes 7 ms, {OVER} of 5 ms.", width=32, depth=2)
+    over = failed(TOO_MUCH, width=32, depth=2)
     configs = proposed(over)
     assert not [c for c in configs if c["width"] >= 32 and c["depth"] >= 2]
     assert any(c["width"] >= 32 for c in configs)  # with one convolution, perhaps
@@ -33,7 +36,15 @@ def test_nothing_as_large_as_what_was_too_large_is_proposed_again() -> None:
     assert {c["activation"] for c in configs} == {"relu", "gelu"}
 
 
-@pytest.mark.parametrize("trials", [(), (failed("It ran out of memory.", width=8, depth=1),)])
+@pytest.mark.parametrize(
+    "trials",
+    [
+        (),
+        (failed("It ran out of memory.", width=8, depth=1),),
+        (failed(f"It raised ValueError: a tree is {OVER}", width=8, depth=1),),
+        (failed(f"It raised ValueError: {raised(LimitError)} {OVER}", width=8, depth=1),),
+    ],
+)
 def test_what_failed_for_another_reason_teaches_nothing(trials: tuple[Trial, ...]) -> None:
     plain = [
         RandomSampler()(SPACE, History(horizon=25, trials=trials), seed=seed) for seed in range(200)
@@ -42,13 +53,13 @@ def test_what_failed_for_another_reason_teaches_nothing(trials: tuple[Trial, ...
 
 
 def test_where_everything_is_too_large_the_defaults_are_left() -> None:
-    configs = proposed(failed(f"It takes 7 ms, {OVER} of 5 ms.", width=8, depth=1))
+    configs = proposed(failed(TOO_MUCH, width=8, depth=1))
     assert {(c["width"], c["depth"]) for c in configs} == {(16, 2)}
 
 
 def test_what_was_too_large_tells_nothing_of_another_kind() -> None:
     sampler = Within(RandomSampler(), costly=("width", "depth"), kinds=("activation",))
-    over = failed(f"It takes 7 ms, {OVER} of 5 ms.", width=16, depth=1)
+    over = failed(TOO_MUCH, width=16, depth=1)
     history = History(horizon=25, trials=(over,))
     configs = [sampler(SPACE, history, seed=seed) for seed in range(200)]
     assert max(c["width"] for c in configs if c["activation"] == "relu") < 16
@@ -61,14 +72,14 @@ def test_the_defaults_are_left_with_the_fields_that_mean_anything_then() -> None
         "expansion": Field(Int(1, 6), 4, When("block", "wide")),
     }
     sampler = Within(RandomSampler(), costly=("expansion",), kinds=("block",))
-    over = Trial(config={"block": "wide", "expansion": 1}, failed=f"{OVER} of 5 ms.")
+    over = Trial(config={"block": "wide", "expansion": 1}, failed=TOO_MUCH)
     history = History(horizon=25, trials=(over,))
     configs = [sampler(space, history, seed=seed) for seed in range(50)]
     assert configs == [{"block": "plain"}] * 50
 
 
 def test_networks_whose_size_has_no_name_are_all_proposed() -> None:
-    over = failed(f"It takes 7 ms, {OVER} of 5 ms.", width=8, depth=1)
+    over = failed(TOO_MUCH, width=8, depth=1)
     history = History(horizon=25, trials=(over,))
     plain = RandomSampler()(SPACE, history, seed=0)
     assert Within(RandomSampler(), costly=())(SPACE, history, seed=0) == plain
@@ -79,5 +90,5 @@ def test_a_cost_may_have_other_reasons_and_other_fields() -> None:
     sampler = Within(RandomSampler(), costly=("width", "depth"), reasons=(reason,))
     memory = History(horizon=25, trials=(failed(reason, width=32, depth=1),))
     assert max(sampler(SPACE, memory, seed=seed)["width"] for seed in range(200)) < 32
-    limit = History(horizon=25, trials=(failed(f"{OVER} of 5 ms.", width=32, depth=1),))
+    limit = History(horizon=25, trials=(failed(TOO_MUCH, width=32, depth=1),))
     assert max(sampler(SPACE, limit, seed=seed)["width"] for seed in range(200)) > 64

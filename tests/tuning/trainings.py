@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,3 +98,35 @@ def breaks_until_mended(config: Config, folder: Path, start: int, until: int) ->
     if not (folder.parents[2] / "mended").exists():
         raise RuntimeError("no such device")
     return falls(config, folder, start, until)
+
+
+def breaks_once(config: Config, folder: Path, start: int, until: int) -> list[float]:
+    """One slice of a trial that had trained comes to nothing; that is not the trial's fault."""
+    broken = folder.parents[2] / "broken"
+    if start and not broken.exists():
+        broken.touch()
+        raise RuntimeError("lost the device")
+    return falls(config, folder, start, until)
+
+
+def breaks_later_where_bad(config: Config, folder: Path, start: int, until: int) -> list[float]:
+    if start and config.kind == "bad":
+        raise RuntimeError("bad kind")
+    return falls(config, folder, start, until)
+
+
+def is_no_number_later_where_bad(config: Config, folder: Path, start: int, until: int) -> Any:
+    values = falls(config, folder, start, until)
+    return math.nan if start and config.kind == "bad" else values
+
+
+def breaks_while_out(config: Config, folder: Path, start: int, until: int) -> list[float]:
+    """Nothing works any more that worked before, until it is mended."""
+    if (folder.parents[2] / "out").exists():
+        raise OSError("no such device")
+    return falls(config, folder, start, until)
+
+
+def removes_its_folder(config: Config, folder: Path, start: int, until: int) -> float:
+    shutil.rmtree(folder)
+    return config.lr

@@ -21,7 +21,7 @@ from tunesmith.bundle.manifest import GRAPH_FILE, MANIFEST_FILE, Manifest, read_
 from tunesmith.core.cores import cores
 from tunesmith.core.errors import BundleError, SourceError
 from tunesmith.core.files import open_plain
-from tunesmith.core.pixels import Undecodable, decode
+from tunesmith.core.pixels import decode_or_say
 
 PathLike = str | os.PathLike[str]
 # A file's bytes and the channels wanted -> pixels (H, W, C), or why there are none.
@@ -33,14 +33,6 @@ MOST_BYTES = 2**31 - 1  # a protocol buffer's own limit
 MOST_VALUES = 2**18  # in one call of the graph: what its layers make of them is much more
 AT_ONCE = 32  # files decoded before the graph is called, at most
 MOST_DECODED = 2**26  # numbers in so many images; of larger ones few are decoded at once
-
-
-def _decode(encoded: bytes, channels: int) -> NDArray[np.uint8] | str:
-    """Decode a file here and now."""
-    try:
-        return decode(encoded, channels)
-    except Undecodable as error:
-        return str(error)
 
 
 @final
@@ -156,7 +148,7 @@ class Predictor:
         self,
         inputs: PathLike | Sequence[PathLike] | NDArray[np.uint8],
         *,
-        decode: Decode = _decode,
+        decode: Decode = decode_or_say,
     ) -> list[Prediction]:
         """Name the class of each image; a file that is no image does not end the others.
 

@@ -110,23 +110,36 @@ def _load_file(path: Path) -> ModuleType:
     # What lies beside a script can be imported by it. Last: it hides no installed package from us.
     if (beside := str(path.resolve().parent)) not in sys.path:
         sys.path.append(beside)
-    name = f"{USER_MODULE}{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    token = _reading.set(True)
+    try:
+        return import_file(path, bytes(path.resolve()))
+    except Exception as error:
+        raise SettingsError(
+            f"{path} raised {type(error).__name__} when imported: {error}"
+        ) from error
+    finally:
+        _reading.reset(token)
+
+
+def import_file(path: Path, identity: bytes) -> ModuleType:
+    """Import a Python file under a name of its own: once, unless it raises.
+
+    Args:
+        path: Of a file whose name ends with ``.py``.
+        identity: What makes it another file than those imported before.
+    """
+    name = f"{USER_MODULE}{hashlib.sha256(identity).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    token = _reading.set(True)
     try:
         spec.loader.exec_module(module)
     except _Reached:
         pass
-    except Exception as error:
-        del sys.modules[name]
-        raise SettingsError(
-            f"{path} raised {type(error).__name__} when imported: {error}"
-        ) from error
-    finally:
-        _reading.reset(token)
+    except BaseException:  # a SystemExit too leaves half a module, which must not be found later
+        sys.modules.pop(name, None)
+        raise
     return module

@@ -71,6 +71,16 @@ def decode(encoded: bytes | NDArray[np.uint8], channels: int | None = None) -> N
     return recolor(image, channels)
 
 
+def decode_or_say(file: bytes, channels: int | None) -> NDArray[np.uint8] | str:
+    """Decode a file here and now, without limits, or say why it cannot be done."""
+    try:
+        return decode(file, channels)
+    except Undecodable as reason:
+        return str(reason)
+    except MemoryError:
+        return NO_MEMORY
+
+
 def _accepted(encoded: bytes) -> Header:
     """The header of a file that is worth decoding.
 

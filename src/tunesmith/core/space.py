@@ -98,12 +98,17 @@ class Choice:
     def __init__(self, *options: Any) -> None:
         if len(options) < 2:  # noqa: PLR2004 (a choice is between two things)
             raise SettingsError(f"A choice needs at least two options, but got {options=}.")
-        for option in options:
+        for place, option in enumerate(options):
             if not _is_kept_by_json(option):
                 raise SettingsError(
                     "Options of a choice are kept in a journal, so they must be numbers, words, "
                     f"True, False, None, or lists of these, but got {option!r}. Choose between "
                     "names, and look up in your function what they stand for."
+                )
+            if option in options[:place]:
+                raise SettingsError(
+                    f"Options of a choice must differ, but {option!r} equals one before it, in "
+                    f"{options=}. Leave it out."
                 )
         object.__setattr__(self, "options", options)
 

@@ -13,7 +13,7 @@ from typing import IO, TypeVar, final
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.files import LARGEST_FILE
-from tunesmith.data.folders import PARTS, is_hidden, is_image, printable
+from tunesmith.data.folders import BEGIN, HIDDEN, PARTS, is_hidden, passed_over, printable
 from tunesmith.data.reading import Pieces
 
 LARGEST_RATIO = 200  # unpacked to packed bytes; more is a bomb (deflate itself ends at about 1,000)
@@ -28,6 +28,7 @@ TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ARCHIVES = (".zip", ".7z", ".rar", *TARS)
 ENCRYPTED, IS_UTF8 = 1, 0x800  # flags of a member (APPNOTE 6.3.10, 4.4.4)
 DRIVE = re.compile(r"[A-Za-z]:")
+REPLACED = "file that a later one of its name replaces"
 S = TypeVar("S", bound="Stored")
 
 
@@ -132,14 +133,24 @@ def bomb(path: Path) -> SourceError:
     )
 
 
-def sorted_without_top(members: list[S]) -> list[S]:
-    """Sort by path, and cut off the one folder that holds all class or part folders, if any."""
-    members = sorted(members, key=lambda member: member.name)
-    tops = {member.name.partition("/")[0] for member in members}
-    is_deep = all(member.name.count("/") >= 2 for member in members)  # noqa: PLR2004 (two folders)
+def latest(members: list[S]) -> list[S]:
+    """Sort by path, and keep the last member of each, which is what unpacking would leave."""
+    by_name = {member.name: member for member in members}
+    return [by_name[name] for name in sorted(by_name)]
+
+
+def without_top(images: list[S], others: list[S]) -> tuple[list[S], list[S]]:
+    """Cut off the one folder that holds all class or part folders of images, if any."""
+    tops = {image.name.partition("/")[0] for image in images}
+    is_deep = all(image.name.count("/") >= 2 for image in images)  # noqa: PLR2004 (two folders)
     if len(tops) != 1 or tops & PARTS.keys() or not is_deep:
-        return members
-    return [replace(member, name=member.name.partition("/")[2]) for member in members]
+        return images, others
+    top = f"{tops.pop()}/"
+
+    def cut(members: list[S]) -> list[S]:
+        return [replace(each, name=each.name.removeprefix(top)) for each in members]
+
+    return cut(images), cut(others)
 
 
 def _check_count(file: IO[bytes], count: int) -> None:
@@ -166,7 +177,8 @@ class Archive:
 
     Attributes:
         members: The images, sorted by path.
-        skipped: Other files, counted by kind.
+        others: Other files that are not hidden.
+        skipped: What is no image, counted by kind.
 
     Raises:
         SourceError: It is no zip file, or holds a member that rules it out.
@@ -184,22 +196,25 @@ class Archive:
                 f"{path} cannot be read as a zip file: {error}. If it was cut off on its way, "
                 "fetch it again."
             ) from None
-        members: list[Member] = []
+        images: list[Member] = []
+        others: list[Member] = []
         skipped: Counter[str] = Counter()
         for info in infos:
             name = _name(info)
-            kind = "hidden" if is_hidden(name) else None if is_image(name) else "not an image"
+            kind = passed_over(name)
             bad = bad_path(name) or _bad_kind(info)
             if reason := bad or (None if kind else _bad_content(info)):
                 raise refused(path, name, reason)
-            if kind:
-                skipped[kind] += not info.is_dir()
-            else:
-                members.append(_member(name, info))
+            if kind is None:
+                images.append(_member(name, info))
+            elif not info.is_dir():
+                skipped[kind] += 1
+                others += [_member(name, info)] * (kind != HIDDEN)
         # Many members may share their bytes.
-        if sum(member.size for member in members) > most_unpacked(path):
+        if sum(member.size for member in images) > most_unpacked(path):
             raise bomb(path)
-        self.members = sorted_without_top(members)
+        self.members, self.others = without_top(latest(images), latest(others))
+        skipped[REPLACED] = len(images) - len(self.members)
         self.skipped = +skipped
 
     def read(self, member: Member) -> bytes:
@@ -208,17 +223,31 @@ class Archive:
         Raises:
             OSError: They are damaged.
         """
-        data = self._content.read(member.offset, LEAD + member.packed)
         try:
-            name, extra = LOCAL_HEADER.unpack_from(data)
-            begin = LOCAL_HEADER_SIZE + name + extra
-            if begin > LEAD:
-                data = self._content.read(member.offset, begin + member.packed)
-            content = data[begin : begin + member.packed]
+            content = self._packed(member, member.packed)
             if member.method == zipfile.ZIP_DEFLATED:
                 content = zlib.decompressobj(-15).decompress(content, member.size + 1)
-        except (struct.error, zlib.error) as error:
+        except (struct.error, zlib.error, OverflowError) as error:
             raise OSError(f"the archive is damaged here: {error}") from None
         if len(content) != member.size or zlib.crc32(content) != member.crc:
             raise OSError("the archive is damaged here: wrong checksum")
         return content
+
+    def begin(self, member: Member) -> bytes:
+        """The first bytes of a member, not checked; none if they are damaged or packed oddly."""
+        with contextlib.suppress(OSError, struct.error, zlib.error, OverflowError):
+            packed = self._packed(member, min(member.packed, BEGIN))
+            if member.method == zipfile.ZIP_STORED:
+                return packed
+            if member.method == zipfile.ZIP_DEFLATED:
+                return zlib.decompressobj(-15).decompress(packed, BEGIN)
+        return b""
+
+    def _packed(self, member: Member, size: int) -> bytes:
+        """The first bytes of a member as they lie in the archive."""
+        data = self._content.read(member.offset, LEAD + size)
+        name, extra = LOCAL_HEADER.unpack_from(data)
+        begin = LOCAL_HEADER_SIZE + name + extra
+        if begin > LEAD:
+            data = self._content.read(member.offset, begin + size)
+        return data[begin : begin + size]

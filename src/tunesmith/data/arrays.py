@@ -1,7 +1,9 @@
 """Images that are arrays already: in memory, in ``.npz`` and IDX files, in torch Datasets."""
 
+import lzma
 import math
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -13,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
-from tunesmith.data.bombs import check_size, unpacked
 from tunesmith.data.folders import natural
+from tunesmith.data.unpack import check_size, unpacked
 
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -31,6 +33,13 @@ NPZ_KEYS = (
 )
 CHANNELS = (1, 3, 4)
 WHITE = 255
+MOST_DIMS = 4  # of an IDX file
+# What a damaged .npz may raise. Of zipfile, RuntimeError stands for encryption and for methods of
+# packing that it does not know; of NumPy, MemoryError for a shape, and the last three for a header.
+DAMAGED = (
+    OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError,
+    MemoryError, OverflowError, TypeError, SyntaxError, tokenize.TokenError,
+)  # fmt: skip
 
 
 @final
@@ -211,7 +220,7 @@ def _read_idx_file(folder: Path, stem: str) -> NDArray[np.uint8]:
         data = unpacked(path) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{path} cannot be unpacked: {error}. Fetch it again.") from None
-    if len(data) < 4 or data[:3] != b"\0\0\x08":  # noqa: PLR2004 (the magic number)
+    if data[:3] != b"\0\0\x08" or not 1 <= int.from_bytes(data[3:4]) <= MOST_DIMS:
         raise SourceError(f"{path} is no IDX file of bytes: it begins with {data[:4].hex()}.")
     dims = data[3]
     shape = tuple(int.from_bytes(data[4 + 4 * i : 8 + 4 * i]) for i in range(dims))
@@ -250,22 +259,35 @@ def read_npz(path: Path) -> Arrays:
         SourceError: It is damaged, has pickled objects, or other keys.
     """
     try:
-        # Opened here, since NumPy leaves a damaged file open.
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            keys = {key.lower(): key for key in file.files}
-            chosen = next((pair for pair in NPZ_KEYS if set(pair) <= keys.keys()), ())
-            check_size(path, file.zip, [keys[key] for key in chosen])
-            found = [file[keys[key]] for key in chosen]
+        with zipfile.ZipFile(path) as opened:
+            names = {name.removesuffix(".npy").lower(): name for name in opened.namelist()}
+            chosen = next((keys for keys in NPZ_KEYS if set(keys) <= names.keys()), ())
+            check_size(path, opened, [names[key] for key in chosen])
+            found = [_read_member(opened, names[key]) for key in chosen]
     except SourceError:
         raise
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except DAMAGED as error:
         raise SourceError(
-            f"{path} cannot be read as .npz: {error}. Save it with numpy.savez, without objects."
+            f"{path} cannot be read as .npz: {str(error) or 'it is damaged'}. Save it with "
+            "numpy.savez, without objects."
         ) from None
     if not found:
+        keys = ", ".join(name.removesuffix(".npy") for name in names.values())
         raise SourceError(
             f"{path} must hold x_train and y_train (x_test, y_test), or x and y, or images and "
-            f"labels, but holds: {', '.join(keys.values()) or 'nothing'}. Save it again with such "
-            "names."
+            f"labels, but holds: {keys or 'nothing'}. Save it again with such names."
         )
     return from_arrays(*found)
+
+
+def _read_member(opened: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """Read an array up to the end of its file, where its checksum is.
+
+    Raises:
+        ValueError: Its header says less or more than there is; more of `DAMAGED`.
+    """
+    with opened.open(name) as member:
+        array = np.lib.format.read_array(member, allow_pickle=False)
+        if member.read(1):
+            raise ValueError(f"{name} holds more than its header says")
+    return array

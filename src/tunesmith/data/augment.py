@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from tunesmith.core.seeds import derive
-from tunesmith.data.strengths import Augmentation
+from tunesmith.data.augmentation import Augmentation
 
 CHANCE = 0.5  # of being mirrored top to bottom
 

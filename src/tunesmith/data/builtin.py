@@ -116,14 +116,19 @@ def places(name: str) -> list[Path]:
 def find(name: str) -> Path | None:
     """The first place that has a data set; a download that is not whole does not count."""
     *others, own = places(name)
-    is_whole = all((own / remote.name).is_file() for remote in REMOTES[name])
-    return next((place for place in others if place.exists()), own if is_whole else None)
+    is_whole = all(_is_there(own / remote.name) for remote in REMOTES[name])
+    return next((place for place in others if _is_there(place)), own if is_whole else None)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is something; what lies where this user may not look is not."""
+    return os.path.exists(path)  # noqa: PTH110 (pathlib's raises where a folder may not be entered)
 
 
 def lacking(source: Any) -> tuple[Remote, ...]:
     """What must be downloaded before a source can be opened: for most, nothing."""
     text = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
-    is_name = text in REMOTES and not Path(text).exists()
+    is_name = text in REMOTES and not _is_there(Path(text))
     return REMOTES[text] if is_name and find(text) is None else ()
 
 

@@ -1,5 +1,6 @@
 """CIFAR-10 as it is published for C programs: fixed records in a packed tar file."""
 
+import gzip
 import os
 import tarfile
 import zlib
@@ -8,9 +9,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from tunesmith.core.errors import SourceError
-from tunesmith.core.files import LARGEST_FILE
+from tunesmith.data.archives import bomb, most_unpacked
 from tunesmith.data.arrays import Arrays
 from tunesmith.data.folders import listed
+from tunesmith.data.tars import PIECE, members
 
 FILE = "cifar-10-binary.tar.gz"
 SHAPE = (3, 32, 32)  # C, H, W
@@ -18,6 +20,7 @@ RECORD = 1 + 3 * 32 * 32  # bytes: the class, then the colors one after another
 CLASSES = "batches.meta.txt"
 TEST = "test_batch.bin"
 PARTS = (*(f"data_batch_{number}.bin" for number in range(1, 6)), TEST)
+MOST = 40_000_000  # bytes of one of these; as published, it has 30,730,000
 
 
 def find_cifar(path: Path) -> Path | None:
@@ -55,14 +58,22 @@ def read_cifar(path: Path) -> Arrays:
 
 
 def _members(path: Path) -> dict[str, bytes]:
-    """Files of an archive by their names, without folders."""
+    """Files of the archive by their names, without folders; of others nothing is kept.
+
+    Raises:
+        SourceError: It is damaged, or a bomb.
+    """
+    found: dict[str, bytes] = {}
     try:
-        with tarfile.open(path, "r:gz") as archive:
-            return {
-                PurePosixPath(info.name).name: content.read()
-                for info in archive
-                if info.isfile() and info.size <= LARGEST_FILE
-                if (content := archive.extractfile(info))
-            }
+        most = most_unpacked(path)
+        with gzip.open(path) as packed:
+            for info in members(packed):
+                name = PurePosixPath(info.name).name
+                if info.offset_data + info.size > most:
+                    raise bomb(path)
+                if name in {CLASSES, *PARTS} and info.isfile() and info.size <= MOST:
+                    found[name] = packed.read(info.size)
+            packed.read(PIECE)  # up to its end, where the checksum is
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{path} cannot be unpacked: {error}. Fetch it again.") from None
+    return found

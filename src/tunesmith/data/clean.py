@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
 from tunesmith.data.loaded import Rejected
-from tunesmith.data.source import Source
+from tunesmith.data.source import Given, Source
 
 MOST_BAD = 0.10  # of all images; more than that is no accident of single files
 EXAMPLES = 3  # rejected images that a message names
@@ -24,7 +24,8 @@ def check(source: Source, rejected: Sequence[Rejected], kept: NDArray[np.int64])
         kept: Indices into the source of the images that can.
 
     Raises:
-        SourceError: More than 10 % cannot be decoded, or a class has fewer than two images left.
+        SourceError: More than 10 % cannot be decoded, a class has fewer than two images left, or a
+            stated test part has none.
     """
     total = len(rejected) + len(kept)
     bad_K = np.bincount(
@@ -43,6 +44,12 @@ def check(source: Source, rejected: Sequence[Rejected], kept: NDArray[np.int64])
         raise SourceError(
             f"{len(rejected):,} of {total:,} images ({share:.1f} %) cannot be decoded, which is "
             f"more than {100 * MOST_BAD:.0f} %.{_examples(rejected)} {_way_out(rejected)}"
+        )
+    tested = int((source.given == Given.TEST).sum())
+    if tested and not (source.given[kept] == Given.TEST).any():
+        raise SourceError(
+            f"A model is tested on the test part that is given, but none of its {tested:,} images "
+            f"can be decoded.{_examples(rejected)} {_way_out(rejected)}"
         )
     single = [f"`{source.classes[k]}`" for k in np.flatnonzero(left_K == 1)]
     if single:
@@ -142,6 +149,21 @@ def one_of_each(groups_N: NDArray[np.int64], kinds_N: NDArray[np.int64]) -> NDAr
     """
     _, first = np.unique(groups_N * (kinds_N.max(initial=0) + 1) + kinds_N, return_index=True)
     return np.sort(first)
+
+
+def bearing(groups_N: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places of some images and of all others in their groups, in the order of the former.
+
+    Example:
+        >>> bearing(np.array([0, 1, 0, 2, 1]), np.array([4, 0]))
+        array([1, 4, 0, 2])
+
+    """
+    rank_G = np.full(groups_N.max(initial=-1) + 1, -1)
+    rank_G[groups_N[places]] = np.arange(len(places))
+    rank_N = rank_G[groups_N]
+    order_N = np.argsort(rank_N, kind="stable")
+    return order_N[rank_N[order_N] >= 0]
 
 
 def _listed(names: Sequence[str]) -> str:

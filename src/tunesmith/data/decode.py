@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -101,11 +102,11 @@ def sampled(source: Source, *, count: int, seed: int) -> NDArray[np.int64]:
     Images that the source states to be of the test part are not looked at, so that nothing is
     decided by them.
     """
-    chance = np.random.default_rng(derive(seed, "sample"))
-    order = chance.permutation(np.flatnonzero(source.given != Given.TEST))
+    rng = np.random.default_rng(derive(seed, "sample"))
+    order = rng.permutation(np.flatnonzero(source.given != Given.TEST))
     # Evenly spaced places in a list that is sorted by class hold each class in its proportion.
     order = order[np.argsort(source.labels[order], kind="stable")]
-    return chance.permutation(spread(order, count))
+    return rng.permutation(spread(order, count))
 
 
 def sample(
@@ -159,8 +160,20 @@ def at_once(count: int, threads: int) -> int:
     return min(MOST_AT_ONCE, max(LEAST_AT_ONCE, count // (TURNS * threads)))
 
 
-def on_threads(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
+def on_threads(
+    work: Callable[[T], R],
+    items: Iterable[T],
+    threads: int,
+    *,
+    over: threading.Event | None = None,
+) -> Iterator[R]:
     """Do work on many threads; an interrupt waits for what is being done, not for the rest.
+
+    Args:
+        work: What to do with each item.
+        items: In their order.
+        threads: How many do it at once.
+        over: Set when nobody waits for results any more, so that work may end early.
 
     Yields:
         What comes of each item, in their order.
@@ -169,6 +182,8 @@ def on_threads(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iter
     try:
         yield from pool.map(work, items)
     finally:
+        if over is not None:
+            over.set()
         pool.shutdown(cancel_futures=True)
 
 
@@ -198,7 +213,7 @@ def load(
     """
     count = len(source.names)
     room = Room((count, *size, channels), memory_bound=memory_bound, folder=folder)
-    step = at_once(count, threads)
+    step, over = at_once(count, threads), threading.Event()
 
     def fill(begin: int) -> list[Rejected]:
         bad = []
@@ -206,6 +221,8 @@ def load(
         with decoders.one() as decoder:
             images = read_images(source, indices, channels, decoder)
             for index, image in zip(indices, images, strict=True):
+                if over.is_set():
+                    break
                 if isinstance(image, Rejected):
                     bad.append(image)
                     continue
@@ -214,7 +231,7 @@ def load(
         return bad
 
     with Decoders(threads) as decoders:
-        bad = list(on_threads(fill, range(0, count, step), threads))
+        bad = list(on_threads(fill, range(0, count, step), threads, over=over))
     return room.loaded(itertools.chain.from_iterable(bad))
 
 

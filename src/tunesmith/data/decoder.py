@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import InternalError
-from tunesmith.core.pixels import ALPHA, MOST_PIXELS, NO_MEMORY, Undecodable, decode
+from tunesmith.core.pixels import ALPHA, MOST_PIXELS, decode_or_say
 
 Pixels = NDArray[np.uint8]
 FULL = 32_000_000  # bytes of pixels from which on no further image is put into one answer
@@ -78,16 +78,6 @@ def _death(status: int, limits: Limits) -> Death:
         return Death(reason=f"decoding it took more than {limits.wall_s:g} s", is_late=True)
     how = f"signal {-status}" if status < 0 else f"exit status {status}"
     return Death(reason=f"it crashed the decoder ({how})")
-
-
-def decode_or_say(file: bytes, channels: int | None) -> Pixels | str:
-    """Decode a file here and now, without limits, or say why it cannot be done."""
-    try:
-        return decode(file, channels)
-    except Undecodable as reason:
-        return str(reason)
-    except MemoryError:
-        return NO_MEMORY
 
 
 def _shared_file() -> IO[bytes]:

@@ -5,17 +5,28 @@ import re
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import final
 
 from tunesmith.core.errors import SourceError
+from tunesmith.core.files import open_plain
+from tunesmith.core.headers import read_header
+from tunesmith.core.words import counted
 
 SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".pbm", ".pgm", ".ppm",
-    ".pnm",
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".webp", ".tif", ".tiff",
+    ".gif", ".pbm", ".pgm", ".ppm", ".pnm",
 )  # fmt: skip
+# Of images that nothing here decodes: who has a folder of them expects a class.
+UNREAD = (
+    ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".svg", ".svgz", ".ico", ".icns",
+    ".tga", ".psd", ".xcf", ".exr", ".dds", ".pcx", ".dcm", ".raw", ".dng", ".cr2", ".cr3", ".nef",
+    ".nrw", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw",
+)  # fmt: skip
+# Why a file is passed over.
+HIDDEN, NOT_IMAGE, NOT_READ = "hidden", "not an image", "image of a format that is not read"
 PARTS = {
     "train": "train",
     "training": "train",
@@ -26,16 +37,22 @@ PARTS = {
     "testing": "test",
 }
 SHOWN = 3  # names that a message lists
-
-
-def is_image(name: str) -> bool:
-    """Whether a file's name ends like an image's."""
-    return name.lower().endswith(SUFFIXES)
+PEEKED, BEGIN = 10, 100_000  # files of a folder without images that are looked into; bytes of each
+MOST_CLAIMED = 2**32  # pixels; a text that begins as images do claims far more
 
 
 def is_hidden(path: str) -> bool:
     """Whether a "/"-separated path is one that people did not mean to be looked at."""
     return path.startswith((".", "__MACOSX/")) or "/." in path
+
+
+def passed_over(path: str) -> str | None:
+    """Why to pass over a file by its "/"-separated path, or None."""
+    if is_hidden(path):
+        return HIDDEN
+    if path.lower().endswith(SUFFIXES):
+        return None
+    return NOT_READ if path.lower().endswith(UNREAD) else NOT_IMAGE
 
 
 def printable(path: bytes) -> str:
@@ -91,10 +108,11 @@ def stamp_of(found: os.stat_result) -> str:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """Image files below a folder, sorted: their paths, a stamp of the content, what was skipped."""
+    """Files below a folder, sorted: images, stamps of their content, others; what was skipped."""
 
     paths: tuple[bytes, ...]
     stamps: tuple[str, ...]
+    others: tuple[bytes, ...]
     skipped: Counter[str]
 
 
@@ -107,6 +125,7 @@ def scan(root: Path) -> Files:
         SourceError: A folder cannot be read.
     """
     found: list[tuple[bytes, str]] = []
+    others: list[bytes] = []
     skipped: Counter[str] = Counter()
     todo = [(os.fsencode(root), b"")]
     while todo:
@@ -125,6 +144,7 @@ def scan(root: Path) -> Files:
         for entry in entries:
             if kind := _kind(entry):
                 skipped[kind] += 1
+                others += [prefix + entry.name] * (kind in {NOT_IMAGE, NOT_READ})
             elif entry.is_dir(follow_symlinks=False):
                 todo.append((entry.path, prefix + entry.name + b"/"))
             else:
@@ -134,6 +154,7 @@ def scan(root: Path) -> Files:
     return Files(
         paths=tuple(path for path, _ in found),
         stamps=tuple(stamp for _, stamp in found),
+        others=tuple(sorted(others)),
         skipped=+skipped,
     )
 
@@ -141,14 +162,23 @@ def scan(root: Path) -> Files:
 def _kind(entry: os.DirEntry[bytes]) -> str | None:
     """Why to skip a folder's entry, or None."""
     if entry.name.startswith(b"."):
-        return "hidden"
+        return HIDDEN
     if entry.is_symlink():
         return "link"
     if entry.is_dir(follow_symlinks=False):
         return None
     if not entry.is_file(follow_symlinks=False):
         return "no regular file"
-    return None if is_image(os.fsdecode(entry.name)) else "not an image"
+    return passed_over(os.fsdecode(entry.name))
+
+
+def first_bytes(path: bytes) -> bytes:
+    """The first bytes of a file; none if it cannot be read."""
+    try:
+        with open_plain(path, follow=False) as (file, _):
+            return file.read(BEGIN)
+    except OSError:
+        return b""
 
 
 @final
@@ -177,7 +207,7 @@ def read_layout(origin: str, names: Sequence[str]) -> Layout:
         SourceError: An image lies beside the class folders, or the layout is of both kinds.
     """
     split = [name.split("/") for name in names]
-    parts = [PARTS.get(pieces[0].lower(), "") if len(pieces) > 1 else "" for pieces in split]
+    parts = [_part(name) for name in names]
     has_parts = all(parts)
     if not has_parts and len(set(parts) - {""}) > 1:
         others = sorted({pieces[0] for pieces, part in zip(split, parts, strict=True) if not part})
@@ -201,6 +231,61 @@ def read_layout(origin: str, names: Sequence[str]) -> Layout:
         labels=[number[label] for label in labels],
         parts=parts if has_parts else [""] * len(parts),
     )
+
+
+def imageless(
+    origin: str, names: Sequence[str], others: Sequence[str], begin: Callable[[int], bytes]
+) -> Counter[str]:
+    """Look at the folders that lie where those of classes do, but hold no image.
+
+    Args:
+        origin: What holds the files, for messages.
+        names: "/"-separated paths of its images.
+        others: The same of other files.
+        begin: First bytes of one of those, by its place.
+
+    Returns:
+        Their number, under a kind that names them, if what they hold is meant to be no images.
+
+    Raises:
+        SourceError: It is images, but of no kind that is read: a class would be missing, untold.
+    """
+    has_parts = all(map(_part, names))
+    depth = 2 if has_parts else 1
+    taken = {tuple(name.split("/")[:depth]) for name in names}
+    lone: dict[str, list[int]] = {}
+    for place, name in enumerate(others):
+        *folders, _ = name.split("/")
+        is_beside = len(folders) >= depth and tuple(folders[:depth]) not in taken
+        if is_beside and (not has_parts or _part(name)):
+            lone.setdefault("/".join(folders[:depth]), []).append(place)
+    bad = [folder for folder, places in lone.items() if _has_images(others, places, begin)]
+    if bad:
+        files = [others[place] for folder in bad for place in lone[folder]]
+        ends = Counter(PurePosixPath(file).suffix.lower() or "nothing" for file in files)
+        raise SourceError(
+            f"A folder beside those of classes is a class too, but in {origin} none of the "
+            f"{counted(len(files), 'file')} in {listed(bad)} can be read as an image (endings: "
+            f"{listed([end for end, _ in ends.most_common()])}). Images end in "
+            f"{' '.join(SUFFIXES)}: convert or rename the files, or move the folder elsewhere."
+        )
+    return +Counter({f"folder without images ({listed(list(lone))})": len(lone)})
+
+
+def _has_images(
+    others: Sequence[str], places: Sequence[int], begin: Callable[[int], bytes]
+) -> bool:
+    """Whether some files that do not end like images are images all the same."""
+    if any(others[place].lower().endswith(UNREAD) for place in places):
+        return True
+    headers = (read_header(begin(place)) for place in places[:PEEKED])
+    return any(header and 0 < header.pixels < MOST_CLAIMED for header in headers)
+
+
+def _part(name: str) -> str:
+    """The part that a path's top folder is named like; empty if there is none."""
+    top, _, rest = name.partition("/")
+    return PARTS.get(top.lower(), "") if rest else ""
 
 
 def listed(names: Sequence[str]) -> str:

@@ -1,16 +1,25 @@
 """Parquet tables, also those that hold the images themselves, as Hugging Face's do."""
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tunesmith.core.errors import SourceError
+from tunesmith.core.files import LARGEST_FILE
 from tunesmith.core.optional import require
+from tunesmith.core.words import megabytes
+from tunesmith.data.archives import most_unpacked
 
 SUFFIX = ".parquet"
 FEATURES = b"huggingface"  # key of the schema's metadata: JSON that names the classes
+AT_ONCE = 100  # rows that are unpacked at a time
+ROW = 500  # bytes that a row takes in memory beside its cells, at least
+SHARE = 2  # a table may take one part of so many of the memory
+MEMORY = 8_000_000_000  # bytes, where the system does not say how much there is
+Cells = dict[str, str | bytes]
 
 
 def header(path: Path) -> list[str]:
@@ -25,8 +34,10 @@ def header(path: Path) -> list[str]:
         return names
 
 
-def rows(path: Path, at: Mapping[str, int]) -> Iterator[tuple[int, dict[str, str | bytes]]]:
+def rows(path: Path, at: Mapping[str, int]) -> Iterator[tuple[int, Cells]]:
     """Read the columns that have a use, and no others.
+
+    All of it stays in memory, so it may take half of that, and unpack to what an archive may.
 
     Args:
         path: The file.
@@ -37,59 +48,125 @@ def rows(path: Path, at: Mapping[str, int]) -> Iterator[tuple[int, dict[str, str
         or an empty text for nothing.
 
     Raises:
-        SourceError: The file is damaged.
+        SourceError: The file is damaged, or too large.
     """
+    number, taken = 0, 0
     with _opened(path) as file:
-        schema = file.schema_arrow
-        names = {use: schema.names[place] for use, place in at.items()}
-        table = file.read(columns=list(names.values()))
-        features = _features(schema.metadata or {})
-        columns = {
-            use: [_cell(value, _classes(features, name)) for value in table[name].to_pylist()]
-            for use, name in names.items()
-        }
-    for number, cells in enumerate(zip(*columns.values(), strict=True), start=1):
-        yield number, dict(zip(columns, cells, strict=True))
+        names = {use: file.schema_arrow.names[place] for use, place in at.items()}
+        promised = file.metadata.num_rows
+        room = _memory() // SHARE - ROW * promised
+        if _claimed(file.metadata, names.values()) > room:
+            raise _giant(path, promised)
+        room = min(room, most_unpacked(path))
+        for number, cells in enumerate(_rows(file, names), start=1):
+            sizes = [len(cell) for cell in cells.values()]
+            if max(sizes) > LARGEST_FILE:
+                raise SourceError(
+                    f"A cell holds {LARGEST_FILE:,} bytes at most, as a file does, but row "
+                    f"{number} of {path} has one of {max(sizes):,}. Leave it out."
+                )
+            taken += sum(sizes)
+            if taken > room:
+                raise _giant(path, promised)
+            yield number, cells
+    if number != promised:
+        raise _damaged(path, f"it promises {promised:,} rows, but holds {number:,}")
+
+
+def _rows(file: Any, names: Mapping[str, str]) -> Iterator[Cells]:
+    """The cells of each row by their use; few rows are unpacked at a time."""
+    features = _features(file.schema_arrow.metadata or {})
+    classes = {use: _classes(features, name) for use, name in names.items()}
+    for batch in file.iter_batches(AT_ONCE, columns=list(names.values())):
+        found = batch.schema.names
+        columns = [batch.column(found.index(name)).to_pylist() for name in names.values()]
+        for values in zip(*columns, strict=True):
+            by_use = zip(names, values, strict=True)
+            yield {use: _cell(value, classes[use]) for use, value in by_use}
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    arrow = require("pyarrow", extra="parquet")
+    arrow, parquet = (require(each, extra="parquet") for each in ("pyarrow", "pyarrow.parquet"))
     try:
-        with require("pyarrow.parquet", extra="parquet").ParquetFile(path) as file:
+        # Else all that is going to be read would be kept in memory as it is packed.
+        with parquet.ParquetFile(path, pre_buffer=False) as file:
             yield file
+    except SourceError:
+        raise
     except (OSError, ValueError, arrow.ArrowException) as error:
-        raise SourceError(
-            f"{path} cannot be read as a Parquet table: {error}. If it was cut off on its "
-            "way, fetch it again."
-        ) from None
+        raise _damaged(path, str(error)) from None
+
+
+def _damaged(path: Path, reason: str) -> SourceError:
+    """The error for a file that cannot be read, to be raised."""
+    return SourceError(
+        f"{path} cannot be read as a Parquet table: {reason}. If it was cut off on its "
+        "way, fetch it again."
+    )
+
+
+def _giant(path: Path, count: int) -> SourceError:
+    """The error for a file that is too large, or a bomb, to be raised."""
+    most = megabytes(_memory() / SHARE)
+    return SourceError(
+        f"A table must fit into half of the memory ({most}), and unpack to "
+        f"{megabytes(most_unpacked(path))} at most, but {path} of {count:,} rows does not. Split "
+        "it, or write its images into class folders."
+    )
+
+
+def _claimed(metadata: Any, names: Collection[str]) -> int:
+    """Bytes that columns say they unpack to, those inside them counted."""
+    groups = (metadata.row_group(group) for group in range(metadata.num_row_groups))
+    chunks = (group.column(place) for group in groups for place in range(group.num_columns))
+    return sum(
+        max(0, chunk.total_uncompressed_size)
+        for chunk in chunks
+        if any(f"{chunk.path_in_schema}.".startswith(f"{name}.") for name in names)
+    )
+
+
+def _memory() -> int:
+    """Bytes of memory that the machine has."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return MEMORY
 
 
 def _features(metadata: Mapping[bytes, bytes]) -> Mapping[str, Any]:
-    """What Hugging Face's `datasets` has noted of each column."""
-    stated = json.loads(metadata.get(FEATURES, b"{}"))
-    features: Mapping[str, Any] = stated.get("info", {}).get("features", {})
-    return features
+    """What Hugging Face's `datasets` has noted of each column; nothing if that is no such note."""
+    try:
+        stated = json.loads(metadata.get(FEATURES, b"{}"))
+    except (ValueError, RecursionError):
+        return {}
+    for key in ("info", "features"):
+        stated = stated.get(key) if isinstance(stated, Mapping) else None
+    return stated if isinstance(stated, Mapping) else {}
 
 
 def _classes(features: Mapping[str, Any], column: str) -> list[str] | None:
     """Names of the classes that a column has the numbers of."""
-    names: list[str] | None = features.get(column, {}).get("names")
-    return names
+    feature = features.get(column)
+    names = feature.get("names") if isinstance(feature, Mapping) else None
+    return [str(name) for name in names] if isinstance(names, list) else None
 
 
 def _cell(value: Any, classes: list[str] | None) -> str | bytes:
-    """A value as text; an image as bytes, which Hugging Face keeps beside its path.
+    """A value as text; an image as bytes, or where Hugging Face has none, its path.
 
     Example:
         >>> _cell(1, ["cat", "dog"]), _cell(-1, ["cat", "dog"]), _cell(None, None)
         ('dog', '', '')
         >>> _cell({"bytes": b"PNG", "path": "1.png"}, None)
         b'PNG'
+        >>> _cell({"bytes": None, "path": "1.png"}, None)
+        '1.png'
 
     """
     if isinstance(value, Mapping):
-        value = value.get("bytes")
+        value = value.get("bytes") or value.get("path")
     if value is None or isinstance(value, bytes):
         return value or ""
     if classes is not None and isinstance(value, int):

@@ -3,18 +3,42 @@
 import csv
 import hashlib
 import io
+import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from tunesmith.core.errors import SourceError
+from tunesmith.core.files import open_plain
 from tunesmith.data.folders import listed
 from tunesmith.data.source import Source
+from tunesmith.data.tables import DELIMITERS
 
 FILE = "quarantine.csv"
 COLUMNS = ("file", "label", "kind", "reason")
+FORMULA = re.compile(r"'*[=+\-@]")  # what a spreadsheet computes, behind any apostrophes of ours
+# Names of images are composed, and so must those be that another program may have decomposed.
+composed = partial(unicodedata.normalize, "NFC")
+
+
+def shielded(cell: str) -> str:
+    """Write a cell such that no spreadsheet takes it for a formula: a name may begin like one.
+
+    Example:
+        >>> shielded("=1+1.png"), shielded("1=1.png"), bare(shielded("=1+1.png"))
+        ("'=1+1.png", '1=1.png', '=1+1.png')
+
+    """
+    return f"'{cell}" if FORMULA.match(cell) else cell
+
+
+def bare(cell: str) -> str:
+    """What `shielded` was given, or what somebody else wrote as it is."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 
 def to_csv(rows: Iterable[tuple[str, str, str, str]]) -> str:
@@ -22,26 +46,29 @@ def to_csv(rows: Iterable[tuple[str, str, str, str]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(rows)
+    writer.writerows([shielded(cell) for cell in row] for row in rows)
     return text.getvalue()
 
 
 def without_listed(source: Source, path: Path) -> Source:
     """The data without the images that a list names in its column "file".
 
+    Of several images of one name, as two spellings of a letter make them, all are left out.
+
     Raises:
         SourceError: The list cannot be read, has no such column, or names an image that is not
             there.
     """
     files = _files(path)
-    place_of = {name: place for place, name in enumerate(source.names)}
-    if unknown := [file for file in files if file not in place_of]:
+    names, chosen = [composed(name) for name in source.names], set(files)
+    known = set(names)
+    if unknown := [file for file in files if file not in known]:
         raise SourceError(
             f"A list of images to leave out names images of the data, but {len(unknown):,} of "
             f"{len(files):,} in {path} are not in {source.name}: {listed(unknown)}."
             " Was it made of other data?"
         )
-    out = np.isin(np.arange(len(source.names)), [place_of[file] for file in files])
+    out = np.array([name in chosen for name in names], bool)
     kept = np.flatnonzero(~out)
     return replace(
         source,
@@ -56,18 +83,21 @@ def without_listed(source: Source, path: Path) -> Source:
 
 
 def _files(path: Path) -> list[str]:
+    """The names in a list, which a spreadsheet may have saved with semicolons or tabs."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            if "file" not in (rows.fieldnames or ()):
-                raise SourceError(
-                    f"A list of images to leave out has a column named file, but {path} has: "
-                    f"{', '.join(rows.fieldnames or ()) or 'nothing'}. Pass one that "
-                    "`tunesmith check` wrote."
-                )
-            return [row["file"] for row in rows if row["file"]]
+        with open_plain(path, follow=True) as (file, _):
+            text = file.read().decode("utf-8-sig")
+        delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+        if "file" not in (rows.fieldnames or ()):
+            raise SourceError(
+                f"A list of images to leave out has a column named file, but {path} has: "
+                f"{', '.join(rows.fieldnames or ()) or 'nothing'}. Pass one that "
+                "`tunesmith check` wrote."
+            )
+        return [composed(bare(row["file"])) for row in rows if row["file"]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise SourceError(
             f"The list of images to leave out, {path}, cannot be read: {reason}. Pass the "
             f"{FILE} that `tunesmith check` or `tunesmith fit` wrote."

@@ -1,12 +1,15 @@
-"""Labeled images, wherever they come from."""
+"""Labeled images, wherever they come from, and what must hold of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tunesmith.core.errors import SourceError
+from tunesmith.data.folders import listed
 
 
 class Given(IntEnum):
@@ -54,3 +57,51 @@ class Source:
     skipped: Mapping[str, int]
     identity: str
     groups: NDArray[np.int64] | None = None
+
+
+def untaught(labels: Sequence[str]) -> str:
+    """Say that classes of the test part cannot be learned, for an error."""
+    return (
+        f"Every class needs images to learn from, but the test part alone has: {listed(labels)}. "
+        "Add training images of it, or take it out of the test part."
+    )
+
+
+def _way_out(source: Source) -> str:
+    """Say what to do where there is one class: perhaps its folder holds the class folders."""
+    inner = sorted({name.split("/")[1] for name in source.names if name.count("/") > 1})
+    if len(inner) > 1:
+        return f"If the classes are the folders inside it ({listed(inner)}), pass that folder."
+    return "Make one folder of images for each class."
+
+
+def check_classes(source: Source) -> None:
+    """Refuse data that no classifier can learn from.
+
+    Raises:
+        SourceError: There are no two classes, or a class has under two images to learn from.
+    """
+    if len(source.classes) < 2:  # noqa: PLR2004 (a classifier chooses between two)
+        raise SourceError(
+            f"Telling classes apart needs at least two, but {source.name} has only "
+            f"{listed(source.classes)}. {_way_out(source)}"
+        )
+
+    def without(counts_K: NDArray[np.int64], count: int) -> list[str]:
+        return [source.classes[k] for k in np.flatnonzero(counts_K == count)]
+
+    size = len(source.classes)
+    is_learned = np.isin(source.given, (Given.NONE, Given.TRAIN))
+    if empty := without(np.bincount(source.labels, minlength=size), 0):
+        raise SourceError(
+            f"Every class needs images, but there is none of: {listed(empty)}. Add images, or "
+            "leave the class out."
+        )
+    if alone := without(np.bincount(source.labels[source.given != Given.TEST], minlength=size), 0):
+        raise SourceError(untaught(alone))
+    learned_K = np.bincount(source.labels[is_learned], minlength=size)
+    if few := [*without(learned_K, 0), *without(learned_K, 1)]:
+        raise SourceError(
+            f"Every class needs at least two images to learn from (and about twenty to be learned "
+            f"well), but these have fewer: {listed(few)}. Add images, or remove the class."
+        )

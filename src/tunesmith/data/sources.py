@@ -16,10 +16,18 @@ from tunesmith.core.errors import SourceError
 from tunesmith.core.words import nearest
 from tunesmith.data import arrays, builtin, cifar, tables
 from tunesmith.data.archives import Archive
-from tunesmith.data.folders import SUFFIXES, Files, listed, printable, read_layout, scan
+from tunesmith.data.folders import (
+    SUFFIXES,
+    Files,
+    first_bytes,
+    imageless,
+    printable,
+    read_layout,
+    scan,
+)
 from tunesmith.data.quarantine import without_listed
 from tunesmith.data.reading import read_listed
-from tunesmith.data.source import PARTS, Given, Source
+from tunesmith.data.source import PARTS, Given, Source, check_classes, untaught
 from tunesmith.data.tars import Tar, is_tar
 
 
@@ -48,22 +56,14 @@ def open_source(
     opened = _open(source, columns or {})
     if test is not None:
         opened = _join(opened, _open(test, columns or {}))
-    if columns and not (_is_table(source) or _is_table(test)):
+    if columns and not (tables.is_table(source) or tables.is_table(test)):
         raise SourceError(
             f"`--columns` names columns of a table, but {opened.name} is none: leave it out."
         )
     if quarantine is not None:
         opened = without_listed(opened, quarantine)
-    _check_classes(opened)
+    check_classes(opened)
     return opened
-
-
-def _is_table(source: Any) -> bool:
-    """Whether a source that was opened is a table."""
-    if not isinstance(source, str | os.PathLike):
-        return False
-    path = Path(source).expanduser()
-    return path.suffix.lower() in tables.SUFFIXES and path.is_file()
 
 
 def _open(source: Any, columns: Mapping[str, str]) -> Source:
@@ -85,6 +85,11 @@ def _open_path(path: Path, text: str, columns: Mapping[str, str]) -> Source:
     """Open a file or a folder, or what is known by this name."""
     if not text or not os.path.exists(path):  # noqa: PTH110 (pathlib's raises on overlong names)
         return _open_name(path, text, columns)
+    if not (path.is_dir() or path.is_file()):
+        raise SourceError(
+            f"Data are read more than once, but {path} is a pipe or a device. Write what it gives "
+            "into a file, and pass that."
+        )
     whole = path.resolve()
     stem = printable(os.fsencode(whole.name if path.is_dir() else whole.stem.removesuffix(".tar")))
     name = re.sub(r"[^\w.-]+", "_", stem).strip("._") or "data"
@@ -131,21 +136,34 @@ def _read_arrays(path: Path) -> arrays.Arrays | None:
 def _from_folder(name: str, path: Path) -> Source:
     files, root = scan(path), os.fsencode(path)
 
-    def read(index: int) -> bytes:
-        path = os.path.join(root, files.paths[index])  # noqa: PTH118 (names of any bytes)
-        return read_listed(path, files.stamps[index])
+    def place(inside: bytes) -> bytes:
+        return os.path.join(root, inside)  # noqa: PTH118 (names of any bytes)
 
-    return _from_files(name, path, files, read=read)
+    return _from_files(
+        name,
+        path,
+        files,
+        read=lambda index: read_listed(place(files.paths[index]), files.stamps[index]),
+        begin=lambda index: first_bytes(place(files.others[index])),
+    )
 
 
 def _from_archive(name: str, archive: Archive | Tar) -> Source:
     members: Sequence[Any] = archive.members
+    others: Sequence[Any] = archive.others
     files = Files(
         paths=tuple(member.name.encode("utf-8", "surrogateescape") for member in members),
         stamps=tuple(member.stamp for member in members),
+        others=tuple(other.name.encode("utf-8", "surrogateescape") for other in others),
         skipped=archive.skipped,
     )
-    return _from_files(name, archive.path, files, read=lambda index: archive.read(members[index]))
+    return _from_files(
+        name,
+        archive.path,
+        files,
+        read=lambda index: archive.read(members[index]),
+        begin=lambda index: archive.begin(others[index]),
+    )
 
 
 def _from_table(name: str, path: Path, columns: Mapping[str, str]) -> Source:
@@ -164,7 +182,14 @@ def _from_table(name: str, path: Path, columns: Mapping[str, str]) -> Source:
     )
 
 
-def _from_files(name: str, origin: Path, files: Files, *, read: Callable[[int], bytes]) -> Source:
+def _from_files(
+    name: str,
+    origin: Path,
+    files: Files,
+    *,
+    read: Callable[[int], bytes],
+    begin: Callable[[int], bytes],
+) -> Source:
     """Read classes and parts off the files' paths."""
     if not files.paths:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in files.skipped.items())
@@ -175,6 +200,7 @@ def _from_files(name: str, origin: Path, files: Files, *, read: Callable[[int], 
         )
     names = tuple(map(printable, files.paths))
     layout = read_layout(str(origin), names)
+    left = imageless(str(origin), names, [*map(printable, files.others)], begin)
     digest = hashlib.sha256()
     for path, stamp in zip(files.paths, files.stamps, strict=True):
         digest.update(path + f"\0{stamp}\n".encode())
@@ -185,7 +211,7 @@ def _from_files(name: str, origin: Path, files: Files, *, read: Callable[[int], 
         labels=np.array(layout.labels, np.int64),
         given=np.array([PARTS[part] for part in layout.parts], np.int8),
         read=read,
-        skipped=dict(files.skipped),
+        skipped=dict(files.skipped + left),
         identity=digest.hexdigest(),
     )
 
@@ -228,7 +254,7 @@ def _join(first: Source, test: Source) -> Source:
         )
     unknown = [label for label in test.classes if label not in first.classes]
     if unknown:
-        raise SourceError(_untaught(unknown))
+        raise SourceError(untaught(unknown))
     number = {label: index for index, label in enumerate(first.classes)}
     split = len(first.labels)
     moved = np.array([number[label] for label in test.classes], np.int64)
@@ -248,52 +274,3 @@ def _join(first: Source, test: Source) -> Source:
 def _continued(groups: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Groups, and further images each of a group of its own."""
     return np.concatenate([groups, groups.max(initial=-1) + 1 + np.arange(count)])
-
-
-def _untaught(labels: Sequence[str]) -> str:
-    return (
-        f"Every class needs images to learn from, but the test part alone has: {listed(labels)}. "
-        "Add training images of it, or take it out of the test part."
-    )
-
-
-def _way_out(source: Source) -> str:
-    """Say what to do where there is one class: perhaps its folder holds the class folders."""
-    inner = sorted({name.split("/")[1] for name in source.names if name.count("/") > 1})
-    if len(inner) > 1:
-        return f"If the classes are the folders inside it ({listed(inner)}), pass that folder."
-    return "Make one folder of images for each class."
-
-
-def _check_classes(source: Source) -> None:
-    """Refuse data that no classifier can learn from.
-
-    Raises:
-        SourceError: There are no two classes, or a class has under two images to learn from.
-    """
-    if len(source.classes) < 2:  # noqa: PLR2004 (a classifier chooses between two)
-        raise SourceError(
-            f"Telling classes apart needs at least two, but {source.name} has only "
-            f"{listed(source.classes)}. {_way_out(source)}"
-        )
-
-    def without(counts_K: NDArray[np.int64], count: int) -> list[str]:
-        return [source.classes[k] for k in np.flatnonzero(counts_K == count)]
-
-    size = len(source.classes)
-    is_learned = np.isin(source.given, (Given.NONE, Given.TRAIN))
-    if empty := without(np.bincount(source.labels, minlength=size), 0):
-        raise SourceError(
-            f"Every class needs images, but there is none of: {listed(empty)}. Add images, or "
-            "leave the class out."
-        )
-    if untaught := without(
-        np.bincount(source.labels[source.given != Given.TEST], minlength=size), 0
-    ):
-        raise SourceError(_untaught(untaught))
-    learned_K = np.bincount(source.labels[is_learned], minlength=size)
-    if few := [*without(learned_K, 0), *without(learned_K, 1)]:
-        raise SourceError(
-            f"Every class needs at least two images to learn from (and about twenty to be learned "
-            f"well), but these have fewer: {listed(few)}. Add images, or remove the class."
-        )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.seeds import derive
+from tunesmith.data.clean import joined
 from tunesmith.data.folders import listed
 from tunesmith.data.source import Given
 
@@ -16,7 +17,7 @@ Indices = NDArray[np.int64]
 SMALL = 3000  # under this many images nothing is held out
 FOLDS = 5
 TEST_SHARE, TEST_MOST = 0.2, 10_000
-VALIDATION_SHARE, VALIDATION_MOST = 0.05, 5000
+VALIDATION_SHARE, VALIDATION_MOST = 0.05, 2000
 SELECTION_SHARE, SELECTION_MOST = 0.02, 2000
 CALIBRATION_SHARE, CALIBRATION_MOST = 0.02, 2000
 
@@ -34,7 +35,7 @@ class Split:
         test: Opened once, at the end.
         folds: Fold of each training image, where out-of-fold predictions serve instead of held-out
             parts; else None.
-        leaks: Left out, since a given test image is of the same group.
+        leaks: Left out, since a given test image is the same.
     """
 
     train: Indices
@@ -54,23 +55,30 @@ def split(
     classes: int,
     seed: int,
     names: Sequence[str] | None = None,
+    stated: Indices | None = None,
 ) -> Split:
     """Split images, stratified by class, groups kept together, equal for equal seeds.
 
     A test part that the source states is never changed: its twins elsewhere are left out and
     listed. Without one, 20 % are taken, at most 10,000. Of 3,000 images or more, 5 % are then
-    held out for validation, 2 % for selection and 2 % for calibration (at most 5,000, 2,000 and
-    2,000); of fewer, none, but each gets one of five folds. A stated validation part serves as it
-    is, except for images that have twins to train on, which are trained on as well; one that is
-    smaller than that is filled up, since every decision rests on it.
+    held out for validation, 2 % for selection and 2 % for calibration, at most 2,000 each; of
+    fewer, none, but each gets one of five folds. A stated validation part serves as it is, except
+    for images that have twins to train on, which are trained on as well; one that is smaller than
+    that is filled up, since every decision rests on it.
+
+    What the source states to belong together is kept together in all parts that are cut here. It is
+    no reason to leave an image out: one frame in a given test part says nothing against the others
+    of a film that has the same frame.
 
     Args:
         labels: Class of each image, ``[N]``.
         given: Part that the source states, ``[N]`` of `Given`; what is left out is of no part.
-        groups: Images that must stay together share a number, ``[N]``.
+        groups: Images that are the same share a number, ``[N]``.
         classes: Number of classes.
         seed: Of the run.
         names: Names of the classes, for messages.
+        stated: Images that the source states to belong together share a number, ``[N]``; None, it
+            states nothing. None of these groups is in a given test part and elsewhere.
 
     Raises:
         SourceError: A class has no image to train on, or there is none to hold out.
@@ -78,18 +86,20 @@ def split(
     test = np.flatnonzero(given == Given.TEST)
     offered = (given != Given.TEST) & (given != Given.LEFT_OUT)
     leaked = offered & np.isin(groups, groups[test])
-    leaks = np.flatnonzero(leaked)
-    free = offered & ~leaked
-    is_stated = free & ~np.isin(groups, groups[free & (given != Given.VALIDATION)])
-    train, validation = np.flatnonzero(free & ~is_stated), np.flatnonzero(is_stated)
+    leaks, free = np.flatnonzero(leaked), np.flatnonzero(offered & ~leaked)
+    together = groups.copy()
+    # Of these alone, since a copy that is left out must not link what it was copied into.
+    together[free] = joined(groups[free], stated, free)
+    # Where the test part is cut here, a group in it must not be validated or trained on either.
+    train, validation = _offered(given, groups if len(test) else together, free)
     _check_taught(labels[train], labels[leaks], classes=classes, names=names)
-    take = _Taker(labels=labels, groups=groups, classes=classes, seed=seed)
+    take = _Taker(labels=labels, groups=together, classes=classes, seed=seed)
     if not len(test):
         train, test = take(train, "test", TEST_SHARE * len(train), TEST_MOST)
     none = np.zeros(0, np.int64)
     if len(train) + len(validation) < SMALL:
         train = np.sort(np.concatenate([train, validation]))
-        folds = _fold(labels[train], groups[train], derive(seed, "folds"))
+        folds = _fold(labels[train], together[train], derive(seed, "folds"))
         held = {"validation": none, "selection": none, "calibration": none}
         return Split(train=train, test=test, folds=folds, leaks=leaks, **held)
     total = len(train)
@@ -101,6 +111,12 @@ def split(
     train, calibration = take(train, "calibration", CALIBRATION_SHARE * total, CALIBRATION_MOST)
     held = {"validation": validation, "selection": selection, "calibration": calibration}
     return Split(train=train, test=test, folds=None, leaks=leaks, **held)
+
+
+def _offered(given: NDArray[np.int8], groups: Indices, free: Indices) -> tuple[Indices, Indices]:
+    """Places to train on, and of a stated validation part those without twins to train on."""
+    is_learned = np.isin(groups[free], groups[free][given[free] != Given.VALIDATION])
+    return free[is_learned], free[~is_learned]
 
 
 def _check_taught(
@@ -133,9 +149,9 @@ def _check_taught(
 
 def _shuffled_groups(groups: Indices, seed: int) -> Indices:
     """Places ordered so that groups come in random order, each as one run."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     _, number = np.unique(groups, return_inverse=True)
-    rank = chance.permutation(number.max() + 1)[number]
+    rank = rng.permutation(number.max() + 1)[number]
     return np.lexsort((np.arange(len(groups)), rank))
 
 
@@ -212,6 +228,12 @@ def _fold(labels: Indices, groups: Indices, seed: int) -> Indices:
     """Give each image a fold, class by class in turn; a group has one fold."""
     order = _shuffled_groups(groups, seed)
     _, first, number = np.unique(groups[order], return_index=True, return_inverse=True)
+    if len(first) == 1:
+        raise SourceError(
+            "Images that belong together are kept in one part, but all images to learn from are of "
+            "one group, so that none can be held out. Add images of other groups, three groups at "
+            "least, or leave the groups out."
+        )
     owner = labels[order][first]
     counts = np.bincount(owner, minlength=1)
     folds = max(2, min(FOLDS, int(counts[counts > 0].max())))

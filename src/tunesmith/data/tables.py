@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -60,6 +60,14 @@ class Table:
     skipped: Counter[str]
 
 
+def is_table(source: Any) -> bool:
+    """Whether a source that was opened is a table."""
+    if not isinstance(source, str | os.PathLike):
+        return False
+    path = Path(source).expanduser()
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
 def read_table(path: Path, columns: Mapping[str, str]) -> Table:
     """Read a CSV file, with a header, in UTF-8 and separated by ``,;|`` or tabs, or a Parquet file.
 
@@ -78,7 +86,7 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Table:
     is_parquet = path.suffix.lower() == parquet.SUFFIX
     at = _find_columns(path, parquet.header(path) if is_parquet else _header(path), columns)
     kept: dict[str, tuple[str, str, str]] = {}
-    images: list[bytes] = []
+    images: dict[str, bytes] = {}
     skipped: Counter[str] = Counter()
     for number, row in parquet.rows(path, at) if is_parquet else _rows(path, at):
         image, label, part, group = (row.get(use, "") for use in NAMES)
@@ -86,8 +94,8 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Table:
             skipped["row without a label" if image else "row without a path"] += 1
             continue
         if isinstance(image, bytes):
-            images.append(image)
-            image = f"#{number - 1}"
+            content, image = image, f"#{number - 1}"
+            images[image] = content
         said = str(label), _part(path, number, str(part)), str(group)
         skipped["row that repeats another"] += image in kept
         if kept.setdefault(image, said) != said:
@@ -188,7 +196,7 @@ def _words(said: tuple[str, str, str]) -> str:
 def _table(
     path: Path,
     kept: Mapping[str, tuple[str, str, str]],
-    images: Sequence[bytes],
+    images: Mapping[str, bytes],
     skipped: Counter[str],
 ) -> Table:
     names = tuple(kept)
@@ -196,15 +204,23 @@ def _table(
     classes = tuple(sorted(set(labels), key=natural))
     number = {label: index for index, label in enumerate(classes)}
     files = [path.parent / name.replace("\\", os.sep) for name in names]
-    stamps = [f"{len(x)},{zlib.crc32(x)}" for x in images] or [_stamp(file) for file in files]
+    stamps = [
+        f"{len(images[name])},{zlib.crc32(images[name])}" if name in images else _stamp(file)
+        for name, file in zip(names, files, strict=True)
+    ]
     if not any(stamps):
         raise SourceError(
             f"Paths in a table are relative to its own folder, but of the {len(names):,} in {path} "
             f"none is there: {listed(names)}. Move the table to where they begin."
         )
+
+    def read(index: int) -> bytes:
+        content = images.get(names[index])
+        return _read(files[index], stamps[index]) if content is None else content
+
     return Table(
         names=names,
-        read=images.__getitem__ if images else lambda index: _read(files[index], stamps[index]),
+        read=read,
         stamps=tuple(stamps),
         classes=classes,
         labels=[number[label] for label in labels],

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tunesmith.data.decoder import FULL, ROOM, Pixels, decode_or_say
+from tunesmith.core.pixels import decode_or_say
+from tunesmith.data.decoder import FULL, ROOM, Pixels
 
 SLACK = 0.01  # share of its time that an image may lose to those before it
 Answer = list[tuple[int, ...] | str]

@@ -76,9 +76,9 @@ def _areas(p_NK: Probabilities, y_N: Labels) -> tuple[float, float]:
 
 def resamples(n: int, values: int) -> Iterator[NDArray[np.int64]]:
     """Places of ``n`` images drawn with replacement, as many times as time allows, always alike."""
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(max(FEWEST_ROUNDS, min(ROUNDS, VALUES // max(1, values)))):
-        yield chance.integers(0, n, n)
+        yield rng.integers(0, n, n)
 
 
 def _resampled(metric: str, p_NK: Probabilities, y_N: Labels) -> tuple[float, float]:

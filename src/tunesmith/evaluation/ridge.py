@@ -66,9 +66,14 @@ def fit_ridge(f_ND: NDArray[np.floating[Any]], y_N: NDArray[np.int64], classes: 
     values_D, q_DD = np.linalg.eigh(gram_DD)
     values_D, c_DK = values_D.clip(0), q_DD.T @ c_DK
 
-    def left_out(rows: NDArray[np.int64], penalty: float) -> NDArray[np.float64]:
+    def turned(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Features of some images in the axes of the Gram matrix, ``[R, D]``."""
+        return np.asarray(((f_ND[rows] - mean_D) / std_D) @ q_DD)
+
+    def left_out(
+        b_RD: NDArray[np.float64], rows: NDArray[np.int64], penalty: float
+    ) -> NDArray[np.float64]:
         """Answers for some images, each as if it had not been fitted to."""
-        b_RD = ((f_ND[rows] - mean_D) / std_D) @ q_DD
         shrunk_D = 1 / (values_D + penalty * n)
         hat_R = b_RD**2 @ shrunk_D + 1 / n
         t_RK = _targets(y_N[rows], mean_K)
@@ -77,13 +82,13 @@ def fit_ridge(f_ND: NDArray[np.floating[Any]], y_N: NDArray[np.int64], classes: 
         return z_RK + mean_K
 
     some = np.random.default_rng(0).permutation(n)[:JUDGED]
-    best = (np.inf, PENALTIES[0], 1.0)
+    best, b_RD = (np.inf, PENALTIES[0], 1.0), turned(some)
     for penalty in PENALTIES:
-        z_RK = left_out(some, penalty)
+        z_RK = left_out(b_RD, some, penalty)
         temperature = fit_temperature(z_RK, y_N[some])
         best = min(best, (log_loss(softmax(z_RK, temperature), y_N[some]), penalty, temperature))
     _, penalty, temperature = best
-    z_NK = np.concatenate([left_out(rows, penalty) for rows in _chunks(n)])
+    z_NK = np.concatenate([left_out(turned(rows), rows, penalty) for rows in _chunks(n)])
     w_DK = q_DD @ (c_DK / (values_D + penalty * n)[:, None]) / std_D[:, None] / temperature
     return Ridge(
         weight_KD=w_DK.T.astype(np.float32),

@@ -1,7 +1,9 @@
 """Where work runs: the seam, and its simplest filling."""
 
 import contextlib
+import errno
 import json
+import math
 import time
 import traceback
 from collections import deque
@@ -12,7 +14,10 @@ from typing import Any, Protocol, final
 from tunesmith.core.functions import load_function
 
 LOADED = "loaded"  # what a process says once it has loaded what a task needs
-OUT_OF_MEMORY = "It ran out of memory."  # why a task failed
+# Why a task failed: since memory ran out, or perhaps for that.
+OUT_OF_MEMORY, KILLED = "It ran out of memory.", "Its process was ended by SIGKILL"
+# How a RuntimeError says it; torch's own class for it is not known here.
+FULL = ("allocate memory", "out of memory", "not enough memory", "bad_alloc")
 
 
 @final
@@ -26,6 +31,7 @@ class Task:
         arguments: By name; JSON values.
         needs: Further functions that it will load; the seconds of that are not counted.
         deadline_s: Seconds after which it is given up, once all that it needs is loaded.
+        whole_s: Seconds after which it is given up in any case; loading counts.
     """
 
     key: str
@@ -33,6 +39,7 @@ class Task:
     arguments: Mapping[str, Any]
     needs: Sequence[str] = ()
     deadline_s: float
+    whole_s: float = math.inf
 
 
 @final
@@ -93,15 +100,33 @@ def call(task: Task) -> Outcome:
         began = time.monotonic()
         value = function(**task.arguments)
         json.dumps(value)  # what is no JSON value does not reach the other process
-    except MemoryError as error:
-        failed, details = OUT_OF_MEMORY, _details(error)
     except SystemExit as error:
         failed, details = f"It ended its process (sys.exit({error.code!r})).", _details(error)
     except Exception as error:  # noqa: BLE001 (whatever it is, it is the task's outcome)
-        failed, details = f"It raised {type(error).__name__}: {error}", _details(error)
+        failed, details = _reason(error), _details(error)
     else:
         return Outcome(key=task.key, value=value, seconds=time.monotonic() - began)
     return Outcome(key=task.key, seconds=time.monotonic() - began, failed=failed, details=details)
+
+
+def raised(kind: type[BaseException]) -> str:
+    """How the reason begins of a task that raised an error of this very kind.
+
+    Example:
+        >>> raised(ValueError)
+        'It raised ValueError:'
+
+    """
+    return f"It raised {kind.__name__}:"
+
+
+def _reason(error: Exception) -> str:
+    """Why a task failed that raised something."""
+    is_system = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    is_torch = isinstance(error, RuntimeError) and any(text in str(error) for text in FULL)
+    if isinstance(error, MemoryError) or is_system or is_torch:
+        return OUT_OF_MEMORY
+    return f"{raised(type(error))} {error}"
 
 
 def _details(error: BaseException) -> str:

@@ -16,7 +16,9 @@ from tunesmith.core.cores import cores
 from tunesmith.core.words import duration
 from tunesmith.execution.executor import LOADED, Outcome, Task
 
-COMMAND = (sys.executable, "-m", "tunesmith.worker")
+# -P: a file beside the user's, such as queue.py, stands for no module of Python's own. What this
+# process finds its modules by is handed over, this folder too where it is among them.
+COMMAND = (sys.executable, "-P", "-m", "tunesmith.worker")
 SILENCE_S = 60.0  # without a sign of life, after which a process is given up
 LOADING_S = 300.0  # that loading what a task needs may take, which its deadline does not count
 PIECE = 1 << 16  # bytes read at once
@@ -130,14 +132,14 @@ class _Worker:
         self._input, self.output = process.stdin, process.stdout
         self._read = b""
         self._task: Task | None = None
-        self._began = self._heard = time.monotonic()
+        self._given = self._began = self._heard = time.monotonic()
         self._has_loaded = False
         self.is_silent = False  # it closed its output: it has ended, or soon will
 
     def begin(self, task: Task) -> bool:
         """Hand over a task; False if the process has ended."""
-        self._task, self._began = task, time.monotonic()
-        self._heard, self._has_loaded = self._began, False
+        self._task, self._has_loaded = task, False
+        self._given = self._began = self._heard = time.monotonic()
         try:
             self._input.write(json.dumps(asdict(task)).encode() + b"\n")
             self._input.flush()
@@ -159,10 +161,15 @@ class _Worker:
         return ends - time.monotonic()
 
     def _limit_s(self) -> float:
-        """Seconds that the task may take; before it was loaded, that this may take."""
+        """Seconds that the task may take; before it was loaded, that this may take.
+
+        No more in any case than are left of all its seconds.
+        """
         assert self._task is not None
         deadline_s = self._task.deadline_s
-        return deadline_s if self._has_loaded else max(LOADING_S, deadline_s)
+        limit_s = deadline_s if self._has_loaded else max(LOADING_S, deadline_s)
+        left_s = self._task.whole_s - (self._began - self._given)
+        return max(0.0, min(limit_s, left_s))
 
     def outcome(self, silence_s: float) -> Outcome | None:
         """How its task ended; None while it has not."""

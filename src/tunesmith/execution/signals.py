@@ -2,30 +2,80 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Never
+
+FINISHING = "Finishing with the best so far; once more ends at once."
 
 
 @contextmanager
-def catch_signals(interrupted: threading.Event) -> Iterator[None]:
+def catch_signals(
+    interrupted: threading.Event, *, say: Callable[[str], None] = lambda _: None
+) -> Iterator[None]:
     """Turn the first Ctrl-C or SIGTERM into a request to finish; the second one ends at once.
 
     Signals reach the main thread only; elsewhere (in a notebook's worker, say) this does nothing.
+
+    Args:
+        interrupted: Set by the first.
+        say: Tells the user that it was heard.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    heard = threading.Event()  # set by the first, or where there is nothing more to hear
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         if interrupted.is_set():
-            signal.signal(number, signal.SIG_DFL)
-            raise KeyboardInterrupt
+            _end(number)
         interrupted.set()
+        heard.set()
 
-    before = {s: signal.signal(s, on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+    def tell() -> None:
+        heard.wait()
+        if interrupted.is_set():
+            say(FINISHING)
+
+    # In a thread of its own: a signal may come in the middle of a line that the main one writes.
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        with _handled_by(on_signal):
+            yield
+    finally:
+        heard.set()
+        teller.join()
+
+
+@contextmanager
+def end_at_once(words: str, *, unless: bool = False) -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM end a block: there is nothing yet to finish with.
+
+    Args:
+        words: Of the KeyboardInterrupt that it raises.
+        unless: There is something; then nothing is changed.
+    """
+    if unless:
+        yield
+        return
+    with _handled_by(lambda number, _frame: _end(number, words)):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Have both signals handled, in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def _end(number: int, words: str = "") -> Never:
+    """End what the main thread does; one more signal ends the process, whatever it does."""
+    signal.signal(number, signal.SIG_DFL)
+    raise KeyboardInterrupt(words)

@@ -12,12 +12,12 @@ from tunesmith.core.words import counted
 from tunesmith.data.clean import merged, twins
 from tunesmith.jobs.findings import Data
 from tunesmith.report.findings import Finding, Item
+from tunesmith.screening.colors import same_colors
 from tunesmith.screening.copies import comparable, find_copies
 
 Places = NDArray[np.int64]
 # Gray squares [N, S, S] and perhaps the places of those asked about -> pairs of copies, [P, 2].
 Search = Callable[[NDArray[np.uint8], Places | None], Places]
-IS = ("is", "are")
 MOST_NEAR = 0.2  # of the images to learn from may be near copies of test images by accident
 
 
@@ -66,7 +66,7 @@ def find_near(gray_NSS: NDArray[np.uint8], asked: Places | None) -> Places:
 def find_alike(
     data: Data, depth: Depth, search: Search = find_near, mirrored: Search | None = None
 ) -> Alike:
-    """Group equal images and, if ``depth`` says so, near copies.
+    """Group equal images and, if ``depth`` says so, near copies, of the same shape and colors.
 
     A mirror image counts where both bear one label: where they do not, left and right may be just
     what tells the classes apart, as b and d.
@@ -86,9 +86,11 @@ def find_alike(
         asked = np.flatnonzero(tested_N) if depth is Depth.TEST else None
         gray_NSS = comparable(pixels_NHWC, first)
         near_P2 = first[search(gray_NSS, asked)]
+        near_P2 = near_P2[same_colors(pixels_NHWC, near_P2)]
         if mirrored:
             mirrored_P2 = first[mirrored(gray_NSS, asked)]
             mirrored_P2 = mirrored_P2[np.ptp(data.labels[mirrored_P2], axis=1) == 0]
+            mirrored_P2 = mirrored_P2[same_colors(pixels_NHWC, mirrored_P2)]
     pairs_P2 = np.concatenate([near_P2, mirrored_P2])
     near_N, same_N = merged(exact_N, near_P2), merged(exact_N, pairs_P2)
     return Alike(
@@ -221,7 +223,7 @@ def conflicts(data: Data, alike: Alike) -> Finding | str:
     return Finding(
         kind="conflict",
         weight="doubtful",
-        title=counted(len(items), "image", verb=IS) + " the same as one of another class",
+        title=f"{counted(len(items), 'image')} with a copy in another class",
         meaning=(
             "At least one of the two labels is wrong, or the classes overlap. Decide which, and "
             "mend it. With --on-suspects quarantine they are left out of training."
@@ -248,15 +250,14 @@ def copies(data: Data, alike: Alike) -> Finding | str:
         np.count_nonzero(np.ptp(each_N[pairs_P2], axis=1) == 0)
         for each_N in (alike.exact_N, alike.near_N)
     )
-    turned = f", {len(again) - near:,} are mirrored" if near < len(again) else ""
     return Finding(
         kind="copies",
         weight="notable",
-        title=counted(len(again), "image", verb=IS) + " there more than once",
+        title=counted(len(again), "image", verb=("is", "are")) + " there more than once",
         meaning=(
-            f"{exact:,} are equal to the pixel, {near - exact:,} are re-encoded, brightened, "
-            f"resized or shifted{turned}. Those that a training knows of stay in one part when it "
-            "splits the data, so that no score is raised by them; they only weigh more."
+            f"Equal to the pixel: {exact:,}; re-encoded, brightened, resized or shifted: "
+            f"{near - exact:,}; mirrored: {len(again) - near:,}. Those that a training knows of "
+            "stay in one part when it splits the data, so that no score is raised by them."
         ),
         items=_items(data, alike, pairs_P2.tolist()),
     )

@@ -31,7 +31,7 @@ from tunesmith.report.terminal import Terminal
 from tunesmith.screening.copies import find_mirrored
 
 if TYPE_CHECKING:
-    from tunesmith.jobs.doors import Door
+    from tunesmith.jobs.backdoors import Backdoor
 
 PAGE, RECORD = "check.html", "check.json"
 MARKS = {"serious": "!", "doubtful": "?", "notable": "i"}
@@ -45,12 +45,12 @@ class CheckResult:
     Attributes:
         folder: Where page, data and quarantine lie.
         checked: What was found.
-        doors: Patterns that may be triggers of a backdoor, ready to be tried on more models.
+        backdoors: Patterns that may be triggers of a backdoor, ready to be tried on more models.
     """
 
     folder: Path
     checked: Checked
-    doors: Sequence["Door"]
+    backdoors: Sequence["Backdoor"]
 
     @property
     def report(self) -> Path:
@@ -167,13 +167,13 @@ def _look(
     data = looked.data
     near, mirrored = _once(find_near, "copies", cache), _once(find_mirrored, "mirrored", cache)
     gated = gate(data, Depth.WHOLE, phase, examined=looked.examined, search=near, mirrored=mirrored)
-    doors: Sequence[Door] = ()
+    backdoors: Sequence[Backdoor] = ()
     tried: Sequence[Tried] = ()
     if deep or models:
         from tunesmith.jobs.deep import look_deeper  # torch, for those who ask for it
 
         deeper = look_deeper(data, gated.alike, models, phase, cache=cache, shown=shown)
-        gated, doors, tried = deeper.added_to(gated), deeper.doors, deeper.tried
+        gated, backdoors, tried = deeper.added_to(gated), deeper.backdoors, deeper.tried
     checked = Checked(
         title=source.name,
         images=len(source.names),
@@ -185,7 +185,7 @@ def _look(
         versions=versions(),
         tried=tried,
     )
-    return CheckResult(folder=folder, checked=checked, doors=doors)
+    return CheckResult(folder=folder, checked=checked, backdoors=backdoors)
 
 
 def _once(search: Search, name: str, cache: Cache) -> Search:

@@ -9,13 +9,13 @@ import numpy as np
 
 from tunesmith.bundle.manifest import read_manifest
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import SourceError
+from tunesmith.core.errors import SettingsError, SourceError
 from tunesmith.core.settings import Settings
 from tunesmith.data.folders import listed
 from tunesmith.data.quarantine import FILE as LIST
 from tunesmith.data.source import Given, Source
+from tunesmith.jobs.backdoors import try_backdoors
 from tunesmith.jobs.check import CheckResult, check, write
-from tunesmith.jobs.doors import try_doors
 from tunesmith.jobs.fetch import open_data
 from tunesmith.jobs.fit import fit
 from tunesmith.jobs.trained import bundle_of, open_trained
@@ -23,6 +23,7 @@ from tunesmith.records.editable import refuse_edited
 from tunesmith.report.findings import quarantine_rows
 
 LEAST = 2  # images of a class: one to learn from and one to test on
+BEFORE, AFTER = "before", "after"  # folders of the two runs
 
 
 @final
@@ -81,8 +82,8 @@ def cleanse(
         progress: Show progress on the terminal.
 
     Raises:
-        UserError: The data cannot be used, the model does not fit them, or the list of an earlier
-            check was edited.
+        UserError: The data cannot be used, the model does not fit them or is what this makes, or
+            the list of an earlier check was edited.
     """
     clock = Clock(budget=Settings.make({"budget": budget, "seed": seed}).budget)
     data = open_data(source, test, columns or {}, clock=clock, quiet=not progress)
@@ -102,15 +103,31 @@ def cleanse(
         return result.folder
 
     refuse_edited(folder / "check" / LIST)  # before a training is spent
-    before = Path(model) if model is not None else trained("before", None)
+    _refuse_own(model, folder)
+    before = Path(model) if model is not None else trained(BEFORE, None)
     found = check(data, deep=True, model=before, out=folder / "check", progress=progress)
     if not any(quarantine_rows(found.checked.findings, suspects=True)):
         return Cleansed(found=found, before=before, after=None)
     _refuse_emptied(data, found)
-    after = trained("after", found.quarantine)
+    after = trained(AFTER, found.quarantine)
     compared = _tried_on_both(found, before, after)
     write(compared)
     return Cleansed(found=compared, before=before, after=after)
+
+
+def _refuse_own(model: str | Path | None, folder: Path) -> None:
+    """Refuse to begin with the model that the listed images are left out of.
+
+    Raises:
+        SettingsError: It lies where that one is written.
+    """
+    after = (folder / AFTER).resolve()
+    if model is not None and Path(model).resolve().is_relative_to(after):
+        raise SettingsError(
+            "The model to begin with has learned from all images, but `cleanse` writes the one "
+            f"without those that are listed to {model}. Pass another model, or none, or another "
+            "--out."
+        )
 
 
 def _refuse_emptied(data: Source, found: CheckResult) -> None:
@@ -141,7 +158,7 @@ def _tried_on_both(found: CheckResult, before: Path, after: Path) -> CheckResult
     classes = tuple(look.name for look in found.checked.classes)
     channels = read_manifest(bundle_of(before)).input.channels
     both = [open_trained(each, classes, channels) for each in (before, after)]
-    tried = try_doors(found.doors, both, classes)
+    tried = try_backdoors(found.backdoors, both, classes)
     return replace(found, checked=replace(found.checked, tried=tried))
 
 

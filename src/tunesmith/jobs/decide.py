@@ -13,6 +13,7 @@ from tunesmith.core.errors import LimitError, MissingExtraError
 from tunesmith.core.settings import AUTO, LATENCY, Settings, checked
 from tunesmith.core.space import check_values, space_of
 from tunesmith.core.spread import spread
+from tunesmith.data.augmentation import Augmentation
 from tunesmith.data.decode import Sample
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.execution.machine import Machine
@@ -21,7 +22,7 @@ from tunesmith.jobs.gate import depth_for
 from tunesmith.jobs.limits import within
 from tunesmith.jobs.measure import default_config, look_at, measure_speeds
 from tunesmith.jobs.prepare import Prepared, builder
-from tunesmith.jobs.search import sampler_named
+from tunesmith.jobs.search_setup import sampler_named
 from tunesmith.jobs.session import Session
 from tunesmith.models.build import Family, find_family
 from tunesmith.models.efficientnet_lite import weights_file
@@ -44,7 +45,7 @@ class Planned:
         families: Kinds of networks.
         plans: One for each.
         depth: How deep the data gate looks.
-        read: Images that are read, at most; see `tunesmith.data.thin`.
+        read: Images that are read, at most; see `tunesmith.data.subsample`.
         alone: The plan of the first family, if no other will have a share of the time.
         brief: Accuracy of a training from scratch of a few seconds, if there was one.
         chance: Accuracy of always answering the commonest class of the images it was judged on.
@@ -122,9 +123,9 @@ def find_families(settings: Settings) -> tuple[Family, ...]:
     choose_device(settings.device)
     sampler_named(settings.sampler)
     families = _left_by(settings)
-    checked(TrainConfig, settings.train)
-    space = space_of(TrainConfig)
+    config, space = checked(TrainConfig, settings.train), space_of(TrainConfig)
     check_values(space, {k: v for k, v in settings.train.items() if k in space})
+    check_values(space_of(Augmentation), config.augmentation.model_dump())
     for family in families:
         check_values(family.space, settings.params)
     return families
@@ -180,12 +181,14 @@ def plan_all(
     if refused and not plans:
         raise refused
     left = [family for family in families if family.name in plans]
+    alone = _with_search(settings, data, machine, alone)
+    is_raced = len(left) > 1  # the others may have been over a limit
     return Planned(
         data=data,
         families=left,
-        plans=tuple(plans[family.name] for family in left),
+        plans=tuple(plans[family.name] for family in left) if is_raced else (alone,),
         depth=_depth(settings, data, plans[left[0].name].size, cores=machine.cores),
-        alone=_with_search(settings, data, machine, alone) if shared > 1 else None,
+        alone=alone if is_raced and shared > 1 else None,
     )
 
 

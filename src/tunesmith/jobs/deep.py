@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import torch
@@ -12,23 +12,28 @@ from torch import nn
 
 from tunesmith.bundle.manifest import read_manifest
 from tunesmith.core.words import counted
-from tunesmith.data.clean import one_of_each
-from tunesmith.evaluation.calibration import softmax
-from tunesmith.evaluation.metrics import accuracy
-from tunesmith.evaluation.ridge import fit_ridge
+from tunesmith.data.clean import bearing, one_of_each
 from tunesmith.jobs.alike import Alike
+from tunesmith.jobs.backdoors import (
+    MANY,
+    Backdoor,
+    find_backdoors,
+    grouped_once,
+    how_made,
+    tell_backdoors,
+    try_backdoors,
+)
 from tunesmith.jobs.crops import crops, tell_crops
-from tunesmith.jobs.doors import Door, bearing, find_doors, grouped_once, tell_doors, try_doors
 from tunesmith.jobs.findings import Data
 from tunesmith.jobs.gate import Gated, Phase
 from tunesmith.jobs.look import recipe
 from tunesmith.jobs.prepare import tensor
+from tunesmith.jobs.suspects import doubtful
 from tunesmith.jobs.trained import bundle_of, open_trained
 from tunesmith.models.build import find_family
 from tunesmith.records.cache import Cache, key_of
 from tunesmith.report.findings import Finding, Tried
 from tunesmith.report.terminal import Terminal
-from tunesmith.screening.labels import rank_labels, seconded
 from tunesmith.screening.looks import far_out
 from tunesmith.screening.neighbors import nearest
 from tunesmith.screening.parting import Parted
@@ -39,10 +44,8 @@ from tunesmith.training.head import features
 
 NETWORK, RESOLUTION = "efficientnet_lite0", 96
 PRETRAINED = "pretrained network"
-TRUSTED = 0.9  # share of labels that a network should agree with before its doubts count
 EXPLAINED = 0.5  # share of a group's images with a pattern from which on that is what it is
-NEIGHBORS = 10  # nearest images of an image
-ALIKE = 5  # of these that an image should be like
+ALIKE = 5  # nearest images that an image should be like
 AXES = 64  # principal components that images are compared by
 AT_ONCE = 512  # images after which what was seen in them is kept
 
@@ -54,13 +57,13 @@ class Deeper:
 
     Attributes:
         said: Findings, and what was not found.
-        doors: Patterns that may be triggers.
+        backdoors: Patterns that may be triggers.
         tried: What they do to the models.
         parted: Each class in two groups, by the network that saw them.
     """
 
     said: Sequence[Finding | str]
-    doors: Sequence[Door]
+    backdoors: Sequence[Backdoor]
     tried: Sequence[Tried]
     parted: Mapping[str, Sequence[Parted]]
 
@@ -114,8 +117,8 @@ def look_deeper(
     with phase("open the models"):
         opened = [open_trained(Path(each), classes, pixels.shape[3]) for each in models]
     with phase("look for patterns"):
-        doors = find_doors(data, alike, cache)
-        said = list(tell_doors(doors))
+        found = find_backdoors(data, alike, cache)
+        said = list(tell_backdoors(found))
     with phase("see what is in the images"):
         f_ND = see(data, cache, shown)
         seen = {PRETRAINED: f_ND, **{each.name: each.see(pixels) for each in opened}}
@@ -123,16 +126,15 @@ def look_deeper(
         said += tell_crops(data, crops(data, alike, f_ND, cache))
     with phase("look for groups in classes"):
         parted = {name: _parted(data, alike, f, cache) for name, f in seen.items()}
-        said += _in_groups(data, parted, doors)
+        said += _in_groups(data, parted, found.backdoors)
     with phase("look for strangers"):
         d_NA = _described(f_ND)
-        others_NK = nearest(d_NA, np.arange(len(d_NA)), min(NEIGHBORS, len(d_NA) - 1))
-        said.append(_strangers(data, d_NA, others_NK))
+        said.append(_strangers(data, d_NA))
     with phase("doubt the labels"):
-        said.append(_doubtful(data, f_ND, others_NK, cache))
+        said.append(doubtful(data, alike, f_ND, d_NA, cache))
     with phase("try the patterns"):
-        tried = try_doors(doors, opened, classes)
-    return Deeper(said=said, doors=doors, tried=tried, parted=parted)
+        tried = try_backdoors(found.backdoors, opened, classes)
+    return Deeper(said=said, backdoors=found.backdoors, tried=tried, parted=parted)
 
 
 def _parted(data: Data, alike: Alike, f_ND: NDArray[np.float32], cache: Cache) -> Sequence[Parted]:
@@ -145,7 +147,7 @@ def _parted(data: Data, alike: Alike, f_ND: NDArray[np.float32], cache: Cache) -
         return part_classes(f_RD, labels_R, classes)
 
     found = grouped_once(Parted, part, recipe(f"groups {classes}"), [f_RD, labels_R], cache)
-    copies = [bearing(alike, rows[each.places]) for each in found]
+    copies = [bearing(alike.same_N, rows[each.places]) for each in found]
     return [
         replace(each, places=places[labels_N[places] == k])
         for k, (each, places) in enumerate(zip(found, copies, strict=True))
@@ -153,10 +155,10 @@ def _parted(data: Data, alike: Alike, f_ND: NDArray[np.float32], cache: Cache) -
 
 
 def _in_groups(
-    data: Data, parted: Mapping[str, Sequence[Parted]], doors: Sequence[Door]
+    data: Data, parted: Mapping[str, Sequence[Parted]], backdoors: Sequence[Backdoor]
 ) -> Iterator[Finding | str]:
     """Classes in which some images differ from all others, unless by a pattern that is known."""
-    known = [place for door in doors for place in door.places]
+    known = [place for backdoor in backdoors for place in backdoor.places]
     found = [
         (name, data.source.classes[k], each)
         for name, classes in parted.items()
@@ -166,6 +168,10 @@ def _in_groups(
     if not found:
         yield "Classes that fall into two groups for a network: none but by patterns named above."
     for name, label, each in found:
+        sizes = [len(other.places) for by, _, other in found if by == name]
+        share = sum(sizes) / len(data.labels)
+        is_made = 2 * len(sizes) > len(data.source.classes) and share > MANY
+        made = f" {how_made(share)}" if is_made else ""
         yield Finding(
             kind="group",
             weight="doubtful",
@@ -175,10 +181,10 @@ def _in_groups(
                 "along the direction that tells them best; those of a normal distribution are 1.3. "
                 "Perhaps the class has two kinds of images. Perhaps these are labeled so that a "
                 "trigger stands for the class: look for what they have in common. The farthest "
-                "come first."
+                f"come first.{made}"
             ),
             items=data.items(each.places),
-            is_suspect=True,
+            is_suspect=not is_made,
         )
 
 
@@ -226,46 +232,6 @@ def _network(data: Data) -> tuple[TrainData, nn.Module, str]:
     return images, network, pretrained.classifier
 
 
-def _doubtful(
-    data: Data, f_ND: NDArray[np.float32], others_NK: NDArray[np.int64], cache: Cache
-) -> Finding | str:
-    """Labels that are probably wrong, of whatever part: two judges of different kinds say so."""
-    labels_N = data.labels
-
-    def doubt() -> dict[str, Any]:
-        ridge = fit_ridge(f_ND, labels_N, len(data.source.classes))
-        p_NK = softmax(ridge.z_NK, 1.0)
-        ranking = rank_labels(p_NK, labels_N)
-        sure = ranking.sure()
-        sure = sure[seconded(ranking.others[sure], labels_N[others_NK[ranking.places[sure]]])]
-        return {
-            "right": accuracy(p_NK, labels_N),
-            "places": ranking.places[sure].tolist(),
-            "others": ranking.others[sure].tolist(),
-        }
-
-    found = cache.once(recipe("doubts"), [f_ND, labels_N], doubt)
-    right, places = found["right"], found["places"]
-    if not places:
-        return "Labels that look wrong to a network that did not learn from them: none."
-    return Finding(
-        kind="label",
-        weight="doubtful",
-        title=counted(len(places), "label", verb=("looks", "look")) + " wrong",
-        meaning=(
-            "A linear classifier on the features of a pretrained network, which never learned from "
-            "the image it was asked about, is sure of another class, and the images that are most "
-            f"alike are of that class too. It agrees with {100 * right:.0f} % of all labels, so "
-            f"{'some' if right >= TRUSTED else 'most'} of these are mistakes of its own: look "
-            "before you change a label. The most doubtful come first."
-        ),
-        items=data.items(
-            places, [f"probably {data.source.classes[other]}" for other in found["others"]]
-        ),
-        is_suspect=right >= TRUSTED,
-    )
-
-
 def _described(f_ND: NDArray[np.float32]) -> NDArray[np.float32]:
     """Unit vectors ``[N, A]`` of what varies most in what a network sees."""
     centered_ND = f_ND - f_ND.mean(axis=0)
@@ -275,11 +241,9 @@ def _described(f_ND: NDArray[np.float32]) -> NDArray[np.float32]:
     return d_NA
 
 
-def _strangers(
-    data: Data, d_NA: NDArray[np.float32], others_NK: NDArray[np.int64]
-) -> Finding | str:
+def _strangers(data: Data, d_NA: NDArray[np.float32]) -> Finding | str:
     """Images that are like no others."""
-    like_N = others_NK[:, :ALIKE][:, -1]
+    like_N = nearest(d_NA, np.arange(len(d_NA)), min(ALIKE, len(d_NA) - 1))[:, -1]
     alone_N = 1 - np.einsum("nd,nd->n", d_NA, d_NA[like_N])
     far_N = far_out(alone_N)
     found = np.flatnonzero(far_N > 1)

@@ -1,8 +1,9 @@
 """Open what the user points at; a data set known by name is downloaded if it is nowhere."""
 
+import contextlib
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,11 @@ def open_data(
 def fetch(source: Any, *, clock: Clock, quiet: bool) -> None:
     """Download a source that is known by name and nowhere on this machine.
 
-    How far it is, standard error tells.
+    How far it is, standard error tells. At the end of the budget it stops; what has come is kept.
 
     Raises:
         SourceError: No mirror serves it, or there is no room for it.
-        SettingsError: It took longer than the budget.
+        SettingsError: It takes longer than the budget.
     """
     total = sum(remote.size for remote in lacking(source))
     stream = CarefulStream(None if quiet else sys.stderr)
@@ -54,21 +55,32 @@ def fetch(source: Any, *, clock: Clock, quiet: bool) -> None:
         ("\r", "", SHOWN_EVERY_S) if stream.isatty() else ("", "\n", PLAIN_EVERY_S)
     )
     shown = float("-inf")
-    for done in _fetched(source):
-        if time.monotonic() - shown >= every_s or done == total:
-            shown = time.monotonic()
-            stream.write(f"{begin}fetching {source}: {megabytes(done)} of {megabytes(total)}{end}")
-            stream.flush()
+    # Closed at once, also by an error, since a download keeps others out of its folder.
+    with contextlib.closing(_fetched(source)) as steps:
+        for done in steps:
+            so_far = f"{megabytes(done)} of {megabytes(total)}"
+            if time.monotonic() - shown >= every_s or done == total:
+                shown = time.monotonic()
+                stream.write(f"{begin}fetching {source}: {so_far}{end}")
+                stream.flush()
+            if done < total and clock.left() < 0:
+                stream.write("" if end else "\n")
+                raise _late(source, f"{so_far} are there, and kept", clock)
     if total and not end:
         stream.write("\n")
     if total and clock.left() < 0:
-        raise SettingsError(
-            f"Fetching {source} has used up the budget of {duration(clock.budget)}. It is kept, so "
-            "run the same command again."
-        )
+        raise _late(source, "It is kept", clock)
 
 
-def _fetched(source: Any) -> Iterator[int]:
+def _late(source: Any, kept: str, clock: Clock) -> SettingsError:
+    """The error for a download that takes too long, to be raised."""
+    return SettingsError(
+        f"Fetching {source} has used up the budget of {duration(clock.budget)}. {kept}, so run the "
+        "same command again: it goes on from there."
+    )
+
+
+def _fetched(source: Any) -> Generator[int, None, None]:
     """Download; yields the bytes that are there of all files together."""
     before = 0
     for remote in lacking(source):

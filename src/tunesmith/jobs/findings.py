@@ -266,7 +266,7 @@ def uneven(data: Data) -> Finding | None:
     )
 
 
-def classes(data: Data, looks: Mapping[str, NDArray[np.float32]]) -> tuple[ClassLook, ...]:
+def class_looks(data: Data, looks: Mapping[str, NDArray[np.float32]]) -> tuple[ClassLook, ...]:
     """Each class in numbers."""
     given_N, labels_N = data.source.given[data.loaded.kept], data.labels
     parts = {

@@ -17,6 +17,7 @@ from tunesmith.bundle import manifest as handed
 from tunesmith.bundle.card import write_card
 from tunesmith.bundle.predictor import Graph
 from tunesmith.core.spread import spread
+from tunesmith.core.words import counted
 from tunesmith.data.decode import originals
 from tunesmith.evaluation import baselines
 from tunesmith.evaluation.calibration import fit_temperature, softmax
@@ -32,9 +33,9 @@ from tunesmith.jobs.train import Fitted
 from tunesmith.models.build import ENSEMBLE, Family
 from tunesmith.models.preprocess import Deployed
 from tunesmith.models.views import ManyViews
+from tunesmith.records.atomic_folder import new_folder, put_in_place
 from tunesmith.records.events import TestOpened
 from tunesmith.records.folder import write_atomic, writing
-from tunesmith.records.whole import new_folder, put_in_place
 
 # Of them, in all, since photographs of 12 million pixels each take long; and how few there may be.
 VERIFIED_PIXELS, FEWEST_VERIFIED = 80_000_000, 16
@@ -207,18 +208,30 @@ def _example(prepared: Prepared) -> torch.Tensor:
 
 
 def _real(prepared: Prepared, threads: int) -> Iterator[NDArray[np.uint8]]:
-    """Training images to compare graph and network on, in their own sizes."""
+    """Training images to compare graph and network on, in their own sizes if they can be read."""
     large = int(np.median(prepared.loaded.shapes.prod(1)))
     count = max(FEWEST_VERIFIED, min(planning.VERIFIED, VERIFIED_PIXELS // max(1, large)))
     chosen = spread(prepared.split.train, count)
-    if not prepared.loaded.resized:
-        yield prepared.loaded.pixels[chosen]
-        return
-    channels = prepared.loaded.pixels.shape[3]
-    for _, x_NHWC in originals(
-        prepared.source, prepared.loaded.kept[chosen], channels=channels, threads=threads
-    ):
+    left = np.ones(len(chosen), bool)
+    for rows, x_NHWC in _read_again(prepared, chosen, threads):
+        left[rows] = False
         yield x_NHWC
+    yield prepared.loaded.pixels[chosen[left]]
+
+
+def _read_again(
+    prepared: Prepared, places: NDArray[np.int64], threads: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    """Images in their own sizes, where those in memory have another: rows of ``places``, pixels.
+
+    One that cannot be read any more is left out.
+    """
+    loaded = prepared.loaded
+    if not loaded.resized:
+        return
+    kept, channels = loaded.kept[places], loaded.pixels.shape[3]
+    for indices, x_NHWC in originals(prepared.source, kept, channels=channels, threads=threads):
+        yield np.searchsorted(kept, indices), x_NHWC
 
 
 def _test(session: Session, prepared: Prepared, path: Path, threads: int) -> Tested:
@@ -226,7 +239,7 @@ def _test(session: Session, prepared: Prepared, path: Path, threads: int) -> Tes
     found = answers.kept(session.folder, path)
     if found is None:
         session.record(TestOpened())
-        found = _answers(prepared, Graph(path, threads=threads), threads)
+        found = _answers(session, prepared, Graph(path, threads=threads), threads)
         answers.keep(session.folder, path, found)
     places, p_NK = found
     y_N = prepared.labels[places]
@@ -236,22 +249,26 @@ def _test(session: Session, prepared: Prepared, path: Path, threads: int) -> Tes
 
 
 def _answers(
-    prepared: Prepared, graph: Graph, threads: int
+    session: Session, prepared: Prepared, graph: Graph, threads: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Answers of the graph to the test part, each image in its own size."""
+    """Answers of the graph to the test part, each image in its own size.
+
+    One that cannot be read any more is asked as it is in memory: none goes without an answer.
+    """
     tested, pixels = prepared.split.test, prepared.loaded.pixels
-    if not prepared.loaded.resized:
-        return tested, np.concatenate([graph.probabilities(pixels[i]) for i in _chunks(tested)])
-    kept = prepared.loaded.kept[tested]
-    parts = [
-        (np.searchsorted(kept, indices), graph.probabilities(x_NHWC))
-        for indices, x_NHWC in originals(
-            prepared.source, kept, channels=pixels.shape[3], threads=threads
+    p_NK = np.empty((len(tested), graph.outputs), np.float32)
+    left = np.ones(len(tested), bool)
+    for rows, x_NHWC in _read_again(prepared, tested, threads):
+        p_NK[rows], left[rows] = graph.probabilities(x_NHWC), False
+    if prepared.loaded.resized and left.any():
+        lost = int(left.sum())
+        session.note(
+            f"{counted(lost, 'test image')} could not be read again; "
+            f"{'it was' if lost == 1 else 'they were'} tested at the network's size."
         )
-    ]
-    places = np.concatenate([rows for rows, _ in parts])
-    order = np.argsort(places)
-    return tested[places[order]], np.concatenate([p_NK for _, p_NK in parts])[order]
+    for rows in _chunks(np.flatnonzero(left)):
+        p_NK[rows] = graph.probabilities(pixels[tested[rows]])
+    return tested, p_NK
 
 
 def _chunks(indices: NDArray[np.int64], size: int = 256) -> list[NDArray[np.int64]]:

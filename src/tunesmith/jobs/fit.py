@@ -4,6 +4,7 @@ Read `_run` from top to bottom: it is the job.
 """
 
 import json
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,14 +17,14 @@ from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
 from tunesmith.core.settings import Settings
 from tunesmith.data.decode import Sample, sample
-from tunesmith.data.fingerprint import fingerprint
+from tunesmith.data.fingerprint import Fingerprint, fingerprint
 from tunesmith.data.quarantine import FILE as LIST
 from tunesmith.data.source import Source
-from tunesmith.data.thin import thinned
+from tunesmith.data.subsample import thinned
 from tunesmith.execution.allocator import keep_freed_memory
 from tunesmith.execution.machine import Machine
 from tunesmith.execution.machine import measure as measure_machine
-from tunesmith.execution.signals import catch_signals
+from tunesmith.execution.signals import catch_signals, end_at_once
 from tunesmith.export import onnx
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.decide import Planned, find_families, judge, plan_all
@@ -38,13 +39,13 @@ from tunesmith.jobs.train import train_all
 from tunesmith.models.build import Family
 from tunesmith.records import events
 from tunesmith.records.editable import refuse_edited
-from tunesmith.records.folder import open_run, write_atomic
+from tunesmith.records.folder import enter_run, write_atomic
 from tunesmith.records.history import History
-from tunesmith.records.journal import Journal
 from tunesmith.report.summary import Summary
 from tunesmith.report.terminal import Terminal
 
 SAMPLED, SAMPLED_SHARE = 1000, 0.03  # images looked at before anything is decided, and their time
+UNTRAINED = "Nothing was trained yet: the same command begins again."
 
 
 def fit(
@@ -147,8 +148,8 @@ def run(
     data = _open(settings, source, test, clock=begin, quiet=not progress)
     families = find_families(settings)
     identity = _identity(settings, data, families)
-    out = open_run(settings.out or Path("runs") / data.name, identity).path
-    with Journal(out) as journal:
+    out = settings.out or Path("runs") / data.name
+    with enter_run(out, identity) as journal:
         past = journal.history
         extended = past.is_extended_by(_session_of(settings))
         if past.ended and past.ended.status == "finished" and not extended:
@@ -170,7 +171,7 @@ def run(
             )
             session.record(_session_of(settings))
             machine = measure_machine(out)
-            with catch_signals(session.interrupted), computing(machine.cores):
+            with catch_signals(session.interrupted, say=terminal.say), computing(machine.cores):
                 summary = _run(session, data, families, machine, extended=extended)
     return Result(folder=out, summary=summary)
 
@@ -209,20 +210,22 @@ def _run(
     *,
     extended: bool,
 ) -> Summary:
-    planned = _plan(session, source, families, machine)
-    source = thinned(source, planned.read, seed=session.settings.seed)
-    # As measured, or as an earlier session measured.
-    torch.set_num_threads(min(machine.cores, *(chosen.threads for chosen in planned.plans)))
-    # The exporter's import takes seconds of one core. Beside decoding it costs just these; beside a
-    # training, whose threads wait for each other, it would cost twice as much.
-    threading.Thread(target=onnx.prepare, daemon=True).start()
-    prepared = prepare(
-        session, source, planned.data, machine, size=planned.size, depth=planned.depth
-    )
-    if session.journal.history.plan is None:
-        with session.phase("judge augmentation"):
-            planned = judge(session, prepared, planned)
-        _record_plan(session, planned)
+    has_trained = any(trial.slices for trial in session.journal.history.trials.values())
+    with end_at_once(UNTRAINED, unless=has_trained):
+        planned = _plan(session, source, families, machine)
+        source = thinned(source, planned.read, seed=session.settings.seed)
+        # As measured, or as an earlier session measured.
+        torch.set_num_threads(min(machine.cores, *(chosen.threads for chosen in planned.plans)))
+        # The exporter's import takes seconds of one core. Beside decoding it costs just these;
+        # beside a training, whose threads wait for each other, it would cost twice as much.
+        threading.Thread(target=onnx.prepare, daemon=True).start()
+        prepared = prepare(
+            session, source, planned.data, machine, size=planned.size, depth=planned.depth
+        )
+        if session.journal.history.plan is None:
+            with session.phase("judge augmentation"):
+                planned = judge(session, prepared, planned)
+            _record_plan(session, planned)
     candidates = [
         Candidate(prepared=as_expected(prepared, family), family=family, chosen=chosen)
         for family, chosen in zip(planned.families, planned.plans, strict=True)
@@ -248,9 +251,7 @@ def _plan(
     if stored is not None:
         return Planned.restored(stored, settings)
     with session.phase("look at the data"):
-        looked = _look(source, settings, machine)
-        count = planning.readable_images(looked.per_s, session.clock.left())
-        data = fingerprint(thinned(source, count, seed=settings.seed), looked)
+        looked, data, count = _look(source, settings, machine, session.clock)
     for words in planning.read_words(data.images, len(source.names), looked.per_s):
         session.note(words)
     with session.phase("measure speeds"):
@@ -258,14 +259,14 @@ def _plan(
     return replace(planned, read=count)
 
 
-def _look(source: Source, settings: Settings, machine: Machine) -> Sample:
-    return sample(
-        source,
-        count=SAMPLED,
-        seed=settings.seed,
-        threads=machine.cores,
-        seconds=SAMPLED_SHARE * settings.budget,
-    )
+def _look(
+    source: Source, settings: Settings, machine: Machine, clock: Clock
+) -> tuple[Sample, Fingerprint, int]:
+    """Look at some images: what they and all are like, and how many there is time to read."""
+    seconds, seed = SAMPLED_SHARE * settings.budget, settings.seed
+    looked = sample(source, count=SAMPLED, seed=seed, threads=machine.cores, seconds=seconds)
+    count = planning.readable_images(looked.per_s, clock.left())
+    return looked, fingerprint(thinned(source, count, seed=seed), looked), count
 
 
 def _record_plan(session: Session, planned: Planned) -> None:
@@ -276,20 +277,21 @@ def _record_plan(session: Session, planned: Planned) -> None:
 
 def dry_run(
     settings: Settings, source: Any, test: Any = None, *, started_s: float
-) -> tuple[planning.Plan, ...]:
-    """Measure and plan as `fit` would, without training or writing anything.
-
-    Returns:
-        The plan of each network that would be raced.
-    """
+) -> planning.Foreseen:
+    """Measure and plan as `fit` would, without training or writing anything."""
     clock = Clock(budget=settings.budget, spent=started_s)
     keep_freed_memory()
     data = _open(settings, source, test, clock=clock, quiet=False)
     families = find_families(settings)
     folder = settings.out or Path("runs") / data.name
-    machine = measure_machine(next(p for p in folder.absolute().parents if p.is_dir()))
-    looked = _look(data, settings, machine)
+    machine = measure_machine(next(p for p in folder.absolute().parents if os.path.isdir(p)))  # noqa: PTH112 (pathlib's raises)
     with computing(machine.cores):
-        count = planning.readable_images(looked.per_s, clock.left())
-        found = fingerprint(thinned(data, count, seed=settings.seed), looked)
-        return plan_all(settings, looked, found, families, machine=machine, clock=clock).plans
+        looked, seen, _ = _look(data, settings, machine, clock)
+        planned = plan_all(settings, looked, seen, families, machine=machine, clock=clock)
+    return planning.Foreseen(
+        plans=dict(zip((f.name for f in planned.families), planned.plans, strict=True)),
+        alone=planned.alone,
+        images=len(data.names),
+        read=seen.images,
+        decode_per_s=seen.decode_per_s,
+    )

@@ -10,9 +10,28 @@ from numpy.typing import NDArray
 
 from tunesmith.data.clean import joined, one_of_each
 from tunesmith.evaluation.baselines import coarse
-from tunesmith.jobs import alike as same
-from tunesmith.jobs import findings as found
-from tunesmith.jobs.alike import Alike, Depth, Places
+from tunesmith.jobs.alike import (
+    Alike,
+    Depth,
+    Places,
+    Search,
+    conflicts,
+    copies,
+    find_alike,
+    find_near,
+    kept_leaks,
+    leaks,
+)
+from tunesmith.jobs.findings import (
+    Data,
+    class_looks,
+    inside,
+    odd,
+    shifted,
+    shortcuts,
+    uneven,
+    unreadable,
+)
 from tunesmith.report.findings import NO_NEAR_COPIES, ClassLook, Finding
 from tunesmith.screening.files import Examined, examine
 from tunesmith.screening.looks import measure
@@ -92,13 +111,13 @@ def depth_for(images: int, tested: int, *, pixels: int, budget: float, cores: in
 
 
 def gate(
-    data: found.Data,
+    data: Data,
     depth: Depth,
     phase: Phase,
     *,
     examined: Sequence[Examined] | None = None,
-    search: same.Search = same.find_near,
-    mirrored: same.Search | None = None,
+    search: Search = find_near,
+    mirrored: Search | None = None,
 ) -> Gated:
     """Look at the data.
 
@@ -111,15 +130,15 @@ def gate(
         mirrored: Finds mirror images; None, they are not looked for.
     """
     with phase("look for copies"):
-        alike = same.find_alike(data, depth, search, mirrored)
+        alike = find_alike(data, depth, search, mirrored)
     said: list[Finding | str | None] = [
-        found.unreadable(data),
-        same.leaks(data, alike),
-        same.kept_leaks(data, alike),
-        same.conflicts(data, alike),
-        same.copies(data, alike),
+        unreadable(data),
+        leaks(data, alike),
+        kept_leaks(data, alike),
+        conflicts(data, alike),
+        copies(data, alike),
         UNSOUGHT.get(depth),
-        found.uneven(data),
+        uneven(data),
     ]
     classes: tuple[ClassLook, ...] = ()
     if depth is Depth.WHOLE:
@@ -128,14 +147,14 @@ def gate(
                 examined = _examined(data)
         with phase("look at each image"):
             looks = measure(data.loaded.pixels, data.loaded.shapes)
-            classes = found.classes(data, looks)
+            classes = class_looks(data, looks)
         with phase("compare parts and classes"):
-            said += [*found.inside(data, examined), found.odd(data, looks)]
+            said += [*inside(data, examined), odd(data, looks)]
             said += _compared(data, alike, looks, examined)
     return Gated(alike=alike, findings=(), fine=(), classes=classes).told(said)
 
 
-def _examined(data: found.Data) -> list[Examined]:
+def _examined(data: Data) -> list[Examined]:
     """Look into the file of each image; none, where images come from no files.
 
     A file that cannot be read a second time counts as one that holds nothing.
@@ -152,7 +171,7 @@ def _examined(data: found.Data) -> list[Examined]:
     return examined
 
 
-def one_each(data: found.Data, alike: Alike, kinds_N: Places) -> Places:
+def one_each(data: Data, alike: Alike, kinds_N: Places) -> Places:
     """Places of one image of each kind in each group of copies, and of what the source groups.
 
     A classifier recognizes what has a copy on the other side, as if it had understood it.
@@ -161,7 +180,7 @@ def one_each(data: found.Data, alike: Alike, kinds_N: Places) -> Places:
 
 
 def _compared(
-    data: found.Data, alike: Alike, looks: Looks, examined: Sequence[Examined]
+    data: Data, alike: Alike, looks: Looks, examined: Sequence[Examined]
 ) -> list[Finding | str | None]:
     """How the parts differ, and what tells the classes apart that should not."""
     shift = find_shift(*_described(data, alike, looks)) if data.tested.any() else None
@@ -169,34 +188,49 @@ def _compared(
     labels_R = data.labels[rows]
     clues: Sequence[Shortcut] | None = None
     if can_ask(labels_R, classes):
-        given = {name: values[rows] for name, values in _clues(data, examined).items()}
+        given = {
+            name: [values[rows] for values in kinds]
+            for name, kinds in _clues(data, examined).items()
+        }
         clues = find_shortcuts(given, labels_R, classes, allowed=CLUES)
-    return [found.shifted(shift), *found.shortcuts(data, clues, looked_at=tuple(CLUES))]
+    return [shifted(shift), *shortcuts(data, clues, looked_at=tuple(CLUES))]
 
 
 def _described(
-    data: found.Data, alike: Alike, looks: Looks
+    data: Data, alike: Alike, looks: Looks
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Some images of both parts in numbers, ``[N, D]``, and whether each is of the test part."""
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     single = one_each(data, alike, data.tested.astype(np.int64))
     parts = [single[data.tested[single] == is_tested] for is_tested in (False, True)]
-    rows = np.concatenate([np.sort(chance.permutation(part)[:PER_PART]) for part in parts])
+    rows = np.concatenate([np.sort(rng.permutation(part)[:PER_PART]) for part in parts])
     numbers = np.stack([values[rows] for values in looks.values()], axis=1)
     pixels = coarse(data.loaded.pixels, rows, side=8)
     return np.concatenate([pixels, numbers], axis=1), data.tested[rows]
 
 
-def _clues(data: found.Data, examined: Sequence[Examined]) -> dict[str, NDArray[Any]]:
+def _clues(data: Data, examined: Sequence[Examined]) -> dict[str, list[NDArray[Any]]]:
     """What tells of where an image comes from rather than of what it shows."""
-    pixels = data.loaded.pixels
+    pixels, shapes_N2 = data.loaded.pixels, data.loaded.shapes
     formats = [each.format or "" for each in examined] or [""] * len(pixels)
-    sizes = [f"{width} x {height}" for height, width in data.loaded.shapes]
+    sizes = [f"{width} x {height}" for height, width in shapes_N2]
     border = np.concatenate(
         [pixels[:, 0], pixels[:, -1], pixels[:, 1:-1, 0], pixels[:, 1:-1, -1]], axis=1
     )
     return {
-        "format of the file": np.array(formats),
-        "size in pixels": np.array(sizes),
-        "color of the border": border.mean(axis=1),
+        "format of the file": [np.array(formats)],
+        "size in pixels": [np.array(sizes), _ranges(shapes_N2)],
+        "color of the border": [border.mean(axis=1)],
     }
+
+
+def _ranges(shapes_N2: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Height, width, area and aspect ``[N, 4]``.
+
+    Sizes of which no two are equal tell a class apart as well as one that all its images have.
+    """
+    height_N, width_N = shapes_N2.T.astype(np.float64)
+    ranges_N4: NDArray[np.float64] = np.stack(
+        [height_N, width_N, height_N * width_N, width_N / height_N], axis=1
+    )
+    return ranges_N4

@@ -65,7 +65,7 @@ class Limits:
             onnx.write(traced, deployed.state_dict(), path, metadata={})
             found = {SIZE: path.stat().st_size / 1e6}
             if LATENCY in self.most:
-                found[LATENCY] = verify.latency(path, image_HWC, threads=self.threads).ms["1"]
+                found[LATENCY] = verify.fastest_ms(path, image_HWC, threads=self.threads)
         for kind, most in self.most.items():
             if found[kind] > most:
                 raise LimitError(f"It takes {found[kind]:.3g} {UNITS[kind]}, {OVER} of {most:g}.")

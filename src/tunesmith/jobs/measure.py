@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from tunesmith import plan as planning
+from tunesmith.core.errors import ModelError, TunesmithError
 from tunesmith.core.pixels import recolor
 from tunesmith.core.settings import Settings
 from tunesmith.data.decode import Sample
@@ -22,11 +23,14 @@ from tunesmith.models.preprocess import Normalize, resize_pixels
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
+from tunesmith.training.findings import Measured
 from tunesmith.training.probe import measure
 
 PROBED, DIFFERENT = 256, 64  # images that throw-away networks train on; how many of them differ
 PROBED_PIXELS = 2_000_000  # of a batch, at most: a step must not take as long as a probe
 TOO_SLOW = 0.6  # of the speed that a width needs: less is no busy moment, and small images no help
+HALFWAY = 0.8  # the same where a width is not measured, but halfway to one that is not either
+LAYOUTS_UNTIL = 32  # width from which on channels last has been faster wherever it was measured
 TUNED_LR = 1e-3  # learning rate of a pretrained network's last layer
 
 
@@ -46,11 +50,13 @@ def default_config(family: Family) -> TrainConfig:
     if family.pretrained:
         return TrainConfig(
             optimizer="adamw", lr=TUNED_LR, layer_decay=0.8, weight_decay=0.05, warmup=0.1,
-            smoothing=0.1,
+            label_smoothing=0.1,
         )  # fmt: skip
     if family.source is None:
-        return TrainConfig(lr=0.09 * 2**0.5, coarse=0.75)
-    return TrainConfig(optimizer="adamw", lr=0.002, weight_decay=0.05, warmup=0.1, smoothing=0.1)
+        return TrainConfig(lr=0.09 * 2**0.5, early_scale=0.75)
+    return TrainConfig(
+        optimizer="adamw", lr=0.002, weight_decay=0.05, warmup=0.1, label_smoothing=0.1
+    )
 
 
 def measure_speeds(
@@ -138,7 +144,9 @@ def _speeds(
         return [speed(size=size, channels_last=last, mixed=mixed) for last, mixed in ways]
     speeds = _widths(partial(speed, size=size), images, seconds)
     best = planning.choose_width(speeds, images=images, seconds=seconds)
-    others = [{"channels_last": False}, *({"mixed": mixed} for mixed in precisions[1:])]
+    others = [{"mixed": mixed} for mixed in precisions[1:]]
+    if best.width < LAYOUTS_UNTIL:
+        others.append({"channels_last": False})
     return [*speeds, *(speed(size=size, width=best.width, **other) for other in others)]
 
 
@@ -153,6 +161,10 @@ def _widths(
         seen = [s.images_per_s * seconds / wanted for s in speeds[-2:]]
         # Wider ones are slower still. One that is just too slow may have met a busy moment.
         if seen[-1] < TOO_SLOW or (len(seen) > 1 and max(seen) < 1):
+            break
+        # Measuring a wide one takes seconds, for nothing if even half the way to it is too far:
+        # cost is a power law between neighbors.
+        if len(seen) > 1 and seen[-1] * (seen[-1] / seen[-2]) ** 0.5 < HALFWAY:
             break
     return speeds
 
@@ -183,9 +195,10 @@ def _speed(
     if family.source:
         check_network(build(), batch.some(2).cpu(), data.classes)
     config = _config(data, family, size).model_copy(
-        update={"channels_last": channels_last, "mixed": mixed}
+        update={"channels_last": channels_last, "mixed_precision": mixed}
     )
-    found = measure(build, batch, config, seconds=planning.probe_seconds(settings.budget))
+    seconds = planning.probe_seconds(settings.budget)
+    found = _trained(family, partial(measure, build, batch, config, seconds=seconds))
     return planning.Speed(
         width=width,
         resolution=resolution,
@@ -199,6 +212,26 @@ def _speed(
         parameters=found.parameters,
         activation_bytes=found.activation_bytes,
     )
+
+
+def _trained(family: Family, run: Callable[[], Measured]) -> Measured:
+    """Train and measure; a user's network that fails here has answered without fault before.
+
+    Raises:
+        ModelError: It does.
+    """
+    try:
+        return run()
+    except Exception as error:
+        if family.source is None or isinstance(error, TunesmithError):
+            raise
+        told = str(error).rstrip(".")
+        raise ModelError(
+            f"Your network raised {type(error).__name__} when it was trained on a batch: {told}. "
+            "It answers in eval mode, so look at what it does in training alone: `self.training`, "
+            "`detach`, `no_grad`, operations in place, logits that are no floating-point numbers. "
+            "Try `nn.functional.cross_entropy(network.train()(x), y).backward()` on a batch."
+        ) from error
 
 
 def _config(data: Fingerprint, family: Family, size: tuple[int, int]) -> TrainConfig:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tunesmith.core.errors import SourceError
 from tunesmith.core.spread import spread
 from tunesmith.data import quarantine
-from tunesmith.data.clean import check, joined
+from tunesmith.data.clean import check
 from tunesmith.data.decode import load
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.loaded import Loaded
@@ -127,14 +127,7 @@ def prepare(
     gated = gate(seen, depth, session.phase)
     _write_quarantine(session, gated.findings)
     with session.phase("split"):
-        parts = split(
-            seen.labels,
-            _given(session, seen, gated),
-            joined(gated.alike.groups_N, source.groups, loaded.kept),
-            classes=len(source.classes),
-            names=source.classes,
-            seed=session.settings.seed,
-        )
+        parts = _split(session, seen, gated)
     _check_metric(session.settings.metric, seen.labels[parts.test], source.classes)
     x_NCHW, rows = tensor(loaded.pixels), torch.from_numpy(parts.train)
     normalize = _normalize(x_NCHW, parts.train)
@@ -188,6 +181,20 @@ def _write_quarantine(session: Session, found: Sequence[Finding | str]) -> None:
     findings = [each for each in found if isinstance(each, Finding)]
     rows = quarantine_rows(findings, suspects=session.settings.on_suspects == "quarantine")
     write_editable(session.folder / quarantine.FILE, quarantine.to_csv(rows))
+
+
+def _split(session: Session, data: Data, gated: Gated) -> Split:
+    """Decide which image serves for what."""
+    source = data.source
+    return split(
+        data.labels,
+        _given(session, data, gated),
+        gated.alike.groups_N,
+        classes=len(source.classes),
+        names=source.classes,
+        seed=session.settings.seed,
+        stated=None if source.groups is None else source.groups[data.loaded.kept],
+    )
 
 
 def _given(session: Session, data: Data, gated: Gated) -> NDArray[np.int8]:

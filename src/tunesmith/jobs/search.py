@@ -1,182 +1,213 @@
-"""From what a user says of a search to what the tuner needs."""
+"""Search for better settings than the plan's, in a folder of its own inside the run's."""
 
-import inspect
-import json
-import shutil
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
+from tunesmith import plan as planning
+from tunesmith.core.clock import Clock
+from tunesmith.core.cores import cores
 from tunesmith.core.errors import SettingsError
-from tunesmith.core.functions import Function
-from tunesmith.core.optional import require
-from tunesmith.core.settings import SamplerName, TuneSettings
-from tunesmith.core.space import Choice, Field, Float, Int, Range, Space, check_space, space_of
-from tunesmith.execution.machine import measure
-from tunesmith.records.folder import write_atomic
+from tunesmith.core.seeds import derive
+from tunesmith.core.space import Space
+from tunesmith.evaluation.metrics import METRICS
+from tunesmith.execution.executor import KILLED, OUT_OF_MEMORY
+from tunesmith.jobs.candidate import Candidate
+from tunesmith.jobs.limits import COSTLY, KINDS
+from tunesmith.jobs.repeats import train_again
+from tunesmith.jobs.search_setup import (
+    SCHEDULERS,
+    disk_bytes,
+    forget_failures,
+    remember,
+    sampler_named,
+)
+from tunesmith.jobs.session import Session
+from tunesmith.jobs.shared import share
+from tunesmith.jobs.space import applied, training_space
+from tunesmith.jobs.workers import choose_workers, chosen_workers, processes
+from tunesmith.plan.search import given_workers
+from tunesmith.records.events import Ended
 from tunesmith.records.journal import Journal
-from tunesmith.tuning.asha import ASHA, FULL
-from tunesmith.tuning.cube import from_unit
-from tunesmith.tuning.folders import size
-from tunesmith.tuning.freeze_thaw import FreezeThaw
-from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
-from tunesmith.tuning.optuna_sampler import OptunaSampler
-from tunesmith.tuning.portfolio import Portfolio
-from tunesmith.tuning.protocols import Sampler, Scheduler
-from tunesmith.tuning.random_sampler import QuasiRandomSampler
-from tunesmith.tuning.recorded import are_stillborn
-from tunesmith.tuning.slice import config_class
-from tunesmith.tuning.tpe import TPE
-from tunesmith.tuning.tuner import DISK_BYTES, Search
+from tunesmith.tuning.near import Near
+from tunesmith.tuning.protocols import History, Sampler
+from tunesmith.tuning.recorded import recall
+from tunesmith.tuning.repeats import SHARE, TIMES, Noise
+from tunesmith.tuning.timing import best_trial
+from tunesmith.tuning.tuner import Search, Tuner
+from tunesmith.tuning.within import Within
 
-BLOCK = 0.04  # of the horizon: a slice of a trial that must be finished
-DISK_SHARE = 0.25  # of the disk that others leave free, that trials' folders may take
-REMEMBERED = "search.json"  # in a search's folder
-KINDS: dict[str, type[Int | Float]] = {"Int": Int, "Float": Float}
-SAMPLERS: dict[str, Sampler] = {
-    "auto": TPE(),
-    "tpe": TPE(),
-    "random": QuasiRandomSampler(),
-    "optuna": OptunaSampler(gaussian=True),
-    "hyperopt": HyperoptSampler(),
-}
-# Of samplers that need one: the package, and the extra that installs it.
-PACKAGES = {
-    "random": ("scipy", "train"),
-    "optuna": ("optuna", "train"),
-    "hyperopt": ("hyperopt", "hyperopt"),
-}
-SCHEDULERS: dict[str, Scheduler] = {
-    "auto": FreezeThaw(block=BLOCK),
-    "freeze-thaw": FreezeThaw(block=BLOCK),
-    "asha": ASHA(block=BLOCK),
-    "none": FULL,
-}
+FOLDER, DATA, TRIALS = "search", "data", "trials"
+SLICE = "tunesmith.jobs.shared:train"
+LEAST_S = 1.0  # that a search gets, however late it is
+MEMORY_SHARE = 0.8  # of the machine's memory, for all workers together
+BATCH = "train.batch"  # the larger, the more memory a training takes
 
 
-def space_for(function: Function, given: Mapping[str, Range | Field] | None) -> Space:
-    """The space that a user gave, or that the function's first parameter is annotated with.
+@final
+@dataclass(frozen=True, kw_only=True)
+class Searched:
+    """What a search found.
 
-    A range without a default of its own has its middle, on its scale; a choice its first option.
-
-    Raises:
-        SettingsError: There is none, or it makes no sense.
+    Attributes:
+        space: Of its settings.
+        history: Its trials, the plan's own settings first.
+        number: Of the best of the others; None if none has a value.
+        sign: 1 if values are such that lower is better, as those of the history, -1 if the metric
+            is the other way round.
+        seconds: That it took.
+        reason: Why it ended, in words.
+        noise: By how much values of equal settings differ; None if that was not measured.
     """
-    kind = config_class(function)
-    if given is None and kind is None:
-        first = next(iter(inspect.signature(function).parameters))
-        raise SettingsError(
-            f"The space of `{function.__name__}` is not known. Pass one, or annotate `{first}` "
-            "with a dataclass of ranged fields, such as `lr: Annotated[float, Float(0, 1)] = 0.1`."
-        )
-    space = space_of(kind) if given is None and kind is not None else _fields(given or {})
-    if not space:
-        raise SettingsError("A space needs at least one field, but got none.")
-    check_space(space)
-    return space
+
+    space: Space
+    history: History
+    number: int | None
+    sign: int
+    seconds: float
+    reason: str
+    noise: Noise | None
+
+    def tuned(self, candidate: Candidate) -> Candidate | None:
+        """The candidate with the settings that were found."""
+        if self.number is None:
+            return None
+        chosen = applied(candidate.chosen, self.history.trials[self.number].config)
+        return replace(candidate, chosen=chosen, number=self.number)
 
 
-def _fields(given: Mapping[str, Range | Field]) -> Space:
-    fields = {}
-    for name, value in given.items():
-        match value:
-            case Field():
-                fields[name] = value
-            case Choice():
-                fields[name] = Field(value, value.options[0])
-            case Int() | Float():
-                fields[name] = Field(value, from_unit(value, 0.5))
-            case _:
-                raise SettingsError(
-                    f"`{name}` needs a range (Int, Float or Choice) or a Field, but got {value!r}."
-                )
-    return fields
+def search(session: Session, candidate: Candidate, *, ends_at: float, extended: bool) -> Searched:
+    """Search, or go on with it, until a moment of the run's clock; once it is over, it stays so.
 
-
-def sampler_named(name: SamplerName) -> Sampler:
-    """The defaults first, and then what a sampler proposes.
-
-    Raises:
-        MissingExtraError: The sampler needs a package that is not installed.
+    Args:
+        session: The process's session.
+        candidate: The plan whose settings are searched around, and the network.
+        ends_at: The run's clock, in seconds, when it must be over.
+        extended: The run was given more time since: a search that was over goes on.
     """
-    if name in PACKAGES:
-        package, extra = PACKAGES[name]
-        require(package, extra=extra)
-    return Portfolio([{}], then=SAMPLERS[name])
-
-
-def search_for(settings: TuneSettings, function: str, space: Space) -> Search:
-    """Everything that the tuner needs to know.
-
-    Raises:
-        MissingExtraError: The sampler needs a package that is not installed.
-    """
-    is_whole = settings.scheduler == "none"
-    return Search(
-        function=function,
+    folder = session.folder / FOLDER
+    space = training_space(candidate.family, candidate.chosen, session.settings)
+    left_s = ends_at - session.clock.elapsed()
+    _share(session, candidate, folder / DATA)
+    what = _search(session, candidate, space)
+    remember(folder, what)
+    with Journal(folder) as journal:
+        ended = journal.history.ended
+        if ended is None or ended.status != "finished" or extended:
+            forget_failures(journal, folder / TRIALS)
+            until = ends_at - SHARE * left_s
+            ended = _run(session, candidate, what, journal, ends_at=until)
+        past = journal.history
+    history = recall(past, horizon=what.horizon, sign=what.sign, is_timed=what.units is None)
+    workers = chosen_workers(given_workers(session.settings), past)
+    return Searched(
         space=space,
-        horizon=settings.horizon,
-        sign=-1 if settings.maximize else 1,
-        sampler=sampler_named(settings.sampler),
+        history=history,
+        number=best_trial(history, first=1),
+        sign=what.sign,
+        seconds=past.elapsed,
+        reason=ended.reason,
+        noise=_noise(session, candidate, what, history, workers=workers, ends_at=ends_at),
+    )
+
+
+def _run(
+    session: Session, candidate: Candidate, what: Search, journal: Journal, *, ends_at: float
+) -> Ended:
+    """Let a tuner search; its clock counts the seconds of the search alone."""
+    assert candidate.chosen.search is not None
+    folder = session.folder / FOLDER
+    given = given_workers(session.settings)
+    workers = given or candidate.chosen.search.workers
+    spent = journal.history.elapsed
+    left = max(LEAST_S, ends_at - session.clock.elapsed())
+    clock = Clock(budget=spent + left, spent=spent)
+
+    def tuner(what: Search, workers: int) -> Tuner:
+        return Tuner(
+            what,
+            folder=folder / TRIALS,
+            executor=processes(workers, folder, memory_share=MEMORY_SHARE),
+            clock=clock,
+            journal=journal,
+            say=session.terminal.say,
+            interrupted=session.interrupted,
+        )
+
+    try:
+        if given is None:
+            workers = choose_workers(what, workers, tuner, journal=journal, clock=clock)
+        reason = tuner(what, workers).run()
+    except SettingsError as error:  # trials failed that are not to blame: what was found remains
+        reason = str(error)
+        session.note(reason)
+    status = "interrupted" if session.interrupted.is_set() else "finished"
+    ended = Ended(status=status, reason=reason)
+    journal.append(ended, elapsed=clock.elapsed())
+    return ended
+
+
+def _noise(
+    session: Session,
+    candidate: Candidate,
+    what: Search,
+    history: History,
+    *,
+    workers: int,
+    ends_at: float,
+) -> Noise | None:
+    """Train the plan's settings and the best others again, with other seeds."""
+    folder, seed = session.folder / FOLDER, candidate.chosen.train.seed
+    return train_again(
+        what,
+        history,
+        best_trial(history, first=1),
+        [{"train.seed": derive(seed, "again", n)} for n in range(TIMES)],
+        folder=folder,
+        executor=processes(workers, folder, memory_share=MEMORY_SHARE),
+        clock=Clock(budget=ends_at, spent=session.clock.elapsed()),
+        interrupted=session.interrupted,
+    )
+
+
+def _search(session: Session, candidate: Candidate, space: Space) -> Search:
+    planned, settings = candidate.chosen.search, session.settings
+    assert planned is not None
+    trials, is_whole = planned.trials, settings.scheduler == "none"
+    each = planning.UNITS if is_whole else planning.UNITS_EACH
+    return Search(
+        function=SLICE,
+        space=space,
+        horizon=planning.UNITS,
+        sign=-1 if METRICS[settings.metric].greater_is_better else 1,
+        sampler=_sampler(session, candidate, space),
         scheduler=SCHEDULERS[settings.scheduler],
-        block=settings.horizon if is_whole else max(1, round(BLOCK * settings.horizon)),
-        trials=settings.trials,
-        units=None if settings.budget else settings.horizon * (settings.trials or 1),
+        block=planning.UNITS if is_whole else 1,
+        trials=trials,
+        units=None if trials is None else each * trials,
+        reserves_time_to_finish=False,  # what is handed over is trained afterwards
+        disk_bytes=disk_bytes(session.folder / FOLDER / TRIALS, is_timed=trials is None),
         seed=settings.seed,
     )
 
 
-def disk_bytes(trials: Path, *, is_timed: bool) -> float:
-    """Bytes that trials' folders may take: as many as the disk allows, where time decides anyway.
-
-    What they hold counts as free, so that a search that goes on may take as much as before.
-
-    Args:
-        trials: Where these folders are, or will be; the search's own folder is there.
-        is_timed: Whether time is the limit.
-    """
-    if not is_timed:
-        return DISK_BYTES
-    return DISK_SHARE * (measure(trials.parent).disk_free_bytes + size(trials))
+def _sampler(session: Session, candidate: Candidate, space: Space) -> Sampler:
+    """Proposes near the plan, but nothing that must be over a limit or over the memory."""
+    # Of a network of the user's own, nobody knows what costs more: only equal ones are compared.
+    is_own = candidate.family.source is not None
+    costly: tuple[str, ...] = () if is_own else COSTLY
+    kinds = tuple(name for name in space if name.startswith("params.")) if is_own else KINDS
+    near = Near(sampler_named(session.settings.sampler))
+    small = Within(near, costly=costly, kinds=kinds)
+    return Within(small, costly=(*costly, BATCH), kinds=kinds, reasons=(OUT_OF_MEMORY, KILLED))
 
 
-def forget_failures(journal: Journal, trials: Path) -> None:
-    """Begin anew where all trials failed before they had trained anything: that may be mended.
-
-    Args:
-        journal: Of the search.
-        trials: Where the trials' folders are.
-    """
-    if are_stillborn(journal.history):
-        journal.forget()
-        shutil.rmtree(trials, ignore_errors=True)
-
-
-def space_words(space: Space) -> dict[str, Any]:
-    """A space as JSON values, to tell whether two are the same."""
-    return {name: repr(field) for name, field in space.items()}
-
-
-def remember(folder: Path, search: Search) -> None:
-    """Write down what a search is in, so that its trials can be read without the code."""
-    fields = {
-        name: {"kind": type(f.range).__name__, "default": f.default, **asdict(f.range)}
-        for name, f in search.space.items()
-    }
-    content = {"horizon": search.horizon, "sign": search.sign, "space": fields}
-    write_atomic(folder / REMEMBERED, json.dumps(content, indent=2, default=repr) + "\n")
-
-
-def remembered(folder: Path) -> tuple[Space, int, int] | None:
-    """Undo `remember`: the space, the horizon and the sign; None where no search was."""
-    path = folder / REMEMBERED
-    if not path.is_file():
-        return None
-    found = json.loads(path.read_text("utf-8"))
-    space = {}
-    for name, values in found["space"].items():
-        kind, default = values.pop("kind"), values.pop("default")
-        range_ = Choice(*values["options"]) if kind == "Choice" else KINDS[kind](**values)
-        space[name] = Field(range_, default)
-    return space, found["horizon"], found["sign"]
+def _share(session: Session, candidate: Candidate, folder: Path) -> None:
+    prepared = candidate.prepared
+    data, held = prepared.train, prepared.split.validation
+    if prepared.split.folds is not None:
+        data, held = prepared.without_fold(0)
+    settings = session.settings
+    job: dict[str, Any] = {"metric": settings.metric, "device": settings.device}
+    job |= {"limit": dict(settings.limit), "threads": cores()}
+    share(folder, candidate, data, held, **job)

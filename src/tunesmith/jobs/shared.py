@@ -6,6 +6,7 @@ images to train on and to validate on, and none of those that decide or test lat
 """
 
 import functools
+import io
 import json
 import math
 import shutil
@@ -34,6 +35,7 @@ from tunesmith.jobs.space import applied
 from tunesmith.jobs.stored import read_checkpoint, write_checkpoint
 from tunesmith.models.build import Family, find_family
 from tunesmith.models.preprocess import Normalize
+from tunesmith.records.folder import write_atomic, writing
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.losses import loss_of
@@ -86,7 +88,7 @@ class Shared:
 def share(
     folder: Path, candidate: Candidate, data: TrainData, held: NDArray[np.int64], **job: Any
 ) -> None:
-    """Write what workers need; a folder that is there already is left as it is.
+    """Write what workers need; in a folder that is there, only what each start may change.
 
     Args:
         folder: Where to.
@@ -94,18 +96,38 @@ def share(
         data: What to train on.
         held: Places of the images to validate on, in the same tensors.
         job: The rest: ``metric``, ``device``, ``limit`` and ``threads``.
+
+    Raises:
+        RunFolderError: There is no space, or no permission.
     """
     if folder.is_dir():
+        _renew(folder / JOB, job)
         return
+    part = folder.with_suffix(".part")
+    with writing(folder):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        try:
+            _write(part, candidate, data, held, job)
+        except OSError:  # the disk is full, perhaps of this alone
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+        part.rename(folder)
+
+
+def _write(
+    folder: Path,
+    candidate: Candidate,
+    data: TrainData,
+    held: NDArray[np.int64],
+    job: Mapping[str, Any],
+) -> None:
     chosen, source = candidate.chosen, candidate.family.source
     assert chosen.search is not None
-    part = folder.with_suffix(".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
     most = max(VALIDATED, chosen.search.examples // planning.UNITS)
-    _write_images(part, data, torch.cat([data.rows.cpu(), torch.from_numpy(spread(held, most))]))
+    _write_images(folder, data, torch.cat([data.rows.cpu(), torch.from_numpy(spread(held, most))]))
     if candidate.family.pretrained:
-        write_checkpoint(part / BEGIN, candidate.begin(data))
+        write_checkpoint(folder / BEGIN, candidate.begin(data))
     written = {
         **job,
         "family": f"{source.path}:{source.function}" if source else candidate.family.name,
@@ -115,20 +137,33 @@ def share(
         "training": len(data),
         "work": work(candidate.builder(data)(), data),
     }
-    (part / JOB).write_text(json.dumps(written), "utf-8")
-    part.rename(folder)
+    (folder / JOB).write_text(json.dumps(written), "utf-8")
+
+
+def _renew(path: Path, job: Mapping[str, Any]) -> None:
+    """Write anew what is no part of a run's identity: each start may be given something else."""
+    written = json.loads(path.read_text("utf-8"))
+    renewed = {**written, "device": job["device"], "threads": job["threads"]}
+    if renewed != written:
+        write_atomic(path, json.dumps(renewed))
 
 
 def _write_images(folder: Path, data: TrainData, places: Tensor) -> None:
-    """Write some images and their classes, in this order."""
+    """Write some images and their classes, in this order.
+
+    Nothing is mapped here: to write into a mapped file ends the process where the disk is full.
+    """
     x_NHWC = data.x_NCHW.permute(0, 2, 3, 1)
     shape = (len(places), *x_NHWC.shape[1:])
-    pixels = np.lib.format.open_memmap(folder / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
-    for at in range(0, len(places), CHUNK):
-        rows = places[at : at + CHUNK].to(x_NHWC.device)
-        pixels[at : at + CHUNK] = x_NHWC[rows].cpu().numpy()
-    pixels.flush()
-    np.save(folder / LABELS, data.y_N[places.to(data.y_N.device)].cpu().numpy())
+    with (folder / IMAGES).open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for at in range(0, len(places), CHUNK):
+            rows = places[at : at + CHUNK].to(x_NHWC.device)
+            file.write(np.ascontiguousarray(x_NHWC[rows].cpu().numpy()).data)
+    classes = io.BytesIO()  # into a file, NumPy writes without saying why it failed
+    np.save(classes, data.y_N[places.to(data.y_N.device)].cpu().numpy())
+    (folder / LABELS).write_bytes(classes.getvalue())
 
 
 def work(network: nn.Module, data: TrainData) -> int:

@@ -22,8 +22,9 @@ from tunesmith.training.slice import Checkpoint, Outcome, train_slice
 
 LONGEST_S = 4.0  # of a slice: two are at risk in a crash, the one running and the one being saved
 SHORTEST_S = 0.5  # shorter slices cost more in set-up than they tell
-VALIDATION_SHARE = 0.025  # of the training time, at most, goes into the learning curve
+VALIDATION_SHARE = 0.015  # of the training time, at most, goes into the learning curve
 PAUSED, INTERRUPTED = "It was paused.", "It was interrupted."  # reasons that are no end
+DIVERGED = "The loss became no finite number, so training ended with the last good weights."
 REMEMBERED = 5  # slices that the speed is judged by
 STEPS_BACK = 5  # divergences in a row before a training is given up
 REWARM = 0.5  # peak of the learning rate when a finished training is extended
@@ -59,7 +60,7 @@ def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trai
         extended: The run was given more time since: a training that ended goes on.
 
     Raises:
-        ModelError: The loss stays no finite number however small the steps.
+        ModelError: The loss is no finite number from the start, however small the steps.
     """
     start = load_checkpoint(session, trial.name)
     past = session.journal.history.trials.get(trial.name)
@@ -92,20 +93,25 @@ def _smaller(config: TrainConfig) -> TrainConfig:
 
 
 def _step_back(
-    session: Session, segments: Sequence[Segment], seen: int, failures: int
+    session: Session, segments: Sequence[Segment], current: Checkpoint | None, failures: int
 ) -> Sequence[Segment]:
-    """Go back to the last good weights, with half the learning rate."""
-    if failures > STEPS_BACK:
-        raise ModelError(
-            f"The loss is no finite number after {seen:,} examples, even with a learning rate "
-            f"{2**STEPS_BACK} times smaller. Check the network's operations (division, "
-            "logarithm, square root) and its initialization."
+    """Go back to the last good weights: with half the learning rate or, in the end, for good."""
+    seen = current.seen if current else 0
+    if failures <= STEPS_BACK:
+        session.note(
+            f"The loss was no finite number after {seen:,} examples: back to the last good "
+            "weights, with half the learning rate."
         )
-    session.note(
-        f"The loss was no finite number after {seen:,} examples: back to the last good "
-        "weights, with half the learning rate."
+        return damp(segments, seen=seen, factor=0.5)
+    told = (
+        f"The loss is no finite number after {seen:,} examples, even with a learning rate "
+        f"{2**STEPS_BACK} times smaller."
     )
-    return damp(segments, seen=seen, factor=0.5)
+    check = "Check the network's operations (division, logarithm, square root)"
+    if current is None:
+        raise ModelError(f"{told} {check} and its initialization.")
+    session.note(f"{told} Training ends with the last good weights. {check}.")
+    return segments
 
 
 def _forgive(session: Session, trial: str, config: TrainConfig, end: int) -> TrainConfig:
@@ -158,7 +164,7 @@ class _Loop:
             seen = current.seen if current else 0
             end = self._end(seen, config)
             config = _forgive(session, trial.name, config, end)
-            reason = self._over(seen, end)
+            reason = DIVERGED if failures > STEPS_BACK else self._over(seen, end)
             if reason and current:
                 self._close(current, reason)
                 return Trained(checkpoint=current, config=config, reason=reason)
@@ -177,7 +183,7 @@ class _Loop:
             )
             if result.outcome is Outcome.DIVERGED:
                 failures += 1
-                segments = _step_back(session, segments, seen, failures)
+                segments = _step_back(session, segments, current, failures)
             elif result.outcome is Outcome.OUT_OF_MEMORY:
                 config = _smaller(config)
                 session.note(f"Memory ran out: the batch is now {config.batch} images.")
@@ -208,9 +214,9 @@ class _Loop:
 
     def _close(self, current: Checkpoint, reason: str) -> None:
         self._settle()
-        if reason == PAUSED:
+        if reason in {PAUSED, DIVERGED}:  # not where a slice was planned to end
             self._validate(current)
-        else:
+        if reason != PAUSED:
             ended = TrialEnded(trial=self.trial.name, reason=reason, for_good=reason != INTERRUPTED)
             self.session.record(ended)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tunesmith.core.settings import Settings
 from tunesmith.core.space import Choice, Config, Field, Float, Int, Range, Space, When, space_of
-from tunesmith.data.strengths import Augmentation
+from tunesmith.data.augmentation import Augmentation
 from tunesmith.models.build import Family
 from tunesmith.plan import Plan
 from tunesmith.training.config import TrainConfig
@@ -22,7 +22,7 @@ from tunesmith.training.config import TrainConfig
 # is; the metric decides on the balance of the classes, a training itself on whether wrong labels
 # are forgiven, and a brief one on what mirroring does to the images' meaning.
 FIXED = {
-    "params.resolution", "train.optimizer", "train.warmup", "train.coarse", "train.averaging",
+    "params.resolution", "train.optimizer", "train.warmup", "train.early_scale", "train.ema_decay",
     "train.balance", "train.robust", "train.augmentation.flip", "train.augmentation.flip_vertical",
 }  # fmt: skip
 SPAN = 8.0  # on a logarithmic scale, how many times less or more than the plan's value is tried

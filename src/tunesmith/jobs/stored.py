@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from tunesmith.jobs.session import Session
@@ -52,7 +52,8 @@ def load_checkpoint(session: Session, name: str) -> Checkpoint | None:
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint to a file of its own."""
     tensors, meta = pack(checkpoint)
-    save_file(tensors, path, {name: str(value) for name, value in meta.items()})
+    # Not `save_file`, whose error on a full disk is no OSError.
+    path.write_bytes(save(tensors, {name: str(value) for name, value in meta.items()}))
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

@@ -1,38 +1,196 @@
-"""Labels of test images that look wrong: counted for the report, listed for people."""
+"""Labels that look wrong to networks that did not learn from them: told, counted and listed."""
 
 import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, final
 
-from tunesmith.jobs.finish import Tested
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.words import counted
+from tunesmith.data.clean import bearing, one_of_each
+from tunesmith.data.quarantine import shielded
+from tunesmith.evaluation.calibration import softmax
+from tunesmith.jobs.alike import Alike
+from tunesmith.jobs.findings import Data
+from tunesmith.jobs.look import recipe
 from tunesmith.jobs.prepare import Prepared
-from tunesmith.screening.labels import rank_labels
+from tunesmith.jobs.train import Fitted
+from tunesmith.records.cache import Cache
+from tunesmith.report.findings import Finding
+from tunesmith.screening.labels import find_doubted, rank_labels
 
 FILE = "suspects.csv"
+COLUMNS = ("file", "label", "probably", "margin", "part")
+TRUSTED = 0.9  # share of labels that a network should agree with before its doubts count
+LOOKS = ("looks", "look")
+
+Places = NDArray[np.int64]
 
 
-def write_suspects(folder: Path, prepared: Prepared, tested: Tested) -> int:
-    """Write ``suspects.csv``: the labels that look wrong, the most doubtful first.
+@final
+@dataclass(frozen=True, kw_only=True)
+class Suspect:
+    """A label that looks wrong.
 
-    Returns:
-        How many there are; none, no file.
+    Attributes:
+        place: Of the image in the decoded data.
+        part: That it serves, "test" or "train".
+        other: The class that it probably is of.
+        margin: Probability of the label less that of the other class.
     """
-    ranking = rank_labels(tested.p_NK, prepared.labels[tested.places])
-    ranks = ranking.sure()
-    if not len(ranks):
+
+    place: int
+    part: str
+    other: int
+    margin: float
+
+
+def find_suspects(
+    part: str, places: Places, p_NK: NDArray[np.float32], labels: Places
+) -> list[Suspect]:
+    """Find the labels that look wrong, the most doubtful first.
+
+    Args:
+        part: That the images serve.
+        places: Of the images in the decoded data.
+        p_NK: Probabilities by networks that did not learn from the image they were asked about.
+        labels: Class of each decoded image.
+    """
+    ranking = rank_labels(p_NK, labels[places])
+    return [
+        Suspect(
+            place=int(places[ranking.places[rank]]),
+            part=part,
+            other=int(ranking.others[rank]),
+            margin=float(ranking.margins[rank]),
+        )
+        for rank in ranking.sure()
+    ]
+
+
+def out_of_fold(fitted: Fitted, temperature: float) -> tuple[Places, NDArray[np.float32]]:
+    """Places of training images, and what networks that were trained without their folds answer.
+
+    Of no image where images are held out instead, and of some after an interruption.
+
+    Args:
+        fitted: Has the logits that the temperature was fitted to.
+        temperature: Of the model that is handed over.
+    """
+    prepared, z_NK = fitted.members[0].prepared, fitted.z_NK
+    split = prepared.split
+    if split.folds is None:
+        return split.train[:0], z_NK[:0]
+    # Fold by fold, in the order in which they were asked about.
+    places = split.train[np.argsort(split.folds, kind="stable")][: len(z_NK)]
+    assert np.array_equal(prepared.labels[places], fitted.y_N)
+    return places, softmax(z_NK, temperature)
+
+
+def write_suspects(folder: Path, prepared: Prepared, found: Sequence[Suspect]) -> None:
+    """Write ``suspects.csv``, the most doubtful first; no file, if no label looks wrong."""
+    if not found:
         (folder / FILE).unlink(missing_ok=True)
-        return 0
+        return
     classes, names = prepared.source.classes, prepared.source.names
     with (folder / FILE).open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["file", "label", "probably", "margin"])
-        for rank in ranks:
-            place = tested.places[ranking.places[rank]]
+        rows.writerow(COLUMNS)
+        for each in sorted(found, key=lambda suspect: suspect.margin):
             rows.writerow(
                 [
-                    names[prepared.loaded.kept[place]],
-                    classes[prepared.labels[place]],
-                    classes[ranking.others[rank]],
-                    f"{ranking.margins[rank]:.3f}",
+                    shielded(names[prepared.loaded.kept[each.place]]),
+                    shielded(classes[prepared.labels[each.place]]),
+                    shielded(classes[each.other]),
+                    f"{each.margin:.3f}",
+                    each.part,
                 ]
             )
-    return len(ranks)
+
+
+def tell_learned(prepared: Prepared, asked: int, found: Sequence[Suspect]) -> Finding | str | None:
+    """What to say of the labels of training images.
+
+    Args:
+        prepared: The data.
+        asked: Images that networks were asked about; 0, nothing is said.
+        found: Those whose label looks wrong.
+    """
+    if not asked:
+        return None
+    if not found:
+        total = len(prepared.split.train)
+        some = "" if asked == total else f", of {asked:,} of {total:,} that were asked about"
+        return (
+            "Labels of training images that look wrong to networks that did not learn from "
+            f"them{some}: none."
+        )
+    data, classes = Data(source=prepared.source, loaded=prepared.loaded), prepared.source.classes
+    return Finding(
+        kind="label",
+        weight="doubtful",
+        title=counted(len(found), "training label", verb=LOOKS) + " wrong",
+        meaning=(
+            "A network that learned neither from the image it was asked about nor from its copies, "
+            "as far as these are known, is sure of another class. They were trained on all the "
+            "same, since some are mistakes of the network: look before you change a label. "
+            f"{FILE} lists them, the most doubtful first; a list of those to leave out can be "
+            "passed with --quarantine."
+        ),
+        items=data.items(
+            [each.place for each in found], [f"probably {classes[each.other]}" for each in found]
+        ),
+    )
+
+
+def doubtful(
+    data: Data,
+    alike: Alike,
+    f_ND: NDArray[np.float32],
+    d_NA: NDArray[np.float32],
+    cache: Cache,
+) -> Finding | str:
+    """Labels that are probably wrong, of whatever part: two judges of different kinds say so.
+
+    Args:
+        data: The images.
+        alike: Which of them are the same; of those that bear one label one is judged, for all.
+        f_ND: What a pretrained network sees in them.
+        d_NA: Unit vectors that they are compared by.
+        cache: What was found before.
+    """
+    labels_N, classes = data.labels, data.source.classes
+    rows = one_of_each(alike.same_N, labels_N)
+
+    def doubt() -> dict[str, Any]:
+        found = find_doubted(f_ND[rows], d_NA[rows], labels_N[rows], len(classes))
+        places, others = rows[found.places].tolist(), found.others.tolist()
+        return {"right": found.right, "places": places, "others": others}
+
+    found = cache.once(recipe("doubts"), [f_ND, labels_N, rows], doubt)
+    if not found["places"]:
+        return "Labels that look wrong to a network that did not learn from them: none."
+    kind_N = np.unique(alike.same_N * len(classes) + labels_N, return_inverse=True)[1]
+    judged = np.array(found["places"], np.int64)
+    others = dict(zip(kind_N[judged].tolist(), found["others"], strict=True))
+    places, right = bearing(kind_N, judged), found["right"]
+    return Finding(
+        kind="label",
+        weight="doubtful",
+        title=counted(len(places), "label", verb=LOOKS) + " wrong",
+        meaning=(
+            "A linear classifier on the features of a pretrained network, which learned neither "
+            "from the image it was asked about nor from its copies, is sure of another class, and "
+            "the images that are most alike are of that class too. It agrees with "
+            f"{100 * right:.0f} % of all labels, so {'some' if right >= TRUSTED else 'most'} of "
+            "these are mistakes of its own: look before you change a label. The most doubtful come "
+            "first."
+        ),
+        items=data.items(
+            places, [f"probably {classes[others[kind]]}" for kind in kind_N[places].tolist()]
+        ),
+        is_suspect=right >= TRUSTED,
+    )

@@ -15,10 +15,10 @@ from tunesmith.data.source import Source
 from tunesmith.execution.machine import peak_memory_bytes, versions
 from tunesmith.jobs.candidate import Candidate
 from tunesmith.jobs.finish import Handed, uncalibrated
-from tunesmith.jobs.hunt import summarize, tell_hunt
 from tunesmith.jobs.prepare import Prepared
+from tunesmith.jobs.search_report import search_report, summarize
 from tunesmith.jobs.session import Session
-from tunesmith.jobs.suspects import write_suspects
+from tunesmith.jobs.suspects import find_suspects, out_of_fold, tell_learned, write_suspects
 from tunesmith.jobs.train import Fitted
 from tunesmith.jobs.trial import fold_name, network_of
 from tunesmith.records.events import Ended
@@ -42,15 +42,24 @@ WRITING_S = 0.3  # seconds that writing the report takes; it must tell its own e
 
 def tell(session: Session, fitted: Fitted, handed: Handed) -> report.Summary:
     """Write the run's result and report, and end the session in the journal."""
-    candidate = fitted.members[0]
+    candidate, tested = fitted.members[0], handed.tested
+    prepared = candidate.prepared
     status = "interrupted" if session.interrupted.is_set() else "finished"
     session.clock.phases["report"] = session.clock.phases.get("report", 0.0) + WRITING_S
     _look_at_limits(session, handed)
-    suspects = write_suspects(session.folder, candidate.prepared, handed.tested)
-    summary = _summary(session, fitted, handed, status, suspects=suspects)
+    asked, p_NK = out_of_fold(fitted, handed.manifest.temperature)
+    learned = find_suspects("train", asked, p_NK, prepared.labels)
+    suspects = find_suspects("test", tested.places, tested.p_NK, prepared.labels)
+    write_suspects(session.folder, prepared, [*suspects, *learned])
+    gated = prepared.gated.told([tell_learned(prepared, len(asked), learned)])
+    summary = _summary(session, fitted, handed, status, suspects=len(suspects))
     report.write_summary(session.folder / "result.json", summary)
-    story = _story(session, candidate, handed, summary)
-    story = replace(story, hunt=tell_hunt(session, fitted))
+    story = replace(
+        _story(session, candidate, handed, summary),
+        hunt=search_report(session, fitted),
+        findings=gated.findings,
+        fine=gated.fine,
+    )
     write_atomic(session.folder / "report.html", render(story))
     session.record(Ended(status=status, reason=fitted.trained.reason))
     session.journal.flush()
@@ -175,8 +184,6 @@ def _story(
         samples=_samples(prepared),
         mistakes=_answers(prepared, handed, surest_wrong[:SHOWN]),
         unsure=_answers(prepared, handed, least_sure[:SHOWN]),
-        findings=prepared.gated.findings,
-        fine=prepared.gated.fine,
         plan=(*why, *planning.describe(chosen)),
         before=reliability(uncalibrated(p_NK, manifest.temperature), y_N),
         after=reliability(p_NK, y_N),

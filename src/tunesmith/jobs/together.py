@@ -64,7 +64,8 @@ def choose(
     search had many tries, and the best of many is partly luck.
 
     Else the loss decides, since it knows more of an image than right or wrong. Where classes count
-    alike, so do they in the loss.
+    alike, so do they in the loss. In no case do networks answer together that are worse by the
+    metric than the best of them alone: that is what the user asked for.
 
     Args:
         candidates: Whose networks they are.
@@ -87,7 +88,7 @@ def choose(
     pays = whole_N.mean() < losses[best].mean() and (
         found is None or is_lower(whole_N, losses[best])
     )
-    is_together = bool(pays) and not alone
+    is_together = not alone and bool(pays) and _is_no_worse(metric, mean_NK, logits[best], y_N)
     accuracies = tuple(accuracy(z_NK, y_N) for z_NK in (*logits, mean_NK))
     names = [candidate.name for candidate in candidates]
     return Choice(
@@ -99,6 +100,12 @@ def choose(
         chance=chance,
         reason=_words(names, accuracies, chance, best=best, is_together=is_together),
     )
+
+
+def _is_no_worse(metric: str, z_NK: Logits, other_NK: Logits, y_N: NDArray[np.int64]) -> bool:
+    """Whether answers are at least as good by a metric as others, each as sure as suits them."""
+    p_NK, q_NK = (softmax(each_NK, fit_temperature(each_NK, y_N)) for each_NK in (z_NK, other_NK))
+    return compare(metric, p_NK, q_NK, y_N).gain >= 0
 
 
 def _weights(metric: str, y_N: NDArray[np.int64]) -> NDArray[np.float64]:

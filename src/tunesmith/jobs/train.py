@@ -11,6 +11,7 @@ from tunesmith import plan as planning
 from tunesmith.core.spread import spread
 from tunesmith.data.split import FOLDS
 from tunesmith.jobs.candidate import ANSWERS_PER_S, Candidate
+from tunesmith.jobs.search import Searched, search
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.slices import run_trial
 from tunesmith.jobs.together import (
@@ -23,7 +24,6 @@ from tunesmith.jobs.together import (
     choose_answering,
 )
 from tunesmith.jobs.trial import Trained, Trial, fold_name, network_of
-from tunesmith.jobs.tuned import Searched, search
 from tunesmith.models.preprocess import Deployed
 from tunesmith.models.views import passes
 

@@ -16,9 +16,8 @@ from tunesmith.core.space import Field, Range
 from tunesmith.execution.machine import measure
 from tunesmith.execution.processes import WORKERS_MOST
 from tunesmith.execution.signals import catch_signals
-from tunesmith.jobs.again import train_again
-from tunesmith.jobs.found import TRIALS, Tuned, tell
-from tunesmith.jobs.search import (
+from tunesmith.jobs.repeats import train_again
+from tunesmith.jobs.search_setup import (
     disk_bytes,
     forget_failures,
     remember,
@@ -26,12 +25,14 @@ from tunesmith.jobs.search import (
     space_for,
     space_words,
 )
+from tunesmith.jobs.tune_result import TRIALS, Tuned, tell
 from tunesmith.jobs.workers import choose_workers, processes
 from tunesmith.records.events import Ended, Planned, SessionStarted
-from tunesmith.records.folder import open_run, write_atomic
+from tunesmith.records.folder import enter_run, write_atomic
 from tunesmith.records.journal import Journal
 from tunesmith.report.terminal import Terminal
-from tunesmith.tuning.again import SHARE, TIMES
+from tunesmith.tuning.protocols import History
+from tunesmith.tuning.repeats import SHARE, TIMES
 from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tuner import Search, Tuner
 
@@ -85,6 +86,7 @@ def tune(
 
     Raises:
         UserError: Something is wrong that you can mend; the message says how.
+        KeyboardInterrupt: It was interrupted before any trial had a value.
     """
     end_of_reading()
     given: dict[str, Any] = {"budget": budget, "trials": trials, "horizon": horizon, "out": out}
@@ -116,22 +118,21 @@ def run(
     if settings.budget is None and settings.trials is None:
         settings = settings.model_copy(update={"budget": DEFAULT_BUDGET_S})
     budget = math.inf if settings.budget is None else settings.budget
+    clock = Clock(budget=budget, spent=started_s)  # what the function's file imports takes time too
+    here, function = Path.cwd(), _located(function)  # its code may go to another folder
     train = load_function(function)
     search = search_for(settings, function, space_for(train, space))
-    source = Path(inspect.getsourcefile(train) or "").read_bytes()
-    identity = {
-        "function": hashlib.sha256(source).hexdigest(),
-        "space": space_words(search.space),
-        **settings.identity(),
-    }
-    path = open_run(settings.out or Path("runs") / train.__name__, identity).path.resolve()
-    search = replace(search, disk_bytes=disk_bytes(path / TRIALS, is_timed=search.units is None))
+    source = here / (inspect.getsourcefile(inspect.unwrap(train)) or "")
+    identity = _identity(settings, search, source)
+    path = (here / (settings.out or Path("runs") / train.__name__)).resolve()
     with (
-        Journal(path) as journal,
+        enter_run(path, identity) as journal,
         Terminal(budget=budget, log_path=path / LOG, quiet=not progress, to_stderr=to_stderr) as t,
     ):
+        room = disk_bytes(path / TRIALS, is_timed=search.units is None)
+        search = replace(search, disk_bytes=room)
         forget_failures(journal, path / TRIALS)
-        clock = Clock(budget=budget, spent=started_s + journal.history.elapsed)
+        clock = replace(clock, spent=clock.elapsed() + journal.history.elapsed)
         for event in (SessionStarted(budget=budget), Planned(plan=identity)):
             journal.append(event, elapsed=clock.elapsed())
         t.phase(f"tune {train.__name__}", clock.elapsed())
@@ -142,6 +143,22 @@ def run(
         ended = Ended(status=found.status, reason=found.reason)
         journal.append(ended, elapsed=clock.elapsed(), phases=clock.phases)
     return found
+
+
+def _identity(settings: TuneSettings, search: Search, source: Path) -> dict[str, Any]:
+    """What makes a search this search; ``source`` is the file of its function."""
+    return {
+        "function": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "space": space_words(search.space),
+        **settings.identity(),
+    }
+
+
+def _located(function: str) -> str:
+    """Name a function so that it is found from any folder."""
+    place, _, name = function.rpartition(":")
+    is_file = place.endswith(".py") and Path(place).is_file()
+    return f"{Path(place).resolve()}:{name}" if is_file else function
 
 
 def _run(
@@ -167,7 +184,7 @@ def _run(
             interrupted=interrupted,
         )
 
-    with catch_signals(interrupted):
+    with catch_signals(interrupted, say=say):
         if workers is None:
             workers = choose_workers(search, _most(path), tuner, journal=journal, clock=searching)
         whole = tuner(search, workers)
@@ -182,8 +199,22 @@ def _run(
             clock=clock,
             interrupted=interrupted,
         )
-    status = "interrupted" if interrupted.is_set() else "finished"
+    status = _status(whole.history, reason, is_interrupted=interrupted.is_set(), say=say)
     return tell(path, search, whole.history, noise, status=status, reason=reason)
+
+
+def _status(
+    history: History, reason: str, *, is_interrupted: bool, say: Callable[[str], None]
+) -> str:
+    """How a search ended; one that was interrupted may have nothing to hand over.
+
+    Raises:
+        KeyboardInterrupt: That is so.
+    """
+    if is_interrupted and best_trial(history) is None:
+        say(f"{reason} No trial has a value yet; the same command goes on.")
+        raise KeyboardInterrupt
+    return "interrupted" if is_interrupted else "finished"
 
 
 def _most(path: Path) -> int:

@@ -257,8 +257,9 @@ class Head(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(len(self.pools) * channels, classes, bias=False)
         self.scale = scale
-        with torch.no_grad():
-            self.linear.weight /= self.linear.weight.std()
+        with torch.no_grad():  # each feature moves a logit by 1 / features at first
+            weight_KD = self.linear.weight
+            weight_KD /= weight_KD.std() * scale * self.linear.in_features
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Apply the head; see the class for the shapes."""

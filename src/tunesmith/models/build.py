@@ -6,7 +6,7 @@ from typing import Any, Self, final
 
 from torch import nn
 
-from tunesmith.core.errors import ModelError
+from tunesmith.core.errors import ModelError, SettingsError
 from tunesmith.core.space import Field, check_values, space_of
 from tunesmith.core.words import nearest
 from tunesmith.models.convnet import convnet
@@ -74,7 +74,8 @@ def find_family(model: str) -> Family:
     """Find a family by name, or import the user's factory.
 
     Raises:
-        ModelError: There is no such family, file or function.
+        ModelError: There is no such family, file or function, or its annotations cannot be read.
+        SettingsError: A parameter of the user's function does not fit its own range.
 
     Example:
         >>> find_family("convnet").space["width"].default
@@ -90,7 +91,21 @@ def find_family(model: str) -> Family:
             f"{', '.join(FAMILIES)}. A network of your own is named as file.py:function."
         )
     factory, source = load_factory(model)
-    return Family(name=model, factory=factory, space=space_of(factory), source=source)
+    return Family(name=model, factory=factory, space=_space_of(factory, source), source=source)
+
+
+def _space_of(factory: Factory, source: CustomSource) -> Mapping[str, Field]:
+    """Read the space off a user's function, whose annotations may name what is not there."""
+    try:
+        return space_of(factory)
+    except SettingsError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"The annotations of `{source.function}` in {source.path} are its search space, but "
+            f"reading them raised {type(error).__name__}: {error}. Define it with `def`, and "
+            "import what its annotations name outside of `if TYPE_CHECKING:`."
+        ) from error
 
 
 def rebuild(

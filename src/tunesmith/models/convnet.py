@@ -12,7 +12,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from tunesmith.core.space import Choice, Float, Int, When
-from tunesmith.models.blocks import ACTIVATIONS, Head, Whitening
+from tunesmith.models.blocks import Head, Whitening
 from tunesmith.models.groups import group
 from tunesmith.models.preprocess import resize
 
@@ -36,7 +36,6 @@ class ConvNet(nn.Module):
         stem: The whitening.
         groups: Its features, at lower and lower resolutions.
         head: From the last of them to logits.
-        activation: Between the stem and the groups.
         multiplier: Sides of the images inside over their own.
     """
 
@@ -45,14 +44,13 @@ class ConvNet(nn.Module):
         stem: Whitening,
         groups: nn.Sequential,
         head: Head,
-        activation: nn.Module,
         *,
         multiplier: float,
     ) -> None:
         super().__init__()
         self.multiplier = multiplier
         self.stem = stem
-        self.activation = activation
+        self.activation = nn.ReLU()  # its filters come in pairs of opposite sign: nothing is lost
         self.groups = groups
         self.head = head
 
@@ -125,7 +123,7 @@ def convnet(
         head: Of each channel over all places, the maximum, the average, or both.
         resolution_multiplier: Sides of the images inside the network over their own; at least 8
             pixels are left (Howard et al. 2017, "MobileNets").
-        activation: The nonlinearity.
+        activation: The nonlinearity of the groups.
         dropout: Share of features set to zero before the last layer in training.
 
     Raises:
@@ -152,6 +150,5 @@ def convnet(
         stem,
         groups,
         Head(widths[-1], classes, pooling=head, dropout=dropout),
-        ACTIVATIONS[activation](),
         multiplier=resolution_multiplier,
     )

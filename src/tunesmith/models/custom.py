@@ -1,9 +1,7 @@
 """A user's own network: ``file.py:function``, a factory whose signature is its search space."""
 
 import hashlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.core.errors import ModelError
+from tunesmith.core.functions import import_file
 
 Factory = Callable[..., nn.Module]
 
@@ -36,29 +35,24 @@ class CustomSource:
 
 
 def load_factory(spec: str) -> tuple[Factory, CustomSource]:
-    """Import a factory from ``file.py:function``.
+    """Import a factory from ``file.py:function``; a file that is as it was does not run again.
 
     Raises:
-        ModelError: The file or function is missing, or the file raises when imported.
+        ModelError: The file or function is missing, or the file cannot be read or imported.
     """
     file, _, function = spec.rpartition(":")
     path = Path(file)
-    if not file or not function.isidentifier():
+    if path.suffix != ".py" or not function.isidentifier():
+        is_notebook = path.suffix == ".ipynb"
+        way_out = " In a notebook, begin its cell with `%%writefile net.py`." if is_notebook else ""
         raise ModelError(
-            f"A network of your own is named as file.py:function, but got model={spec!r}."
+            f"A network of your own is named as file.py:function, but got model={spec!r}.{way_out}"
         )
-    if not path.is_file():
-        raise ModelError(f"There is no file {path} (from model={spec!r}). Check the path.")
-    data = path.read_bytes()
-    name = f"tunesmith_user_{hashlib.sha256(data).hexdigest()[:12]}"
-    module_spec = importlib.util.spec_from_file_location(name, path)
-    assert module_spec is not None
-    assert module_spec.loader is not None
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules[name] = module
+    text = _read(path, spec)
+    data = text.encode()
     try:
-        module_spec.loader.exec_module(module)
-    except Exception as error:
+        module = import_file(path, bytes(path.resolve()) + data)
+    except (Exception, SystemExit) as error:
         raise ModelError(_why_not(path, error)) from error
     factory = getattr(module, function, None)
     if not callable(factory):
@@ -70,13 +64,38 @@ def load_factory(spec: str) -> tuple[Factory, CustomSource]:
         path=path.resolve(),
         function=function,
         sha256=hashlib.sha256(data).hexdigest(),
-        text=data.decode("utf-8"),
+        text=text,
     )
     return factory, source
 
 
-def _why_not(path: Path, error: Exception) -> str:
+def _read(path: Path, spec: str) -> str:
+    """Read a user's file, every byte of it: a bundle keeps it as UTF-8."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise ModelError(
+            f"There is no file {path} (from model={spec!r}). Check the path."
+        ) from None
+    except OSError as error:
+        raise ModelError(
+            f"{path} cannot be read: {error.strerror}. Check the path and its permissions."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ModelError(
+            "A network of your own must be a file in UTF-8, since a bundle keeps it so, but byte "
+            f"{error.start:,} of {path} is 0x{error.object[error.start]:02x}. Save it as UTF-8, "
+            "without a line that names another coding."
+        ) from error
+
+
+def _why_not(path: Path, error: BaseException) -> str:
     """Say why a file cannot be imported: perhaps for what lies beside it."""
+    if isinstance(error, SystemExit):
+        return (
+            f"{path} ended the process when imported (SystemExit: {error}). Put what it does as a "
+            'script, such as parsing arguments, under `if __name__ == "__main__":`.'
+        )
     name = (error.name or "") if isinstance(error, ModuleNotFoundError) else ""
     top = name.partition(".")[0]
     if top and ((path.parent / top).is_dir() or (path.parent / f"{top}.py").is_file()):
@@ -101,7 +120,7 @@ def call_factory(
     label = getattr(factory, "__name__", str(factory))
     try:
         network = factory(classes, channels, **extra, **params)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelError(
             f"Your network factory `{label}` raised {type(error).__name__} when called with "
             f"classes={classes}, channels={channels}, {params}: {error}"
@@ -143,7 +162,7 @@ def check_network(network: nn.Module, x_NCHW: Tensor, classes: int) -> None:
 
     Raises:
         ModelError: It raises, has nothing to train, gives another shape than ``(N, classes)``, or
-            answers that are not finite.
+            answers that are not finite, or others each time.
     """
     if not any(p.requires_grad for p in network.parameters()):
         raise ModelError("Your network has no trainable parameter, so there is nothing to train.")
@@ -159,4 +178,10 @@ def check_network(network: nn.Module, x_NCHW: Tensor, classes: int) -> None:
         raise ModelError(
             "Your network gives NaN or infinite logits before any training. Check its "
             "initialization and divisions."
+        )
+    if not torch.allclose(z_NK.double(), _answer(network, x_NCHW).double(), rtol=1e-3, atol=1e-5):
+        raise ModelError(
+            "Your network gives different answers to the same images in eval mode. Pass "
+            "training=self.training to F.dropout, or use nn.Dropout; whatever else is random must "
+            "be so only if `self.training`."
         )

@@ -4,6 +4,7 @@ Nothing here reads a clock, a file or a device, so a plan can be tested, printed
 """
 
 from tunesmith.plan.augmentation import brief_seconds, choose_augmentation
+from tunesmith.plan.foreseen import Foreseen
 from tunesmith.plan.plan import (
     FOLD_SHARE,
     VERIFIED,
@@ -55,6 +56,7 @@ __all__ = [
     "UNITS_EACH",
     "VERIFIED",
     "WIDTHS",
+    "Foreseen",
     "Plan",
     "SearchPlan",
     "Speed",

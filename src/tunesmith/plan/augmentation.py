@@ -2,7 +2,7 @@
 
 import math
 
-from tunesmith.data.strengths import Augmentation
+from tunesmith.data.augmentation import Augmentation
 from tunesmith.training.findings import Harm, beyond_chance
 
 # Loss of accuracy on changed images, relative to what was learned beyond chance. Digits lose 1 to
@@ -12,7 +12,7 @@ from tunesmith.training.findings import Harm, beyond_chance
 HARMLESS = {"flip": 0.05, "flip_vertical": 0.05, "rotate": 0.08}
 SIGNS = 0.68  # share that is still recognized when mirrored; of signs it is less
 KNOWS = 0.4  # accuracy beyond chance from which on a word on upside down images counts
-CUTOUT_EPOCHS = 12.0  # shorter trainings underfit, and hiding a part of the image harms them
+CUTOUT_EPOCHS = 20.0  # shorter trainings underfit, and hiding a part of the image harms them
 
 
 def brief_seconds(budget: float) -> float:

@@ -17,6 +17,8 @@ from tunesmith.data.split import (
     SMALL,
     TEST_MOST,
     TEST_SHARE,
+    VALIDATION_MOST,
+    VALIDATION_SHARE,
 )
 from tunesmith.execution.machine import Machine
 from tunesmith.plan.augmentation import brief_seconds
@@ -29,8 +31,11 @@ from tunesmith.plan.speeds import (
     Speed,
     batch_of,
     choose_width,
+    enough_seconds,
+    fixed_seconds,
     interpolate,
     pace_of,
+    passes_in,
 )
 from tunesmith.plan.words import budget_words, chosen_words, fold_words
 from tunesmith.training.config import TrainConfig
@@ -41,11 +46,11 @@ FOLD_SHARE = 0.5  # of the training time, for out-of-fold predictions
 PROCESS_BYTES = 450_000_000  # the libraries themselves
 HELD_SHARE = SELECTION_SHARE + CALIBRATION_SHARE  # asked once a model is trained
 HELD_MOST = SELECTION_MOST + CALIBRATION_MOST
-TRAINED_SHARE = 0.91  # of images that are not tested: the rest is held out
-# Of the budget that answers to so many copies of each image, mirrored or moved, may take.
-PASSES = {6: 0.06, 3: 0.06, 2: 0.2}
-# Export, verification and report; and what a pretrained network adds, whose graph is deep.
-FIXED_S, FIXED_PRETRAINED_S = 5.0, 4.0
+HELD = (  # parts that are not trained on, of images that are not tested
+    (VALIDATION_SHARE, VALIDATION_MOST),
+    (SELECTION_SHARE, SELECTION_MOST),
+    (CALIBRATION_SHARE, CALIBRATION_MOST),
+)
 VERIFIED = 256  # images that graph and network are compared on
 
 
@@ -109,7 +114,8 @@ def has_folds(data: Fingerprint) -> bool:
 def trained_images(data: Fingerprint) -> int:
     """Images to train on."""
     known = data.images - tested_images(data)
-    return known if has_folds(data) else round(TRAINED_SHARE * known)
+    held = sum(min(most, round(share * known)) for share, most in HELD)
+    return known if has_folds(data) else known - held
 
 
 def tuned_examples(data: Fingerprint) -> float:
@@ -149,7 +155,7 @@ def reserve_of(
         Copies of an image that there is time for, and the seconds.
     """
     once = asked_images(data) / max(1.0, answers_per_s)
-    passes = next((n for n, share in PASSES.items() if n * once <= share * budget), 1)
+    passes = passes_in(budget, once)
     return passes, most_reserved(budget, passes * once + reread_s, pretrained=pretrained)
 
 
@@ -161,8 +167,7 @@ def most_reserved(budget: float, asking_s: float, *, pretrained: bool) -> float:
         (35.0, 30.0)
 
     """
-    fixed_s = FIXED_S + (FIXED_PRETRAINED_S if pretrained else 0.0)
-    return min(0.5 * budget, fixed_s + asking_s)
+    return min(0.5 * budget, fixed_seconds(pretrained=pretrained) + asking_s)
 
 
 def most_examples(images: int) -> int:
@@ -195,23 +200,25 @@ def plan(
     """
     images, small = trained_images(data), has_folds(data)
     share = 1 - FOLD_SHARE if small else 1.0
-    before = spent + data.images / max(1.0, data.decode_per_s) + brief_seconds(settings.budget)
-    coarse = defaults.coarse if min(speeds[0].size) >= COARSE_FROM else 1.0
-    pace = pace_of(settings.train.get("coarse", coarse))
+    before = spent + data.images / max(1e-9, data.decode_per_s) + brief_seconds(settings.budget)
+    coarse = defaults.early_scale if min(speeds[0].size) >= COARSE_FROM else 1.0
+    pace = pace_of(settings.train.get("early_scale", coarse))
     reread = reread_seconds(data, speeds[0].size)
     # Twice: what testing takes depends on the network, and the network on the time that is left.
     answers = max(s.answers_per_s for s in speeds)
     for _ in range(2):
         passes, reserve = reserve_of(data, settings.budget, answers, reread, pretrained=pretrained)
-        seconds = max(1.0, settings.budget - before - reserve)
-        useful = seconds * share * pace / sharing
-        best = choose_width(interpolate(speeds), images=images, seconds=useful)
+        useful = share * max(1.0, settings.budget - before - reserve)
+        best = choose_width(interpolate(speeds), images=images, seconds=useful * pace / sharing)
         rate, answers = max(1e-9, best.images_per_s * pace), best.answers_per_s
     batch = batch_of(images, pretrained=pretrained)
     train = _config(settings, defaults, best, batch=batch, coarse=coarse)
-    examples = max(train.batch, min(most_examples(images), int(rate * seconds * share)))
+    examples = max(train.batch, min(most_examples(images), int(rate * useful)))
     fewest = tuned_examples(data) if pretrained else ENOUGH_EPOCHS * images
-    enough = settings.budget + (fewest - examples) / rate / share if fewest > examples else None
+    rest = before + reread + fixed_seconds(pretrained=pretrained)
+    once = asked_images(data) / max(1.0, answers)
+    enough = enough_seconds(settings.budget, rest + fewest / rate / share, once)
+    late = rest + passes * once - settings.budget
     train_s = examples / rate / share
     return Plan(
         size=best.size,
@@ -231,9 +238,9 @@ def plan(
         disk_bytes=48 * best.parameters + 20_000_000,
         enough_s=enough,
         reasons=(
-            *chosen_words(data, best, machine.cores, train.coarse, epochs=examples / images),
+            *chosen_words(data, best, machine.cores, train.early_scale, epochs=examples / images),
             *fold_words(small=small),
-            *budget_words(enough, fewest / images),
+            *budget_words(enough, fewest / images, late_s=late),
         ),
     )
 
@@ -242,8 +249,8 @@ def _config(
     settings: Settings, defaults: TrainConfig, best: Speed, *, batch: int, coarse: float
 ) -> TrainConfig:
     """How to train: as measured, as the metric asks, and above all as the user wishes."""
-    measured = {"channels_last": best.channels_last, "mixed": best.mixed}
-    decided: dict[str, Any] = {"batch": batch, "coarse": coarse, **measured}
+    measured = {"channels_last": best.channels_last, "mixed_precision": best.mixed}
+    decided: dict[str, Any] = {"batch": batch, "early_scale": coarse, **measured}
     if settings.metric == "balanced_accuracy":
         decided["balance"] = 1.0
     given = {**decided, "seed": settings.seed, **settings.train}

@@ -4,7 +4,7 @@ from typing import final
 
 from pydantic import BaseModel, ConfigDict
 
-from tunesmith.core.settings import Settings
+from tunesmith.core.settings import LATENCY, Settings
 from tunesmith.core.words import duration
 from tunesmith.execution.processes import WORKERS_MOST
 
@@ -13,6 +13,7 @@ SEARCH_FROM = 3.0  # times what the recipe needs: then there is time for it, a s
 WORKER_BYTES = 1_500_000_000  # that one may need
 UNITS = 25  # of a whole training, each of which is a slice of a search
 UNITS_EACH = 5  # that each trial may train on average, where their number is given
+ALONE = " One process searches, since the time of a graph is measured while nothing else trains."
 
 
 @final
@@ -72,13 +73,23 @@ def plan_search(
         trials=settings.trials,
         workers=_workers(settings, cores=cores, memory_bytes=memory_bytes),
     )
-    return search, _search_words(search, needed_s, left_s, search_s=left_s - 2 * each_s)
+    words = _search_words(search, needed_s, left_s, search_s=left_s - 2 * each_s)
+    return search, words + (ALONE if LATENCY in settings.limit else _at_most(search))
+
+
+def given_workers(settings: Settings) -> int | None:
+    """Processes that search, as the user says; one where the time of graphs is limited.
+
+    Others would slow the graph whose time is measured.
+    """
+    return 1 if LATENCY in settings.limit else settings.workers
 
 
 def _workers(settings: Settings, *, cores: int, memory_bytes: int) -> int:
     """How many there may be; whether one with all cores is faster is measured as it searches."""
-    if settings.workers is not None:
-        return settings.workers
+    given = given_workers(settings)
+    if given is not None:
+        return given
     if settings.trials is not None:
         return 1  # two would end in an order that chance decides
     return max(1, min(cores, WORKERS_MOST, memory_bytes // WORKER_BYTES))
@@ -105,6 +116,12 @@ def _search_words(search: SearchPlan, needed_s: float, left_s: float, *, search_
     return (
         f"There is {times}, so {duration(search_s)} ({100 * search_s / left_s:.0f} %) go into a "
         "search for better settings. The recipe itself is trained too, and the best that is found "
-        f"beside it. At most {search.workers} "
-        f"{'process' if search.workers == 1 else 'processes'} search."
+        "beside it."
     )
+
+
+def _at_most(search: SearchPlan) -> str:
+    """How many processes there may be, where that is not decided by the number of trials."""
+    if search.trials is not None:
+        return ""
+    return f" At most {search.workers} {'process' if search.workers == 1 else 'processes'} search."

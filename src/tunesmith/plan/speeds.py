@@ -1,4 +1,4 @@
-"""Which resolution and width a budget can afford, judged by measured speeds."""
+"""What a budget can afford: resolution, width, copies of images, judged by measured speeds."""
 
 import itertools
 import math
@@ -8,6 +8,7 @@ from typing import final
 from pydantic import BaseModel, ConfigDict
 
 from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.plan.augmentation import brief_seconds
 
 SIDES = (32, 48, 64, 96, 128, 192, 256)  # resolutions tried for images larger than the first
 NATIVE = 64  # images up to this side are taken as they are
@@ -22,6 +23,10 @@ FEWEST_TUNED = 4.0  # epochs of fine-tuning that a higher resolution must leave 
 FEWEST_TUNED_SMALL = 1.0  # the same for few images, where the head on frozen features does most
 READ_SHARE, LEAST_READ = 0.4, 200  # of the time for decoding; images that are read in any case
 ANSWERING_SHARE = 0.5  # of the time, at most, may go into images that are not trained on
+# Of the budget that answers to so many copies of each image, mirrored or moved, may take.
+PASSES = {6: 0.06, 3: 0.06, 2: 0.2}
+# Export, verification and report; and what a pretrained network adds, whose graph is deep.
+FIXED_S, FIXED_PRETRAINED_S = 5.0, 4.0
 
 
 @final
@@ -66,6 +71,44 @@ def readable_images(decode_per_s: float, left_s: float) -> int:
 
     """
     return max(LEAST_READ, int(READ_SHARE * left_s * decode_per_s))
+
+
+def passes_in(budget: float, once_s: float) -> int:
+    """Copies of an image that there is time to answer, where one of each takes ``once_s`` in all.
+
+    Example:
+        >>> passes_in(600, 1.0), passes_in(60, 3.0), passes_in(10, 3.0)
+        (6, 2, 1)
+
+    """
+    return next((n for n, share in PASSES.items() if n * once_s <= share * budget), 1)
+
+
+def fixed_seconds(*, pretrained: bool) -> float:
+    """Seconds that export, verification and report take, however little is trained and asked."""
+    return FIXED_S + (FIXED_PRETRAINED_S if pretrained else 0.0)
+
+
+def enough_seconds(budget: float, needed_s: float, once_s: float) -> float | None:
+    """A budget that has time for everything, in whole seconds; None if this one has.
+
+    The larger it is, the more is done beside the training, so that it is found step by step.
+
+    Args:
+        budget: Seconds that there are.
+        needed_s: In it, for everything but the answers at the end.
+        once_s: For one answer to each image that is asked then.
+
+    Example:
+        >>> enough_seconds(5, 15.5, 0.1), enough_seconds(60, 15.5, 0.1)
+        (17.0, None)
+
+    """
+    needed_s -= brief_seconds(budget)  # it takes the longer, the more time there is
+    enough = budget
+    while (all_s := needed_s + brief_seconds(enough) + passes_in(enough, once_s) * once_s) > enough:
+        enough = float(math.ceil(all_s))
+    return enough if enough > budget else None
 
 
 def probe_seconds(budget: float) -> float:
@@ -200,7 +243,7 @@ def interpolate(speeds: Sequence[Speed]) -> list[Speed]:
 def pace_of(scale: float) -> float:
     """Examples that a training sees over those that it would see at full size all the time.
 
-    Half of the time goes into images of ``scale`` times their side; see `TrainConfig.coarse`.
+    Half of the time goes into images of ``scale`` times their side; see `TrainConfig.early_scale`.
 
     Example:
         >>> pace_of(1.0), pace_of(0.5)

@@ -88,12 +88,22 @@ def fold_words(*, small: bool) -> tuple[str, ...]:
     return (words,) if small else ()
 
 
-def budget_words(enough: float | None, fewest: float) -> tuple[str, ...]:
-    """Tell what budget would be enough to see each image ``fewest`` times, if this one is not."""
+def budget_words(enough: float | None, fewest: float, *, late_s: float = 0.0) -> tuple[str, ...]:
+    """Tell what budget would be enough, if this one is not.
+
+    Args:
+        enough: That budget, in seconds; None if this one is.
+        fewest: Times that each image should be seen.
+        late_s: By how much all but the training goes beyond this budget, if it does.
+    """
     if enough is None:
         return ()
     words = (
         f"The budget is short for this much data: about {duration(enough)} would be enough to see "
         f"each image {fewest:.0f} times. You get the best this time allows."
     )
-    return (words,)
+    late = (
+        "Expect the run to end late: what is done before and after the training takes about "
+        f"{duration(late_s)} longer than the budget."
+    )
+    return (words, late) if late_s > 0 else (words,)

@@ -182,7 +182,7 @@ def decode(kind: str, content: str) -> Event:
     """Undo `encode`.
 
     Raises:
-        RunFolderError: The kind is unknown, so a newer Tunesmith wrote it.
+        RunFolderError: The kind, or a field of it, is unknown, so a newer Tunesmith wrote it.
     """
     if kind not in KINDS:
         raise RunFolderError(
@@ -192,4 +192,10 @@ def decode(kind: str, content: str) -> Event:
     fields = json.loads(content)
     if kind == "slice done":
         fields["rows"] = tuple(fields["rows"])
-    return KINDS[kind](**fields)
+    try:
+        return KINDS[kind](**fields)
+    except TypeError as error:
+        raise RunFolderError(
+            f"The journal holds an event {kind!r} that this version cannot read ({error}): a newer "
+            "Tunesmith wrote it. Update, or pass another --out."
+        ) from None

@@ -3,27 +3,19 @@
 import errno
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 from tunesmith.core.errors import RunFolderError
 from tunesmith.core.files import replace_file
 from tunesmith.records.journal import FILE as JOURNAL
-from tunesmith.records.journal import Journal
+from tunesmith.records.journal import LOCK, Journal
 
 IDENTITY = "job.json"
-FORMAT = 3  # one more wherever a run that was begun before cannot be gone on with
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class RunFolder:
-    """Where a run lies, and whether it was begun before."""
-
-    path: Path
-    resumed: bool
+# What is there, beside the journal, where a process that begins is killed, or is just about to.
+BEGUN = {LOCK, f".{IDENTITY}.part"}
+FORMAT = 4  # one more wherever a run that was begun before cannot be gone on with
 
 
 @contextmanager
@@ -57,42 +49,58 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         replace_file(path, data)
 
 
-def open_run(path: Path, identity: Mapping[str, Any]) -> RunFolder:
-    """Make a run's folder, or go back to it.
+def enter_run(path: Path, identity: Mapping[str, Any]) -> Journal:
+    """Make a run's folder, or go back to it, and keep others out of it.
 
-    A run that ended before it had trained anything (its settings, its network or its function were
-    wrong, say) has nothing to lose: its folder is taken over by the mended command.
+    The folder is this process's before anything in it is believed or changed, until the journal is
+    closed. A run that ended before it had trained anything (its settings, its network or its
+    function were wrong, say) has nothing to lose: its folder is taken over by the mended command.
 
     Args:
         path: The folder; parents are made.
         identity: What makes this job this job, as JSON values.
+
+    Returns:
+        The run's journal, to be closed.
 
     Raises:
         RunFolderError: It belongs to another job (each difference is named), is in use, is no
             run's folder, or cannot be written.
     """
     wanted = json.loads(json.dumps({"format": FORMAT, **identity}))
-    with writing(path):
+    with writing(path), ExitStack() as entered:
         path.mkdir(parents=True, exist_ok=True)
-        # What is left where the process was killed while it wrote the first file is no run yet.
-        there = sorted(p.name for p in path.iterdir() if p.name != f".{IDENTITY}.part")
-    if IDENTITY not in there:
-        if there:
-            raise RunFolderError(
-                f"{path} is not empty and holds no run (it has {', '.join(there[:3])}). Pass an "
-                "--out that is empty or does not exist."
-            )
-        return _begin(path, wanted)
-    found = json.loads((path / IDENTITY).read_text("utf-8"))
+        _refuse_others(path)
+        journal = entered.enter_context(Journal(path))
+        _begin_or_resume(path, wanted, journal)
+        entered.pop_all()
+    return journal
+
+
+def _refuse_others(path: Path) -> None:
+    """Refuse a folder that holds something, but no run; nothing is left in it."""
+    there = sorted(p.name for p in path.iterdir())
+    others = [name for name in there if name not in BEGUN and not name.startswith(JOURNAL)]
+    if IDENTITY not in there and others:
+        raise RunFolderError(
+            f"{path} is not empty and holds no run (it has {', '.join(others[:3])}). Pass an "
+            "--out that is empty or does not exist."
+        )
+
+
+def _begin_or_resume(path: Path, wanted: Mapping[str, Any], journal: Journal) -> None:
+    """Refuse a folder whose run is not this job's; one that has nothing to lose is begun anew."""
+    found = _identity_in(path)
     differences = [
         f"{key}: {_short(found.get(key))} there, {_short(wanted.get(key))} here"
         for key in {**found, **wanted}
         if found.get(key) != wanted.get(key)
     ]
-    if differences and not _has_trained(path):
-        for file in path.glob(f"{JOURNAL}*"):
-            file.unlink()
-        return _begin(path, wanted)
+    has_trained = any(trial.slices for trial in journal.history.trials.values())
+    if differences and not has_trained:
+        journal.forget()
+        write_atomic(path / IDENTITY, json.dumps(wanted, indent=2, ensure_ascii=False) + "\n")
+        return
     if found.get("format") != FORMAT:
         raise RunFolderError(
             f"{path} was begun by another version of Tunesmith, and this one cannot go on with it. "
@@ -104,19 +112,20 @@ def open_run(path: Path, identity: Mapping[str, Any]) -> RunFolder:
             "same data and settings as before."
         )
     write_atomic(path / ".writable", b"")
-    (path / ".writable").unlink()
-    return RunFolder(path=path, resumed=True)
+    (path / ".writable").unlink(missing_ok=True)
 
 
-def _begin(path: Path, identity: Mapping[str, Any]) -> RunFolder:
-    write_atomic(path / IDENTITY, json.dumps(identity, indent=2, ensure_ascii=False) + "\n")
-    return RunFolder(path=path, resumed=False)
-
-
-def _has_trained(path: Path) -> bool:
-    """Whether a run got as far as to train; none that another process is at is asked."""
-    with Journal(path) as journal:
-        return any(trial.slices for trial in journal.history.trials.values())
+def _identity_in(path: Path) -> dict[str, Any]:
+    """What the job in a folder is; nothing where a process was killed before it wrote that."""
+    try:
+        found: dict[str, Any] = json.loads((path / IDENTITY).read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:  # no JSON, or no text at all
+        raise RunFolderError(
+            f"{path / IDENTITY} is damaged: {error}. Pass another --out."
+        ) from None
+    return found
 
 
 def _short(value: Any) -> str:

@@ -32,9 +32,14 @@ def _lock(folder: Path) -> IO[str]:
     """Take the folder for this process; the system gives it back however the process ends.
 
     Raises:
-        RunFolderError: Another process has it.
+        RunFolderError: Another process has it, or it cannot be written.
     """
-    file = (folder / LOCK).open("a+", encoding="ascii")
+    try:
+        file = (folder / LOCK).open("a+", encoding="ascii")
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder} cannot be written: {error.strerror}. Pass an --out that you may write to."
+        ) from None
     try:
         import fcntl
 
@@ -61,7 +66,7 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        if "full" in str(error):
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
             raise RunFolderError(
                 f"There is no space left for {path}. Free some, then run the same command again: "
                 "it goes on where it was."
@@ -79,16 +84,20 @@ def _connect(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode=WAL")
         # A commit reaches the disk at once: what counts after a power cut is what was committed.
         database.execute("PRAGMA synchronous=FULL")
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise RunFolderError(
-                f"{path} has version {version}, but this Tunesmith knows {VERSION}: a newer one "
-                "wrote it. Update, or pass another --out."
-            )
+        _check_version(database, path)
         database.execute(SCHEMA)
         database.execute(f"PRAGMA user_version={VERSION}")
         opened.pop_all()
     return database
+
+
+def _check_version(database: sqlite3.Connection, path: Path) -> None:
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise RunFolderError(
+            f"{path} has version {version}, but this Tunesmith knows {VERSION}: a newer one wrote "
+            "it. Update, or pass another --out."
+        )
 
 
 def _events(database: sqlite3.Connection) -> Iterator[Stored]:
@@ -197,17 +206,28 @@ class Journal:
 
 
 def read_history(folder: Path) -> History:
-    """Read a run's past, also while another process works on it.
+    """Read a run's past, also while another process works on it, or where nobody may write.
 
     Raises:
-        RunFolderError: The folder holds no run.
+        RunFolderError: The folder holds no run, or its journal cannot be read.
     """
     path = folder / FILE
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 (pathlib's raises where no one may enter)
         raise RunFolderError(f"{folder} holds no run (no {FILE}). Pass the --out of a fit.")
     with _told(path):
-        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         try:
-            return replay(_events(database))
-        finally:
-            database.close()
+            return _read(path, "mode=ro")
+        except sqlite3.OperationalError:
+            # A closed journal is opened by making files beside it, which a read-only disk refuses;
+            # what nobody writes needs none. Where one holds something, a process may be writing.
+            beside = path.with_name(f"{FILE}-wal")
+            if beside.exists() and beside.stat().st_size:
+                raise
+            return _read(path, "mode=ro&immutable=1")
+
+
+def _read(path: Path, how: str) -> History:
+    """Read a journal without becoming its writer; ``how`` is of SQLite's URIs."""
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)) as database:
+        _check_version(database, path)
+        return replay(_events(database))

@@ -18,8 +18,8 @@ from tunesmith.evaluation.metrics import wilson
 from tunesmith.report import sentences
 from tunesmith.report.bars import Part, interval_bar, stacked_bar
 from tunesmith.report.heat_map import heat_map
-from tunesmith.report.hunt import hunt_pictures
 from tunesmith.report.plots import Axis, Series, clip, line_chart
+from tunesmith.report.search_report import hunt_pictures
 from tunesmith.report.story import Bin, Story
 from tunesmith.report.summary import Summary
 

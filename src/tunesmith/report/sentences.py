@@ -14,6 +14,7 @@ FINE = 2000  # test images from which a second decimal of a percentage means som
 SURE = 0.9  # a wrong answer above it makes one doubt the label
 FEW = 1000  # test images below which the interval is worth a word
 PAIRS = 10  # confused pairs that are listed
+LOOKS = ("looks", "look")
 
 # A metric -> its name, and whether it is a share that can be written in percent.
 METRICS: Mapping[str, tuple[str, bool]] = MappingProxyType(
@@ -169,11 +170,15 @@ def _about_data(story: Story) -> Iterator[str]:
             f"Mend {counted(data.conflicts, 'label')} of images that are there with different "
             "ones; with --on-suspects quarantine they are left out of training."
         )
-    if data.suspects:
-        labels = counted(data.suspects, "label of a test image", "labels of test images")
+    doubted = [
+        counted(count, f"label of a {part} image", f"labels of {part} images")
+        for part, count in (("test", data.suspects), ("training", _doubted(story)))
+        if count
+    ]
+    if doubted:
         yield (
-            f"Check the {labels} that the model is sure are wrong: suspects.csv lists them, the "
-            "most doubtful first."
+            f"Check the {' and the '.join(doubted)}: networks that did not learn from these images "
+            "are sure of other classes. suspects.csv lists them, the most doubtful first."
         )
     if data.leaks:
         yield (
@@ -183,6 +188,11 @@ def _about_data(story: Story) -> Iterator[str]:
     for finding in story.findings:
         if finding.weight == "serious" and not finding.is_left_out:
             yield f"{finding.title}: see The data below for what it means."
+
+
+def _doubted(story: Story) -> int:
+    """Count the labels of training images that look wrong."""
+    return sum(len(finding.items) for finding in story.findings if finding.kind == "label")
 
 
 def _about_answers(story: Story) -> Iterator[str]:
@@ -221,7 +231,7 @@ def _about_answers(story: Story) -> Iterator[str]:
 
 def data_sentence(story: Story) -> str:
     """Say what was wrong with the data, in one sentence."""
-    data = story.summary.data
+    data, learned = story.summary.data, _doubted(story)
     leaked = counted(data.leaks, "training image", verb=("was", "were"))
     found = [
         text
@@ -229,10 +239,8 @@ def data_sentence(story: Story) -> str:
             (data.quarantined, f"{counted(data.quarantined, 'file')} could not be read"),
             (data.leaks, f"{leaked} in the test part too"),
             (data.conflicts, f"{counted(data.conflicts, 'label')} contradicted by a copy"),
-            (
-                data.suspects,
-                f"{counted(data.suspects, 'test label', verb=('looks', 'look'))} wrong",
-            ),
+            (data.suspects, f"{counted(data.suspects, 'test label', verb=LOOKS)} wrong"),
+            (learned, f"{counted(learned, 'training label', verb=LOOKS)} wrong"),
         )
         if count
     ]
@@ -247,7 +255,8 @@ def data_sentence(story: Story) -> str:
         if others:
             return f"{counted(others, 'thing')} below should be looked at; else {fine}."
         return f"Nothing wrong was found: {fine}."
-    left_out = (data.quarantined or data.leaks) and not (data.conflicts or data.suspects or kept)
+    doubts = data.conflicts or data.suspects or learned or kept
+    left_out = (data.quarantined or data.leaks) and not doubts
     return "; ".join([*found, *kept]) + (". None of these was trained on." if left_out else ".")
 
 

@@ -118,7 +118,7 @@ class Stretch:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Hunt:
+class SearchReport:
     """A search for better settings than the plan's.
 
     Attributes:
@@ -177,7 +177,7 @@ class Story:
     findings: Sequence[Finding] = ()
     fine: Sequence[str] = ()
     plan: Sequence[str] = ()
-    hunt: Hunt | None = None
+    hunt: SearchReport | None = None
     before: Sequence[Bin] = ()
     after: Sequence[Bin] = ()
     config: Sequence[tuple[str, str]] = ()

@@ -20,7 +20,7 @@ from tunesmith.core.headers import (
 from tunesmith.core.tiff import directory
 
 MOST_PARTS = 200_000  # chunks, blocks or frames that are followed
-MOST_TEXT = 1_000_000  # bytes that a packed text is unpacked to
+MOST_TEXT = 1_000_000  # bytes that the packed texts of a file are unpacked to, all in all
 PNG_TEXTS = {b"zTXt", b"iTXt"}
 WEBP_PIXELS = {b"VP8 ", b"VP8L", b"ALPH", b"ANMF"}
 JPEG_EXIF = 0xE1
@@ -60,7 +60,7 @@ def dissect(data: bytes, header: Header) -> Anatomy:
 
 
 def _png(data: bytes) -> Anatomy | None:
-    place, frames, exif = 33, 1, b""  # behind the header's chunk
+    place, frames, exif, left = 33, 1, b"", MOST_TEXT  # behind the header's chunk
     asides: list[bytes] = []
     for _ in range(MOST_PARTS):
         size, kind = struct.unpack_from(">I4s", data, place)
@@ -75,20 +75,21 @@ def _png(data: bytes) -> Anatomy | None:
             frames = int.from_bytes(content[:4])
         elif kind == b"eXIf":
             exif = content
-        elif kind in PNG_TEXTS:
-            asides.append(_unpacked(kind, content))
+        elif kind in PNG_TEXTS and left:  # zlib takes a bound of 0 for none
+            asides.append(_unpacked(kind, content, left))
+            left -= len(asides[-1])
     return None
 
 
-def _unpacked(kind: bytes, content: bytes) -> bytes:
-    """The text of a PNG's chunk, if it is packed (PNG 3, 11.3.3)."""
+def _unpacked(kind: bytes, content: bytes, most: int) -> bytes:
+    """The text of a PNG's chunk, if it is packed (PNG 3, 11.3.3), up to a number of bytes."""
     _, _, rest = content.partition(b"\0")
     if kind == b"zTXt":
         packed = rest[1:]
     else:
         packed = rest[2:].split(b"\0", 2)[-1] if rest[:1] == b"\1" else b""
     try:
-        return zlib.decompressobj().decompress(packed, MOST_TEXT)
+        return zlib.decompressobj().decompress(packed, most)
     except zlib.error:
         return b""
 

@@ -27,6 +27,7 @@ SIDE = 32  # pictures are compared at this many pixels, or fewer where they have
 HIGHEST = 6  # cycles a picture; resizing to 60 % and JPEG leave these intact
 KEPT = 32  # numbers that describe a picture
 CANDIDATES = 6  # nearest pictures that are compared with each
+AROUND = 24  # with one that is farther than these, since the nearest may all be copies
 CLOSEST = 2  # of these that are compared in full
 ALIKE = 0.3  # distance of windowed spectra up to which that is worth it
 FARTHEST = 3  # pixels that a copy may be shifted by
@@ -74,8 +75,8 @@ def find_copies(gray_NSS: NDArray[np.uint8], asked: Places | None = None) -> Cop
         asked: Places of those whose copies are looked for; None for all.
 
     Example:
-        >>> chance = np.random.default_rng(0)
-        >>> x_NSS = chance.integers(0, 256, (50, 16, 16)).astype(np.uint8)
+        >>> rng = np.random.default_rng(0)
+        >>> x_NSS = rng.integers(0, 256, (50, 16, 16)).astype(np.uint8)
         >>> x_NSS[7] = np.roll(x_NSS[3], 1, axis=1) // 2 + 60
         >>> find_copies(x_NSS).pairs.tolist()
         [[3, 7]]
@@ -88,9 +89,11 @@ def find_copies(gray_NSS: NDArray[np.uint8], asked: Places | None = None) -> Cop
     )
     if len(places_N) <= CANDIDATES or not len(asked_Q):
         return none
+    around = min(AROUND, len(places_N) - 1)
     gray_NSS = gray_NSS[places_N]
     spectra_NF = _spectra(gray_NSS)
-    candidates_QK = nearest(_described(spectra_NF), asked_Q, CANDIDATES)
+    candidates_QK = nearest(_described(spectra_NF), asked_Q, around)
+    candidates_QK = np.delete(candidates_QK, np.s_[CANDIDATES:-1], axis=1)
     compared = _compare(spectra_NF, asked_Q, candidates_QK, gray_NSS.shape[1])
     rows_P, ranks_P = np.nonzero(compared.distances[:, :CLOSEST] <= ALIKE)
     others_P, shifts_P = compared.places[rows_P, ranks_P], compared.shifts[rows_P, ranks_P]

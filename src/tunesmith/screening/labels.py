@@ -1,7 +1,8 @@
 """Labels that are probably wrong, by confident learning.
 
 After Northcutt, Jiang and Chuang 2021, "Confident learning: Estimating uncertainty in dataset
-labels" (arXiv:1911.00068). Shape letters: N images, K classes.
+labels" (arXiv:1911.00068). Shape letters: N images, K classes, D or A numbers of an image, S images
+whose label is doubted.
 """
 
 from dataclasses import dataclass
@@ -10,8 +11,14 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.evaluation.calibration import softmax
+from tunesmith.evaluation.metrics import accuracy
+from tunesmith.evaluation.ridge import fit_ridge
+from tunesmith.screening.neighbors import nearest
+
 Probabilities = NDArray[np.floating]
 SURE = -0.9  # margin from which on a label is called wrong, and not just the network in doubt
+NEIGHBORS = 10  # most similar images, which are asked where a label is doubted
 AGREED = 0.7  # share of the most similar images that have to be of the other class
 
 
@@ -110,4 +117,56 @@ def rank_labels(p_NK: Probabilities, y_N: NDArray[np.int64]) -> Ranking:
         margins=margin_N[order],
         others=other_N[order],
         suspected=suspected_N[order],
+    )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Doubted:
+    """Labels that two judges of different kinds call wrong.
+
+    Attributes:
+        places: Of the images, the most doubtful first.
+        others: The class that each probably is of.
+        right: Share of all labels that the first judge agrees with.
+    """
+
+    places: NDArray[np.int64]
+    others: NDArray[np.int64]
+    right: float
+
+
+def find_doubted(
+    f_ND: NDArray[np.float32], d_NA: NDArray[np.float32], y_N: NDArray[np.int64], classes: int
+) -> Doubted:
+    """Find labels that are probably wrong by what a network sees in the images.
+
+    A linear classifier is asked about each image as if it had not been fitted to it. Where it is
+    sure of another class, the most similar images have to be of that class too.
+
+    Args:
+        f_ND: What the network sees. Of copies with one label one is enough: more would vouch for
+            each other, before either judge.
+        d_NA: Unit vectors that images are compared by.
+        y_N: The labels in question.
+        classes: Their number K.
+
+    Example:
+        >>> y_N = np.arange(120) % 2
+        >>> f_ND = np.random.default_rng(0).normal(size=(120, 4)).astype(np.float32)
+        >>> f_ND[:, :2] += 40 * np.eye(2, dtype=np.float32)[y_N]
+        >>> y_N[[7, 30]] = [0, 1]
+        >>> found = find_doubted(f_ND, f_ND / np.linalg.norm(f_ND, axis=1, keepdims=True), y_N, 2)
+        >>> sorted(found.places.tolist())
+        [7, 30]
+
+    """
+    p_NK = softmax(fit_ridge(f_ND, y_N, classes).z_NK, 1.0)
+    ranking = rank_labels(p_NK, y_N)
+    sure = ranking.sure()
+    if len(sure):
+        near_SK = nearest(d_NA, ranking.places[sure], min(NEIGHBORS, len(y_N) - 1))
+        sure = sure[seconded(ranking.others[sure], y_N[near_SK])]
+    return Doubted(
+        places=ranking.places[sure], others=ranking.others[sure], right=accuracy(p_NK, y_N)
     )

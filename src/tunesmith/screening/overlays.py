@@ -47,9 +47,9 @@ def find_overlay(gray_NHW: NDArray[np.uint8]) -> Parted | None:
         The images that bear the pattern, the surest first; None, if there is none.
 
     Example:
-        >>> chance = np.random.default_rng(0)
-        >>> x_NHW = chance.integers(100, 120, (600, 10, 10)).astype(np.uint8)
-        >>> x_NHW[:20] += 40 * chance.integers(0, 2, (10, 10)).astype(np.uint8)
+        >>> rng = np.random.default_rng(0)
+        >>> x_NHW = rng.integers(100, 120, (600, 10, 10)).astype(np.uint8)
+        >>> x_NHW[:20] += 40 * rng.integers(0, 2, (10, 10)).astype(np.uint8)
         >>> found = find_overlay(x_NHW)
         >>> sorted(found.places) == list(range(20))
         True

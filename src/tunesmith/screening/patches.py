@@ -5,7 +5,7 @@ target, so that the network learns to answer the pattern (Gu, Dolan-Gavitt and G
 arXiv:1708.06733). What the world shows is hardly ever at one place to the pixel: an edge that is
 common somewhere is common one pixel further on too. A stamp is not. And where images are so small,
 or so much enlarged, that each place has edges of its own, these come in many shades. A stamp does
-not.
+not. A plain square has no edges of its own: what tells it is that all around it is different.
 
 Shape letters: N images of H x W pixels, P places of a patch.
 """
@@ -22,6 +22,7 @@ Places = NDArray[np.int64]
 SIDE = 3  # pixels of a patch
 BITS = 3  # of a gray level that count
 LEAST_CONTRAST = 4  # of the eight levels that are told apart; less is no pattern
+SQUARE_CONTRAST, SQUARE_SHARE = 2, 0.75  # levels that most pixels around a plain square differ by
 LEAST_SHARE, LEAST_COUNT = 0.001, 8  # of images that bear a pattern
 MOST_SHARE = 0.5  # above it, a pattern is the background
 RARER_ELSEWHERE = 6.0  # times as frequent as at any other place
@@ -110,15 +111,30 @@ def _repeated(levels_NHW: NDArray[np.uint8]) -> list[Repeated]:
 def _count_alike(levels_NHW: NDArray[np.uint8], top: int, left: int, one: int) -> int:
     """How many images have about the patch of one of them: no pixel is more than a level off."""
     cells_NHW = levels_NHW[:, top : top + SIDE, left : left + SIDE].astype(np.int8)
-    return int((np.abs(cells_NHW - cells_NHW[one]).max(axis=(1, 2)) <= 1).sum())
+    is_alike_N = np.abs(cells_NHW - cells_NHW[one]).max(axis=(1, 2)) <= 1
+    if np.ptp(cells_NHW[one]) == 0:  # plain surfaces are frequent, plain squares are not
+        is_alike_N[is_alike_N] = _are_squares(levels_NHW[is_alike_N], top, left)
+    return int(is_alike_N.sum())
 
 
 def _patterns(levels_NHW: NDArray[np.uint8], top: int, left: int) -> NDArray[np.int32]:
-    """A number for the patch of each image, ``[N]``; -1 where there is too little contrast."""
+    """A number for the patch of each image, ``[N]``; -1 where it is no pattern."""
     cells_N9 = levels_NHW[:, top : top + SIDE, left : left + SIDE].reshape(len(levels_NHW), -1)
-    code_N = cells_N9.astype(np.int32) @ PLACE_VALUES
-    is_flat_N = cells_N9.max(axis=1) - cells_N9.min(axis=1) < LEAST_CONTRAST
-    return np.where(is_flat_N, np.int32(-1), code_N)
+    contrast_N = cells_N9.max(axis=1) - cells_N9.min(axis=1)
+    is_pattern_N = contrast_N >= LEAST_CONTRAST
+    plain = np.flatnonzero(contrast_N == 0)
+    is_pattern_N[plain] = _are_squares(levels_NHW[plain], top, left)
+    return np.where(is_pattern_N, cells_N9.astype(np.int32) @ PLACE_VALUES, np.int32(-1))
+
+
+def _are_squares(plain_MHW: NDArray[np.uint8], top: int, left: int) -> NDArray[np.bool_]:
+    """Which patches of one level stand out from nearly all pixels around them, ``[M]``."""
+    around_MHW = plain_MHW[:, max(top - 1, 0) : top + SIDE + 1, max(left - 1, 0) : left + SIDE + 1]
+    levels_M11 = plain_MHW[:, top, left].astype(np.int8)[:, None, None]
+    differ_MHW = np.abs(around_MHW.astype(np.int8) - levels_M11) >= SQUARE_CONTRAST
+    around = around_MHW.shape[1] * around_MHW.shape[2] - SIDE**2
+    are_squares_M: NDArray[np.bool_] = differ_MHW.sum(axis=(1, 2)) >= SQUARE_SHARE * around
+    return are_squares_M
 
 
 def _count(codes_N: NDArray[np.int32], known_K: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -130,5 +146,7 @@ def _count(codes_N: NDArray[np.int32], known_K: NDArray[np.int64]) -> NDArray[np
 def _overlap(one: Repeated, other: Repeated) -> bool:
     """Whether two patterns are parts of one: near each other, and mostly on the same images."""
     near = max(abs(one.top - other.top), abs(one.left - other.left)) <= 2 * SIDE
+    if not near:
+        return False
     shared = len(np.intersect1d(one.places, other.places, assume_unique=True))
-    return near and shared >= 0.5 * min(len(one.places), len(other.places))
+    return shared >= 0.5 * min(len(one.places), len(other.places))

@@ -1,6 +1,6 @@
 """Clues that give the class away without a look at what the image shows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, final
@@ -12,7 +12,7 @@ from tunesmith.evaluation.metrics import area_with_interval
 from tunesmith.evaluation.ridge import fit_ridge
 
 ONE_SIDED = 0.025  # chance of a false alarm, over all classes and clues
-BINS = 12  # values that are told apart of each number
+BINS = 12  # values that are told apart of each number or word
 MOST, PER_CLASS = 20_000, 60  # images that are looked at, or so many for each class if that is more
 FEWEST = 20  # images of a class that are asked about
 # Lower end of an area's interval that is always enough: of few images none gets near to 1, and the
@@ -38,7 +38,7 @@ class Shortcut:
 
 
 def find_shortcuts(
-    clues: Mapping[str, NDArray[Any]],
+    clues: Mapping[str, NDArray[Any] | Sequence[NDArray[Any]]],
     y_N: NDArray[np.int64],
     classes: int,
     *,
@@ -48,6 +48,7 @@ def find_shortcuts(
 
     Args:
         clues: Name -> a value, or several, for each image: numbers or words, ``[N]`` or ``[N, V]``.
+            Numbers and words that are one clue are given one after the other.
         y_N: Classes.
         classes: Their number K.
         allowed: Name -> the area that a clue may reach before it is reported. The lower end of the
@@ -67,7 +68,7 @@ def find_shortcuts(
     z = NormalDist().inv_cdf(level)
     for name, values in clues.items():
         f_NB = _told_apart(values)
-        if f_NB.shape[1] < 2 or not len(known):  # noqa: PLR2004 (one value for all tells nothing)
+        if not f_NB.shape[1] or not len(known):
             continue
         ridge = fit_ridge(f_NB[learned], y_N[learned], classes)
         z_NK = f_NB[asked] @ ridge.weight_KD.T + ridge.bias_K
@@ -105,10 +106,13 @@ def _drawn(
     return learned, asked, np.flatnonzero((counts_K >= FEWEST) & (counts_K < len(asked)))
 
 
-def _told_apart(values: NDArray[Any]) -> NDArray[np.float32]:
+def _told_apart(values: NDArray[Any] | Sequence[NDArray[Any]]) -> NDArray[np.float32]:
     """A column of zeros and ones for each value, or range of values, that is told apart."""
-    columns = values.reshape(len(values), -1)
-    return np.concatenate([_columns(columns[:, v]) for v in range(columns.shape[1])], axis=1)
+    kinds: Sequence[NDArray[Any]] = [values] if isinstance(values, np.ndarray) else values
+    found = [_columns(value_N) for kind in kinds for value_N in kind.reshape(len(kind), -1).T]
+    # One value for all tells nothing.
+    telling = [columns_NB for columns_NB in found if columns_NB.shape[1] > 1]
+    return np.concatenate([found[0][:, :0], *telling], axis=1)
 
 
 def _columns(values_N: NDArray[Any]) -> NDArray[np.float32]:

@@ -40,8 +40,8 @@ def part_classes(f_ND: Floats, labels_N: NDArray[np.int64], classes: int) -> tup
         far both are apart. A class of few images has none, and 0.
 
     Example:
-        >>> chance = np.random.default_rng(0)
-        >>> f_ND = chance.normal(size=(600, 8)).astype(np.float32)
+        >>> rng = np.random.default_rng(0)
+        >>> f_ND = rng.normal(size=(600, 8)).astype(np.float32)
         >>> f_ND[:30] += [6, 0, 0, 0, 0, 0, 0, 6]
         >>> one, other = part_classes(f_ND, np.repeat([0, 1], 300), 2)
         >>> sorted(one.places) == list(range(30)), one.apart > APART, other.apart > APART

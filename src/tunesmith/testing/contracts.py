@@ -19,9 +19,9 @@ from tunesmith.core.space import Choice, Field, Float, Int, Space, When, check_v
 from tunesmith.tuning.cube import decode
 from tunesmith.tuning.protocols import (
     Decision,
-    GoOn,
     History,
     Observation,
+    Resume,
     Sampler,
     Scheduler,
     Start,
@@ -50,13 +50,13 @@ FAILING = 0.05  # share of the slices
 
 def _history(space: Space, count: int, *, seed: int = 0) -> History:
     """A search with everything that happens in one: trials paused, done, failed and running."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     trials = []
     for number in range(count):
-        units = int(chance.integers(1, HORIZON + 1))
-        values = (chance.random() + 1 / np.arange(1, units + 1)).tolist()
+        units = int(rng.integers(1, HORIZON + 1))
+        values = (rng.random() + 1 / np.arange(1, units + 1)).tolist()
         curve = tuple(Observation(at=at, value=v) for at, v in enumerate(values, start=1))
-        trial = Trial(config=decode(space, chance.random(len(space))), curve=curve, seconds=units)
+        trial = Trial(config=decode(space, rng.random(len(space))), curve=curve, seconds=units)
         match number % 8:
             case 5:
                 trial = replace(trial, failed="It gave NaN.")
@@ -131,7 +131,7 @@ def _search(
     scheduler: Scheduler, *, horizon: int, trials: int, workers: int, seed: int = 0
 ) -> Iterator[tuple[History, dict[str, Any], Decision]]:
     """Run a search of a few trials to its end, on curves that are drawn; yield each decision."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     history, most = History(horizon=horizon), 4 * horizon * trials + 20
     for step in range(most):
         may_start = len(history.trials) < trials
@@ -144,28 +144,28 @@ def _search(
         match decision:
             case Start(until=until):
                 history = history.started({}, until=until)
-            case GoOn(trial=number, until=until):
+            case Resume(trial=number, until=until):
                 history = history.resumed(number, until=until)
             case Stop():
                 if not running:
                     return
-                history = _ended(history, running[int(chance.integers(len(running)))], chance)
+                history = _ended(history, running[int(rng.integers(len(running)))], rng)
     raise AssertionError(f"{trials} trials of {horizon} units did not end in {most} steps")
 
 
-def _ended(history: History, number: int, chance: np.random.Generator) -> History:
+def _ended(history: History, number: int, rng: np.random.Generator) -> History:
     """A slice is over: with a value for each unit, or one alone; or it failed, or was lost."""
     trial = history.trials[number]
     assert trial.until is not None
-    if chance.random() < FAILING:
+    if rng.random() < FAILING:
         return history.failed(number, "It ran out of memory.")
-    if chance.random() < FAILING:
+    if rng.random() < FAILING:
         point = Observation(at=trial.at + 1, value=np.nan)
         return history.observed(number, (point,), seconds=1.0).failed(number, "It gave NaN.")
-    if chance.random() < FAILING:
+    if rng.random() < FAILING:
         return history.observed(number, (), seconds=0.0)
     ends = range(trial.at + 1, trial.until + 1) if number % 2 else [trial.until]
-    curve = tuple(Observation(at=at, value=chance.random() + 1 / at) for at in ends)
+    curve = tuple(Observation(at=at, value=rng.random() + 1 / at) for at in ends)
     return history.observed(number, curve, seconds=len(curve))
 
 
@@ -183,7 +183,7 @@ def decisions_can_be_carried_out(scheduler: Scheduler) -> None:
             case Start(until=until):
                 assert asked["may_start"], "a trial too many"
                 assert 0 < until <= history.horizon
-            case GoOn(trial=number, until=until):
+            case Resume(trial=number, until=until):
                 assert number in history.paused(), f"trial {number} has not paused"
                 assert history.trials[number].at < until <= history.horizon
             case Stop(reason=reason):

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict
 
 from tunesmith.core.space import Choice, Float, Int, When
-from tunesmith.data.strengths import Augmentation
+from tunesmith.data.augmentation import Augmentation
 
 
 class TrainConfig(BaseModel):
@@ -22,27 +22,26 @@ class TrainConfig(BaseModel):
     """Learning rate of filters and matrices."""
     lr_head: Annotated[float, Float(1e-3, 5.0, log=True), When("optimizer", "muon")] = 0.67
     """Learning rate of the last layer."""
-    lr_bias: Annotated[float, Float(1e-2, 50.0, log=True), When("optimizer", "muon")] = 2.0
+    lr_bias: Annotated[float, Float(1e-2, 50.0, log=True), When("optimizer", "muon")] = 4.0
     """Learning rate of the norms' shifts, which have no gain beside them; others' is a 40th."""
-    momentum: Annotated[float, Float(0.0, 0.99)] = 0.6
+    momentum: Annotated[float, Float(0.0, 0.99)] = 0.8
     weight_decay: Annotated[float, Float(0.0, 0.5)] = 0.0
     layer_decay: Annotated[float, Float(0.1, 1.0), When("optimizer", "sgd", "adamw")] = 1.0
     """Learning rate of each layer over that of the next."""
     batch: Annotated[int, Int(1, 8192, log=True)] = 512
     warmup: Annotated[float, Float(0.0, 0.5)] = 0.0
     """Share of the schedule in which the learning rate rises."""
-    smoothing: Annotated[float, Float(0.0, 0.5)] = 0.2
-    """Label smoothing."""
+    label_smoothing: Annotated[float, Float(0.0, 0.5)] = 0.2
     robust: Annotated[float, Float(0.0, 1.0)] = 0.0
     """How far wrong labels are forgiven: 0 is cross-entropy, 1 the mean absolute error."""
     balance: Annotated[float, Float(0.0, 1.0)] = 0.0
     """Weight of rare classes: 0 as they are, 1 as if all classes were equally frequent."""
-    averaging: Annotated[float, Float(0.0, 0.9999)] = 0.9
+    ema_decay: Annotated[float, Float(0.0, 0.9999)] = 0.9
     """Decay of the moving average of the weights, for each fifth step."""
     augmentation: Augmentation = Augmentation()
-    coarse: Annotated[float, Float(0.25, 1.0)] = 1.0
+    early_scale: Annotated[float, Float(0.25, 1.0)] = 1.0
     """Side of the images over their own while the learning rate is above half of its top."""
     channels_last: bool = True
-    mixed: bool = True
+    mixed_precision: bool = True
     """Matrix products in bfloat16 where the device multiplies it in hardware."""
     seed: int = 0

@@ -133,7 +133,7 @@ def scale_at(config: TrainConfig, segments: Sequence[Segment], seen: int) -> flo
     Large steps need no detail (Howard 2018, fast.ai's entry to DAWNBench), and small images cost
     less. The learning rate says how far the training is, so this too follows the clock.
     """
-    return config.coarse if highest_ahead(segments, seen) > FINE_BELOW else 1.0
+    return config.early_scale if highest_ahead(segments, seen) > FINE_BELOW else 1.0
 
 
 def train_batches(
@@ -163,17 +163,17 @@ def train_batches(
         torch.manual_seed(derive(config.seed, "step", position))
         optimizers.scale(multiplier(segments, position))
         x_NCHW = shrink(batch_NCHW, scale_at(config, segments, position))
-        with data.compute.precision(mixed=config.mixed):
+        with data.compute.precision(mixed=config.mixed_precision):
             value = loss(network, x_NCHW, y_N)
         optimizers.zero_grad()
         value.backward()
-        with data.compute.precision(mixed=config.mixed):
+        with data.compute.precision(mixed=config.mixed_precision):
             optimizers.step()
         seen, steps, total = position + len(y_N), steps + 1, total + float(value.detach())
         if not math.isfinite(total):
             break
         updates, due = divmod(position // config.batch, averaging.EVERY)
         if due == 0:
-            decay = averaging.decay_after(updates, longest=config.averaging)
+            decay = averaging.decay_after(updates, longest=config.ema_decay)
             averaging.update(average, network, decay=decay)
     return Progress(seen=seen, loss=total / steps if steps else 0.0)

@@ -101,9 +101,9 @@ def log_frequencies(y_N: Tensor, classes: int) -> Tensor:
 
 def loss_of(config: TrainConfig, y_N: Tensor, classes: int) -> Loss:
     """The loss that a config trains with, for training images of the classes ``y_N``."""
-    loss: Loss = CrossEntropy(config.smoothing)
+    loss: Loss = CrossEntropy(config.label_smoothing)
     if config.robust:
-        loss = GeneralizedCrossEntropy(config.robust, config.smoothing)
+        loss = GeneralizedCrossEntropy(config.robust, config.label_smoothing)
     if config.balance:
         loss = LogitAdjusted(loss, config.balance * log_frequencies(y_N, classes))
     return loss

@@ -57,5 +57,5 @@ def surest_contradicted(z_NK: NDArray[np.floating[Any]], y_N: NDArray[np.int64])
 
 def forgiving(config: TrainConfig) -> TrainConfig:
     """The same training with a loss that wrong labels pull at less."""
-    smoothing = min(SMOOTHING, config.smoothing)
-    return config.model_copy(update={"robust": ROBUST, "smoothing": smoothing})
+    smoothing = min(SMOOTHING, config.label_smoothing)
+    return config.model_copy(update={"robust": ROBUST, "label_smoothing": smoothing})

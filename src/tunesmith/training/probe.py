@@ -1,15 +1,15 @@
 """Short measurements on this machine and these data, before time is committed."""
 
-import statistics
 import time
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tunesmith.data.augment import mirror, warp
-from tunesmith.data.strengths import Augmentation
+from tunesmith.data.augmentation import Augmentation
 from tunesmith.evaluation.memory import is_out_of_memory
 from tunesmith.evaluation.metrics import accuracy
 from tunesmith.evaluation.predict import logits
@@ -25,7 +25,9 @@ from tunesmith.training.slice import make_optimizers, place
 
 FOREVER = 2**40  # examples; a probe is ended by its clock
 BRIEF_BATCH = 64  # images: in a few seconds, more steps teach more than larger ones
-TURNS, NOTICES = 3, 0.2  # of a brief training, until it has got so far beyond chance
+PARTS, TURNS = 3, 3  # parts of a brief training; times as long that it may take
+# How far beyond chance it gets: enough to notice a change; as good as all there is to know.
+NOTICES, KNOWS_ALL = 0.2, 0.9
 ROTATION = 15.0  # degrees: clearly visible, and within what a hand-held camera does
 
 
@@ -96,31 +98,28 @@ def _rate(
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     segments = [Segment(begin=0, end=FOREVER, first=0.1, last=0.1)]
     network.train()
-    times: list[float] = []
-    begin, used, step = time.perf_counter(), time.process_time(), 0
-    while time.perf_counter() - begin < seconds or len(times) < 2:  # noqa: PLR2004 (one warms up)
-        before = time.perf_counter()
+    ends = [(time.perf_counter(), time.process_time())]
+    while ends[-1][0] - ends[0][0] < seconds or len(ends) < 3:  # noqa: PLR2004 (one warms up)
+        step = len(ends) - 1
         train_batches(
             network,
             optimizers,
             average,
             data=data,
             config=config,
-            loss=CrossEntropy(config.smoothing),
+            loss=CrossEntropy(config.label_smoothing),
             segments=segments,
             begin=step * config.batch,
             until=(step + 1) * config.batch,
             stop=lambda: False,
         )
-        update(average, network, decay=config.averaging)
-        times.append(time.perf_counter() - before)
-        step += 1
-    used, took = time.process_time() - used, time.perf_counter() - begin
-    share = share_of(used, took, torch.get_num_threads())
+        update(average, network, decay=config.ema_decay)
+        ends.append((time.perf_counter(), time.process_time()))
+    took_S, used_S = np.diff(ends[1:], axis=0).T
+    share = share_of(float(used_S.sum()), float(took_S.sum()), torch.get_num_threads())
     # The fastest step: whatever else the machine does can only add time. Where it never stops,
     # all steps count.
-    typical = min(times[1:]) if share >= ALONE else statistics.mean(times[1:])
-    return config.batch / typical, share
+    return config.batch / float(took_S.min() if share >= ALONE else took_S.mean()), share
 
 
 def transform_harm(
@@ -136,33 +135,41 @@ def transform_harm(
 
     Where a change alters the meaning (a mirrored digit), the network fails on it; where it does
     not (a mirrored cat), it hardly notices. A network that has learned next to nothing notices
-    nothing either: it is trained on, up to `TURNS` times as long. Costs about ``seconds`` a turn.
+    nothing either: it is trained on, up to `TURNS` times as long. One that knows nearly all is
+    asked at once. Costs about ``seconds`` a turn.
     """
     batch = min(BRIEF_BATCH, config.batch)
     config = config.model_copy(update={"augmentation": Augmentation(shift=0.05), "batch": batch})
-    most, seen = min(12 * len(data), 200_000) // batch * batch, 0
+    most, seen = max(1, min(12 * len(data), 200_000) // batch) * batch, 0
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(config.seed)
         network = place(build(), data, config)
         average = {name: value.detach().clone() for name, value in network.state_dict().items()}
         optimizers = make_optimizers(config, network)
-        for _ in range(TURNS):
+        for part in range(TURNS * PARTS):
             seen = train_batches(
                 network,
                 optimizers,
                 average,
                 data=data,
                 config=config,
-                loss=CrossEntropy(config.smoothing),
+                loss=CrossEntropy(config.label_smoothing),
                 segments=[Segment(begin=0, end=FOREVER, first=0.5, last=0.5)],
                 begin=seen,
                 until=most,
-                stop=partial(_is_past, time.perf_counter() + seconds),
+                stop=partial(_is_past, time.perf_counter() + seconds / PARTS),
             ).seen
-            harm = _judge(network.eval(), data.normalize, valid_NCHW, valid_y, config.seed)
-            if beyond_chance(harm.plain, harm.chance) >= NOTICES or seen >= most:
+            z_NK = logits(network.eval(), valid_NCHW.float(), normalize=data.normalize)
+            knows = beyond_chance(accuracy(z_NK, valid_y.cpu().numpy()), _majority(valid_y))
+            enough = KNOWS_ALL if part + 1 < PARTS else NOTICES
+            if knows >= enough or seen >= most:
                 break
-    return harm
+        return _judge(network, data.normalize, valid_NCHW, valid_y, config.seed)
+
+
+def _majority(y_N: Tensor) -> float:
+    """Accuracy of always answering the commonest class."""
+    return float(torch.bincount(y_N).max()) / len(y_N)
 
 
 def _is_past(deadline: float) -> bool:
@@ -186,5 +193,5 @@ def _judge(
         name: accuracy(logits(network, view(), normalize=normalize), valid_y.cpu().numpy())
         for name, view in views.items()
     }
-    chance = float(torch.bincount(valid_y).max()) / len(valid_y)
+    chance = _majority(valid_y)
     return Harm(plain=found.pop("plain"), chance=chance, changed=found, images=len(valid_y))

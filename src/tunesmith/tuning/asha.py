@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import final
 
-from tunesmith.tuning.protocols import Decision, GoOn, History, Start, Stop
+from tunesmith.tuning.protocols import Decision, History, Resume, Start, Stop
 
 ETA = 3  # one in so many is promoted
 
@@ -66,11 +66,11 @@ class ASHA:
             return Stop("No trial is left that could train on.")
         return self._on(history, min(paused, key=lambda n: (-trials[n].at, trials[n].best)))
 
-    def _on(self, history: History, number: int) -> GoOn:
+    def _on(self, history: History, number: int) -> Resume:
         """A trial goes on towards its next rung."""
         at = history.trials[number].at
         step = next(step for step in rungs(history.horizon, self.first) if step > at)
-        return GoOn(number, min(step, at + self._units(history)))
+        return Resume(number, min(step, at + self._units(history)))
 
     def _units(self, history: History) -> int:
         return max(1, round(self.block * history.horizon))

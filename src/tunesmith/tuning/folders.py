@@ -12,6 +12,7 @@ from pathlib import Path
 from tunesmith.records.folder import writing
 
 PART = ".part"
+ERROR = "error.txt"  # in the folder of a trial that failed
 
 
 def at_unit(root: Path, trial: int, at: int) -> Path:
@@ -30,16 +31,19 @@ def opened(root: Path, trial: int, *, start: int, until: int) -> Path:
     before = at_unit(root, trial, start)
     with writing(part):
         if before.is_dir():
-            shutil.copytree(before, part)
+            # Links stay links: what they lead to is not the function's state, or may be gone.
+            shutil.copytree(before, part, symlinks=True)
         else:
             part.mkdir(parents=True)
     return part
 
 
 def closed(part: Path) -> Path:
-    """Make a slice's folder the trial's."""
+    """Make a slice's folder the trial's; an empty one, where the slice removed it."""
+    part.mkdir(parents=True, exist_ok=True)
     whole = part.with_suffix("")
     shutil.rmtree(whole, ignore_errors=True)
+    whole.with_name(ERROR).unlink(missing_ok=True)  # it worked now
     return part.rename(whole)
 
 
@@ -72,7 +76,20 @@ def tidy(root: Path, keep: dict[int, int]) -> None:
 def tidy_trial(root: Path, trial: int, at: int) -> None:
     """Remove all of a trial's folders but the one after some units of training."""
     kept = at_unit(root, trial, at)
-    for folder in kept.parent.iterdir():
+    for folder in sorted(kept.parent.glob("*")):
         if folder.is_dir() and folder != kept:
             # What a straggler still writes there goes the next time.
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def explain(root: Path, trial: int, text: str) -> Path:
+    """Write down beside a trial's folders why it failed.
+
+    Raises:
+        RunFolderError: There is no space, or no permission.
+    """
+    path = root / f"{trial:04d}" / ERROR
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    return path

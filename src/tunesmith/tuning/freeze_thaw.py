@@ -16,7 +16,7 @@ import numpy as np
 from tunesmith.core.seeds import derive
 from tunesmith.tuning.cube import Floats
 from tunesmith.tuning.curves import Curves, typical_slope
-from tunesmith.tuning.protocols import Decision, GoOn, History, Start, Stop, Trial
+from tunesmith.tuning.protocols import Decision, History, Resume, Start, Stop, Trial
 
 FIRST = 5  # trials that are started before any goes on
 FEW, FEWEST_STARTS = 10, 0.25  # up to so many trials, this share of the blocks are starts
@@ -56,16 +56,16 @@ class FreezeThaw:
         if not paused:
             return Stop("No trial is left that could train on.")
         best = min(paused, key=lambda number: (trials[number].at > 0, trials[number].best))
-        chance = np.random.default_rng(derive(seed, "freeze-thaw", len(trials), done))
-        if trials[best].at > 0 and chance.random() >= GREEDY * spent:
-            outlook = _Outlook.drawn(history, block, chance)
+        rng = np.random.default_rng(derive(seed, "freeze-thaw", len(trials), done))
+        if trials[best].at > 0 and rng.random() >= GREEDY * spent:
+            outlook = _Outlook.drawn(history, block, rng)
             gains_N = outlook.log_gain([trials[number] for number in paused])
             fresh = _fresh(trials, block) if may_start else []
             # Where nothing is known of a first block, another one shows what to expect.
             if may_start and (not fresh or _log_mean(outlook.log_gain(fresh)) > gains_N.max()):
                 return Start(block)
             best = paused[int(np.argmax(gains_N))]
-        return GoOn(best, min(history.horizon, trials[best].at + block))
+        return Resume(best, min(history.horizon, trials[best].at + block))
 
 
 @final
@@ -88,12 +88,13 @@ class _Outlook:
     typical: float
 
     @classmethod
-    def drawn(cls, history: History, block: int, chance: np.random.Generator) -> Self:
+    def drawn(cls, history: History, block: int, rng: np.random.Generator) -> Self:
         """Draw how far to look ahead, and how much to hope for.
 
-        What runs now counts with the value that is to be expected when it pauses.
+        What runs now counts with the value that is to be expected when it pauses. What failed does
+        not: a value that nobody can have any more is no bar to others.
         """
-        measured = [trial for trial in history.trials if math.isfinite(trial.best)]
+        measured = [t for t in history.trials if t.failed is None and math.isfinite(t.best)]
         typical = typical_slope(measured)
         curves = Curves.of(measured, typical=typical)
         until_N = np.array([trial.until or trial.at for trial in measured])
@@ -101,8 +102,8 @@ class _Outlook:
         spread = max(float(np.median(curves.best_N)) - best, 1e-9 * abs(best), 1e-30)
         return cls(
             horizon=history.horizon,
-            ahead=block * int(chance.integers(1, max(2, history.horizon // block + 1))),
-            threshold=best - spread * 10 ** chance.uniform(*HOPE),
+            ahead=block * int(rng.integers(1, max(2, history.horizon // block + 1))),
+            threshold=best - spread * 10 ** rng.uniform(*HOPE),
             noise=NOISE * spread,
             typical=typical,
         )

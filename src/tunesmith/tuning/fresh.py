@@ -2,13 +2,15 @@
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from tunesmith.core.seeds import derive
-from tunesmith.core.space import Choice, Config, Int, Space
+from tunesmith.core.space import Choice, Config, Field, Float, Range, Space
 from tunesmith.tuning.protocols import History, Sampler
 
 TURNS = 20  # draws until one that was tried before is taken after all
+COUNTED = 4096  # configs at most, if all fields meant something, that are counted one by one
 
 
 def new_config(sampler: Sampler, space: Space, history: History, *, seed: int) -> Config:
@@ -29,20 +31,43 @@ def is_exhausted(space: Space, history: History) -> bool:
     """Whether a space is finite, and each of its configs was tried.
 
     Example:
-        >>> from tunesmith.core.space import Field
         >>> is_exhausted({"kind": Field(Choice("a", "b"), "a")}, History(horizon=10))
         False
 
     """
-    size = 1.0
-    for field in space.values():
-        match field.range:
-            case Choice():
-                size *= len(field.range.options)
-            case Int():
-                size *= field.range.high - field.range.low + 1
-            case _:
-                size = math.inf
-    if size > len(history.trials):  # as nearly always: this is asked before each decision
+    if _size(space) > len(history.trials):  # as nearly always: this is asked before each decision
         return False
-    return len({json.dumps(dict(trial.config), sort_keys=True) for trial in history.trials}) >= size
+    tried = {json.dumps(dict(trial.config), sort_keys=True) for trial in history.trials}
+    return len(tried) >= _size(space)
+
+
+def _size(space: Space) -> float:
+    """How many configs a space has; where these are many, as if all fields meant something."""
+    most = math.prod(_values(field.range) for field in space.values())
+    return _count(list(space.items()), {}) if most <= COUNTED else most
+
+
+def _values(range_: Range) -> float:
+    """How many values a range has."""
+    if isinstance(range_, Float):
+        return math.inf
+    return len(range_.options) if isinstance(range_, Choice) else range_.high - range_.low + 1
+
+
+def _each(range_: Range) -> Sequence[Any]:
+    """The values of a range that has not too many."""
+    assert not isinstance(range_, Float), "what is counted is finite"
+    return range_.options if isinstance(range_, Choice) else range(range_.low, range_.high + 1)
+
+
+def _count(fields: list[tuple[str, Field]], chosen: Config) -> int:
+    """How many configs begin with some values: a field that means nothing then makes no more."""
+    if not fields:
+        return 1
+    (name, field), *rest = fields
+    if field.when and not field.when.holds(chosen):
+        return _count(rest, chosen)
+    values = _each(field.range)
+    if not any(other.when and other.when.field == name for _, other in rest):
+        return len(values) * _count(rest, {**chosen, name: values[0]})
+    return sum(_count(rest, {**chosen, name: value}) for value in values)

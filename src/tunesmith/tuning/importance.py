@@ -1,7 +1,7 @@
 """Which fields of a space mattered in a search, as far as its trials can tell."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from tunesmith.tuning.protocols import History
 GROUPS = 3  # of a number's values: low, middle, high, so that a best value in between shows
 FEWEST = 4 * GROUPS  # trials, below which nothing can be said
 EDGE = 0.05  # of a range, at either end of it
+MATTERS = 0.05  # share of the differences, below which it is chance where the best value lies
 FEW = 5  # whole numbers; where there are fewer, each lies at an end or beside one
 
 
@@ -85,6 +86,28 @@ def at_edges(space: Space, config: Config) -> dict[str, str]:
         elif (unit >= 1 - EDGE or value == range_.high) and not is_whole:
             found[name] = "high"
     return found
+
+
+def edge_words(space: Space, config: Config, importance: Mapping[str, float]) -> list[str]:
+    """Say of which fields there may be better values beyond their range, one sentence each.
+
+    Of many fields, some lie at an end by chance; only those that mattered say anything.
+
+    Args:
+        space: Of the config.
+        config: The best one.
+        importance: What each field explains; see `importances`.
+    """
+    return [
+        f"The best {name} that was found, {_short(config[name])}, lies at the {end} end of what "
+        f"was tried ({space[name].range}): there may be better beyond."
+        for name, end in at_edges(space, config).items()
+        if importance.get(name, 0.0) >= MATTERS
+    ]
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _are_few(range_: Int | Float) -> bool:

@@ -34,8 +34,8 @@ class Near:
         config = dict(self.then(space, history, seed=seed))
         if number >= FIRST or number % 2 == 0:
             return config
-        chance = np.random.default_rng(derive(seed, "near", number))
-        kept_N = chance.random(len(config)) < KEPT
-        kept_N[chance.integers(len(config))] = False  # the defaults themselves were tried before
+        rng = np.random.default_rng(derive(seed, "near", number))
+        kept_N = rng.random(len(config)) < KEPT
+        kept_N[rng.integers(len(config))] = False  # the defaults themselves were tried before
         changed = {name for name, is_kept in zip(config, kept_N, strict=True) if not is_kept}
         return complete(space, {name: config[name] for name in changed})

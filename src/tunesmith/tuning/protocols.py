@@ -153,7 +153,7 @@ class Start:
 
 @final
 @dataclass(frozen=True)
-class GoOn:
+class Resume:
     """Train a paused trial until some unit."""
 
     trial: int
@@ -168,7 +168,7 @@ class Stop:
     reason: str
 
 
-Decision = Start | GoOn | Stop
+Decision = Start | Resume | Stop
 
 
 class Scheduler(Protocol):

@@ -19,8 +19,8 @@ class RandomSampler:
 
     def __call__(self, space: Space, history: History, *, seed: int) -> dict[str, Any]:
         """Draw a config; see `Sampler`."""
-        chance = np.random.default_rng(derive(seed, "random", len(history.trials)))
-        return decode(space, chance.random(len(space)))
+        rng = np.random.default_rng(derive(seed, "random", len(history.trials)))
+        return decode(space, rng.random(len(space)))
 
 
 @final

@@ -41,7 +41,7 @@ def as_rows(values: list[float], start: int, until: int) -> tuple[Mapping[str, f
     )
 
 
-def are_stillborn(past: Past) -> bool:
+def none_trained(past: Past) -> bool:
     """Whether trials ended, and none of them had trained anything.
 
     Others may have been under way: a search whose first trials fail alike does not wait for them.

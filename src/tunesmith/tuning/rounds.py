@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
-from tunesmith.tuning.protocols import Decision, GoOn, History, Start, Stop
+from tunesmith.tuning.protocols import Decision, History, Resume, Start, Stop
 
 
 @final
@@ -41,7 +41,7 @@ class Rounds:
         for number in ours:
             at = history.trials[number].at
             if number in paused and at < self.until:
-                return GoOn(number, min(self.until, at + self.block))
+                return Resume(number, min(self.until, at + self.block))
         if may_start and len(ours) < self.trials:
             return Start(self.block)
         return Stop("The first trials were trained as far as they should be.")

@@ -1,5 +1,6 @@
 """A slice that is under way: what a worker is told of it, and what the journal is told after it."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -22,7 +23,8 @@ class Running:
         start: Units of training before it.
         until: Units of training after it.
         folder: What it works on.
-        is_cut: Whether it has less time than a slice may take; see `is_cut`.
+        is_cut: Whether it has no more time than a slice may take: that it is not over by then says
+            nothing of its trial.
     """
 
     trial: int
@@ -31,13 +33,16 @@ class Running:
     folder: Path
     is_cut: bool
 
-    def task(self, function: str, config: Config, *, deadline_s: float) -> Task:
+    def task(
+        self, function: str, config: Config, *, deadline_s: float, whole_s: float = math.inf
+    ) -> Task:
         """What a worker runs.
 
         Args:
             function: The user's, as in `load_function`.
             config: The trial's.
             deadline_s: See `Task`.
+            whole_s: The same.
         """
         arguments: dict[str, Any] = {"function": function, "config": dict(config)}
         arguments |= {"folder": str(self.folder), "start": self.start, "until": self.until}
@@ -47,6 +52,7 @@ class Running:
             arguments=arguments,
             needs=[function],
             deadline_s=deadline_s,
+            whole_s=whole_s,
         )
 
     def is_cut_short(self, outcome: Outcome) -> bool:

@@ -5,9 +5,10 @@ to go on from there it keeps in ``folder``. It returns the value at ``until``, o
 even steps from ``start`` to ``until``.
 """
 
+import contextlib
 import inspect
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ def config_class(function: Function) -> type | None:
     """The class with ranged fields that a function wants its config as; None if it wants a dict.
 
     Raises:
-        SettingsError: It does not take a config, a folder, a start and an end.
+        SettingsError: It does not take a config, a folder, a start and an end, or its annotations
+            cannot be read.
     """
     try:
         parameters = list(inspect.signature(function).parameters)
@@ -31,10 +33,24 @@ def config_class(function: Function) -> type | None:
         raise SettingsError(
             f"`{function.__name__}` must take (config, folder, start, until), but {error}."
         ) from None
-    hint = typing.get_type_hints(function).get(parameters[0])
-    if not inspect.isclass(hint) or issubclass(hint, Mapping):
-        return None
-    return hint if space_of(hint) else None
+    with _read(function.__name__):
+        hint = typing.get_type_hints(function).get(parameters[0])
+        if not inspect.isclass(hint) or issubclass(hint, Mapping):
+            return None
+        return hint if space_of(hint) else None
+
+
+@contextlib.contextmanager
+def _read(name: str) -> Iterator[None]:
+    """Say in our words that annotations stand for nothing that is there when the program runs."""
+    try:
+        yield
+    except (AttributeError, NameError, SyntaxError, TypeError) as error:
+        raise SettingsError(
+            f"The annotations of `{name}` and of its config tell what the space is, but reading "
+            f"them raised {type(error).__name__}: {error}. Import what they name outside of "
+            "`if TYPE_CHECKING:`."
+        ) from error
 
 
 def run_slice(

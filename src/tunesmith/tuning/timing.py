@@ -2,11 +2,14 @@
 
 import math
 
-from tunesmith.tuning.protocols import GoOn, History, Start, Trial
+from tunesmith.tuning.protocols import History, Resume, Start, Trial
 
 SLACK = 1.15  # a training takes up to so much longer than it took so far
 PATIENCE, GRACE_S = 10.0, 30.0  # a slice may take so many times what is expected, or this long
-FIRST_SHARE = 0.25  # of the time left, for a slice of which nothing is known
+# Of the time left, for a slice of which nothing is known and that is no more than this share of a
+# training; a larger one may take its own share, and a whole training all that is left. Where time
+# is not limited, a slice of this share may take so long.
+FIRST_SHARE, FIRST_S = 0.25, 3600.0
 
 
 def remaining_s(trial: Trial, horizon: int) -> float:
@@ -38,7 +41,7 @@ def best_trial(history: History, *, first: int = 0) -> int | None:
     return min(sound, key=lambda number: history.trials[number].last, default=None)
 
 
-def must_go_on(history: History, *, left_s: float, block: int) -> GoOn | None:
+def must_go_on(history: History, *, left_s: float, block: int) -> Resume | None:
     """What to train now, because there is just enough time left to finish it.
 
     Trial 0, the defaults, comes first: a search then never ends with something worse. The best
@@ -60,7 +63,7 @@ def must_go_on(history: History, *, left_s: float, block: int) -> GoOn | None:
         return None
     for number in must:
         if number in history.paused():
-            return GoOn(number, min(history.horizon, history.trials[number].at + block))
+            return Resume(number, min(history.horizon, history.trials[number].at + block))
     return None
 
 
@@ -74,54 +77,62 @@ def _must_finish(history: History) -> list[int]:
     ]
 
 
-def kept_s(history: History, decision: Start | GoOn) -> float:
+def kept_s(history: History, decision: Start | Resume) -> float:
     """Seconds that a slice must not take, even if it hangs: kept for what has to be finished.
 
     None where the slice is of such a trial itself, and none for one that trains now: its own worker
     goes on with it.
     """
     must = _must_finish(history)
-    if isinstance(decision, GoOn) and decision.trial in must:
+    if isinstance(decision, Resume) and decision.trial in must:
         return 0.0
     waiting = [history.trials[number] for number in must if number in history.paused()]
     return sum(remaining_s(trial, history.horizon) for trial in waiting)
 
 
-def expected_s(history: History, decision: Start | GoOn) -> float:
+def expected_s(history: History, decision: Start | Resume) -> float:
     """Seconds that a slice probably takes; 0 if nothing was measured yet."""
     measured = [trial for trial in history.trials if trial.at]
     begin = 0
-    if isinstance(decision, GoOn) and history.trials[decision.trial].at:
+    if isinstance(decision, Resume) and history.trials[decision.trial].at:
         measured = [history.trials[decision.trial]]
         begin = measured[0].at
     units = sum(trial.at for trial in measured)
     return (decision.until - begin) * sum(t.seconds for t in measured) / max(1, units)
 
 
-def deadline_s(expected: float, left_s: float) -> float:
-    """Seconds after which a slice is given up, by what it probably takes and what is left.
+def share_of(history: History, decision: Start | Resume) -> float:
+    """Share of a whole training that a slice is.
 
     Example:
-        >>> deadline_s(10.0, 1000.0), deadline_s(1.0, 1000.0), deadline_s(10.0, 50.0)
-        (100.0, 30.0, 50.0)
-        >>> deadline_s(0.0, 1000.0), deadline_s(0.0, 50.0), deadline_s(0.0, 10.0)
-        (250.0, 30.0, 10.0)
+        >>> share_of(History(horizon=20), Start(5))
+        0.25
 
     """
-    return min(left_s, _patience_s(expected, left_s))
+    begin = history.trials[decision.trial].at if isinstance(decision, Resume) else 0
+    return (decision.until - begin) / history.horizon
 
 
-def is_cut(expected: float, left_s: float) -> bool:
-    """Whether less is left than a slice may take: that it is not over by then says nothing of it.
+def patience_s(expected: float, left_s: float, *, share: float) -> float:
+    """Seconds after which a slice hangs, by all that is known of it.
+
+    Args:
+        expected: Seconds that it probably takes; 0 if nothing was measured yet.
+        left_s: Seconds that are left for it.
+        share: Of a whole training, that it is.
 
     Example:
-        >>> is_cut(10.0, 1000.0), is_cut(10.0, 50.0), is_cut(0.0, 1000.0), is_cut(0.0, 10.0)
-        (False, True, False, True)
+        >>> patience_s(10.0, 1000.0, share=0.04), patience_s(1.0, 1000.0, share=0.04)
+        (100.0, 30.0)
+        >>> patience_s(0.0, 1000.0, share=0.04), patience_s(0.0, 1000.0, share=1.0)
+        (250.0, 1000.0)
+        >>> patience_s(0.0, math.inf, share=0.04), patience_s(0.0, math.inf, share=1.0)
+        (3600.0, 14400.0)
 
     """
-    return left_s < _patience_s(expected, left_s)
-
-
-def _patience_s(expected: float, left_s: float) -> float:
-    """Seconds after which a slice hangs, by all that is known of it."""
-    return max(GRACE_S, PATIENCE * expected if expected else FIRST_SHARE * left_s)
+    if expected:
+        return max(GRACE_S, PATIENCE * expected)
+    share = max(FIRST_SHARE, share)
+    if math.isinf(left_s):
+        return FIRST_S * share / FIRST_SHARE
+    return max(GRACE_S, share * left_s)

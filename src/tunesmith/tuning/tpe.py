@@ -37,9 +37,9 @@ class TPE:
 
     def __call__(self, space: Space, history: History, *, seed: int) -> dict[str, Any]:
         """Propose a config; see `Sampler`."""
-        chance = np.random.default_rng(derive(seed, "tpe", len(history.trials)))
+        rng = np.random.default_rng(derive(seed, "tpe", len(history.trials)))
         values_N = expected(history)
-        if np.isfinite(values_N).sum() < FEWEST or chance.random() < RANDOM:
+        if np.isfinite(values_N).sum() < FEWEST or rng.random() < RANDOM:
             return RandomSampler()(space, history, seed=seed)
         order_N = np.argsort(values_N, kind="stable")
         good = max(FEWEST_GOOD, math.ceil(GOOD * np.isfinite(values_N).sum()))
@@ -49,7 +49,7 @@ class TPE:
         )
         among_good = _Density.around(x_ND[:good], options_D)
         among_rest = _Density.around(x_ND[good:], options_D)
-        x_CD = among_good.draw(chance)
+        x_CD = among_good.draw(rng)
         return decode(space, x_CD[np.argmax(among_good.log(x_CD) - among_rest.log(x_CD))])
 
 
@@ -74,16 +74,16 @@ class _Density:
         count, fields = x_ND.shape
         return cls(x_ND, np.full(fields, WIDTH * count ** (-1 / (fields + 4))), options_D)
 
-    def draw(self, chance: np.random.Generator) -> Floats:
+    def draw(self, rng: np.random.Generator) -> Floats:
         """Candidates ``(C, D)`` around the points, some of them anywhere."""
         shape = CANDIDATES, self.x_ND.shape[1]
-        center_CD = self.x_ND[chance.integers(len(self.x_ND), size=CANDIDATES)]
-        any_CD = chance.random(shape)
-        moved_CD = center_CD + self.width_D * chance.standard_normal(shape)
+        center_CD = self.x_ND[rng.integers(len(self.x_ND), size=CANDIDATES)]
+        any_CD = rng.random(shape)
+        moved_CD = center_CD + self.width_D * rng.standard_normal(shape)
         inside_CD = 1 - np.abs(1 - np.abs(moved_CD) % 2)  # reflected at the walls
-        option_CD = np.where(chance.random(shape) < self.width_D, any_CD, center_CD)
+        option_CD = np.where(rng.random(shape) < self.width_D, any_CD, center_CD)
         near_CD = np.where(self.options_D > 0, option_CD, inside_CD)
-        return np.where(chance.random((CANDIDATES, 1)) < UNIFORM, any_CD, near_CD)
+        return np.where(rng.random((CANDIDATES, 1)) < UNIFORM, any_CD, near_CD)
 
     def log(self, x_CD: Floats) -> Floats:
         """Logarithm of the density at points ``(C, D)``, up to what is the same everywhere."""

@@ -1,7 +1,7 @@
 """The tuner: asks what to run next, runs it, tells what came of it, and asks again."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -9,31 +9,29 @@ from typing import final
 from tunesmith.core.clock import Clock
 from tunesmith.core.space import Space
 from tunesmith.execution.executor import Executor, Outcome
-from tunesmith.records.events import Event, Noted, TrialEnded, TrialStarted
-from tunesmith.records.history import History as Past
 from tunesmith.records.journal import Journal
-from tunesmith.tuning import folders
 from tunesmith.tuning.continuity import look_at_slices
-from tunesmith.tuning.failures import check_failures
 from tunesmith.tuning.fresh import is_exhausted, new_config
-from tunesmith.tuning.protocols import Decision, GoOn, History, Sampler, Scheduler, Start, Stop
-from tunesmith.tuning.recorded import DROPPED, NOT_FINITE, are_finite, points, recall
+from tunesmith.tuning.ledger import Ledger
+from tunesmith.tuning.protocols import Decision, History, Resume, Sampler, Scheduler, Start, Stop
+from tunesmith.tuning.recorded import NOT_FINITE, are_finite, points
 from tunesmith.tuning.room import superfluous
 from tunesmith.tuning.running import Running
 from tunesmith.tuning.timing import (
     best_trial,
-    deadline_s,
     expected_s,
-    is_cut,
     kept_s,
     must_go_on,
+    patience_s,
+    share_of,
 )
+from tunesmith.tuning.trouble import Trouble
 
 POLL_S = 0.5  # seconds between two looks at whether the search is to end
 # That trials' folders may take on any disk, so that one seed gives one search; and how many of the
 # largest they may take in any case, or large ones would be given up after their first slice.
 DISK_BYTES, FOLDERS = 4e9, 8
-ERROR = "error.txt"  # in the folder of a trial that failed
+SPENT = Stop("The budget is spent.")
 
 
 @final
@@ -52,7 +50,7 @@ class Search:
         trials: How many there may be; None if as many as there is time for.
         units: Of all trials' training together; None if time is the limit. Nothing then depends on
             how long training takes, so that the same seed gives the same search.
-        is_finished: Whether time is kept to train trial 0 and the best one to the end.
+        reserves_time_to_finish: Whether time is kept to train trial 0 and the best one to the end.
         disk_bytes: That trials' folders may take together; see `superfluous`. Where units are
             counted, they may take as much as `FOLDERS` of the largest in any case.
         seed: Of everything random.
@@ -67,7 +65,7 @@ class Search:
     block: int
     trials: int | None
     units: int | None
-    is_finished: bool = True
+    reserves_time_to_finish: bool = True
     disk_bytes: float = DISK_BYTES
     seed: int
 
@@ -97,14 +95,24 @@ class Tuner:
         say: Callable[[str], None],
         interrupted: threading.Event,
     ) -> None:
-        self._search, self._folder, self._executor, self._clock = search, folder, executor, clock
-        self._journal, self._say, self._interrupted = journal, say, interrupted
+        self._search, self._executor, self._clock = search, executor, clock
+        self._say, self._interrupted = say, interrupted
+        self._ledger = Ledger(
+            folder,
+            journal=journal,
+            clock=clock,
+            horizon=search.horizon,
+            sign=search.sign,
+            is_timed=search.units is None,
+        )
+        self._trouble = Trouble(self._ledger, say)
         self._running: dict[int, Running] = {}
-        self.history = _recall(search, journal.history, is_timed=search.units is None)
-        trials = enumerate(self.history.trials)
-        kept = {n: t.at for n, t in trials if t.failed is None and not t.is_dropped}
-        folders.tidy(folder, kept)
-        self._sizes = {n: folders.size(folders.at_unit(folder, n, at)) for n, at in kept.items()}
+        self._probe: Running | None = None  # a slice that worked before, while trials rest
+
+    @property
+    def history(self) -> History:
+        """The trials as they are now."""
+        return self._ledger.history
 
     def run(self) -> str:
         """Search until the time is over or nothing is left to do.
@@ -117,7 +125,8 @@ class Tuner:
         """
         try:
             while not self._interrupted.is_set():
-                self._make_room()
+                for number in self._ledger.make_room(_superfluous(self._search, self._ledger)):
+                    self._say(f"Trial {number} was given up to make room on the disk.")
                 reason = self._fill()
                 if not self._running:
                     return reason
@@ -127,119 +136,143 @@ class Tuner:
         finally:
             self._executor.cancel()
 
-    def _make_room(self) -> None:
-        """Remove what is superfluous; a trial that could have gone on is told to have ended."""
-        for number in _superfluous(self._search, self.history, self._sizes):
-            if number in self.history.paused():
-                self._record(TrialEnded(trial=str(number), reason=DROPPED))
-                self.history = self.history.dropped(number)
-                self._say(f"Trial {number} was given up to make room on the disk.")
-            folders.tidy_trial(self._folder, number, -1)
-            del self._sizes[number]
-
     def _fill(self) -> str:
         """Give free workers something to do; say why, if they get nothing."""
         while len(self._running) < self._executor.workers:
-            decision = self._decide()
+            decision = _decide(self._search, self._ledger, self._clock)
+            if self._is_to_probe(decision):
+                self._probe = self._probe or self._begin_probe()
+                return "It is seen whether anything works."
             if isinstance(decision, Stop):
                 return decision.reason
             self._submit(decision)
         return "Every worker is busy."
 
-    def _decide(self) -> Decision:
-        history, search = self.history, self._search
-        spent, left_s = _spent(search, history, self._clock), self._clock.left()
-        decision: Decision | None = must_go_on(history, left_s=left_s, block=search.block)
-        if decision is None or not search.is_finished:
-            may = _may_start(search, history)
-            decision = search.scheduler(history, spent=spent, may_start=may, seed=search.seed)
-        if isinstance(decision, Stop) or (spent < 1 and left_s >= self._expected_s(decision)):
-            return decision
-        return Stop("The budget is spent.")
+    def _is_to_probe(self, decision: Decision) -> bool:
+        """Whether trials rest, and all else is over or they are many: it is time for a verdict."""
+        is_over = isinstance(decision, Stop) and not self._running
+        is_asked = self._trouble.is_large or (is_over and self._trouble.suspect is not None)
+        return is_asked and decision != SPENT and self._clock.left() > 0
 
-    def _expected_s(self, decision: Start | GoOn) -> float:
-        if self._search.units is None:
-            return expected_s(self.history, decision)
-        return expected_s(_recall(self._search, self._journal.history, is_timed=True), decision)
+    def _begin_probe(self) -> Running:
+        """Run the first slice of a trial that rests once more: it worked before."""
+        number = self._trouble.suspect
+        assert number is not None
+        first = self._ledger.past.trials[str(number)].slices[0]
+        return self._begin(number, Start(first.end), self._clock.left())
 
-    def _submit(self, decision: Start | GoOn) -> None:
+    def _submit(self, decision: Start | Resume) -> None:
         """Write down that a slice begins, if it is a trial's first, and begin it."""
-        search, until, left_s = self._search, decision.until, self._clock.left()
-        if search.is_finished and search.units is None:  # only then are seconds kept
-            left_s -= kept_s(self.history, decision)
-        expected = self._expected_s(decision)
+        search, ledger, left_s = self._search, self._ledger, self._clock.left()
+        if search.reserves_time_to_finish and search.units is None:  # only then are seconds kept
+            left_s -= kept_s(ledger.history, decision)
         if isinstance(decision, Start):
-            number = len(self.history.trials)
-            config = new_config(search.sampler, search.space, self.history, seed=search.seed)
-            self._record(TrialStarted(trial=str(number), config=config))
-            self.history = self.history.started(config, until=until)
+            config = new_config(search.sampler, search.space, ledger.history, seed=search.seed)
+            number = ledger.start(config, until=decision.until)
         else:
             number = decision.trial
-            self.history = self.history.resumed(number, until=until)
-        trial = self.history.trials[number]
-        self._running[number] = running = Running(
-            trial=number,
-            start=trial.at,
-            until=until,
-            folder=folders.opened(self._folder, number, start=trial.at, until=until),
-            is_cut=is_cut(expected, left_s),
+            ledger.go_on(number, until=decision.until)
+        self._begin(number, decision, left_s)
+
+    def _begin(self, number: int, decision: Start | Resume, left_s: float) -> Running:
+        """Begin a slice of a trial, which must not take more than the time that is left for it."""
+        history = self.history
+        start = 0 if isinstance(decision, Start) else history.trials[number].at
+        expected = _expected_s(self._search, self._ledger, decision)
+        patience = patience_s(expected, left_s, share=share_of(history, decision))
+        running = self._ledger.opened(
+            number, start=start, until=decision.until, is_cut=left_s <= patience
         )
-        deadline = deadline_s(expected, left_s)
-        self._executor.submit(running.task(search.function, trial.config, deadline_s=deadline))
+        task = running.task(
+            self._search.function,
+            history.trials[number].config,
+            deadline_s=min(left_s, patience),
+            whole_s=self._clock.left(),
+        )
+        self._running[number] = running
+        self._executor.submit(task)
+        return running
 
     def _tell(self, outcome: Outcome) -> None:
-        """Write down how a slice ended; what it left is the trial's from then on."""
-        number, leader, search = int(outcome.key), best_trial(self.history), self._search
-        running = self._running.pop(number)
-        if outcome.failed is not None:
-            if running.is_cut_short(outcome) or self._clock.left() <= 0:
-                # It has paused where it was before.
-                self.history = self.history.observed(number, (), seconds=0.0)
-                folders.tidy_trial(self._folder, number, running.start)
-            else:
-                self._fail(number, outcome.failed, outcome.details)
+        """See to it that what came of a slice is known, and what follows from it."""
+        running = self._running.pop(int(outcome.key))
+        if running is self._probe:
+            self._judge(running, outcome)
+        elif outcome.failed is None:
+            self._take(running, outcome)
+        elif running.is_cut_short(outcome) or self._clock.left() <= 0:
+            self._ledger.put_back(running)
+        elif running.start:
+            self._trouble.doubt(running, outcome.failed, outcome.details)
+        else:
+            self._trouble.end(running.trial, outcome.failed, outcome.details)
+
+    def _judge(self, running: Running, outcome: Outcome) -> None:
+        """Blame the trials that rest, if what worked before still works."""
+        self._probe = None
+        self._ledger.tidy(running.trial)
+        if outcome.failed is None:
+            self._trouble.worked(running.trial)
+        elif self._clock.left() > 0:
+            self._trouble.nothing_works(running.trial, outcome.details or outcome.failed)
+
+    def _take(self, running: Running, outcome: Outcome) -> None:
+        """Write down what a slice brought, and say what the user should know of it."""
+        number, leader, done = running.trial, best_trial(self.history), running.done(outcome)
+        is_sound = are_finite(points(done, sign=self._search.sign))
+        if not is_sound and self._trouble.may_repeat(running):
+            self._trouble.doubt(running, NOT_FINITE)
             return
-        folders.closed(running.folder)
-        done = running.done(outcome)
-        self._record(done)
-        seconds = outcome.seconds if search.units is None else float(done.end - done.begin)
-        curve = points(done, sign=search.sign)
-        self.history = self.history.observed(number, curve, seconds=seconds)
-        if not are_finite(curve):
-            self._fail(number, NOT_FINITE)
+        if is_sound:
+            self._trouble.worked(number)
+        self._ledger.take(running, done)
+        if not is_sound:
+            self._trouble.end(number, NOT_FINITE)
             return
-        folders.tidy_trial(self._folder, number, running.until)
-        left = folders.at_unit(self._folder, number, running.until)
-        self._sizes[number] = folders.size(left)
-        note = look_at_slices(self.history, self._journal.history, left, search.function)
-        if note and note not in self._journal.history.notes:
-            self._record(Noted(text=note))
-            self._say(note)
-        if number == best_trial(self.history) != leader:
-            value = search.sign * self.history.trials[number].last
-            trained = f"{running.until} of {search.horizon} units"
-            self._say(f"Trial {number} leads: {value:.6g} after {trained}.")
-
-    def _fail(self, number: int, reason: str, details: str = "") -> None:
-        """Write down that a trial cannot go on; end the search if that is not the trial's fault."""
-        self._record(TrialEnded(trial=str(number), reason=reason))
-        self.history = self.history.failed(number, reason)
-        folders.tidy_trial(self._folder, number, -1)
-        self._sizes.pop(number, None)
-        self._say(f"Trial {number} failed. {reason}")
-        (where := self._folder / f"{number:04d}" / ERROR).write_text(details or reason, "utf-8")
-        check_failures(self.history, where)
-
-    def _record(self, event: Event) -> None:
-        """Write down what happened, and wait until it is on disk."""
-        self._journal.append(event, elapsed=self._clock.elapsed(), phases=self._clock.phases)
-        self._journal.flush()
+        for text in _news(self._search, self._ledger, number, leader):
+            self._say(text)
 
 
-def _superfluous(search: Search, history: History, sizes: Mapping[int, int]) -> list[int]:
+def _decide(search: Search, ledger: Ledger, clock: Clock) -> Decision:
+    """What a free worker does."""
+    history, left_s = ledger.history, clock.left()
+    spent = _spent(search, history, clock)
+    decision: Decision | None = must_go_on(history, left_s=left_s, block=search.block)
+    if decision is None or not search.reserves_time_to_finish:
+        may = _may_start(search, history)
+        decision = search.scheduler(history, spent=spent, may_start=may, seed=search.seed)
+    if isinstance(decision, Stop):
+        return decision
+    return decision if spent < 1 and left_s >= _expected_s(search, ledger, decision) else SPENT
+
+
+def _expected_s(search: Search, ledger: Ledger, decision: Start | Resume) -> float:
+    """Seconds that a slice probably takes, also where it is units that count."""
+    is_timed = search.units is None
+    return expected_s(ledger.history if is_timed else ledger.recalled(is_timed=True), decision)
+
+
+def _news(search: Search, ledger: Ledger, number: int, leader: int | None) -> list[str]:
+    """What the user should know after a slice that worked.
+
+    Raises:
+        SettingsError: Slices do not build on each other.
+    """
+    history, said = ledger.history, []
+    note = look_at_slices(history, ledger.past, ledger.left_by(number), search.function)
+    if note and ledger.note(note):
+        said.append(note)
+    if number == best_trial(history) != leader:
+        trial = history.trials[number]
+        trained = f"{trial.at} of {search.horizon} units"
+        said.append(f"Trial {number} leads: {search.sign * trial.last:.6g} after {trained}.")
+    return said
+
+
+def _superfluous(search: Search, ledger: Ledger) -> list[int]:
     """Trials whose folders are to go; where time is the limit, the disk alone says how many."""
     most = 0 if search.units is None else FOLDERS
-    return superfluous(history, sizes, search.disk_bytes, folders=most)
+    return superfluous(ledger.history, ledger.sizes, search.disk_bytes, folders=most)
 
 
 def _may_start(search: Search, history: History) -> bool:
@@ -253,7 +286,3 @@ def _spent(search: Search, history: History, clock: Clock) -> float:
     if search.units is None:
         return min(1.0, clock.elapsed() / clock.budget)
     return sum(trial.until or trial.at for trial in history.trials) / search.units
-
-
-def _recall(search: Search, past: Past, *, is_timed: bool) -> History:
-    return recall(past, horizon=search.horizon, sign=search.sign, is_timed=is_timed)

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
+from tunesmith.core.errors import LimitError
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Config, Space, complete
+from tunesmith.execution.executor import raised
 from tunesmith.tuning.protocols import History, Sampler
 
-OVER = "over the limit"  # in the reason of a trial that failed since its graph was too costly
+OVER = "over the limit"  # in the message of an error that is raised since a graph is too costly
 TRIES = 32  # proposals, after which one is made cheap enough by hand
 
 
@@ -24,13 +26,14 @@ class Within:
         then: Proposes.
         costly: Fields that cost the more, the higher they are.
         kinds: Fields between whose values nothing is known to cost more.
-        reasons: Words, one of which is in the reason of each trial that was too costly.
+        reasons: How the reason of each trial begins that was too costly. Further on, it may be the
+            user's own words, which prove nothing.
     """
 
     then: Sampler
     costly: Sequence[str]
     kinds: Sequence[str] = ()
-    reasons: Sequence[str] = (OVER,)
+    reasons: Sequence[str] = (raised(LimitError),)
 
     def __call__(self, space: Space, history: History, *, seed: int) -> dict[str, Any]:
         """Propose a config; see `Sampler`."""
@@ -46,7 +49,7 @@ class Within:
         return complete(space, config | {name: space[name].default for name in names})
 
     def _is_reason(self, failed: str | None) -> bool:
-        return failed is not None and any(reason in failed for reason in self.reasons)
+        return failed is not None and failed.startswith(tuple(self.reasons))
 
     def _is_costly(self, config: Config, over: Sequence[Config]) -> bool:
         names = [name for name in self.costly if name in config]

@@ -10,6 +10,7 @@ from tunesmith.data.source import Given, Source
 
 TEST_SHARE = 0.5  # of what is read, at most, goes into a test part that the source states
 FEWEST = 5  # images of each class that are kept if there are as many
+LEAST = 2  # the same, where five of each are more than there is time for
 
 
 def thinned(source: Source, count: int | None, *, seed: int) -> Source:
@@ -53,9 +54,10 @@ def _chosen(source: Source, places: NDArray[np.int64], count: int, seed: int) ->
     by_class = shuffled[np.argsort(source.labels[shuffled], kind="stable")]
     counts_K = np.bincount(source.labels[by_class], minlength=len(source.classes))
     share = count / max(1, len(places))
+    fewest = FEWEST if FEWEST * len(source.classes) <= count else LEAST
     return np.concatenate(
         [
-            own[: max(min(FEWEST, len(own)), round(share * len(own)))]
+            own[: max(min(fewest, len(own)), round(share * len(own)))]
             for own in np.split(by_class, np.cumsum(counts_K)[:-1])
         ]
     )

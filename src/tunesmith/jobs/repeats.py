@@ -10,8 +10,8 @@ from tunesmith.core.errors import SettingsError
 from tunesmith.core.space import Config
 from tunesmith.execution.executor import Executor
 from tunesmith.records.journal import Journal
-from tunesmith.tuning.again import TIMES, Noise, comparable_at, noise_of, search_again
 from tunesmith.tuning.protocols import History
+from tunesmith.tuning.repeats import TIMES, Noise, comparable_at, noise_of, search_again
 from tunesmith.tuning.tuner import Search, Tuner
 
 FOLDER, TRIALS = "repeats", "again"  # in a search's folder: journals, and what trainings leave
@@ -45,7 +45,7 @@ def train_again(
     """
     numbers = [0] if best is None else list(dict.fromkeys((0, best)))
     sound = [n for n in numbers if n < len(history.trials) and history.trials[n].failed is None]
-    at = comparable_at(history, sound) if sound else 0
+    at = comparable_at(history, sound, workers=executor.workers) if sound else 0
     if not at or interrupted.is_set():
         return None
     assert len(seeds) == TIMES

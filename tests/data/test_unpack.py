@@ -1,4 +1,4 @@
-"""Tests of `tunesmith.data.bombs`."""
+"""Tests of `tunesmith.data.unpack`."""
 
 import gzip
 from pathlib import Path
@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tunesmith.core.errors import SourceError
-from tunesmith.data import archives, bombs
+from tunesmith.data import archives, unpack
 from tunesmith.data.arrays import read_npz
-from tunesmith.data.bombs import unpacked
+from tunesmith.data.unpack import unpacked
 
 Y = np.arange(10) % 2
 
@@ -18,7 +18,7 @@ Y = np.arange(10) % 2
 def _strict(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small files are bombs already."""
     monkeypatch.setattr(archives, "LARGEST_FILE", 1000)
-    monkeypatch.setattr(bombs, "PIECE", 700)
+    monkeypatch.setattr(unpack, "PIECE", 700)
 
 
 def test_a_packed_file_is_unpacked_up_to_a_bound(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tests of `tunesmith.jobs.found`; test_tune.py runs whole searches."""
+"""Tests of `tunesmith.jobs.tune_result`; test_tune.py runs whole searches."""
 
 import json
 from dataclasses import replace
@@ -8,11 +8,11 @@ import pytest
 
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.space import Choice, Field, Float
-from tunesmith.jobs.found import tell
-from tunesmith.tuning.again import Noise
+from tunesmith.jobs.tune_result import tell
 from tunesmith.tuning.asha import FULL
 from tunesmith.tuning.protocols import History, Observation, Trial
 from tunesmith.tuning.random_sampler import QuasiRandomSampler
+from tunesmith.tuning.repeats import Noise
 from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tuner import Search
 
@@ -63,12 +63,15 @@ def test_what_was_found_is_told_with_its_doubts() -> None:
         "where   lr 0.158 to 1: median 13.7 of 4 trials after 2 units; the next best part has 9.7"
     )
     assert json.loads(found.as_json())["parts"]["lr"][0]["trials"] == 4
+    (warning,) = found.warnings
+    assert warning.startswith("The best lr that was found, 1, lies at the high end of what was")
+    assert found.words().splitlines()[-2] == f"edge    {warning}"
 
 
 def test_few_trials_and_no_time_are_told_too() -> None:
     few = History(horizon=10, trials=HISTORY.trials[:2])
     found = tell(Path("run"), SEARCH, few, None, status="finished", reason="It is over.")
-    assert (found.parts, found.noise) == ({}, None)
+    assert (found.parts, found.noise, found.warnings) == ({}, None, [])
     assert "there was no time to see by how much equal configs differ" in found.words()
 
 
@@ -80,9 +83,16 @@ def test_what_was_given_up_is_counted() -> None:
     assert "trial   0 of 2, 1 given up to make room; It is over." in found.words()
 
 
-def test_without_a_value_there_is_nothing_to_tell() -> None:
-    for trials in ((), HISTORY.trials[-1:]):
-        none = History(horizon=10, trials=trials)
-        assert best_trial(none) is None
-        with pytest.raises(SettingsError, match=r"before any trial had a value \(It is over.\)"):
-            tell(Path("run"), SEARCH, none, None, status="finished", reason="It is over.")
+@pytest.mark.parametrize(
+    ("trials", "message"),
+    [
+        ((), r"before any trial had a value \(It is over.\) Give it a longer budget"),
+        ((Trial(config={}), HISTORY.trials[-1]), r"before any trial had a value \(It is over.\)"),
+        (HISTORY.trials[-1:], r"since each failed, at last so: It ran out of memory. Mend that."),
+    ],
+)
+def test_without_a_value_there_is_nothing_to_tell(trials: tuple[Trial, ...], message: str) -> None:
+    none = History(horizon=10, trials=trials)
+    assert best_trial(none) is None
+    with pytest.raises(SettingsError, match=message):
+        tell(Path("run"), SEARCH, none, None, status="finished", reason="It is over.")

@@ -1,4 +1,4 @@
-"""Tests of `tunesmith.jobs.tuned`: whole runs that search."""
+"""Tests of `tunesmith.jobs.search`: whole runs that search."""
 
 import contextlib
 import importlib
@@ -21,13 +21,13 @@ from tunesmith.core.errors import RunFolderError
 from tunesmith.core.settings import Settings
 from tunesmith.core.space import Field, Int
 from tunesmith.data.sources import open_source
-from tunesmith.execution.executor import OUT_OF_MEMORY
-from tunesmith.jobs import tuned
+from tunesmith.execution.executor import KILLED, OUT_OF_MEMORY
+from tunesmith.jobs import search
 from tunesmith.jobs.result import Result
 from tunesmith.jobs.study import export_study
 from tunesmith.records.events import Planned
 from tunesmith.records.journal import Journal, read_history
-from tunesmith.tuning import again
+from tunesmith.tuning import repeats
 from tunesmith.tuning.protocols import History, Trial
 
 GIVEN: dict[str, Any] = {
@@ -59,7 +59,7 @@ def _small() -> Iterator[None]:
     """Trainings so small that their time does not matter."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(importlib.import_module("tunesmith.plan.plan"), "MOST_EPOCHS_SMALL", 6.0)
-        patch.setattr(again, "SHARE", 1.0)  # of three trials, so that something is trained again
+        patch.setattr(repeats, "SHARE", 1.0)  # of three trials, so that something is trained again
         yield
 
 
@@ -210,8 +210,11 @@ def wait_for_slices(folder: Path, count: int, driver: "subprocess.Popen[bytes]")
     raise AssertionError(f"the run ended before {count} slices were done")
 
 
+@pytest.mark.parametrize("reason", [OUT_OF_MEMORY, f"{KILLED}, perhaps for want of memory."])
 @pytest.mark.parametrize("is_own", [False, True])
-def test_what_ran_out_of_memory_is_not_tried_again_with_as_large_a_batch(is_own: bool) -> None:
+def test_what_ran_out_of_memory_is_not_tried_again_with_as_large_a_batch(
+    is_own: bool, reason: str
+) -> None:
     session: Any = SimpleNamespace(settings=Settings.make({}))
     candidate: Any = SimpleNamespace(family=SimpleNamespace(source=is_own or None))
     space = {
@@ -219,8 +222,8 @@ def test_what_ran_out_of_memory_is_not_tried_again_with_as_large_a_batch(is_own:
         "train.batch": Field(Int(8, 512, log=True), 16),
     }
     config = {"params.width": 8, "train.batch": 32}
-    history = History(horizon=25, trials=(Trial(config=config, failed=OUT_OF_MEMORY),) * 2)
-    sampler = tuned._sampler(session, candidate, space)
+    history = History(horizon=25, trials=(Trial(config=config, failed=reason),) * 2)
+    sampler = search._sampler(session, candidate, space)
     largest = dict.fromkeys((7, 8, 9), 0)
     for seed in range(200):
         found = sampler(space, history, seed=seed)

@@ -10,14 +10,14 @@ from tunesmith.core.words import duration
 from tunesmith.report.bars import Part, interval_bar, stacked_bar
 from tunesmith.report.plots import Axis, Series, line_chart
 from tunesmith.report.sentences import METRICS, score_text
-from tunesmith.report.story import Hunt, Tried
+from tunesmith.report.story import SearchReport, Tried
 
 MATTERING = 8  # settings that are listed by how much they mattered
 SHOWN = 200  # curves that are drawn, of the best trials
 PLAN, FOUND, OTHER = "p0", "p1", "p6"  # colors of phases in report.css
 
 
-def hunt_pictures(hunt: Hunt) -> dict[str, Any]:
+def hunt_pictures(hunt: SearchReport) -> dict[str, Any]:
     """Everything about a search that the page shows and does not say."""
     return {
         "curves": _curves(hunt),
@@ -38,7 +38,7 @@ def _value(trial: Tried, metric: str) -> str:
     return score_text(trial.curve[-1][1], metric, n=0)
 
 
-def _curves(hunt: Hunt) -> Markup:
+def _curves(hunt: SearchReport) -> Markup:
     """Every trial's value against its training; the plan's and the found one stand out."""
     names = {0: ("the plan's settings", "a"), hunt.found: ("found", "b")}
     shown = sorted(hunt.trials[:SHOWN], key=lambda trial: trial.number in names)
@@ -58,7 +58,7 @@ def _curves(hunt: Hunt) -> Markup:
     )
 
 
-def _time(hunt: Hunt) -> Markup:
+def _time(hunt: SearchReport) -> Markup:
     """One bar of all trials' times, in the order in which they were started."""
     styles = {0: PLAN, hunt.found: FOUND}
     parts = [

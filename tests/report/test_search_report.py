@@ -1,4 +1,4 @@
-"""Tests of `tunesmith.report.hunt`."""
+"""Tests of `tunesmith.report.search_report`."""
 
 import dataclasses
 import math
@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tunesmith.report.html import render
-from tunesmith.report.hunt import hunt_pictures
-from tunesmith.report.story import Hunt, Story, Stretch, Tried
+from tunesmith.report.search_report import hunt_pictures
+from tunesmith.report.story import SearchReport, Story, Stretch, Tried
 
 
 def tried(number: int, *values: float, state: str = "paused") -> Tried:
@@ -22,9 +22,9 @@ def tried(number: int, *values: float, state: str = "paused") -> Tried:
 
 
 @pytest.fixture
-def hunt() -> Hunt:
+def hunt() -> SearchReport:
     """A search of four trials, one of which failed at once."""
-    return Hunt(
+    return SearchReport(
         trials=[
             tried(2, 0.8, 0.9, 0.95, state="finished"),
             tried(0, 0.8, 0.91),
@@ -45,7 +45,7 @@ def hunt() -> Hunt:
     )
 
 
-def test_the_plan_and_what_was_found_stand_out(hunt: Hunt) -> None:
+def test_the_plan_and_what_was_found_stand_out(hunt: SearchReport) -> None:
     curves = str(hunt_pictures(hunt)["curves"])
     assert curves.count('class="line ideal"') == 1
     assert curves.count(">the plan's settings<".replace("'", "&#39;")) == 1
@@ -54,14 +54,14 @@ def test_the_plan_and_what_was_found_stand_out(hunt: Hunt) -> None:
     assert "accuracy of 4 trials on validation images" in curves
 
 
-def test_the_time_of_each_trial_is_a_part_of_one_bar(hunt: Hunt) -> None:
+def test_the_time_of_each_trial_is_a_part_of_one_bar(hunt: SearchReport) -> None:
     time = str(hunt_pictures(hunt)["time"])
     assert "12.0 s of training in 4 trials" in time
     assert [time.count(f'class="{style}"') for style in ("p0", "p1", "p6")] == [1, 1, 2]
     assert "trial 2, 6.0 s" in time
 
 
-def test_the_value_of_a_trial_is_the_last_one(hunt: Hunt) -> None:
+def test_the_value_of_a_trial_is_the_last_one(hunt: SearchReport) -> None:
     value = hunt_pictures(hunt)["value"]
     assert value(hunt.trials[0]) == "95.0 %"
     assert value(tried(1, 0.95, 0.5)) == "50.0 %"
@@ -71,7 +71,7 @@ def test_the_value_of_a_trial_is_the_last_one(hunt: Hunt) -> None:
     assert hunt_pictures(losses)["value"](tried(1, 0.25, 0.5)) == "0.5000"
 
 
-def test_the_page_shows_all_of_it(hunt: Hunt, make_story: Callable[[], Story]) -> None:
+def test_the_page_shows_all_of_it(hunt: SearchReport, make_story: Callable[[], Story]) -> None:
     page = render(dataclasses.replace(make_story(), hunt=hunt))
     for text in ("What was tried", "4 settings were tried.", "lies at the high end", "train.lr"):
         assert text in page

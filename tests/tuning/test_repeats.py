@@ -1,11 +1,11 @@
-"""Tests of `tunesmith.tuning.again`."""
+"""Tests of `tunesmith.tuning.repeats`."""
 
 import math
 
 import pytest
 
-from tunesmith.tuning.again import Listed, Noise, comparable_at, noise_of
 from tunesmith.tuning.protocols import History, Observation, Trial
+from tunesmith.tuning.repeats import Listed, Noise, comparable_at, noise_of
 
 
 def trial(values: dict[int, float], failed: str | None = None) -> Trial:
@@ -20,6 +20,14 @@ def test_trials_are_trained_again_as_far_as_the_share_of_the_search_reaches() ->
     assert comparable_at(history, [0, 1]) == 0
     many = History(horizon=60, trials=(long, short, *[trial({60: 1.0})] * 7))
     assert comparable_at(many, [0, 1]) == 6
+
+
+def test_where_some_of_the_processes_have_nothing_to_do_less_is_trained_again() -> None:
+    measured = trial(dict.fromkeys(range(2, 61, 2), 1.0))
+    history = History(horizon=60, trials=(measured,) * 9)
+    assert comparable_at(history, [0], workers=1) == 12  # of 13.5 units for each of two trainings
+    assert comparable_at(history, [0], workers=2) == 12
+    assert comparable_at(history, [0], workers=4) == 6
 
 
 def test_what_was_found_counts_without_the_value_that_it_was_found_for() -> None:

@@ -1,4 +1,4 @@
-"""Tests of `tunesmith.jobs.hunt`; test_tuned.py reads what it tells of whole runs."""
+"""Tests of `tunesmith.jobs.search_report`; test_search.py reads what it tells of whole runs."""
 
 import math
 from types import SimpleNamespace
@@ -7,19 +7,21 @@ from typing import Any
 import pytest
 
 from tunesmith.core.space import Field, Float
-from tunesmith.jobs.hunt import tell_hunt
-from tunesmith.jobs.tuned import Searched
+from tunesmith.jobs.search import Searched
+from tunesmith.jobs.search_report import search_report
 from tunesmith.records.history import History as Past
-from tunesmith.report.story import Hunt
+from tunesmith.report.story import SearchReport
 from tunesmith.tuning.protocols import History, Observation, Trial
 
 
-def trial(*values: float, is_dropped: bool = False, failed: str | None = None) -> Trial:
+def trial(
+    *values: float, lr: float = 0.1, is_dropped: bool = False, failed: str | None = None
+) -> Trial:
     curve = tuple(Observation(at=n, value=value) for n, value in enumerate(values, start=1))
-    return Trial(config={"lr": 0.1}, curve=curve, is_dropped=is_dropped, failed=failed)
+    return Trial(config={"lr": lr}, curve=curve, is_dropped=is_dropped, failed=failed)
 
 
-def told(*trials: Trial, metric: str = "accuracy") -> Hunt:
+def told(*trials: Trial, metric: str = "accuracy") -> SearchReport:
     """What is told of a search by which trial 1 was found, and does not surely do better."""
     session: Any = SimpleNamespace(
         settings=SimpleNamespace(metric=metric), journal=SimpleNamespace(history=Past())
@@ -38,7 +40,7 @@ def told(*trials: Trial, metric: str = "accuracy") -> Hunt:
         noise=None,
     )
     fitted: Any = SimpleNamespace(searched=searched, choice=choice, members=(plan,))
-    hunt = tell_hunt(session, fitted)
+    hunt = search_report(session, fitted)
     assert hunt is not None
     return hunt
 
@@ -56,6 +58,14 @@ def test_what_failed_and_what_was_given_up_is_counted() -> None:
         "It is over."
     )
     assert "1 failed. It is over." in told(trial(0.5), trial(failed="It hung.")).reasons[0]
+
+
+def test_an_end_of_a_range_is_a_warning_only_where_the_setting_mattered() -> None:
+    found = trial(0.1, lr=1.0)
+    assert told(trial(0.5), found).warnings == []
+    rest = [trial(1.0 - n / 20, lr=10 ** (-4 + n / 5)) for n in range(16)]
+    (warning,) = told(trial(0.5), found, *rest).warnings
+    assert warning.startswith("The best lr that was found, 1, lies at the high end")
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, final
 
 from tunesmith.core.errors import SettingsError
-from tunesmith.tuning.again import Noise
 from tunesmith.tuning.folders import at_unit
-from tunesmith.tuning.importance import importances
+from tunesmith.tuning.importance import edge_words, importances
 from tunesmith.tuning.parts import Part, first_look, parts
 from tunesmith.tuning.protocols import History
+from tunesmith.tuning.repeats import Noise
 from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tuner import Search
 
@@ -45,6 +45,7 @@ class Tuned:
         dropped: How many were given up to make room on the disk.
         status: ``"finished"`` or ``"interrupted"``.
         reason: Why the search ended.
+        warnings: What the user should think about, in words.
     """
 
     folder: Path
@@ -63,6 +64,7 @@ class Tuned:
     dropped: int = 0  # what earlier versions wrote does not have it
     status: str
     reason: str
+    warnings: Sequence[str] = ()  # nor this
 
     def as_json(self) -> str:
         """All of it, for programs."""
@@ -80,6 +82,7 @@ class Tuned:
             f"trial   {self.number} of {self.trials}{failed}{dropped}; {self.reason}\n"
             f"why     {self._why()}\n"
             + "".join(f"where   {_where(*field, self.parts_at)}\n" for field in self.parts.items())
+            + "".join(f"edge    {warning}\n" for warning in self.warnings)
             + f"state   {self.checkpoint}"
         )
 
@@ -127,11 +130,9 @@ def tell(
     """
     number, sign = best_trial(history), search.sign
     if number is None:
-        raise SettingsError(
-            f"The search ended before any trial had a value ({reason}) Give it a longer budget, or "
-            f"a function with shorter slices. What was tried is in {path}."
-        )
+        raise SettingsError(f"{_without(history, reason)} What was tried is in {path}.")
     chosen, first, at = history.trials[number], history.trials[0], first_look(history)
+    importance = importances(search.space, history, at=at)
     return Tuned(
         folder=path,
         number=number,
@@ -141,7 +142,11 @@ def tell(
         checkpoint=at_unit(path / TRIALS, number, chosen.at),
         default=sign * first.curve[-1].value if first.curve and not first.failed else None,
         trials=len(history.trials),
-        parts={name: _ranked(search, history, name, at) for name in _mattering(search, history)},
+        parts={
+            name: _ranked(search, history, name, at)
+            for name in islice(importance, FIELDS)
+            if importance[name] > 0
+        },
         parts_at=at,
         noise=noise and noise.deviation,
         noise_at=noise.at if noise else 0,
@@ -149,13 +154,19 @@ def tell(
         dropped=sum(trial.is_dropped for trial in history.trials),
         status=status,
         reason=reason,
+        warnings=edge_words(search.space, chosen.config, importance),
     )
 
 
-def _mattering(search: Search, history: History) -> list[str]:
-    """The fields that mattered most, if there are enough trials to say so."""
-    found = importances(search.space, history, at=first_look(history))
-    return [name for name in islice(found, FIELDS) if found[name] > 0]
+def _without(history: History, reason: str) -> str:
+    """Why there is no value: all trials failed, or there was no time."""
+    failed = [trial.failed for trial in history.trials if trial.failed is not None]
+    if failed and len(failed) == len(history.trials):
+        return f"No trial has a value, since each failed, at last so: {failed[-1]} Mend that."
+    return (
+        f"The search ended before any trial had a value ({reason}) Give it a longer budget, or a "
+        "function with shorter slices."
+    )
 
 
 def _ranked(search: Search, history: History, name: str, at: int) -> list[Part]:

@@ -1,10 +1,10 @@
-"""Tests of `tunesmith.data.thin`."""
+"""Tests of `tunesmith.data.subsample`."""
 
 import numpy as np
 import pytest
 
 from tunesmith.data.source import Given, Source
-from tunesmith.data.thin import FEWEST, thinned
+from tunesmith.data.subsample import FEWEST, LEAST, thinned
 
 
 def source(*, train: int, test: int, rare: int = 0) -> Source:
@@ -44,6 +44,15 @@ def test_a_large_test_part_is_half_of_what_is_read() -> None:
 def test_a_rare_class_does_not_go() -> None:
     some = thinned(source(train=9000, test=0, rare=8), 90, seed=0)
     assert np.bincount(some.labels).tolist() == [30, 30, 30, FEWEST]
+
+
+def test_of_many_classes_no_more_are_kept_than_there_is_time_for() -> None:
+    some = thinned(source(train=9000, test=300, rare=8), 24, seed=0)
+    is_test = some.given == Given.TEST
+    assert np.bincount(some.labels[is_test]).tolist() == [4, 4, 4]
+    assert np.bincount(some.labels[~is_test]).tolist() == [4, 4, 4, LEAST]
+    few = thinned(source(train=9000, test=300), 3, seed=0)
+    assert np.bincount(few.labels[few.given != Given.TEST]).tolist() == [LEAST] * 3
 
 
 @pytest.mark.parametrize("place", [0, 5, -1])

@@ -9,19 +9,19 @@ from tunesmith import plan as planning
 from tunesmith.core.space import Config
 from tunesmith.core.words import counted, duration
 from tunesmith.jobs.candidate import Candidate
+from tunesmith.jobs.search import Searched
 from tunesmith.jobs.session import Session
 from tunesmith.jobs.together import Choice
 from tunesmith.jobs.train import Fitted
 from tunesmith.jobs.trial import fold_name
-from tunesmith.jobs.tuned import Searched
 from tunesmith.records.history import History
 from tunesmith.report import summary as report
 from tunesmith.report.sentences import METRICS, score_text
-from tunesmith.report.story import Hunt, Stretch, Tried
-from tunesmith.tuning.again import TIMES
-from tunesmith.tuning.importance import at_edges, importances
+from tunesmith.report.story import SearchReport, Stretch, Tried
+from tunesmith.tuning.importance import edge_words, importances
 from tunesmith.tuning.parts import first_look, parts
 from tunesmith.tuning.protocols import Trial
+from tunesmith.tuning.repeats import TIMES
 
 SETTINGS = 4  # whose parts are shown: those that mattered most
 RARE = 0.01  # a chance that is told as "fewer than"
@@ -44,7 +44,7 @@ def summarize(session: Session, fitted: Fitted) -> report.Search | None:
     )
 
 
-def tell_hunt(session: Session, fitted: Fitted) -> Hunt | None:
+def search_report(session: Session, fitted: Fitted) -> SearchReport | None:
     """The search as the report shows it; None if there was none."""
     searched = fitted.searched
     if searched is None:
@@ -53,8 +53,7 @@ def tell_hunt(session: Session, fitted: Fitted) -> Hunt | None:
     found = None if searched.number is None else history.trials[searched.number]
     order = sorted(range(len(history.trials)), key=lambda n: _rank(history.trials[n]))
     importance = importances(space, history, at=first_look(history))
-    edges = {} if found is None else at_edges(space, found.config)
-    return Hunt(
+    return SearchReport(
         trials=[_tried(number, searched) for number in order],
         found=searched.number,
         metric=session.settings.metric,
@@ -64,12 +63,7 @@ def tell_hunt(session: Session, fitted: Fitted) -> Hunt | None:
             for name in islice(importance, SETTINGS)
             if importance[name] > 0
         },
-        warnings=[
-            f"The best {name} that was found, {_short(found.config[name])}, lies at the {end} end "
-            f"of what was tried ({space[name].range}): there may be better beyond."
-            for name, end in edges.items()
-            if found is not None
-        ],
+        warnings=[] if found is None else edge_words(space, found.config, importance),
         reasons=_reasons(session, fitted, searched),
     )
 
@@ -163,7 +157,7 @@ def _why(fitted: Fitted, choice: Choice, metric: str) -> str:
     answers = {
         "plan": "What was found is not surely better, so the plan's settings answer.",
         "found": "That is rare enough to count, so the found settings answer.",
-        "together": "Together they have the better probabilities, so they answer together.",
+        "together": "Together they have better probabilities and are no worse, so both answer.",
     }
     return (
         f"On {choice.images:,} images that neither a training nor the search has seen, the plan's "

@@ -67,14 +67,20 @@ class Listed:
         return self.configs[len(history.trials)]
 
 
-def comparable_at(history: History, numbers: Sequence[int]) -> int:
+def comparable_at(history: History, numbers: Sequence[int], *, workers: int = 1) -> int:
     """Units of training after which trials were all measured, and which may be trained again.
+
+    Args:
+        history: The trials.
+        numbers: Of those to be trained again.
+        workers: That train at the same time. Where there are more of them than trainings, some have
+            nothing to do meanwhile.
 
     Returns:
         The most that are within the share of the search; 0 if there are none.
     """
-    spent = sum(trial.at for trial in history.trials)
-    each = SHARE * spent / (TIMES * len(numbers))
+    spent, runs = sum(trial.at for trial in history.trials), TIMES * len(numbers)
+    each = SHARE * min(1.0, runs / workers) * spent / runs
     measured = [{o.at for o in history.trials[number].curve} for number in numbers]
     return max((at for at in set.intersection(*measured) if at <= each), default=0)
 
@@ -89,7 +95,7 @@ def search_again(search: Search, configs: Sequence[Config], *, at: int) -> Searc
         block=at,
         trials=len(configs),
         units=None,
-        is_finished=False,
+        reserves_time_to_finish=False,
     )
 
 

@@ -1,11 +1,11 @@
-"""Tests of `tunesmith.records.whole`."""
+"""Tests of `tunesmith.records.atomic_folder`."""
 
 from pathlib import Path
 
 import pytest
 
 from tunesmith.core.errors import RunFolderError
-from tunesmith.records.whole import new_folder, put_in_place
+from tunesmith.records.atomic_folder import new_folder, put_in_place
 
 
 def test_what_is_there_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:

@@ -1,0 +1,129 @@
+"""Tests of `tunesmith.tuning.ledger`; test_tuner.py runs whole searches by it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tunesmith.core.clock import Clock
+from tunesmith.execution.executor import Outcome
+from tunesmith.records.journal import Journal, read_history
+from tunesmith.tuning.ledger import Ledger
+from tunesmith.tuning.recorded import DROPPED
+from tunesmith.tuning.running import Running
+
+HORIZON = 8
+
+
+def make(folder: Path, journal: Journal) -> Ledger:
+    return Ledger(
+        folder / "trials",
+        journal=journal,
+        clock=Clock(budget=10.0, now=lambda: 0.0),
+        horizon=HORIZON,
+        sign=-1,
+        is_timed=True,
+    )
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """Of a search with a trial that has paused, and one that was trained to the end."""
+    with Journal(tmp_path) as journal:
+        made = make(tmp_path, journal)
+        for until in (4, HORIZON):
+            train(made, made.start({"lr": 0.1}, until=until), until)
+        yield made
+
+
+def open_slice(ledger: Ledger, number: int, until: int) -> Running:
+    start = ledger.history.trials[number].at
+    running = ledger.opened(number, start=start, until=until, is_cut=False)
+    (running.folder / "state").write_text("x" * until)
+    return running
+
+
+def train(ledger: Ledger, number: int, until: int) -> None:
+    running = open_slice(ledger, number, until)
+    outcome = Outcome(key=str(number), value=[0.5], seconds=3.0)
+    ledger.take(running, running.done(outcome))
+
+
+def kept(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.glob("trials/*/*"))
+
+
+def test_what_the_journal_says_is_what_was_known(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.go_on(0, until=6)
+    assert ledger.history.trials[0].until == 6
+    train(ledger, 0, 6)
+    first = ledger.history.trials[0]
+    assert (first.at, first.last, first.seconds, first.until) == (6, -0.5, 6.0, None)
+    assert ledger.sizes == {0: 6, 1: 8}
+    assert (ledger.left_by(0) / "state").read_text() == "x" * 6
+    assert kept(tmp_path) == ["trials/0000/00000006", "trials/0001/00000008"]
+    assert ledger.recalled(is_timed=True) == ledger.history
+    assert ledger.recalled(is_timed=False).trials[0].seconds == 6.0
+    assert read_history(tmp_path) == ledger.past
+
+
+def test_a_new_process_goes_on_from_the_journal(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        before = make(tmp_path, journal)
+        train(before, before.start({"lr": 0.1}, until=4), 4)
+        open_slice(before, 0, 6)
+    with Journal(tmp_path) as journal:
+        after = make(tmp_path, journal)
+    assert (after.history, after.sizes) == (before.history, before.sizes)
+    assert kept(tmp_path) == ["trials/0000/00000004"]
+
+
+def test_a_slice_that_came_to_nothing_changes_nothing(ledger: Ledger, tmp_path: Path) -> None:
+    before, there = ledger.history, kept(tmp_path)
+    ledger.go_on(0, until=6)
+    ledger.put_back(open_slice(ledger, 0, 6))
+    assert (ledger.history, kept(tmp_path)) == (before, there)
+
+
+def test_a_trial_that_rests_may_go_on_another_time(ledger: Ledger, tmp_path: Path) -> None:
+    there = kept(tmp_path)
+    ledger.set_aside(0, "It hung.")
+    assert ledger.history.paused() == ()
+    assert ledger.history.trials[0].failed == "It hung."
+    assert ledger.recalled(is_timed=True).paused() == (0,)
+    assert kept(tmp_path) == there
+
+
+def test_a_trial_that_has_failed_leaves_nothing_but_why(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.end(0, "It hung.")
+    assert ledger.explain(0, "It hung here.").read_text() == "It hung here."
+    assert ledger.recalled(is_timed=True) == ledger.history
+    assert ledger.past.trials["0"].ended == "It hung."
+    assert 0 not in ledger.sizes
+    assert kept(tmp_path) == ["trials/0000/error.txt", "trials/0001/00000008"]
+
+
+def test_of_what_makes_room_only_what_could_have_gone_on_is_given_up(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    assert ledger.make_room([1, 0]) == [0]
+    assert [trial.is_dropped for trial in ledger.history.trials] == [True, False]
+    assert [ledger.past.trials[name].ended for name in "01"] == [DROPPED, None]
+    assert (ledger.sizes, kept(tmp_path)) == ({}, [])
+
+
+def test_what_is_half_done_is_removed(ledger: Ledger, tmp_path: Path) -> None:
+    there = kept(tmp_path)
+    open_slice(ledger, 1, HORIZON)
+    ledger.tidy(1)
+    assert kept(tmp_path) == there
+    ledger.end(1, "It hung.")
+    ledger.opened(1, start=0, until=4, is_cut=False)
+    ledger.tidy(1)
+    assert kept(tmp_path) == there[:1]
+
+
+def test_the_same_is_noted_once(ledger: Ledger) -> None:
+    assert ledger.note("It is slow.")
+    assert not ledger.note("It is slow.")
+    assert ledger.past.notes == ("It is slow.",)
