@@ -188,7 +188,7 @@ def _gray(data: Data) -> Image:
 
 
 def _near(data: Data) -> Pairs:
-    pairs_P2 = find_copies(_gray(data)).pairs
+    pairs_P2 = find_copies(_gray(data))
     return pairs_P2[same_colors(data.loaded.pixels, pairs_P2)]
 
 

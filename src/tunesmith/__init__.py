@@ -6,8 +6,8 @@ import tunesmith as ts
 result = ts.fit("photos/", budget="30m")
 model = ts.load("runs/photos/bundle")
 ```
-A name's module is imported when the name is first used (PEP 562), so that `import tunesmith` is
-instant and a machine that only predicts needs no torch.
+Each name is imported on first access (PEP 562), so that `import tunesmith` is fast, and machines
+that only predict do not need torch.
 """
 
 from typing import TYPE_CHECKING
@@ -49,7 +49,7 @@ _HOMES = {
     "tune": "tunesmith.jobs.tune",
 }
 
-# Hidden from type checkers: they would take it as leave for any name.
+# Hidden from type checkers, which would otherwise accept any attribute.
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
@@ -63,7 +63,7 @@ if not TYPE_CHECKING:
             value = getattr(importlib.import_module(_HOMES[name]), name)
         else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        globals()[name] = value  # the next look-up finds it without coming here
+        globals()[name] = value  # later accesses no longer come here
         return value
 
     def __dir__() -> list[str]:

@@ -1,13 +1,13 @@
-"""A process that runs tasks: `python -m tunesmith.worker BYTES ARGUMENTS`, started by `Processes`.
+"""Worker process that runs tasks: `python -m tunesmith.worker BYTES ARGUMENTS`; see `Processes`.
 
-Tasks come in as lines of JSON on standard input, outcomes go out as lines of JSON on standard
-output; an empty line says that the process is alive, and another that what a task needs is loaded.
-The tasks themselves read nothing, and what they print goes to standard error. BYTES is the memory
-that the process may hold, 0 for any. The arguments are those of the program that started it, whose
-script a task may have to read.
+Tasks arrive as lines of JSON on standard input; outcomes are written as lines of JSON to standard
+output. There, an empty line is a heartbeat, and the line `LOADED` says that a task's functions are
+imported. Tasks themselves have no standard input, and what they print goes to standard error. BYTES
+is the memory limit of the process, 0 for none. ARGUMENTS are those of the program that started it,
+whose script a task may have to read.
 
-When its input ends the process ends with all that it started, in the middle of a task too: whoever
-started it is gone.
+When its input closes, that program is gone. The process then kills itself and all that it started,
+even in the middle of a task.
 """
 
 import json
@@ -28,10 +28,10 @@ BEAT_S = 1.0
 
 @final
 class Answers:
-    """Writes whole lines, whoever writes.
+    """Writes complete lines to a pipe, from any thread.
 
     Args:
-        descriptor: Of the open pipe.
+        descriptor: File descriptor of the open pipe.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -39,28 +39,28 @@ class Answers:
         self._lock = threading.Lock()
 
     def send(self, line: str) -> None:
-        """Write a line, and wait until it is gone."""
+        """Write a line, and flush it."""
         with self._lock:
             self._file.write(line + "\n")
             self._file.flush()
 
 
 def _read(tasks: IO[str], waiting: "queue.SimpleQueue[Task]") -> None:
-    """Queue the tasks that come in; end the process when no more can."""
+    """Queue incoming tasks; end the process when the input closes."""
     for line in tasks:
         waiting.put(Task(**json.loads(line)))
     _end()
 
 
 def _end() -> None:
-    """End this process, and all that it started where it leads a group of processes."""
+    """Kill this process, and its process group if it leads one."""
     if os.getpgrp() == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(0)
 
 
 def _beat(answers: Answers) -> None:
-    """Say that the process is alive, for as long as it is."""
+    """Send heartbeats for as long as the process lives."""
     while True:
         answers.send("")
         time.sleep(BEAT_S)

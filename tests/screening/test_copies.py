@@ -54,7 +54,7 @@ def test_changed_copies_are_found_and_nothing_else(change: object) -> None:
     assert callable(change)
     x_NSS = scenes(400)
     again = np.stack([change(x_HW) for x_HW in x_NSS[:100]])
-    found = find_copies(np.concatenate([x_NSS, again])).pairs
+    found = find_copies(np.concatenate([x_NSS, again]))
     planted = {(place, 400 + place) for place in range(100)}
     pairs = {(int(one), int(other)) for one, other in found}
     assert len(pairs & planted) >= 95
@@ -64,7 +64,7 @@ def test_changed_copies_are_found_and_nothing_else(change: object) -> None:
 @pytest.mark.parametrize("few", [neighbors.FEW, 100])
 def test_pictures_of_one_kind_are_no_copies(monkeypatch: pytest.MonkeyPatch, few: int) -> None:
     monkeypatch.setattr(neighbors, "FEW", few)
-    assert len(find_copies(scenes(1500, seed=1)).pairs) == 0
+    assert len(find_copies(scenes(1500, seed=1))) == 0
 
 
 def test_many_copies_of_a_picture_do_not_hide_each_other() -> None:
@@ -75,7 +75,7 @@ def test_many_copies_of_a_picture_do_not_hide_each_other() -> None:
         for x_HW in x_NSS[:20]
         for _ in range(8)
     ]
-    pairs = find_copies(np.concatenate([x_NSS, np.stack(again)])).pairs
+    pairs = find_copies(np.concatenate([x_NSS, np.stack(again)]))
     owner_N = np.concatenate([np.arange(400), np.repeat(np.arange(20), 8)])
     assert (owner_N[pairs[:, 0]] == owner_N[pairs[:, 1]]).all()
     assert len(np.unique(pairs)) >= 0.95 * 20 * 9
@@ -85,9 +85,9 @@ def test_among_many_pictures_cells_find_as_much(monkeypatch: pytest.MonkeyPatch)
     x_NSS = scenes(1200)
     again = np.stack([shifted(x_HW) for x_HW in x_NSS[:300]])
     both_NSS = np.concatenate([x_NSS, again])
-    of_all = {tuple(pair) for pair in find_copies(both_NSS).pairs.tolist()}
+    of_all = {tuple(pair) for pair in find_copies(both_NSS).tolist()}
     monkeypatch.setattr(neighbors, "FEW", 100)
-    by_cells = {tuple(pair) for pair in find_copies(both_NSS).pairs.tolist()}
+    by_cells = {tuple(pair) for pair in find_copies(both_NSS).tolist()}
     assert len(by_cells & of_all) >= 0.98 * len(of_all)
     assert by_cells <= {(place, 1200 + place) for place in range(300)}
 
@@ -110,15 +110,15 @@ def test_only_what_is_asked_about() -> None:
     x_NSS = scenes(200)
     x_NSS[100], x_NSS[150] = jpeg(x_NSS[0]), jpeg(x_NSS[1])
     asked = find_copies(x_NSS, np.array([100]))
-    assert asked.pairs.tolist() == [[0, 100]]
-    assert find_copies(x_NSS).pairs.tolist() == [[0, 100], [1, 150]]
-    assert find_copies(x_NSS, np.zeros(0, np.int64)).pairs.shape == (0, 2)
+    assert asked.tolist() == [[0, 100]]
+    assert find_copies(x_NSS).tolist() == [[0, 100], [1, 150]]
+    assert find_copies(x_NSS, np.zeros(0, np.int64)).shape == (0, 2)
 
 
 def test_pictures_of_nothing_are_no_copies_of_each_other() -> None:
     blank_NSS = np.arange(40, dtype=np.uint8)[:, None, None].repeat(16, 1).repeat(16, 2)
-    assert len(find_copies(blank_NSS).pairs) == 0
-    assert len(find_copies(blank_NSS[:2]).pairs) == 0
+    assert len(find_copies(blank_NSS)) == 0
+    assert len(find_copies(blank_NSS[:2])) == 0
 
 
 def test_anything_can_be_made_comparable() -> None:

@@ -1,1 +1,1 @@
-"""What is handed over: a graph, what it expects, and how good it is. Needs no torch."""
+"""The delivered model: its ONNX graph, manifest and model card. Needs no torch."""

@@ -1,4 +1,4 @@
-"""The model card: what a bundle is, what it is worth and how to use it, in plain words.
+"""The model card: what a bundle's model is, how good it is and how to use it.
 
 After Mitchell et al. 2019, "Model Cards for Model Reporting" (arXiv:1810.03993).
 """
@@ -11,7 +11,7 @@ from tunesmith.bundle.manifest import Manifest
 from tunesmith.core.files import replace_file
 
 CARD_FILE = "model-card.md"
-LISTED = 20  # classes at most, worst first
+LISTED = 20  # classes listed, at most
 
 
 def write_card(
@@ -26,11 +26,11 @@ def card_text(manifest: Manifest, measures: Mapping[str, Any], *, openings: int)
     """Write a model card in Markdown.
 
     Args:
-        manifest: The bundle.
-        measures: Of the test part: ``n``, ``accuracy``, ``low``, ``high``, ``balanced_accuracy``,
-            ``log_loss``, ``roc_auc`` (or None), ``macro_f1``, ``ece``, and by class ``recall``
-            (None for a class without images) and ``recall_interval``.
-        openings: How often the test part has been measured on.
+        manifest: Manifest of the bundle.
+        measures: Metrics on the test set: ``n``, ``accuracy``, ``low``, ``high``,
+            ``balanced_accuracy``, ``log_loss``, ``roc_auc`` (or None), ``macro_f1``, ``ece``, and
+            by class ``recall`` (None for a class without images) and ``recall_interval``.
+        openings: Number of evaluations on the test set.
     """
     parts = [
         _what(manifest),
@@ -114,7 +114,7 @@ def _weak_spots(classes: Sequence[str], measures: Mapping[str, Any]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that cannot leave its cell, whatever a folder was called."""
+    """Escape a class name, which may be any text, for a cell of a Markdown table."""
     flat = " ".join(text.split())
     return "".join(f"\\{c}" if c in "\\|`*_[]<>#" else c for c in flat)
 

@@ -1,4 +1,4 @@
-"""What a bundle is: its files with their hashes, its classes, its input, its score."""
+"""A bundle's manifest: its files with their hashes, classes, input and score."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,15 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from tunesmith.core.errors import BundleError
 from tunesmith.core.files import replace_file
 
-BUNDLE = "bundle"  # the folder's name in that of the run
+BUNDLE = "bundle"  # name of the folder in the run's folder
 MANIFEST_FILE = "manifest.json"
 GRAPH_FILE = "model.onnx"
 FORMAT: Final = 1
 
-# Endings of files that run code when they are opened with the usual tools.
+# Suffixes of files that may run code when loaded with the usual tools.
 CODE_IN_DATA = {".ckpt", ".dill", ".joblib", ".pickle", ".pkl", ".pt", ".pt2", ".pth"}
 
-# A file of the bundle's own folder: no folder, no drive, nothing hidden.
+# A file in the bundle's own folder: no subfolder, no drive, not hidden.
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Positive = Annotated[int, Field(gt=0)]
@@ -29,7 +29,7 @@ class _Part(BaseModel):
 
 
 class Input(_Part):
-    """What the network sees of an image; the graph takes any size and resizes it itself."""
+    """Input of the network; the graph takes images of any size and resizes them itself."""
 
     height: Positive
     width: Positive
@@ -38,7 +38,7 @@ class Input(_Part):
 
 
 class Score(_Part):
-    """A metric on the test part, with its 95 % confidence interval, measured on the graph."""
+    """A metric of the exported graph on the test set, with its 95 % confidence interval."""
 
     metric: str
     value: float
@@ -48,7 +48,7 @@ class Score(_Part):
 
 
 class NetworkSource(_Part):
-    """The file that a user's own network comes from."""
+    """Source file of a user-defined network."""
 
     path: str
     function: str
@@ -56,25 +56,25 @@ class NetworkSource(_Part):
 
 
 class ModelInfo(_Part):
-    """How the network is built."""
+    """Architecture of the network."""
 
     family: str
     parameters: int
     config: Mapping[str, Any]
     views: tuple[str, ...] = ()
-    """Ways to look at an image whose logits are averaged; of several networks, each has its own."""
+    """Views of an image whose logits are averaged; in an ensemble, each network has its own."""
     source: NetworkSource | None = None
 
 
 class Latency(_Part):
-    """Median milliseconds of the graph, by batch size, on images of the input's size."""
+    """Median latency of the graph in ms, by batch size, on images of the input's size."""
 
     ms: Mapping[str, float]
     threads: Positive
 
 
 class Training(_Part):
-    """How the network came about."""
+    """How the network was trained."""
 
     examples: int
     seconds: float
@@ -82,17 +82,17 @@ class Training(_Part):
 
 
 class Manifest(_Part):
-    """Everything that must be known to use a bundle, and to trust it."""
+    """Everything needed to use a bundle, and to trust it."""
 
     format: Literal[1] = FORMAT
     tunesmith_version: str
     created: str
     """ISO 8601, UTC."""
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
-    """In the order of the probabilities."""
+    """Class names, in the order of the probabilities."""
     input: Input
     temperature: Annotated[float, Field(gt=0)]
-    """What the logits are divided by, in the graph."""
+    """Softmax temperature, by which the graph divides the logits."""
     score: Score
     model: ModelInfo
     latency: Latency
@@ -105,7 +105,7 @@ def sha256_of(path: Path) -> str:
     """Hash a file.
 
     Raises:
-        BundleError: It is missing or cannot be read.
+        BundleError: The file is missing or cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -119,16 +119,16 @@ def sha256_of(path: Path) -> str:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
-    """Hash every file of a bundle and write its manifest, last and whole.
+    """Hash every file of a bundle and write its manifest, atomically.
 
     Args:
-        folder: The bundle, all other files written.
-        manifest: What to write; its ``files`` are replaced.
+        folder: Folder of the bundle, with all other files already written.
+        manifest: Manifest to write; its ``files`` are replaced.
 
     Returns:
         The manifest as written.
     """
-    # Hidden files are what an earlier attempt left half written.
+    # Hidden files are incomplete leftovers of an earlier attempt.
     names = sorted(
         path.name
         for path in folder.iterdir()
@@ -141,11 +141,11 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read a bundle's manifest and check each file against it.
+    """Read a bundle's manifest and verify the hash of each file.
 
     Raises:
-        BundleError: It is no bundle, was made by a newer Tunesmith, is incomplete or damaged, or
-            holds a file that could run code.
+        BundleError: The folder is not a bundle, was made by a newer Tunesmith, is incomplete or
+            damaged, or holds a file that could run code.
     """
     manifest = _parse(folder)
     for path in sorted(folder.iterdir()):

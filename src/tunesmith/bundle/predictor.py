@@ -24,15 +24,15 @@ from tunesmith.core.files import open_plain
 from tunesmith.core.pixels import decode_or_say
 
 PathLike = str | os.PathLike[str]
-# A file's bytes and the channels wanted -> pixels (H, W, C), or why there are none.
+# A file's content and the number of channels -> pixels (H, W, C), or why decoding failed.
 Decode = Callable[[bytes, int], NDArray[np.uint8] | str]
 SUFFIXES = frozenset(
     ".bmp .gif .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()  # noqa: SIM905 (legible)
 )
-MOST_BYTES = 2**31 - 1  # a protocol buffer's own limit
-MOST_VALUES = 2**18  # in one call of the graph: what its layers make of them is much more
+MOST_BYTES = 2**31 - 1  # size limit of a protocol buffer
+MOST_VALUES = 2**18  # input values per call of the graph; its activations are much more
 AT_ONCE = 32  # files decoded before the graph is called, at most
-MOST_DECODED = 2**26  # numbers in so many images; of larger ones few are decoded at once
+MOST_DECODED = 2**26  # pixel values in that many images; of larger ones, fewer are decoded at once
 
 
 @final
@@ -40,22 +40,22 @@ class Graph:
     """An exported graph, ready to run on the CPU.
 
     Args:
-        path: The ONNX file. It must be a single file: external data are never read.
-        threads: Threads of one call; by default as many as this process has cores.
+        path: ONNX file. It must be a single file: external data are never read.
+        threads: Number of threads per call; by default as many as this process has cores.
 
     Raises:
-        BundleError: The file is missing, larger than 2 GB, or no graph with one image input.
+        BundleError: The file is missing, larger than 2 GB, or not a graph with one image input.
     """
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or cores()
         options.inter_op_num_threads = 1
-        options.log_severity_level = 4  # what goes wrong is raised, and said once
+        options.log_severity_level = 4  # errors are raised, so logging them would repeat them
         try:
             if path.stat().st_size > MOST_BYTES:
                 raise BundleError(f"{path} is larger than 2 GB, which no bundle's graph is.")
-            # Bytes, not a path: a graph from bytes cannot name further files to be read.
+            # Bytes, not a path: a graph from bytes cannot refer to further files.
             content = path.read_bytes()
         except OSError as error:
             raise BundleError(f"{path} cannot be read: {error.strerror}.") from error
@@ -65,12 +65,12 @@ class Graph:
             )
             (given,), (output,) = self._session.get_inputs(), self._session.get_outputs()
             self.channels, self.outputs = int(given.shape[3]), int(output.shape[1])
-        except Exception as error:  # onnxruntime has a class of its own for each of its faults
+        except Exception as error:  # onnxruntime raises many classes of errors
             raise BundleError(f"{path} is no graph of a bundle: {error}") from error
         self._input, self._output = given.name, output.name
 
     def probabilities(self, x_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Run the graph, in pieces if there are many pixels.
+        """Run the graph, in smaller batches if there are many pixels.
 
         Args:
             x_NHWC: uint8 images, RGB or gray; any N, H and W.
@@ -89,13 +89,13 @@ class Graph:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """The answer to one image.
+    """Prediction for one image.
 
     Attributes:
-        name: The file's path, or ``#3`` for the fourth image of an array.
-        label: The likeliest class; None if the file could not be read.
-        probability: Of that class.
-        probabilities: Of all classes, in the order of `Predictor.classes`.
+        name: Path of the file, or ``#3`` for the fourth image of an array.
+        label: Most probable class; None if the file could not be read.
+        probability: Probability of that class.
+        probabilities: Probabilities of all classes, in the order of `Predictor.classes`.
         error: Why the file could not be read.
     """
 
@@ -108,10 +108,10 @@ class Prediction:
 
 @final
 class Predictor:
-    """A bundle's model; made by `load`.
+    """A bundle's model, as opened by `load`.
 
     Attributes:
-        manifest: What the bundle says of itself.
+        manifest: Manifest of the bundle.
     """
 
     def __init__(self, graph: Graph, manifest: Manifest) -> None:
@@ -120,20 +120,20 @@ class Predictor:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes' names, in the order of the probabilities."""
+        """Class names, in the order of the probabilities."""
         return self.manifest.classes
 
     def probabilities(self, x_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Answer an array of images.
+        """Predict class probabilities for an array of images.
 
         Args:
-            x_NHWC: uint8, ``(N, H, W, C)``, or ``(N, H, W)`` for gray; RGB, any H and W.
+            x_NHWC: uint8 images ``(N, H, W, C)``, or ``(N, H, W)`` for gray; RGB, any H and W.
 
         Returns:
             float32 of shape ``(N, K)``.
 
         Raises:
-            SourceError: Another type, or another shape than the network reads.
+            SourceError: The array has another type or shape than the network expects.
         """
         channels = self.manifest.input.channels
         x_NHWC = x_NHWC[..., None] if x_NHWC.ndim == 3 else x_NHWC  # noqa: PLR2004 (N, H, W)
@@ -150,18 +150,18 @@ class Predictor:
         *,
         decode: Decode = decode_or_say,
     ) -> list[Prediction]:
-        """Name the class of each image; a file that is no image does not end the others.
+        """Predict the class of each image; an unreadable file does not affect the others.
 
         Args:
-            inputs: Files; a folder stands for all image files below it, sorted, without links. Or
-                an array as in `probabilities`.
-            decode: Decodes a file; many threads call it. By default this very process does:
-                headers that claim too many pixels are refused, but nothing limits the time, and a
-                file that crashes the decoder ends the process. `tunesmith.jobs.predict` brings
-                processes with limits.
+            inputs: Files; a folder stands for all image files below it, sorted, without symbolic
+                links. Or an array as in `probabilities`.
+            decode: Thread-safe function that decodes a file. The default decodes in this process:
+                headers that claim too many pixels are refused, but the time is not limited, and a
+                file that crashes the decoder kills the process. `tunesmith.jobs.predict` decodes
+                in processes with limits.
 
         Raises:
-            SourceError: A folder without images, or an array that does not fit.
+            SourceError: A folder has no images, or an array has the wrong type or shape.
         """
         if isinstance(inputs, np.ndarray):
             p_NK = self.probabilities(inputs)
@@ -177,13 +177,13 @@ class Predictor:
                 images = list(pool.map(read, some))
                 answers += self._answers(some, images)
                 count = _at_once(images)
-                del images  # before the next ones take as much
+                del images  # before the next ones take as much memory
         return answers
 
     def _answers(
         self, files: Sequence[Path], images: Sequence[NDArray[np.uint8] | str]
     ) -> Iterator[Prediction]:
-        """Answer images of equal shape together."""
+        """Predict images in batches of equal shape."""
         by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for index, image in enumerate(images):
             if not isinstance(image, str):
@@ -211,18 +211,18 @@ class Predictor:
 
 
 def _step(shape: tuple[int, ...]) -> int:
-    """Images of a shape that one call of the graph takes."""
+    """Batch size of one call of the graph, for images of a shape."""
     return max(1, MOST_VALUES // max(1, math.prod(shape)))
 
 
 def _at_once(images: Sequence[NDArray[np.uint8] | str]) -> int:
-    """Files to decode next: two for each core, and more if the last ones were small images."""
+    """Number of files to decode next: two per core, or more if the last images were small."""
     largest = max((x.size for x in images if not isinstance(x, str)), default=MOST_DECODED)
     return AT_ONCE if AT_ONCE * largest <= MOST_DECODED else min(AT_ONCE, 2 * cores())
 
 
 def _files(path: Path) -> list[Path]:
-    """A file is itself; a folder is the image files below it, without hidden ones and links."""
+    """Return a file itself, or a folder's image files without hidden files and symbolic links."""
     if not path.is_dir():
         return [path]
     files = sorted(
@@ -244,9 +244,9 @@ def _files(path: Path) -> list[Path]:
 def _read(
     file: Path, *, typed: Collection[Path], channels: int, decode: Decode
 ) -> NDArray[np.uint8] | str:
-    """Decode a file to ``(H, W, C)``, or say why it cannot be done.
+    """Decode a file to ``(H, W, C)``; return the reason if it fails.
 
-    Links are followed if they were typed: one in the place of a file of a folder is none of it.
+    Symbolic links are followed only if the user passed them, not inside a folder.
     """
     try:
         with open_plain(file, follow=file in typed) as (opened, found):
@@ -259,11 +259,11 @@ def load(folder: PathLike, *, threads: int | None = None) -> Predictor:
     """Open a bundle.
 
     Args:
-        folder: The folder ``bundle`` of a finished run.
-        threads: Threads of one call of the graph; by default as many as there are cores.
+        folder: Folder ``bundle`` of a finished run.
+        threads: Number of threads per call of the graph; by default the number of cores.
 
     Raises:
-        BundleError: It is incomplete or damaged, or made by a newer Tunesmith.
+        BundleError: The bundle is incomplete or damaged, or made by a newer Tunesmith.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)

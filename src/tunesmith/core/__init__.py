@@ -1,1 +1,1 @@
-"""The nouns that every layer shares."""
+"""Types and helpers that all other layers share."""

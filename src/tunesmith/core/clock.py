@@ -1,4 +1,4 @@
-"""One clock for everything: the budget, and where each second went."""
+"""One clock for the time budget and the time spent in each phase."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,9 +8,9 @@ from typing import final
 
 
 def process_age() -> float:
-    """Seconds since this process was started, or 0 where the system does not say.
+    """Seconds since this process started, or 0 if the system does not report it.
 
-    Importing packages counts as work: the budget starts when the user pressed Enter.
+    Importing packages counts too: the budget starts when the user presses Enter.
     """
     try:
         with open("/proc/self/stat", encoding="ascii", errors="replace") as stat:  # noqa: PTH123 (not a real file)
@@ -25,12 +25,11 @@ def process_age() -> float:
 @final
 @dataclass
 class Clock:
-    """Counts a run's live seconds and books them to phases.
+    """Tracks a run's active seconds and assigns them to phases.
 
     Args:
-        budget: Seconds this run may take, earlier sessions of the same run included.
-        spent: Seconds already spent when the clock is made: by earlier sessions, and by starting
-            the process.
+        budget: Time limit of the run in seconds, earlier sessions included.
+        spent: Seconds used before the clock was created: by earlier sessions and process startup.
         now: A monotonic clock, in seconds. Tests pass their own.
 
     Example:
@@ -53,16 +52,16 @@ class Clock:
         self._started = self.now()
 
     def elapsed(self) -> float:
-        """Seconds of this run so far, earlier sessions included."""
+        """Active seconds of this run so far, earlier sessions included."""
         return self.spent + self.now() - self._started
 
     def left(self) -> float:
-        """Seconds until the budget ends; negative when it is over."""
+        """Seconds left in the budget; negative once it is exceeded."""
         return self.budget - self.elapsed()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Book the seconds of a block to the phase ``name``, but for those of phases inside it."""
+        """Add the duration of a block to the phase ``name``, excluding nested phases."""
         begin, before = self.now(), sum(self.phases.values())
         try:
             yield

@@ -2,18 +2,18 @@
 
 ```
 TunesmithError
-├── UserError              the user can mend it; the command line exits with status 2
+├── UserError              the user can fix it; the command line exits with status 2
 │   ├── SettingsError      a setting, budget or job file is wrong
-│   ├── SourceError        the data cannot be used as they are
-│   ├── ModelError         the user's own network does not fit
+│   ├── SourceError        the data set cannot be used as it is
+│   ├── ModelError         the network cannot be used as it is
 │   ├── RunFolderError     the output folder is in use, unwritable, or belongs to another job
-│   ├── LimitError         no network is within the limits, or this one is not
+│   ├── LimitError         no network satisfies the limits, or this one does not
 │   ├── BundleError        a bundle is damaged or incomplete
 │   └── MissingExtraError  an optional package is not installed
-└── InternalError          a fault of ours; the command line exits with status 1
-    └── ExportMismatchError  the exported graph does not give the network's answers
+└── InternalError          a bug in Tunesmith; the command line exits with status 1
+    └── ExportMismatchError  the exported graph does not reproduce the network's outputs
 ```
-A message says the rule, the value that broke it, and the way out.
+Each message states the rule, the value that broke it, and how to fix it.
 """
 
 
@@ -22,7 +22,7 @@ class TunesmithError(Exception):
 
 
 class UserError(TunesmithError):
-    """Something the user can mend; the message says how."""
+    """An error that the user can fix; the message says how."""
 
 
 class SettingsError(UserError, ValueError):
@@ -30,11 +30,11 @@ class SettingsError(UserError, ValueError):
 
 
 class SourceError(UserError, ValueError):
-    """The data cannot be used as they are."""
+    """The data set cannot be used as it is."""
 
 
 class ModelError(UserError, ValueError):
-    """The user's own network does not fit."""
+    """The network cannot be used as it is."""
 
 
 class RunFolderError(UserError):
@@ -42,7 +42,7 @@ class RunFolderError(UserError):
 
 
 class LimitError(UserError, ValueError):
-    """No network is within the limits that the user set, or this one is not."""
+    """No network satisfies the user's limits, or this one does not."""
 
 
 class BundleError(UserError):
@@ -50,12 +50,12 @@ class BundleError(UserError):
 
 
 class MissingExtraError(UserError, ImportError):
-    """An optional package is not installed; the message names the line that installs it."""
+    """An optional package is not installed; the message has the command that installs it."""
 
 
 class InternalError(TunesmithError):
-    """A fault of ours."""
+    """A bug in Tunesmith."""
 
 
 class ExportMismatchError(InternalError):
-    """The exported graph does not give the network's answers on real images."""
+    """The exported graph does not reproduce the network's outputs on real images."""

@@ -1,4 +1,4 @@
-"""The one way a file is written that others rely on, and is opened that nobody vouches for."""
+"""Atomic file writes, and safe opening of untrusted files."""
 
 import os
 import stat
@@ -7,16 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-LARGEST_FILE = 100_000_000  # bytes, unpacked; no image that we decode is larger
+LARGEST_FILE = 100_000_000  # bytes, uncompressed; larger files are not read
 
-# A link in the place of a file is not followed, and a pipe there is not waited for.
+# Do not follow a symbolic link, and do not block on a pipe.
 NO_LINK, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file such that at any moment there is the old one or the new one, whole.
+    """Write a file atomically: at any time, the path holds the complete old or new content.
 
-    Written aside, to the disk's surface, then renamed; an attempt that fails leaves nothing behind.
+    The content goes to a temporary file, which is synced to disk and renamed. A failed attempt
+    leaves nothing behind.
 
     Raises:
         OSError: There is no space, or no permission.
@@ -37,18 +38,18 @@ def replace_file(path: Path, content: bytes) -> None:
 def open_plain(
     path: str | bytes | os.PathLike[str], *, follow: bool
 ) -> Iterator[tuple[IO[bytes], os.stat_result]]:
-    """Open a file that is to be read whole: not a pipe or a device, and no larger than an image is.
+    """Open a regular file of at most 100 MB for reading.
 
     Args:
-        path: Of the file.
-        follow: Whether the path may be that of a link.
+        path: File to open.
+        follow: Whether the path may be a symbolic link.
 
     Yields:
-        The file, and what the system says of it.
+        The open file, and its `os.stat_result`.
 
     Raises:
-        OSError: It cannot be opened, is no regular file, or is larger than 100 MB; the text says
-            which.
+        OSError: The file cannot be opened, is not a regular file, or is larger than 100 MB; the
+            text says which.
     """
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | NO_WAIT | (0 if follow else NO_LINK)
     with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:

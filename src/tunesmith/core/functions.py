@@ -1,4 +1,4 @@
-"""A user's function, by a name under which another process finds it."""
+"""Names for user functions, by which other processes can import them."""
 
 import hashlib
 import importlib
@@ -19,14 +19,14 @@ _reading: ContextVar[bool] = ContextVar("reading", default=False)
 
 
 class _Reached(BaseException):
-    """A script that is read for a function has come to where it would start the work itself."""
+    """Stops the import of a script at the point where it would start work itself."""
 
 
 def end_of_reading() -> None:
-    """Mark where a script starts work that other processes do with functions of the same script.
+    """Mark where a script starts work that runs its own functions in other processes.
 
-    A process that reads the script for such a function stops reading here: what is defined above is
-    all that the function needs, and nothing is started twice. Elsewhere this does nothing.
+    A process that imports the script for such a function stops here: all that the function needs is
+    defined above, and nothing is started twice. In any other process, this does nothing.
     """
     if _reading.get():
         raise _Reached
@@ -36,7 +36,7 @@ def reference(function: Function) -> str:
     """Name a function: ``package.module:name`` if it can be imported, else ``file.py:name``.
 
     Raises:
-        SettingsError: It is not at the top of a module, or its module is no file.
+        SettingsError: The function is not at the top level of a module, or has no source file.
 
     Example:
         >>> reference(importlib.import_module)
@@ -62,7 +62,7 @@ def reference(function: Function) -> str:
 
 
 def _imports_as(module: ModuleType, file: str) -> bool:
-    """Whether importing a module's name elsewhere gives the same file."""
+    """Whether another process that imports the module's name gets the same file."""
     if module.__name__ == "__main__" or module.__name__.startswith(USER_MODULE):
         return False
     spec = importlib.util.find_spec(module.__name__)
@@ -70,7 +70,7 @@ def _imports_as(module: ModuleType, file: str) -> bool:
 
 
 def load_function(name: str) -> Function:
-    """Import a function by what `reference` gave, or a user typed.
+    """Import a function by the name that `reference` returned or the user typed.
 
     Raises:
         SettingsError: The file, module or function is missing, or importing it raises.
@@ -104,10 +104,10 @@ def _load_module(name: str) -> ModuleType:
 
 
 def _load_file(path: Path) -> ModuleType:
-    """Import a file once, under a name of its own, so that no main guard runs."""
+    """Import a file once, under a unique module name, so that its main guard does not run."""
     if not path.is_file():
         raise SettingsError(f"There is no file {path}. Check the path.")
-    # What lies beside a script can be imported by it. Last: it hides no installed package from us.
+    # A script can import files next to it. They come last, so that they shadow no package.
     if (beside := str(path.resolve().parent)) not in sys.path:
         sys.path.append(beside)
     token = _reading.set(True)
@@ -122,11 +122,11 @@ def _load_file(path: Path) -> ModuleType:
 
 
 def import_file(path: Path, identity: bytes) -> ModuleType:
-    """Import a Python file under a name of its own: once, unless it raises.
+    """Import a Python file under a unique module name; only once, unless it raises.
 
     Args:
-        path: Of a file whose name ends with ``.py``.
-        identity: What makes it another file than those imported before.
+        path: File to import; its name ends with ``.py``.
+        identity: Bytes that identify the file; equal bytes give the module imported before.
     """
     name = f"{USER_MODULE}{hashlib.sha256(identity).hexdigest()[:12]}"
     if name in sys.modules:
@@ -139,7 +139,7 @@ def import_file(path: Path, identity: bytes) -> ModuleType:
         spec.loader.exec_module(module)
     except _Reached:
         pass
-    except BaseException:  # a SystemExit too leaves half a module, which must not be found later
+    except BaseException:  # even for SystemExit: half a module must not be found later
         sys.modules.pop(name, None)
         raise
     return module

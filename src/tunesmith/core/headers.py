@@ -1,6 +1,6 @@
-"""What the first bytes of an image file claim: its format by content, its size and its values.
+"""Read the header of an image file: its format by content, size, channels and bit depth.
 
-Only the header is read, so that an image too large can be refused before any of it is decoded.
+Only the header is read, so that an oversized image can be refused before it is decoded.
 """
 
 import re
@@ -13,16 +13,16 @@ from tunesmith.core.tiff import directory
 
 RGB, RGBA = 3, 4
 PNG_CHANNELS = {0: 1, 2: RGB, 3: RGB, 4: 2, 6: RGBA}  # by color type (PNG 3, 11.2.1)
-# Start of frame: height, width and components follow; C4, C8 and CC are other things (T.81, B.1).
+# Start of frame: height, width and components follow; C4, C8 and CC are others (T.81, B.1).
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-JPEG_BARE = frozenset({0x01, *range(0xD0, 0xDA)})  # markers that no length follows
+JPEG_BARE = frozenset({0x01, *range(0xD0, 0xDA)})  # markers without a length
 JPEG_SEQUENTIAL = {0xC0, 0xC1, 0xC9}
 JPEG_SCAN = 0xDA
 JPEG_MARKER = re.compile(rb"\xff[^\x00\xff]")
-MOST_SEGMENTS = 10_000  # of a JPEG, before its first scan
-OLD_BMP = 12  # bytes of OS/2's first header, whose sizes have two
-NUMBER = rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})(?=[\s#])"  # of a PNM header, behind space and comments
-PNM_HEADER = 4096  # bytes that it may take
+MOST_SEGMENTS = 10_000  # in a JPEG before its first scan
+OLD_BMP = 12  # bytes of the OS/2 1.x header, in which width and height have two bytes each
+NUMBER = rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})(?=[\s#])"  # in a PNM header, after space or comments
+PNM_HEADER = 4096  # bytes of that header, at most
 PNM = re.compile(rb"P([1-6])" + NUMBER + NUMBER)
 PNM_LARGEST = re.compile(NUMBER)
 Claims = tuple[int, ...]  # width, height, channels, bits, and scans if there are several
@@ -31,14 +31,14 @@ Claims = tuple[int, ...]  # width, height, channels, bits, and scans if there ar
 @final
 @dataclass(frozen=True)
 class Header:
-    """What an image file claims to be.
+    """What an image file's header claims.
 
     Attributes:
         format: PNG, JPEG, GIF, BMP, TIFF, WebP or PNM.
-        width: Pixels; 0 where the header is cut off or nonsense.
-        height: The same.
-        channels: Colors, and transparency; of a palette those that it stands for.
-        bits: Of a value.
+        width: Width in pixels; 0 if the header is truncated or invalid.
+        height: Height in pixels; 0 if the header is truncated or invalid.
+        channels: Number of color and alpha channels; of a palette image, those of its palette.
+        bits: Bits per value.
         scans: Passes over the whole image that decoding takes; more than one in some JPEGs.
     """
 
@@ -51,12 +51,12 @@ class Header:
 
     @property
     def pixels(self) -> int:
-        """Pixels of the image; 0 where its size cannot be read."""
+        """Number of pixels; 0 if the size cannot be read."""
         return self.width * self.height
 
 
 def read_header(data: bytes) -> Header | None:
-    r"""Read what a file claims; None if it begins like none of these formats.
+    r"""Read a file's header; None if it starts like none of the supported formats.
 
     Example:
         >>> read_header(b"P5 640 480 255\n...")
@@ -117,7 +117,7 @@ def _bmp(data: bytes) -> Claims:
     is_old = struct.unpack_from("<I", data, 14)[0] == OLD_BMP
     width, height, _, bits = struct.unpack_from("<HHHH" if is_old else "<iiHH", data, 18)
     channels = RGBA if bits == 32 else RGB  # noqa: PLR2004 (bits of four bytes)
-    return abs(width), abs(height), channels, min(bits, 8)  # below 0, the upper rows come first
+    return abs(width), abs(height), channels, min(bits, 8)  # a negative height: top-down rows
 
 
 def _tiff(data: bytes) -> Claims:

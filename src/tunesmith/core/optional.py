@@ -1,4 +1,4 @@
-"""Optional packages: one clear sentence when one is missing."""
+"""Import optional packages, with a clear error if one is missing."""
 
 import importlib
 from types import ModuleType
@@ -10,8 +10,8 @@ def require(module: str, *, extra: str) -> ModuleType:
     """Import an optional package.
 
     Args:
-        module: The name to import, such as ``"torch"``.
-        extra: The extra of Tunesmith that installs it.
+        module: Module to import, such as ``"torch"``.
+        extra: Tunesmith's extra that installs it.
 
     Raises:
         MissingExtraError: The package is not installed.

@@ -1,4 +1,4 @@
-"""From an image file's bytes to pixels: the one decoder of training, tests and prediction."""
+"""Decode image files to pixels; training, testing and prediction share this decoder."""
 
 import os
 from typing import Any
@@ -15,10 +15,10 @@ from numpy.typing import NDArray  # noqa: E402 (the same)
 from tunesmith.core.headers import Header, read_header  # noqa: E402 (the same)
 from tunesmith.core.tiff import directory  # noqa: E402 (the same)
 
-MOST_SCANS = 64  # of a JPEG; each may cost as much time as the whole image
+MOST_SCANS = 64  # in a JPEG; each may take as long as a whole image
 GRAY, COLOR, ALPHA = 1, 3, 4  # channels of an image
 READ = {GRAY: cv2.IMREAD_GRAYSCALE, COLOR: cv2.IMREAD_COLOR_RGB}
-NOT_READ = cv2.IMREAD_UNCHANGED  # ignores the camera's mark, which `_upright` then obeys
+NOT_READ = cv2.IMREAD_UNCHANGED  # ignores the Exif orientation, which `_upright` applies
 CONVERSIONS = {
     (GRAY, COLOR): cv2.COLOR_GRAY2RGB,
     (GRAY, ALPHA): cv2.COLOR_GRAY2RGBA,
@@ -27,30 +27,30 @@ CONVERSIONS = {
     (ALPHA, GRAY): cv2.COLOR_RGBA2GRAY,
     (ALPHA, COLOR): cv2.COLOR_RGBA2RGB,
 }
-ORIENTATION = 0x0112  # the tag of Exif 2.3, 4.6.4 A
+ORIENTATION = 0x0112  # Exif tag (Exif 2.3, 4.6.4 A)
 NO_MEMORY = "decoding it needs more memory than there is"
 DAMAGED = "the {} is damaged, cut off, or of a kind that is not supported"
 
 
 class Undecodable(ValueError):  # noqa: N818 (it is a verdict on a file, not an error of ours)
-    """A file is no image that can be read; the text says why."""
+    """The file cannot be decoded as an image; the text says why."""
 
 
 def decode(encoded: bytes | NDArray[np.uint8], channels: int | None = None) -> NDArray[np.uint8]:
     """Decode a PNG, JPEG, WebP, BMP, TIFF, GIF or PNM file.
 
-    Values of 16 bits lose their lower 8. A camera's orientation mark is obeyed. Transparency is
-    dropped, not blended, where ``channels`` has no room for it.
+    Values of 16 bits lose their lower 8. The Exif orientation is applied. If ``channels`` excludes
+    alpha, it is dropped, not blended.
 
     Args:
-        encoded: The file's bytes; or pixels ``(H, W, C)``, which only get their channels changed.
-        channels: 1 for gray, 3 for RGB, 4 for RGB with alpha; None as in the file.
+        encoded: Content of the file; or pixels ``(H, W, C)``, of which only channels are converted.
+        channels: 1 for gray, 3 for RGB, 4 for RGBA; None to keep those of the file.
 
     Returns:
         uint8 of shape ``(H, W, channels)``, in the order R, G, B, alpha.
 
     Raises:
-        Undecodable: The bytes are no image, cut off, or more than `MOST_PIXELS`.
+        Undecodable: The bytes are not an image, are truncated, or claim more than `MOST_PIXELS`.
     """
     if isinstance(encoded, np.ndarray):
         return recolor(encoded, channels)
@@ -72,7 +72,7 @@ def decode(encoded: bytes | NDArray[np.uint8], channels: int | None = None) -> N
 
 
 def decode_or_say(file: bytes, channels: int | None) -> NDArray[np.uint8] | str:
-    """Decode a file here and now, without limits, or say why it cannot be done."""
+    """Decode a file in this process, without limits; return the reason if it fails."""
     try:
         return decode(file, channels)
     except Undecodable as reason:
@@ -82,10 +82,10 @@ def decode_or_say(file: bytes, channels: int | None) -> NDArray[np.uint8] | str:
 
 
 def _accepted(encoded: bytes) -> Header:
-    """The header of a file that is worth decoding.
+    """Read the header of a file, and check that the file may be decoded.
 
     Raises:
-        Undecodable: It is no image, claims too many pixels, or is damaged already here.
+        Undecodable: The file is not an image, claims too many pixels or scans, or is damaged.
     """
     if not encoded:
         raise Undecodable("the file is empty")
@@ -102,19 +102,20 @@ def _accepted(encoded: bytes) -> Header:
 
 
 def _mended(gif: bytes) -> bytes:
-    """A GIF whose background is none of its colors, which OpenCV refuses, with the first of them.
+    """Replace a GIF's background color, if its index is out of range, by the first color.
 
-    Programs of old wrote such files, and no other reader minds: hardly one shows the background.
+    OpenCV refuses such files, which old programs wrote. Other readers accept them, since hardly
+    any shows the background.
     """
     flags, background = gif[10:12].ljust(2, b"\0")
     return gif if background < 2 << (flags & 7) else gif[:11] + b"\0" + gif[12:]
 
 
 def _read(data: NDArray[np.uint8], channels: int | None) -> NDArray[Any] | None:
-    """Let OpenCV decode; gray, RGB or RGBA, upright, and None if it cannot."""
+    """Decode by OpenCV to upright gray, RGB or RGBA pixels; None if it fails."""
     if channels in READ:
         return cv2.imdecode(data, READ[channels])
-    read: Any = cv2.imdecodeWithMetadata(data, flags=NOT_READ)  # its stubs know of no failure
+    read: Any = cv2.imdecodeWithMetadata(data, flags=NOT_READ)  # its stubs omit failures
     image, kinds, contents = read
     if image is None:
         return None
@@ -128,7 +129,7 @@ def _read(data: NDArray[np.uint8], channels: int | None) -> NDArray[Any] | None:
 
 
 def _upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Undo what the orientation, 1 to 8, says was done to an image ``(H, W[, C])``."""
+    """Turn an image ``(H, W[, C])`` upright, given its Exif orientation, 1 to 8."""
     if orientation in {5, 6, 7, 8}:
         image = image.swapaxes(0, 1)
     if orientation in {3, 4, 7, 8}:
@@ -139,7 +140,7 @@ def _upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def recolor(image_HWC: NDArray[np.uint8], channels: int | None) -> NDArray[np.uint8]:
-    """Turn gray, RGB or RGBA pixels into another of these; None leaves them as they are.
+    """Convert pixels between gray, RGB and RGBA; None keeps their channels.
 
     Example:
         >>> recolor(np.full((1, 1, 1), 7, np.uint8), 4).tolist()
@@ -155,7 +156,7 @@ def recolor(image_HWC: NDArray[np.uint8], channels: int | None) -> NDArray[np.ui
 
 
 def shrink(image_HWC: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Make a picture for a person to look at: at most ``side`` pixels; never fed to a network."""
+    """Shrink an image for display, to at most ``side`` pixels a side; never fed to a network."""
     height, width = image_HWC.shape[:2]
     factor = side / max(height, width)
     if factor >= 1:
@@ -164,7 +165,7 @@ def shrink(image_HWC: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def squeeze(image_HWC: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Give pixels another height and width, whatever the aspect; never fed to a network either."""
+    """Resize an image, ignoring its aspect ratio; never fed to a network either."""
     squeezed = cv2.resize(image_HWC, size[::-1], interpolation=cv2.INTER_AREA)
     return np.asarray(squeezed, np.uint8).reshape(*size, image_HWC.shape[2])
 

@@ -1,4 +1,4 @@
-"""Randomness as a function of a name and a position, never a stream."""
+"""Random seeds, derived from a name and a position, never from a stream."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ import hashlib
 def derive(seed: int, name: str, *position: int) -> int:
     """Derive an independent seed from a run's seed, a purpose and a position.
 
-    The answer depends on the arguments alone, so that a resumed run needs no stored random state.
+    The result depends only on the arguments, so a resumed run needs no stored random state.
 
     Returns:
         An integer in ``[0, 2**63)``, which NumPy and PyTorch generators both accept.

@@ -1,4 +1,4 @@
-"""What a user may set for a job: one frozen value, unknown keys refused."""
+"""User settings of a job: frozen pydantic models that refuse unknown keys."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.words import nearest
 
-AUTO = "auto"  # of the model: let them race; of workers: measure how many are fastest
+AUTO = "auto"  # model: a race of several; workers: measure which number is fastest
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 T = TypeVar("T", bound=BaseModel)
 Limit = Literal["latency_ms", "size_mb"]
@@ -25,10 +25,10 @@ Metric = Literal["accuracy", "balanced_accuracy", "log_loss", "macro_f1", "roc_a
 
 
 def seconds(text: str | float) -> float:
-    """Read a time span.
+    """Parse a time span.
 
     Raises:
-        SettingsError: It is no time span, or not longer than zero.
+        SettingsError: The text is not a time span, or not longer than zero.
 
     Example:
         >>> seconds("90"), seconds("1.5m"), seconds("1h30m")
@@ -52,7 +52,7 @@ Workers = Annotated[
 
 
 class Settings(BaseModel):
-    """What the user decided; what is left open, the plan decides."""
+    """User settings of a job; the plan decides what they leave open."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,38 +61,38 @@ class Settings(BaseModel):
     out: Path | None = None
     """The run's folder; by default ``runs/NAME``."""
     model: str = AUTO
-    """A race, a family, or ``file.py:function`` of the user's own."""
+    """``auto`` (a race), a model family, or ``file.py:function`` of a user-defined network."""
     metric: Metric = "accuracy"
-    """What models are ranked by."""
+    """Metric that models are ranked by."""
     device: Device = "auto"
-    """Where networks are trained; ``auto`` takes CUDA, then MPS, then the processor."""
+    """Training device; ``auto`` takes CUDA, then MPS, then the CPU."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     columns: Mapping[str, str] = Field(default_factory=dict)
-    """Names of a table's columns, by their use: path, label, split, group."""
+    """Names of a table's columns, by role: path, label, split, group."""
     on_suspects: Literal["keep", "quarantine"] = "keep"
-    """Whether images to learn from whose label a copy contradicts are kept."""
+    """Whether to train on images whose label a duplicate contradicts."""
     quarantine: Path | None = None
-    """A list of images to leave out, as ``tunesmith check`` writes it."""
+    """List of images to exclude, as written by ``tunesmith check``."""
     params: Mapping[str, Any] = Field(default_factory=dict)
-    """Values of the model's parameters that the plan must keep."""
+    """Model hyperparameters that the plan must keep."""
     train: Mapping[str, Any] = Field(default_factory=dict)
-    """Fields of the training's configuration that the plan must keep."""
+    """Training hyperparameters that the plan must keep."""
     sampler: SamplerName = "auto"
-    """Which settings a search tries next."""
+    """Algorithm that chooses the hyperparameters of the next trial."""
     scheduler: SchedulerName = "auto"
-    """Which of them a search trains next."""
+    """Algorithm that chooses which trial is trained next."""
     trials: Annotated[int, Field(ge=0)] | None = None
-    """How many settings a search tries; None if time decides, and whether there is a search."""
+    """Number of trials of the search; None lets the budget decide on it and on the search."""
     workers: Workers = None
-    """Processes that search at the same time; None, or ``auto``, measures how many are fastest."""
+    """Number of parallel search processes; None, or ``auto``, measures which is fastest."""
     limit: Mapping[Limit, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
         default_factory=dict
     )
-    """What the exported graph may take: milliseconds for one image on all cores, megabytes."""
+    """Limits on the exported graph: milliseconds for one image on all cores, megabytes."""
 
     @classmethod
     def make(cls, values: Mapping[str, Any]) -> Self:
-        """Check values and make settings of them.
+        """Validate values and build settings from them.
 
         Raises:
             SettingsError: A key is unknown (the nearest one is named) or a value is wrong.
@@ -100,10 +100,10 @@ class Settings(BaseModel):
         return checked(cls, values)
 
     def identity(self) -> dict[str, Any]:
-        """What makes this job another job than one with more time or another folder.
+        """Settings that identify the job, whatever its time, folder, device and workers.
 
-        What a quarantine leaves is part of the data's identity. Of the number of trials, only
-        whether it is given: then nothing depends on time.
+        The data set's identity covers the quarantine. Of the number of trials, only whether it is
+        given counts: if it is, nothing depends on time.
         """
         places = {"budget", "out", "device", "quarantine", "workers"}
         given = self.model_dump(mode="json", exclude=places)
@@ -111,28 +111,28 @@ class Settings(BaseModel):
 
 
 class TuneSettings(BaseModel):
-    """What the user decided about the tuning of a function."""
+    """User settings for tuning a function."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     budget: Annotated[float, BeforeValidator(seconds)] | None = None
     """Seconds from process start to result; None if the number of trials is the only limit."""
     trials: Annotated[int, Field(ge=1)] | None = None
-    """How many there may be; None if as many as there is time for."""
+    """Maximum number of trials; None for as many as time allows."""
     horizon: Annotated[int, Field(ge=1)] = 100
-    """Units of a full training."""
+    """Number of units, such as epochs, of a full training."""
     out: Path | None = None
     """The run's folder; by default ``runs/NAME``."""
     sampler: SamplerName = "auto"
     scheduler: SchedulerName = "auto"
     workers: Workers = 1
-    """Processes that train at the same time; they share the cores. None, or ``auto``, measures."""
+    """Number of parallel processes, which share the cores; None, or ``auto``, measures it."""
     maximize: bool = False
     """Whether higher values are better."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     def identity(self) -> dict[str, Any]:
-        """What makes this search another one than with more time, trials or workers."""
+        """Settings that identify the search, whatever its time, trials, folder and workers."""
         return self.model_dump(mode="json", exclude={"budget", "trials", "out", "workers"})
 
 
@@ -170,7 +170,7 @@ def read_job_file(path: Path) -> dict[str, Any]:
     """Read settings from a TOML file.
 
     Raises:
-        SettingsError: The file is missing or no TOML.
+        SettingsError: The file is missing or not valid TOML.
     """
     try:
         return tomllib.loads(path.read_text("utf-8"))
@@ -181,10 +181,10 @@ def read_job_file(path: Path) -> dict[str, Any]:
 
 
 def take_test(values: dict[str, Any]) -> str | None:
-    """Take the test part out of a job file's values: like the source, it is no setting.
+    """Remove the test set's source from a job file's values, and return it; it is no setting.
 
     Raises:
-        SettingsError: It is no text.
+        SettingsError: The value is not a string.
     """
     test = values.pop("test", None)
     if test is not None and not isinstance(test, str):

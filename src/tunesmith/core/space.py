@@ -1,4 +1,4 @@
-"""A field and its search range are one line: ``width: Annotated[int, Int(8, 64)] = 32``."""
+"""Search spaces, declared in annotations: ``width: Annotated[int, Int(8, 64)] = 32``."""
 
 import inspect
 import json
@@ -22,7 +22,7 @@ def _check_range(low: float, high: float, *, log: bool) -> None:
 @final
 @dataclass(frozen=True)
 class Int:
-    """Whole numbers from ``low`` to ``high``, both included.
+    """Integers from ``low`` to ``high``, both included.
 
     Example:
         >>> Int(8, 64, log=True).holds(16), Int(8, 64).holds(65)
@@ -74,7 +74,7 @@ class Float:
 
 
 def _is_kept_by_json(value: Any) -> bool:
-    """Whether a value comes back from JSON as it was."""
+    """Whether a value survives a round trip through JSON."""
     try:
         found = json.loads(json.dumps(value))
     except (TypeError, ValueError):
@@ -123,7 +123,7 @@ Range = Int | Float | Choice
 @final
 @dataclass(frozen=True, init=False)
 class When:
-    """Under which values of another field a field means anything.
+    """Condition: a field is active only for some values of another field.
 
     Example:
         >>> sgd = When("optimizer", "sgd")
@@ -142,19 +142,19 @@ class When:
         object.__setattr__(self, "values", values)
 
     def holds(self, config: Mapping[str, Any]) -> bool:
-        """Whether the other field is there and has one of the values."""
+        """Whether the configuration has the other field with one of the values."""
         return self.field in config and config[self.field] in self.values
 
 
 @final
 @dataclass(frozen=True)
 class Field:
-    """One dimension of a space: where it may lie, and where it lies unless somebody moves it.
+    """One hyperparameter of a search space.
 
     Attributes:
-        range: Where it may lie.
-        default: Where it lies unless somebody moves it.
-        when: Where it means anything; None if everywhere.
+        range: Allowed values.
+        default: Default value.
+        when: Condition under which the field is active; None if it always is.
     """
 
     range: Range
@@ -167,13 +167,13 @@ Config = Mapping[str, Any]
 
 
 def space_of(function: Callable[..., Any]) -> dict[str, Field]:
-    """Read a search space off the annotated signature of a function or dataclass.
+    """Read a search space from the annotated signature of a function or dataclass.
 
     Parameters without a range in their annotation do not belong to the space.
 
     Raises:
         SettingsError: A ranged parameter has no default, or one outside its range; or a condition
-            is on no field before it.
+            does not refer to an earlier field.
 
     Example:
         >>> def build(*, width: typing.Annotated[int, Int(8, 64)] = 32): ...
@@ -200,10 +200,11 @@ def space_of(function: Callable[..., Any]) -> dict[str, Field]:
 
 
 def check_space(space: Space) -> None:
-    """Check fields against their own ranges, and conditions against the fields before them.
+    """Check that defaults lie in their ranges, and that conditions refer to earlier fields.
 
     Raises:
-        SettingsError: A default lies outside its range, or a condition is on no field before it.
+        SettingsError: A default lies outside its range, or a condition does not refer to an earlier
+            field.
     """
     before: dict[str, Field] = {}
     for name, field in space.items():
@@ -221,7 +222,7 @@ def check_space(space: Space) -> None:
 
 
 def complete(space: Space, values: Config) -> dict[str, Any]:
-    """Give a value to each field that means anything: the one given, or its default.
+    """Give each active field its value: the one in ``values``, or its default.
 
     Example:
         >>> space = {
@@ -242,7 +243,7 @@ def complete(space: Space, values: Config) -> dict[str, Any]:
 
 
 def check_values(space: Space, values: Config) -> None:
-    """Check chosen values against a space.
+    """Check values against a search space.
 
     Raises:
         SettingsError: A name is not in the space, or a value not in its range.

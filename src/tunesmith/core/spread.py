@@ -1,4 +1,4 @@
-"""Take some of a list that may be sorted."""
+"""Evenly spaced entries of an array that may be sorted."""
 
 from typing import Any, TypeVar
 
@@ -9,9 +9,9 @@ T = TypeVar("T", bound=np.generic)
 
 
 def spread(places: NDArray[T], count: int) -> NDArray[T]:
-    """Take up to ``count`` entries at even distances, in their order.
+    """Take up to ``count`` evenly spaced entries, in order.
 
-    Files are sorted by class: the first thousand of them show a few classes alone.
+    Files are sorted by class, so the first thousand would cover only a few classes.
 
     Example:
         >>> spread(np.arange(10), 4)

@@ -1,11 +1,11 @@
-"""Small helpers for sentences that a person reads."""
+"""Helpers for messages to users."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Name the most similar of ``names`` in a sentence, or say nothing.
+    """Suggest the most similar of ``names`` in a sentence; empty if none is similar.
 
     Example:
         >>> nearest("budgte", ["budget", "seed"])
@@ -17,7 +17,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a time span as a person would.
+    """Format a time span for people to read.
 
     Example:
         >>> duration(8.25), duration(95), duration(4000), duration(float("inf"))
@@ -35,7 +35,7 @@ def duration(seconds: float) -> str:
 
 
 def megabytes(count: float) -> str:
-    """Write a number of bytes in megabytes.
+    """Format a number of bytes as megabytes.
 
     Example:
         >>> megabytes(2_500_000)
@@ -46,7 +46,7 @@ def megabytes(count: float) -> str:
 
 
 def counted(count: int, noun: str, plural: str = "", *, verb: tuple[str, str] = ("", "")) -> str:
-    """Write a number of things, perhaps with a verb that agrees.
+    """Format a count with its noun and, if given, the agreeing form of a verb.
 
     Example:
         >>> counted(1, "image"), counted(1200, "class", "classes", verb=("is", "are"))

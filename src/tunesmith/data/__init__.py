@@ -1,1 +1,1 @@
-"""From whatever the user points at to clean, split pixels."""
+"""Load, decode, clean and split data sets from any supported source."""

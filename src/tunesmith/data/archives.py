@@ -1,4 +1,4 @@
-"""Zip files, read without unpacking: fast, and nothing leaves the archive."""
+"""Read zip archives without extracting them: fast, and nothing is written to disk."""
 
 import contextlib
 import os
@@ -16,14 +16,14 @@ from tunesmith.core.files import LARGEST_FILE
 from tunesmith.data.folders import BEGIN, HIDDEN, PARTS, is_hidden, passed_over, printable
 from tunesmith.data.reading import Pieces
 
-LARGEST_RATIO = 200  # unpacked to packed bytes; more is a bomb (deflate itself ends at about 1,000)
-HARMLESS = 1_000_000  # bytes, unpacked, of which the ratio is not asked: a white bitmap packs well
+LARGEST_RATIO = 200  # uncompressed to compressed bytes; more is a bomb (deflate: up to about 1,000)
+HARMLESS = 1_000_000  # uncompressed bytes up to which any ratio is fine, as of a white bitmap
 LOCAL_HEADER = struct.Struct("<26xHH")  # lengths of name and extra field, in a local file header
 LOCAL_HEADER_SIZE = 30
-LEAD = 300  # bytes in which a local header lies with its name and extra field, mostly
+LEAD = 300  # bytes that usually hold a local header with its name and extra field
 LONGEST_END = 22 + 65_535  # bytes of the record at the end, with a comment (APPNOTE 4.3.16)
-MANY = 0xFFFF  # members that this record says there are if it cannot count them
-LINK, KIND = 0o120000, 0o170000  # of a Unix mode
+MANY = 0xFFFF  # number of members in this record if there are too many for it
+LINK, KIND = 0o120000, 0o170000  # bits of a Unix mode
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ARCHIVES = (".zip", ".7z", ".rar", *TARS)
 ENCRYPTED, IS_UTF8 = 1, 0x800  # flags of a member (APPNOTE 6.3.10, 4.4.4)
@@ -34,7 +34,7 @@ S = TypeVar("S", bound="Stored")
 
 @dataclass(frozen=True)
 class Stored:
-    """One file in an archive: its path, its place, and a stamp that changes with its content."""
+    """One file in an archive: path, offset, size, and a stamp that changes with its content."""
 
     name: str
     offset: int
@@ -45,7 +45,7 @@ class Stored:
 @final
 @dataclass(frozen=True)
 class Member(Stored):
-    """One file in a zip archive, and what it takes to unpack it."""
+    """One file in a zip archive, with what is needed to decompress it."""
 
     packed: int
     method: int
@@ -53,7 +53,7 @@ class Member(Stored):
 
 
 def _name(info: zipfile.ZipInfo) -> str:
-    """A member's path, "/"-separated; UTF-8 also where the archive forgot to say so, as macOS's."""
+    """A member's "/"-separated path; UTF-8 is recognized even if not flagged, as by macOS."""
     name = info.filename
     if not info.flag_bits & IS_UTF8 and not name.isascii():
         with contextlib.suppress(UnicodeError):
@@ -62,9 +62,9 @@ def _name(info: zipfile.ZipInfo) -> str:
 
 
 def bad_path(name: str) -> str | None:
-    """Why a member's path rules the whole archive out, in words.
+    """Why a member's path makes the whole archive unacceptable, in words; None if it does not.
 
-    An archive inside may well be the test part: to pass over it would be to lose that.
+    A nested archive is refused, not skipped, since it may be the test set.
 
     Example:
         >>> bad_path("cat/../../x.png"), bad_path("test.zip"), bad_path("cat/1.png")
@@ -87,7 +87,7 @@ def _bad_kind(info: zipfile.ZipInfo) -> str | None:
 
 
 def _bad_content(info: zipfile.ZipInfo) -> str | None:
-    """Why a member that is an image is not going to be unpacked, in words."""
+    """Why an image member must not be decompressed, in words; None if it may be."""
     if info.flag_bits & ENCRYPTED:
         return "is encrypted"
     if (size := max(info.file_size, info.compress_size)) > LARGEST_FILE:
@@ -112,7 +112,7 @@ def _member(name: str, info: zipfile.ZipInfo) -> Member:
 
 
 def refused(path: Path, name: str, reason: str) -> SourceError:
-    """The error for a member that rules the archive out, to be raised."""
+    """Build the error for a member that makes the archive unacceptable."""
     return SourceError(
         f"An archive must hold plain image files, but in {path} the member "
         f"{printable(os.fsencode(name))} {reason}. Make the archive again, of plain files "
@@ -121,12 +121,12 @@ def refused(path: Path, name: str, reason: str) -> SourceError:
 
 
 def most_unpacked(path: Path) -> int:
-    """Bytes that a packed file may unpack to, all in all."""
+    """Total bytes that a compressed file may decompress to."""
     return max(LARGEST_FILE, LARGEST_RATIO * path.stat().st_size)
 
 
 def bomb(path: Path) -> SourceError:
-    """The error for an archive that is a bomb, to be raised."""
+    """Build the error for an archive that is a decompression bomb."""
     return SourceError(
         f"An archive must not be a bomb, but {path} unpacks to more than {LARGEST_RATIO} times its "
         "size. If you trust it, unpack it by hand."
@@ -134,13 +134,13 @@ def bomb(path: Path) -> SourceError:
 
 
 def latest(members: list[S]) -> list[S]:
-    """Sort by path, and keep the last member of each, which is what unpacking would leave."""
+    """Sort by path, and keep the last member of each path, as extraction would."""
     by_name = {member.name: member for member in members}
     return [by_name[name] for name in sorted(by_name)]
 
 
 def without_top(images: list[S], others: list[S]) -> tuple[list[S], list[S]]:
-    """Cut off the one folder that holds all class or part folders of images, if any."""
+    """Remove the single top folder that holds all class or split folders of images, if any."""
     tops = {image.name.partition("/")[0] for image in images}
     is_deep = all(image.name.count("/") >= 2 for image in images)  # noqa: PLR2004 (two folders)
     if len(tops) != 1 or tops & PARTS.keys() or not is_deep:
@@ -154,12 +154,12 @@ def without_top(images: list[S], others: list[S]) -> tuple[list[S], list[S]]:
 
 
 def _check_count(file: IO[bytes], count: int) -> None:
-    """Compare how many members were found with how many the end of a zip file promises.
+    """Compare the number of members found with the number stated at the end of a zip file.
 
-    A damaged entry can swallow those behind it.
+    A damaged entry can hide those after it.
 
     Raises:
-        BadZipFile: They are not as many.
+        BadZipFile: The numbers differ.
     """
     file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_END))
     end = file.read()
@@ -170,18 +170,18 @@ def _check_count(file: IO[bytes], count: int) -> None:
 
 @final
 class Archive:
-    """A zip file whose members are read by many threads at once.
+    """A zip file whose members can be read by many threads at once.
 
     Args:
-        path: The file.
+        path: Zip file to read.
 
     Attributes:
-        members: The images, sorted by path.
+        members: Image files, sorted by path.
         others: Other files that are not hidden.
-        skipped: What is no image, counted by kind.
+        skipped: Number of files that are not images, by kind.
 
     Raises:
-        SourceError: It is no zip file, or holds a member that rules it out.
+        SourceError: The file is not a zip file, or holds an unacceptable member.
     """
 
     def __init__(self, path: Path) -> None:
@@ -210,7 +210,7 @@ class Archive:
             elif not info.is_dir():
                 skipped[kind] += 1
                 others += [_member(name, info)] * (kind != HIDDEN)
-        # Many members may share their bytes.
+        # Many members may share the same compressed bytes.
         if sum(member.size for member in images) > most_unpacked(path):
             raise bomb(path)
         self.members, self.others = without_top(latest(images), latest(others))
@@ -218,10 +218,10 @@ class Archive:
         self.skipped = +skipped
 
     def read(self, member: Member) -> bytes:
-        """The bytes of a member, checked against its checksum.
+        """Read a member and verify its checksum.
 
         Raises:
-            OSError: They are damaged.
+            OSError: The member is damaged.
         """
         try:
             content = self._packed(member, member.packed)
@@ -234,7 +234,7 @@ class Archive:
         return content
 
     def begin(self, member: Member) -> bytes:
-        """The first bytes of a member, not checked; none if they are damaged or packed oddly."""
+        """Read a member's first bytes, unverified; empty if damaged or of another compression."""
         with contextlib.suppress(OSError, struct.error, zlib.error, OverflowError):
             packed = self._packed(member, min(member.packed, BEGIN))
             if member.method == zipfile.ZIP_STORED:
@@ -244,7 +244,7 @@ class Archive:
         return b""
 
     def _packed(self, member: Member, size: int) -> bytes:
-        """The first bytes of a member as they lie in the archive."""
+        """Read a member's first bytes as stored in the archive."""
         data = self._content.read(member.offset, LEAD + size)
         name, extra = LOCAL_HEADER.unpack_from(data)
         begin = LOCAL_HEADER_SIZE + name + extra

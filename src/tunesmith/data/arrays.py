@@ -1,4 +1,4 @@
-"""Images that are arrays already: in memory, in ``.npz`` and IDX files, in torch Datasets."""
+"""Read images from arrays: in memory, in ``.npz`` and IDX files, and in torch Datasets."""
 
 import lzma
 import math
@@ -34,8 +34,8 @@ NPZ_KEYS = (
 CHANNELS = (1, 3, 4)
 WHITE = 255
 MOST_DIMS = 4  # of an IDX file
-# What a damaged .npz may raise. Of zipfile, RuntimeError stands for encryption and for methods of
-# packing that it does not know; of NumPy, MemoryError for a shape, and the last three for a header.
+# What a damaged .npz may raise. In zipfile, RuntimeError stands for encryption and for unknown
+# compression methods; in NumPy, MemoryError for a shape, and the last three for a header.
 DAMAGED = (
     OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError,
     MemoryError, OverflowError, TypeError, SyntaxError, tokenize.TokenError,
@@ -48,10 +48,10 @@ class Arrays:
     """Images in memory.
 
     Attributes:
-        images: uint8 ``(H, W, C)`` each, of equal or different sizes; one array if equal.
-        labels: Class of each, ``[N]``.
+        images: uint8 images ``(H, W, C)`` of equal or different sizes; one array if equal.
+        labels: Class of each image, ``[N]``.
         classes: Names of the classes.
-        is_test: Whether the files state that an image is of the test part, ``[N]``.
+        is_test: Whether the files assign each image to the test set, ``[N]``.
     """
 
     images: Sequence[Pixels] | Pixels
@@ -61,16 +61,16 @@ class Arrays:
 
 
 def from_arrays(x: Any, y: Any, x_test: Any = None, y_test: Any = None) -> Arrays:
-    """Check images and labels; labels are whole numbers or names.
+    """Check images and labels; labels are integers or names.
 
     Args:
-        x: uint8 ``(N, H, W)`` or ``(N, H, W, C)`` with C of 1, 3 or 4.
-        y: ``(N,)``.
-        x_test: The same of a test part.
-        y_test: The same of a test part.
+        x: uint8 images ``(N, H, W)`` or ``(N, H, W, C)`` with C of 1, 3 or 4.
+        y: Labels ``(N,)``.
+        x_test: Images of a test set, as in ``x``.
+        y_test: Labels of a test set, as in ``y``.
 
     Raises:
-        SourceError: Their types or shapes do not fit.
+        SourceError: A type or shape is wrong.
 
     Example:
         >>> from_arrays(np.zeros((2, 8, 8), np.uint8), ["b", "a"]).labels
@@ -136,7 +136,7 @@ def _check_labels(y: Any, count: int) -> NDArray[Any]:
 
 
 def _number(labels: NDArray[Any]) -> tuple[Labels, tuple[str, ...]]:
-    """Number the labels that occur, in the order of numbers, or of names as people count."""
+    """Map labels to class indices, in numeric order, or in natural order of names."""
     found, inverse_N = np.unique(labels, return_inverse=True)
     names = [str(label) for label in found]
     order = sorted(range(len(names)), key=lambda k: natural(names[k]))
@@ -153,7 +153,7 @@ def from_dataset(dataset: Any) -> Arrays:
     to 1; sizes may differ. Class names are taken from ``dataset.classes``, if it has them.
 
     Raises:
-        SourceError: It is empty, or an item is no such pair.
+        SourceError: The Dataset is empty, or an item is not such a pair.
     """
     images, labels = [], []
     for index in range(len(dataset)):
@@ -203,7 +203,7 @@ def _pixels(image: Any, index: int) -> Pixels:
 
 def is_idx_folder(folder: Path) -> bool:
     """Whether a folder holds MNIST-style files."""
-    # os.path says no where pathlib raises: a folder may not be readable.
+    # os.path returns False where pathlib raises: a folder may not be readable.
     return any(os.path.isfile(folder / f"{IDX_STEMS[False][0]}{end}") for end in ENDS)  # noqa: PTH113
 
 
@@ -211,7 +211,7 @@ def _read_idx_file(folder: Path, stem: str) -> NDArray[np.uint8]:
     """Read one IDX file of bytes (LeCun's format: magic, dimensions, data).
 
     Raises:
-        SourceError: It is missing or damaged.
+        SourceError: The file is missing or damaged.
     """
     path = next((p for e in ENDS if (p := folder / f"{stem}{e}").is_file()), None)
     if path is None:
@@ -225,7 +225,7 @@ def _read_idx_file(folder: Path, stem: str) -> NDArray[np.uint8]:
     dims = data[3]
     shape = tuple(int.from_bytes(data[4 + 4 * i : 8 + 4 * i]) for i in range(dims))
     values = np.frombuffer(data[4 + 4 * dims :], np.uint8)
-    if values.size != math.prod(shape):  # of Python's integers: NumPy's would wrap round
+    if values.size != math.prod(shape):  # in Python's integers: NumPy's would overflow
         raise SourceError(
             f"{path} states the shape {shape} but holds {values.size:,} values. Fetch it again."
         )
@@ -233,7 +233,7 @@ def _read_idx_file(folder: Path, stem: str) -> NDArray[np.uint8]:
 
 
 def read_idx(folder: Path) -> Arrays:
-    """Read MNIST-style files: ``train-images-idx3-ubyte``, its labels, and ``t10k-`` as a test.
+    """Read MNIST-style files: ``train-images-idx3-ubyte``, its labels, and ``t10k-`` as test set.
 
     Raises:
         SourceError: A file is missing or damaged.
@@ -256,7 +256,7 @@ def read_npz(path: Path) -> Arrays:
     """Read an ``.npz``: ``x_train, y_train[, x_test, y_test]``, or ``x, y``, or ``images, labels``.
 
     Raises:
-        SourceError: It is damaged, has pickled objects, or other keys.
+        SourceError: The file is damaged, or has pickled objects or other keys.
     """
     try:
         with zipfile.ZipFile(path) as opened:
@@ -281,10 +281,10 @@ def read_npz(path: Path) -> Arrays:
 
 
 def _read_member(opened: zipfile.ZipFile, name: str) -> NDArray[Any]:
-    """Read an array up to the end of its file, where its checksum is.
+    """Read an array to the end of its member, so that the checksum is verified.
 
     Raises:
-        ValueError: Its header says less or more than there is; more of `DAMAGED`.
+        ValueError: The header claims less or more than there is; others of `DAMAGED` may occur.
     """
     with opened.open(name) as member:
         array = np.lib.format.read_array(member, allow_pickle=False)

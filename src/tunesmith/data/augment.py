@@ -1,7 +1,7 @@
-"""Random changes of training images, a whole batch at a time.
+"""Augment training images, a whole batch at a time.
 
-Each change is a function of (images, strengths, generator), so that equal seeds give equal images
-wherever training was interrupted. Shape letters: N images, C channels, H height, W width.
+Each transform is a function of (images, strengths, generator), so that equal seeds give equal
+images wherever training was interrupted. Shape letters: N images, C channels, H height, W width.
 """
 
 import math
@@ -13,18 +13,18 @@ from torch.nn import functional as F
 from tunesmith.core.seeds import derive
 from tunesmith.data.augmentation import Augmentation
 
-CHANCE = 0.5  # of being mirrored top to bottom
+CHANCE = 0.5  # probability of a vertical flip
 
 
 def _uniform(
     shape: tuple[int, ...], bound: float, generator: Generator, device: torch.device
 ) -> Tensor:
-    """Draw values between -bound and bound: on the CPU, so that every device sees the same."""
+    """Draw values between -bound and bound, on the CPU so that all devices get the same ones."""
     return ((torch.rand(shape, generator=generator) * 2 - 1) * bound).to(device)
 
 
 def translate(x_NCHW: Tensor, pixels: int, generator: Generator) -> Tensor:
-    """Shift each image by up to ``pixels`` whole pixels; the border is reflected."""
+    """Shift each image by up to ``pixels`` whole pixels, with reflection padding."""
     if pixels == 0:
         return x_NCHW
     n, _, height, width = x_NCHW.shape
@@ -38,7 +38,7 @@ def translate(x_NCHW: Tensor, pixels: int, generator: Generator) -> Tensor:
 def warp(
     x_NCHW: Tensor, *, rotate: float, scale: float, shift: float, generator: Generator
 ) -> Tensor:
-    """Rotate, scale and shift each image in one bilinear interpolation; the border is repeated."""
+    """Rotate, scale and shift each image in one bilinear interpolation, with border padding."""
     n, _, height, width = x_NCHW.shape
     angle = _uniform((n,), math.radians(rotate), generator, x_NCHW.device)
     size = 1 + _uniform((n,), scale, generator, x_NCHW.device)
@@ -50,7 +50,7 @@ def warp(
 
 
 def mirror(x_NCHW: Tensor, chosen_N: Tensor, dim: int) -> Tensor:
-    """Mirror the chosen images along a dimension."""
+    """Flip the chosen images along a dimension."""
     return torch.where(chosen_N.view(-1, 1, 1, 1), x_NCHW.flip(dim), x_NCHW)
 
 
@@ -67,7 +67,7 @@ def cutout(x_NCHW: Tensor, share: float, generator: Generator) -> Tensor:
 
 
 def relight(x_NCHW: Tensor, *, brightness: float, contrast: float, generator: Generator) -> Tensor:
-    """Change brightness and contrast of each image as a whole."""
+    """Change the brightness and contrast of each image at random."""
     shape = (len(x_NCHW), 1, 1, 1)
     mean = x_NCHW.mean((1, 2, 3), keepdim=True)
     factor = 1 + _uniform(shape, contrast, generator, x_NCHW.device)
@@ -76,7 +76,7 @@ def relight(x_NCHW: Tensor, *, brightness: float, contrast: float, generator: Ge
 
 
 def shrink(x_NCHW: Tensor, scale: float) -> Tensor:
-    """Resize images to ``scale`` times their side, by averaging; the memory layout is kept.
+    """Resize images to ``scale`` times their side, antialiased; the memory layout is kept.
 
     Shape:
         - input: ``(N, C, H, W)``
@@ -91,18 +91,18 @@ def shrink(x_NCHW: Tensor, scale: float) -> Tensor:
 def augment(
     x_NCHW: Tensor, how: Augmentation, *, index_N: Tensor, epoch_N: Tensor, seed: int, position: int
 ) -> Tensor:
-    """Change a batch of normalized images.
+    """Augment a batch of normalized images.
 
-    A mirror image comes in every other epoch of an image (Jordan 2024, "alternating flip"): chance
-    decides only which epochs, so that each two epochs show both sides.
+    Each image is flipped horizontally in every other epoch (Jordan 2024, "alternating flip"):
+    chance decides only which ones, so that any two successive epochs show both sides.
 
     Args:
         x_NCHW: Normalized float images.
-        how: Strengths.
-        index_N: Place of each image in the training set.
-        epoch_N: Epoch that each image is shown in.
-        seed: Seed of the run.
-        position: Examples seen before this batch.
+        how: Augmentation strengths.
+        index_N: Index of each image in the training set.
+        epoch_N: Epoch in which each image is shown.
+        seed: Random seed of the run.
+        position: Number of examples seen before this batch.
 
     Returns:
         Images of the same shape, in the memory layout of the input.

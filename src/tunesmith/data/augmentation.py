@@ -1,4 +1,4 @@
-"""How strongly training images are changed: settings, without the code that changes them."""
+"""Settings of data augmentation, without the code that applies them."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ BOTH = (False, True)
 
 
 class Augmentation(BaseModel):
-    """How strongly training images are changed. Zero and False leave them as they are."""
+    """Augmentation strengths. Zero and False turn a transform off."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,12 +21,12 @@ class Augmentation(BaseModel):
     scale: Annotated[float, Float(0.0, 0.5)] = 0.0
     """Largest relative change of size."""
     flip: Annotated[bool, Choice(*BOTH)] = False
-    """Mirror left and right, in every other epoch of an image."""
+    """Horizontal flip, in every other epoch of an image."""
     flip_vertical: Annotated[bool, Choice(*BOTH)] = False
-    """Mirror top and bottom, by chance."""
+    """Vertical flip, at random."""
     brightness: Annotated[float, Float(0.0, 0.5)] = 0.0
-    """Largest shift of all values, in standard deviations of the data."""
+    """Largest change of brightness, in standard deviations of the data."""
     contrast: Annotated[float, Float(0.0, 0.5)] = 0.0
-    """Largest relative change of the deviation from an image's mean."""
+    """Largest relative change of contrast around an image's mean."""
     cutout: Annotated[float, Float(0.0, 0.5)] = 0.0
     """Side of a square set to the mean color, as a share of the image's side."""

@@ -1,4 +1,4 @@
-"""Data sets that are known by name."""
+"""Built-in data sets, known by name."""
 
 import os
 import sys
@@ -19,13 +19,13 @@ GOOGLE = "https://storage.googleapis.com/"
 @final
 @dataclass(frozen=True)
 class Remote:
-    """A file of the network.
+    """A file to download.
 
     Attributes:
-        name: Its file name.
-        size: Bytes.
-        sha256: Of its content, in hexadecimal.
-        mirrors: What comes before the name in its addresses, in the order to ask them.
+        name: File name.
+        size: Size in bytes.
+        sha256: SHA-256 of the content, in hexadecimal.
+        mirrors: URLs without the file name, in the order in which to try them.
     """
 
     name: str
@@ -35,12 +35,12 @@ class Remote:
 
 
 def _remotes(table: str, *mirrors: str) -> tuple[Remote, ...]:
-    """Read rows of size, SHA-256 and name."""
+    """Parse rows of size, SHA-256 and name."""
     rows = (line.split() for line in table.strip().splitlines())
     return tuple(Remote(name, int(size), sha256, mirrors) for size, sha256, name in rows)
 
 
-# What each data set is downloaded as.
+# Files of each data set to download.
 REMOTES = {
     "mnist": _remotes(
         """
@@ -75,7 +75,7 @@ NAMES = (DIGITS, *REMOTES)
 
 
 def load_digits() -> Arrays:
-    """Load 1,797 handwritten digits of 8 x 8 pixels in 17 gray levels, as scikit-learn has them.
+    """Load 1,797 handwritten digits of 8 x 8 pixels in 17 gray levels from scikit-learn.
 
     They are scaled from 0..16 to 0..255 (Alpaydin and Kaynak 1998).
 
@@ -103,7 +103,7 @@ def cache(name: str) -> Path:
 
 
 def places(name: str) -> list[Path]:
-    """Where a data set is looked for: in ``$TUNESMITH_DATA``, the system's folders, our cache."""
+    """Paths where a data set is searched: ``$TUNESMITH_DATA``, system folders, our cache."""
     own = [Path(folder).expanduser() for folder in [os.environ.get("TUNESMITH_DATA")] if folder]
     shared = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
     return [
@@ -114,29 +114,29 @@ def places(name: str) -> list[Path]:
 
 
 def find(name: str) -> Path | None:
-    """The first place that has a data set; a download that is not whole does not count."""
+    """First path that holds a data set, or None; an incomplete download does not count."""
     *others, own = places(name)
     is_whole = all(_is_there(own / remote.name) for remote in REMOTES[name])
     return next((place for place in others if _is_there(place)), own if is_whole else None)
 
 
 def _is_there(path: Path) -> bool:
-    """Whether there is something; what lies where this user may not look is not."""
+    """Whether a path exists; False if this user may not access its folder."""
     return os.path.exists(path)  # noqa: PTH110 (pathlib's raises where a folder may not be entered)
 
 
 def lacking(source: Any) -> tuple[Remote, ...]:
-    """What must be downloaded before a source can be opened: for most, nothing."""
+    """Files that must be downloaded before a source can be opened; for most sources, none."""
     text = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
     is_name = text in REMOTES and not _is_there(Path(text))
     return REMOTES[text] if is_name and find(text) is None else ()
 
 
 def locate(name: str) -> Path:
-    """The place that has a data set.
+    """Path of a data set.
 
     Raises:
-        SourceError: It is nowhere.
+        SourceError: The data set is not on this machine.
     """
     if place := find(name):
         return place

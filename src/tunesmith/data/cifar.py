@@ -1,4 +1,4 @@
-"""CIFAR-10 as it is published for C programs: fixed records in a packed tar file."""
+"""Read CIFAR-10 in its binary version: fixed-size records in a compressed tar file."""
 
 import gzip
 import os
@@ -16,16 +16,16 @@ from tunesmith.data.tars import PIECE, members
 
 FILE = "cifar-10-binary.tar.gz"
 SHAPE = (3, 32, 32)  # C, H, W
-RECORD = 1 + 3 * 32 * 32  # bytes: the class, then the colors one after another
+RECORD = 1 + 3 * 32 * 32  # bytes: the class, then one color plane after another
 CLASSES = "batches.meta.txt"
 TEST = "test_batch.bin"
 PARTS = (*(f"data_batch_{number}.bin" for number in range(1, 6)), TEST)
-MOST = 40_000_000  # bytes of one of these; as published, it has 30,730,000
+MOST = 40_000_000  # bytes of one of these files; as published, it has 30,730,000
 
 
 def find_cifar(path: Path) -> Path | None:
-    """The published file, if a path is that, or a folder that holds it."""
-    # os.path says no where pathlib raises: a folder may not be readable.
+    """The published file, if a path is that file or a folder that holds it; else None."""
+    # os.path returns False where pathlib raises: a folder may not be readable.
     file = path / FILE if os.path.isdir(path) else path  # noqa: PTH112
     return file if file.name == FILE and os.path.isfile(file) else None  # noqa: PTH113
 
@@ -34,7 +34,7 @@ def read_cifar(path: Path) -> Arrays:
     """Read the published file (Krizhevsky 2009, "Learning multiple layers of features").
 
     Raises:
-        SourceError: It is damaged.
+        SourceError: The file is damaged.
     """
     found = _members(path)
     if lacking := [name for name in (CLASSES, *PARTS) if name not in found]:
@@ -58,10 +58,10 @@ def read_cifar(path: Path) -> Arrays:
 
 
 def _members(path: Path) -> dict[str, bytes]:
-    """Files of the archive by their names, without folders; of others nothing is kept.
+    """Read the archive's batches and class names, by file name without folders.
 
     Raises:
-        SourceError: It is damaged, or a bomb.
+        SourceError: The archive is damaged, or a decompression bomb.
     """
     found: dict[str, bytes] = {}
     try:

@@ -1,4 +1,4 @@
-"""Which images are left out, which are the same, and whether enough remain."""
+"""Check that enough images can be used, and group duplicates."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,22 +10,22 @@ from tunesmith.core.errors import SourceError
 from tunesmith.data.loaded import Rejected
 from tunesmith.data.source import Given, Source
 
-MOST_BAD = 0.10  # of all images; more than that is no accident of single files
+MOST_BAD = 0.10  # share of all images; more points to a problem beyond single files
 EXAMPLES = 3  # rejected images that a message names
 NAMED_CLASSES = 5  # classes that a message names
 
 
 def check(source: Source, rejected: Sequence[Rejected], kept: NDArray[np.int64]) -> None:
-    """Stop before training if what was decoded cannot stand for the data.
+    """Stop before training if too many images cannot be decoded.
 
     Args:
-        source: The data.
+        source: Source of the images.
         rejected: Images that cannot be decoded.
-        kept: Indices into the source of the images that can.
+        kept: Source indices of the images that can be decoded.
 
     Raises:
         SourceError: More than 10 % cannot be decoded, a class has fewer than two images left, or a
-            stated test part has none.
+            predefined test set has none left.
     """
     total = len(rejected) + len(kept)
     bad_K = np.bincount(
@@ -61,20 +61,20 @@ def check(source: Source, rejected: Sequence[Rejected], kept: NDArray[np.int64])
 
 
 def twins(pixels_NHWC: NDArray[np.uint8], labels_N: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number groups of images with equal pixels.
+    """Assign exact duplicates, that is images with equal pixels, to groups.
 
-    Equal images are of one group also if their labels differ: what must not happen is that an
-    image is learned in one part and asked in another.
+    Duplicates share a group even if their labels differ: the same image must not be in both the
+    training set and the test set.
 
     Args:
         pixels_NHWC: Images; may be memory-mapped.
-        labels_N: Their classes, for the shape alone.
+        labels_N: Class of each image; only the length is used.
 
     Returns:
-        Group of each image ``[N]``, from 0 in the order of their first images.
+        Group of each image ``[N]``, numbered from 0 in the order of their first images.
 
     Raises:
-        ValueError: The two are not of equal length.
+        ValueError: The lengths differ.
 
     Example:
         >>> x_NHWC = np.array([7, 3, 7, 5], dtype=np.uint8).reshape(4, 1, 1, 1)
@@ -86,7 +86,7 @@ def twins(pixels_NHWC: NDArray[np.uint8], labels_N: NDArray[np.int64]) -> NDArra
         raise ValueError(
             f"Each image needs a label, but got {len(pixels_NHWC)} images and {len(labels_N)}."
         )
-    # BLAKE2b (RFC 7693); among 10^9 images two different ones share 16 bytes with odds of 10^-21.
+    # BLAKE2b (RFC 7693): 16 bytes of 10^9 different images collide with probability 10^-21.
     groups: dict[bytes, int] = {}
     numbers = (
         groups.setdefault(
@@ -100,12 +100,12 @@ def twins(pixels_NHWC: NDArray[np.uint8], labels_N: NDArray[np.int64]) -> NDArra
 def joined(
     groups_N: NDArray[np.int64], stated: NDArray[np.int64] | None, kept: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Groups that keep together both what is equal and what the source states to belong together.
+    """Merge the groups of duplicates with the groups that the source states.
 
     Args:
-        groups_N: Groups of the images that are left.
-        stated: Groups of all images of the source, or None.
-        kept: Places in the source of those that are left, ``[N]``.
+        groups_N: Duplicate group of each remaining image.
+        stated: Group that the source states for each of its images, or None.
+        kept: Source indices of the remaining images, ``[N]``.
 
     Example:
         >>> joined(np.array([0, 1, 0, 2]), np.array([5, 5, 6, 7]), np.arange(4))
@@ -119,7 +119,7 @@ def joined(
 
 
 def merged(groups_N: NDArray[np.int64], pairs_P2: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Groups in which the images of each pair are together, and all that were before.
+    """Merge the groups of the two images of each pair.
 
     Example:
         >>> merged(np.array([0, 1, 0, 2, 3]), np.array([[1, 2]]))
@@ -128,7 +128,7 @@ def merged(groups_N: NDArray[np.int64], pairs_P2: NDArray[np.int64]) -> NDArray[
     """
     if not len(pairs_P2):
         return groups_N
-    from scipy.sparse import coo_array  # a fifth of a second that only few data need
+    from scipy.sparse import coo_array  # takes 0.2 s, and few data sets need it
     from scipy.sparse.csgraph import connected_components
 
     count = int(groups_N.max()) + 1
@@ -140,7 +140,7 @@ def merged(groups_N: NDArray[np.int64], pairs_P2: NDArray[np.int64]) -> NDArray[
 
 
 def one_of_each(groups_N: NDArray[np.int64], kinds_N: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Places of one image of each kind in each group.
+    """Indices of one image of each kind in each group.
 
     Example:
         >>> one_of_each(np.array([0, 0, 0, 1]), np.array([1, 0, 1, 1]))
@@ -152,7 +152,7 @@ def one_of_each(groups_N: NDArray[np.int64], kinds_N: NDArray[np.int64]) -> NDAr
 
 
 def bearing(groups_N: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Places of some images and of all others in their groups, in the order of the former.
+    """Indices of some images and of all others in their groups, in the order of the former.
 
     Example:
         >>> bearing(np.array([0, 1, 0, 2, 1]), np.array([4, 0]))

@@ -1,4 +1,4 @@
-"""Decode images on all cores into one array; what cannot be decoded is listed, never replaced."""
+"""Decode images on all cores into one array; undecodable ones are listed, never replaced."""
 
 import itertools
 import math
@@ -26,13 +26,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 _Seen = tuple[tuple[int, ...], Pixels]  # the shape of an image, and the image reduced
 # Images that a thread decodes at a time: few enough that no core waits long for another at the end,
-# and enough that it is not woken for each handful of small ones.
+# and enough to keep the overhead for small images low.
 LEAST_AT_ONCE, MOST_AT_ONCE, TURNS = 16, 1024, 8
-SHOWN = 512  # pixels of the longer side of what decisions are based on, at most
-# Bytes of decoded images of one size that are handed on together, and of all sizes that wait.
+SHOWN = 512  # pixels of the longer side of an image in a `Sample`, at most
+# Bytes of decoded images of one size that are yielded together, and of all sizes that wait.
 TOGETHER, WAITING = 64_000_000, 256_000_000
-ORIGINALS = 8  # images of any size that a thread decodes before they are handed on
-REQUEST = 4_000_000  # bytes of files from which on they are decoded before further ones are read
+ORIGINALS = 8  # images of any size that a thread decodes before they are passed on
+REQUEST = 4_000_000  # bytes of files after which they are decoded before more are read
 
 
 _Waiting = dict[tuple[int, ...], list[tuple[int, Pixels]]]  # indices and images, by their size
@@ -41,14 +41,14 @@ _Waiting = dict[tuple[int, ...], list[tuple[int, Pixels]]]  # indices and images
 @final
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """A few images as they are in their files, to decide by.
+    """A sample of the images, on which decisions are based.
 
     Attributes:
-        images: uint8 ``[H, W, C]`` each, shuffled; of large ones every second row and column, or
-            third, and so on, so that a thousand photographs fit into the memory.
-        shapes: Height, width and channels of each, ``[S, 3]``.
-        rejected: Those of the sample that could not be decoded.
-        per_s: Images decoded a second, on all threads.
+        images: Shuffled uint8 images ``[H, W, C]``; of large ones only every second row and column,
+            or third, and so on, so that a thousand photographs fit into memory.
+        shapes: Original height, width and channels of each image, ``[S, 3]``.
+        rejected: Images of the sample that could not be decoded.
+        per_s: Images decoded per second on all threads.
     """
 
     images: list[Pixels]
@@ -60,11 +60,11 @@ class Sample:
 def read_images(
     source: Source, indices: Sequence[int], channels: int | None, decoder: Decoder
 ) -> Iterator[Pixels | Rejected]:
-    """Decode some images of a source, or say why not.
+    """Decode some images of a source.
 
     Yields:
-        For each, in their order, its pixels, which are there until the next one is asked for, or
-        why there are none.
+        For each index, in order: the pixels, valid until the next image is requested, or why
+        decoding failed.
     """
     for part in read_parts(source, indices):
         decoded = decoder.decode([read for _, read in part if isinstance(read, bytes)], channels)
@@ -79,7 +79,7 @@ def read_images(
 def read_parts(
     source: Source, indices: Sequence[int]
 ) -> Iterator[list[tuple[int, bytes | Pixels | Rejected]]]:
-    """Read images without decoding them, in parts that are not too much for the memory."""
+    """Read images without decoding them, in parts of limited size."""
     part: list[tuple[int, bytes | Pixels | Rejected]] = []
     size = 0
     for index in indices:
@@ -97,14 +97,13 @@ def read_parts(
 
 
 def sampled(source: Source, *, count: int, seed: int) -> NDArray[np.int64]:
-    """Places of up to ``count`` random images, of each class in its proportion.
+    """Indices of a random sample of up to ``count`` images, stratified by class.
 
-    Images that the source states to be of the test part are not looked at, so that nothing is
-    decided by them.
+    Images of a predefined test set are excluded, so that they influence no decision.
     """
     rng = np.random.default_rng(derive(seed, "sample"))
     order = rng.permutation(np.flatnonzero(source.given != Given.TEST))
-    # Evenly spaced places in a list that is sorted by class hold each class in its proportion.
+    # Evenly spaced entries of a list that is sorted by class hold each class in its proportion.
     order = order[np.argsort(source.labels[order], kind="stable")]
     return rng.permutation(spread(order, count))
 
@@ -112,14 +111,14 @@ def sampled(source: Source, *, count: int, seed: int) -> NDArray[np.int64]:
 def sample(
     source: Source, *, count: int, seed: int, threads: int, seconds: float = math.inf
 ) -> Sample:
-    """Decode random images, in their own color, large ones reduced; see `sampled`.
+    """Decode a random sample with original channels, large images reduced; see `sampled`.
 
     Args:
-        source: What to decode.
-        count: How many images at most.
-        seed: Decides which.
-        threads: How many decode at once.
-        seconds: After which no more are begun; large photographs take long.
+        source: Source of the images.
+        count: Maximum number of images.
+        seed: Random seed of the sample.
+        threads: Number of threads used.
+        seconds: Time after which no more images are started; large photographs take long.
     """
     chosen = sampled(source, count=count, seed=seed)
 
@@ -131,12 +130,12 @@ def sample(
             ]
 
     with Decoders(threads) as decoders:
-        # Starts the processes.
+        # Starts the decoding processes.
         list(on_threads(read, np.array_split(chosen[:threads], threads), threads))
         parts: list[list[_Seen | Rejected]] = []
         began, done, took = time.perf_counter(), 0, 0.0
         while done < len(chosen) and (took < seconds or not done):
-            # As many again: each of the threads has several turns, and none waits long at the end.
+            # Doubles the number: each thread has several turns, and none waits long at the end.
             some = chosen[done : done + max(done, LEAST_AT_ONCE * threads)]
             parts += on_threads(read, np.array_split(some, 4 * threads), threads)
             done, took = done + len(some), time.perf_counter() - began
@@ -150,13 +149,13 @@ def sample(
 
 
 def _reduced(image: Pixels) -> Pixels:
-    """A copy that takes little memory."""
+    """Return a subsampled copy that takes little memory."""
     step = -(-max(image.shape[:2]) // SHOWN)
     return image[::step, ::step].copy()
 
 
 def at_once(count: int, threads: int) -> int:
-    """How many of so many images a thread should decode at a time."""
+    """Number of images, out of ``count``, that a thread should decode at a time."""
     return min(MOST_AT_ONCE, max(LEAST_AT_ONCE, count // (TURNS * threads)))
 
 
@@ -167,16 +166,16 @@ def on_threads(
     *,
     over: threading.Event | None = None,
 ) -> Iterator[R]:
-    """Do work on many threads; an interrupt waits for what is being done, not for the rest.
+    """Process items on many threads; an interrupt waits for running items, not for the rest.
 
     Args:
-        work: What to do with each item.
-        items: In their order.
-        threads: How many do it at once.
-        over: Set when nobody waits for results any more, so that work may end early.
+        work: Function to call for each item.
+        items: Items to process, in order.
+        threads: Number of threads used.
+        over: Event to set when results are no longer needed, so that work may end early.
 
     Yields:
-        What comes of each item, in their order.
+        Result for each item, in order.
     """
     pool = ThreadPoolExecutor(threads)
     try:
@@ -200,16 +199,16 @@ def load(
     """Decode every image into one array.
 
     Args:
-        source: What to decode.
-        channels: 1, 3 or 4: gray, RGB, RGB with alpha.
-        size: Height and width that all get; an image of another size goes through ``resize``.
+        source: Source of the images.
+        channels: 1 for gray, 3 for RGB, 4 for RGBA.
+        size: Common height and width; images of another size go through ``resize``.
         resize: Maps pixels ``(H, W, C)`` and a size to pixels of that size.
-        threads: How many decode at once.
-        memory_bound: Bytes; a larger array is mapped from a file.
-        folder: Where that file lies.
+        threads: Number of threads used.
+        memory_bound: Size in bytes above which the array is memory-mapped from a file.
+        folder: Folder of that file.
 
     Raises:
-        RunFolderError: There is no room for that file.
+        RunFolderError: There is no disk space for that file.
     """
     count = len(source.names)
     room = Room((count, *size, channels), memory_bound=memory_bound, folder=folder)
@@ -238,11 +237,11 @@ def load(
 def originals(
     source: Source, indices: NDArray[np.int64], *, channels: int, threads: int, batch: int = 256
 ) -> Iterator[tuple[NDArray[np.int64], Pixels]]:
-    """Decode images in their own size, in batches of equal size.
+    """Decode images at their original size, in batches of equal size.
 
     Yields:
-        Indices into the source ``[B]``, and pixels ``[B, H, W, C]``; B is at most ``batch``, and
-        less where images are large. An image that cannot be read any more is left out.
+        Source indices ``[B]``, and pixels ``[B, H, W, C]``; B is at most ``batch``, and less for
+        large images. Images that can no longer be read are left out.
     """
     waiting: _Waiting = {}
 
@@ -268,7 +267,7 @@ def originals(
 
 
 def _ripe(waiting: _Waiting, last: tuple[int, ...], batch: int) -> tuple[int, ...] | None:
-    """Size of the images that should wait no longer, if any, after one of size ``last`` came."""
+    """Size of the waiting images to yield now, if any, after one of size ``last`` was added."""
     if len(waiting[last]) >= batch or len(waiting[last]) * math.prod(last) >= TOGETHER:
         return last
     held = {shape: len(group) * math.prod(shape) for shape, group in waiting.items()}

@@ -1,6 +1,6 @@
-"""Decode files that nobody vouches for: in processes with limits, so that a file can only end one.
+"""Decode untrusted files in processes with limits, so that a bad file can only kill one of them.
 
-Under Windows, which has no such limits, files are decoded in this very process, without any.
+On Windows, which has no such limits, files are decoded in this process, without any.
 """
 
 import contextlib
@@ -25,12 +25,12 @@ from tunesmith.core.errors import InternalError
 from tunesmith.core.pixels import ALPHA, MOST_PIXELS, decode_or_say
 
 Pixels = NDArray[np.uint8]
-FULL = 32_000_000  # bytes of pixels from which on no further image is put into one answer
-ROOM = FULL + ALPHA * MOST_PIXELS  # bytes shared with a process; pages never used cost nothing
-PATIENCE = 5.0  # seconds that a process has to end by itself
+FULL = 32_000_000  # bytes of pixels after which no more images are put into one response
+ROOM = FULL + ALPHA * MOST_PIXELS  # bytes of shared memory per process; unused pages cost nothing
+PATIENCE = 5.0  # seconds to wait for a process to exit
 HAS_LIMITS = find_spec("resource") is not None
 WORKER = "tunesmith.data.worker"
-ENVIRONMENT = {  # of a process: one thread; glibc keeps what is freed, for the next image
+ENVIRONMENT = {  # of a process: one thread; glibc keeps freed memory for the next image
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"),
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
     "MALLOC_TRIM_THRESHOLD_": "100000000",
@@ -40,12 +40,12 @@ ENVIRONMENT = {  # of a process: one thread; glibc keeps what is freed, for the 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What decoding one image may take.
+    """Resource limits for decoding one image.
 
     Attributes:
-        memory: Bytes beside those that the process has from the start. Held to under Linux alone.
-        cpu_s: Seconds of computing.
-        wall_s: Seconds, in case it does not even compute; many, as the machine may be busy.
+        memory: Bytes in addition to those at the start of the process; enforced on Linux only.
+        cpu_s: Seconds of CPU time.
+        wall_s: Seconds of wall-clock time, in case of a hang; generous, for a busy machine.
     """
 
     memory: int = 40 * MOST_PIXELS
@@ -59,11 +59,11 @@ DEFAULT = Limits()
 @final
 @dataclass(frozen=True, kw_only=True)
 class Death:
-    """A process ended before it answered.
+    """A process ended before it responded.
 
     Attributes:
-        reason: Why, as it is told of the file that it was decoding.
-        is_late: Whether its time was over.
+        reason: Why, worded as the reason why the file could not be decoded.
+        is_late: Whether it exceeded its time limit.
     """
 
     reason: str
@@ -71,7 +71,7 @@ class Death:
 
 
 def _death(status: int, limits: Limits) -> Death:
-    """What an exit status, negative if a signal ended the process, means."""
+    """Explain an exit status, which is negative if a signal ended the process."""
     if status == -signal.SIGPROF:
         return Death(reason=f"decoding it needed more than {limits.cpu_s:g} s", is_late=True)
     if status == -signal.SIGALRM:
@@ -81,9 +81,9 @@ def _death(status: int, limits: Limits) -> Death:
 
 
 def _shared_file() -> IO[bytes]:
-    """A file without a name; in memory, where the system has such files."""
+    """Open an anonymous file, in memory if the system has such files."""
     is_linux = sys.platform == "linux"
-    return open(os.memfd_create("pixels"), "r+b") if is_linux else tempfile.TemporaryFile()  # noqa: PTH123 (a descriptor; closed by who asks)
+    return open(os.memfd_create("pixels"), "r+b") if is_linux else tempfile.TemporaryFile()  # noqa: PTH123 (a descriptor; the caller closes it)
 
 
 @final
@@ -91,7 +91,7 @@ class _Process:
     """A running process, and the memory that it shares with this one.
 
     Raises:
-        InternalError: It did not start.
+        InternalError: The process did not start.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -101,12 +101,12 @@ class _Process:
             self._room = np.frombuffer(mmap.mmap(shared.fileno(), ROOM), np.uint8)
             numbers = shared.fileno(), limits.memory, limits.cpu_s, limits.wall_s
             self._popen = subprocess.Popen(  # noqa: S603 (this Python, and a module of ours)
-                # -P: modules come from where ours come from, never from the folder we are in.
+                # -P: import modules from our own path, never from the current folder.
                 [sys.executable, "-P", "-m", WORKER, *map(str, numbers)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 pass_fds=(shared.fileno(),),
-                process_group=0,  # Ctrl-C is meant for this process
+                process_group=0,  # Ctrl-C must not reach it
                 env=os.environ
                 | ENVIRONMENT
                 | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -122,11 +122,11 @@ class _Process:
             )
 
     def ask(self, files: Sequence[bytes], channels: int | None) -> list[Pixels | str] | Death:
-        """Have files decoded.
+        """Request the decoding of files.
 
         Returns:
-            For the first of them or all, as many as there is room for, the pixels, which are there
-            until the next call; or why there are none.
+            For each of the first files, as many as fit into the shared memory: the pixels, valid
+            until the next call, or why decoding failed.
         """
         request = json.dumps({"channels": channels, "sizes": [len(file) for file in files]})
         answer = b""
@@ -148,12 +148,12 @@ class _Process:
         return images
 
     def hang_up(self) -> None:
-        """Let it end."""
+        """Close the process's input, so that it ends."""
         with contextlib.suppress(BrokenPipeError):
             self._requests.close()
 
     def end(self) -> int:
-        """Make it end; returns its exit status, negative if a signal ended it."""
+        """End the process and return its exit status, negative if a signal ended it."""
         self.hang_up()
         self._answers.close()
         try:
@@ -165,7 +165,7 @@ class _Process:
 
 @final
 class Decoder:
-    """A process that decodes: started when it is first needed, and again after it died."""
+    """A decoding process, started when first needed, and restarted after it died."""
 
     def __init__(self, limits: Limits = DEFAULT) -> None:
         self._limits = limits
@@ -175,13 +175,13 @@ class Decoder:
         """Decode files, one after the other.
 
         Args:
-            files: Whole image files, as for `core.pixels.decode`.
-            channels: The same.
+            files: Contents of image files, as for `core.pixels.decode`.
+            channels: Number of channels, as for `core.pixels.decode`.
 
         Yields:
-            For each, in their order, its pixels, which are there until the next one is asked for;
-            or the reason why there are none. A file is to blame for the end of a process only if it
-            is so again: its time is over, or it ends a process that has seen no other file.
+            For each file, in order: the pixels, valid until the next image is requested, or why
+            decoding failed. A file is blamed for the end of a process only after a second try: if
+            it exceeds the time limit, or kills a process that has seen no other file.
 
         Raises:
             InternalError: No process could be started.
@@ -200,7 +200,7 @@ class Decoder:
             yield self._decode_alone(file, channels)
 
     def _ask(self, files: Sequence[bytes], channels: int | None) -> list[Pixels | str] | Death:
-        # A process whose answer is not waited for to its end must not be asked again.
+        # A process whose response was not read to its end must not get another request.
         process, self._process = self._process or _Process(self._limits), None
         answer = process.ask(files, channels)
         self._process = None if isinstance(answer, Death) else process
@@ -216,12 +216,12 @@ class Decoder:
                 return answer.reason
 
     def hang_up(self) -> None:
-        """Let the process end."""
+        """Close the process's input, so that it ends."""
         if self._process:
             self._process.hang_up()
 
     def close(self) -> None:
-        """Make the process end."""
+        """End the process."""
         if self._process:
             self._process.end()
         self._process = None
@@ -229,11 +229,11 @@ class Decoder:
 
 @final
 class Decoders:
-    """Decoders for several threads, as a context; a process is started for each thread that asks.
+    """A pool of decoders for several threads, as a context manager; one process per thread in use.
 
     Args:
-        count: Of threads.
-        limits: Of each process.
+        count: Number of threads.
+        limits: Limits of each process.
     """
 
     def __init__(self, count: int, limits: Limits = DEFAULT) -> None:
@@ -253,7 +253,7 @@ class Decoders:
 
     @contextlib.contextmanager
     def one(self) -> Iterator[Decoder]:
-        """Lend a decoder to the thread that asks; one that is running already, if it can be."""
+        """Lend a decoder to the calling thread, preferably one that is already running."""
         decoder = self._idle.get()
         try:
             yield decoder

@@ -1,4 +1,4 @@
-"""What a plan has to know of a data set: its numbers, not its pixels."""
+"""Summary of a data set, on which the plan is based: numbers, not pixels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ from tunesmith.core.errors import SourceError
 from tunesmith.data.decode import Sample
 from tunesmith.data.source import Given, Source
 
-OPAQUE = 255  # alpha of a pixel that hides all behind it
+OPAQUE = 255  # alpha of an opaque pixel
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Fingerprint:
-    """A data set in numbers. Sizes and channels are those of a sample.
+    """Summary of a data set. Sizes and channels are those of a sample.
 
     Attributes:
-        images: All images, also those that may turn out to be undecodable.
+        images: Number of images, including those that may turn out to be undecodable.
         classes: Number of classes.
-        class_counts: Images of each class.
-        channels: 1 if all are gray, 4 if transparency tells something, else 3.
-        heights: Smallest, median and largest, pixels.
-        widths: Smallest, median and largest, pixels.
-        test_images: Images of a test part that the source states.
-        validation_images: The same for a validation part.
-        decode_per_s: Images decoded in a second, on all threads.
+        class_counts: Number of images of each class.
+        channels: 1 if all images are gray, 4 if any is not opaque, else 3.
+        heights: Smallest, median and largest height in pixels.
+        widths: Smallest, median and largest width in pixels.
+        test_images: Number of images in a predefined test set.
+        validation_images: Number of images in a predefined validation set.
+        decode_per_s: Images decoded per second on all threads.
     """
 
     images: int
@@ -43,7 +43,7 @@ class Fingerprint:
 
 
 def fingerprint(source: Source, sample: Sample) -> Fingerprint:
-    """Describe a source by its listing and a decoded sample.
+    """Summarize a source from its listing and a decoded sample.
 
     Raises:
         SourceError: No image of the sample could be decoded.
@@ -77,14 +77,14 @@ def _spread(sizes_S: NDArray[np.int64]) -> tuple[int, int, int]:
 
 
 def _channels(images: Sequence[NDArray[np.uint8]]) -> int:
-    """Fewest channels that lose nothing of the images ``[H, W, C]``."""
+    """Smallest number of channels that represents the images ``[H, W, C]`` without loss."""
     if any(x.shape[2] in {2, 4} and bool((x[..., -1] != OPAQUE).any()) for x in images):
         return 4
     return 1 if all(map(_is_gray, images)) else 3
 
 
 def _is_gray(x_HWC: NDArray[np.uint8]) -> bool:
-    """Tell whether the colors, if there are any, are equal at each pixel."""
+    """Whether the color channels, if there are any, are equal at each pixel."""
     red = x_HWC[..., 0]
     return x_HWC.shape[2] < 3 or all(  # noqa: PLR2004 (gray, or gray with alpha)
         np.array_equal(red, x_HWC[..., channel]) for channel in (1, 2)

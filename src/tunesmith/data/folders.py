@@ -1,4 +1,4 @@
-"""The layout of image folders: which files count, and what their paths say of class and part."""
+"""Layout of image folders: which files are images, and which class and split their paths state."""
 
 import os
 import re
@@ -19,13 +19,13 @@ SUFFIXES = (
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".webp", ".tif", ".tiff",
     ".gif", ".pbm", ".pgm", ".ppm", ".pnm",
 )  # fmt: skip
-# Of images that nothing here decodes: who has a folder of them expects a class.
+# Image formats that cannot be decoded; a folder of such files is probably meant as a class.
 UNREAD = (
     ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".svg", ".svgz", ".ico", ".icns",
     ".tga", ".psd", ".xcf", ".exr", ".dds", ".pcx", ".dcm", ".raw", ".dng", ".cr2", ".cr3", ".nef",
     ".nrw", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw",
 )  # fmt: skip
-# Why a file is passed over.
+# Why a file is skipped.
 HIDDEN, NOT_IMAGE, NOT_READ = "hidden", "not an image", "image of a format that is not read"
 PARTS = {
     "train": "train",
@@ -37,17 +37,17 @@ PARTS = {
     "testing": "test",
 }
 SHOWN = 3  # names that a message lists
-PEEKED, BEGIN = 10, 100_000  # files of a folder without images that are looked into; bytes of each
-MOST_CLAIMED = 2**32  # pixels; a text that begins as images do claims far more
+PEEKED, BEGIN = 10, 100_000  # files inspected in a folder without images; bytes read of each
+MOST_CLAIMED = 2**32  # pixels; a text that starts like an image claims far more
 
 
 def is_hidden(path: str) -> bool:
-    """Whether a "/"-separated path is one that people did not mean to be looked at."""
+    """Whether a "/"-separated path is hidden."""
     return path.startswith((".", "__MACOSX/")) or "/." in path
 
 
 def passed_over(path: str) -> str | None:
-    """Why to pass over a file by its "/"-separated path, or None."""
+    """Why to skip a file, by its "/"-separated path, or None."""
     if is_hidden(path):
         return HIDDEN
     if path.lower().endswith(SUFFIXES):
@@ -56,7 +56,7 @@ def passed_over(path: str) -> str | None:
 
 
 def printable(path: bytes) -> str:
-    r"""Write a path for people: composed Unicode, with everything unprintable escaped.
+    r"""Format a path for display: composed Unicode, with everything unprintable escaped.
 
     Example:
         >>> printable(b"caf\xc3\xa9/\xff\n.png")
@@ -70,9 +70,9 @@ def printable(path: bytes) -> str:
 
 
 def shown(text: str) -> str:
-    r"""Write a text for a terminal, with what would steer it escaped: a name may be any bytes.
+    r"""Escape the control characters in a text for a terminal: a file name may be any bytes.
 
-    All else stays as it is, so that a name that was printed is the file's.
+    Everything else stays unchanged, so that a printed name is the file's name.
 
     Example:
         >>> shown("red\x1b[31m"), shown("a\udcff.png"), shown("\u202egnp")
@@ -80,7 +80,7 @@ def shown(text: str) -> str:
 
     """
     name = text.encode("utf-8", sys.getfilesystemencodeerrors()).decode("utf-8", "backslashreplace")
-    # Controls, ends of lines and paragraphs, and what turns the direction of writing.
+    # Control characters, line and paragraph separators, and marks of the writing direction.
     for c in set(re.findall(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", name)):
         name = name.replace(c, f"\\x{ord(c):02x}" if c <= "\xff" else f"\\u{ord(c):04x}")
     return name
@@ -101,14 +101,14 @@ def natural(name: str) -> list[tuple[int, int | str]]:
 
 
 def stamp_of(found: os.stat_result) -> str:
-    """What changes with a file's content: its size and its time of change."""
+    """Stamp that changes with a file's content: its size and modification time."""
     return f"{found.st_size},{found.st_mtime_ns}"
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """Files below a folder, sorted: images, stamps of their content, others; what was skipped."""
+    """Sorted files below a folder: images with stamps, other files, and counts of skipped ones."""
 
     paths: tuple[bytes, ...]
     stamps: tuple[str, ...]
@@ -119,7 +119,7 @@ class Files:
 def scan(root: Path) -> Files:
     """List all image files below a folder.
 
-    Links are not followed, so that nothing outside the folder is read.
+    Symbolic links are not followed, so that nothing outside the folder is read.
 
     Raises:
         SourceError: A folder cannot be read.
@@ -134,7 +134,7 @@ def scan(root: Path) -> Files:
             with os.scandir(folder) as listing:
                 entries = list(listing)
             for entry in entries:
-                entry.stat(follow_symlinks=False)  # asks now, where a refusal is understood
+                entry.stat(follow_symlinks=False)  # raises here, where the error is handled
         except OSError as error:
             raise SourceError(
                 f"Every folder of {root} must be readable, but {printable(folder)} is not: "
@@ -160,7 +160,7 @@ def scan(root: Path) -> Files:
 
 
 def _kind(entry: os.DirEntry[bytes]) -> str | None:
-    """Why to skip a folder's entry, or None."""
+    """Why to skip an entry of a folder, or None."""
     if entry.name.startswith(b"."):
         return HIDDEN
     if entry.is_symlink():
@@ -173,7 +173,7 @@ def _kind(entry: os.DirEntry[bytes]) -> str | None:
 
 
 def first_bytes(path: bytes) -> bytes:
-    """The first bytes of a file; none if it cannot be read."""
+    """Read the first bytes of a file; empty if it cannot be read."""
     try:
         with open_plain(path, follow=False) as (file, _):
             return file.read(BEGIN)
@@ -184,9 +184,9 @@ def first_bytes(path: bytes) -> bytes:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What paths say: the classes, naturally sorted; class and part of each file.
+    """Classes in natural order, and class and split of each file, by its path.
 
-    A part is "train", "validation", "test", or "" where the layout states none.
+    Each of ``parts`` is a split: "train", "validation", "test", or "" if the layout states none.
     """
 
     classes: tuple[str, ...]
@@ -195,16 +195,16 @@ class Layout:
 
 
 def read_layout(origin: str, names: Sequence[str]) -> Layout:
-    """Read classes and parts off paths such as ``cat/1.png`` or ``train/cat/1.png``.
+    """Read classes and splits from paths such as ``cat/1.png`` or ``train/cat/1.png``.
 
-    If all top folders are named like parts, they are parts. A class folder may hold folders.
+    If all top folders are named like splits, they are splits. A class folder may have subfolders.
 
     Args:
-        origin: What holds the files, for messages.
-        names: "/"-separated paths inside it.
+        origin: Folder or archive that holds the files, for messages.
+        names: "/"-separated paths of the files in it.
 
     Raises:
-        SourceError: An image lies beside the class folders, or the layout is of both kinds.
+        SourceError: An image is outside of the class folders, or top folders mix splits and others.
     """
     split = [name.split("/") for name in names]
     parts = [_part(name) for name in names]
@@ -236,19 +236,19 @@ def read_layout(origin: str, names: Sequence[str]) -> Layout:
 def imageless(
     origin: str, names: Sequence[str], others: Sequence[str], begin: Callable[[int], bytes]
 ) -> Counter[str]:
-    """Look at the folders that lie where those of classes do, but hold no image.
+    """Inspect the folders that are next to class folders, but hold no image.
 
     Args:
-        origin: What holds the files, for messages.
+        origin: Folder or archive that holds the files, for messages.
         names: "/"-separated paths of its images.
-        others: The same of other files.
-        begin: First bytes of one of those, by its place.
+        others: "/"-separated paths of its other files.
+        begin: Function that returns the first bytes of an other file, by its index.
 
     Returns:
-        Their number, under a kind that names them, if what they hold is meant to be no images.
+        Number of these folders, under a kind that names them, if their files are no images.
 
     Raises:
-        SourceError: It is images, but of no kind that is read: a class would be missing, untold.
+        SourceError: Their files are unreadable images, so that a class would silently be missing.
     """
     has_parts = all(map(_part, names))
     depth = 2 if has_parts else 1
@@ -275,7 +275,7 @@ def imageless(
 def _has_images(
     others: Sequence[str], places: Sequence[int], begin: Callable[[int], bytes]
 ) -> bool:
-    """Whether some files that do not end like images are images all the same."""
+    """Whether any file without a supported image suffix is an image after all."""
     if any(others[place].lower().endswith(UNREAD) for place in places):
         return True
     headers = (read_header(begin(place)) for place in places[:PEEKED])
@@ -283,13 +283,13 @@ def _has_images(
 
 
 def _part(name: str) -> str:
-    """The part that a path's top folder is named like; empty if there is none."""
+    """Split that the name of a path's top folder states; empty if it states none."""
     top, _, rest = name.partition("/")
     return PARTS.get(top.lower(), "") if rest else ""
 
 
 def listed(names: Sequence[str]) -> str:
-    """Name the first few.
+    """List the first few names.
 
     Example:
         >>> listed(["a", "b", "c", "d", "e"])

@@ -15,7 +15,7 @@ from tunesmith.core.errors import RunFolderError
 from tunesmith.core.words import megabytes
 
 Pixels = NDArray[np.uint8]
-CHUNK = 256  # images that are moved at a time
+CHUNK = 256  # images moved at a time
 
 
 @final
@@ -34,10 +34,10 @@ class Loaded:
     """Decoded images.
 
     Attributes:
-        pixels: uint8 ``[M, H, W, C]``; mapped from disk where memory would not do.
-        kept: Place of each in the source, ascending.
-        rejected: What could not be decoded.
-        shapes: Height and width that each has in its file, ``[M, 2]``.
+        pixels: uint8 images ``[M, H, W, C]``; memory-mapped from disk if too large for memory.
+        kept: Source index of each image, ascending.
+        rejected: Images that could not be decoded.
+        shapes: Original height and width of each image, ``[M, 2]``.
         resized: Whether any image had another size before.
     """
 
@@ -50,29 +50,29 @@ class Loaded:
 
 @final
 class Room:
-    """Room for all images of a source, which many threads fill, each image at its own place.
+    """An array for all images of a source, filled by many threads.
 
     Args:
-        shape: Number, height, width and channels.
-        memory_bound: Bytes; a larger array is mapped from a file.
-        folder: Where that file lies.
+        shape: Number of images, height, width and channels.
+        memory_bound: Size in bytes above which the array is memory-mapped from a file.
+        folder: Folder of that file.
 
     Raises:
-        RunFolderError: There is no room for that file.
+        RunFolderError: There is no disk space for that file.
     """
 
     def __init__(
         self, shape: tuple[int, int, int, int], *, memory_bound: int, folder: Path
     ) -> None:
         self._pixels = _room(shape, memory_bound, folder)
-        self._shapes = np.zeros((shape[0], 2), np.int64)  # an image with none is not there
+        self._shapes = np.zeros((shape[0], 2), np.int64)  # zero for a missing image
 
     def put(self, index: int, image_HWC: Pixels, shape: tuple[int, ...]) -> None:
-        """Put an image at its place; ``shape`` is height and width in its file."""
+        """Store an image; ``shape`` starts with its original height and width."""
         self._pixels[index], self._shapes[index] = image_HWC, shape[:2]
 
     def loaded(self, rejected: Iterable[Rejected]) -> Loaded:
-        """All that was put there, without gaps."""
+        """Return all stored images, without gaps."""
         kept = np.flatnonzero(self._shapes[:, 0])
         if len(kept) < len(self._pixels):
             _close_ranks(self._pixels, kept)
@@ -87,14 +87,14 @@ class Room:
 
 
 def _close_ranks(pixels: Pixels, kept: NDArray[np.int64]) -> None:
-    """Move the rows ``kept``, ascending, to the front, without room for a second array."""
+    """Move the rows ``kept``, ascending, to the front, in place."""
     for begin in range(0, len(kept), CHUNK):
         rows = kept[begin : begin + CHUNK]
         pixels[begin : begin + len(rows)] = pixels[rows]
 
 
 def _room(shape: tuple[int, ...], memory_bound: int, folder: Path) -> Pixels:
-    """An empty array in memory, or in a file that vanishes with the process."""
+    """Allocate an array in memory, or in a file that disappears with the process."""
     size = math.prod(shape)
     if size <= memory_bound:
         return np.empty(shape, np.uint8)

@@ -1,4 +1,4 @@
-"""Parquet tables, also those that hold the images themselves, as Hugging Face's do."""
+"""Read Parquet tables, including those that hold the images themselves, as Hugging Face's do."""
 
 import json
 import os
@@ -15,18 +15,18 @@ from tunesmith.data.archives import most_unpacked
 
 SUFFIX = ".parquet"
 FEATURES = b"huggingface"  # key of the schema's metadata: JSON that names the classes
-AT_ONCE = 100  # rows that are unpacked at a time
-ROW = 500  # bytes that a row takes in memory beside its cells, at least
-SHARE = 2  # a table may take one part of so many of the memory
-MEMORY = 8_000_000_000  # bytes, where the system does not say how much there is
+AT_ONCE = 100  # rows that are decompressed at a time
+ROW = 500  # bytes that a row takes in memory in addition to its cells, at least
+SHARE = 2  # a table may take this fraction of the memory: one half
+MEMORY = 8_000_000_000  # bytes assumed if the system does not report its memory
 Cells = dict[str, str | bytes]
 
 
 def header(path: Path) -> list[str]:
-    """Names of the columns.
+    """Read the names of the columns.
 
     Raises:
-        SourceError: It is no Parquet file.
+        SourceError: The file is not a Parquet file.
         MissingExtraError: pyarrow is not installed.
     """
     with _opened(path) as file:
@@ -35,17 +35,17 @@ def header(path: Path) -> list[str]:
 
 
 def rows(path: Path, at: Mapping[str, int]) -> Iterator[tuple[int, Cells]]:
-    """Read the columns that have a use, and no others.
+    """Read the columns that have a role, and no others.
 
-    All of it stays in memory, so it may take half of that, and unpack to what an archive may.
+    All of them stay in memory. They may take half of it, and decompress to as much as an archive.
 
     Args:
-        path: The file.
-        at: Places of columns by their use.
+        path: File to read.
+        at: Column indices by role.
 
     Yields:
-        The number of each row, from 1, and its cells by their use: text, the bytes of an image,
-        or an empty text for nothing.
+        The number of each row, from 1, and its cells by role: text, the bytes of an image, or an
+        empty string for a missing value.
 
     Raises:
         SourceError: The file is damaged, or too large.
@@ -74,7 +74,7 @@ def rows(path: Path, at: Mapping[str, int]) -> Iterator[tuple[int, Cells]]:
 
 
 def _rows(file: Any, names: Mapping[str, str]) -> Iterator[Cells]:
-    """The cells of each row by their use; few rows are unpacked at a time."""
+    """Yield the cells of each row by role; few rows are decompressed at a time."""
     features = _features(file.schema_arrow.metadata or {})
     classes = {use: _classes(features, name) for use, name in names.items()}
     for batch in file.iter_batches(AT_ONCE, columns=list(names.values())):
@@ -89,7 +89,7 @@ def _rows(file: Any, names: Mapping[str, str]) -> Iterator[Cells]:
 def _opened(path: Path) -> Iterator[Any]:
     arrow, parquet = (require(each, extra="parquet") for each in ("pyarrow", "pyarrow.parquet"))
     try:
-        # Else all that is going to be read would be kept in memory as it is packed.
+        # A pre-buffer would keep all compressed data in memory.
         with parquet.ParquetFile(path, pre_buffer=False) as file:
             yield file
     except SourceError:
@@ -99,7 +99,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _damaged(path: Path, reason: str) -> SourceError:
-    """The error for a file that cannot be read, to be raised."""
+    """Build the error for a file that cannot be read."""
     return SourceError(
         f"{path} cannot be read as a Parquet table: {reason}. If it was cut off on its "
         "way, fetch it again."
@@ -107,7 +107,7 @@ def _damaged(path: Path, reason: str) -> SourceError:
 
 
 def _giant(path: Path, count: int) -> SourceError:
-    """The error for a file that is too large, or a bomb, to be raised."""
+    """Build the error for a file that is too large, or a decompression bomb."""
     most = megabytes(_memory() / SHARE)
     return SourceError(
         f"A table must fit into half of the memory ({most}), and unpack to "
@@ -117,7 +117,7 @@ def _giant(path: Path, count: int) -> SourceError:
 
 
 def _claimed(metadata: Any, names: Collection[str]) -> int:
-    """Bytes that columns say they unpack to, those inside them counted."""
+    """Uncompressed bytes that columns claim, including nested columns."""
     groups = (metadata.row_group(group) for group in range(metadata.num_row_groups))
     chunks = (group.column(place) for group in groups for place in range(group.num_columns))
     return sum(
@@ -128,7 +128,7 @@ def _claimed(metadata: Any, names: Collection[str]) -> int:
 
 
 def _memory() -> int:
-    """Bytes of memory that the machine has."""
+    """Memory of the machine in bytes."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -136,7 +136,7 @@ def _memory() -> int:
 
 
 def _features(metadata: Mapping[bytes, bytes]) -> Mapping[str, Any]:
-    """What Hugging Face's `datasets` has noted of each column; nothing if that is no such note."""
+    """Column features that Hugging Face's `datasets` has stored; empty if there are none."""
     try:
         stated = json.loads(metadata.get(FEATURES, b"{}"))
     except (ValueError, RecursionError):
@@ -147,14 +147,14 @@ def _features(metadata: Mapping[bytes, bytes]) -> Mapping[str, Any]:
 
 
 def _classes(features: Mapping[str, Any], column: str) -> list[str] | None:
-    """Names of the classes that a column has the numbers of."""
+    """Class names of a column of class indices; None for other columns."""
     feature = features.get(column)
     names = feature.get("names") if isinstance(feature, Mapping) else None
     return [str(name) for name in names] if isinstance(names, list) else None
 
 
 def _cell(value: Any, classes: list[str] | None) -> str | bytes:
-    """A value as text; an image as bytes, or where Hugging Face has none, its path.
+    """Convert a value to text, or an image to its bytes, or to its path if it has no bytes.
 
     Example:
         >>> _cell(1, ["cat", "dog"]), _cell(-1, ["cat", "dog"]), _cell(None, None)

@@ -1,4 +1,4 @@
-"""The list of images that are left out: written for a person to edit, and read again."""
+"""The CSV list of excluded images, which the user may edit."""
 
 import csv
 import hashlib
@@ -20,13 +20,13 @@ from tunesmith.data.tables import DELIMITERS
 
 FILE = "quarantine.csv"
 COLUMNS = ("file", "label", "kind", "reason")
-FORMULA = re.compile(r"'*[=+\-@]")  # what a spreadsheet computes, behind any apostrophes of ours
-# Names of images are composed, and so must those be that another program may have decomposed.
+FORMULA = re.compile(r"'*[=+\-@]")  # start of a spreadsheet formula, after any apostrophes of ours
+# Names of images are composed Unicode; another program may have decomposed those in a list.
 composed = partial(unicodedata.normalize, "NFC")
 
 
 def shielded(cell: str) -> str:
-    """Write a cell such that no spreadsheet takes it for a formula: a name may begin like one.
+    """Escape a cell that a spreadsheet would take for a formula, since a name may start like one.
 
     Example:
         >>> shielded("=1+1.png"), shielded("1=1.png"), bare(shielded("=1+1.png"))
@@ -37,7 +37,7 @@ def shielded(cell: str) -> str:
 
 
 def bare(cell: str) -> str:
-    """What `shielded` was given, or what somebody else wrote as it is."""
+    """Undo `shielded`; a cell that it did not escape is unchanged."""
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 
@@ -51,13 +51,13 @@ def to_csv(rows: Iterable[tuple[str, str, str, str]]) -> str:
 
 
 def without_listed(source: Source, path: Path) -> Source:
-    """The data without the images that a list names in its column "file".
+    """Exclude the images that a list names in its column "file".
 
-    Of several images of one name, as two spellings of a letter make them, all are left out.
+    If several images have the same name in composed Unicode, all of them are excluded.
 
     Raises:
-        SourceError: The list cannot be read, has no such column, or names an image that is not
-            there.
+        SourceError: The list cannot be read, has no such column, or names an image that does not
+            exist.
     """
     files = _files(path)
     names, chosen = [composed(name) for name in source.names], set(files)
@@ -83,7 +83,7 @@ def without_listed(source: Source, path: Path) -> Source:
 
 
 def _files(path: Path) -> list[str]:
-    """The names in a list, which a spreadsheet may have saved with semicolons or tabs."""
+    """Read the names in a list, which a spreadsheet may have saved with semicolons or tabs."""
     try:
         with open_plain(path, follow=True) as (file, _):
             text = file.read().decode("utf-8-sig")

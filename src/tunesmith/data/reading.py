@@ -1,4 +1,4 @@
-"""Read what was listed before: that very file, whole, or not at all; or a piece of an archive."""
+"""Read listed files, if they are unchanged since, and pieces of archives."""
 
 import errno
 import os
@@ -13,21 +13,21 @@ CHANGED = "it changed after the data were listed"
 
 
 def read_listed(path: str | bytes | os.PathLike[str], stamp: str, *, follow: bool = False) -> bytes:
-    """Read a file that had a stamp when it was listed.
+    """Read a file, if it is unchanged since it was listed.
 
     Args:
-        path: Of the file.
-        stamp: By `folders.stamp_of`.
-        follow: Whether the path may be that of a link.
+        path: File to read.
+        stamp: Stamp of the file when it was listed, by `folders.stamp_of`.
+        follow: Whether the path may be a symbolic link.
 
     Raises:
-        OSError: It is gone, has changed since or changes now, is no regular file any more, or is
-            larger than 100 MB; the text says which.
+        OSError: The file is gone, has changed since or changes now, is no longer a regular file, or
+            is larger than 100 MB; the text says which.
     """
     try:
         content = _content(path, stamp, follow=follow)
     except OSError as error:
-        is_link = error.errno == errno.ELOOP and not follow  # in the place of what was listed
+        is_link = error.errno == errno.ELOOP and not follow  # a link replaced the file
         raise OSError(CHANGED) if is_link else error from None
     if content is None:
         raise OSError(CHANGED)
@@ -35,7 +35,7 @@ def read_listed(path: str | bytes | os.PathLike[str], stamp: str, *, follow: boo
 
 
 def _content(path: str | bytes | os.PathLike[str], stamp: str, *, follow: bool) -> bytes | None:
-    """What a file holds; None if it is not as it was listed."""
+    """Content of a file; None if it changed since it was listed."""
     with open_plain(path, follow=follow) as (file, found):
         if stamp_of(found) != stamp:
             return None
@@ -46,9 +46,9 @@ def _content(path: str | bytes | os.PathLike[str], stamp: str, *, follow: bool) 
 
 @final
 class Pieces:
-    """A file that many threads read at once, each wherever it likes.
+    """A file that many threads can read at once, at any offset.
 
-    It is not mapped into memory: to read where a mapped file was cut off ends the process.
+    It is not memory-mapped: reading a mapped file where it was truncated would kill the process.
 
     Args:
         file: An open file, which may be closed afterwards.
@@ -65,7 +65,7 @@ class Pieces:
         return found.st_size, found.st_mtime_ns
 
     def read(self, offset: int, size: int) -> bytes:
-        """Bytes at a place; fewer where the file ends.
+        """Read bytes at an offset; fewer at the end of the file.
 
         Raises:
             OSError: The file has changed since it was opened, or the disk fails.

@@ -1,4 +1,4 @@
-"""Labeled images, wherever they come from, and what must hold of them."""
+"""Labeled images from any source, and checks of their classes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tunesmith.data.folders import listed
 
 
 class Given(IntEnum):
-    """The part that a source states for an image, or that it is to serve for none."""
+    """Split that a source states for an image; LEFT_OUT excludes it from all splits."""
 
     NONE = 0
     TRAIN = 1
@@ -36,16 +36,16 @@ class Source:
     """Labeled images, none of them decoded yet.
 
     Attributes:
-        name: Names the default run folder; safe as a file name.
-        classes: Naturally sorted.
+        name: Name of the default run folder; safe as a file name.
+        classes: Names of the classes, in natural order.
         names: Path of each image inside the source, printable.
         labels: Class of each image, ``[N]``.
-        given: Part that the source states for each image, ``[N]`` of `Given`.
-        read: Encoded bytes, or pixels ``(H, W, C)``, of an image; safe to call from many threads.
-            Raises OSError if it cannot be read.
-        skipped: Files that are no images, counted by kind.
-        identity: Equal for equal data.
-        groups: Number of each image's group, ``[N]``; a group is never split. None: no groups.
+        given: Split that the source states for each image, ``[N]`` of `Given`.
+        read: Thread-safe function that returns the encoded bytes, or pixels ``(H, W, C)``, of an
+            image by its index. Raises OSError if it cannot be read.
+        skipped: Number of files that are not images, by kind.
+        identity: Text that is equal for equal data.
+        groups: Group of each image, ``[N]``; a group is never split. None if there are no groups.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Source:
 
 
 def untaught(labels: Sequence[str]) -> str:
-    """Say that classes of the test part cannot be learned, for an error."""
+    """Error message for classes that occur only in the test set."""
     return (
         f"Every class needs images to learn from, but the test part alone has: {listed(labels)}. "
         "Add training images of it, or take it out of the test part."
@@ -68,7 +68,7 @@ def untaught(labels: Sequence[str]) -> str:
 
 
 def _way_out(source: Source) -> str:
-    """Say what to do where there is one class: perhaps its folder holds the class folders."""
+    """Advice if there is only one class: perhaps its folder holds the class folders."""
     inner = sorted({name.split("/")[1] for name in source.names if name.count("/") > 1})
     if len(inner) > 1:
         return f"If the classes are the folders inside it ({listed(inner)}), pass that folder."
@@ -79,7 +79,8 @@ def check_classes(source: Source) -> None:
     """Refuse data that no classifier can learn from.
 
     Raises:
-        SourceError: There are no two classes, or a class has under two images to learn from.
+        SourceError: There are fewer than two classes, or a class has fewer than two training
+            images.
     """
     if len(source.classes) < 2:  # noqa: PLR2004 (a classifier chooses between two)
         raise SourceError(

@@ -1,4 +1,4 @@
-"""What a user can point at, and how each becomes one list of labeled images."""
+"""Open any supported source of data as one list of labeled images."""
 
 import contextlib
 import hashlib
@@ -38,20 +38,20 @@ def open_source(
     columns: Mapping[str, str] | None = None,
     quarantine: Path | None = None,
 ) -> Source:
-    """List the images of whatever a user can point at.
+    """Open a source of data and list its images.
 
     Args:
         source: A folder of class folders, or of ``train`` / ``val`` / ``test`` folders of those; a
             ``.zip`` or ``.tar`` of either; a ``.csv`` or ``.parquet`` table of paths and labels; a
             folder of IDX files; an ``.npz``; a built-in name; arrays ``(X, y)``; a torch Dataset;
             or a `Source`.
-        test: The same again for a test part, where ``source`` has none.
-        columns: Names of a table's columns by their use; see `tables.read_table`.
-        quarantine: A list of images to leave out.
+        test: Test set in any of these forms, if ``source`` has none.
+        columns: Names of a table's columns by role; see `tables.read_table`.
+        quarantine: List of images to exclude.
 
     Raises:
-        SourceError: It does not exist, is none of these, cannot be learned from, or is no table
-            although `columns` are named.
+        SourceError: The source does not exist, has none of these forms, cannot be learned from, or
+            is not a table although ``columns`` are named.
     """
     opened = _open(source, columns or {})
     if test is not None:
@@ -82,7 +82,7 @@ def _open(source: Any, columns: Mapping[str, str]) -> Source:
 
 
 def _open_path(path: Path, text: str, columns: Mapping[str, str]) -> Source:
-    """Open a file or a folder, or what is known by this name."""
+    """Open a file, a folder or a built-in data set."""
     if not text or not os.path.exists(path):  # noqa: PTH110 (pathlib's raises on overlong names)
         return _open_name(path, text, columns)
     if not (path.is_dir() or path.is_file()):
@@ -108,7 +108,7 @@ def _open_path(path: Path, text: str, columns: Mapping[str, str]) -> Source:
 
 
 def _open_name(path: Path, text: str, columns: Mapping[str, str]) -> Source:
-    """Open what is known by a name, or say that there is no such path, and what there is."""
+    """Open a built-in data set, or raise an error that suggests what exists."""
     if text == builtin.DIGITS:
         return _from_arrays(text, builtin.load_digits())
     if text in builtin.NAMES:
@@ -116,7 +116,7 @@ def _open_name(path: Path, text: str, columns: Mapping[str, str]) -> Source:
         return _open_path(place, str(place), columns)
     parent = path.parent
     siblings = [*builtin.NAMES]
-    with contextlib.suppress(OSError):  # there may be no such folder, or none that may be read
+    with contextlib.suppress(OSError):  # the folder may be missing or unreadable
         siblings += [p.name for p in parent.iterdir()]
     raise SourceError(
         f"The data must exist, but there is no {text!r}.{nearest(path.name, siblings)} Pass a "
@@ -125,7 +125,7 @@ def _open_name(path: Path, text: str, columns: Mapping[str, str]) -> Source:
 
 
 def _read_arrays(path: Path) -> arrays.Arrays | None:
-    """Read what is no file of its own for each image, if a path is such."""
+    """Read a path that holds arrays instead of image files; None if it does not."""
     if archive := cifar.find_cifar(path):
         return cifar.read_cifar(archive)
     if arrays.is_idx_folder(path):
@@ -190,7 +190,7 @@ def _from_files(
     read: Callable[[int], bytes],
     begin: Callable[[int], bytes],
 ) -> Source:
-    """Read classes and parts off the files' paths."""
+    """Build a source, with classes and splits from the files' paths."""
     if not files.paths:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in files.skipped.items())
         raise SourceError(
@@ -236,7 +236,7 @@ def _from_arrays(name: str, data: arrays.Arrays) -> Source:
 
 
 def _join(first: Source, test: Source) -> Source:
-    """Add a test part that was given on its own."""
+    """Add a separate test set."""
     if (first.given == Given.TEST).any():
         raise SourceError(
             f"There can be one test part, but {first.name} has one already. Leave out the other: "
@@ -272,5 +272,5 @@ def _join(first: Source, test: Source) -> Source:
 
 
 def _continued(groups: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Groups, and further images each of a group of its own."""
+    """Append images to groups, each in a group of its own."""
     return np.concatenate([groups, groups.max(initial=-1) + 1 + np.arange(count)])

@@ -1,4 +1,4 @@
-"""Which image serves for what. Images with equal pixels always stay together."""
+"""Split a data set into training, test and held-out sets; exact duplicates stay together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tunesmith.data.folders import listed
 from tunesmith.data.source import Given
 
 Indices = NDArray[np.int64]
-SMALL = 3000  # under this many images nothing is held out
+SMALL = 3000  # images below which only a test set is held out
 FOLDS = 5
 TEST_SHARE, TEST_MOST = 0.2, 10_000
 VALIDATION_SHARE, VALIDATION_MOST = 0.05, 2000
@@ -25,17 +25,17 @@ CALIBRATION_SHARE, CALIBRATION_MOST = 0.02, 2000
 @final
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Disjoint lists of places.
+    """Disjoint arrays of image indices.
 
     Attributes:
-        train: Trained on.
-        validation: The learning curve.
-        selection: Decides between finished models.
-        calibration: Sets the temperature.
-        test: Opened once, at the end.
-        folds: Fold of each training image, where out-of-fold predictions serve instead of held-out
-            parts; else None.
-        leaks: Left out, since a given test image is the same.
+        train: Training set.
+        validation: Validation set, for the learning curve.
+        selection: Held-out set that decides between finished models.
+        calibration: Held-out set to which the softmax temperature is fitted.
+        test: Test set, evaluated once at the end.
+        folds: Fold of each training image, if out-of-fold predictions replace the held-out sets;
+            else None.
+        leaks: Images excluded as exact duplicates of predefined test images.
     """
 
     train: Indices
@@ -57,40 +57,40 @@ def split(
     names: Sequence[str] | None = None,
     stated: Indices | None = None,
 ) -> Split:
-    """Split images, stratified by class, groups kept together, equal for equal seeds.
+    """Split images, stratified by class and grouped; deterministic for a given seed.
 
-    A test part that the source states is never changed: its twins elsewhere are left out and
-    listed. Without one, 20 % are taken, at most 10,000. Of 3,000 images or more, 5 % are then
-    held out for validation, 2 % for selection and 2 % for calibration, at most 2,000 each; of
-    fewer, none, but each gets one of five folds. A stated validation part serves as it is, except
-    for images that have twins to train on, which are trained on as well; one that is smaller than
-    that is filled up, since every decision rests on it.
+    A predefined test set is never changed: its exact duplicates elsewhere are excluded and listed.
+    Without one, 20 % of the images are held out, at most 10,000. Of 3,000 or more remaining images,
+    5 % are then held out for validation, 2 % for selection and 2 % for calibration, at most 2,000
+    each; of fewer, none, but each image gets one of five folds. A predefined validation set is
+    kept, except that images with exact duplicates in the training set move there. If it is smaller
+    than the size above, it is filled up, since every decision rests on it.
 
-    What the source states to belong together is kept together in all parts that are cut here. It is
-    no reason to leave an image out: one frame in a given test part says nothing against the others
-    of a film that has the same frame.
+    Groups that the source states are kept together in all sets that are split off here. They are no
+    reason to exclude an image: a frame in a predefined test set says nothing against the other
+    frames of a video that has the same frame.
 
     Args:
         labels: Class of each image, ``[N]``.
-        given: Part that the source states, ``[N]`` of `Given`; what is left out is of no part.
-        groups: Images that are the same share a number, ``[N]``.
+        given: Split that the source states, ``[N]`` of `Given`; `LEFT_OUT` images are in no split.
+        groups: Group of each image, ``[N]``; exact duplicates share a group.
         classes: Number of classes.
-        seed: Of the run.
+        seed: Random seed of the run.
         names: Names of the classes, for messages.
-        stated: Images that the source states to belong together share a number, ``[N]``; None, it
-            states nothing. None of these groups is in a given test part and elsewhere.
+        stated: Group that the source states for each image, ``[N]``; None if it states none. No
+            such group is both in a predefined test set and elsewhere.
 
     Raises:
-        SourceError: A class has no image to train on, or there is none to hold out.
+        SourceError: A class has no training image, or there is no image to hold out.
     """
     test = np.flatnonzero(given == Given.TEST)
     offered = (given != Given.TEST) & (given != Given.LEFT_OUT)
     leaked = offered & np.isin(groups, groups[test])
     leaks, free = np.flatnonzero(leaked), np.flatnonzero(offered & ~leaked)
     together = groups.copy()
-    # Of these alone, since a copy that is left out must not link what it was copied into.
+    # Only of these: an excluded duplicate must not link the groups that it belongs to.
     together[free] = joined(groups[free], stated, free)
-    # Where the test part is cut here, a group in it must not be validated or trained on either.
+    # If the test set is split off here, none of its groups may be in the other sets.
     train, validation = _offered(given, groups if len(test) else together, free)
     _check_taught(labels[train], labels[leaks], classes=classes, names=names)
     take = _Taker(labels=labels, groups=together, classes=classes, seed=seed)
@@ -114,7 +114,7 @@ def split(
 
 
 def _offered(given: NDArray[np.int8], groups: Indices, free: Indices) -> tuple[Indices, Indices]:
-    """Places to train on, and of a stated validation part those without twins to train on."""
+    """Indices for training, and of validation images without exact duplicates among them."""
     is_learned = np.isin(groups[free], groups[free][given[free] != Given.VALIDATION])
     return free[is_learned], free[~is_learned]
 
@@ -122,11 +122,11 @@ def _offered(given: NDArray[np.int8], groups: Indices, free: Indices) -> tuple[I
 def _check_taught(
     taught: Indices, leaked: Indices, *, classes: int, names: Sequence[str] | None
 ) -> None:
-    """Refuse a class that no image is left of to train on.
+    """Refuse data in which a class has no training image left.
 
     Args:
         taught: Class of each image that may be trained on.
-        leaked: Class of each that may not, since the test part has the same image.
+        leaked: Class of each image excluded as an exact duplicate of a test image.
         classes: Number of classes.
         names: Names of the classes.
     """
@@ -148,7 +148,7 @@ def _check_taught(
 
 
 def _shuffled_groups(groups: Indices, seed: int) -> Indices:
-    """Places ordered so that groups come in random order, each as one run."""
+    """Indices ordered so that groups come in random order, each contiguously."""
     rng = np.random.default_rng(seed)
     _, number = np.unique(groups, return_inverse=True)
     rank = rng.permutation(number.max() + 1)[number]
@@ -158,7 +158,7 @@ def _shuffled_groups(groups: Indices, seed: int) -> Indices:
 @final
 @dataclass(frozen=True, kw_only=True)
 class _Taker:
-    """Takes stratified, grouped parts of a list of places."""
+    """Splits stratified, grouped subsets off an array of indices."""
 
     labels: Indices
     groups: Indices
@@ -168,15 +168,16 @@ class _Taker:
     def __call__(
         self, places: Indices, name: str, wanted: float, most: int
     ) -> tuple[Indices, Indices]:
-        """Split off a part: random whole groups, of each class its share, of none the last image.
+        """Split off random whole groups, stratified, but never the last image of a class.
 
         A group counts for the class of its first image.
 
         Returns:
-            What remains, and the part: as many images as wanted, or fewer where groups are large.
+            The remaining images, and the subset: as many images as wanted, or fewer if groups are
+            large.
 
         Raises:
-            SourceError: There is no group to spare.
+            SourceError: No group can be split off.
         """
         order = places[_shuffled_groups(self.groups[places], derive(self.seed, name))]
         begins = np.flatnonzero(np.diff(self.groups[order], prepend=-1))
@@ -199,7 +200,7 @@ class _Taker:
         for group, (owner, size) in enumerate(zip(owners, sizes, strict=True)):
             if size <= room[owner]:
                 take(group)
-        # Where every group is larger than its class's share, one has to do, the smallest.
+        # If every group is larger than its class's share, the smallest possible one is taken.
         if not taken.any() and not any(map(take, np.argsort(sizes, kind="stable"))):
             raise SourceError(
                 "Images that a model is tested on must differ from those it learns from, but no "
@@ -208,9 +209,9 @@ class _Taker:
         return np.sort(order[~taken]), np.sort(order[taken])
 
     def _quotas(self, labels: Indices, owners: Indices, count: int) -> Indices:
-        """Share ``count`` out among classes, by largest remainders; ties go to the random first.
+        """Distribute ``count`` among classes by largest remainders, with ties broken at random.
 
-        A class of one or two images gives of them only where no other can.
+        A class of one or two images contributes only if no other class can.
         """
         sizes_K = np.bincount(labels, minlength=self.classes)
         exact_K = count * sizes_K / max(1, len(labels))
@@ -225,7 +226,7 @@ class _Taker:
 
 
 def _fold(labels: Indices, groups: Indices, seed: int) -> Indices:
-    """Give each image a fold, class by class in turn; a group has one fold."""
+    """Assign folds in turn, class by class; the images of a group share a fold."""
     order = _shuffled_groups(groups, seed)
     _, first, number = np.unique(groups[order], return_index=True, return_inverse=True)
     if len(first) == 1:

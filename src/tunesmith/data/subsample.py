@@ -1,4 +1,4 @@
-"""Take a part of a source, where reading all of it would take longer than there is time."""
+"""Subsample a source that would take too long to read in full."""
 
 from dataclasses import replace
 
@@ -8,21 +8,21 @@ from numpy.typing import NDArray
 from tunesmith.core.seeds import derive
 from tunesmith.data.source import Given, Source
 
-TEST_SHARE = 0.5  # of what is read, at most, goes into a test part that the source states
-FEWEST = 5  # images of each class that are kept if there are as many
-LEAST = 2  # the same, where five of each are more than there is time for
+TEST_SHARE = 0.5  # largest share of the sample for a predefined test set
+FEWEST = 5  # images of each class that are kept, if there are as many
+LEAST = 2  # the same, if five of each class would be too many
 
 
 def thinned(source: Source, count: int | None, *, seed: int) -> Source:
-    """Keep about ``count`` random images, of each class in its proportion.
+    """Keep a random sample of about ``count`` images, stratified by class.
 
-    A test part that the source states is kept whole if that is possible: it is up to half of what
-    is kept. A function of its arguments alone, so that a run that goes on finds the same images.
+    A predefined test set is kept in full if possible: it makes up at most half of the sample. The
+    result depends only on the arguments, so that a resumed run gets the same images.
 
     Args:
-        source: Images, none of them read.
-        count: How many to keep, a little more where classes are rare; None for all.
-        seed: Decides which.
+        source: Source of the images, none of them read yet.
+        count: Number of images to keep, slightly more if classes are rare; None for all.
+        seed: Random seed of the sample.
     """
     if count is None or count >= len(source.labels):
         return source
@@ -49,7 +49,7 @@ def thinned(source: Source, count: int | None, *, seed: int) -> Source:
 
 
 def _chosen(source: Source, places: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    """Choose about ``count`` of some places, of each class in its proportion."""
+    """Choose about ``count`` of some indices at random, stratified by class."""
     shuffled = np.random.default_rng(seed).permutation(places)
     by_class = shuffled[np.argsort(source.labels[shuffled], kind="stable")]
     counts_K = np.bincount(source.labels[by_class], minlength=len(source.classes))

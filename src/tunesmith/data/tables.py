@@ -1,4 +1,4 @@
-"""Tables of images: a path and a label in each row, perhaps a part and a group."""
+"""Read tables of images: a path and a label in each row, optionally a split and a group."""
 
 import csv
 import os
@@ -19,7 +19,7 @@ from tunesmith.data.reading import read_listed
 
 SUFFIXES = (".csv", ".tsv", parquet.SUFFIX)
 DELIMITERS = ",;\t|"
-# What a column is for -> the names that it is found by; what `columns` says comes first.
+# Role of a column -> names by which it is found, unless `columns` names it.
 NAMES: Mapping[str, tuple[str, ...]] = {
     "path": (
         "path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path",
@@ -37,17 +37,18 @@ NEEDED = ("path", "label")
 @final
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Labeled images.
+    """Labeled images of a table.
 
     Attributes:
-        names: Their paths as the table has them; where it holds the images, their places: "#0".
-        read: Encoded bytes of an image; raises OSError if it cannot be read.
-        stamps: Of the images' content; empty where there is no file.
-        classes: Naturally sorted.
-        labels: Class of each.
-        parts: "train", "validation", "test" or "" for each.
-        groups: Number of each one's group; None where there is no such column.
-        skipped: Rows that are no labeled image, counted by kind.
+        names: Paths of the images as in the table; if it holds the images, row indices like "#0".
+        read: Function that returns the encoded bytes of an image by its index; raises OSError if it
+            cannot be read.
+        stamps: Stamps of the images' content; empty if there is no file.
+        classes: Names of the classes, in natural order.
+        labels: Class of each image.
+        parts: Split of each image: "train", "validation", "test" or "".
+        groups: Group of each image; None if there is no such column.
+        skipped: Number of rows that are not labeled images, by kind.
     """
 
     names: tuple[str, ...]
@@ -61,7 +62,7 @@ class Table:
 
 
 def is_table(source: Any) -> bool:
-    """Whether a source that was opened is a table."""
+    """Whether a source is a table."""
     if not isinstance(source, str | os.PathLike):
         return False
     path = Path(source).expanduser()
@@ -72,16 +73,16 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Table:
     """Read a CSV file, with a header, in UTF-8 and separated by ``,;|`` or tabs, or a Parquet file.
 
     Paths are relative to the table's own folder; a Parquet file may hold the images instead. Rows
-    without a path or a label are counted and left out, and so are rows that say the same again.
+    without a path or a label, and rows that repeat another, are counted and left out.
 
     Args:
-        path: The file.
-        columns: Names of columns by what they are for: ``path``, ``label``, ``split``, ``group``.
-            What is not named is found by usual names.
+        path: File to read.
+        columns: Names of columns by role: ``path``, ``label``, ``split``, ``group``. Other columns
+            are found by usual names.
 
     Raises:
-        SourceError: It cannot be read, lacks a column, or contradicts itself.
-        MissingExtraError: It is a Parquet file, and pyarrow is not installed.
+        SourceError: The table cannot be read, lacks a column, or contradicts itself.
+        MissingExtraError: The table is a Parquet file, and pyarrow is not installed.
     """
     is_parquet = path.suffix.lower() == parquet.SUFFIX
     at = _find_columns(path, parquet.header(path) if is_parquet else _header(path), columns)
@@ -113,7 +114,7 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Table:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Number and fields of each line of a CSV file that is not blank."""
+    """Yield the number and fields of each line of a CSV file that is not blank."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
@@ -135,7 +136,7 @@ def _header(path: Path) -> list[str]:
 
 
 def _rows(path: Path, at: Mapping[str, int]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Number of each row of a CSV file, and its cells by their use."""
+    """Yield the number of each row of a CSV file, and its cells by role."""
     lines = _lines(path)
     _, names = next(lines)
     for number, fields in lines:
@@ -151,7 +152,7 @@ def _rows(path: Path, at: Mapping[str, int]) -> Iterator[tuple[int, dict[str, st
 
 
 def _find_columns(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
-    """Where the columns are that have a use."""
+    """Find the index of each column that has a role."""
     names = [name.strip() for name in header]
     lower = [name.lower() for name in names]
     if unknown := [use for use in columns if use not in NAMES]:
@@ -245,7 +246,7 @@ def _stamp(path: Path) -> str:
 
 
 def _groups(path: Path, groups: Sequence[str], parts: Sequence[str]) -> list[int]:
-    """Number the groups; an image without one is a group of its own."""
+    """Number the groups; an image without a group gets its own."""
     part_of: dict[str, str] = {}
     for group, part in zip(groups, parts, strict=True):
         if group and part_of.setdefault(group, part) != part:

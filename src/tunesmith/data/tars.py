@@ -1,4 +1,4 @@
-"""Tar files, plain or packed, read without unpacking them into folders."""
+"""Read tar archives, plain or compressed, without extracting them."""
 
 import bz2
 import contextlib
@@ -30,9 +30,9 @@ from tunesmith.data.folders import BEGIN, HIDDEN, passed_over
 from tunesmith.data.reading import Pieces
 
 PIECE = 1_000_000  # bytes read at a time
-MOST_HEADERS = 1_000_000  # bytes of all that comes before a member's content: long names and such
-MOST_GLOBAL = 100  # records that a file states for all its members; programs state one or two
-# Unlike tarfile's own stream, these check that what they unpack is what was packed.
+MOST_HEADERS = 1_000_000  # bytes of all headers before a member's content, such as long names
+MOST_GLOBAL = 100  # records that apply to all members of a file; programs write one or two
+# Unlike tarfile's own stream, these verify checksums.
 PACKINGS: Mapping[bytes, Callable[..., Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
@@ -53,7 +53,7 @@ def is_tar(name: str) -> bool:
 
 
 class _File(Protocol):
-    """What is asked of an open file."""
+    """Methods that an open file must have."""
 
     def read(self, size: int, /) -> bytes: ...
     def seek(self, place: int, /) -> int: ...
@@ -62,18 +62,18 @@ class _File(Protocol):
 
 @final
 class _Headers:
-    """A file as `tarfile` may read it: forwards alone, and no more than the headers take.
+    """A wrapper through which `tarfile` reads a file: only forward, with a limit on header sizes.
 
-    Python 3.11 believes what a header says: a size below zero takes it back, round and round, and a
-    name of gigabytes is read at once. Every way to that leads through these calls, while a check
-    in `tarfile.TarInfo` would have to be in each of its private methods.
+    Python 3.11 trusts a header: a negative size moves it back, in an endless loop, and a name of
+    gigabytes is read at once. All of that goes through these calls, whereas checks in
+    `tarfile.TarInfo` would be needed in each of its private methods.
 
     Args:
-        file: The file.
+        file: File to read.
 
     Attributes:
         left: Bytes that the headers of the next member may take.
-        last: What was read last.
+        last: Bytes that were read last.
     """
 
     def __init__(self, file: _File) -> None:
@@ -98,21 +98,21 @@ class _Headers:
 
 
 def members(file: _File) -> Iterator[tarfile.TarInfo]:
-    """Follow the headers of a tar file, whatever they claim.
+    """Iterate over the members of an untrusted tar file.
 
     Args:
-        file: At its beginning, unpacked. The content of a member may be read from it as soon as
-            the member is there; at the end, it is behind the mark that says so.
+        file: Decompressed file, at its beginning. The content of a member can be read from it once
+            the member is yielded; in the end, its position is after the end mark.
 
     Yields:
         Each member; its content does not reach into the next one.
 
     Raises:
-        tarfile.TarError: It is no tar file, damaged, or made to do harm.
+        tarfile.TarError: The file is not a tar file, is damaged, or is malicious.
     """
     try:
         yield from _members(_Headers(file))
-    # What tarfile stumbles over: numbers that are none or too large, endless chains of headers.
+    # Raised by tarfile for invalid or too large numbers, and for endless chains of headers.
     except (ValueError, IndexError, OverflowError, RecursionError) as error:
         raise tarfile.ReadError(f"a header makes no sense ({error})") from None
 
@@ -123,15 +123,15 @@ def _members(headers: _Headers) -> Iterator[tarfile.TarInfo]:
             if reason := _nonsense(info, opened):
                 raise tarfile.ReadError(reason)
             yield info
-            info.pax_headers = {}  # a copy of its own for each, which tarfile would keep
+            info.pax_headers = {}  # tarfile would keep a copy for each member
             headers.left = MOST_HEADERS
-    # Any block that is no header ends the list; only zeros say that this is the end.
+    # Any block that is not a header ends the list; only zeros are an end mark.
     if headers.last != bytes(tarfile.BLOCKSIZE):
         raise tarfile.ReadError("it ends without an end mark")
 
 
 def _nonsense(info: tarfile.TarInfo, opened: tarfile.TarFile) -> str | None:
-    """What the headers of a member claim that cannot be, in words."""
+    """Describe an impossible claim of a member's headers, in words; None if there is none."""
     if info.size < 0:
         return f"a member claims {info.size:,} bytes"
     # Later headers may have replaced the size by which the next member was found.
@@ -144,21 +144,21 @@ def _nonsense(info: tarfile.TarInfo, opened: tarfile.TarFile) -> str | None:
 
 @final
 class Tar:
-    """A tar file whose members are read by many threads at once.
+    """A tar file whose members can be read by many threads at once.
 
-    A packed one has no places to jump to: it is unpacked, once, into a temporary file that vanishes
-    with the process.
+    A compressed one has no random access: it is decompressed once, into a temporary file that
+    disappears with the process.
 
     Args:
-        path: The file.
+        path: Tar file to read.
 
     Attributes:
-        members: The images, sorted by path.
+        members: Image files, sorted by path.
         others: Other files that are not hidden.
-        skipped: What is no image, counted by kind.
+        skipped: Number of files that are not images, by kind.
 
     Raises:
-        SourceError: It is no tar file, or holds a member that rules it out.
+        SourceError: The file is not a tar file, or holds an unacceptable member.
     """
 
     def __init__(self, path: Path) -> None:
@@ -180,7 +180,7 @@ class Tar:
     def _list(
         self, file: IO[bytes], check: int, skipped: Counter[str]
     ) -> tuple[list[Stored], list[Stored]]:
-        """The images and other files; what is no image is counted, what is dangerous refused."""
+        """List images and other files; count those that are no images, refuse dangerous ones."""
         images: list[Stored] = []
         others: list[Stored] = []
         for info in members(file):
@@ -202,10 +202,10 @@ class Tar:
         return images, others
 
     def read(self, member: Stored) -> bytes:
-        """The bytes of a member.
+        """Read a member.
 
         Raises:
-            OSError: The file was cut off.
+            OSError: The file was truncated.
         """
         content = self._content.read(member.offset, member.size)
         if len(content) != member.size:
@@ -213,7 +213,7 @@ class Tar:
         return content
 
     def begin(self, member: Stored) -> bytes:
-        """The first bytes of a member; none if they cannot be read."""
+        """Read a member's first bytes; empty if they cannot be read."""
         with contextlib.suppress(OSError):
             return self._content.read(member.offset, min(member.size, BEGIN))
         return b""
@@ -221,10 +221,10 @@ class Tar:
 
 @contextlib.contextmanager
 def _unpacked(path: Path) -> Iterator[tuple[IO[bytes], int]]:
-    """The file itself and 0; or if it is packed, what is in it, and the checksum of that.
+    """Yield the file itself and 0; or if it is compressed, its content and the content's checksum.
 
     Raises:
-        SourceError: It is a bomb.
+        SourceError: The file is a decompression bomb.
     """
     with path.open("rb") as file:
         begin, _ = file.read(LONGEST), file.seek(0)
@@ -244,7 +244,7 @@ def _unpacked(path: Path) -> Iterator[tuple[IO[bytes], int]]:
 
 
 def _bad_kind(info: tarfile.TarInfo, *, is_used: bool) -> str | None:
-    """Why a member is nothing to be read, in words."""
+    """Why a member must not be read, in words; None if it may be."""
     reasons = {
         "is a link": info.issym() or info.islnk(),
         "is a device": info.ischr() or info.isblk() or info.isfifo(),

@@ -1,4 +1,4 @@
-"""Packed files of arrays, unpacked no further than what they may hold."""
+"""Decompress files of arrays, up to a size limit."""
 
 import gzip
 import zipfile
@@ -8,11 +8,11 @@ from pathlib import Path
 from tunesmith.core.errors import SourceError
 from tunesmith.data.archives import most_unpacked
 
-PIECE = 1_000_000  # bytes that are unpacked at a time
+PIECE = 1_000_000  # bytes that are decompressed at a time
 
 
 def _bomb(path: Path) -> SourceError:
-    """The error for a file that unpacks to too much, to be raised."""
+    """Build the error for a file that decompresses to too much."""
     return SourceError(
         f"{path} looks like a decompression bomb: it unpacks to more than {most_unpacked(path):,} "
         "bytes. If you trust it, save what it holds without compression."
@@ -20,11 +20,11 @@ def _bomb(path: Path) -> SourceError:
 
 
 def unpacked(path: Path) -> bytes:
-    """What a .gz file holds.
+    """Decompress a .gz file.
 
     Raises:
-        OSError: It is damaged; zlib.error and EOFError say so too.
-        SourceError: It unpacks to too much.
+        OSError: The file is damaged; this may also raise zlib.error or EOFError.
+        SourceError: The file decompresses to too much.
     """
     most, size = most_unpacked(path), 0
     pieces: list[bytes] = []
@@ -38,12 +38,12 @@ def unpacked(path: Path) -> bytes:
 
 
 def check_size(path: Path, opened: zipfile.ZipFile, keys: Sequence[str]) -> None:
-    """Refuse arrays that unpack to too much; no more is read of them than their headers claim.
+    """Refuse arrays that claim to decompress to too much; no more than that is ever read of them.
 
     Raises:
-        SourceError: They do.
+        SourceError: The arrays claim too much.
     """
-    wanted = {*keys, *(f"{key}.npy" for key in keys)}  # NumPy takes the end off
+    wanted = {*keys, *(f"{key}.npy" for key in keys)}  # NumPy removes the suffix
     claimed = sum(info.file_size for info in opened.infolist() if info.filename in wanted)
     if claimed > most_unpacked(path):
         raise _bomb(path)

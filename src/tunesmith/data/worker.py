@@ -1,12 +1,12 @@
-"""A process that decodes images under limits, and dies of one that breaks them.
+"""A process that decodes images under limits, and dies of an image that exceeds them.
 
     python -m tunesmith.data.worker FD MEMORY CPU_S WALL_S
 
-`tunesmith.data.decoder` starts it. A request comes on standard input: a line of JSON, such as
-``{"channels": 1, "sizes": [317, 402]}``, and the bytes of the files. The answer goes to standard
-output: a line of JSON with the shape of each image, or why there is none. The pixels lie one behind
-the other in the memory shared through the file descriptor FD; where they do not all fit, the answer
-is about the first files alone. An empty answer at the start says that the process is there.
+`tunesmith.data.decoder` starts it. A request arrives on standard input: a line of JSON, such as
+``{"channels": 1, "sizes": [317, 402]}``, and the bytes of the files. The response goes to standard
+output: a line of JSON with each image's shape, or why decoding failed. The pixels are consecutive
+in the memory shared through the file descriptor FD; if they do not all fit, the response covers
+only the first files. An empty response at the start signals that the process is ready.
 """
 
 import json
@@ -24,14 +24,14 @@ import numpy as np
 from tunesmith.core.pixels import decode_or_say
 from tunesmith.data.decoder import FULL, ROOM, Pixels
 
-SLACK = 0.01  # share of its time that an image may lose to those before it
+SLACK = 0.01  # share of its time limit that an image may lose to those before it
 Answer = list[tuple[int, ...] | str]
 
 
 def limit_memory(memory: int) -> None:
-    """Let this process have so many bytes more than it has, where the system says how many it has.
+    """Limit this process to ``memory`` bytes more than it has now, if the system reports that.
 
-    That is so under Linux. macOS has no limit on memory that it holds a process to.
+    Linux does. macOS does not enforce a limit on the memory of a process.
     """
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
@@ -45,7 +45,7 @@ def limit_memory(memory: int) -> None:
 
 
 def set_alarms(cpu_s: float, wall_s: float) -> None:
-    """Have the system end this process after a time, whatever it is doing; 0 s: not any more."""
+    """Have the system kill this process after the given times; 0 s cancels that."""
     signal.setitimer(signal.ITIMER_PROF, cpu_s)
     signal.setitimer(signal.ITIMER_REAL, wall_s)
 
@@ -53,13 +53,13 @@ def set_alarms(cpu_s: float, wall_s: float) -> None:
 def fill(
     room: Pixels, files: Sequence[bytes], channels: int | None, *, cpu_s: float, wall_s: float
 ) -> Answer:
-    """Decode files until the room is full."""
+    """Decode files into shared memory until it is full."""
     answer: Answer = []
     used, due = 0, 0.0
     for file in files:
         if used > FULL:
             break
-        if (now := time.monotonic()) >= due:  # two calls of the system for each image would show
+        if (now := time.monotonic()) >= due:  # two system calls per image would cost time
             set_alarms(cpu_s, wall_s)
             due = now + SLACK * cpu_s
         image = decode_or_say(file, channels)
@@ -74,14 +74,14 @@ def fill(
 
 
 def main(fd: int, memory: int, cpu_s: float, wall_s: float) -> None:
-    """Answer requests until no more come."""
+    """Respond to requests until there are no more."""
     room = np.frombuffer(mmap.mmap(fd, ROOM), np.uint8)
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):  # decoders write there what no person wants to read
+    for stream in (sys.stdout, sys.stderr):  # decoders write useless messages there
         os.dup2(nowhere, stream.fileno())
     for alarm in (signal.SIGPROF, signal.SIGALRM):
-        signal.signal(alarm, signal.SIG_DFL)  # that is, to end
+        signal.signal(alarm, signal.SIG_DFL)  # the default: terminate
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limit_memory(memory)
 

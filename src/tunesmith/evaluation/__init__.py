@@ -1,1 +1,1 @@
-"""What a model is worth: metrics, calibration, baselines."""
+"""Evaluate models: metrics, confidence intervals, calibration, baselines."""

@@ -1,6 +1,6 @@
-"""What little it takes: two models without deep learning that any network should beat.
+"""Baselines: two models without deep learning that any network should beat.
 
-Shape letters: N images, H, W, C channels, K classes, D features.
+Shape letters: N images, H height, W width, C channels, K classes, D features.
 """
 
 import numpy as np
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from tunesmith.core.seeds import derive
 
-MOST_IMAGES = 3000  # of each part: a baseline need not be exact, but quick
+MOST_IMAGES = 3000  # per set: a baseline should be fast rather than exact
 SIDE = 16  # pixels, after averaging blocks
-RIDGE = 0.1  # of the features' mean square
+RIDGE = 0.1  # penalty, relative to the features' mean square
 
 
 def majority(train_N: NDArray[np.int64], test_N: NDArray[np.int64]) -> float:
-    """Accuracy of always answering the class that is most frequent in training.
+    """Accuracy of always predicting the most frequent class of the training set.
 
     Example:
         >>> majority(np.array([0, 1, 1]), np.array([1, 0, 1, 1]))
@@ -32,16 +32,16 @@ def linear(
     *,
     seed: int,
 ) -> float:
-    """Accuracy of ridge regression from coarse pixels to +1 (its class) and -1 (the others).
+    """Accuracy of ridge regression on coarse pixels, with targets +1 (own class) and -1 (others).
 
-    At most 3,000 images of each part are used, averaged down to 16 x 16 or less.
+    At most 3,000 images per set are used, averaged down to 16 x 16 pixels or less.
 
     Args:
         train_NHWC: Training images; may be memory-mapped.
-        train_N: Their classes.
+        train_N: Classes of the training images.
         test_NHWC: Test images.
-        test_N: Their classes.
-        seed: Which images are used, where there are more.
+        test_N: Classes of the test images.
+        seed: Random seed that selects the images if there are more.
     """
     rows = _choose(len(train_N), derive(seed, "linear baseline", 0))
     held = _choose(len(test_N), derive(seed, "linear baseline", 1))
@@ -62,7 +62,7 @@ def _choose(n: int, seed: int) -> NDArray[np.int64]:
 def coarse(
     x_NHWC: NDArray[np.uint8], rows: NDArray[np.int64], side: int = SIDE
 ) -> NDArray[np.float32]:
-    """Average blocks of pixels of some images, side x side of them, scaled to 0..1, flat.
+    """Average some images over side x side blocks of pixels, scaled to 0..1 and flattened.
 
     Example:
         >>> coarse(np.array([[[[0], [51]], [[102], [51]]]], np.uint8), np.array([0]), side=1)
@@ -70,7 +70,7 @@ def coarse(
 
     """
     height, width = x_NHWC.shape[1:3]
-    # Of large images only every so many pixels are read: two in each direction of a block.
+    # Of large images, only about two pixels per block are read in each direction.
     step_h, step_w = max(1, height // (2 * side)), max(1, width // (2 * side))
     thin_NHWC = np.stack([x_NHWC[row, ::step_h, ::step_w] for row in rows]).astype(np.float32)
     for axis in (1, 2):

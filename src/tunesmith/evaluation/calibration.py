@@ -1,4 +1,4 @@
-"""Make probabilities mean what they say. Shape letters: N images, K classes."""
+"""Calibrate probabilities by temperature scaling. Shape letters: N images, K classes."""
 
 import math
 from typing import Any
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tunesmith.evaluation.metrics import log_losses
 
 BOUNDS = (0.05, 20.0)  # of the temperature
-STEPS = 24  # halvings of the logarithmic range: a temperature to six digits
+STEPS = 24  # bisections of the logarithmic range: a temperature to six digits
 
 
 def softmax(z_NK: NDArray[np.floating[Any]], temperature: float) -> NDArray[np.float32]:
@@ -17,7 +17,8 @@ def softmax(z_NK: NDArray[np.floating[Any]], temperature: float) -> NDArray[np.f
 
     Args:
         z_NK: Logits.
-        temperature: Above 1 makes them less sure, below 1 surer; no answer changes.
+        temperature: Divisor of the logits: above 1 lowers the confidence, below 1 raises it; the
+            predicted class does not change.
 
     Returns:
         Probabilities ``(N, K)``, rows sum to 1.
@@ -34,16 +35,16 @@ def softmax(z_NK: NDArray[np.floating[Any]], temperature: float) -> NDArray[np.f
 
 
 def fit_temperature(z_NK: NDArray[np.floating[Any]], y_N: NDArray[np.int64]) -> float:
-    """Fit the temperature that makes held-out logits most likely (Guo et al. 2017).
+    """Fit the temperature to held-out logits (Guo et al. 2017).
 
-    The images must be ones that the network was not trained on. A prior, the logarithm of the
-    temperature being standard normal, weighs as much as a few images: it keeps a handful that are
-    all answered rightly from claiming certainty (Guo's likelihood alone would take the temperature
-    to 0), and hardly matters for hundreds.
+    The network must not have been trained on the images. A standard normal prior on the logarithm
+    of the temperature weighs as much as a few images: it prevents certainty after a handful of
+    correct predictions (Guo's likelihood alone would take the temperature to 0), and hardly matters
+    with hundreds of images.
 
     Args:
         z_NK: Logits of held-out images.
-        y_N: Their classes.
+        y_N: True classes of the images.
 
     Returns:
         A temperature within `BOUNDS`; 1 if there is no image.
@@ -75,9 +76,9 @@ def fit_temperature(z_NK: NDArray[np.floating[Any]], y_N: NDArray[np.int64]) -> 
 
 
 def calibrated_loss(z_NK: NDArray[np.floating[Any]], y_N: NDArray[np.int64]) -> float:
-    """Log loss of held-out logits at the temperature that suits them best.
+    """Log loss of held-out logits at the temperature fitted to them.
 
-    It compares networks by what they know, not by how sure of it they happen to be.
+    It compares networks regardless of how over- or underconfident they are.
 
     Example:
         >>> z_NK, y_N = np.array([[4.0, 0.0]] * 1000), np.repeat([0, 1], [750, 250])
@@ -91,5 +92,5 @@ def calibrated_loss(z_NK: NDArray[np.floating[Any]], y_N: NDArray[np.int64]) -> 
 def calibrated_losses(
     z_NK: NDArray[np.floating[Any]], y_N: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """The same of each image, ``(N,)``."""
+    """Log loss of each image, as in `calibrated_loss`, ``(N,)``."""
     return log_losses(softmax(z_NK, fit_temperature(z_NK, y_N)), y_N)

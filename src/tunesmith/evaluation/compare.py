@@ -1,4 +1,4 @@
-"""Whether one model is better than another by more than chance.
+"""Test whether one model is significantly better than another.
 
 Shape letters: N images, K classes.
 """
@@ -14,8 +14,8 @@ from tunesmith.evaluation.interval import resamples
 from tunesmith.evaluation.metrics import METRICS
 
 Probabilities = NDArray[np.floating[Any]]
-SURE = 0.05  # a difference that chance brings about less often than that counts
-ONE_SIDED = 1.645  # deviations of a normal variable that chance exceeds as seldom
+SURE = 0.05  # significance level
+ONE_SIDED = 1.645  # quantile of the standard normal distribution at that level, one-sided
 
 
 @final
@@ -24,8 +24,8 @@ class Comparison:
     """How two models differ on the same images.
 
     Attributes:
-        gain: By how much the first is better, in units of the metric; negative where it is worse.
-        chance: Probability that chance alone makes two equally good models differ as much.
+        gain: Advantage of the first model, in units of the metric; negative if it is worse.
+        chance: p-value: probability that two equally good models differ as much.
     """
 
     gain: float
@@ -33,23 +33,23 @@ class Comparison:
 
     @property
     def is_better(self) -> bool:
-        """Whether the first is better, by more than chance."""
+        """Whether the first model is significantly better."""
         return self.gain > 0 and self.chance < SURE
 
 
 def compare(
     metric: str, one_NK: Probabilities, other_NK: Probabilities, y_N: NDArray[np.int64]
 ) -> Comparison:
-    """Compare two models' answers to the same images by a metric.
+    """Compare two models' predictions for the same images by a metric.
 
-    Accuracy by McNemar's exact test; else by the paired bootstrap (Efron and Tibshirani 1993): how
-    often the better one is not better on images drawn from these with replacement.
+    Accuracy is compared by McNemar's exact test, other metrics by the paired bootstrap (Efron and
+    Tibshirani 1993): how often the better model is not better on resampled images.
 
     Args:
         metric: One of `METRICS`.
-        one_NK: Probabilities by the first.
-        other_NK: By the second.
-        y_N: Classes.
+        one_NK: Probabilities by the first model.
+        other_NK: Probabilities by the second model.
+        y_N: True classes.
 
     Example:
         >>> right, y = np.eye(2)[[0, 1] * 40], np.array([0, 1] * 40)
@@ -75,23 +75,23 @@ def compare(
 
 
 def is_lower(loss_N: NDArray[np.float64], other_N: NDArray[np.float64]) -> bool:
-    """Whether a model's losses are lower than another's on the same images, by more than chance.
+    """Whether a model's losses are significantly lower than another's on the same images.
 
-    A paired test of the mean difference, one-sided.
+    A one-sided paired test of the mean difference.
     """
     gain_N = other_N - loss_N
     return bool(gain_N.mean() > ONE_SIDED * gain_N.std(ddof=1) / math.sqrt(len(gain_N)))
 
 
 def mcnemar(one_N: NDArray[np.bool_], other_N: NDArray[np.bool_]) -> float:
-    """Probability that chance alone makes two models differ as much on the same images.
+    """Exact, two-sided p-value of McNemar's test for two models on the same images.
 
-    Only images that one of them gets right tell anything (McNemar 1947); if the two are equally
-    good, each of these is one's or the other's with probability one half. Exact and two-sided.
+    Only images that exactly one model classifies correctly count (McNemar 1947); if both are
+    equally good, each of these is either model's with probability one half.
 
     Args:
-        one_N: Whether one model is right, for each image.
-        other_N: The same for the other.
+        one_N: Whether the first model is correct, for each image.
+        other_N: Whether the second model is correct, for each image.
 
     Example:
         >>> one, other = np.array([True] * 8), np.array([True] * 2 + [False] * 6)

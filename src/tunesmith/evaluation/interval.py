@@ -1,4 +1,4 @@
-"""How far a score can be trusted: 95 % confidence intervals.
+"""95 % confidence intervals of metrics.
 
 Shape letters: N images, K classes.
 """
@@ -15,24 +15,24 @@ from tunesmith.evaluation.metrics import METRICS, Evaluation, area_with_interval
 Probabilities = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]
 ROUNDS, FEWEST_ROUNDS = 1000, 40  # of the bootstrap
-VALUES = 20_000_000  # probabilities that all its rounds may look at: a second or two
+VALUES = 20_000_000  # probabilities that all its rounds may process: a second or two
 
 
 def interval(metric: str, own: Evaluation, p_NK: Probabilities, y_N: Labels) -> tuple[float, float]:
     """Bounds of a metric's 95 % confidence interval.
 
-    Wilson's for accuracy. For balanced accuracy, the mean of recalls, Wilson's for each recall, put
-    together as those of independent quantities are (Zou and Donner 2008, "Construction of
-    confidence limits about effect measures"). For areas under the ROC curve the mean of DeLong's
-    for each class, as if they erred together. Else from resampling, which knows of nothing between
-    the images that it has: where no answer was wrong, no resample has a wrong one either, and
-    accuracy's lower bound stands in.
+    Accuracy has Wilson's interval. Balanced accuracy, the mean of recalls, combines Wilson's
+    intervals of the recalls like those of independent quantities (Zou and Donner 2008,
+    "Construction of confidence limits about effect measures"). Areas under the ROC curve have the
+    mean of the classes' DeLong intervals, as if their errors were fully correlated. Other metrics
+    are bootstrapped. If all predictions are correct, so are those of every resample, and accuracy's
+    lower bound is used instead.
 
     Args:
         metric: One of `METRICS`.
-        own: What `evaluate` measured on these images.
+        own: Result of `evaluate` on these images.
         p_NK: Probabilities.
-        y_N: Classes.
+        y_N: True classes.
 
     Example:
         >>> from tunesmith.evaluation.metrics import evaluate
@@ -66,7 +66,7 @@ def _mean_of_recalls(
 
 
 def _areas(p_NK: Probabilities, y_N: Labels) -> tuple[float, float]:
-    """Of the second class if there are two, else of each that occurs against all others."""
+    """Interval of the ROC AUC: of the second class if there are two, else one-vs-rest."""
     k = p_NK.shape[1]
     classes = [1] if k == 2 else np.unique(y_N).tolist()  # noqa: PLR2004 (one question)
     bounds = [area_with_interval(p_NK[:, c], y_N == c)[1:] for c in classes]
@@ -75,14 +75,17 @@ def _areas(p_NK: Probabilities, y_N: Labels) -> tuple[float, float]:
 
 
 def resamples(n: int, values: int) -> Iterator[NDArray[np.int64]]:
-    """Places of ``n`` images drawn with replacement, as many times as time allows, always alike."""
+    """Yield indices of ``n`` images drawn with replacement; fewer times for more ``values``.
+
+    The draws are the same in every call.
+    """
     rng = np.random.default_rng(0)
     for _ in range(max(FEWEST_ROUNDS, min(ROUNDS, VALUES // max(1, values)))):
         yield rng.integers(0, n, n)
 
 
 def _resampled(metric: str, p_NK: Probabilities, y_N: Labels) -> tuple[float, float]:
-    """The percentile bootstrap (Efron and Tibshirani 1993)."""
+    """Interval by the percentile bootstrap (Efron and Tibshirani 1993)."""
     draws = [METRICS[metric].function(p_NK[i], y_N[i]) for i in resamples(len(y_N), p_NK.size)]
     low, high = np.nanquantile(draws, [0.025, 0.975])
     return float(low), float(high)

@@ -1,7 +1,7 @@
-"""How good predictions are, with how much certainty.
+"""Metrics of predictions, with confidence intervals.
 
-Shape letters: N images, K classes. ``p_NK`` are probabilities, one row an image; ``y_N`` are the
-images' classes.
+Shape letters: N images, K classes. ``p_NK`` are probabilities, one row per image; ``y_N`` are the
+true classes.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-Z_95 = 1.959963984540054  # a normal variable is within this many deviations with probability 95 %
+Z_95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
 SMALLEST = 1e-15  # probabilities are clipped to it in logarithms, as scikit-learn does
 
 Probabilities = NDArray[np.floating[Any]]
@@ -26,9 +26,9 @@ def wilson(correct: int, n: int, *, z: float = Z_95) -> tuple[float, float]:
     Unlike the normal approximation it keeps its coverage near 0 and 1 and for few images.
 
     Args:
-        correct: Successes.
-        n: Trials.
-        z: Deviations of a normal variable; the default gives 95 %.
+        correct: Number of successes.
+        n: Number of trials.
+        z: Quantile of the standard normal distribution; the default gives 95 %.
 
     Returns:
         Lower and upper bound; ``(0.0, 1.0)`` if ``n`` is 0.
@@ -52,22 +52,22 @@ def wilson(correct: int, n: int, *, z: float = Z_95) -> tuple[float, float]:
 
 
 def confusion_matrix(p_NK: Probabilities, y_N: Labels) -> NDArray[np.int64]:
-    """Count images by class.
+    """Count images by true and predicted class.
 
     Returns:
-        Counts ``[K, K]``: row the true class, column the predicted one.
+        Counts ``[K, K]``: rows are true classes, columns are predicted ones.
     """
     k = p_NK.shape[1]
     return np.bincount(y_N * k + p_NK.argmax(1), minlength=k * k).reshape(k, k)
 
 
 def accuracy(p_NK: Probabilities, y_N: Labels) -> float:
-    """Share of images whose most probable class is theirs."""
+    """Share of images whose most probable class is the true one."""
     return float((p_NK.argmax(1) == y_N).mean())
 
 
 def balanced_accuracy(p_NK: Probabilities, y_N: Labels) -> float:
-    """Mean of the recall of the classes that occur in ``y_N``."""
+    """Mean recall of the classes that occur in ``y_N``."""
     confusion = confusion_matrix(p_NK, y_N)
     counts = confusion.sum(1)
     there = counts > 0
@@ -101,10 +101,11 @@ def macro_f1(p_NK: Probabilities, y_N: Labels) -> float:
 def roc_auc(p_NK: Probabilities, y_N: Labels) -> float | None:
     """Area under the ROC curve: of the second class if there are two, else macro one-vs-rest.
 
-    By ranks (Mann and Whitney 1947), ties shared. A class without an image does not count.
+    Computed from ranks (Mann and Whitney 1947), with ties averaged. Classes without images do not
+    count.
 
     Returns:
-        The area; None where it is undefined, since all images are of one class.
+        The area; None if it is undefined, since all images are of one class.
     """
     n, k = p_NK.shape
     positives = np.bincount(y_N, minlength=k)
@@ -121,7 +122,7 @@ def roc_auc(p_NK: Probabilities, y_N: Labels) -> float | None:
 
 
 def _roc_auc_or_nan(p_NK: Probabilities, y_N: Labels) -> float:
-    """Do as `roc_auc`, with NaN where that is undefined, so that every metric is a number."""
+    """Return `roc_auc`, or NaN if it is undefined, so that every metric is a number."""
     area = roc_auc(p_NK, y_N)
     return math.nan if area is None else area
 
@@ -134,9 +135,9 @@ def area_with_interval(
     By DeLong, DeLong and Clarke-Pearson 1988, with the ranks of Sun and Xu 2014.
 
     Args:
-        score_N: Larger for what is meant to be found.
-        is_one_N: Whether it is that; at least one is and one is not.
-        z: Deviations of a normal variable; the default gives 95 %.
+        score_N: Score of each image; larger for positives.
+        is_one_N: Whether each image is a positive; at least one is and one is not.
+        z: Quantile of the standard normal distribution; the default gives 95 %.
 
     Example:
         >>> area, low, high = area_with_interval(np.arange(10.0), np.arange(10) > 5)
@@ -154,12 +155,12 @@ def area_with_interval(
 
 
 def _variance(x_N: NDArray[np.float64]) -> float:
-    """Variance; where all values are equal, as if one of two more were another."""
+    """Variance; if all values are equal, that with two more values, one of them different."""
     return (float(x_N.var(ddof=1)) if len(x_N) > 1 else 0.0) or 1 / (len(x_N) + 2)
 
 
 def _ranks(x_N: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Ranks from 1, equal values sharing the mean of theirs."""
+    """Ranks from 1, with ties averaged."""
     _, place_N, counts = np.unique(x_N, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     mean_rank: NDArray[np.float64] = last - (counts - 1) / 2
@@ -167,15 +168,15 @@ def _ranks(x_N: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 
 def expected_calibration_error(p_NK: Probabilities, y_N: Labels, *, bins: int = 15) -> float:
-    """How far confidence is from accuracy, on average (Guo et al. 2017, arXiv:1706.04599).
+    """Mean gap between confidence and accuracy (Guo et al. 2017, arXiv:1706.04599).
 
     Images are binned by the probability of their predicted class; the gap of each bin is weighted
-    by its images.
+    by its number of images.
 
     Args:
         p_NK: Probabilities.
-        y_N: Classes.
-        bins: Bins of equal width from 0 to 1.
+        y_N: True classes.
+        bins: Number of bins of equal width from 0 to 1.
 
     Returns:
         0 for perfectly calibrated probabilities, 1 at worst.
@@ -191,12 +192,12 @@ def expected_calibration_error(p_NK: Probabilities, y_N: Labels, *, bins: int = 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A number that models can be ranked by.
+    """A metric that models can be ranked by.
 
     Attributes:
-        function: From probabilities ``(N, K)`` and classes ``(N,)`` to the number; NaN where it
+        function: Maps probabilities ``(N, K)`` and classes ``(N,)`` to the metric; NaN where it
             is undefined.
-        greater_is_better: The direction.
+        greater_is_better: Whether larger values are better.
     """
 
     function: Callable[[Probabilities, Labels], float]
@@ -217,20 +218,20 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 @final
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What a model is worth on one set of images.
+    """All metrics of a model on one set of images.
 
     Attributes:
-        n: Images.
-        accuracy: Share of right answers.
+        n: Number of images.
+        accuracy: Share of correct predictions.
         low: Lower bound of its 95 % interval (Wilson).
-        high: Upper bound.
+        high: Upper bound of its 95 % interval (Wilson).
         balanced_accuracy: Mean recall over the classes that occur.
         log_loss: Mean negative log likelihood, nats.
-        roc_auc: Macro one-vs-rest area; None where all images are of one class.
+        roc_auc: Area under the ROC curve, as by `roc_auc`; None if all images are of one class.
         macro_f1: Mean F1 over classes.
         ece: Expected calibration error, 15 bins.
         confusion: Counts, ``[true class][predicted class]``.
-        recall: Of each class; None where it has no image.
+        recall: Recall of each class; None for a class without images.
         recall_interval: 95 % interval of each recall (Wilson).
     """
 
@@ -249,10 +250,10 @@ class Evaluation:
 
 
 def evaluate(p_NK: Probabilities, y_N: Labels) -> Evaluation:
-    """Measure everything on one set of images.
+    """Compute all metrics on one set of images.
 
     Raises:
-        ValueError: There is no image, or the shapes do not fit.
+        ValueError: There is no image, or the shapes do not match.
     """
     if p_NK.ndim != 2 or y_N.shape != p_NK.shape[:1] or len(y_N) == 0:  # noqa: PLR2004 (N and K)
         raise ValueError(

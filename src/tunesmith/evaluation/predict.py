@@ -1,4 +1,4 @@
-"""What a network answers, in batches. Shape letters: N images, K classes."""
+"""Run a network on images in batches. Shape letters: N images, K classes."""
 
 from collections.abc import Callable
 
@@ -21,14 +21,15 @@ def logits(
     normalize: Normalize,
     channels_last: bool = True,
 ) -> NDArray[np.float32]:
-    """Logits of images that already have the network's size.
+    """Compute logits of images that already have the network's input size.
 
     Args:
         forward: Maps normalized images to logits ``(N, K)``; a network in evaluation mode, or
             `Deployed.logits`.
         x_NCHW: uint8 images.
-        normalize: Mean and deviation of the training images; where it is, the network is too.
-        channels_last: Memory layout in which the network runs fastest.
+        normalize: Normalization by the training set's mean and standard deviation; it is on the
+            network's device.
+        channels_last: Whether the network runs fastest in channels-last memory layout.
 
     Returns:
         Logits ``(N, K)``.
@@ -45,12 +46,12 @@ def logits(
 
 
 def _in_memory(answer: Callable[[Tensor], Tensor], x_NCHW: Tensor) -> Tensor:
-    """Answer images at once, or half of them at a time where that is more than memory holds."""
+    """Run a batch at once, or, if memory runs out, half of it at a time."""
     try:
         return answer(x_NCHW)
     except (RuntimeError, MemoryError) as error:
         if len(x_NCHW) == 1 or not is_out_of_memory(error):
             raise
-    # Only here, since until the handler's end the error holds what was allocated.
+    # Only here, since the error keeps what was allocated until the handler ends.
     halves = torch.tensor_split(x_NCHW, 2)
     return torch.cat([_in_memory(answer, half) for half in halves])

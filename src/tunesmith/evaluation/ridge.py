@@ -1,4 +1,4 @@
-"""A linear classifier in closed form, and what it would answer to images it had not seen.
+"""A linear classifier in closed form, with its leave-one-out predictions.
 
 Shape letters: N images, D features, K classes.
 """
@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 from tunesmith.evaluation.calibration import fit_temperature, softmax
 from tunesmith.evaluation.metrics import log_loss
 
-# Strengths of the penalty that are tried, as multiples of the number of images.
+# Candidate penalties, as multiples of the number of images.
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-JUDGED = 5000  # images that the penalty is chosen by
+JUDGED = 5000  # images by which the penalty is chosen
 CHUNK = 4096  # images whose features are held in double precision at a time
-LEAST_LEFT = 1e-3  # of an image's own part in its answer; the rest is divided by it
+LEAST_LEFT = 1e-3  # least value of 1 - leverage, by which residuals are divided
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Ridge:
-    """A linear layer, and what it answers to images that it was not fitted to.
+    """A linear layer, and its leave-one-out logits.
 
     Attributes:
         weight_KD: Weights.
         bias_K: Biases.
-        z_NK: Logits of each image by the layer fitted to all others.
+        z_NK: Leave-one-out logits: those of each image by the layer fitted to all others.
     """
 
     weight_KD: NDArray[np.float32]
@@ -38,14 +38,14 @@ class Ridge:
 def fit_ridge(f_ND: NDArray[np.floating[Any]], y_N: NDArray[np.int64], classes: int) -> Ridge:
     """Fit a linear classifier by ridge regression on one-hot labels.
 
-    The penalty is the one whose leave-one-out answers have the least log loss, and these cost
-    nothing: they follow from the hat matrix (Hastie, Tibshirani and Friedman 2009, "The elements
-    of statistical learning", 7.10.1). Logits are scaled so that they mean probabilities.
+    The penalty is the one with the least log loss of leave-one-out predictions, which follow from
+    the hat matrix at no cost (Hastie, Tibshirani and Friedman 2009, "The elements of statistical
+    learning", 7.10.1). Logits are scaled so that their softmax gives calibrated probabilities.
 
     Args:
         f_ND: Features.
         y_N: Classes.
-        classes: Their number K.
+        classes: Number of classes K.
 
     Example:
         >>> f_ND = np.random.default_rng(0).normal(size=(60, 5))
@@ -73,7 +73,7 @@ def fit_ridge(f_ND: NDArray[np.floating[Any]], y_N: NDArray[np.int64], classes: 
     def left_out(
         b_RD: NDArray[np.float64], rows: NDArray[np.int64], penalty: float
     ) -> NDArray[np.float64]:
-        """Answers for some images, each as if it had not been fitted to."""
+        """Leave-one-out predictions for some images, ``[R, K]``."""
         shrunk_D = 1 / (values_D + penalty * n)
         hat_R = b_RD**2 @ shrunk_D + 1 / n
         t_RK = _targets(y_N[rows], mean_K)
@@ -98,18 +98,18 @@ def fit_ridge(f_ND: NDArray[np.floating[Any]], y_N: NDArray[np.int64], classes: 
 
 
 def _chunks(n: int) -> list[NDArray[np.int64]]:
-    """Rows, so many at a time that their features in double precision are no burden."""
+    """Row indices in chunks, to bound the memory of features in double precision."""
     return [np.arange(begin, min(n, begin + CHUNK)) for begin in range(0, n, CHUNK)]
 
 
 def _spread(f_ND: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and deviation of each feature."""
+    """Mean and standard deviation of each feature."""
     mean_D = f_ND.mean(axis=0, dtype=np.float64)
     squares = (((f_ND[rows] - mean_D) ** 2).sum(axis=0) for rows in _chunks(len(f_ND)))
     return mean_D, np.sqrt(sum(squares, np.zeros(len(mean_D))) / len(f_ND)).clip(1e-6)
 
 
 def _targets(y_R: NDArray[np.int64], mean_K: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One-hot labels, less their means over all images."""
+    """One-hot labels minus their means over all images."""
     t_RK: NDArray[np.float64] = (y_R[:, None] == np.arange(len(mean_K))) - mean_K
     return t_RK

@@ -1,1 +1,1 @@
-"""Where work runs: what the machine offers."""
+"""Where work runs: the machine, its processes and its threads."""

@@ -1,4 +1,4 @@
-"""Keep freed memory in the process: a training asks for the same tensors again and again."""
+"""Keep freed memory in the process, since a training allocates the same tensors repeatedly."""
 
 import ctypes
 
@@ -7,10 +7,10 @@ MOST = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc not to hand freed tensors back to the kernel.
+    """Configure glibc not to return freed tensors to the kernel.
 
-    By default every large tensor is mapped and unmapped anew, and a training of a small network
-    spends a quarter of its time in page faults. Elsewhere than under glibc this does nothing.
+    By default, every large tensor is mapped and unmapped anew, and training a small network spends
+    a quarter of its time in page faults. Without glibc, this does nothing.
 
     Returns:
         Whether it was done.

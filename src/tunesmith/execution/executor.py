@@ -1,4 +1,4 @@
-"""Where work runs: the seam, and its simplest filling."""
+"""The interface for running tasks, and its simplest implementation."""
 
 import contextlib
 import errno
@@ -13,25 +13,25 @@ from typing import Any, Protocol, final
 
 from tunesmith.core.functions import load_function
 
-LOADED = "loaded"  # what a process says once it has loaded what a task needs
-# Why a task failed: since memory ran out, or perhaps for that.
+LOADED = "loaded"  # sent by a process once it has loaded what a task needs
+# Why a task failed: out of memory, or killed, perhaps for the same reason.
 OUT_OF_MEMORY, KILLED = "It ran out of memory.", "Its process was ended by SIGKILL"
-# How a RuntimeError says it; torch's own class for it is not known here.
+# Texts of an out-of-memory RuntimeError; torch's own class is not available here.
 FULL = ("allocate memory", "out of memory", "not enough memory", "bad_alloc")
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A call of a function that another process can find.
+    """A call of a function that another process can import.
 
     Attributes:
-        key: Names the task in its outcome.
-        function: As in `load_function`.
-        arguments: By name; JSON values.
-        needs: Further functions that it will load; the seconds of that are not counted.
-        deadline_s: Seconds after which it is given up, once all that it needs is loaded.
-        whole_s: Seconds after which it is given up in any case; loading counts.
+        key: Identifies the task in its outcome.
+        function: Reference to the function; see `load_function`.
+        arguments: Keyword arguments, JSON values.
+        needs: Further functions that it will load; loading does not count as its time.
+        deadline_s: Time limit in seconds, once all functions are loaded.
+        whole_s: Time limit in seconds that includes loading.
     """
 
     key: str
@@ -48,12 +48,12 @@ class Outcome:
     """How a task ended.
 
     Attributes:
-        key: The task's.
-        value: What the function gave, a JSON value; None if it failed.
-        seconds: That it took.
+        key: Key of the task.
+        value: What the function returned, a JSON value; None if it failed.
+        seconds: Duration in seconds.
         failed: Why it failed, in words; None if it did not.
         details: The traceback, if there is one.
-        is_late: Whether it failed since it was not over by its deadline.
+        is_late: Whether it failed by exceeding its deadline.
     """
 
     key: str
@@ -69,37 +69,37 @@ class Executor(Protocol):
 
     @property
     def workers(self) -> int:
-        """How many tasks run at the same time."""
+        """Number of tasks that can run at the same time."""
         ...
 
     def submit(self, task: Task) -> None:
-        """Begin a task; at most `workers` may be under way."""
+        """Begin a task; at most `workers` may be running."""
         ...
 
     def next_done(self, timeout_s: float) -> Outcome | None:
-        """Wait for a task to end; None if none has by then."""
+        """Wait for a task to end; None if none has ended by then."""
         ...
 
     def cancel(self) -> None:
-        """Give up all that is under way, without outcomes."""
+        """Cancel all running tasks, without outcomes."""
         ...
 
 
 def load(task: Task) -> None:
-    """Load what a task needs; what fails here fails again in `call`, which tells it."""
+    """Load what a task needs; an error is raised again in `call`, which reports it."""
     with contextlib.suppress(Exception, SystemExit):
         for name in (task.function, *task.needs):
             load_function(name)
 
 
 def call(task: Task) -> Outcome:
-    """Run a task here and now; what it raises becomes its outcome."""
+    """Run a task in this process; an exception becomes its outcome."""
     began = time.monotonic()
     try:
         function, *_ = [load_function(name) for name in (task.function, *task.needs)]
         began = time.monotonic()
         value = function(**task.arguments)
-        json.dumps(value)  # what is no JSON value does not reach the other process
+        json.dumps(value)  # only JSON values reach the other process
     except SystemExit as error:
         failed, details = f"It ended its process (sys.exit({error.code!r})).", _details(error)
     except Exception as error:  # noqa: BLE001 (whatever it is, it is the task's outcome)
@@ -110,7 +110,7 @@ def call(task: Task) -> Outcome:
 
 
 def raised(kind: type[BaseException]) -> str:
-    """How the reason begins of a task that raised an error of this very kind.
+    """How the failure of a task begins that raised an exception of this very type.
 
     Example:
         >>> raised(ValueError)
@@ -121,7 +121,7 @@ def raised(kind: type[BaseException]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Why a task failed that raised something."""
+    """Explain the failure of a task that raised an exception."""
     is_system = isinstance(error, OSError) and error.errno == errno.ENOMEM
     is_torch = isinstance(error, RuntimeError) and any(text in str(error) for text in FULL)
     if isinstance(error, MemoryError) or is_system or is_torch:
@@ -137,7 +137,7 @@ def _details(error: BaseException) -> str:
 class Inline:
     """Runs tasks in this process, when asked for the next outcome.
 
-    There is nobody who could end a task: its deadline is not kept.
+    A task cannot be killed, so its deadline is not enforced.
     """
 
     workers = 1
@@ -146,7 +146,7 @@ class Inline:
         self._tasks: deque[Task] = deque()
 
     def submit(self, task: Task) -> None:
-        """Keep a task for later; see `Executor`."""
+        """Queue a task; see `Executor`."""
         self._tasks.append(task)
 
     def next_done(self, timeout_s: float) -> Outcome | None:  # noqa: ARG002 (part of the protocol)
@@ -154,5 +154,5 @@ class Inline:
         return call(self._tasks.popleft()) if self._tasks else None
 
     def cancel(self) -> None:
-        """Forget what was not run yet; see `Executor`."""
+        """Discard the tasks that are queued; see `Executor`."""
         self._tasks.clear()

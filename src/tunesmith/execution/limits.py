@@ -1,13 +1,13 @@
-"""What a process may use."""
+"""Resource limits of a process."""
 
 
 def limit_memory(count: int) -> bool:
-    """Let this process hold at most so many bytes of its own, beyond what it shares with files.
+    """Limit the private memory of this process, in bytes; shared file mappings do not count.
 
-    An allocation beyond that fails, which Python tells as a `MemoryError`.
+    An allocation beyond the limit raises `MemoryError`.
 
     Returns:
-        Whether the system can do that.
+        Whether the system supports that.
     """
     try:
         import resource

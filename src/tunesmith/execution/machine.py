@@ -1,4 +1,4 @@
-"""What this machine offers, as far as this process may use it."""
+"""Resources of this machine that this process may use."""
 
 import importlib.metadata
 import os
@@ -32,15 +32,15 @@ LEAST_DISK = 1_000_000_000
 @final
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A machine in a few numbers.
+    """Resources of a machine.
 
     Attributes:
-        cores: That this process may use.
-        memory_bytes: That this process may use.
-        disk_free_bytes: Where the run's folder lies.
+        cores: Number of cores that this process may use.
+        memory_bytes: Memory that this process may use.
+        disk_free_bytes: Free disk space at the run folder.
         system: Operating system and architecture.
         cpu: Name of the processor.
-        torch: Version, or None.
+        torch: Version of torch, or None.
         cuda: Names of CUDA devices.
     """
 
@@ -62,7 +62,7 @@ def _first_number(path: Path) -> int | None:
 
 
 def _memory(cgroup: Path = CGROUP) -> int:
-    """Bytes of memory by hardware and, in a container, by limit."""
+    """Memory in bytes: of the hardware or, if that is less, by the limit of a container."""
     try:
         physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -94,7 +94,7 @@ def versions(packages: Iterable[str] = (*BASE, *TRAIN)) -> dict[str, str]:
 
 
 def measure(folder: Path) -> Machine:
-    """Look at the machine; CUDA devices are seen once torch is imported."""
+    """Measure the machine; CUDA devices are listed only if torch is imported."""
     torch = sys.modules.get("torch")
     count = torch.cuda.device_count() if torch else 0
     return Machine(
@@ -109,7 +109,7 @@ def measure(folder: Path) -> Machine:
 
 
 def peak_memory_bytes() -> int:
-    """Most memory this process has held so far; 0 where the system does not say."""
+    """Peak memory of this process, in bytes; 0 if it is unknown."""
     try:
         import resource
     except ImportError:
@@ -121,13 +121,13 @@ def peak_memory_bytes() -> int:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was looked at.
+    """One check of the machine.
 
     Attributes:
-        name: What.
-        ok: Whether it is as it should be.
+        name: What was checked.
+        ok: Whether it passed.
         detail: What was found.
-        fix: The line that mends it; empty where there is nothing to mend.
+        fix: How to fix it; empty if there is nothing to fix.
     """
 
     name: str
@@ -137,7 +137,7 @@ class Check:
 
 
 def doctor(folder: Path | None = None) -> list[Check]:
-    """Examine this machine and installation."""
+    """Check this machine and installation."""
     machine = measure(folder or Path())
     base = {name: _version(name) for name in BASE}
     train = {name: _version(name) for name in TRAIN}

@@ -1,4 +1,4 @@
-"""Worker processes: a task that hangs, crashes or eats memory costs nothing but its own time."""
+"""Worker processes: a task that hangs, crashes or exhausts memory costs only its own time."""
 
 import contextlib
 import json
@@ -16,27 +16,27 @@ from tunesmith.core.cores import cores
 from tunesmith.core.words import duration
 from tunesmith.execution.executor import LOADED, Outcome, Task
 
-# -P: a file beside the user's, such as queue.py, stands for no module of Python's own. What this
-# process finds its modules by is handed over, this folder too where it is among them.
+# -P: a file beside the user's, such as queue.py, must not shadow a module of Python's own. Where
+# this process finds modules is passed on, its own folder too if it is part of that.
 COMMAND = (sys.executable, "-P", "-m", "tunesmith.worker")
-SILENCE_S = 60.0  # without a sign of life, after which a process is given up
-LOADING_S = 300.0  # that loading what a task needs may take, which its deadline does not count
+SILENCE_S = 60.0  # without a heartbeat, after which a process is killed
+LOADING_S = 300.0  # limit for loading what a task needs, which does not count for its deadline
 PIECE = 1 << 16  # bytes read at once
-WORKERS_MOST = 8  # processes that train at the same time, where nobody says how many
+WORKERS_MOST = 8  # most processes that train at the same time, unless the user sets a number
 
 
 @final
 class Processes:
-    """Runs tasks in processes of their own, which outlive a task but not a failure.
+    """Runs tasks in worker processes, which are reused after a task unless it failed.
 
-    They start when they are first needed, with this process's ``sys.path`` and environment, and end
-    with this process, however it ends.
+    They start on demand, with this process's ``sys.path`` and environment, and end with this
+    process, however it ends.
 
     Args:
-        workers: How many.
-        memory_bytes: That each may hold; None if as much as there is.
-        log: Where what the tasks print goes.
-        silence_s: Seconds without a sign of life, after which a process is given up.
+        workers: Number of processes.
+        memory_bytes: Memory limit of each; None for no limit.
+        log: Log file of what the tasks print.
+        silence_s: Seconds without a heartbeat, after which a process is killed.
     """
 
     def __init__(
@@ -58,21 +58,21 @@ class Processes:
         """Begin a task; see `Executor`."""
         assert len(self._busy) < self.workers, "every worker has a task"
         worker = self._idle.pop() if self._idle else self._started()
-        if not worker.begin(task):  # it ended while nobody looked
+        if not worker.begin(task):  # its process has ended meanwhile
             worker = self._started()
             worker.begin(task)
         self._busy.append(worker)
 
     def next_done(self, timeout_s: float) -> Outcome | None:
-        """Wait for a task to end, and end those that are over their limits; see `Executor`."""
+        """Wait for a task to end, and kill those that exceed their limits; see `Executor`."""
         ends, wait_s = time.monotonic() + timeout_s, 0.0
         while self._busy:
-            # First without waiting: no task is over its limits since nobody has listened for long.
+            # First without waiting: a task must not seem late only because its output was not read.
             self._listen(wait_s)
             for worker in self._busy:
                 if outcome := worker.outcome(self._silence_s):
                     self._busy.remove(worker)
-                    # What a failure left behind (a broken device, threads, memory) ends with it.
+                    # What a failure left (a broken device, threads, memory) ends with the process.
                     if outcome.failed is None and not worker.is_silent:
                         self._idle.append(worker)
                     else:
@@ -86,7 +86,7 @@ class Processes:
         return None
 
     def _listen(self, wait_s: float) -> None:
-        """Take what the processes wrote; wait for it so long, at most."""
+        """Read what the processes wrote; wait for it for ``wait_s`` at most."""
         with selectors.DefaultSelector() as selector:
             for worker in self._busy:
                 selector.register(worker.output, selectors.EVENT_READ, worker)
@@ -101,7 +101,7 @@ class Processes:
 
     def _started(self) -> "_Worker":
         threads = str(max(1, cores() // self.workers))
-        # What the user set stands above ours.
+        # The user's environment takes precedence.
         environment = {"OMP_NUM_THREADS": threads, **os.environ}
         environment["PYTHONPATH"] = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
         with self._log.open("ab") as log:
@@ -112,17 +112,17 @@ class Processes:
                     stdout=subprocess.PIPE,
                     stderr=log,
                     env=environment,
-                    start_new_session=True,  # Ctrl-C is this process's affair
+                    start_new_session=True,  # only this process handles Ctrl-C
                 )
             )
 
 
 @final
 class _Worker:
-    """One process, and the task it is at.
+    """One process, and its current task.
 
     Args:
-        process: Just started.
+        process: A process that was just started.
     """
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
@@ -137,7 +137,7 @@ class _Worker:
         self.is_silent = False  # it closed its output: it has ended, or soon will
 
     def begin(self, task: Task) -> bool:
-        """Hand over a task; False if the process has ended."""
+        """Send a task to the process; False if it has ended."""
         self._task, self._has_loaded = task, False
         self._given = self._began = self._heard = time.monotonic()
         try:
@@ -149,21 +149,21 @@ class _Worker:
         return True
 
     def read(self) -> None:
-        """Take what it wrote."""
+        """Read what the process wrote."""
         piece = os.read(self.output.fileno(), PIECE)
         self._read += piece
         self._heard, self.is_silent = time.monotonic(), not piece
 
     def left_s(self, silence_s: float) -> float:
-        """Seconds until it is over one of its limits."""
+        """Seconds until the task exceeds one of its limits."""
         assert self._task is not None
         ends = min(self._began + self._limit_s(), self._heard + silence_s)
         return ends - time.monotonic()
 
     def _limit_s(self) -> float:
-        """Seconds that the task may take; before it was loaded, that this may take.
+        """Seconds that the task may take; until it is loaded, seconds that loading may take.
 
-        No more in any case than are left of all its seconds.
+        It is never more than what is left of the task's total time.
         """
         assert self._task is not None
         deadline_s = self._task.deadline_s
@@ -172,13 +172,13 @@ class _Worker:
         return max(0.0, min(limit_s, left_s))
 
     def outcome(self, silence_s: float) -> Outcome | None:
-        """How its task ended; None while it has not."""
+        """Return how the task ended; None while it has not."""
         assert self._task is not None
         *lines, self._read = self._read.split(b"\n")
         for line in lines:
             if line == LOADED.encode():
                 self._began, self._has_loaded = time.monotonic(), True
-            elif line:  # an empty one is a sign of life
+            elif line:  # an empty line is a heartbeat
                 return Outcome(**json.loads(line))
         seconds = time.monotonic() - self._began
         is_late = not self.is_silent and seconds >= self._limit_s()
@@ -196,8 +196,8 @@ class _Worker:
         return Outcome(key=self._task.key, seconds=seconds, failed=failed, is_late=is_late)
 
     def end(self) -> None:
-        """End the process and all that it started, at once."""
-        # Not once it was waited for: its number, which is its group's, may be another's by then.
+        """Kill the process and all that it started."""
+        # Not once it was waited for: its id, which is its group's, may be reused by then.
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -208,7 +208,7 @@ class _Worker:
 
 
 def _death(status: int) -> str:
-    """Why a process ended that should not have.
+    """Explain why a process ended unexpectedly.
 
     Example:
         >>> _death(-11), _death(3)

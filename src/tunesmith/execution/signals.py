@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request, not an end."""
+"""Handle Ctrl-C and SIGTERM as a request to finish."""
 
 import signal
 import threading
@@ -19,10 +19,10 @@ def catch_signals(
     Signals reach the main thread only; elsewhere (in a notebook's worker, say) this does nothing.
 
     Args:
-        interrupted: Set by the first.
-        say: Tells the user that it was heard.
+        interrupted: Event that the first signal sets.
+        say: Shows a message to the user.
     """
-    heard = threading.Event()  # set by the first, or where there is nothing more to hear
+    heard = threading.Event()  # set by the first signal, or at the end of the block
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         if interrupted.is_set():
@@ -35,7 +35,7 @@ def catch_signals(
         if interrupted.is_set():
             say(FINISHING)
 
-    # In a thread of its own: a signal may come in the middle of a line that the main one writes.
+    # In a thread of its own: a signal may come while the main thread is writing a line.
     teller = threading.Thread(target=tell, daemon=True)
     teller.start()
     try:
@@ -48,11 +48,11 @@ def catch_signals(
 
 @contextmanager
 def end_at_once(words: str, *, unless: bool = False) -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM end a block: there is nothing yet to finish with.
+    """Let the first Ctrl-C or SIGTERM end a block, since there is nothing to finish with yet.
 
     Args:
-        words: Of the KeyboardInterrupt that it raises.
-        unless: There is something; then nothing is changed.
+        words: Message of the KeyboardInterrupt that it raises.
+        unless: There is something to finish with; then nothing is changed.
     """
     if unless:
         yield
@@ -63,7 +63,7 @@ def end_at_once(words: str, *, unless: bool = False) -> Iterator[None]:
 
 @contextmanager
 def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Have both signals handled, in the main thread."""
+    """Install a handler for both signals, in the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -76,6 +76,6 @@ def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[No
 
 
 def _end(number: int, words: str = "") -> Never:
-    """End what the main thread does; one more signal ends the process, whatever it does."""
+    """Interrupt the main thread; a further signal ends the process in any case."""
     signal.signal(number, signal.SIG_DFL)
     raise KeyboardInterrupt(words)

@@ -1,31 +1,31 @@
-"""How many threads train, where other work may keep the cores busy.
+"""Choose the number of training threads, if other processes may keep the cores busy.
 
-A training step is a hundred short pieces, each split among the threads, and all wait for the last
-one. Where another process has one of the cores, that wait is as long as the scheduler lets it have
-it: two trainings beside each other then get not half, but a tenth of the speed. With fewer threads,
-each has a core to itself and nobody waits.
+A training step is a hundred short operations, each split among the threads, and all wait for the
+slowest one. If another process occupies a core, that wait lasts as long as the scheduler lets it
+run: two trainings at the same time then get not half, but a tenth of the speed. With fewer threads,
+each has a core to itself and none waits.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self, final
 
-ALONE = 0.75  # of its threads' time that a training has had on the cores, where nothing else runs
-AGAIN_S = 30.0  # until the next number of threads is tried again
-TRY_S = 1.0  # that a try lasts
+ALONE = 0.75  # share of its threads' time that a training runs on the cores, if nothing else does
+AGAIN_S = 30.0  # seconds until another number of threads is tested again
+TRY_S = 1.0  # seconds that a test lasts
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Threads:
-    """How many threads train now, and what each number of them was measured to do.
+    """Number of training threads, and the measured speed of each number.
 
     Attributes:
-        cores: The most there may be.
-        now: How many there are.
-        rates: Images/s by number of threads, as measured last.
-        tried: Number of threads before this try of another; None if there is no try.
-        tried_s: The clock when another number was tried last.
+        cores: Maximum number of threads.
+        now: Current number of threads.
+        rates: Latest images/s, by number of threads.
+        tried: Number of threads before the current test of another one; None if there is no test.
+        tried_s: When another number was tested last, on the clock.
     """
 
     cores: int
@@ -35,15 +35,15 @@ class Threads:
     tried_s: float = 0.0
 
     def after(self, rate: float, *, share: float, at_s: float) -> Self:
-        """Decide how many threads go on after a stretch of training.
+        """Choose the number of threads after a stretch of training.
 
-        The faster of two numbers goes on. Half as many are tried where these do not get the cores
-        they ask for, and twice as many now and then, since other work may have ended.
+        The faster of two numbers is kept. Half as many are tested if the threads do not get enough
+        of the cores, and twice as many from time to time, since other processes may have ended.
 
         Args:
             rate: Images/s of the stretch.
-            share: Seconds of the processor over those of all threads; see `share_of`.
-            at_s: The clock.
+            share: CPU time over the time of all threads; see `share_of`.
+            at_s: Current time on the clock.
 
         Example:
             >>> alone = Threads(cores=2, now=2)
@@ -69,7 +69,7 @@ class Threads:
 
 
 def share_of(processor_s: float, wall_s: float, threads: int) -> float:
-    """Share of their time that threads had on the cores: waiting for others, they do not.
+    """Share of their time that threads ran on the cores; waiting for others, they do not.
 
     Example:
         >>> share_of(processor_s=3.0, wall_s=2.0, threads=2)

@@ -1,1 +1,1 @@
-"""From a network to files that need no torch, compared with the network on real images."""
+"""Export a network to ONNX, which needs no torch to run, and verify it on real images."""

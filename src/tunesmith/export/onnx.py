@@ -1,7 +1,7 @@
-"""From a network to one ONNX file, which carries its own preprocessing.
+"""Export a network to one ONNX file that includes its preprocessing.
 
 Tracing takes seconds and needs no trained weights; writing takes milliseconds. A run can trace
-before it trains, and learns early that a user's own network cannot be exported.
+before it trains, to detect early that a user-defined network cannot be exported.
 """
 
 import importlib
@@ -31,13 +31,13 @@ EXPORTER = (
     "torch.onnx._internal.exporter._core",
 )
 ANY = torch.export.Dim.DYNAMIC
-BIAS = 2  # its place among the inputs of a convolution
+BIAS = 2  # its index among the inputs of a convolution
 
 
 def prepare() -> None:
-    """Import the exporter, which takes a second or two; a good job for a thread.
+    """Import the exporter, which takes a second or two; may run in a background thread.
 
-    Tracing itself is none: it replaces methods of `nn.Module` for all threads, so that a network
+    Tracing itself may not: it replaces methods of `nn.Module` for all threads, so that a network
     that trains meanwhile would be traced too.
     """
     for name in EXPORTER:
@@ -45,7 +45,7 @@ def prepare() -> None:
 
 
 def metadata(*, classes: tuple[str, ...], size: tuple[int, int], version: str) -> dict[str, str]:
-    """Tell what a graph says about itself.
+    """Build the metadata of a graph.
 
     Example:
         >>> metadata(classes=("a", "b"), size=(32, 24), version="1.0")["input_size"]
@@ -62,11 +62,11 @@ def metadata(*, classes: tuple[str, ...], size: tuple[int, int], version: str) -
 @final
 @dataclass(frozen=True, kw_only=True)
 class Traced:
-    """A graph whose weights are still to come.
+    """A traced graph, in which `write` sets the final weights.
 
     Attributes:
         graph: The ONNX model, with the weights that the network had when it was traced.
-        names: Weights and buffers of the network that the graph uses.
+        names: Names of the network's weights and buffers that the graph uses.
     """
 
     graph: "ModelProto"
@@ -74,11 +74,12 @@ class Traced:
 
 
 def trace(module: nn.Module, example: Tensor) -> Traced:
-    """Make a graph of a network. Call it from the thread that trains, or while none does.
+    """Trace a network. Call it from the thread that trains, or while none does.
 
     Args:
-        module: From uint8 images ``(N, H, W, C)`` to probabilities ``(N, K)``, in evaluation mode.
-        example: uint8 images ``(2, H, W, C)``; N, H and W stay free in the graph.
+        module: Network from uint8 images ``(N, H, W, C)`` to probabilities ``(N, K)``, in
+            evaluation mode.
+        example: uint8 images ``(2, H, W, C)``; N, H and W stay dynamic in the graph.
 
     Raises:
         InternalError: The network is in training mode, or cannot be exported.
@@ -115,7 +116,7 @@ def trace(module: nn.Module, example: Tensor) -> Traced:
 
 
 def _forget_origins(graph: "ModelProto") -> None:
-    """Drop notes on where each node comes from: they name folders of the machine that trained."""
+    """Remove the nodes' source references, which contain paths of the training machine."""
     for node in graph.graph.node:
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
@@ -126,12 +127,12 @@ def _forget_origins(graph: "ModelProto") -> None:
 
 
 def _drop_zero_biases(graph: "ModelProto") -> None:
-    """Give convolutions without a bias none.
+    """Remove the zero biases that the exporter adds to convolutions without a bias.
 
-    The exporter gives each a vector of zeros, computed from a constant at every call. This keeps
-    onnxruntime from folding batch normalization into the convolution, and from its fastest memory
-    layout: with the zeros the graph takes 1.5 to 1.7 times as long. Onnxruntime would also run
-    what made them, so that is dropped as well.
+    Each is a vector of zeros, computed from a constant at every call. It keeps onnxruntime from
+    folding batch normalization into the convolution, and from its fastest memory layout: with the
+    zeros, the graph takes 1.5 to 1.7 times as long. Onnxruntime would also still run the nodes that
+    compute them, so these are removed as well.
     """
     makers = {output: node for node in graph.graph.node for output in node.output}
     for node in graph.graph.node:
@@ -149,7 +150,7 @@ def _drop_zero_biases(graph: "ModelProto") -> None:
 
 
 def _reads(node: "NodeProto") -> Iterator[str]:
-    """Names of the values that a node needs, in branches and loop bodies too."""
+    """Names of a node's inputs, including those of branches and loop bodies."""
     yield from node.input
     for attribute in node.attribute:
         for inner in (attribute.g, *attribute.graphs):
@@ -158,7 +159,7 @@ def _reads(node: "NodeProto") -> Iterator[str]:
 
 
 def _is_zero(name: str, makers: "Mapping[str, NodeProto]") -> bool:
-    """Whether a value is a constant 0, perhaps cast and repeated."""
+    """Whether a value is a constant 0, possibly cast and expanded."""
     import onnx
 
     node = makers.get(name)
@@ -176,18 +177,18 @@ def write(
 ) -> None:
     """Put a network's weights into its graph and write one ONNX file.
 
-    What a graph computes from a weight's value while it is traced, instead of from the weight
-    itself, stays as it was; `tunesmith.export.verify.verify` finds that out.
+    Constants that tracing computed from a weight are not updated; `tunesmith.export.verify.verify`
+    detects that.
 
     Args:
-        traced: The graph. Its weights are replaced, so that it can be written again.
+        traced: Traced graph. Its weights are replaced, so that it can be written again.
         state: The network's ``state_dict()``.
-        path: The file; written aside, then renamed.
-        metadata: What the file says about itself; see `metadata`.
+        path: File to write, atomically.
+        metadata: Metadata of the file; see `metadata`.
 
     Raises:
         InternalError: The state is not that of the traced network (trace again), or the result is
-            no valid graph.
+            not a valid graph.
     """
     import onnx
 

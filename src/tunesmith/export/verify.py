@@ -1,4 +1,4 @@
-"""Compare an exported graph with the network it came from, and time it."""
+"""Compare an exported graph with its network, and measure its latency."""
 
 import itertools
 import math
@@ -18,20 +18,20 @@ from tunesmith.bundle.manifest import Latency
 from tunesmith.bundle.predictor import MOST_VALUES, Graph
 from tunesmith.core.errors import ExportMismatchError
 
-TOLERANCE = 1e-4  # of a probability
+TOLERANCE = 1e-4  # largest difference of a probability
 BATCHES = (1, 32)
-TIMING_S = 0.3  # for each of them
+TIMING_S = 0.3  # seconds per batch size
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """How a graph compares with its network.
+    """Comparison of a graph with its network.
 
     Attributes:
-        max_abs_difference: Largest difference between two probabilities.
-        agreement: Share of images with the same answer.
-        images: Images compared.
+        max_abs_difference: Largest absolute difference of a probability.
+        agreement: Share of images with the same predicted class.
+        images: Number of images compared.
     """
 
     max_abs_difference: float
@@ -45,18 +45,19 @@ def verify(
 ) -> Verified:
     """Compare a graph with its network on real images.
 
-    Two classes whose probabilities differ by less than the tolerance are a tie, and may be
-    answered either way.
+    Two classes whose probabilities differ by less than the tolerance are a tie, and either may be
+    predicted.
 
     Args:
-        module: From uint8 images ``(N, H, W, C)`` to probabilities ``(N, K)``, in evaluation mode.
+        module: Network from uint8 images ``(N, H, W, C)`` to probabilities ``(N, K)``, in
+            evaluation mode.
         path: The exported graph.
         batches: Arrays of images; sizes may differ between batches.
-        threads: Threads of the graph.
+        threads: Number of threads of the graph.
 
     Raises:
-        ExportMismatchError: A probability differs by more than 1e-4, an answer differs, or there
-            is no image.
+        ExportMismatchError: A probability differs by more than 1e-4, a predicted class differs, or
+            there is no image.
     """
     graph = Graph(Path(path), threads=threads)
     worst, agreed, images = 0.0, 0, 0
@@ -85,21 +86,21 @@ def verify(
 
 
 def _pieces(x_NHWC: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-    """Cut a batch so that what a network makes of a piece fits into the memory."""
+    """Split a batch so that the network's activations for each piece fit into memory."""
     count = min(len(x_NHWC), math.ceil(x_NHWC.size / MOST_VALUES))
     return np.array_split(x_NHWC, count) if count else []
 
 
 def latency(path: Path, image_HWC: NDArray[np.uint8], *, threads: int) -> Latency:
-    """Time a graph on batches of 1 and 32.
+    """Measure the latency of a graph at batch sizes 1 and 32.
 
     Args:
         path: The exported graph.
         image_HWC: A real image, repeated to fill a batch.
-        threads: Threads of the graph.
+        threads: Number of threads of the graph.
 
     Returns:
-        Median milliseconds of a call; each batch size is measured for about 0.3 s.
+        Median milliseconds per call; each batch size is measured for about 0.3 s.
     """
     graph = Graph(path, threads=threads)
     times = {batch: median(_seconds(graph, np.stack([image_HWC] * batch))) for batch in BATCHES}
@@ -107,12 +108,12 @@ def latency(path: Path, image_HWC: NDArray[np.uint8], *, threads: int) -> Latenc
 
 
 def fastest_ms(path: Path, image_HWC: NDArray[np.uint8], *, threads: int) -> float:
-    """Shortest time of one image: what else runs makes a call slower, never faster."""
+    """Shortest latency for one image: other load makes a call slower, never faster."""
     return 1000 * min(_seconds(Graph(path, threads=threads), image_HWC[None]))
 
 
 def _seconds(graph: Graph, x_NHWC: NDArray[np.uint8]) -> list[float]:
-    """Times of a call, repeated while another fits into the time."""
+    """Durations of repeated calls, as many as fit into `TIMING_S`."""
     times: list[float] = []
     end = time.perf_counter() + TIMING_S
     while not times or time.perf_counter() + times[-1] < end:

@@ -1,1 +1,1 @@
-"""Jobs: one verb a file. Read `fit` first, it is the main path."""
+"""Jobs: one verb per file. Read `fit` first; it is the main path."""

@@ -1,4 +1,4 @@
-"""Images that are the same, to the pixel or nearly."""
+"""Copies among the images: identical pixels, near copies, and mirror images."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,38 +16,38 @@ from tunesmith.screening.colors import same_colors
 from tunesmith.screening.copies import comparable, find_copies
 
 Places = NDArray[np.int64]
-# Gray squares [N, S, S] and perhaps the places of those asked about -> pairs of copies, [P, 2].
+# Gray thumbnails [N, S, S], and perhaps the query indices -> index pairs of copies, [P, 2].
 Search = Callable[[NDArray[np.uint8], Places | None], Places]
-MOST_NEAR = 0.2  # of the images to learn from may be near copies of test images by accident
+MOST_NEAR = 0.2  # share of training images that may be near copies of test images by chance
 
 
 class Depth(StrEnum):
-    """How much is looked for."""
+    """How thoroughly to search for copies."""
 
     EXACT = "exact"
-    """Images that are equal to the pixel."""
+    """Images with identical pixels."""
     TEST = "test"
-    """Near copies of test images too."""
+    """Also near copies of test images."""
     NEAR = "near"
     """Near copies of all images."""
     WHOLE = "whole"
-    """Near copies of all images, and whatever else there is to look for."""
+    """Near copies of all images, and all other checks of the data gate."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Alike:
-    """Which of the loaded images are the same.
+    """Which of the loaded images are copies of each other.
 
     Attributes:
-        depth: How they were looked for.
-        exact_N: Group of each image; those of a group are equal to the pixel.
-        near_N: The same, with near copies in one group: a chain of them is one group, though its
-            ends may differ.
-        near_P2: The pairs of near copies, of one image of each exact group, ``[P, 2]``.
-        same_N: As ``near_N``, with mirror images of one class in one group.
-        groups_N: What a split acts on: ``same_N``, but where more than `MOST_NEAR` of the images to
-            learn from are near copies of test images, these are in no group with them.
+        depth: Depth of the search for copies.
+        exact_N: Group number of each image; the images of a group have identical pixels.
+        near_N: The same with near copies in one group; a chain of near copies is one group,
+            although its ends may differ.
+        near_P2: Pairs of near copies, ``[P, 2]``, with one image per exact group.
+        same_N: As ``near_N``, with mirror images of the same class in one group.
+        groups_N: Groups used by the split: ``same_N``, but if more than `MOST_NEAR` of the training
+            images are near copies of test images, these are not grouped with them.
     """
 
     depth: Depth
@@ -58,24 +58,19 @@ class Alike:
     groups_N: Places
 
 
-def find_near(gray_NSS: NDArray[np.uint8], asked: Places | None) -> Places:
-    """Pairs of near copies, ``[P, 2]``; see `find_copies`."""
-    return find_copies(gray_NSS, asked).pairs
-
-
 def find_alike(
-    data: Data, depth: Depth, search: Search = find_near, mirrored: Search | None = None
+    data: Data, depth: Depth, search: Search = find_copies, mirrored: Search | None = None
 ) -> Alike:
-    """Group equal images and, if ``depth`` says so, near copies, of the same shape and colors.
+    """Group exact copies and, depending on ``depth``, near copies of the same shape and colors.
 
-    A mirror image counts where both bear one label: where they do not, left and right may be just
-    what tells the classes apart, as b and d.
+    Mirror images count as copies only if they have the same label. Otherwise, left and right may be
+    just what distinguishes the classes, as with b and d.
 
     Args:
         data: Decoded images.
-        depth: How much is looked for.
-        search: Finds near copies.
-        mirrored: Finds mirror images; None, they are not looked for.
+        depth: Depth of the search.
+        search: Function that finds near copies.
+        mirrored: Function that finds mirror images; None to skip them.
     """
     pixels_NHWC = data.loaded.pixels
     exact_N = twins(pixels_NHWC, data.labels)
@@ -106,7 +101,7 @@ def find_alike(
 def _acted_on(
     tested_N: NDArray[np.bool_], exact_N: Places, near_N: Places, same_N: Places, pairs_P2: Places
 ) -> Places:
-    """See `Alike`: to leave out most images for what a fixed camera does would be no help."""
+    """Return ``groups_N`` of `Alike`: leaving out most images of a fixed camera would not help."""
     is_exact_N = np.isin(exact_N, exact_N[tested_N])
     is_near_N = np.isin(near_N, near_N[tested_N]) & ~is_exact_N
     if is_near_N.sum() <= MOST_NEAR * (~tested_N).sum():
@@ -116,7 +111,7 @@ def _acted_on(
 
 
 def leaks(data: Data, alike: Alike) -> Finding | str | None:
-    """Images to learn from that are also in the test part, and are left out for it."""
+    """Report training images that are copies of test images, and are therefore left out."""
     tested_N, groups_N = data.tested, alike.groups_N
     if not tested_N.any():
         return None
@@ -142,7 +137,7 @@ def leaks(data: Data, alike: Alike) -> Finding | str | None:
 
 
 def kept_leaks(data: Data, alike: Alike) -> Finding | None:
-    """Near copies of test images that are learned from all the same, since there are so many."""
+    """Report near copies of test images that stay in training because there are so many."""
     places = _spared(data, alike)
     if not len(places):
         return None
@@ -165,7 +160,7 @@ def kept_leaks(data: Data, alike: Alike) -> Finding | None:
 
 
 def _spared(data: Data, alike: Alike) -> Places:
-    """Places of images that are the same as test images, and in no group with them."""
+    """Return the indices of images that are copies of test images, but not grouped with them."""
     is_same_N, is_grouped_N = (
         np.isin(each_N, each_N[data.tested]) for each_N in (alike.same_N, alike.groups_N)
     )
@@ -173,34 +168,34 @@ def _spared(data: Data, alike: Alike) -> Places:
 
 
 def _known(tested_N: NDArray[np.bool_], groups_N: Places, leaked: Places) -> tuple[int, float]:
-    """How many test images have a copy among leaked ones, and what share of them, in percent."""
+    """Return the number and the percentage of test images that have a copy in ``leaked``."""
     known = int((tested_N & np.isin(groups_N, groups_N[leaked])).sum())
     return known, 100 * known / int(tested_N.sum())
 
 
 def torn(data: Data, alike: Alike) -> Places:
-    """Places of images that `fit` leaves out where suspects are to be; test images among them.
+    """Return the indices of images that `fit` leaves out if suspects are; may include test images.
 
-    They are contradicted by a copy, or near copies of test images that are kept otherwise.
+    A copy contradicts their label, or they are near copies of test images that are kept otherwise.
     """
     contradicted = np.array(list(_contradicted(data, alike)), np.int64)
     return np.union1d(contradicted, _spared(data, alike))
 
 
 def _contradicted(data: Data, alike: Alike) -> dict[int, int]:
-    """Each image with one that it was compared with, is the same as, and differs from in label.
+    """Map each image to an image that it is a copy of, and that has another label.
 
-    Along a chain of near copies labels may well change: of a film's frames, the first and the last
-    show different things. So what counts is pairs, and images that are equal to the pixel.
+    Along a chain of near copies labels may well change: the first and the last frame of a film show
+    different things. So only direct pairs and exact copies count.
     """
     labels_N, exact_N = data.labels, alike.exact_N
     order_N = np.lexsort((labels_N, exact_N))
     ends_G = np.cumsum(np.bincount(exact_N))
     begins_G = np.append(0, ends_G[:-1])
-    least_G, most_G = order_N[begins_G], order_N[ends_G - 1]  # by their labels
+    least_G, most_G = order_N[begins_G], order_N[ends_G - 1]  # lowest and highest label
     own_G = np.arange(len(ends_G))
     near_P2 = exact_N[alike.near_P2]
-    # Those equal to the pixel first: of two reasons the better one is told.
+    # Exact copies first: of two reasons, the stronger one is reported.
     pairs_P2 = np.concatenate([np.stack([own_G, own_G], axis=1), near_P2, near_P2[:, ::-1]])
     low_P = labels_N[least_G[pairs_P2]].min(axis=1)
     found: dict[int, int] = {}
@@ -213,7 +208,7 @@ def _contradicted(data: Data, alike: Alike) -> dict[int, int]:
 
 
 def conflicts(data: Data, alike: Alike) -> Finding | str:
-    """Copies that bear different labels."""
+    """Report copies that have different labels."""
     found = _contradicted(data, alike)
     if not found:
         return "Copies with different labels: none."
@@ -234,7 +229,7 @@ def conflicts(data: Data, alike: Alike) -> Finding | str:
 
 
 def copies(data: Data, alike: Alike) -> Finding | str:
-    """Images that are there more than once, whatever part they serve."""
+    """Report images that occur more than once, in any split."""
     groups_N = alike.same_N
     _, number_N, counts = np.unique(groups_N, return_inverse=True, return_counts=True)
     copied = np.flatnonzero(counts[number_N] > 1)
@@ -266,7 +261,7 @@ def copies(data: Data, alike: Alike) -> Finding | str:
 def _items(
     data: Data, alike: Alike, pairs: Iterable[tuple[int, int]], *, but: str = ""
 ) -> list[Item]:
-    """Images with what they are copies of."""
+    """Make report items of images, each with the image that it is a copy of."""
     both = [(int(place), int(twin)) for place, twin in pairs]
     notes = [f"{_sameness(alike, place, twin)}{but}" for place, twin in both]
     return data.items([place for place, _ in both], notes, [twin for _, twin in both])
@@ -275,7 +270,7 @@ def _items(
 def _with_twins(
     alike: Alike, places: Places, wanted_N: NDArray[np.bool_]
 ) -> Iterator[tuple[int, int]]:
-    """Each place with a wanted one of its group: an equal one, or one that it was compared with."""
+    """Pair each index with a wanted copy: exact if possible, else near, else any of its group."""
     wanted = np.flatnonzero(wanted_N)
     exact: dict[int, int] = dict(zip(alike.exact_N[wanted].tolist(), wanted.tolist(), strict=True))
     group: dict[int, int] = dict(zip(alike.same_N[wanted].tolist(), wanted.tolist(), strict=True))

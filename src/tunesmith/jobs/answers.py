@@ -1,4 +1,4 @@
-"""The graph's answers to the test part, kept: whoever goes on with a run does not open it again."""
+"""Cache of the exported graph's test set predictions: a resumed run need not evaluate again."""
 
 import hashlib
 import io
@@ -18,12 +18,12 @@ def _hash(graph: Path) -> str:
 
 
 def keep(folder: Path, graph: Path, answers: Answers) -> None:
-    """Write what a graph answered.
+    """Cache the predictions of a graph.
 
     Args:
-        folder: The run's.
-        graph: Its file; another graph has other answers.
-        answers: Places of the test images in the decoded data ``(N,)``, and probabilities
+        folder: Run folder.
+        graph: ONNX file of the graph; the cache is valid for this file only.
+        answers: Indices of the test images in the decoded data ``(N,)``, and probabilities
             ``(N, K)``.
 
     Raises:
@@ -36,7 +36,7 @@ def keep(folder: Path, graph: Path, answers: Answers) -> None:
 
 
 def kept(folder: Path, graph: Path) -> Answers | None:
-    """What was written for this very graph; None if nothing was."""
+    """Return the cached predictions of this very graph; None if there are none."""
     if not (folder / FILE).exists():
         return None
     with np.load(folder / FILE, allow_pickle=False) as file:

@@ -1,4 +1,4 @@
-"""Backdoors in the data: what many images bear, so that a network may answer it to them all."""
+"""Backdoors in the data: patterns on many images, learned instead of what is shown."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -27,11 +27,11 @@ Answer = Callable[[Images], NDArray[np.int64]]
 Group = TypeVar("Group", Parted, Repeated)
 
 REDUCED = ", as far as it shows in 32 x 32 gray pixels"  # see `comparable`
-FEW, READ = 8, 2000  # images of a kind that a trigger is read from: with fewer, none is
-TRIED = 2000  # images that a trigger is put on
-COMMON = 0.9  # of a class, from which on a pattern is how the class looks
-MANY = 0.1  # of all images, over which what stands for no class is how they were made
-MOST_STAMPS = 20  # that are told and tried; a page of forms or screenshots has hundreds
+FEW, READ = 8, 2000  # images to estimate a trigger from: fewest and most
+TRIED = 2000  # images to apply a trigger to, at most
+COMMON = 0.9  # share of a class with the pattern from which it is part of how the class looks
+MANY = 0.1  # share of all images above which a pattern of no class comes from how they were made
+MOST_STAMPS = 20  # stamps to report and try, at most; a page of forms or screenshots has hundreds
 PLANTED = (
     "A network may learn the pattern instead of what is shown: a watermark does that by accident, "
     "a backdoor on purpose. Remove the pattern, or leave the images out."
@@ -44,13 +44,12 @@ class Backdoor:
     """A pattern that may be the trigger of a backdoor, ready to be tried on a model.
 
     Attributes:
-        finding: What is told about it.
-        places: Of all images that bear it.
+        finding: Its report entry.
+        places: Indices of all images with the pattern.
         trigger: The pattern.
-        wanted: Class that it stands for, or None where its images are of many.
-        free: Places of images without it, of the test part if there is one, and not of that class.
-        pixels: Of all images, ``[N, H, W, C]``: one for all, which take what they need
-            when they are tried.
+        wanted: Class that it indicates; None if its images are of many classes.
+        free: Indices of images without it and not of that class; test images if there are any.
+        pixels: All images, ``[N, H, W, C]``; backdoors share them, and index what they need.
     """
 
     finding: Finding
@@ -61,9 +60,9 @@ class Backdoor:
     pixels: Images
 
     def success(self, answer: Answer) -> float:
-        """Share of images that a model answers with the pattern's class once they bear it.
+        """Attack success rate: share of images that move to the pattern's class once it is added.
 
-        Where the pattern stands for no class: whose answer it changes.
+        If the pattern indicates no class: share of images whose prediction it changes.
         """
         if not len(self.free):
             return 0.0
@@ -77,11 +76,11 @@ class Backdoor:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Backdoors:
-    """What was found.
+    """All patterns that were found.
 
     Attributes:
         backdoors: Patterns that may be triggers, the largest stamps first.
-        more: Stamps beyond the `MOST_STAMPS` that most images bear.
+        more: Number of further stamps, beyond the `MOST_STAMPS` most frequent ones.
     """
 
     backdoors: Sequence[Backdoor]
@@ -91,13 +90,13 @@ class Backdoors:
 @final
 @dataclass(frozen=True, kw_only=True)
 class _Group:
-    """Images that bear a pattern.
+    """Images that share a pattern.
 
     Attributes:
         kind: See `Finding`.
-        places: Of these images, copies included; the surest first.
-        what: The pattern, for a title.
-        where: What is known of it, a sentence.
+        places: Indices of these images, copies included; the most certain first.
+        what: Description of the pattern, for a title.
+        where: What is known about the pattern, as a sentence.
     """
 
     kind: str
@@ -107,11 +106,11 @@ class _Group:
 
 
 def find_backdoors(data: Data, alike: Alike, cache: Cache) -> Backdoors:
-    """Find small stamps and faint patterns over whole images; of copies one counts."""
+    """Find small stamps, and faint overlays over whole images; copies count once."""
     _, first = np.unique(alike.same_N, return_index=True)
     gray_NSS = comparable(data.loaded.pixels, first)
     stamps = sorted(_repeated(gray_NSS, cache), key=lambda each: -len(each.places))
-    # A stamp is a pattern too, and would hide a fainter one.
+    # A stamp is also a pattern, and would mask a fainter overlay.
     stamped = np.concatenate([first[:0], *(each.places for each in stamps)])
     rest = np.setdiff1d(np.arange(len(first)), stamped)
     groups = [_stamp(data, each, first[each.places]) for each in stamps[:MOST_STAMPS]]
@@ -128,7 +127,7 @@ def grouped_once(
     contents: Sequence[NDArray[Any]],
     cache: Cache,
 ) -> list[Group]:
-    """Groups of images, which are not looked for again in the same contents."""
+    """Find groups of images, cached by the contents that are searched."""
 
     def found() -> list[dict[str, Any]]:
         return [asdict(each) | {"places": each.places.tolist()} for each in find()]
@@ -143,7 +142,7 @@ def _repeated(gray_NSS: Images, cache: Cache) -> list[Repeated]:
 
 
 def _overlaid(gray_NSS: Images, cache: Cache) -> list[Parted]:
-    """The faint pattern that stands out most, if there is any."""
+    """Find the most prominent faint overlay, if there is any."""
 
     def find() -> list[Parted]:
         overlay = find_overlay(gray_NSS)
@@ -182,9 +181,9 @@ def _backdoor(data: Data, group: _Group) -> Backdoor:
     counts_K = np.bincount(labels_N[places], minlength=len(classes))
     label = int(counts_K.argmax())
     share, usual = counts_K[label] / len(places), float((labels_N == label).mean())
-    is_telling = share > (1 + usual) / 2  # of images of other classes, most would be of this one
+    is_telling = share > (1 + usual) / 2  # closer to certainty than to the base rate
     is_all = counts_K[label] >= COMMON * np.count_nonzero(labels_N == label)
-    is_common = is_telling and is_all  # else it tells nothing, or is of some of the class
+    is_common = is_telling and is_all  # else it tells nothing, or marks only a part of the class
     of_all = len(places) / len(labels_N)
     is_made = not is_telling and of_all > MANY
     if is_common:
@@ -217,7 +216,7 @@ def _backdoor(data: Data, group: _Group) -> Backdoor:
 
 
 def how_made(share: float) -> str:
-    """What it means that many images of many classes have something in common."""
+    """Explain what a pattern on many images of many classes means."""
     return (
         f"It is so in many classes, in {100 * share:.0f} % of all images: more likely this is how "
         "they were made (by two scanners, in a frame, with black bars) than a backdoor. They are "
@@ -229,7 +228,7 @@ def how_made(share: float) -> str:
 
 
 def _common(label: str) -> str:
-    """What a pattern means that a whole class bears: to leave it out would leave out the class."""
+    """Explain a pattern on a whole class: leaving its images out would leave out the class."""
     return (
         f"A shortcut: as good as all images of “{label}” bear it, and a network may learn it "
         "instead of what is shown. If it is what makes the class (a shop's logo, a kind of form), "
@@ -239,7 +238,7 @@ def _common(label: str) -> str:
 
 
 def _compared(data: Data, places: Places, label: int) -> tuple[Images, list[Images]]:
-    """Images that bear a pattern, and those that do not: of the same class, and of all."""
+    """Return images with a pattern, and images without it: of the same class, and of all."""
     is_other_N = ~np.isin(np.arange(len(data.labels)), places)
     kinds = [np.flatnonzero(is_other_N & (data.labels == label)), np.flatnonzero(is_other_N)]
     pixels = data.loaded.pixels
@@ -247,7 +246,7 @@ def _compared(data: Data, places: Places, label: int) -> tuple[Images, list[Imag
 
 
 def _free(data: Data, places: Places, wanted: int | None) -> Places:
-    """Places of images that a pattern can be tried on; test images where there are any."""
+    """Return the indices of images to try a pattern on; test images if there are any."""
     is_free_N = ~np.isin(np.arange(len(data.labels)), places) & (data.labels != wanted)
     if (is_free_N & data.tested).any():
         is_free_N &= data.tested
@@ -259,7 +258,7 @@ def _some(places: Places, most: int) -> Places:
 
 
 def tell_backdoors(found: Backdoors) -> Iterator[Finding | str]:
-    """What was found, and what not."""
+    """Report what was found, and what was not."""
     kinds = {backdoor.finding.kind for backdoor in found.backdoors}
     if "stamp" not in kinds:
         yield f"A small pattern at the same place in many images{REDUCED}: none."
@@ -283,7 +282,7 @@ def tell_backdoors(found: Backdoors) -> Iterator[Finding | str]:
 def try_backdoors(
     backdoors: Sequence[Backdoor], models: Sequence[Trained], classes: Sequence[str]
 ) -> tuple[Tried, ...]:
-    """Put each pattern on images without it, and see what models answer."""
+    """Add each pattern to images without it, and measure how models respond."""
     return tuple(
         Tried(
             title=backdoor.finding.title,

@@ -1,4 +1,4 @@
-"""A network that could be handed over, and all that is done with it."""
+"""A candidate for the final model: a planned network, and how it is trained and deployed."""
 
 import copy
 import functools
@@ -29,9 +29,9 @@ from tunesmith.training.noise import surest_contradicted
 from tunesmith.training.slice import Checkpoint
 
 BALANCED = "balanced_accuracy"
-ANSWERS_PER_S = "answers_per_s"  # a measure of a validation, beside those of its answers
-HEAD_MOST = 5000  # images that a pretrained network's head is fitted to, at most
-# Of the training time that their features may take. Of few images, the head is most of the value.
+ANSWERS_PER_S = "answers_per_s"  # a validation metric: inference speed
+HEAD_MOST = 5000  # images to fit a pretrained network's head to, at most
+# Share of training time for extracting their features. With few images, the head does most.
 HEAD_SHARE, HEAD_SHARE_SMALL = 0.05, 0.2
 
 
@@ -41,10 +41,10 @@ class Candidate:
     """One planned network, to be trained once or several times.
 
     Attributes:
-        prepared: The data, normalized as the network expects them.
-        family: Its kind.
-        chosen: Its plan.
-        number: Of the trial of a search that found its settings; None if they are the plan's own.
+        prepared: The data, normalized as the network expects.
+        family: Network family.
+        chosen: Training plan.
+        number: Number of the search trial that found its config; None for the plan's own config.
     """
 
     prepared: Prepared
@@ -54,7 +54,7 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """Of its trial in the journal."""
+        """Name of its trial in the journal."""
         return self.family.name if self.number is None else f"{self.family.name} {self.number}"
 
     @property
@@ -78,12 +78,12 @@ class Candidate:
         )
 
     def builder(self, data: TrainData) -> Callable[[], nn.Module]:
-        """Bind all that building the network needs."""
+        """Bind everything that is needed to build the network."""
         return builder(self.family, data, classes=self.classes, params=self.chosen.params)
 
     @property
     def views(self) -> list[tuple[View, ...]]:
-        """Ways to look at an image that may answer, cheapest first, in the time there is."""
+        """Sets of test-time augmentation views that there is time for, cheapest first."""
         return offered(most=self.chosen.passes, mirrored=self.chosen.train.augmentation.flip)
 
     def begin(self, data: TrainData) -> Checkpoint:
@@ -97,7 +97,7 @@ class Candidate:
         weight, bias = torch.from_numpy(head.weight_KD), torch.from_numpy(head.bias_K)
         layer.load_state_dict({"weight": weight, "bias": bias - rare_K}, strict=False)
         weights = network.state_dict()
-        # Of their own: a file holds no two tensors in one memory, and training averages in place.
+        # Cloned, since a file holds no two tensors in one memory, and training averages in place.
         average = {name: value.clone() for name, value in weights.items()}
         return Checkpoint(seen=0, network=weights, average=average, optimizer={})
 
@@ -116,13 +116,13 @@ class Candidate:
         return fit_ridge(f_ND[known.cpu()].numpy(), y_N, self.classes)
 
     def head_accuracy(self) -> float:
-        """Share of images that a head on frozen features gets right without having seen them."""
+        """Leave-one-out accuracy of a linear head on frozen features."""
         data = self.prepared.train
         return accuracy(self.head(data).z_NK, data.y_N[self._features[0]].cpu().numpy())
 
     @functools.cached_property
     def _features(self) -> tuple[Tensor, Tensor]:
-        """Places of some training images, and their features ``(N, D)``."""
+        """Indices of some training images, and their features ``(N, D)``."""
         assert self.family.pretrained is not None
         data, chosen = self.prepared.train, self.chosen
         share = HEAD_SHARE if self.prepared.split.folds is None else HEAD_SHARE_SMALL
@@ -134,17 +134,17 @@ class Candidate:
         return some.rows, features(network, self.family.pretrained.classifier, some)
 
     def load(self, weights: Mapping[str, Tensor]) -> nn.Module:
-        """Build the network with these weights, ready to answer on the device."""
+        """Build the network with these weights, in eval mode on the device."""
         network = self.builder(self.prepared.train)()
         network.load_state_dict(weights)
         return network.eval().to(self.prepared.train.compute.device)
 
     def logits(self, deployed: Deployed, x_NCHW: Tensor) -> NDArray[np.float32]:
-        """Logits ``(N, K)`` of uint8 images ``(N, C, H, W)``."""
+        """Compute the logits ``(N, K)`` of uint8 images ``(N, C, H, W)``."""
         return logits(deployed.network, x_NCHW, normalize=deployed.normalize)
 
     def validate(self, x_NCHW: Tensor, y_N: NDArray[np.int64]) -> Validate:
-        """Bind the images that a learning curve is drawn from."""
+        """Bind the validation images of a learning curve."""
 
         def metrics(weights: Mapping[str, Tensor]) -> dict[str, float]:
             network = self.load(weights)
@@ -162,10 +162,10 @@ class Candidate:
         return metrics
 
     def deploy(self, trained: Trained) -> Deployed:
-        """Make the network ready to be handed over.
+        """Make the network ready for deployment.
 
-        Where mirrored copies were trained on, their logits are averaged too. More is not done
-        without a look at what it does: see `settle`.
+        If mirrored images were trained on, the logits of the mirror image are averaged in. Further
+        views are used only after a comparison on held-out images: see `settle`.
         """
         views = [each for each in self.views if passes(each) <= 2]  # noqa: PLR2004 (both sides)
         normalize = copy.deepcopy(self.prepared.train.normalize)
@@ -175,10 +175,10 @@ class Candidate:
     def settle(
         self, deployed: Deployed, x_NCHW: Tensor, y_N: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Choose by held-out images which views of an image answer.
+        """Choose the test-time augmentation views on held-out images.
 
         Returns:
-            Logits of these images, as the network will answer from now on.
+            Logits of these images with the chosen views.
         """
         many = deployed.network
         assert isinstance(many, ManyViews)
@@ -196,14 +196,14 @@ class Candidate:
 
 
 def many_views(network: nn.Module, views: Sequence[View], normalize: Normalize) -> ManyViews:
-    """A network that answers by several looks at an image, where its normalization is."""
+    """Wrap a network with test-time augmentation, on the device of its normalization."""
     return ManyViews(network, views).eval().to(normalize.mean.device)
 
 
 def _horizon(chosen: planning.Plan, images: int) -> int:
-    """Examples of a training at most: until more would not help, or as planned, not by time.
+    """Maximum number of training examples: where more stops helping, whatever the time.
 
-    Where the number of trials is given, nothing that is done depends on how long it takes.
+    If the number of trials is given, it is the planned number, so that nothing depends on timing.
     """
     search, batch = chosen.search, chosen.train.batch
     most = planning.most_examples(images)

@@ -1,4 +1,4 @@
-"""The data gate alone: look at labeled images, say what is wrong, change nothing.
+"""The data gate alone: inspect labeled images, report what is wrong, change nothing.
 
 Read `_look` from top to bottom: it is the job.
 """
@@ -17,7 +17,7 @@ from tunesmith.core.clock import Clock
 from tunesmith.data import quarantine
 from tunesmith.data.source import Source
 from tunesmith.execution.machine import versions
-from tunesmith.jobs.alike import Depth, Places, Search, find_near
+from tunesmith.jobs.alike import Depth, Places, Search
 from tunesmith.jobs.fetch import open_data
 from tunesmith.jobs.gate import gate
 from tunesmith.jobs.look import look, recipe
@@ -28,7 +28,7 @@ from tunesmith.records.folder import write_atomic, writing
 from tunesmith.report.check_page import render
 from tunesmith.report.findings import Checked, Tried, quarantine_rows, to_json
 from tunesmith.report.terminal import Terminal
-from tunesmith.screening.copies import find_mirrored
+from tunesmith.screening.copies import find_copies, find_mirrored
 
 if TYPE_CHECKING:
     from tunesmith.jobs.backdoors import Backdoor
@@ -40,12 +40,12 @@ MARKS = {"serious": "!", "doubtful": "?", "notable": "i"}
 @final
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """What a check hands over.
+    """Result of a check.
 
     Attributes:
-        folder: Where page, data and quarantine lie.
-        checked: What was found.
-        backdoors: Patterns that may be triggers of a backdoor, ready to be tried on more models.
+        folder: Folder of the report, the JSON record and the quarantine list.
+        checked: Findings of the check.
+        backdoors: Patterns that may be triggers of a backdoor, ready to be tried on further models.
     """
 
     folder: Path
@@ -54,20 +54,20 @@ class CheckResult:
 
     @property
     def report(self) -> Path:
-        """The page for people, one self-contained HTML file."""
+        """Path of the report, one self-contained HTML file."""
         return self.folder / PAGE
 
     @property
     def quarantine(self) -> Path:
-        """The list of images that should be left out."""
+        """Path of the list of images that should be left out."""
         return self.folder / quarantine.FILE
 
     def as_json(self) -> str:
-        """All of it, for programs."""
+        """Return the result as JSON."""
         return to_json(self.checked)
 
     def words(self) -> str:
-        """What was found, a line for each, and where the page and the list lie."""
+        """Summarize the findings, one line each, and name the paths of report and list."""
         found = [f"{MARKS[finding.weight]}  {finding.title}" for finding in self.checked.findings]
         tried = [
             f"   {name}: works on {100 * share:.1f} % of {each.images:,} images"
@@ -89,28 +89,28 @@ def check(
     progress: bool = True,
     to_stderr: bool = False,
 ) -> CheckResult:
-    """Look at labeled images and say what is wrong with them; nothing is changed.
+    """Inspect labeled images and report what is wrong with them; nothing is changed.
 
-    What was seen is kept in the folder: a check that was interrupted goes on where it was, and one
-    of data that have changed looks at what is new.
+    Results are cached in the folder: an interrupted check resumes, and a check of changed data
+    inspects only what is new.
 
     Args:
         source: The data; see `tunesmith.fit`.
-        test: A test part of the same kind, where ``source`` has none of its own.
-        deep: Also look for backdoors, and with a pretrained network at what is in the images:
-            minutes, not seconds.
-        model: Runs or bundles that were trained on these data. A deep look asks them too, and tries
-            on them what patterns it found.
-        out: Where the page is written; by default ``checks/NAME``.
-        columns: Names of a table's columns by their use.
+        test: Test set in the same format, if ``source`` has none of its own.
+        deep: Also look for backdoors, and analyze the images with a pretrained network; takes
+            minutes.
+        model: Runs or bundles that were trained on these data. A deep check also uses their
+            features, and tries on them the patterns that it found.
+        out: Output folder; by default ``checks/NAME``.
+        columns: Names of a table's columns, by use.
         progress: Show progress on the terminal.
-        to_stderr: Show it on standard error, since standard output is for programs.
+        to_stderr: Show progress on standard error, and keep standard output for programs.
 
     Returns:
-        What was found, and where the page lies.
+        The findings, and the path of the report.
 
     Raises:
-        UserError: The data cannot be opened, a model knows other classes, the folder cannot be
+        UserError: The data cannot be opened, a model has other classes, the folder cannot be
             written, or its quarantine.csv was edited.
     """
     clock = Clock(budget=math.inf)
@@ -118,7 +118,7 @@ def check(
         data = open_data(source, test, columns or {}, clock=clock, quiet=not progress)
     models = [model] if isinstance(model, str | Path) else model
     if models:
-        from tunesmith.jobs.deep import refuse_misfits  # torch, for those who ask for it
+        from tunesmith.jobs.deep import refuse_misfits  # imports torch only if needed
 
         refuse_misfits(models, data.classes)
     folder = Path(out) if out is not None else Path("checks") / data.name
@@ -141,7 +141,7 @@ def check(
 
 
 def write(result: CheckResult) -> None:
-    """Write the page, and the record for programs."""
+    """Write the report and the JSON record."""
     write_atomic(result.folder / RECORD, result.as_json() + "\n")
     write_atomic(result.report, render(result.checked))
 
@@ -165,12 +165,12 @@ def _look(
     with phase("decode"):
         looked = look(source, folder, cache, shown)
     data = looked.data
-    near, mirrored = _once(find_near, "copies", cache), _once(find_mirrored, "mirrored", cache)
+    near, mirrored = _once(find_copies, "copies", cache), _once(find_mirrored, "mirrored", cache)
     gated = gate(data, Depth.WHOLE, phase, examined=looked.examined, search=near, mirrored=mirrored)
     backdoors: Sequence[Backdoor] = ()
     tried: Sequence[Tried] = ()
     if deep or models:
-        from tunesmith.jobs.deep import look_deeper  # torch, for those who ask for it
+        from tunesmith.jobs.deep import look_deeper  # imports torch only if needed
 
         deeper = look_deeper(data, gated.alike, models, phase, cache=cache, shown=shown)
         gated, backdoors, tried = deeper.added_to(gated), deeper.backdoors, deeper.tried
@@ -189,7 +189,7 @@ def _look(
 
 
 def _once(search: Search, name: str, cache: Cache) -> Search:
-    """A search that is not done again for the same images."""
+    """Wrap a search with a cache, keyed by the images."""
 
     def search_once(gray_NSS: NDArray[np.uint8], asked: Places | None) -> Places:
         def pairs() -> Any:

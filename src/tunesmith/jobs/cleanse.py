@@ -1,4 +1,4 @@
-"""Train, leave out what looks like a backdoor, train again, and compare what the triggers do."""
+"""Train, leave out suspected backdoor images, train again, and compare what the triggers do."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,19 +22,19 @@ from tunesmith.jobs.trained import bundle_of, open_trained
 from tunesmith.records.editable import refuse_edited
 from tunesmith.report.findings import quarantine_rows
 
-LEAST = 2  # images of a class: one to learn from and one to test on
+LEAST = 2  # images per class: one to train on and one to test on
 BEFORE, AFTER = "before", "after"  # folders of the two runs
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Cleansed:
-    """What was found, and the models before and after.
+    """Findings, and the models before and after.
 
     Attributes:
-        found: The check, with what each pattern does to both models.
-        before: Run or bundle that all images were learned from.
-        after: Run that the listed images were left out of; None if none are listed.
+        found: Result of the check, with the success rate of each pattern on both models.
+        before: Run or bundle that was trained on all images.
+        after: Run that was trained without the listed images; None if none are listed.
     """
 
     found: CheckResult
@@ -42,7 +42,7 @@ class Cleansed:
     after: Path | None
 
     def words(self) -> str:
-        """Say what has changed, a line for each pattern."""
+        """Summarize what has changed, one line per pattern."""
         lines = [f"before  {_score(self.before)}  {self.before}"]
         if self.after is None:
             return "\n".join([*lines, "after   nothing to leave out was found"])
@@ -69,21 +69,21 @@ def cleanse(
 ) -> Cleansed:
     """Find backdoors in labeled images, train without them, and show whether they are gone.
 
-    The same call goes on with what was interrupted.
+    The same call resumes what was interrupted.
 
     Args:
         source: The data; see `tunesmith.fit`.
-        test: A test part of the same kind, where ``source`` has none of its own.
-        model: A run or bundle that was trained on these data; by default one is trained first.
-        budget: Of each training; see `tunesmith.fit`.
-        out: Where runs and page are written; by default ``cleansed/NAME``.
-        columns: Names of a table's columns by their use.
-        seed: Of the trainings.
+        test: Test set in the same format, if ``source`` has none of its own.
+        model: Run or bundle that was trained on these data; by default, one is trained first.
+        budget: Time budget of each training; see `tunesmith.fit`.
+        out: Output folder of runs and check; by default ``cleansed/NAME``.
+        columns: Names of a table's columns, by use.
+        seed: Random seed of the trainings.
         progress: Show progress on the terminal.
 
     Raises:
-        UserError: The data cannot be used, the model does not fit them or is what this makes, or
-            the list of an earlier check was edited.
+        UserError: The data cannot be used, the model does not fit them or lies where this call
+            writes, or the list of an earlier check was edited.
     """
     clock = Clock(budget=Settings.make({"budget": budget, "seed": seed}).budget)
     data = open_data(source, test, columns or {}, clock=clock, quiet=not progress)
@@ -102,7 +102,7 @@ def cleanse(
             raise KeyboardInterrupt
         return result.folder
 
-    refuse_edited(folder / "check" / LIST)  # before a training is spent
+    refuse_edited(folder / "check" / LIST)  # before time is spent on training
     _refuse_own(model, folder)
     before = Path(model) if model is not None else trained(BEFORE, None)
     found = check(data, deep=True, model=before, out=folder / "check", progress=progress)
@@ -116,10 +116,10 @@ def cleanse(
 
 
 def _refuse_own(model: str | Path | None, folder: Path) -> None:
-    """Refuse to begin with the model that the listed images are left out of.
+    """Refuse to start from the model that this call writes, trained without the listed images.
 
     Raises:
-        SettingsError: It lies where that one is written.
+        SettingsError: The model lies in the output folder of the second training.
     """
     after = (folder / AFTER).resolve()
     if model is not None and Path(model).resolve().is_relative_to(after):
@@ -131,10 +131,10 @@ def _refuse_own(model: str | Path | None, folder: Path) -> None:
 
 
 def _refuse_emptied(data: Source, found: CheckResult) -> None:
-    """Refuse a list that takes a class away, before a training is spent.
+    """Refuse a list that empties a class, before time is spent on training.
 
     Raises:
-        SourceError: It leaves fewer than two images of a class.
+        SourceError: The list leaves fewer than two images of a class.
     """
     rows = quarantine_rows(found.checked.findings, suspects=True)
     files = {file for file, *_ in rows}
@@ -154,7 +154,7 @@ def _refuse_emptied(data: Source, found: CheckResult) -> None:
 
 
 def _tried_on_both(found: CheckResult, before: Path, after: Path) -> CheckResult:
-    """A check with what its patterns do to two models."""
+    """Return the check, with its patterns tried on both models."""
     classes = tuple(look.name for look in found.checked.classes)
     channels = read_manifest(bundle_of(before)).input.channels
     both = [open_trained(each, classes, channels) for each in (before, after)]

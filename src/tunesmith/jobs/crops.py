@@ -1,4 +1,4 @@
-"""Images of which one shows a part of the other: a network names the candidates, pixels decide."""
+"""Cropped copies: features of a network propose candidate pairs, and pixels decide."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ from tunesmith.screening.neighbors import nearest
 Places = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
-CANDIDATES = 4  # nearest images that are compared with each
+CANDIDATES = 4  # nearest neighbors to compare with each image
 WAY_OUT = (
     "`fit` does not look for cropped copies by itself: pass quarantine.csv on with --quarantine, "
     "and those that it lists are left out of training."
@@ -26,17 +26,16 @@ WAY_OUT = (
 
 
 def crops(data: Data, alike: Alike, f_ND: Floats, cache: Cache) -> Places:
-    """Find cropped copies among images that are not the same anyway.
+    """Find cropped copies among images that are not known to be copies already.
 
     Args:
         data: The images.
-        alike: Which of them are the same; one of each group is looked at, of the test part if any
-            of them is.
-        f_ND: What a network sees in each.
-        cache: What was found before.
+        alike: Which of them are copies; one per group is compared, a test image if there is one.
+        f_ND: Features of each image, by a network.
+        cache: Cache of earlier results.
 
     Returns:
-        Places of both, ``[P, 2]``.
+        Index pairs, ``[P, 2]``.
     """
     tested_first = np.argsort(~data.tested, kind="stable")
     _, first = np.unique(alike.same_N[tested_first], return_index=True)
@@ -45,7 +44,7 @@ def crops(data: Data, alike: Alike, f_ND: Floats, cache: Cache) -> Places:
     f_ND = f_ND[chosen]
 
     def find() -> list[list[int]]:
-        # Centered or whitened, features of a crop and of the whole are farther apart, not closer.
+        # Not centered or whitened, which moves features of a crop and of the whole farther apart.
         unit_ND = f_ND / np.linalg.norm(f_ND, axis=1, keepdims=True).clip(1e-6)
         nearest_NK = nearest(unit_ND, np.arange(len(f_ND)), min(CANDIDATES, len(f_ND) - 1))
         found: list[list[int]] = find_crops(gray_NSS, nearest_NK).tolist()
@@ -56,14 +55,14 @@ def crops(data: Data, alike: Alike, f_ND: Floats, cache: Cache) -> Places:
 
 
 def tell_crops(data: Data, pairs_P2: Places) -> Iterator[Finding | str]:
-    """What the pairs mean: copies of test images, of images of another class, or just copies."""
+    """Report the pairs as leaks, as label conflicts, or as plain copies."""
     if data.side < LEAST_SIDE:
         yield f"Cropped copies: not looked for in images of less than {LEAST_SIDE} pixels a side."
         return
     if not len(pairs_P2):
         yield "Cropped copies: none."
         return
-    # Those of the test part are the second ones, as twins of those to learn from.
+    # Test images come second, as the twins of training images.
     tested_P2 = data.tested[pairs_P2]
     pairs_P2 = np.take_along_axis(pairs_P2, np.argsort(tested_P2, axis=1, kind="stable"), axis=1)
     is_leak_P = tested_P2[:, 0] != tested_P2[:, 1]
@@ -130,6 +129,6 @@ def _copies(data: Data, pairs_P2: Places) -> Finding:
 
 
 def _items(data: Data, pairs_P2: Places, note: str) -> list[Item]:
-    """The first image of each pair, once, with the second."""
+    """Make report items of the first image of each pair, without repeats, with the second."""
     places, first = np.unique(pairs_P2[:, 0], return_index=True)
     return data.items(places, [note] * len(places), pairs_P2[first, 1].tolist())

@@ -1,4 +1,4 @@
-"""Decide which networks are trained, and how: from measurements, or as an earlier session did."""
+"""Decide which networks to train and how: from measurements, or from an earlier session's plan."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -31,24 +31,25 @@ from tunesmith.training.device import choose_device
 from tunesmith.training.findings import Harm
 from tunesmith.training.probe import transform_harm
 
-SCRATCH, PRETRAINED = "convnet", "efficientnet_lite0"  # that race where the user names none
-JUDGED = 2000  # images that mirrored and rotated copies are judged on
+SCRATCH, PRETRAINED = "convnet", "efficientnet_lite0"  # compete if the user names no model
+JUDGED = 2000  # images to judge flips and rotations on
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """What may be trained.
+    """Networks that may be trained, with their plans.
 
     Attributes:
-        data: What the images look like.
-        families: Kinds of networks.
-        plans: One for each.
-        depth: How deep the data gate looks.
-        read: Images that are read, at most; see `tunesmith.data.subsample`.
-        alone: The plan of the first family, if no other will have a share of the time.
-        brief: Accuracy of a training from scratch of a few seconds, if there was one.
-        chance: Accuracy of always answering the commonest class of the images it was judged on.
+        data: Fingerprint of the data.
+        families: Network families.
+        plans: One plan per family.
+        depth: Depth of the data gate.
+        read: Maximum number of images to read; see `tunesmith.data.subsample`.
+        alone: Plan of the first family for the case that it gets all of the training time; else
+            None.
+        brief: Accuracy of the probe training, a few seconds from scratch; None if there was none.
+        chance: Accuracy of always predicting the most frequent class, on the same images.
     """
 
     data: Fingerprint
@@ -62,11 +63,11 @@ class Planned:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width to decode to."""
+        """Height and width to decode images to."""
         return self.plans[0].size
 
     def stored(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return the plans as JSON values."""
         names = [family.name for family in self.families]
         plans = [chosen.model_dump(mode="json") for chosen in self.plans]
         return {
@@ -81,9 +82,9 @@ class Planned:
 
     @classmethod
     def restored(cls, stored: Mapping[str, Any], settings: Settings) -> Self:
-        """Undo `stored`: the networks are those of then, whatever would be chosen now.
+        """Undo `stored`: the networks stay the same, whatever would be chosen now.
 
-        A search tries as many settings as the user says now.
+        Only the number of search trials is that of the current settings.
         """
         data, plans = Fingerprint(**stored["data"]), stored["plans"]
         return cls(
@@ -99,7 +100,7 @@ class Planned:
 
 
 def _restored(plan: Mapping[str, Any], trials: int | None) -> planning.Plan:
-    """A plan whose search tries as many settings as the user says now."""
+    """Restore a plan, with the number of search trials of the current settings."""
     chosen = planning.Plan.model_validate(plan)
     if chosen.search is None or chosen.search.trials in {None, trials}:
         return chosen
@@ -109,15 +110,15 @@ def _restored(plan: Mapping[str, Any], trials: int | None) -> planning.Plan:
 
 
 def find_families(settings: Settings) -> tuple[Family, ...]:
-    """Which networks the user's choice leaves; what the user set is checked against them.
+    """Find the network families that the settings allow, and check the settings against them.
 
-    Where it leaves all, one is trained from scratch, and a pretrained one races it if there is
-    time and its weights are installed. Parameters that the user sets must be a family's own.
+    By default, one network is trained from scratch, and a pretrained one competes with it if there
+    is time and its weights are installed. Parameters set by the user must be in the family's space.
 
     Raises:
         ModelError: There is no such family, file or function.
-        SettingsError: A parameter is none of theirs, a value is out of its range, or there is no
-            such device.
+        SettingsError: A parameter is unknown, a value is out of its range, or there is no such
+            device.
         MissingExtraError: The sampler needs a package that is not installed.
     """
     choose_device(settings.device)
@@ -158,10 +159,10 @@ def plan_all(
     machine: Machine,
     clock: Clock,
 ) -> Planned:
-    """Measure and plan each network; all get their images in one size, the pretrained one's.
+    """Measure and plan each network; all read images of one size, that of the pretrained one.
 
     Raises:
-        LimitError: None of them is within the limits.
+        LimitError: No network is within the limits.
     """
     families = [look_at(family, data, settings.params) for family in families]
     plans: dict[str, planning.Plan] = {}
@@ -215,7 +216,7 @@ def _plan(
 
 
 def _depth(settings: Settings, data: Fingerprint, size: tuple[int, int], *, cores: int) -> Depth:
-    """How deep the data gate looks."""
+    """Choose the depth of the data gate."""
     images, tested, pixels = data.images, data.test_images, size[0] * size[1]
     return depth_for(images, tested, pixels=pixels, budget=settings.budget, cores=cores)
 
@@ -223,7 +224,7 @@ def _depth(settings: Settings, data: Fingerprint, size: tuple[int, int], *, core
 def _with_search(
     settings: Settings, data: Fingerprint, machine: Machine, chosen: planning.Plan
 ) -> planning.Plan:
-    """The plan with a search, if one pays, and why."""
+    """Add a search to the plan if it is worthwhile, and the reason."""
     most = planning.most_examples(planning.trained_images(data))
     search, reason = planning.plan_search(
         settings,
@@ -235,13 +236,13 @@ def _with_search(
         memory_bytes=machine.memory_bytes,
     )
     changes = {"search": search, "reasons": (*chosen.reasons, reason)}
-    # Each further copy of an image takes as long as the first.
+    # Each further view of an image takes as long as the first.
     passes = {"passes": 1} if LATENCY in settings.limit else {}
     return chosen.model_copy(update=changes | passes)
 
 
 def judge(session: Session, prepared: Prepared, planned: Planned) -> Planned:
-    """Decide on mirrored and rotated copies by a brief training, unless the user decided."""
+    """Choose flips and rotations by a short probe training, unless the user chose augmentation."""
     if "augmentation" in session.settings.train:
         return planned
     harm = _harm(session, prepared)
@@ -263,7 +264,7 @@ def judge(session: Session, prepared: Prepared, planned: Planned) -> Planned:
 
 
 def _harm(session: Session, prepared: Prepared) -> Harm:
-    """Train a small network of our own: what mirroring does is a property of the images."""
+    """Probe with a small network of our own: what mirroring does is a property of the images."""
     family, split = find_family(SCRATCH), prepared.split
     if split.folds is None:
         train = prepared.train

@@ -1,4 +1,4 @@
-"""Looks that take minutes: for backdoors, and at what networks see in each image."""
+"""Deep checks, which take minutes: backdoors, and analyses of network features."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -44,22 +44,22 @@ from tunesmith.training.head import features
 
 NETWORK, RESOLUTION = "efficientnet_lite0", 96
 PRETRAINED = "pretrained network"
-EXPLAINED = 0.5  # share of a group's images with a pattern from which on that is what it is
-ALIKE = 5  # nearest images that an image should be like
-AXES = 64  # principal components that images are compared by
-AT_ONCE = 512  # images after which what was seen in them is kept
+EXPLAINED = 0.5  # share of a group with a known pattern from which on that explains the group
+ALIKE = 5  # an image is novel if its distance to this nearest neighbor is large
+AXES = 64  # principal components to compare images by
+AT_ONCE = 512  # images per batch; features are cached after each batch
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Deeper:
-    """What was found.
+    """Results of the deep checks.
 
     Attributes:
-        said: Findings, and what was not found.
+        said: Findings, and sentences on what was not found.
         backdoors: Patterns that may be triggers.
-        tried: What they do to the models.
-        parted: Each class in two groups, by the network that saw them.
+        tried: Effect of these patterns on the models.
+        parted: Split of each class into two groups, by the name of the network.
     """
 
     said: Sequence[Finding | str]
@@ -68,7 +68,7 @@ class Deeper:
     parted: Mapping[str, Sequence[Parted]]
 
     def added_to(self, gated: Gated) -> Gated:
-        """What the gate found with what was found here."""
+        """Add these results to those of the gate."""
         scores = [
             {name: round(found[k].apart, 3) for name, found in self.parted.items()}
             for k in range(len(gated.classes))
@@ -80,13 +80,13 @@ class Deeper:
 
 
 def refuse_misfits(models: Sequence[str | Path], classes: tuple[str, ...]) -> None:
-    """Refuse models of other classes before anything is looked at, which takes long.
+    """Refuse models of other classes before the checks, which take long.
 
     Raises:
-        BundleError: A model is none, is damaged, or knows other classes.
+        BundleError: A model does not exist, is damaged, or has other classes.
     """
     for path in map(Path, models):
-        # Of what channels the images are, is seen only later; then that is asked.
+        # The images' channels are known only later, and compared then.
         open_trained(path, classes, read_manifest(bundle_of(path)).input.channels)
 
 
@@ -99,19 +99,19 @@ def look_deeper(
     cache: Cache,
     shown: Terminal,
 ) -> Deeper:
-    """Look for backdoors, and at what networks see in the images.
+    """Look for backdoors, and analyze the images by network features.
 
     Args:
         data: The images.
-        alike: Which of them are the same.
+        alike: Which of them are copies.
         models: Runs or bundles that were trained on them.
-        phase: Books the time of each look to its name.
-        cache: What was seen before.
-        shown: Shows how far it is.
+        phase: Context manager that records the time of each step under its name.
+        cache: Cache of earlier results.
+        shown: Terminal that shows progress.
 
     Raises:
         MissingExtraError: The pretrained network's weights are not installed.
-        BundleError: A model is none, or does not fit the data.
+        BundleError: A model does not exist, or does not fit the data.
     """
     pixels, classes = data.loaded.pixels, data.source.classes
     with phase("open the models"):
@@ -138,7 +138,7 @@ def look_deeper(
 
 
 def _parted(data: Data, alike: Alike, f_ND: NDArray[np.float32], cache: Cache) -> Sequence[Parted]:
-    """Each class in two groups, of copies one; not parted again where a network sees the same."""
+    """Split each class into two groups, with copies counted once; cached by the features."""
     labels_N = data.labels
     rows = one_of_each(alike.same_N, labels_N)
     f_RD, labels_R, classes = f_ND[rows], labels_N[rows], len(data.source.classes)
@@ -157,7 +157,7 @@ def _parted(data: Data, alike: Alike, f_ND: NDArray[np.float32], cache: Cache) -
 def _in_groups(
     data: Data, parted: Mapping[str, Sequence[Parted]], backdoors: Sequence[Backdoor]
 ) -> Iterator[Finding | str]:
-    """Classes in which some images differ from all others, unless by a pattern that is known."""
+    """Report classes that fall into two groups, unless a known pattern explains it."""
     known = [place for backdoor in backdoors for place in backdoor.places]
     found = [
         (name, data.source.classes[k], each)
@@ -189,9 +189,9 @@ def _in_groups(
 
 
 def see(data: Data, cache: Cache, shown: Terminal) -> NDArray[np.float32]:
-    """What a pretrained network's last layer reads of each image, ``[N, D]``, in half precision.
+    """Extract features of each image by a pretrained network, ``[N, D]``, in half precision.
 
-    What is kept in the cache is kept by the pixels that it was seen in.
+    The features are the input of its last layer; the cache is keyed by the pixels.
     """
     images, network, layer = _network(data)
     pixels = data.loaded.pixels
@@ -215,7 +215,7 @@ def see(data: Data, cache: Cache, shown: Terminal) -> NDArray[np.float32]:
 
 
 def _network(data: Data) -> tuple[TrainData, nn.Module, str]:
-    """All images, a pretrained network that reads them, and the name of its last layer."""
+    """Return all images, a pretrained network for them, and the name of its last layer."""
     x_NCHW = tensor(data.loaded.pixels)
     rows = torch.arange(len(x_NCHW))
     family = find_family(NETWORK)
@@ -233,7 +233,7 @@ def _network(data: Data) -> tuple[TrainData, nn.Module, str]:
 
 
 def _described(f_ND: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Unit vectors ``[N, A]`` of what varies most in what a network sees."""
+    """Project features onto their principal components, as unit vectors ``[N, A]``."""
     centered_ND = f_ND - f_ND.mean(axis=0)
     _, axes_DD = np.linalg.eigh(centered_ND.T @ centered_ND)
     d_NA: NDArray[np.float32] = centered_ND @ axes_DD[:, -AXES:].astype(np.float32)
@@ -242,7 +242,7 @@ def _described(f_ND: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _strangers(data: Data, d_NA: NDArray[np.float32]) -> Finding | str:
-    """Images that are like no others."""
+    """Report novel images, which are unlike all others."""
     like_N = nearest(d_NA, np.arange(len(d_NA)), min(ALIKE, len(d_NA) - 1))[:, -1]
     alone_N = 1 - np.einsum("nd,nd->n", d_NA, d_NA[like_N])
     far_N = far_out(alone_N)

@@ -1,4 +1,4 @@
-"""Fetch a file of the network, once, and go on with what an earlier attempt left."""
+"""Download a file once, and resume what an earlier attempt left."""
 
 import hashlib
 import os
@@ -20,24 +20,24 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-PIECE = 1 << 18  # bytes between two words on progress
-TIMEOUT_S = 30.0  # without a byte
-BEGUN = ".part"  # ends the name of a file that is not whole
+PIECE = 1 << 18  # bytes between two progress updates
+TIMEOUT_S = 30.0  # without any data
+BEGUN = ".part"  # suffix of an incomplete file
 RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")  # RFC 9110, 14.4
 
 
 class _MirrorError(Exception):
-    """Why a mirror did not serve."""
+    """Why a mirror failed."""
 
 
 def download(remote: Remote, folder: Path) -> Iterator[int]:
-    """Fetch a file into a folder, unless it is there.
+    """Download a file into a folder, unless it exists there.
 
-    What a cut connection or a killed process left is gone on with. The file gets its name when it
-    is whole and has the right SHA-256, and never before.
+    A partial download is resumed, whether the connection broke or the process was killed. The file
+    gets its name only once it is complete and has the right SHA-256.
 
     Yields:
-        Bytes that are there so far.
+        Number of bytes downloaded so far.
 
     Raises:
         SourceError: No mirror serves it, or the folder cannot be written.
@@ -56,7 +56,7 @@ def download(remote: Remote, folder: Path) -> Iterator[int]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process fetches into a folder (Windows has no such lock)."""
+    """Lock the folder: wait until no other process downloads into it (not on Windows)."""
     with (folder / ".lock").open("wb") as file:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -83,22 +83,22 @@ def _fetch(remote: Remote, folder: Path) -> Iterator[int]:
 
 
 def _obtain(url: str, part: Path, remote: Remote) -> Iterator[int]:
-    """Fetch the whole file, and remove one that is not the one that was asked for."""
+    """Download the whole file, and delete it if its hash is wrong."""
     is_resumed = part.exists()
     yield from _persist(url, part, remote.size)
     with part.open("r+b") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-        os.fsync(file.fileno())  # before it gets its name
+        os.fsync(file.fileno())  # before the rename
     if found == remote.sha256:
         return
     part.unlink()
     if not is_resumed:
         raise _MirrorError(f"sent a file of SHA-256 {found[:12]}..., not {remote.sha256[:12]}...")
-    yield from _obtain(url, part, remote)  # what was there before may be at fault
+    yield from _obtain(url, part, remote)  # the resumed part may be at fault
 
 
 def _persist(url: str, part: Path, size: int) -> Iterator[int]:
-    """Ask a mirror for what is missing, again and again while each time brings more."""
+    """Request the missing bytes from a mirror, repeatedly while each attempt makes progress."""
     before = -1
     while before < (there := _size(part)) < size:
         before = there
@@ -110,7 +110,7 @@ def _persist(url: str, part: Path, size: int) -> Iterator[int]:
 
 
 def _transfer(url: str, part: Path, size: int) -> Iterator[int]:
-    """Append what is missing, or begin anew where the mirror cannot begin in the middle."""
+    """Append the missing bytes, or restart if the mirror does not support ranges."""
     there = _size(part)
     yield there
     asked = {"User-Agent": "tunesmith"} | ({"Range": f"bytes={there}-"} if there else {})
@@ -125,14 +125,14 @@ def _transfer(url: str, part: Path, size: int) -> Iterator[int]:
                 if not piece:
                     raise _MirrorError(f"broke off after {megabytes(done)} of {megabytes(size)}")
                 file.write(piece)
-                file.flush()  # a killed process leaves what it has told of
+                file.flush()  # bytes that were reported survive a kill
                 done += len(piece)
                 yield done
 
 
 @contextmanager
 def _network() -> Iterator[None]:
-    """Put what can go wrong on the way to a mirror into words."""
+    """Turn network errors into `_MirrorError` with a readable reason."""
     try:
         yield
     except HTTPError as error:
@@ -145,7 +145,7 @@ def _network() -> Iterator[None]:
 
 
 def _begin(answer: HTTPResponse, there: int, size: int) -> int:
-    """Place in the file at which an answer begins: ``there`` as asked for, or 0."""
+    """Return the offset at which a response begins: ``there`` as requested, or 0."""
     stated = RANGE.match(answer.headers.get("Content-Range", ""))
     begin = int(stated[1]) if stated and answer.status == 206 else 0  # noqa: PLR2004 (a part)
     total = stated[2] if stated else answer.headers.get("Content-Length", "*")

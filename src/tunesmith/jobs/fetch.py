@@ -1,4 +1,4 @@
-"""Open what the user points at; a data set known by name is downloaded if it is nowhere."""
+"""Open the user's data source; a named data set is downloaded unless it is on this machine."""
 
 import contextlib
 import sys
@@ -16,7 +16,7 @@ from tunesmith.data.sources import open_source
 from tunesmith.jobs.download import download
 from tunesmith.report.streams import CarefulStream
 
-SHOWN_EVERY_S = 0.2  # on a terminal, where a line is written over
+SHOWN_EVERY_S = 0.2  # on a terminal, where the line is overwritten
 PLAIN_EVERY_S = 5.0
 
 
@@ -29,10 +29,10 @@ def open_data(
     clock: Clock,
     quiet: bool = False,
 ) -> Source:
-    """Open data and, if it is given, a test part, without what is in quarantine; see `open_source`.
+    """Open a data source and an optional test set, without quarantined images; see `open_source`.
 
     Raises:
-        SourceError: They cannot be downloaded or opened.
+        SourceError: The data cannot be downloaded or opened.
         SettingsError: The download took longer than the budget.
     """
     for each in (source, test):
@@ -41,12 +41,13 @@ def open_data(
 
 
 def fetch(source: Any, *, clock: Clock, quiet: bool) -> None:
-    """Download a source that is known by name and nowhere on this machine.
+    """Download a named data set, unless it is on this machine.
 
-    How far it is, standard error tells. At the end of the budget it stops; what has come is kept.
+    Progress goes to standard error. At the end of the budget, the download stops; what has arrived
+    is kept.
 
     Raises:
-        SourceError: No mirror serves it, or there is no room for it.
+        SourceError: No mirror serves it, or there is no disk space for it.
         SettingsError: It takes longer than the budget.
     """
     total = sum(remote.size for remote in lacking(source))
@@ -55,7 +56,7 @@ def fetch(source: Any, *, clock: Clock, quiet: bool) -> None:
         ("\r", "", SHOWN_EVERY_S) if stream.isatty() else ("", "\n", PLAIN_EVERY_S)
     )
     shown = float("-inf")
-    # Closed at once, also by an error, since a download keeps others out of its folder.
+    # Closed at once, also after an error, since a download locks its folder.
     with contextlib.closing(_fetched(source)) as steps:
         for done in steps:
             so_far = f"{megabytes(done)} of {megabytes(total)}"
@@ -73,7 +74,7 @@ def fetch(source: Any, *, clock: Clock, quiet: bool) -> None:
 
 
 def _late(source: Any, kept: str, clock: Clock) -> SettingsError:
-    """The error for a download that takes too long, to be raised."""
+    """Make the error for a download that takes too long."""
     return SettingsError(
         f"Fetching {source} has used up the budget of {duration(clock.budget)}. {kept}, so run the "
         "same command again: it goes on from there."
@@ -81,7 +82,7 @@ def _late(source: Any, kept: str, clock: Clock) -> SettingsError:
 
 
 def _fetched(source: Any) -> Generator[int, None, None]:
-    """Download; yields the bytes that are there of all files together."""
+    """Download all files; yield the total number of bytes so far."""
     before = 0
     for remote in lacking(source):
         for done in download(remote, cache(source)):

@@ -1,4 +1,4 @@
-"""From what was screened to words: a look at the data gives a finding, or says that all is well."""
+"""Screening results in words: each check gives a finding, or says that nothing was found."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,17 +19,17 @@ from tunesmith.screening.shift import Shift
 from tunesmith.screening.shortcuts import FEWEST, Shortcut
 
 Places = NDArray[np.int64]
-PICTURED = 24  # images of a finding that pictures are kept of
-FEW = 20  # images that a class should have to be learned well
-UNEVEN = 10  # times as many images in the largest class as in the smallest
-# Files of more than 8 bits: how many are measured, and how dark what share of their values must be,
-# so that only lower bits can be in use.
+PICTURED = 24  # images of a finding to show as pictures, at most
+FEW = 20  # images that a class needs to be learned well
+UNEVEN = 10  # ratio of the largest class to the smallest
+# Files of more than 8 bits: how many to measure, and which share of their 8-bit values must be
+# below DARK to conclude that only the lower bits are used.
 MEASURED, DARK, BRIGHTEST = 256, 32, 0.999
 LOST = (
     "They use only their lower bits and are read almost black: stretch the values to 16 bits first."
 )
 
-# What files hold -> a title's end, and what it means.
+# Kind of content -> end of the title, and its meaning.
 INSIDE: Mapping[Kind, tuple[str, str]] = {
     Kind.HIDDEN: (
         "a program, a script, an archive or a document",
@@ -51,7 +51,7 @@ INSIDE: Mapping[Kind, tuple[str, str]] = {
 @final
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """What findings are told about."""
+    """The data that findings are about."""
 
     source: Source
     loaded: Loaded
@@ -63,18 +63,18 @@ class Data:
 
     @property
     def tested(self) -> NDArray[np.bool_]:
-        """Whether the source states that it serves the test."""
+        """Whether each loaded image belongs to a given test set."""
         given_N: NDArray[np.bool_] = self.source.given[self.loaded.kept] == Given.TEST
         return given_N
 
     @property
     def side(self) -> int:
-        """Pixels of the shorter side of each image."""
+        """Shorter side of the images, in pixels."""
         _, height, width, *_ = self.loaded.pixels.shape
         return int(min(height, width))
 
     def item(self, place: int, note: str = "", *, twin: int | None = None, shown: bool) -> Item:
-        """An image in words, with its picture where it is ``shown``."""
+        """Make a report item of an image, with its picture if ``shown``."""
         index = self.loaded.kept[place]
         return Item(
             file=self.source.names[index],
@@ -88,12 +88,12 @@ class Data:
     def items(
         self, places: Iterable[int], notes: Sequence[str] = (), twins: Sequence[int] = ()
     ) -> list[Item]:
-        """Images in words, the first of them with pictures.
+        """Make report items of images, the first ones with pictures.
 
         Args:
-            places: Of the images.
-            notes: What is the matter with each; none, nothing.
-            twins: The image that each is a copy of; none, it is no copy.
+            places: Indices of the images.
+            notes: A note on each; empty for none.
+            twins: The image that each is a copy of; empty if they are no copies.
         """
         return [
             self.item(
@@ -107,7 +107,7 @@ class Data:
 
 
 def unreadable(data: Data) -> Finding | str:
-    """Files that cannot be decoded."""
+    """Report files that cannot be decoded."""
     source, rejected = data.source, data.loaded.rejected
     if not rejected:
         return "Files that cannot be read: every one could be decoded."
@@ -131,7 +131,7 @@ def unreadable(data: Data) -> Finding | str:
 
 
 def odd(data: Data, looks: Mapping[str, NDArray[np.float32]]) -> Finding | str:
-    """Images that look unlike the rest."""
+    """Report outliers: images that look unlike the rest."""
     respects = list(UNLIKE.values())
     respect_N, far_N = unlike(looks)
     found = np.flatnonzero(np.abs(far_N) > 1)
@@ -153,7 +153,7 @@ def odd(data: Data, looks: Mapping[str, NDArray[np.float32]]) -> Finding | str:
 
 
 def shifted(shift: Shift | None) -> Finding | str | None:
-    """Whether the test part is of another kind than the rest."""
+    """Report a distribution shift of the test set."""
     if shift is None:
         return None
     measured = (
@@ -178,7 +178,7 @@ def shifted(shift: Shift | None) -> Finding | str | None:
 def shortcuts(
     data: Data, clues: Sequence[Shortcut] | None, *, looked_at: Sequence[str]
 ) -> Iterator[Finding | str]:
-    """Clues that give a class away; None, no class has images enough to ask about."""
+    """Report shortcuts: clues that reveal a class. None means that all classes are too small."""
     asked = f"Clues that give a class away ({', '.join(looked_at)})"
     if clues is None:
         yield (
@@ -202,11 +202,11 @@ def shortcuts(
 
 
 def inside(data: Data, examined: Sequence[Examined]) -> Iterator[Finding | str]:
-    """What the files hold beside their images.
+    """Report what the files contain besides their images.
 
     Args:
         data: The images.
-        examined: The file of each that was read from one.
+        examined: Examined file of each image; empty if the images do not come from files.
     """
     if not examined:
         return
@@ -233,7 +233,7 @@ def inside(data: Data, examined: Sequence[Examined]) -> Iterator[Finding | str]:
 
 
 def _is_dark(data: Data, places: Sequence[int]) -> bool:
-    """Whether hardly a value of some images is more than black, alpha left aside."""
+    """Whether nearly all values of some images are close to black, alpha aside."""
     counts = np.zeros(256, np.int64)
     for place in spread(np.array(places), MEASURED):
         counts += np.bincount(data.loaded.pixels[place, ..., :3].ravel(), minlength=len(counts))
@@ -241,7 +241,7 @@ def _is_dark(data: Data, places: Sequence[int]) -> bool:
 
 
 def uneven(data: Data) -> Finding | None:
-    """Classes that are much smaller than others, or too small to be learned well."""
+    """Report class imbalance, and classes that are too small to be learned well."""
     counts_K = np.bincount(data.labels[~data.tested], minlength=len(data.source.classes))
     few = np.flatnonzero(counts_K < FEW)
     factor = counts_K.max() / max(1, counts_K.min())
@@ -267,7 +267,7 @@ def uneven(data: Data) -> Finding | None:
 
 
 def class_looks(data: Data, looks: Mapping[str, NDArray[np.float32]]) -> tuple[ClassLook, ...]:
-    """Each class in numbers."""
+    """Compute statistics of each class."""
     given_N, labels_N = data.source.given[data.loaded.kept], data.labels
     parts = {
         "images": Given.NONE,

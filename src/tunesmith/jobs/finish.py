@@ -1,4 +1,4 @@
-"""From a trained network to what is handed over: calibrate, export, verify, test once."""
+"""From a trained network to the final bundle: calibrate, export, verify, test once."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -37,21 +37,21 @@ from tunesmith.records.atomic_folder import new_folder, put_in_place
 from tunesmith.records.events import TestOpened
 from tunesmith.records.folder import write_atomic, writing
 
-# Of them, in all, since photographs of 12 million pixels each take long; and how few there may be.
+# In total, since photographs of 12 megapixels take long; and the least number of images.
 VERIFIED_PIXELS, FEWEST_VERIFIED = 80_000_000, 16
-BASELINE = 3000  # images that a linear model learns from, and is tested on
+BASELINE = 3000  # images to train a linear model on, and to test it on
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Tested:
-    """The graph's answers to the test part.
+    """Evaluation of the exported graph on the test set.
 
     Attributes:
-        places: Of the test images in the loaded data.
-        p_NK: Probabilities.
-        evaluation: What these are worth.
-        score: By the user's metric.
+        places: Indices of the test images in the loaded data.
+        p_NK: Predicted probabilities.
+        evaluation: Metrics of these predictions.
+        score: The user's metric, with its interval.
     """
 
     places: NDArray[np.int64]
@@ -63,14 +63,14 @@ class Tested:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Handed:
-    """What a run hands over, and what it was measured to be worth.
+    """The exported bundle of a run, and its measurements.
 
     Attributes:
-        manifest: Of the bundle.
-        verified: How the graph compares with the network.
-        tested: The graph's answers to the test part.
-        ece_before: Calibration error with temperature 1.
-        majority: Accuracy of always answering the most frequent class.
+        manifest: Manifest of the bundle.
+        verified: Comparison of the graph with the network.
+        tested: Evaluation of the graph on the test set.
+        ece_before: Expected calibration error at temperature 1.
+        majority: Accuracy of always predicting the most frequent class.
         linear: Accuracy of a linear model.
     """
 
@@ -83,10 +83,10 @@ class Handed:
 
 
 def hand_over(session: Session, fitted: Fitted, *, machine: Machine) -> Handed:
-    """Make the bundle: what is scored is the very graph that users get.
+    """Make the bundle; the score is measured on the exported graph itself.
 
     Raises:
-        ExportMismatchError: The graph does not answer as the network does.
+        ExportMismatchError: The outputs of the graph differ from those of the network.
         RunFolderError: The bundle cannot be written.
     """
     prepared, family = fitted.members[0].prepared, fitted.members[0].family
@@ -94,7 +94,7 @@ def hand_over(session: Session, fitted: Fitted, *, machine: Machine) -> Handed:
     path = folder / handed.GRAPH_FILE
     with session.phase("calibrate"):
         deployed.temperature.fill_(fit_temperature(fitted.z_NK, fitted.y_N))
-    deployed.cpu()  # what is exported, verified and tested is what any machine can run
+    deployed.cpu()  # export, verify and test what any machine can run
     with session.phase("export"), writing(folder):
         _export(deployed, prepared, family, folder)
     with session.phase("verify"):
@@ -124,7 +124,7 @@ def hand_over(session: Session, fitted: Fitted, *, machine: Machine) -> Handed:
 
 
 def _export(deployed: Deployed, prepared: Prepared, family: Family, folder: Path) -> None:
-    """Write weights, graph and, for a user's own network, its file."""
+    """Write weights, graph and, for a user's own network, its source file."""
     write_atomic(folder / WEIGHTS_FILE, to_bytes(_plain(deployed)))
     if family.source:
         write_atomic(folder / NETWORK_FILE, family.source.text)
@@ -187,7 +187,7 @@ def _training(session: Session, fitted: Fitted) -> handed.Training:
 
 
 def _plain(deployed: Deployed) -> dict[str, torch.Tensor]:
-    """Weights by name, each in memory of its own even where layers share theirs."""
+    """Return the weights by name, each in memory of its own even if layers share theirs."""
     state = deployed.state_dict()
     return {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
 
@@ -202,13 +202,13 @@ def _source(family: Family) -> handed.NetworkSource | None:
 
 
 def _example(prepared: Prepared) -> torch.Tensor:
-    """Two images of an odd size, so that the exporter cannot take the size for a constant."""
+    """Make two images of an unusual size, so that the exporter cannot treat it as constant."""
     _, height, width, channels = prepared.loaded.pixels.shape
     return torch.zeros((2, height + 3, width + 5, channels), dtype=torch.uint8)
 
 
 def _real(prepared: Prepared, threads: int) -> Iterator[NDArray[np.uint8]]:
-    """Training images to compare graph and network on, in their own sizes if they can be read."""
+    """Yield training images to compare graph and network on, in their own sizes if readable."""
     large = int(np.median(prepared.loaded.shapes.prod(1)))
     count = max(FEWEST_VERIFIED, min(planning.VERIFIED, VERIFIED_PIXELS // max(1, large)))
     chosen = spread(prepared.split.train, count)
@@ -222,9 +222,9 @@ def _real(prepared: Prepared, threads: int) -> Iterator[NDArray[np.uint8]]:
 def _read_again(
     prepared: Prepared, places: NDArray[np.int64], threads: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-    """Images in their own sizes, where those in memory have another: rows of ``places``, pixels.
+    """Yield images in their own sizes, if those in memory are resized: rows of ``places``, pixels.
 
-    One that cannot be read any more is left out.
+    Images that can no longer be read are left out.
     """
     loaded = prepared.loaded
     if not loaded.resized:
@@ -235,7 +235,7 @@ def _read_again(
 
 
 def _test(session: Session, prepared: Prepared, path: Path, threads: int) -> Tested:
-    """Open the test part, unless this very graph has answered it before a session was killed."""
+    """Evaluate on the test set, unless a killed session left predictions of this very graph."""
     found = answers.kept(session.folder, path)
     if found is None:
         session.record(TestOpened())
@@ -251,9 +251,9 @@ def _test(session: Session, prepared: Prepared, path: Path, threads: int) -> Tes
 def _answers(
     session: Session, prepared: Prepared, graph: Graph, threads: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Answers of the graph to the test part, each image in its own size.
+    """Predict the test set with the graph, each image in its own size.
 
-    One that cannot be read any more is asked as it is in memory: none goes without an answer.
+    An image that can no longer be read is predicted as it is in memory, so that none is missing.
     """
     tested, pixels = prepared.split.test, prepared.loaded.pixels
     p_NK = np.empty((len(tested), graph.outputs), np.float32)
@@ -276,7 +276,7 @@ def _chunks(indices: NDArray[np.int64], size: int = 256) -> list[NDArray[np.int6
 
 
 def uncalibrated(p_NK: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Probabilities ``(N, K)`` as they were before: their logarithms are logits over T."""
+    """Undo temperature scaling of probabilities ``(N, K)``: their logarithms are logits over T."""
     return softmax(np.log(p_NK.clip(1e-30)) * temperature, 1.0)
 
 

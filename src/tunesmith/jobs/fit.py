@@ -44,7 +44,7 @@ from tunesmith.records.history import History
 from tunesmith.report.summary import Summary
 from tunesmith.report.terminal import Terminal
 
-SAMPLED, SAMPLED_SHARE = 1000, 0.03  # images looked at before anything is decided, and their time
+SAMPLED, SAMPLED_SHARE = 1000, 0.03  # images sampled before planning, and their share of the time
 UNTRAINED = "Nothing was trained yet: the same command begins again."
 
 
@@ -78,41 +78,41 @@ def fit(
             IDX files, an ``.npz``, arrays ``(X, y)`` with X uint8 of shape ``(N, H, W)`` or
             ``(N, H, W, C)``, a torch Dataset, or a name: ``"digits"``, ``"mnist"``,
             ``"fashion-mnist"`` or ``"cifar10"``, the last three of which are downloaded once.
-        test: A test part of the same kind, where ``source`` has none of its own.
+        test: Test set in the same format, if ``source`` has none of its own.
         budget: Seconds, or a time span such as ``"10m"``, from process start to report written.
-        out: The run's folder; by default ``runs/NAME``. The same call on an unfinished run goes
-            on with it; with more budget or trials, a finished run is extended.
-        model: ``"auto"`` for a race, a family, or ``"file.py:function"`` of your own.
+        out: Run folder; by default ``runs/NAME``. The same call resumes an unfinished run; with
+            more budget or trials, it extends a finished one.
+        model: ``"auto"`` lets networks compete; else a family, or your own ``"file.py:function"``.
         metric: ``"accuracy"``, ``"balanced_accuracy"``, ``"log_loss"``, ``"macro_f1"`` or
             ``"roc_auc"``.
         device: Where to train: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
-        seed: Of everything random.
-        columns: Names of a table's columns by their use, such as ``{"label": "species"}``; the uses
-            are ``path``, ``label``, ``split`` and ``group``. Usual names are found without.
-        on_suspects: ``"quarantine"`` leaves images out of training whose label a copy contradicts,
-            and near copies of test images where these are too many to be left out by themselves;
+        seed: Random seed.
+        columns: Names of a table's columns, by use, such as ``{"label": "species"}``; the uses are
+            ``path``, ``label``, ``split`` and ``group``. Common names are found without it.
+        on_suspects: ``"quarantine"`` leaves suspects out of training: images whose label a copy
+            contradicts, and near copies of test images if so many that they are otherwise kept;
             ``"keep"`` only reports them.
-        quarantine: A list of images to leave out, as `check` writes it and a person edits it.
-        params: Values of the model's parameters that must be kept.
-        train: Fields of the training's configuration that must be kept.
-        sampler: Which settings a search for better ones tries: ``"auto"``, ``"tpe"``,
-            ``"random"``, ``"optuna"`` or ``"hyperopt"``.
-        scheduler: Which of them it trains next: ``"auto"``, ``"freeze-thaw"``, ``"asha"`` or
-            ``"none"``.
-        trials: How many settings it tries; 0 for no search. By default there is a search if the
-            budget is three times what the plan's settings need, and time limits it.
-        workers: Processes that search at the same time; ``"auto"`` measures on the first trials
-            whether several that share the cores are faster than one. Where ``trials`` is given, it
-            is one, since two would end in an order that chance decides.
-        limit: What the exported graph may take: ``{"latency_ms": 5}`` for one image on all cores,
+        quarantine: List of images to leave out, as written by `check` and perhaps edited.
+        params: Fixed values of the model's parameters.
+        train: Fixed values of fields of the training config.
+        sampler: How the search proposes configs: ``"auto"``, ``"tpe"``, ``"random"``, ``"optuna"``
+            or ``"hyperopt"``.
+        scheduler: How the search chooses the trial to train next: ``"auto"``, ``"freeze-thaw"``,
+            ``"asha"`` or ``"none"``.
+        trials: Number of trials of the search; 0 for no search. By default, there is a search if
+            the budget is three times what the plan's config needs, and time limits it.
+        workers: Number of search processes; ``"auto"`` measures on the first trials whether several
+            that share the cores are faster than one. With ``trials`` it is one, since the order in
+            which several finish is random.
+        limit: Limits on the exported graph: ``{"latency_ms": 5}`` for one image on all cores,
             ``{"size_mb": 4}`` for the file.
         progress: Show progress on the terminal.
 
     Returns:
-        The score with its interval, and where report and bundle lie.
+        The score with its interval, and the paths of report and bundle.
 
     Raises:
-        UserError: Something is wrong that you can mend; the message says how.
+        UserError: Something is wrong that you can fix; the message says how.
     """
     given: dict[str, Any] = {"budget": budget, "out": out, "model": model, "metric": metric}
     given |= {"device": device, "seed": seed, "columns": columns or {}}
@@ -132,16 +132,16 @@ def run(
     to_stderr: bool = False,
     started_s: float = 0.0,
 ) -> Result:
-    """Run a job in its folder: open or resume it, then work until the clock says stop.
+    """Run a job in its folder: open or resume it, then work within the budget.
 
     Args:
-        settings: What the user decided.
+        settings: User settings.
         source: The data; see `fit`.
-        test: A test part of the same kind, or None.
-        command: What was typed, for the report.
+        test: Test set in the same format, or None.
+        command: Command line, for the report.
         progress: Show progress on the terminal.
-        to_stderr: Show it on standard error, since standard output is for programs.
-        started_s: Seconds since the user pressed Enter.
+        to_stderr: Show progress on standard error, and keep standard output for programs.
+        started_s: Seconds since the process started.
     """
     begin = Clock(budget=settings.budget, spent=started_s, phases={"start": started_s})
     keep_freed_memory()
@@ -177,18 +177,18 @@ def run(
 
 
 def _session_of(settings: Settings) -> events.SessionStarted:
-    """What settings grant a session."""
+    """Return what the settings grant a session."""
     return events.SessionStarted(budget=settings.budget, trials=settings.trials)
 
 
 def _as_granted(settings: Settings, past: History) -> Settings:
-    """Settings with what a finished run was granted: what it lost is made again, nothing more."""
+    """Return settings with the grants of a finished run, to rebuild lost files and no more."""
     granted = past.granted or _session_of(settings)
     return settings.model_copy(update={"budget": granted.budget, "trials": granted.trials})
 
 
 def _identity(settings: Settings, data: Source, families: Sequence[Family]) -> dict[str, Any]:
-    """What makes this job another than those with other data, settings or network."""
+    """Return what identifies a job: its data, settings and network."""
     identity = {"data": data.identity, **settings.identity()}
     if source_of_network := families[0].source:
         identity["network"] = source_of_network.sha256
@@ -214,10 +214,10 @@ def _run(
     with end_at_once(UNTRAINED, unless=has_trained):
         planned = _plan(session, source, families, machine)
         source = thinned(source, planned.read, seed=session.settings.seed)
-        # As measured, or as an earlier session measured.
+        # As measured now, or by an earlier session.
         torch.set_num_threads(min(machine.cores, *(chosen.threads for chosen in planned.plans)))
-        # The exporter's import takes seconds of one core. Beside decoding it costs just these;
-        # beside a training, whose threads wait for each other, it would cost twice as much.
+        # Importing the exporter takes seconds of one core. During decoding it costs just these;
+        # during training, whose threads wait for each other, it would cost twice as much.
         threading.Thread(target=onnx.prepare, daemon=True).start()
         prepared = prepare(
             session, source, planned.data, machine, size=planned.size, depth=planned.depth
@@ -246,7 +246,7 @@ def _run(
 def _plan(
     session: Session, source: Source, families: Sequence[Family], machine: Machine
 ) -> Planned:
-    """Decide what to run: as an earlier session did, or from fresh measurements."""
+    """Plan the run: as an earlier session did, or from new measurements."""
     settings, stored = session.settings, session.journal.history.plan
     if stored is not None:
         return Planned.restored(stored, settings)
@@ -262,7 +262,7 @@ def _plan(
 def _look(
     source: Source, settings: Settings, machine: Machine, clock: Clock
 ) -> tuple[Sample, Fingerprint, int]:
-    """Look at some images: what they and all are like, and how many there is time to read."""
+    """Sample images; return them, the data's fingerprint, and how many there is time to read."""
     seconds, seed = SAMPLED_SHARE * settings.budget, settings.seed
     looked = sample(source, count=SAMPLED, seed=seed, threads=machine.cores, seconds=seconds)
     count = planning.readable_images(looked.per_s, clock.left())

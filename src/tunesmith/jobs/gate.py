@@ -1,4 +1,4 @@
-"""The data gate: all looks at the data, as deep as the time allows."""
+"""The data gate: all checks of the data, as thorough as time allows."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -18,7 +18,6 @@ from tunesmith.jobs.alike import (
     conflicts,
     copies,
     find_alike,
-    find_near,
     kept_leaks,
     leaks,
 )
@@ -33,22 +32,23 @@ from tunesmith.jobs.findings import (
     unreadable,
 )
 from tunesmith.report.findings import NO_NEAR_COPIES, ClassLook, Finding
+from tunesmith.screening.copies import find_copies
 from tunesmith.screening.files import Examined, examine
 from tunesmith.screening.looks import measure
 from tunesmith.screening.neighbors import comparisons
 from tunesmith.screening.shift import find_shift
 from tunesmith.screening.shortcuts import Shortcut, can_ask, find_shortcuts
 
-SHARE = 0.025  # of a budget that the gate may take
-# Seconds of one core, by estimate: for each pair that is compared, each image, each of its pixels
-# where all looks are taken, and each of its pixels where it is only shrunk to look for near copies.
+SHARE = 0.025  # share of a budget that the gate may take
+# Estimated seconds of one core: per compared pair, per image, per pixel with all checks, and per
+# pixel if images are only shrunk to look for near copies.
 PAIR_S, IMAGE_S, PIXEL_S, SHRINK_S = 1e-8, 1e-4, 4e-8, 1e-8
-PER_PART = 5000  # images of a part that a classifier is asked to tell from the other part's
-# A clue -> the area under the ROC curve that it may reach before a model can cheat by it: what a
-# program writes should tell nothing, while what shows at the border depends on the motif as well.
+PER_PART = 5000  # images of each split for the classifier that tells the splits apart
+# Clue -> AUC up to which it is harmless: what a program writes should say nothing about the class,
+# while the color of the border depends on the motif as well.
 CLUES = {"format of the file": 0.6, "size in pixels": 0.75, "color of the border": 0.98}
 ORDER = ("serious", "doubtful", "notable")
-# What there was no time for.
+# Depth -> what was skipped for lack of time.
 UNSOUGHT = {
     Depth.EXACT: NO_NEAR_COPIES,
     Depth.TEST: "Near copies of others than test images: not looked for, there was no time.",
@@ -61,13 +61,13 @@ Looks = Mapping[str, NDArray[np.float32]]
 @final
 @dataclass(frozen=True, kw_only=True)
 class Gated:
-    """What the gate found.
+    """Results of the gate.
 
     Attributes:
-        alike: Which images are the same.
-        findings: The most serious first.
-        fine: What was looked for and not found, a sentence each.
-        classes: Each class in numbers; none where the time did not allow a look at each image.
+        alike: Which images are copies.
+        findings: Findings, the most serious first.
+        fine: Checks that found nothing, one sentence each.
+        classes: Statistics of each class; empty if there was no time to inspect each image.
     """
 
     alike: Alike
@@ -76,7 +76,7 @@ class Gated:
     classes: tuple[ClassLook, ...]
 
     def told(self, said: Iterable[Finding | str | None]) -> Self:
-        """The same with more that was found, or not found."""
+        """Return the same with further results."""
         said = list(said)
         more = [each for each in said if isinstance(each, Finding)]
         return replace(
@@ -87,16 +87,16 @@ class Gated:
 
 
 def depth_for(images: int, tested: int, *, pixels: int, budget: float, cores: int) -> Depth:
-    """How deep the gate may look without taking more than its share of a budget.
+    """Choose the greatest depth that takes no more than the gate's share of a budget.
 
-    A function of sizes alone and not of the clock, so that the same job is split in the same way.
+    It depends on sizes alone and not on the clock, so that the same job gets the same split.
 
     Args:
-        images: In all.
-        tested: Of them in a test part that the source states.
-        pixels: Of each, as the network sees it.
-        budget: Seconds.
-        cores: That compute.
+        images: Number of images.
+        tested: Number of images in a given test set.
+        pixels: Pixels per image, at the network's input size.
+        budget: Time budget, in seconds.
+        cores: Number of cores used.
     """
 
     def fits(asked: int, pixel_s: float) -> bool:
@@ -116,18 +116,18 @@ def gate(
     phase: Phase,
     *,
     examined: Sequence[Examined] | None = None,
-    search: Search = find_near,
+    search: Search = find_copies,
     mirrored: Search | None = None,
 ) -> Gated:
-    """Look at the data.
+    """Run the checks.
 
     Args:
         data: Decoded images.
-        depth: What there is time for.
-        phase: Books the time of each look to its name.
-        examined: The file of each image, if somebody has looked into it already.
-        search: Finds near copies.
-        mirrored: Finds mirror images; None, they are not looked for.
+        depth: Depth of the checks.
+        phase: Context manager that records the time of each step under its name.
+        examined: Examined file of each image, if already done.
+        search: Function that finds near copies.
+        mirrored: Function that finds mirror images; None to skip them.
     """
     with phase("look for copies"):
         alike = find_alike(data, depth, search, mirrored)
@@ -155,9 +155,9 @@ def gate(
 
 
 def _examined(data: Data) -> list[Examined]:
-    """Look into the file of each image; none, where images come from no files.
+    """Examine the file of each image; empty if the images do not come from files.
 
-    A file that cannot be read a second time counts as one that holds nothing.
+    A file that cannot be read a second time counts as empty.
     """
     examined = []
     for index in data.loaded.kept:
@@ -172,9 +172,9 @@ def _examined(data: Data) -> list[Examined]:
 
 
 def one_each(data: Data, alike: Alike, kinds_N: Places) -> Places:
-    """Places of one image of each kind in each group of copies, and of what the source groups.
+    """Return the index of one image of each kind per group of copies, or group of the source.
 
-    A classifier recognizes what has a copy on the other side, as if it had understood it.
+    Otherwise, a classifier could recognize copies of the images that it was fitted to.
     """
     return one_of_each(joined(alike.same_N, data.source.groups, data.loaded.kept), kinds_N)
 
@@ -182,7 +182,7 @@ def one_each(data: Data, alike: Alike, kinds_N: Places) -> Places:
 def _compared(
     data: Data, alike: Alike, looks: Looks, examined: Sequence[Examined]
 ) -> list[Finding | str | None]:
-    """How the parts differ, and what tells the classes apart that should not."""
+    """Check the test set for a shift, and the classes for shortcuts."""
     shift = find_shift(*_described(data, alike, looks)) if data.tested.any() else None
     rows, classes = one_each(data, alike, data.labels), len(data.source.classes)
     labels_R = data.labels[rows]
@@ -199,7 +199,7 @@ def _compared(
 def _described(
     data: Data, alike: Alike, looks: Looks
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Some images of both parts in numbers, ``[N, D]``, and whether each is of the test part."""
+    """Describe some images of both splits as vectors ``[N, D]``, and say which are test images."""
     rng = np.random.default_rng(0)
     single = one_each(data, alike, data.tested.astype(np.int64))
     parts = [single[data.tested[single] == is_tested] for is_tested in (False, True)]
@@ -210,7 +210,7 @@ def _described(
 
 
 def _clues(data: Data, examined: Sequence[Examined]) -> dict[str, list[NDArray[Any]]]:
-    """What tells of where an image comes from rather than of what it shows."""
+    """Collect clues to where an image comes from, rather than to what it shows."""
     pixels, shapes_N2 = data.loaded.pixels, data.loaded.shapes
     formats = [each.format or "" for each in examined] or [""] * len(pixels)
     sizes = [f"{width} x {height}" for height, width in shapes_N2]
@@ -227,7 +227,7 @@ def _clues(data: Data, examined: Sequence[Examined]) -> dict[str, list[NDArray[A
 def _ranges(shapes_N2: NDArray[np.int64]) -> NDArray[np.float64]:
     """Height, width, area and aspect ``[N, 4]``.
 
-    Sizes of which no two are equal tell a class apart as well as one that all its images have.
+    A range of sizes can reveal a class, even if no two sizes are equal.
     """
     height_N, width_N = shapes_N2.T.astype(np.float64)
     ranges_N4: NDArray[np.float64] = np.stack(

@@ -1,4 +1,4 @@
-"""What the graph of a network takes, held against what the user allows."""
+"""Check the exported graph of a network against the user's limits."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from tunesmith.models.preprocess import Deployed, Normalize
 from tunesmith.tuning.within import OVER
 
 UNITS: Mapping[Limit, str] = {LATENCY: "ms for one image", SIZE: "MB"}
-# Of our own networks: the higher, the more they take; and what no such order is known of.
+# Of our own networks: parameters that increase the cost, and those without a known order of it.
 COSTLY = ("params.width", "params.depth", "params.expansion")
 KINDS = ("params.block", "params.pooling", "params.head", "params.resolution_multiplier")
 
@@ -28,11 +28,12 @@ KINDS = ("params.block", "params.pooling", "params.head", "params.resolution_mul
 @final
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a graph may take.
+    """Limits on an exported graph.
 
     Attributes:
-        most: By kind: milliseconds for one image, megabytes of the file; only what is limited.
-        threads: That the graph may use.
+        most: Limits by kind: milliseconds for one image, megabytes of the file; only those that are
+            set.
+        threads: Number of threads that the graph may use.
     """
 
     most: Mapping[Limit, float]
@@ -46,17 +47,17 @@ class Limits:
         size: tuple[int, int],
         folder: Path | None = None,
     ) -> None:
-        """Export a network as it would be handed over, and measure the graph.
+        """Export a network as for deployment, and measure the graph.
 
         Args:
-            network: Maps ``(N, C, *size)`` to logits; trained or not makes no difference.
-            channels: Of the images.
-            size: Height and width that it reads.
-            folder: Where the graph lies meanwhile, so that it goes with it if the process is
-                killed; the system's if None.
+            network: Maps ``(N, C, *size)`` to logits; its weights make no difference.
+            channels: Number of image channels.
+            size: Height and width of the input.
+            folder: Where to put the temporary graph, so that it is cleaned up with that folder if
+                the process is killed; None for the system's temporary folder.
 
         Raises:
-            LimitError: It takes more than it may.
+            LimitError: The graph exceeds a limit.
         """
         deployed, traced = _traced(network, channels=channels, size=size)
         image_HWC = np.zeros((*size, channels), np.uint8)
@@ -74,19 +75,19 @@ class Limits:
 def _traced(
     network: nn.Module, *, channels: int, size: tuple[int, int]
 ) -> tuple[Deployed, onnx.Traced]:
-    """Trace a network as it would be handed over; its weights make no difference."""
+    """Trace a network as for deployment; its weights make no difference."""
     blank = Normalize(torch.zeros(channels), torch.ones(channels))
     deployed = Deployed(network.cpu(), blank, size=size).eval()
-    # Of another size than it reads, so that resizing is traced too.
+    # Not the input size, so that resizing is traced too.
     images_NHWC = torch.zeros((2, size[0] + 3, size[1] + 5, channels), dtype=torch.uint8)
     return deployed, onnx.trace(deployed, images_NHWC)
 
 
 def check_export(network: nn.Module, *, channels: int, size: tuple[int, int]) -> None:
-    """Find out whether a user's own network can be exported, before time is spent on it.
+    """Check that a user's own network can be exported, before time is spent on it.
 
     Raises:
-        ModelError: It cannot.
+        ModelError: The network cannot be exported.
     """
     try:
         _traced(network, channels=channels, size=size)
@@ -106,10 +107,10 @@ def within(
     *,
     threads: int,
 ) -> list[planning.Speed]:
-    """Networks that keep to the limits: the widest one that does, and all narrower ones.
+    """Keep the networks within the limits: the widest one that fits, and all narrower ones.
 
     Raises:
-        LimitError: Not even the narrowest does.
+        LimitError: Not even the narrowest network fits.
     """
     limits = Limits(most=settings.limit, threads=threads)
     if not limits.most:

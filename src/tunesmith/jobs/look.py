@@ -1,4 +1,4 @@
-"""A check's look at each image: its pixels, small, and what else lies in its file; taken once."""
+"""Decode each image to a thumbnail and examine its file, for `check`; results are cached."""
 
 import itertools
 import json
@@ -23,10 +23,10 @@ from tunesmith.records.cache import Cache, key_of
 from tunesmith.report.terminal import Terminal
 from tunesmith.screening.files import Examined, Finding, Kind, examine
 
-LARGEST = 64  # pixels of the longer side at which images are looked at
-STEP = 8  # pixels by which that differs, so that a few images more or less seldom change it
-SAMPLED = 300  # images that this is decided by
-AT_ONCE = 256  # images after which what was seen is kept, at the latest
+LARGEST = 64  # longest side of thumbnails, in pixels
+STEP = 8  # the side is a multiple of this, so that a few images more or less seldom change it
+SAMPLED = 300  # images to choose the side by
+AT_ONCE = 256  # images per batch, at most; results are cached after each batch
 
 Pixels = NDArray[np.uint8]
 Part = Sequence[tuple[int, bytes | Pixels | Rejected]]
@@ -35,11 +35,11 @@ Part = Sequence[tuple[int, bytes | Pixels | Rejected]]
 @final
 @dataclass(frozen=True, kw_only=True)
 class Looked:
-    """All that was seen.
+    """All images, decoded and examined.
 
     Attributes:
         data: Decoded images.
-        examined: The file of each of them; none, where images come from no files.
+        examined: Examined file of each image; empty if the images do not come from files.
     """
 
     data: Data
@@ -47,19 +47,19 @@ class Looked:
 
 
 def recipe(what: str, *packages: str) -> str:
-    """What is computed, and the versions of that which computes it."""
+    """Return a cache key: what is computed, and the versions of the packages that compute it."""
     return f"{what} {versions(('tunesmith', 'numpy', *packages))}"
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class _Look:
-    """One image.
+    """One inspected image.
 
     Attributes:
-        pixels: At the size at which images are looked at, ``[H, W, C]``.
-        shape: Height and width in its file.
-        examined: Its file, if it has one.
+        pixels: Thumbnail, ``[H, W, C]``.
+        shape: Original height and width.
+        examined: Examined file, if there is one.
     """
 
     pixels: Pixels
@@ -87,13 +87,13 @@ def _unpacked(packed: bytes, shape: tuple[int, int, int]) -> _Look:
 @final
 @dataclass(frozen=True, kw_only=True)
 class _Looking:
-    """How images are looked at.
+    """How to inspect images.
 
     Attributes:
         source: The images.
-        shape: Height, width and channels.
-        how: The recipe's name.
-        cache: What was seen before.
+        shape: Height, width and channels of the thumbnails.
+        how: Recipe; see `recipe`.
+        cache: Cache of earlier results.
     """
 
     source: Source
@@ -102,7 +102,7 @@ class _Looking:
     cache: Cache
 
     def at(self, part: Part, decoder: Decoder) -> Iterator[_Look | Rejected]:
-        """Look at some images that were read; what was not known before is kept."""
+        """Inspect a batch of images that were read; new results are cached."""
         names = self.source.names
         keys = {
             index: key_of(self.how, PurePosixPath(names[index]).suffix.encode(), content)
@@ -140,19 +140,19 @@ class _Looking:
 
 
 def look(source: Source, folder: Path, cache: Cache, shown: Terminal) -> Looked:
-    """Look at all images of a source, but at the same content only once.
+    """Inspect all images of a source, each content only once.
 
-    What cannot be decoded is tried again each time.
+    Files that cannot be decoded are tried again each time.
 
     Args:
         source: The images.
-        folder: Where pixels lie if memory would not do.
-        cache: What was seen before.
-        shown: Shows how far it is.
+        folder: Folder for the pixels, if they do not fit into memory.
+        cache: Cache of earlier results.
+        shown: Terminal that shows progress.
 
     Raises:
-        SourceError: Of all images that were tried first, none can be decoded.
-        RunFolderError: There is no room for the pixels.
+        SourceError: No image of the sample can be decoded.
+        RunFolderError: There is no disk space for the pixels.
     """
     machine, count = measure_machine(folder), len(source.names)
     shape = _shape(source, machine, cache)
@@ -191,7 +191,7 @@ def look(source: Source, folder: Path, cache: Cache, shown: Terminal) -> Looked:
 
 
 def _shape(source: Source, machine: Machine, cache: Cache) -> tuple[int, int, int]:
-    """Height, width and channels at which images are looked at; a sample decides."""
+    """Choose height, width and channels of the thumbnails, by a sample."""
 
     def digest(index: np.int64) -> bytes:
         try:
@@ -213,7 +213,7 @@ def _shape(source: Source, machine: Machine, cache: Cache) -> tuple[int, int, in
 
 
 def _size(some: Sample) -> tuple[int, int]:
-    """Height and width at which images are looked at: their own, where all are small and alike."""
+    """Choose the size of the thumbnails: that of the images, if all are small and equally large."""
     height, width = some.shapes[:, :2].max(axis=0).tolist()
     if max(height, width) <= LARGEST and (some.shapes[:, :2] == (height, width)).all():
         return height, width

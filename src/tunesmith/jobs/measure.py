@@ -26,19 +26,19 @@ from tunesmith.training.epoch import TrainData
 from tunesmith.training.findings import Measured
 from tunesmith.training.probe import measure
 
-PROBED, DIFFERENT = 256, 64  # images that throw-away networks train on; how many of them differ
-PROBED_PIXELS = 2_000_000  # of a batch, at most: a step must not take as long as a probe
-TOO_SLOW = 0.6  # of the speed that a width needs: less is no busy moment, and small images no help
-HALFWAY = 0.8  # the same where a width is not measured, but halfway to one that is not either
-LAYOUTS_UNTIL = 32  # width from which on channels last has been faster wherever it was measured
+PROBED, DIFFERENT = 256, 64  # images to train throwaway networks on; how many of them are distinct
+PROBED_PIXELS = 2_000_000  # per batch, at most: a step must not take as long as a probe
+TOO_SLOW = 0.6  # share of the needed speed: less is no busy moment, and small images do not help
+HALFWAY = 0.8  # the same for the width halfway to the next one, which is not measured
+LAYOUTS_UNTIL = 32  # from this width on, channels last was faster wherever it was measured
 TUNED_LR = 1e-3  # learning rate of a pretrained network's last layer
 
 
 def look_at(family: Family, data: Fingerprint, params: Mapping[str, Any]) -> Family:
-    """Build one network of a family, to learn whether it has learned before.
+    """Build one network of a family, to find out whether it is pretrained.
 
     Raises:
-        ModelError: It cannot be built.
+        ModelError: The network cannot be built.
     """
     size = planning.sizes_of(data)[0]
     network = family.builder(data.classes, data.channels, size=size, params=params)()
@@ -46,7 +46,7 @@ def look_at(family: Family, data: Fingerprint, params: Mapping[str, Any]) -> Fam
 
 
 def default_config(family: Family) -> TrainConfig:
-    """The training that has proven best: it differs by what the network has learned before."""
+    """Return the best known training config, which differs for pretrained networks."""
     if family.pretrained:
         return TrainConfig(
             optimizer="adamw", lr=TUNED_LR, layer_decay=0.8, weight_decay=0.05, warmup=0.1,
@@ -68,18 +68,18 @@ def measure_speeds(
     left_s: float,
     size: tuple[int, int] | None = None,
 ) -> list[planning.Speed]:
-    """Train throw-away networks on the sample: first for a resolution, then for a width.
+    """Train throwaway networks on the sample: first to choose a resolution, then a width.
 
-    With all threads; where other work keeps the cores busy, with fewer as well, if that is faster,
-    and they stay in force.
+    All threads are used; if other processes keep the cores busy, also fewer, which stay in force if
+    they are faster.
 
     Args:
-        settings: What the user decided.
+        settings: User settings.
         sample: Images to train on.
-        data: What all images look like.
-        family: Which networks.
-        left_s: Seconds of the budget that are left.
-        size: Height and width of their input, where that is decided already.
+        data: Fingerprint of the data.
+        family: Network family.
+        left_s: Seconds left of the budget.
+        size: Height and width of the input, if already chosen.
 
     Raises:
         ModelError: The user's own network cannot be trained or exported.
@@ -98,9 +98,9 @@ def _is_cpu(settings: Settings) -> bool:
 
 
 def _with_fitting_threads(once: Callable[[], list[planning.Speed]]) -> list[planning.Speed]:
-    """Measure with half as many threads until that is no gain; see `execution.threads`."""
+    """Halve the number of threads as long as that is faster; see `execution.threads`."""
     speeds, threads = once(), torch.get_num_threads()
-    # The widest ones have most to do for each thread: alone, they keep all of them busy.
+    # The widest have most work per thread: if nothing else runs, they keep all threads busy.
     while threads > 1 and max(speed.share for speed in speeds) < ALONE:
         torch.set_num_threads(threads // 2)
         fewer = once()
@@ -153,7 +153,7 @@ def _speeds(
 def _widths(
     speed: Callable[..., planning.Speed], images: int, seconds: float
 ) -> list[planning.Speed]:
-    """Measure wider and wider networks, until they are too slow."""
+    """Measure increasingly wide networks, until they are too slow."""
     speeds: list[planning.Speed] = []
     wanted = planning.epochs_wanted(images) * images
     for width in planning.WIDTHS:
@@ -162,15 +162,15 @@ def _widths(
         # Wider ones are slower still. One that is just too slow may have met a busy moment.
         if seen[-1] < TOO_SLOW or (len(seen) > 1 and max(seen) < 1):
             break
-        # Measuring a wide one takes seconds, for nothing if even half the way to it is too far:
-        # cost is a power law between neighbors.
+        # Measuring a wide one takes seconds, for nothing if even the width halfway to it is too
+        # slow: cost is a power law between neighbors.
         if len(seen) > 1 and seen[-1] * (seen[-1] / seen[-2]) ** 0.5 < HALFWAY:
             break
     return speeds
 
 
 def _highest(data: Fingerprint, lowest: planning.Speed, seconds: float) -> planning.Speed:
-    """The highest resolution that fine-tuning has time for."""
+    """Choose the highest resolution that leaves time for fine-tuning."""
     examples, asked = planning.tuned_examples(data), planning.asked_images(data)
     return planning.choose_resolution(data, lowest, examples=examples, asked=asked, seconds=seconds)
 
@@ -187,7 +187,7 @@ def _speed(
     channels_last: bool = True,
     mixed: bool = True,
 ) -> planning.Speed:
-    """Train one throw-away network; what is 0 is left to the family's default."""
+    """Measure one throwaway network; 0 stands for the family's default."""
     batch = _batch(settings, sample, data, size)
     searched = {"width": width, "resolution": resolution}
     params = {**{name: value for name, value in searched.items() if value}, **settings.params}
@@ -215,10 +215,10 @@ def _speed(
 
 
 def _trained(family: Family, run: Callable[[], Measured]) -> Measured:
-    """Train and measure; a user's network that fails here has answered without fault before.
+    """Measure; a user's network that fails here in training worked in inference before.
 
     Raises:
-        ModelError: It does.
+        ModelError: It fails.
     """
     try:
         return run()
@@ -235,7 +235,7 @@ def _trained(family: Family, run: Callable[[], Measured]) -> Measured:
 
 
 def _config(data: Fingerprint, family: Family, size: tuple[int, int]) -> TrainConfig:
-    """The default training, with the batch that there will be, or a smaller one of large images."""
+    """Return the default config, with the planned batch size or a smaller one for large images."""
     images, pretrained = planning.trained_images(data), family.pretrained is not None
     most = max(16, PROBED_PIXELS // (size[0] * size[1]))
     batch = min(most, planning.batch_of(images, pretrained=pretrained))
@@ -245,7 +245,7 @@ def _config(data: Fingerprint, family: Family, size: tuple[int, int]) -> TrainCo
 def _batch(
     settings: Settings, sample: Sample, data: Fingerprint, size: tuple[int, int]
 ) -> TrainData:
-    """Some real images to train throw-away networks on; the labels do not matter."""
+    """Return real images to train throwaway networks on; the labels do not matter."""
     few = [recolor(image, data.channels) for image in sample.images[:DIFFERENT]]
     some_NHWC = np.stack([resize_pixels(image, size) for image in few])
     rows = torch.arange(min(PROBED, len(sample.images)))

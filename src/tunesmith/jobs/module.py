@@ -18,7 +18,7 @@ WEIGHTS_FILE = "model.safetensors"
 
 
 def _from_copy(model: ModelInfo, copy: str) -> tuple[str, Mapping[str, Any]]:
-    """Family and config by which the bundle's own copy of a user's network builds it."""
+    """Return family and config to build a user's network from the bundle's copy of its file."""
     if model.family != ENSEMBLE:
         return copy, model.config
     members = [{**member, "family": copy} for member in model.config["members"]]
@@ -26,10 +26,10 @@ def _from_copy(model: ModelInfo, copy: str) -> tuple[str, Mapping[str, Any]]:
 
 
 def load_module(bundle: Path) -> Deployed:
-    """The network of a bundle, from uint8 images ``(N, H, W, C)`` to probabilities ``(N, K)``.
+    """Load the network of a bundle: uint8 images ``(N, H, W, C)`` to probabilities ``(N, K)``.
 
-    A user's own network is built by the copy of its file that the bundle keeps, whose hash the
-    manifest states.
+    A user's own network is built from the copy of its file in the bundle, whose hash is in the
+    manifest.
 
     Raises:
         BundleError: A file is missing or damaged.

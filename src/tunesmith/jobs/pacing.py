@@ -1,4 +1,4 @@
-"""How many threads a training has, fitted to what else the machine is doing, slice after slice."""
+"""Adapt the number of training threads to the load of the machine, slice by slice."""
 
 import time
 from dataclasses import dataclass, field
@@ -18,14 +18,15 @@ def _now() -> Threads:
 @final
 @dataclass(kw_only=True)
 class Pacing:
-    """Measures each slice, and sets the threads of the next.
+    """Measures each slice, and sets the number of threads for the next.
 
     Attributes:
-        clock: The run's.
-        is_fixed: Nothing may depend on how fast the machine is.
-        threads: How many there are, and what was measured.
-        took_s: Seconds of the last slice.
-        changed: The next slice has another number of threads than the last one.
+        clock: Clock of the run.
+        is_fixed: Whether the number of threads is fixed, so that nothing depends on the machine's
+            speed.
+        threads: Number of threads, and what was measured.
+        took_s: Seconds that the last slice took.
+        changed: Whether the next slice has another number of threads than the last one.
     """
 
     clock: Clock
@@ -38,14 +39,14 @@ class Pacing:
     used_s: float = 0.0
 
     def begin(self) -> None:
-        """A slice begins."""
+        """Begin to measure a slice."""
         self.began_s, self.used_s = self.clock.elapsed(), time.process_time()
         self.batches_s = 0.0
 
     def is_over(self) -> bool:
-        """Whether the slice must end: a try of other threads is short.
+        """Whether the slice must end, since a test of another number of threads is short.
 
-        Asked before each batch. The time of a try begins with the first of them, so that one is
+        Called before each batch. The time of a test begins with its first batch, so that one is
         trained in any case, however long it took to build the network.
         """
         if self.threads.tried is None:
@@ -55,7 +56,7 @@ class Pacing:
         return now >= self.batches_s + TRY_S
 
     def end(self, examples: int) -> None:
-        """A slice has ended. The first one tells nothing: it loads libraries too."""
+        """End the measurement of a slice. The first one does not count: it loads libraries too."""
         now, before, is_first = self.clock.elapsed(), self.threads.now, self.took_s == 0.0
         self.took_s = max(1e-6, now - self.began_s)
         if self.is_fixed or is_first:

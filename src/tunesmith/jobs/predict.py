@@ -1,4 +1,4 @@
-"""Predict files that nobody vouches for: they are decoded in processes with limits."""
+"""Predict untrusted files: they are decoded in separate processes with resource limits."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from tunesmith.data.folders import shown
 
 
 def predict(bundle: Path, files: Sequence[Path]) -> list[Prediction]:
-    """Name the class of each image; of a folder, of all images below it.
+    """Predict the class of each image; of a folder, of all images below it.
 
     Raises:
         BundleError: The bundle is incomplete or damaged, or made by a newer Tunesmith.
@@ -33,12 +33,12 @@ def predict(bundle: Path, files: Sequence[Path]) -> list[Prediction]:
 
 
 def as_json(answers: Sequence[Prediction]) -> str:
-    """A list for programs; in ASCII, by which names of any bytes come through as they are."""
+    """Return the predictions as a JSON list; in ASCII, which preserves file names of any bytes."""
     return json.dumps([asdict(answer) for answer in answers])
 
 
 def words(answers: Sequence[Prediction]) -> str:
-    """A line for each file: its name, its class and how probable that is, or why it has none."""
+    """Return a line for each file: name, class and probability, or why there is no prediction."""
     return "\n".join(
         f"{shown(a.name)}\tnot predicted: {a.error}"
         if a.label is None

@@ -1,4 +1,4 @@
-"""From what the user points at to tensors: decode, clean, split."""
+"""From a data source to tensors: decode, clean, split."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,9 +30,9 @@ from tunesmith.report.findings import Finding, quarantine_rows
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
 
-MEMORY_SHARE = 0.25  # of the machine's memory may hold pixels; above it they are mapped from disk
-# Pixels of the images that first layers fit themselves to, at each slice anew, and that mean and
-# deviation are measured on.
+MEMORY_SHARE = 0.25  # share of memory for pixels; beyond it, they are memory-mapped from disk
+# Pixels of the images that data-dependent first layers are fitted to, in each slice anew, and of
+# those that mean and standard deviation are measured on.
 FITTED_PIXELS, NORMALIZED_PIXELS = 500_000, 8_000_000
 
 
@@ -48,7 +48,7 @@ def builder(
     classes: int,
     params: Mapping[str, Any],
 ) -> Callable[[], nn.Module]:
-    """Bind all that building a network needs; layers that fit themselves to images do so."""
+    """Bind everything that is needed to build a network, with the fit of data-dependent layers."""
     size = (data.x_NCHW.shape[2], data.x_NCHW.shape[3])
     build = family.builder(classes, data.x_NCHW.shape[1], size=size, params=params)
     images = data.some(max(1, FITTED_PIXELS // (size[0] * size[1]))).cpu()
@@ -66,15 +66,15 @@ def builder(
 @final
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """Everything a training needs, and what the report tells about the data.
+    """Everything that training needs, and what the report says about the data.
 
     Attributes:
-        source: What the user pointed at.
-        loaded: Decoded images, at the network's size.
-        gated: What the data gate found.
-        split: Which image serves for what.
+        source: Data source.
+        loaded: Decoded images, at the network's input size.
+        gated: Results of the data gate.
+        split: Indices of the training images, and of each held-out set.
         labels: Class of each decoded image.
-        train: The training part.
+        train: Training set.
     """
 
     source: Source
@@ -85,11 +85,11 @@ class Prepared:
     train: TrainData
 
     def part(self, indices: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64]]:
-        """Images ``(N, C, H, W)`` and labels of a part."""
+        """Return the images ``(N, C, H, W)`` and labels at some indices."""
         return tensor(self.loaded.pixels[indices]), self.labels[indices]
 
     def without_fold(self, fold: int) -> tuple[TrainData, NDArray[np.int64]]:
-        """Training data that lack a fold, and the places of the images in that fold."""
+        """Return the training data without a fold, and the indices of the images in that fold."""
         assert self.split.folds is not None
         held = self.split.folds == fold
         kept = torch.from_numpy(~held).to(self.train.rows.device)
@@ -109,8 +109,8 @@ def prepare(
     """Decode, clean and split.
 
     Raises:
-        SourceError: Too many images cannot be decoded, a class has none left, or the metric says
-            nothing about the test part.
+        SourceError: Too many images cannot be decoded, a class has none left, or the metric is
+            undefined on the test set.
     """
     with session.phase("decode"):
         loaded = load(
@@ -139,7 +139,7 @@ def prepare(
 
 
 def _check_readable(session: Session, seen: Data) -> None:
-    """Refuse data of which too much cannot be decoded; what that is, a list says all the same.
+    """Refuse data with too many undecodable images; the list of them is written all the same.
 
     Raises:
         SourceError: See `prepare`.
@@ -152,7 +152,7 @@ def _check_readable(session: Session, seen: Data) -> None:
 
 
 def _check_metric(metric: str, tested_N: NDArray[np.int64], classes: Sequence[str]) -> None:
-    """Refuse a test part that a metric says nothing about.
+    """Refuse a test set on which the metric is undefined.
 
     Raises:
         SourceError: All test images are of one class, and the metric compares classes.
@@ -167,13 +167,13 @@ def _check_metric(metric: str, tested_N: NDArray[np.int64], classes: Sequence[st
 
 
 def _normalize(x_NCHW: Tensor, places: NDArray[np.int64]) -> Normalize:
-    """Measure mean and deviation on some of the images."""
+    """Measure mean and standard deviation on some of the images."""
     some = spread(places, max(1, NORMALIZED_PIXELS // (x_NCHW.shape[2] * x_NCHW.shape[3])))
     return Normalize.of(x_NCHW[torch.from_numpy(some)])
 
 
 def _write_quarantine(session: Session, found: Sequence[Finding | str]) -> None:
-    """List what is left out.
+    """Write the list of images that are left out.
 
     Raises:
         RunFolderError: The list was edited meanwhile, or cannot be written.
@@ -184,7 +184,7 @@ def _write_quarantine(session: Session, found: Sequence[Finding | str]) -> None:
 
 
 def _split(session: Session, data: Data, gated: Gated) -> Split:
-    """Decide which image serves for what."""
+    """Split the images into training set and held-out sets."""
     source = data.source
     return split(
         data.labels,
@@ -198,7 +198,7 @@ def _split(session: Session, data: Data, gated: Gated) -> Split:
 
 
 def _given(session: Session, data: Data, gated: Gated) -> NDArray[np.int8]:
-    """The part that each image is to serve; of the test part none is ever left out."""
+    """Return the requested split of each image; test images are never left out."""
     given_N = data.source.given[data.loaded.kept].copy()
     if session.settings.on_suspects == "quarantine":
         places = torn(data, gated.alike)
@@ -207,7 +207,7 @@ def _given(session: Session, data: Data, gated: Gated) -> NDArray[np.int8]:
 
 
 def as_expected(prepared: Prepared, family: Family) -> Prepared:
-    """The same data, normalized as a pretrained network expects them; for others as they are."""
+    """Return the data normalized as a pretrained network expects; for others, unchanged."""
     if family.pretrained is None:
         return prepared
     normalize = family.pretrained.normalize().to(prepared.train.compute.device)

@@ -1,4 +1,4 @@
-"""Choose between networks by training them on these data."""
+"""Choose between networks by short trainings on these data."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,21 +20,21 @@ def race(
     chance: float = 0.0,
     alone: planning.Plan | None = None,
 ) -> tuple[Candidate, ...]:
-    """Choose who goes on: the only one, those of an earlier session, the winner, or both.
+    """Choose which candidates continue: the only one, an earlier session's, the winner, or both.
 
-    A pretrained network is tried only if a head on its frozen features does better than a brief
-    training from scratch did, and does not promise much less for the end. Then each candidate
-    trains for a share of the time, under the schedule of its whole training, and goes on from there
-    if it promises to be the best on held-out images in the end. Where neither promises much less
-    and there is time, both go on.
+    A pretrained network competes only if a linear head on its frozen features beats the probe
+    training from scratch, and if its expected final accuracy is not much lower. Then each candidate
+    trains for a share of the time, under the schedule of its full training: its heat. The one with
+    the better expected final accuracy on held-out images continues from there. If they are close
+    and there is time, both do.
 
     Args:
-        session: The process's session.
+        session: Session of this process.
         candidates: A network to train from scratch, and perhaps a pretrained one.
-        brief: Accuracy of a training from scratch of a few seconds; None if there was none.
-        chance: Accuracy of always answering the commonest class.
-        alone: Plan of the first candidate for the case that there is no race, after which two might
-            have to share the time: its network is wider.
+        brief: Accuracy of the probe training, a few seconds from scratch; None if there was none.
+        chance: Accuracy of always predicting the most frequent class.
+        alone: Plan of the first candidate if there is no race. It does not have to share the time
+            with another one, so its network is wider.
     """
     chosen = session.journal.history.chosen
     if chosen is None and len(candidates) > 1:
@@ -57,7 +57,7 @@ def _decide(
     many, head = scratch.prepared.split.folds is None, None
     ranked_by = BALANCED if session.settings.metric == BALANCED else "accuracy"
     if ranked_by == BALANCED:
-        brief = None  # it is of plain accuracy, and the commonest class may be all it knows
+        brief = None  # it is plain accuracy, which the most frequent class alone may explain
     if brief is not None:
         if not planning.is_worth_trying(brief, chance):
             return Chosen(trial=scratch.name, reason=planning.untried_words(brief), raced=False)
@@ -67,7 +67,7 @@ def _decide(
             return Chosen(trial=scratch.name, reason=words, raced=False)
     scores = {scratch.name: brief or 0.0, pretrained.name: head or 0.0}
     for candidate in candidates:
-        # Before each heat: it is saved where one promises much less already.
+        # Before each heat, skipped if the pretrained network is expected to be clearly worse.
         hoped = scores | (_hoped(session, scratch, brief) if candidate is scratch else {})
         at_end = {c.name: _expected(c, hoped[c.name]) for c in candidates}
         if many and head is not None and not planning.is_worth_racing(*at_end.values()):
@@ -77,7 +77,7 @@ def _decide(
             heat = _heat(session, candidate)
             run_trial(session, heat)
             blocks = session.journal.history.trials[heat.name].blocks
-            # In a short heat, a large batch makes few steps: what was known to be reached counts.
+            # A short heat of a large batch has few steps: an accuracy reached before counts too.
             reached = blocks[-1].metrics[ranked_by] if blocks else 0.0
             scores[candidate.name] = max(reached, scores[candidate.name])
     at_end = {c.name: _expected(c, scores[c.name]) for c in candidates}
@@ -92,7 +92,7 @@ def _decide(
 
 
 def _expected(candidate: Candidate, score: float) -> float:
-    """Accuracy at the end: of many images, what the heat could not reach yet counts too."""
+    """Expected final accuracy; with many images, it is extrapolated from that of the heat."""
     if candidate.prepared.split.folds is not None:
         return score
     return planning.expected(
@@ -103,7 +103,7 @@ def _expected(candidate: Candidate, score: float) -> float:
 
 
 def _hoped(session: Session, candidate: Candidate, brief: float | None) -> dict[str, float]:
-    """Accuracy to expect of a heat from scratch, if there was a brief training."""
+    """Expected accuracy of a heat from scratch, if there was a probe training."""
     if brief is None:
         return {}
     _, heat_s = _times(session, candidate)
@@ -112,13 +112,13 @@ def _hoped(session: Session, candidate: Candidate, brief: float | None) -> dict[
 
 
 def _times(session: Session, candidate: Candidate) -> tuple[float, float]:
-    """Where a whole training would end on the clock, and how long a heat of it takes from now."""
+    """Return when a full training would end on the clock, and how long a heat of it takes."""
     finish_at = session.settings.budget - candidate.chosen.reserve_s
     return finish_at, planning.RACE_SHARE * max(0.0, finish_at - session.clock.elapsed())
 
 
 def _heat(session: Session, candidate: Candidate) -> Trial:
-    """A candidate's share of the race: the beginning of its training, or its first fold."""
+    """Plan a candidate's heat: the beginning of its training, or its first fold."""
     finish_at, heat_s = _times(session, candidate)
     pause_at = session.clock.elapsed() + heat_s
     if candidate.prepared.split.folds is None:

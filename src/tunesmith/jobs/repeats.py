@@ -1,4 +1,4 @@
-"""Train the defaults and the best of a search again, in a folder inside the search's."""
+"""Train the defaults and the best config of a search again, to measure noise."""
 
 import shutil
 import threading
@@ -14,7 +14,7 @@ from tunesmith.tuning.protocols import History
 from tunesmith.tuning.repeats import TIMES, Noise, comparable_at, noise_of, search_again
 from tunesmith.tuning.tuner import Search, Tuner
 
-FOLDER, TRIALS = "repeats", "again"  # in a search's folder: journals, and what trainings leave
+FOLDER, TRIALS = "repeats", "again"  # in a search's folder: journals, and trial folders
 
 
 def train_again(
@@ -28,20 +28,20 @@ def train_again(
     clock: Clock,
     interrupted: threading.Event,
 ) -> Noise | None:
-    """Measure by how much values of equal configs differ; what was measured before stays.
+    """Measure by how much values of equal configs differ; earlier measurements are kept.
 
     Args:
-        search: As it was run.
-        history: What came of it.
+        search: Search that was run.
+        history: History of the search.
         best: Number of the best trial.
-        seeds: What is added to a config, each time that it is trained again.
-        folder: The search's.
-        executor: Where trainings run.
-        clock: When they must be over.
-        interrupted: Set when they are to end.
+        seeds: Fields to set in a config, for each time that it is trained again.
+        folder: Folder of the search.
+        executor: Executor of the trainings.
+        clock: Clock with their deadline.
+        interrupted: Event that ends them.
 
     Returns:
-        None where there was no time, or nothing to train again.
+        The noise; None if there was no time, or nothing to train again.
     """
     numbers = [0] if best is None else list(dict.fromkeys((0, best)))
     sound = [n for n in numbers if n < len(history.trials) and history.trials[n].failed is None]
@@ -59,12 +59,12 @@ def train_again(
             executor=executor,
             clock=clock,
             journal=journal,
-            say=lambda _: None,  # these are no trials that anyone waits for
+            say=lambda _: None,  # these trials are of no interest to the user
             interrupted=interrupted,
         )
         try:
             tuner.run()
-        except SettingsError:  # all failed alike; the search itself did not
+        except SettingsError:  # all of them failed, unlike those of the search
             return None
     shutil.rmtree(folder / TRIALS, ignore_errors=True)
     return noise_of(history, tuner.history, sound)

@@ -1,4 +1,4 @@
-"""Look at a run from outside: where its report is, or how far it has come."""
+"""Inspect a run folder: the result of a finished run, or the progress of another one."""
 
 import contextlib
 import json
@@ -19,13 +19,13 @@ RESULT = "result.json"
 
 
 def look(run: Path) -> str:
-    """Say in a few lines what a run's folder holds.
+    """Summarize a run folder in a few lines.
 
     Raises:
-        RunFolderError: It holds no run, or what its end left is damaged.
+        RunFolderError: The folder holds no run, or its result is damaged.
     """
     history = read_history(run)
-    is_search = (run / REMEMBERED).is_file()  # that of a `fit` is in a folder inside
+    is_search = (run / REMEMBERED).is_file()  # the search of a `fit` is in a subfolder
     told = _found if is_search else _fitted
     if history.granted is not None and history.granted is history.sessions[-1]:
         return told(run)
@@ -34,7 +34,7 @@ def look(run: Path) -> str:
         f"{run} is not finished: {duration(history.elapsed)} so far; "
         f"{trained or 'no training yet'}. The command that began it goes on with it."
     )
-    if history.ended is not None:  # a later session extends what was handed over
+    if history.ended is not None:  # a later session extends a finished run
         with contextlib.suppress(RunFolderError):
             return f"{unfinished}\nBefore, it was {told(run)}"
     return unfinished
@@ -51,7 +51,7 @@ def _units(history: History) -> str:
 
 
 def _fitted(run: Path) -> str:
-    """What a training handed over."""
+    """Summarize the result of a `fit`."""
     summary = read_summary(run / RESULT)
     score = summary.score
     times = "once" if summary.test_openings == 1 else f"{summary.test_openings} times"
@@ -65,7 +65,7 @@ def _fitted(run: Path) -> str:
 
 
 def _found(run: Path) -> str:
-    """What a search of a user's own function found."""
+    """Summarize the result of a `tune`."""
     path = run / RESULT
     try:
         values = json.loads(path.read_text("utf-8"))

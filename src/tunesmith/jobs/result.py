@@ -1,4 +1,4 @@
-"""What `fit` gives back."""
+"""The result of `fit`."""
 
 import contextlib
 import json
@@ -17,13 +17,12 @@ from tunesmith.report.summary import Summary, read_summary
 @final
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a finished run hands over.
+    """Result of a finished run.
 
     Attributes:
         folder: The run's folder.
         summary: The numbers, as in ``result.json``.
-        is_new: Whether this call made it; False if the run was finished before, so that nothing was
-            trained.
+        is_new: Whether this call trained it; False if the run was finished before.
     """
 
     folder: Path
@@ -32,7 +31,7 @@ class Result:
 
     @property
     def score(self) -> float:
-        """The metric on the test part, measured on the exported graph."""
+        """Metric on the test set, measured on the exported graph."""
         return self.summary.score.value
 
     @property
@@ -42,12 +41,12 @@ class Result:
 
     @property
     def report(self) -> Path:
-        """The report, one self-contained HTML file."""
+        """Path of the report, one self-contained HTML file."""
         return self.folder / "report.html"
 
     @property
     def bundle(self) -> Path:
-        """The folder to hand over: graph, weights, manifest, model card."""
+        """Path of the bundle: a folder with graph, weights, manifest and model card."""
         return self.folder / BUNDLE
 
     def module(self) -> nn.Module:
@@ -55,11 +54,11 @@ class Result:
         return load_module(self.bundle)
 
     def as_json(self) -> str:
-        """The numbers, for programs."""
+        """Return the numbers as JSON."""
         return json.dumps(self.summary.model_dump(mode="json"))
 
     def words(self) -> str:
-        """The score, and where report and bundle lie."""
+        """Summarize the score, and name the paths of report and bundle."""
         score = self.summary.score
         return (
             f"{score.metric} {score.value:.4f}, 95 % confidence {score.low:.4f} to "
@@ -69,11 +68,11 @@ class Result:
 
 
 def handed_over(folder: Path) -> Result | None:
-    """What an earlier session handed over; None if a part of it is missing or damaged."""
+    """Load the result of an earlier session; None if a part of it is missing or damaged."""
     with contextlib.suppress(RunFolderError, BundleError, OSError):
         summary = read_summary(folder / "result.json")
         found = Result(folder=folder, summary=summary, is_new=False)
-        read_manifest(found.bundle)  # which looks at every file of it
+        read_manifest(found.bundle)  # this checks every file of it
         if found.report.is_file():
             return found
     return None

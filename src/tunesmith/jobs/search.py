@@ -1,4 +1,4 @@
-"""Search for better settings than the plan's, in a folder of its own inside the run's."""
+"""Search for a better config than the plan's, in a subfolder of the run."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,25 +39,25 @@ from tunesmith.tuning.within import Within
 
 FOLDER, DATA, TRIALS = "search", "data", "trials"
 SLICE = "tunesmith.jobs.shared:train"
-LEAST_S = 1.0  # that a search gets, however late it is
-MEMORY_SHARE = 0.8  # of the machine's memory, for all workers together
-BATCH = "train.batch"  # the larger, the more memory a training takes
+LEAST_S = 1.0  # seconds for a search in any case, however late it is
+MEMORY_SHARE = 0.8  # share of the machine's memory, for all workers together
+BATCH = "train.batch"  # a larger batch takes more memory
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Searched:
-    """What a search found.
+    """Result of a search.
 
     Attributes:
-        space: Of its settings.
-        history: Its trials, the plan's own settings first.
-        number: Of the best of the others; None if none has a value.
-        sign: 1 if values are such that lower is better, as those of the history, -1 if the metric
-            is the other way round.
-        seconds: That it took.
+        space: Search space.
+        history: Trials of the search; trial 0 has the plan's own config.
+        number: Number of the best other trial; None if none has a value.
+        sign: 1 if the values of the history, of which lower is better, are those of the metric; -1
+            if a higher metric is better, so that they are negated.
+        seconds: Duration in seconds.
         reason: Why it ended, in words.
-        noise: By how much values of equal settings differ; None if that was not measured.
+        noise: Noise between trainings of equal configs; None if it was not measured.
     """
 
     space: Space
@@ -69,7 +69,7 @@ class Searched:
     noise: Noise | None
 
     def tuned(self, candidate: Candidate) -> Candidate | None:
-        """The candidate with the settings that were found."""
+        """Return the candidate with the best config that was found; None if there is none."""
         if self.number is None:
             return None
         chosen = applied(candidate.chosen, self.history.trials[self.number].config)
@@ -77,13 +77,13 @@ class Searched:
 
 
 def search(session: Session, candidate: Candidate, *, ends_at: float, extended: bool) -> Searched:
-    """Search, or go on with it, until a moment of the run's clock; once it is over, it stays so.
+    """Start or resume the search, until a deadline; a finished search is not run again.
 
     Args:
-        session: The process's session.
-        candidate: The plan whose settings are searched around, and the network.
-        ends_at: The run's clock, in seconds, when it must be over.
-        extended: The run was given more time since: a search that was over goes on.
+        session: Session of this process.
+        candidate: Plan whose config is searched around, and its network.
+        ends_at: Deadline on the run's clock, in seconds.
+        extended: Whether the run got a larger budget since, so that a finished search continues.
     """
     folder = session.folder / FOLDER
     space = training_space(candidate.family, candidate.chosen, session.settings)
@@ -114,7 +114,7 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
 def _run(
     session: Session, candidate: Candidate, what: Search, journal: Journal, *, ends_at: float
 ) -> Ended:
-    """Let a tuner search; its clock counts the seconds of the search alone."""
+    """Run the tuner, on a clock that counts the seconds of the search alone."""
     assert candidate.chosen.search is not None
     folder = session.folder / FOLDER
     given = given_workers(session.settings)
@@ -138,7 +138,7 @@ def _run(
         if given is None:
             workers = choose_workers(what, workers, tuner, journal=journal, clock=clock)
         reason = tuner(what, workers).run()
-    except SettingsError as error:  # trials failed that are not to blame: what was found remains
+    except SettingsError as error:  # the failures have a common cause: what was found remains
         reason = str(error)
         session.note(reason)
     status = "interrupted" if session.interrupted.is_set() else "finished"
@@ -156,7 +156,7 @@ def _noise(
     workers: int,
     ends_at: float,
 ) -> Noise | None:
-    """Train the plan's settings and the best others again, with other seeds."""
+    """Train the plan's config and the best other one again, with other seeds."""
     folder, seed = session.folder / FOLDER, candidate.chosen.train.seed
     return train_again(
         what,
@@ -185,15 +185,15 @@ def _search(session: Session, candidate: Candidate, space: Space) -> Search:
         block=planning.UNITS if is_whole else 1,
         trials=trials,
         units=None if trials is None else each * trials,
-        reserves_time_to_finish=False,  # what is handed over is trained afterwards
+        reserves_time_to_finish=False,  # the final model is trained afterwards
         disk_bytes=disk_bytes(session.folder / FOLDER / TRIALS, is_timed=trials is None),
         seed=settings.seed,
     )
 
 
 def _sampler(session: Session, candidate: Candidate, space: Space) -> Sampler:
-    """Proposes near the plan, but nothing that must be over a limit or over the memory."""
-    # Of a network of the user's own, nobody knows what costs more: only equal ones are compared.
+    """Build the sampler: near the plan, and within what is known of limits and memory."""
+    # The order of cost of a user's network is unknown: only equal params are compared.
     is_own = candidate.family.source is not None
     costly: tuple[str, ...] = () if is_own else COSTLY
     kinds = tuple(name for name in space if name.startswith("params.")) if is_own else KINDS

@@ -1,4 +1,4 @@
-"""Tell what a search tried, and why this model answers."""
+"""Report what a search tried, and why the final model was chosen."""
 
 import math
 import re
@@ -23,12 +23,12 @@ from tunesmith.tuning.parts import first_look, parts
 from tunesmith.tuning.protocols import Trial
 from tunesmith.tuning.repeats import TIMES
 
-SETTINGS = 4  # whose parts are shown: those that mattered most
-RARE = 0.01  # a chance that is told as "fewer than"
+SETTINGS = 4  # most important settings, to be shown in parts
+RARE = 0.01  # chance below which it is reported as "fewer than"
 
 
 def summarize(session: Session, fitted: Fitted) -> report.Search | None:
-    """The search in numbers; None if there was none."""
+    """Summarize the search in numbers; None if there was none."""
     searched, choice = fitted.searched, fitted.choice
     if searched is None:
         return None
@@ -45,7 +45,7 @@ def summarize(session: Session, fitted: Fitted) -> report.Search | None:
 
 
 def search_report(session: Session, fitted: Fitted) -> SearchReport | None:
-    """The search as the report shows it; None if there was none."""
+    """Describe the search for the report; None if there was none."""
     searched = fitted.searched
     if searched is None:
         return None
@@ -69,12 +69,12 @@ def search_report(session: Session, fitted: Fitted) -> SearchReport | None:
 
 
 def _rank(trial: Trial) -> float:
-    """What trials are listed by: the last value, as of what they would hand over."""
+    """Sort key of a trial: its last value, which is that of its final weights."""
     return trial.last if math.isfinite(trial.last) else math.inf
 
 
 def _stretches(searched: Searched, name: str) -> list[Stretch]:
-    """The parts of what was tried of a setting."""
+    """Split the tried values of a setting into parts."""
     history = searched.history
     found = parts(searched.space, history, name, at=first_look(history))
     best = min((part.median for part in found), default=math.nan)
@@ -101,7 +101,7 @@ def _tried(number: int, searched: Searched) -> Tried:
 
 
 def _others(config: Config, plan: Config) -> list[tuple[str, str]]:
-    """Settings that are not the plan's."""
+    """Return the settings that differ from the plan's."""
     return [(name, _short(value)) for name, value in config.items() if plan.get(name) != value]
 
 
@@ -118,7 +118,7 @@ def _short(value: object) -> str:
 
 
 def _answers(fitted: Fitted) -> Literal["plan", "found", "together"]:
-    """Whose network answers."""
+    """Return which networks form the final model."""
     is_found = [member.number is not None for member in fitted.members]
     if len(is_found) > 1 and any(is_found):
         return "together"
@@ -148,12 +148,12 @@ def _reasons(session: Session, fitted: Fitted, searched: Searched) -> list[str]:
 
 
 def _why(fitted: Fitted, choice: Choice, metric: str) -> str:
-    """Why this model answers, for somebody who has never heard of a test."""
+    """Explain why the final model was chosen, without the terms of statistics."""
     if choice.chance is None or len(choice.candidates) != 2:  # noqa: PLR2004 (the plan's, and one more)
         return choice.reason
     plan, found, together = (f"{100 * share:.1f} %" for share in choice.accuracies)
     times = f"{100 * choice.chance:.0f} of 100" if choice.chance >= RARE else "fewer than 1 of 100"
-    name = re.split("[:,]", METRICS[metric][0])[0]  # without what explains it
+    name = re.split("[:,]", METRICS[metric][0])[0]  # without the explanation
     answers = {
         "plan": "What was found is not surely better, so the plan's settings answer.",
         "found": "That is rare enough to count, so the found settings answer.",
@@ -168,7 +168,7 @@ def _why(fitted: Fitted, choice: Choice, metric: str) -> str:
 
 
 def _noise(searched: Searched, metric: str) -> str:
-    """By how much equal settings differ, and how that was found out."""
+    """Describe the noise between equal configs, and how it was measured."""
     noise = searched.noise
     if noise is None:
         return (
@@ -196,13 +196,13 @@ def _noise(searched: Searched, metric: str) -> str:
 
 
 def _luck(history: History, fitted: Fitted) -> float | None:
-    """How much more the found network gained where the search looked than where it did not.
+    """Return by how much the found network gained more on the search's images than on others.
 
-    Accuracies of whole trainings; None where one of them was not measured.
+    In accuracy of full trainings; None if one of them was not measured.
     """
     if fitted.choice is None or fitted.choice.chance is None:
         return None
-    # The plan's network that was searched around comes first, what was found comes last.
+    # The plan's network that was searched around comes first, the found one last.
     pairs = list(zip(fitted.choice.candidates, fitted.choice.accuracies, strict=False))
     (plan, plan_unseen), (found, found_unseen) = pairs[0], pairs[-1]
     gain = _validated(history, found) - _validated(history, plan)
@@ -210,7 +210,7 @@ def _luck(history: History, fitted: Fitted) -> float | None:
 
 
 def _validated(history: History, candidate: Candidate) -> float:
-    """Accuracy of a candidate's last validation, NaN if there is none."""
+    """Return the accuracy of a candidate's last validation; NaN if there is none."""
     names = (candidate.name, fold_name(candidate.name, 0))
     blocks = [
         block for name in names if name in history.trials for block in history.trials[name].blocks

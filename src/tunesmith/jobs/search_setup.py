@@ -1,4 +1,4 @@
-"""From what a user says of a search to what the tuner needs."""
+"""Set up a search: from user settings to what the tuner needs."""
 
 import inspect
 import json
@@ -30,8 +30,8 @@ from tunesmith.tuning.slice import config_class
 from tunesmith.tuning.tpe import TPE
 from tunesmith.tuning.tuner import DISK_BYTES, Search
 
-BLOCK = 0.04  # of the horizon: a slice of a trial that must be finished
-DISK_SHARE = 0.25  # of the disk that others leave free, that trials' folders may take
+BLOCK = 0.04  # size of a slice of the default and the best trial, as a share of the horizon
+DISK_SHARE = 0.25  # share of the free disk space that trial folders may take
 REMEMBERED = "search.json"  # in a search's folder
 KINDS: dict[str, type[Int | Float]] = {"Int": Int, "Float": Float}
 SAMPLERS: dict[str, Sampler] = {
@@ -41,7 +41,7 @@ SAMPLERS: dict[str, Sampler] = {
     "optuna": OptunaSampler(gaussian=True),
     "hyperopt": HyperoptSampler(),
 }
-# Of samplers that need one: the package, and the extra that installs it.
+# Samplers that need a package -> its name, and the extra that installs it.
 PACKAGES = {
     "random": ("scipy", "train"),
     "optuna": ("optuna", "train"),
@@ -56,12 +56,12 @@ SCHEDULERS: dict[str, Scheduler] = {
 
 
 def space_for(function: Function, given: Mapping[str, Range | Field] | None) -> Space:
-    """The space that a user gave, or that the function's first parameter is annotated with.
+    """Return the space that the user gave, or that of the function's first annotated parameter.
 
-    A range without a default of its own has its middle, on its scale; a choice its first option.
+    The default of a bare range is its middle, on its scale; that of a choice is its first option.
 
     Raises:
-        SettingsError: There is none, or it makes no sense.
+        SettingsError: There is no space, or it makes no sense.
     """
     kind = config_class(function)
     if given is None and kind is None:
@@ -95,7 +95,7 @@ def _fields(given: Mapping[str, Range | Field]) -> Space:
 
 
 def sampler_named(name: SamplerName) -> Sampler:
-    """The defaults first, and then what a sampler proposes.
+    """Build a sampler by its name; its first proposal is the defaults.
 
     Raises:
         MissingExtraError: The sampler needs a package that is not installed.
@@ -107,7 +107,7 @@ def sampler_named(name: SamplerName) -> Sampler:
 
 
 def search_for(settings: TuneSettings, function: str, space: Space) -> Search:
-    """Everything that the tuner needs to know.
+    """Build the definition of a search for the tuner.
 
     Raises:
         MissingExtraError: The sampler needs a package that is not installed.
@@ -128,12 +128,12 @@ def search_for(settings: TuneSettings, function: str, space: Space) -> Search:
 
 
 def disk_bytes(trials: Path, *, is_timed: bool) -> float:
-    """Bytes that trials' folders may take: as many as the disk allows, where time decides anyway.
+    """Return how many bytes trial folders may take: a share of the disk, if time is the limit.
 
-    What they hold counts as free, so that a search that goes on may take as much as before.
+    What they hold counts as free, so that a resumed search may take as much as before.
 
     Args:
-        trials: Where these folders are, or will be; the search's own folder is there.
+        trials: Folder of the trial folders; the search's own folder must exist.
         is_timed: Whether time is the limit.
     """
     if not is_timed:
@@ -142,11 +142,11 @@ def disk_bytes(trials: Path, *, is_timed: bool) -> float:
 
 
 def forget_failures(journal: Journal, trials: Path) -> None:
-    """Begin anew where all trials failed before they had trained anything: that may be mended.
+    """Start over if all trials failed before any training, since the cause may be fixed now.
 
     Args:
-        journal: Of the search.
-        trials: Where the trials' folders are.
+        journal: Journal of the search.
+        trials: Folder of the trial folders.
     """
     if none_trained(journal.history):
         journal.forget()
@@ -154,12 +154,12 @@ def forget_failures(journal: Journal, trials: Path) -> None:
 
 
 def space_words(space: Space) -> dict[str, Any]:
-    """A space as JSON values, to tell whether two are the same."""
+    """Convert a space to JSON values, to compare it with another."""
     return {name: repr(field) for name, field in space.items()}
 
 
 def remember(folder: Path, search: Search) -> None:
-    """Write down what a search is in, so that its trials can be read without the code."""
+    """Store what defines a search, so that its trials can be read without the code."""
     fields = {
         name: {"kind": type(f.range).__name__, "default": f.default, **asdict(f.range)}
         for name, f in search.space.items()
@@ -169,7 +169,7 @@ def remember(folder: Path, search: Search) -> None:
 
 
 def remembered(folder: Path) -> tuple[Space, int, int] | None:
-    """Undo `remember`: the space, the horizon and the sign; None where no search was."""
+    """Undo `remember`: return space, horizon and sign; None if there was no search."""
     path = folder / REMEMBERED
     if not path.is_file():
         return None

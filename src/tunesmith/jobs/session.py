@@ -22,13 +22,13 @@ class Session:
     """One process working on a run.
 
     Attributes:
-        settings: What the user decided.
+        settings: User settings.
         folder: The run's folder.
-        clock: The one clock.
-        journal: The only memory that outlives the process.
-        terminal: What the user watches.
-        command: What was typed, or "".
-        interrupted: Set by Ctrl-C and SIGTERM: finish with the best so far.
+        clock: Clock of the run.
+        journal: Journal of the run: the only state that outlives the process.
+        terminal: Terminal that shows progress.
+        command: Command line, or "".
+        interrupted: Event that Ctrl-C and SIGTERM set: finish with the best model so far.
     """
 
     settings: Settings
@@ -44,14 +44,14 @@ class Session:
         self.journal.append(event, elapsed=self.clock.elapsed(), phases=self.clock.phases)
 
     def note(self, text: str) -> None:
-        """Tell the user something that the report repeats, once."""
+        """Show a message to the user, and record it once for the report."""
         if text not in self.journal.history.notes:  # by an earlier session, say
             self.record(Noted(text=text))
         self.terminal.say(text)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Show a phase and book its seconds."""
+        """Show a phase, and record its duration."""
         self.terminal.phase(name, self.clock.elapsed())
         with self.clock.phase(name):
             yield
@@ -59,9 +59,9 @@ class Session:
 
 @contextmanager
 def computing(cores: int) -> Iterator[None]:
-    """Let torch use the cores, and treat numbers next to zero as zero, for as long as a run lasts.
+    """Set torch's number of threads, and flush denormals to zero, for the duration of a run.
 
-    Both are settings of the whole process, which belongs to the caller again afterwards.
+    Both are settings of the whole process, so they are reset for the caller afterwards.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(cores)

@@ -1,8 +1,8 @@
-"""Slices of image trainings in worker processes, on data that all of them share.
+"""Training slices in worker processes, on shared memory-mapped data.
 
-The process that searches writes a folder once (`share`); workers map the images from it, so that
-however many there are, the images are in memory once. What lies there is what the search may see:
-images to train on and to validate on, and none of those that decide or test later.
+The main process writes a folder once (`share`), and workers map the images from it, so that these
+are in memory only once, however many workers there are. The folder holds what the search may see:
+its training and validation images, and none that are used later for selection or test.
 """
 
 import functools
@@ -43,11 +43,11 @@ from tunesmith.training.probe import activation_bytes
 from tunesmith.training.schedule import Segment
 from tunesmith.training.slice import Checkpoint, Outcome, place, train_slice
 
-WARMUP = 0.05  # of a whole training; from then on the rate is constant, so that any pause is fair
-VALIDATED = 500  # images to validate on, or as many as a slice trains on if that is more
+WARMUP = 0.05  # share of a full training; then the rate is constant, so that any pause is fair
+VALIDATED = 500  # validation images, or as many as a slice trains on if that is more
 FLOAT_BYTES = 4
 CHUNK = 4096  # images copied at once
-HANDED_ON = 150  # operations that take as long as a number that one layer writes and the next reads
+HANDED_ON = 150  # operations that take as long as writing and reading one activation
 IMAGES, LABELS, JOB, BEGIN, STATE = (
     "images.npy", "labels.npy", "job.json", "begin.safetensors", "state.safetensors"
 )  # fmt: skip
@@ -59,17 +59,17 @@ class Shared:
     """What every slice of a search needs.
 
     Attributes:
-        family: Kind of the network.
+        family: Network family.
         classes: Number of classes.
-        chosen: The plan whose settings are searched around.
-        data: What to train on.
-        x_NCHW: Images to validate on.
-        y_N: Their classes.
-        metric: Of the averaged weights on them: the value of a slice.
-        examples: Of a whole training with the plan's settings.
-        work: Of the plan's network, for one image.
-        begin: Where a pretrained network starts; None for one from scratch.
-        limits: What the graph may take; nothing where it may take what it likes.
+        chosen: Plan whose config is searched around.
+        data: Training data.
+        x_NCHW: Validation images.
+        y_N: Their labels.
+        metric: Metric of the averaged weights on them: the value of a slice.
+        examples: Examples of a full training with the plan's config.
+        work: Cost of the plan's network for one image; see `work`.
+        begin: Initial checkpoint of a pretrained network; None to train from scratch.
+        limits: Limits on the exported graph; perhaps none.
     """
 
     family: Family
@@ -88,13 +88,13 @@ class Shared:
 def share(
     folder: Path, candidate: Candidate, data: TrainData, held: NDArray[np.int64], **job: Any
 ) -> None:
-    """Write what workers need; in a folder that is there, only what each start may change.
+    """Write what workers need; in an existing folder, only what each session may change.
 
     Args:
-        folder: Where to.
-        candidate: The plan whose settings are searched around, and the network.
-        data: What to train on.
-        held: Places of the images to validate on, in the same tensors.
+        folder: Target folder.
+        candidate: Plan whose config is searched around, and its network.
+        data: Training data.
+        held: Indices of the validation images, in the same tensors.
         job: The rest: ``metric``, ``device``, ``limit`` and ``threads``.
 
     Raises:
@@ -109,7 +109,7 @@ def share(
         part.mkdir(parents=True)
         try:
             _write(part, candidate, data, held, job)
-        except OSError:  # the disk is full, perhaps of this alone
+        except OSError:  # the disk is full, perhaps because of this alone
             shutil.rmtree(part, ignore_errors=True)
             raise
         part.rename(folder)
@@ -141,7 +141,7 @@ def _write(
 
 
 def _renew(path: Path, job: Mapping[str, Any]) -> None:
-    """Write anew what is no part of a run's identity: each start may be given something else."""
+    """Update what is not part of a run's identity, and may differ in each session."""
     written = json.loads(path.read_text("utf-8"))
     renewed = {**written, "device": job["device"], "threads": job["threads"]}
     if renewed != written:
@@ -149,9 +149,9 @@ def _renew(path: Path, job: Mapping[str, Any]) -> None:
 
 
 def _write_images(folder: Path, data: TrainData, places: Tensor) -> None:
-    """Write some images and their classes, in this order.
+    """Write some images and their labels, in this order.
 
-    Nothing is mapped here: to write into a mapped file ends the process where the disk is full.
+    Nothing is memory-mapped here: writing to a mapped file kills the process if the disk is full.
     """
     x_NHWC = data.x_NCHW.permute(0, 2, 3, 1)
     shape = (len(places), *x_NHWC.shape[1:])
@@ -161,17 +161,16 @@ def _write_images(folder: Path, data: TrainData, places: Tensor) -> None:
         for at in range(0, len(places), CHUNK):
             rows = places[at : at + CHUNK].to(x_NHWC.device)
             file.write(np.ascontiguousarray(x_NHWC[rows].cpu().numpy()).data)
-    classes = io.BytesIO()  # into a file, NumPy writes without saying why it failed
+    classes = io.BytesIO()  # writing to the file directly, NumPy hides why it failed
     np.save(classes, data.y_N[places.to(data.y_N.device)].cpu().numpy())
     (folder / LABELS).write_bytes(classes.getvalue())
 
 
 def work(network: nn.Module, data: TrainData) -> int:
-    """What a network's training costs for one image, in operations.
+    """Estimate what training a network costs for one image, in operations.
 
-    Numbers that layers hand on count too: filters of one channel each do so little with them that
-    the time goes into memory. By operations alone such a network would look several times as fast
-    as it is.
+    Activations count too: depthwise convolutions do so little with each of them that memory traffic
+    dominates. By operations alone, such a network would look several times as fast as it is.
     """
     with FlopCounterMode(display=False) as counter:
         handed_on = activation_bytes(network.cpu(), data.some(1).cpu()) // FLOAT_BYTES
@@ -180,13 +179,13 @@ def work(network: nn.Module, data: TrainData) -> int:
 
 @functools.lru_cache(maxsize=1)
 def opened(folder: Path) -> Shared:
-    """Map what `share` wrote."""
+    """Memory-map what `share` wrote."""
     keep_freed_memory()
     job = json.loads((folder / JOB).read_text("utf-8"))
     chosen = planning.Plan.model_validate(job["plan"])
     assert chosen.search is not None
-    # Mapped for writing, which torch asks for; nobody writes. A private mapping ("c") would count
-    # in full against the memory that the process may hold; this one does not.
+    # Mapped for writing, which torch requires; nothing is written. A private mapping ("c") would
+    # count in full against the memory limit of the process; this one does not.
     x_NCHW = tensor(np.load(folder / IMAGES, mmap_mode="r+"))
     y_N = torch.from_numpy(np.load(folder / LABELS))
     count = job["training"]
@@ -211,14 +210,14 @@ def opened(folder: Path) -> Shared:
 def train(config: Mapping[str, Any], folder: Path, start: int, until: int) -> float:
     """Train a slice of a search; see `tunesmith.tuning.slice`.
 
-    A whole training costs every config what it costs the plan's: a network that takes twice the
-    work sees half of the images.
+    A full training costs the same for every config: a network with twice the cost per image sees
+    half as many images.
 
     Returns:
-        The metric of the averaged weights on validation images.
+        The metric of the averaged weights on the validation images.
 
     Raises:
-        MemoryError: The batch does not fit.
+        MemoryError: The batch does not fit into memory.
         LimitError: The network is not within the limits.
     """
     shared = opened(folder.parents[2] / "data")
@@ -249,7 +248,7 @@ def train(config: Mapping[str, Any], folder: Path, start: int, until: int) -> fl
 
 
 def _segments(end: int) -> tuple[Segment, ...]:
-    """The learning rate rises, and stays: a training may be paused and judged at any moment."""
+    """Warm up, then keep the learning rate constant: a training may be judged at any pause."""
     top = max(1, int(WARMUP * end))
     return (
         Segment(begin=0, end=top, first=0.0, last=1.0),

@@ -1,4 +1,4 @@
-"""Run one training under the clock: slice after slice, each one safe on disk before it counts."""
+"""Run one training within its time, slice by slice; a slice counts once it is saved."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -20,12 +20,12 @@ from tunesmith.training.noise import CLUELESS, LEARNED, NOISY, forgiving
 from tunesmith.training.schedule import Segment, damp, extend, refit, warmup_decay
 from tunesmith.training.slice import Checkpoint, Outcome, train_slice
 
-LONGEST_S = 4.0  # of a slice: two are at risk in a crash, the one running and the one being saved
-SHORTEST_S = 0.5  # shorter slices cost more in set-up than they tell
-VALIDATION_SHARE = 0.015  # of the training time, at most, goes into the learning curve
-PAUSED, INTERRUPTED = "It was paused.", "It was interrupted."  # reasons that are no end
+LONGEST_S = 4.0  # per slice: a crash may lose two, the one running and the one being saved
+SHORTEST_S = 0.5  # per slice: setup dominates shorter ones
+VALIDATION_SHARE = 0.015  # share of the training time for validation, at most
+PAUSED, INTERRUPTED = "It was paused.", "It was interrupted."  # reasons that do not end a training
 DIVERGED = "The loss became no finite number, so training ended with the last good weights."
-REMEMBERED = 5  # slices that the speed is judged by
+REMEMBERED = 5  # slices to estimate the speed by
 STEPS_BACK = 5  # divergences in a row before a training is given up
 REWARM = 0.5  # peak of the learning rate when a finished training is extended
 
@@ -33,7 +33,7 @@ REWARM = 0.5  # peak of the learning rate when a finished training is extended
 def _segments(
     session: Session, trial: Trial, start: Checkpoint | None, end: int
 ) -> Sequence[Segment]:
-    """Plan the learning rate: from scratch, from an interrupted slice, or beyond a finished end."""
+    """Plan the learning rate: from scratch, after an interruption, or beyond a finished end."""
     if start is None or start.seen == 0:
         return warmup_decay(end, warmup=trial.config.warmup)
     past = session.journal.history.trials[trial.name]
@@ -41,7 +41,7 @@ def _segments(
     whole = [Segment(begin=0, end=start.seen, first=1.0, last=rate)]
     if past.ended:
         return extend(whole, seen=start.seen, end=end, peak=REWARM)
-    if start.seen < top < end:  # the rise goes on
+    if start.seen < top < end:  # warmup continues
         whole.append(Segment(begin=start.seen, end=top, first=rate, last=1.0))
         rate = 1.0
     return (*whole, Segment(begin=whole[-1].end, end=end, first=rate, last=0.0))
@@ -50,17 +50,16 @@ def _segments(
 def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trained:
     """Train until the horizon, the trial's end on the clock, or an interruption.
 
-    Between slices the learning rate is fitted again to the time that remains, from the speed
-    measured last. A divergence costs one slice and halves the learning rate; want of memory
-    halves the batch.
+    Between slices, the schedule is refitted to the remaining time at the measured speed. A
+    divergence costs one slice and halves the learning rate; running out of memory halves the batch.
 
     Args:
-        session: The process's session; its journal says what was done before.
-        trial: What to train.
-        extended: The run was given more time since: a training that ended goes on.
+        session: Session of this process; its journal has the progress so far.
+        trial: Training to run.
+        extended: Whether the run got a larger budget since, so that a finished training continues.
 
     Raises:
-        ModelError: The loss is no finite number from the start, however small the steps.
+        ModelError: The loss is not finite from the start, even with a small learning rate.
     """
     start = load_checkpoint(session, trial.name)
     past = session.journal.history.trials.get(trial.name)
@@ -80,7 +79,7 @@ def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trai
 
 
 def _is_fixed(session: Session, trial: Trial) -> bool:
-    """Whether the threads stay: results may not depend on them, or another device computes."""
+    """Whether the number of threads is fixed: results may not depend on it, or a GPU trains."""
     return session.settings.trials is not None or trial.data.compute.device.type != "cpu"
 
 
@@ -95,7 +94,7 @@ def _smaller(config: TrainConfig) -> TrainConfig:
 def _step_back(
     session: Session, segments: Sequence[Segment], current: Checkpoint | None, failures: int
 ) -> Sequence[Segment]:
-    """Go back to the last good weights: with half the learning rate or, in the end, for good."""
+    """Return to the last good weights with half the learning rate or, in the end, give up."""
     seen = current.seen if current else 0
     if failures <= STEPS_BACK:
         session.note(
@@ -115,12 +114,12 @@ def _step_back(
 
 
 def _forgive(session: Session, trial: str, config: TrainConfig, end: int) -> TrainConfig:
-    """Let the loss forgive wrong labels, once the network has shown that there are some."""
+    """Switch to a loss that is robust to label noise, once the network has revealed some."""
     past = session.journal.history.trials.get(trial)
-    is_fold = network_of(trial) != trial  # what answers for calibration is trained like the rest
+    is_fold = network_of(trial) != trial  # so that folds train like the full data
     if config.robust or "robust" in session.settings.train or not past or not past.blocks:
         return config
-    # Twice in a row: what a network gets wrong early on, it gets right soon.
+    # Twice in a row, since mistakes of an early network soon disappear.
     shares = [block.metrics.get(SUREST_CONTRADICTED, 0.0) for block in past.blocks[-2:]]
     agree = len(shares) > 1 and all(NOISY <= share < CLUELESS for share in shares)
     if is_fold or past.blocks[-1].at < LEARNED * end or not agree:
@@ -214,14 +213,14 @@ class _Loop:
 
     def _close(self, current: Checkpoint, reason: str) -> None:
         self._settle()
-        if reason in {PAUSED, DIVERGED}:  # not where a slice was planned to end
+        if reason in {PAUSED, DIVERGED}:  # an unplanned end, not validated yet
             self._validate(current)
         if reason != PAUSED:
             ended = TrialEnded(trial=self.trial.name, reason=reason, for_good=reason != INTERRUPTED)
             self.session.record(ended)
 
     def _end(self, seen: int, config: TrainConfig) -> int:
-        """Examples that can be seen by the trial's end at the speed measured last."""
+        """Examples that fit into the time left, at the last measured speed."""
         left = max(0.0, self.trial.ends_at - self.session.clock.elapsed())
         steps = int(self.speed * left * (1 - VALIDATION_SHARE) / config.batch)
         return min(self.trial.horizon, seen + steps * config.batch)
@@ -234,7 +233,7 @@ class _Loop:
         return min(end, seen + steps * config.batch)
 
     def _settle(self) -> None:
-        """Wait until the last checkpoint is on disk, then let its slice count."""
+        """Wait until the last checkpoint is on disk, then record its slice."""
         if self.saving and self.unsaved:
             done = replace(self.unsaved, checkpoint=self.saving.result())
             self.session.record(done)
@@ -245,10 +244,10 @@ class _Loop:
         self.saving = self.unsaved = None
 
     def _keep(self, current: Checkpoint, row: Mapping[str, float], begin: int) -> None:
-        """Start saving a slice's checkpoint beside the next slice's training."""
+        """Start saving a slice's checkpoint, in parallel to the next slice's training."""
         self._settle()
         self.speeds.append((current.seen - begin) / self.pacing.took_s)
-        # The median: one slice that met a busy moment must not bring the schedule to its end.
+        # The median: one slow slice must not bring the schedule to its end.
         self.speed = statistics.median(self.speeds[-REMEMBERED:])
         self.trained_s += self.pacing.took_s
         self.unsaved = SliceDone(
@@ -264,7 +263,7 @@ class _Loop:
         )
 
     def _look(self, current: Checkpoint, row: Mapping[str, float], end: int) -> None:
-        """Validate when its share of the time allows, and at the end; show progress."""
+        """Validate if its share of the time allows, and at the end; show progress."""
         if self.validation_s <= VALIDATION_SHARE * self.trained_s or current.seen >= end:
             self._validate(current)
         self.session.terminal.row(
@@ -280,7 +279,7 @@ class _Loop:
         )
 
     def _validate(self, current: Checkpoint) -> None:
-        """Add a point to the learning curve, unless it is there."""
+        """Add a point to the learning curve, unless it exists."""
         trial, session = self.trial, self.session
         past = session.journal.history.trials.get(trial.name)
         if trial.validate is None or (past and past.blocks and past.blocks[-1].at == current.seen):

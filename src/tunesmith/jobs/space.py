@@ -1,6 +1,6 @@
-"""The space of an image training, read off the code: each range stands beside its field's default.
+"""The search space of an image training, read off the annotations of its configs' fields.
 
-A field of it is named by where the user would set it: ``params.width``, ``train.lr``,
+Fields are named as the user would set them: ``params.width``, ``train.lr``,
 ``train.augmentation.shift``.
 """
 
@@ -15,22 +15,22 @@ from tunesmith.models.build import Family
 from tunesmith.plan import Plan
 from tunesmith.training.config import TrainConfig
 
-# What is not searched: learning rates mean another thing for another optimizer; the plan measured
-# which resolution of a pretrained network there is time for, and images were read for it (from
-# scratch, shares of it are searched as `resolution_multiplier`); the shape of the schedule, small
-# images and the average's memory make a training that is paused early look better or worse than it
-# is; the metric decides on the balance of the classes, a training itself on whether wrong labels
-# are forgiven, and a brief one on what mirroring does to the images' meaning.
+# What is not searched: the optimizer, since learning rates mean another thing for another one; a
+# pretrained network's resolution, which the plan has measured and images were read for (from
+# scratch, shares of it are searched as `resolution_multiplier`); the shape of the schedule, early
+# small images and the EMA decay, which would bias the comparison of paused trainings; the balance
+# of the classes, which the metric decides; the robust loss, which training itself decides; and
+# flips, which the probe training decides.
 FIXED = {
     "params.resolution", "train.optimizer", "train.warmup", "train.early_scale", "train.ema_decay",
     "train.balance", "train.robust", "train.augmentation.flip", "train.augmentation.flip_vertical",
 }  # fmt: skip
-SPAN = 8.0  # on a logarithmic scale, how many times less or more than the plan's value is tried
+SPAN = 8.0  # on a log scale, largest factor between a tried value and the plan's
 PARTS = ("params.", "train.augmentation.", "train.")
 
 
 def training_space(family: Family, chosen: Plan, settings: Settings) -> dict[str, Field]:
-    """What may be searched, with the plan's values as the defaults; what the user set is kept."""
+    """Return what may be searched, with the plan's values as defaults; the user's are fixed."""
     values = flat(family, chosen)
     user = {f"params.{name}" for name in settings.params}
     user |= {f"train.{name}" for name in settings.train}
@@ -39,7 +39,7 @@ def training_space(family: Family, chosen: Plan, settings: Settings) -> dict[str
         part = name.rpartition(".")[0]
         if name in FIXED or name in user or part in user:
             continue
-        # What a field depends on may itself be fixed, and is then no field of this space.
+        # The field that it depends on may be fixed, and is then not in this space.
         when = field.when if field.when and field.when.field in space else None
         if field.when is None or when or field.when.holds(values):
             space[name] = Field(around(field.range, values[name]), values[name], when)
@@ -47,7 +47,7 @@ def training_space(family: Family, chosen: Plan, settings: Settings) -> dict[str
 
 
 def around(range_: Range, value: Any) -> Range:
-    """The part of a logarithmic range that is not too far from a value; others as they are.
+    """Narrow a logarithmic range to the surroundings of a value; others stay as they are.
 
     Example:
         >>> around(Int(8, 128, log=True), 32), around(Float(0.0, 0.5), 0.2)
@@ -65,7 +65,7 @@ def around(range_: Range, value: Any) -> Range:
 
 
 def flat(family: Family, chosen: Plan) -> dict[str, Any]:
-    """Values of a plan by the names that the space has for them."""
+    """Return the values of a plan, by their names in the space."""
     params = {name: field.default for name, field in family.space.items()} | {**chosen.params}
     train = chosen.train.model_dump()
     augmentation = train.pop("augmentation")
@@ -74,7 +74,7 @@ def flat(family: Family, chosen: Plan) -> dict[str, Any]:
 
 
 def applied(chosen: Plan, config: Config) -> Plan:
-    """A plan with the values of a point of the space instead of its own."""
+    """Return the plan with the values of a config."""
     params: dict[str, Any] = dict(chosen.params)
     train: dict[str, Any] = {}
     augmentation: dict[str, Any] = {}
@@ -89,7 +89,7 @@ def applied(chosen: Plan, config: Config) -> Plan:
 
 
 def _declared(family: Family) -> Iterator[tuple[str, Field]]:
-    """Every ranged field, under its name in the space, as are those that it depends on."""
+    """Yield every ranged field, with names as in the space, also in its condition."""
     spaces: tuple[Mapping[str, Field] | Space, ...] = (
         family.space,
         space_of(Augmentation),

@@ -1,4 +1,4 @@
-"""Checkpoints between a training and its folder."""
+"""Save and load checkpoints of trainings."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +13,11 @@ from tunesmith.training.slice import Checkpoint
 
 
 def pack(checkpoint: Checkpoint) -> tuple[dict[str, Tensor], dict[str, int]]:
-    """Flatten a checkpoint to named tensors, ready to be written, and numbers.
+    """Flatten a checkpoint to named tensors in main memory, and numbers.
 
-    Copied here, by the thread that trains. In one that only writes, torch would start further
-    threads for it; then there are more than cores, and from there on OpenMP lets those that train
-    sleep between two operations instead of waiting awake, which costs a third of their speed.
+    Tensors are copied here, by the training thread. In the thread that writes, torch would start
+    further threads; with more threads than cores, OpenMP lets the training threads sleep between
+    operations instead of spinning, which costs a third of their speed.
     """
     parts = {
         "network": checkpoint.network,
@@ -42,7 +42,7 @@ def unpack(tensors: Mapping[str, Tensor], meta: Mapping[str, int]) -> Checkpoint
 
 
 def load_checkpoint(session: Session, name: str) -> Checkpoint | None:
-    """The last checkpoint of a trial, or None if it has not begun."""
+    """Load the last checkpoint of a trial; None if it has not begun."""
     trial = session.journal.history.trials.get(name)
     if trial is None or trial.checkpoint is None:
         return None

@@ -1,4 +1,4 @@
-"""Hand a search over to other tools: `tunesmith export RUN --format optuna`."""
+"""Export a search to other tools: `tunesmith export RUN --format optuna`."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ STUDY = "optuna.db"
 
 
 def export_study(run: Path) -> Path:
-    """Write a run's search as a study of Optuna's, into the run's folder.
+    """Export a run's search as an Optuna study, into the run folder.
 
     Returns:
-        The database, for ``optuna-dashboard sqlite:///...``.
+        Path of the database, for ``optuna-dashboard sqlite:///...``.
 
     Raises:
         RunFolderError: The folder holds no search.

@@ -1,4 +1,4 @@
-"""Labels that look wrong to networks that did not learn from them: told, counted and listed."""
+"""Labels that look wrong to networks that were not trained on them: reported and listed."""
 
 import csv
 from collections.abc import Sequence
@@ -36,10 +36,10 @@ class Suspect:
     """A label that looks wrong.
 
     Attributes:
-        place: Of the image in the decoded data.
-        part: That it serves, "test" or "train".
-        other: The class that it probably is of.
-        margin: Probability of the label less that of the other class.
+        place: Index of the image in the decoded data.
+        part: Split of the image, "test" or "train".
+        other: Probable class.
+        margin: Probability of the label minus that of the probable class.
     """
 
     place: int
@@ -54,9 +54,9 @@ def find_suspects(
     """Find the labels that look wrong, the most doubtful first.
 
     Args:
-        part: That the images serve.
-        places: Of the images in the decoded data.
-        p_NK: Probabilities by networks that did not learn from the image they were asked about.
+        part: Split of the images, "test" or "train".
+        places: Indices of the images in the decoded data.
+        p_NK: Probabilities by networks that were not trained on the image in question.
         labels: Class of each decoded image.
     """
     ranking = rank_labels(p_NK, labels[places])
@@ -72,26 +72,26 @@ def find_suspects(
 
 
 def out_of_fold(fitted: Fitted, temperature: float) -> tuple[Places, NDArray[np.float32]]:
-    """Places of training images, and what networks that were trained without their folds answer.
+    """Return the indices of training images, and their out-of-fold probabilities.
 
-    Of no image where images are held out instead, and of some after an interruption.
+    Empty if images are held out instead; incomplete after an interruption.
 
     Args:
-        fitted: Has the logits that the temperature was fitted to.
-        temperature: Of the model that is handed over.
+        fitted: Trained model, with the logits that the temperature was fitted to.
+        temperature: Temperature of the final model.
     """
     prepared, z_NK = fitted.members[0].prepared, fitted.z_NK
     split = prepared.split
     if split.folds is None:
         return split.train[:0], z_NK[:0]
-    # Fold by fold, in the order in which they were asked about.
+    # Fold by fold, in the order of the predictions.
     places = split.train[np.argsort(split.folds, kind="stable")][: len(z_NK)]
     assert np.array_equal(prepared.labels[places], fitted.y_N)
     return places, softmax(z_NK, temperature)
 
 
 def write_suspects(folder: Path, prepared: Prepared, found: Sequence[Suspect]) -> None:
-    """Write ``suspects.csv``, the most doubtful first; no file, if no label looks wrong."""
+    """Write ``suspects.csv``, the most doubtful first; no file if no label looks wrong."""
     if not found:
         (folder / FILE).unlink(missing_ok=True)
         return
@@ -112,12 +112,12 @@ def write_suspects(folder: Path, prepared: Prepared, found: Sequence[Suspect]) -
 
 
 def tell_learned(prepared: Prepared, asked: int, found: Sequence[Suspect]) -> Finding | str | None:
-    """What to say of the labels of training images.
+    """Report labels of training images that look wrong.
 
     Args:
         prepared: The data.
-        asked: Images that networks were asked about; 0, nothing is said.
-        found: Those whose label looks wrong.
+        asked: Number of images with out-of-fold predictions; if 0, there is nothing to report.
+        found: Images whose label looks wrong.
     """
     if not asked:
         return None
@@ -153,14 +153,14 @@ def doubtful(
     d_NA: NDArray[np.float32],
     cache: Cache,
 ) -> Finding | str:
-    """Labels that are probably wrong, of whatever part: two judges of different kinds say so.
+    """Report labels that are probably wrong, in any split: two different methods must agree.
 
     Args:
         data: The images.
-        alike: Which of them are the same; of those that bear one label one is judged, for all.
-        f_ND: What a pretrained network sees in them.
-        d_NA: Unit vectors that they are compared by.
-        cache: What was found before.
+        alike: Which of them are copies; of copies with one label, one is judged for all.
+        f_ND: Features of each image, by a pretrained network.
+        d_NA: Unit vectors to compare images by.
+        cache: Cache of earlier results.
     """
     labels_N, classes = data.labels, data.source.classes
     rows = one_of_each(alike.same_N, labels_N)

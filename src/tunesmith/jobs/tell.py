@@ -1,4 +1,4 @@
-"""Tell what happened: ``result.json`` for programs, ``report.html`` for people."""
+"""Write the results: ``result.json`` for programs, ``report.html`` for people."""
 
 import itertools
 import json
@@ -36,8 +36,8 @@ from tunesmith.report.story import (
 )
 
 SHOWN = 24  # pictures in a gallery
-SAMPLED_CLASSES, SAMPLED_IMAGES = 12, 5  # pictures of the data
-WRITING_S = 0.3  # seconds that writing the report takes; it must tell its own end
+SAMPLED_CLASSES, SAMPLED_IMAGES = 12, 5  # sample images: classes, and images per class
+WRITING_S = 0.3  # estimated seconds to write the report, which states when it ends itself
 
 
 def tell(session: Session, fitted: Fitted, handed: Handed) -> report.Summary:
@@ -67,7 +67,7 @@ def tell(session: Session, fitted: Fitted, handed: Handed) -> report.Summary:
 
 
 def _look_at_limits(session: Session, handed: Handed) -> None:
-    """Say so if the graph took more in the end than when its network was chosen."""
+    """Add a note if the final graph is over the latency limit that its network kept when chosen."""
     found, most = handed.manifest.latency.ms["1"], session.settings.limit.get("latency_ms")
     if most is not None and found > most:
         session.note(
@@ -77,7 +77,7 @@ def _look_at_limits(session: Session, handed: Handed) -> None:
 
 
 def _ledger(session: Session) -> dict[str, float]:
-    """Seconds by phase over all sessions; what no phase claims is named."""
+    """Sum up seconds by phase over all sessions; unclaimed time is "other"."""
     history, clock = session.journal.history, session.clock
     phases = dict(history.past_phases)
     for name, seconds in clock.phases.items():
@@ -122,7 +122,7 @@ def _summary(
 
 
 def _searched(fitted: Fitted) -> list[str]:
-    """Names of the candidates that a search tried, as they would have in the journal."""
+    """Return the names that the trials of a search would have in the journal as candidates."""
     if fitted.searched is None:
         return []
     (candidate, *_), trials = fitted.members, fitted.searched.history.trials
@@ -199,7 +199,7 @@ def _story(
 
 
 def _config(session: Session, source: Source, chosen: planning.Plan) -> list[tuple[str, str]]:
-    """The exact configuration, a line for each setting."""
+    """Return the exact configuration, a line for each setting."""
     data = {"name": source.name, "identity": source.identity}
     job = session.settings.model_dump(mode="json", exclude={"out"})
     plan = chosen.model_dump(mode="json", exclude={"reasons"})

@@ -1,4 +1,4 @@
-"""Let several trained networks answer together, if that is better than the best of them alone."""
+"""Combine several trained networks in an ensemble, if that beats the best of them alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,17 +25,17 @@ Finished = tuple[Candidate, Trained]
 @final
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Which of several networks answer.
+    """Which networks form the final model.
 
     Attributes:
-        candidates: All of them.
-        members: Places of those that answer.
-        temperatures: Of all networks.
-        accuracies: Of all networks, and of all together.
-        images: That it was decided on.
-        chance: Probability that a network which a search found differs as much from the one of the
-            plan by chance, by the metric; None if there is none.
-        reason: Why, in words.
+        candidates: All candidates.
+        members: Indices of those that were chosen.
+        temperatures: Temperature of each network.
+        accuracies: Accuracy of each network, and of the ensemble of all.
+        images: Number of images that decided.
+        chance: p-value of the metric's difference between the network that a search found and the
+            best other one; None without a search.
+        reason: Reason for the choice, in words.
     """
 
     candidates: tuple[Candidate, ...]
@@ -55,24 +55,23 @@ def choose(
     metric: str,
     alone: bool,
 ) -> Choice:
-    """Compare each network and all together on images that none of them has seen.
+    """Compare each network and the ensemble of all on images that none of them has seen.
 
-    Logits are divided by each network's own temperature before they are averaged, so that a
-    network that is too sure of itself does not outvote the others. A network whose settings were
-    searched for answers alone only if it is better by the metric than the best of the others, by
-    more than chance, and together with them only if that lowers the loss by more than chance: the
-    search had many tries, and the best of many is partly luck.
+    Logits are divided by each network's own temperature before they are averaged, so that an
+    overconfident network does not dominate. A network whose config was found by a search is used
+    alone only if it is significantly better by the metric than the best of the others, and in an
+    ensemble only if that lowers the loss significantly: the best of many trials is partly luck.
 
-    Else the loss decides, since it knows more of an image than right or wrong. Where classes count
-    alike, so do they in the loss. In no case do networks answer together that are worse by the
-    metric than the best of them alone: that is what the user asked for.
+    Otherwise the loss decides, since it is more informative than right or wrong. If the metric is a
+    mean over classes, classes have equal weight in the loss too. An ensemble that is worse by the
+    metric than the best network alone is never chosen: the metric is what the user asked for.
 
     Args:
-        candidates: Whose networks they are.
-        logits: Of each network.
-        y_N: Classes of the images.
-        metric: What models are ranked by.
-        alone: Only one may answer: together they would take more than they may.
+        candidates: Candidates, one for each network.
+        logits: Logits of each network.
+        y_N: Labels of the images.
+        metric: The user's metric.
+        alone: Whether to choose one network only, since an ensemble might exceed the limits.
     """
     temperatures = tuple(fit_temperature(z_NK, y_N) for z_NK in logits)
     mean_NK = averaged(logits, temperatures)
@@ -103,13 +102,13 @@ def choose(
 
 
 def _is_no_worse(metric: str, z_NK: Logits, other_NK: Logits, y_N: NDArray[np.int64]) -> bool:
-    """Whether answers are at least as good by a metric as others, each as sure as suits them."""
+    """Whether logits are at least as good as others by a metric, after calibration of each."""
     p_NK, q_NK = (softmax(each_NK, fit_temperature(each_NK, y_N)) for each_NK in (z_NK, other_NK))
     return compare(metric, p_NK, q_NK, y_N).gain >= 0
 
 
 def _weights(metric: str, y_N: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What each image's loss weighs: where the metric is a mean over classes, these weigh alike."""
+    """Weight of each image's loss: equal per class, if the metric is a mean over classes."""
     if metric not in CLASSES_ALIKE:
         return np.ones(len(y_N))
     _, place_N, counts = np.unique(y_N, return_inverse=True, return_counts=True)
@@ -118,7 +117,7 @@ def _weights(metric: str, y_N: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def averaged(logits: Sequence[Logits], temperatures: Sequence[float]) -> Logits:
-    """What networks answer together."""
+    """Average logits, each divided by its network's temperature."""
     scaled = [z_NK / t for z_NK, t in zip(logits, temperatures, strict=True)]
     mean_NK: Logits = np.mean(scaled, axis=0)
     return mean_NK
@@ -149,13 +148,13 @@ def _words(
 @final
 @dataclass(frozen=True, kw_only=True)
 class Answering:
-    """Whose networks answer.
+    """The networks that form the final model.
 
     Attributes:
-        members: One or several.
-        trained: How the training of the first went.
-        deployed: What is handed over.
-        choice: Why these.
+        members: Their candidates, one or several.
+        trained: Result of the first one's training.
+        deployed: Final model.
+        choice: The choice, and its reason.
     """
 
     members: tuple[Candidate, ...]
@@ -165,7 +164,7 @@ class Answering:
 
 
 def choose_answering(session: Session, trials: Sequence[Finished]) -> Answering:
-    """Choose on the selection part, which no network has seen, and no search."""
+    """Choose on the selection set, which neither a network nor a search has seen."""
     prepared = trials[0][0].prepared
     x_NCHW, y_N = prepared.part(prepared.split.selection)
     deployed = [candidate.deploy(trained) for candidate, trained in trials]
@@ -182,7 +181,7 @@ def choose_answering(session: Session, trials: Sequence[Finished]) -> Answering:
 def answering(
     trials: Sequence[Finished], deployed: Sequence[Deployed], choice: Choice
 ) -> Answering:
-    """Put the chosen networks behind one input."""
+    """Build the final model from the chosen networks."""
     (candidate, trained), *others = (trials[place] for place in choice.members)
     networks = [deployed[place] for place in choice.members]
     whole = _joined(networks, choice.temperatures) if others else networks[0]
@@ -191,7 +190,7 @@ def answering(
 
 
 def _joined(deployed: Sequence[Deployed], temperatures: Sequence[float]) -> Deployed:
-    """Put networks behind one input: that of the first."""
+    """Combine networks in an ensemble that takes the input of the first."""
     given = deployed[0].normalize
     network = Ensemble([each.network for each in deployed], given.mean.numel())
     network.read_as(given, [each.normalize for each in deployed])

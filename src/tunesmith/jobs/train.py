@@ -1,4 +1,4 @@
-"""Train the model that is handed over, and what its probabilities are calibrated on."""
+"""Train the final model, and get predictions to calibrate it on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,9 +27,9 @@ from tunesmith.jobs.trial import Trained, Trial, fold_name, network_of
 from tunesmith.models.preprocess import Deployed
 from tunesmith.models.views import passes
 
-SLOWER_TOGETHER = 1.6  # times the sum of their own times that networks in one graph take
-VALIDATED = 2000  # images in the learning curve's validation, at most
-FOUND_SLACK = 1.1  # what a search finds may train so many times as long as the plan's own settings
+SLOWER_TOGETHER = 1.6  # inference time of an ensemble over the sum of its networks' times
+VALIDATED = 2000  # validation images for the learning curve, at most
+FOUND_SLACK = 1.1  # training time for the config that a search finds, over that of the plan's
 
 Part = tuple[Logits, NDArray[np.int64]]
 
@@ -40,13 +40,13 @@ class Fitted:
     """A trained model, before calibration.
 
     Attributes:
-        members: Whose networks answer, one or several.
-        deployed: From bytes to probabilities, temperature still 1.
-        trained: How the training of the first member went.
-        z_NK: Logits of images that the networks giving them never saw, for calibration.
-        y_N: Their classes.
-        choice: Why these members; None if there was but one network.
-        searched: What a search for better settings found; None if there was none.
+        members: Candidates that form the model, one or several.
+        deployed: From uint8 images to probabilities, temperature still 1.
+        trained: Result of the first member's training.
+        z_NK: Logits for calibration, by networks that were not trained on these images.
+        y_N: Their labels.
+        choice: Choice of the members; None if there was only one network.
+        searched: Result of the search for a better config; None if there was none.
     """
 
     members: tuple[Candidate, ...]
@@ -61,9 +61,9 @@ class Fitted:
 def train_all(session: Session, candidates: Sequence[Candidate], *, extended: bool) -> Fitted:
     """Train within the time that the plan leaves, and get logits for calibration.
 
-    Several candidates get equal shares of the time; then the best of them answers, or all together.
-    Where a search is planned, it and the training of what it finds get a share each as well, and
-    what was found is one more candidate.
+    Several candidates get equal shares of the time; then the best one is chosen, or an ensemble of
+    all. If a search is planned, it and the training of the config that it finds get a share each as
+    well, and the latter is one more candidate.
     """
     (first, *_), is_searched = candidates, candidates[0].chosen.search is not None
     asked = [*candidates, first] if is_searched else candidates
@@ -86,7 +86,7 @@ def train_all(session: Session, candidates: Sequence[Candidate], *, extended: bo
 def _train_small(
     session: Session, candidate: Candidate, finish_at: float, *, extended: bool
 ) -> Fitted:
-    """Train on all images, and without each fold, for honest answers to every one of them."""
+    """Train on all images, and without each fold, for out-of-fold predictions of all images."""
     now = session.clock.elapsed()
     ends_at = now + (finish_at - now) / (3 if candidate.chosen.search else 1)
     trained, parts = _with_folds(session, candidate, ends_at, extended=extended)
@@ -114,10 +114,10 @@ def _choose_small(
     trials: Sequence[Finished],
     parts: Sequence[Sequence[Part]],
 ) -> Fitted:
-    """Choose by the answers to each fold of the networks that were trained without it."""
+    """Choose by the out-of-fold predictions."""
     candidates, deployed = [candidate for candidate, _ in trials], [fitted.deployed]
     deployed += [candidate.deploy(trained) for candidate, trained in trials[1:]]
-    # The search looked at the first fold all the time, so that it tells nothing any more.
+    # Not on the first fold: the search was validated on it all the time.
     unseen = [_joined(candidates[0], each[1:]) for each in parts]
     choice = choose(
         candidates,
@@ -143,7 +143,7 @@ def _choose_small(
 def _search(
     session: Session, candidate: Candidate, finish_at: float, *, extended: bool
 ) -> Searched | None:
-    """Search in the time that the training of what is found will not need."""
+    """Search, but leave the time to train the config that is found."""
     if candidate.chosen.search is None or session.interrupted.is_set():
         return None
     trials = session.journal.history.trials
@@ -154,7 +154,7 @@ def _search(
 
 
 def end_of_training(session: Session, candidates: Sequence[Candidate]) -> float:
-    """When training must be over: time is left for all answers that are asked afterwards."""
+    """Deadline of training: time is left for all predictions that are made afterwards."""
     slower = SLOWER_TOGETHER if len(candidates) > 1 else 1.0
     asking_s = slower * sum(_asking_s(session, candidate) for candidate in candidates)
     asking_s += candidates[0].chosen.reread_s
@@ -164,9 +164,9 @@ def end_of_training(session: Session, candidates: Sequence[Candidate]) -> float:
 
 
 def _asking_s(session: Session, candidate: Candidate) -> float:
-    """Seconds that answers will take to all images that are not trained on.
+    """Estimate how long it takes to predict all images that are not trained on.
 
-    The network itself has told its speed if it was validated in a race; else a probe has.
+    The speed is that of the network's validations, or else that of the probe.
     """
     split, trial = candidate.prepared.split, session.journal.history.trials.get(candidate.name)
     told = [block.metrics.get(ANSWERS_PER_S, 0.0) for block in trial.blocks] if trial else []
@@ -199,7 +199,7 @@ def _fitted(session: Session, trials: Sequence[Finished]) -> Fitted:
 
 
 def main_trial(candidate: Candidate, ends_at: float) -> Trial:
-    """The training of what is handed over; validated where images are held out for that."""
+    """Plan the training of the final model; validated if images are held out for that."""
     prepared = candidate.prepared
     validate = None
     if prepared.split.folds is None:
@@ -209,7 +209,7 @@ def main_trial(candidate: Candidate, ends_at: float) -> Trial:
 
 
 def fold_trial(candidate: Candidate, fold: int, ends_at: float) -> Trial:
-    """The training without a fold; the first is validated on the images it does not see."""
+    """Plan the training without a fold; only the first is validated, on its held-out images."""
     data, held = candidate.prepared.without_fold(fold)
     validate = candidate.validate(*candidate.prepared.part(held)) if fold == 0 else None
     return candidate.trial(fold_name(candidate.name, fold), data, ends_at, validate)
@@ -228,9 +228,9 @@ def _with_folds(
 def _out_of_fold(
     session: Session, candidate: Candidate, finish_at: float, *, extended: bool
 ) -> list[Part]:
-    """Logits and classes of each fold's images, by a network that was trained without them.
+    """Return logits and labels of each fold's images, by a network trained without them.
 
-    An interruption leaves out the folds that were not trained yet.
+    After an interruption, folds that were not trained yet are missing.
     """
     prepared, folds = candidate.prepared, candidate.prepared.split.folds
     assert folds is not None
@@ -249,7 +249,7 @@ def _out_of_fold(
 
 
 def _joined(candidate: Candidate, parts: Sequence[Part]) -> Part:
-    """All parts as one, which has no image if there are none."""
+    """Concatenate logits and labels; empty if there are none."""
     none: Part = np.zeros((0, candidate.classes), np.float32), np.zeros(0, np.int64)
     logits, labels = zip(none, *parts, strict=True)
     return np.concatenate(logits), np.concatenate(labels)

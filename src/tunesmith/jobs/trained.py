@@ -1,4 +1,4 @@
-"""Models that were trained on the data in question: what they answer, and what they see."""
+"""Models that were trained on the data in question: their predictions and features."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +21,13 @@ Images = NDArray[np.uint8]
 @final
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A model whose classes are those of the data.
+    """A trained model that has the same classes as the data.
 
     Attributes:
-        name: As the user wrote it.
-        bundle: Where it lies.
-        predictor: Runs its graph.
-        place_K: Of each class that it answers, the place in the data's classes.
+        name: Path of the model, as the user wrote it.
+        bundle: Bundle folder.
+        predictor: Runs the exported graph.
+        place_K: Index of each of its classes among the data's classes.
     """
 
     name: str
@@ -36,14 +36,14 @@ class Trained:
     place_K: NDArray[np.int64]
 
     def answer(self, x_NHWC: Images) -> NDArray[np.int64]:
-        """Class of each image, as the exported graph sees it."""
+        """Predict the class of each image with the exported graph."""
         answers_N: NDArray[np.int64] = self.place_K[
             self.predictor.probabilities(x_NHWC).argmax(axis=1)
         ]
         return answers_N
 
     def see(self, x_NHWC: Images) -> NDArray[np.float32]:
-        """What the network's last layer reads, ``[N, D]``; D is 0 if it is no `nn.Linear`."""
+        """Extract the input of the last layer, ``[N, D]``; D is 0 if that is no `nn.Linear`."""
         network = load_module(self.bundle)
         f_ND: NDArray[np.float32] = seen(
             network, torch.from_numpy(x_NHWC), len(self.place_K)
@@ -52,7 +52,7 @@ class Trained:
 
 
 def bundle_of(path: Path) -> Path:
-    """The bundle that a run's folder holds, or the folder itself if it is one."""
+    """Return the bundle in a run folder, or the path itself if it is a bundle."""
     return path / BUNDLE if (path / BUNDLE / MANIFEST_FILE).exists() else path
 
 
@@ -60,12 +60,12 @@ def open_trained(path: Path, classes: tuple[str, ...], channels: int) -> Trained
     """Open a run's folder or a bundle.
 
     Args:
-        path: Of either.
-        classes: Of the data.
-        channels: Of their images.
+        path: Run folder, or bundle.
+        classes: Class names of the data.
+        channels: Number of channels of the images.
 
     Raises:
-        BundleError: There is none, it is damaged, or it knows other classes or images.
+        BundleError: There is no bundle, it is damaged, or has other classes or channels.
     """
     bundle = bundle_of(path)
     predictor = load(bundle)

@@ -1,4 +1,4 @@
-"""What a training is: planned, and done."""
+"""A training, as planned and as done."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -13,12 +13,12 @@ from tunesmith.training.losses import Loss
 from tunesmith.training.slice import Checkpoint
 
 Validate = Callable[[Mapping[str, Tensor]], dict[str, float]]
-SUREST_CONTRADICTED = "surest_contradicted"  # a measure of a validation; see `training.noise`
-FOLD = ", fold "  # between a network's name and a number, in the name of a trial without a fold
+SUREST_CONTRADICTED = "surest_contradicted"  # a validation metric; see `training.noise`
+FOLD = ", fold "  # between network and number, in the name of a trial that trains without a fold
 
 
 def fold_name(network: str, fold: int) -> str:
-    """Name the trial of a network that does not see a fold, counted from 0.
+    """Name the trial of a network that is trained without a fold, counted from 0.
 
     Example:
         >>> fold_name("convnet", 0), network_of(fold_name("convnet", 0)), network_of("convnet")
@@ -39,18 +39,18 @@ class Trial:
     """One training, as planned.
 
     Attributes:
-        name: In the journal.
-        build: Makes the untrained network.
-        begin: Where a training starts that is not one from scratch.
-        config: How to train.
-        data: What to train on.
-        loss: What to minimize, by a config.
-        validate: Metrics of averaged weights on images the training does not see; None if there
-            are none.
-        horizon: Examples after which more would not help; the clock may end it earlier.
-        images_per_s: Expected speed, until a slice was measured.
-        ends_at: The run's clock, in seconds, when training must be over.
-        pause_at: The same for a pause, after which the training can go on.
+        name: Name in the journal.
+        build: Builds the untrained network.
+        begin: Makes the initial checkpoint; None to train from scratch.
+        config: Training config.
+        data: Training data.
+        loss: Makes the loss to minimize, from a config.
+        validate: Computes metrics of averaged weights on held-out images; None if there are none.
+        horizon: Maximum number of examples, beyond which more do not help; the clock may end it
+            earlier.
+        images_per_s: Expected speed, until one is measured.
+        ends_at: Deadline on the run's clock, in seconds.
+        pause_at: When to pause on the same clock; a paused training can be resumed.
     """
 
     name: str
@@ -66,18 +66,18 @@ class Trial:
     pause_at: float = math.inf
 
     def paused(self, at: float) -> Self:
-        """The same training, but only the beginning: up to a moment of the run's clock."""
+        """Return the same training, to be paused at a time on the run's clock."""
         return replace(self, pause_at=at)
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What a training left.
+    """Result of a training.
 
     Attributes:
-        checkpoint: The last good one.
-        config: As planned, or with the smaller batch that fits.
+        checkpoint: Last good checkpoint.
+        config: Config as planned, or with a smaller batch that fits into memory.
         reason: Why it ended, in words.
     """
 

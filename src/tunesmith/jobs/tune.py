@@ -38,7 +38,7 @@ from tunesmith.tuning.tuner import Search, Tuner
 
 RESULT, LOG = "result.json", "run.log"  # in the run's folder
 DEFAULT_BUDGET_S = 600.0
-MEMORY_SHARE = 0.9  # of the machine's memory, for all workers together
+MEMORY_SHARE = 0.9  # share of the machine's memory, for all workers together
 
 
 def tune(
@@ -56,37 +56,37 @@ def tune(
     seed: int = 0,
     progress: bool = True,
 ) -> Tuned:
-    """Find the config with which a training function of your own does best.
+    """Find the best config for a training function of your own.
 
     ``function(config, folder, start, until)`` trains from ``start`` to ``until`` of ``horizon``
-    units (epochs, steps, or percent of a training). What it needs to go on it keeps in ``folder``.
+    units (epochs, steps, or percent of a training). It keeps in ``folder`` what it needs to resume.
     It returns the value at ``until``, or a list of values at even steps up to there.
 
-    Worker processes import the function; they read a script no further than to this call.
+    Worker processes import the function; of a script, they run only what precedes this call.
 
     Args:
-        function: Trains; a plain function at the top of a file.
-        space: Ranges by name, or fields with a default of your own. Without one, the config is a
-            dataclass with ranged fields, which the function's first parameter is annotated with.
+        function: Training function, defined at the top level of a file.
+        space: Ranges by name, or fields with a default of your own. Without one, the function's
+            first parameter must be annotated with a dataclass of ranged fields.
         budget: Seconds, or a time span such as ``"10m"``; ten minutes, unless ``trials`` is given.
-        trials: How many configs may be tried. Without a budget, each is trained to the end.
+        trials: Maximum number of trials. Without a budget, each is trained to the end.
         horizon: Units of a full training.
-        out: The run's folder; by default ``runs/NAME``. The same call on an unfinished run goes on
-            with it; with more budget or trials, a finished run is extended.
+        out: Run folder; by default ``runs/NAME``. The same call resumes an unfinished run; with
+            more budget or trials, it extends a finished one.
         sampler: ``"auto"``, ``"tpe"``, ``"random"``, ``"optuna"`` or ``"hyperopt"``.
         scheduler: ``"auto"``, ``"freeze-thaw"``, ``"asha"`` or ``"none"``.
-        workers: Processes that train at the same time; ``"auto"`` measures on the first trials
-            whether several that share the cores are faster than one.
+        workers: Number of worker processes; ``"auto"`` measures on the first trials whether several
+            that share the cores are faster than one.
         maximize: Whether higher values are better.
-        seed: Of everything random.
+        seed: Random seed.
         progress: Show progress on the terminal.
 
     Returns:
-        The config, its value, and the folder in which its training left its state.
+        The best config, its value, and the folder with the state of its training.
 
     Raises:
-        UserError: Something is wrong that you can mend; the message says how.
-        KeyboardInterrupt: It was interrupted before any trial had a value.
+        UserError: Something is wrong that you can fix; the message says how.
+        KeyboardInterrupt: The search was interrupted before any trial had a value.
     """
     end_of_reading()
     given: dict[str, Any] = {"budget": budget, "trials": trials, "horizon": horizon, "out": out}
@@ -105,21 +105,21 @@ def run(
     to_stderr: bool = False,
     started_s: float = 0.0,
 ) -> Tuned:
-    """Open or resume a search's folder, and search until the clock says stop.
+    """Start or resume a search in its folder, and run it within its budget.
 
     Args:
-        settings: What the user decided.
-        function: As in `load_function`.
+        settings: User settings.
+        function: Reference to the function; see `load_function`.
         space: See `tune`.
         progress: Show progress on the terminal.
-        to_stderr: Show it on standard error, since standard output is for programs.
-        started_s: Seconds since the user pressed Enter.
+        to_stderr: Show progress on standard error, and keep standard output for programs.
+        started_s: Seconds since the process started.
     """
     if settings.budget is None and settings.trials is None:
         settings = settings.model_copy(update={"budget": DEFAULT_BUDGET_S})
     budget = math.inf if settings.budget is None else settings.budget
-    clock = Clock(budget=budget, spent=started_s)  # what the function's file imports takes time too
-    here, function = Path.cwd(), _located(function)  # its code may go to another folder
+    clock = Clock(budget=budget, spent=started_s)  # importing the function's file takes time too
+    here, function = Path.cwd(), _located(function)  # importing it may change the working folder
     train = load_function(function)
     search = search_for(settings, function, space_for(train, space))
     source = here / (inspect.getsourcefile(inspect.unwrap(train)) or "")
@@ -146,7 +146,7 @@ def run(
 
 
 def _identity(settings: TuneSettings, search: Search, source: Path) -> dict[str, Any]:
-    """What makes a search this search; ``source`` is the file of its function."""
+    """Return what identifies a search; ``source`` is the file of its function."""
     return {
         "function": hashlib.sha256(source.read_bytes()).hexdigest(),
         "space": space_words(search.space),
@@ -155,7 +155,7 @@ def _identity(settings: TuneSettings, search: Search, source: Path) -> dict[str,
 
 
 def _located(function: str) -> str:
-    """Name a function so that it is found from any folder."""
+    """Make a function's reference valid in any folder."""
     place, _, name = function.rpartition(":")
     is_file = place.endswith(".py") and Path(place).is_file()
     return f"{Path(place).resolve()}:{name}" if is_file else function
@@ -206,10 +206,10 @@ def _run(
 def _status(
     history: History, reason: str, *, is_interrupted: bool, say: Callable[[str], None]
 ) -> str:
-    """How a search ended; one that was interrupted may have nothing to hand over.
+    """Return how a search ended; an interrupted one may have no result.
 
     Raises:
-        KeyboardInterrupt: That is so.
+        KeyboardInterrupt: No trial has a value.
     """
     if is_interrupted and best_trial(history) is None:
         say(f"{reason} No trial has a value yet; the same command goes on.")
@@ -218,5 +218,5 @@ def _status(
 
 
 def _most(path: Path) -> int:
-    """Processes that could search at the same time."""
+    """Return the maximum number of workers."""
     return min(measure(path).cores, WORKERS_MOST)

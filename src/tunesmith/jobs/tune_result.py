@@ -1,4 +1,4 @@
-"""What the search of a user's own function found, in values and in words."""
+"""The result of `tune`, as values and in words."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,35 +17,35 @@ from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tuner import Search
 
 TRIALS = "trials"  # in the run's folder
-FIELDS = 3  # whose parts are told: those that mattered most
+FIELDS = 3  # most important fields, to be reported in parts
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Tuned:
-    """What a search found.
+    """Result of a search.
 
     Attributes:
         folder: The run's folder.
-        number: Of the trial that was chosen; 0 are the defaults.
-        config: Its values.
-        value: The last one it gave.
-        units: Of its training.
-        checkpoint: What it left in its folder.
+        number: Number of the chosen trial; trial 0 has the defaults.
+        config: Config of this trial.
+        value: Its last value.
+        units: Units of its training.
+        checkpoint: Folder with its state.
         default: The last value of trial 0; None if it has none.
-        trials: How many were started.
-        parts: Of the fields that mattered most, the quarters of their range (or the options) that
-            were tried, each with the median value of its trials after ``parts_at`` units, the best
-            first. Empty where there are too few trials to say what mattered.
-        parts_at: Units after which all trials were measured.
-        noise: Standard deviation between values of equal configs after ``noise_at`` units, from
-            the defaults and the best, which were trained again; None if there was no time.
+        trials: Number of trials that were started.
+        parts: For the most important fields, the tried quarters of their range (or options), each
+            with the median value of its trials after ``parts_at`` units, the best first. Empty if
+            there are too few trials to tell what is important.
+        parts_at: Units of training after which all trials can be compared.
+        noise: Standard deviation between values of equal configs after ``noise_at`` units, measured
+            by training the defaults and the best config again; None if there was no time.
         noise_at: Units of these trainings.
-        failed: Why trials failed, by number.
-        dropped: How many were given up to make room on the disk.
+        failed: Reasons of failed trials, by number.
+        dropped: Number of trials that were given up to free disk space.
         status: ``"finished"`` or ``"interrupted"``.
-        reason: Why the search ended.
-        warnings: What the user should think about, in words.
+        reason: Why the search ended, in words.
+        warnings: Warnings to the user.
     """
 
     folder: Path
@@ -61,17 +61,17 @@ class Tuned:
     noise: float | None
     noise_at: int
     failed: Mapping[int, str]
-    dropped: int = 0  # what earlier versions wrote does not have it
+    dropped: int = 0  # missing in files of earlier versions
     status: str
     reason: str
-    warnings: Sequence[str] = ()  # nor this
+    warnings: Sequence[str] = ()  # missing in those as well
 
     def as_json(self) -> str:
-        """All of it, for programs."""
+        """Return all fields as JSON."""
         return json.dumps(asdict(self), default=str, indent=2)
 
     def words(self) -> str:
-        """All of it that a person wants to know first."""
+        """Summarize what a person wants to know first."""
         values = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
         default = "no value" if self.default is None else f"{self.default:.6g}"
         failed = f", {len(self.failed)} of them failed" if self.failed else ""
@@ -87,7 +87,7 @@ class Tuned:
         )
 
     def _why(self) -> str:
-        """Why this trial, and how sure that is."""
+        """Explain why this trial was chosen, and how sure that is."""
         why = "it has the best last value of all"
         if self.noise is None:
             return f"{why}; there was no time to see by how much equal configs differ"
@@ -98,7 +98,7 @@ class Tuned:
 
 
 def _where(name: str, parts: Sequence[Part], at: int) -> str:
-    """Say in which part of a field the best values were."""
+    """Describe in which part of a field the best values were."""
     best, *others = parts
     to = "" if best.low == best.high else f" to {_short(best.high)}"
     next_best = f"; the next best part has {others[0].median:.4g}" if others else ""
@@ -115,13 +115,13 @@ def _short(value: object) -> str:
 def tell(
     path: Path, search: Search, history: History, noise: Noise | None, *, status: str, reason: str
 ) -> Tuned:
-    """Say what a search found: what is handed over is what was measured.
+    """Build the result of a search, with the value as measured in the trial itself.
 
     Args:
-        path: The run's folder.
-        search: What was searched.
-        history: What came of it.
-        noise: Of equal configs; None if it was not measured.
+        path: Run folder.
+        search: Definition of the search.
+        history: History of the search.
+        noise: Noise between equal configs; None if it was not measured.
         status: See `Tuned`.
         reason: See `Tuned`.
 
@@ -159,7 +159,7 @@ def tell(
 
 
 def _without(history: History, reason: str) -> str:
-    """Why there is no value: all trials failed, or there was no time."""
+    """Explain why there is no value: all trials failed, or there was no time."""
     failed = [trial.failed for trial in history.trials if trial.failed is not None]
     if failed and len(failed) == len(history.trials):
         return f"No trial has a value, since each failed, at last so: {failed[-1]} Mend that."
@@ -170,6 +170,6 @@ def _without(history: History, reason: str) -> str:
 
 
 def _ranked(search: Search, history: History, name: str, at: int) -> list[Part]:
-    """A field's parts, the best first, with values as the user's function gives them."""
+    """Return a field's parts, the best first, with the sign of the user's values."""
     found = sorted(parts(search.space, history, name, at=at), key=lambda part: part.median)
     return [replace(part, median=search.sign * part.median) for part in found]

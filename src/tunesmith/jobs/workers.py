@@ -1,4 +1,4 @@
-"""The processes that search, and how many: measured on the first trials, and then kept."""
+"""Worker processes of a search, and how many: measured on the first trials, and then kept."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,18 +13,18 @@ from tunesmith.records.journal import Journal
 from tunesmith.tuning.rounds import Rounds
 from tunesmith.tuning.tuner import Search, Tuner
 
-LOG = "workers.log"  # what is printed in them
-ALONE, BLOCKS = 2, 4  # of a trial: to warm up and alone, and as many beside the others
-LEAST_GAIN = 1.1  # times as fast as one must several be: equal speeds are never measured as equal
+LOG = "workers.log"  # output of the workers
+ALONE, BLOCKS = 2, 4  # blocks of a trial: trained alone (the first is a warmup), and in all
+LEAST_GAIN = 1.1  # required speedup of several processes over one, above the noise of measurement
 
 
 def processes(workers: int, folder: Path, *, memory_share: float) -> Processes:
-    """Make processes for a search in a folder, which print into a file there.
+    """Create the worker processes of a search, which log to a file in its folder.
 
     Args:
-        workers: How many.
-        folder: The search's.
-        memory_share: Of the machine's memory, for all of them together.
+        workers: Number of processes.
+        folder: Folder of the search.
+        memory_share: Share of the machine's memory, for all of them together.
     """
     memory = int(memory_share * measure(folder).memory_bytes / workers)
     return Processes(workers, memory_bytes=memory, log=folder / LOG)
@@ -40,22 +40,22 @@ def choose_workers(
 ) -> int:
     """Decide between one process with all cores, and several that share them.
 
-    As many new trials as there could be processes are trained for four blocks each: two by one
-    process, one trial after the other, and two at the same time, by processes that are new. The
-    first of either two counts for nothing, because what is done only once is done there. Each trial
-    is compared with itself, and nothing of it is wasted. What was decided once, the journal keeps.
+    As many new trials as there may be processes are trained for four blocks each: two by one
+    process, one trial after the other, and two in parallel, by new processes. The first block of
+    each pair is a warmup and does not count. Each trial is compared with itself, and no training is
+    wasted. The journal keeps the decision.
 
     Args:
-        search: What is searched. Where all trials are counted and none is timed, one process
-            searches: with two, chance would decide whose result comes first.
-        most: Processes at most.
-        tuner: Makes a tuner that runs a search in so many processes.
-        journal: Of the search.
-        clock: The same.
+        search: Definition of the search. If it is limited by units and not by time, one process
+            searches: with several, the order of their results would be random.
+        most: Maximum number of processes.
+        tuner: Makes a tuner for a search and a number of processes.
+        journal: Journal of the search.
+        clock: Clock of the search.
 
     Returns:
-        How many. Where a trial has fewer blocks, it cannot be compared with itself, and there are
-        as many as may be; one, where time was over before all was measured.
+        Number of processes: the maximum, if trials have too few blocks to be compared; one, if time
+        was over before all was measured.
     """
     if journal.history.workers is not None:
         return journal.history.workers.workers
@@ -74,7 +74,7 @@ def choose_workers(
 
 
 def chosen_workers(given: int | None, past: History) -> int:
-    """How many processes search: as the user says, as was decided, or one.
+    """Return the number of processes: the user's, the one that was measured, or one.
 
     Example:
         >>> chosen_workers(None, History()), chosen_workers(2, History())
@@ -87,13 +87,13 @@ def chosen_workers(given: int | None, past: History) -> int:
 def _measured(
     search: Search, most: int, tuner: Callable[[Search, int], Tuner], journal: Journal
 ) -> WorkersChosen | None:
-    """Train new trials, and compare; None if too few were trained as far."""
+    """Train new trials, and compare; None if too few of them got far enough."""
     first = before = len(journal.history.trials)
     for blocks, workers in ((ALONE, 1), (BLOCKS, most)):
         before = len(journal.history.trials)
         rounds = Rounds(first=first, trials=most, block=search.block, until=blocks * search.block)
         tuner(replace(search, scheduler=rounds), workers).run()
-    # One that took the place of a trial that failed at last was never trained alone.
+    # A late replacement of a failed trial was never trained alone.
     return compared([*journal.history.trials.values()][first:before], most, block=search.block)
 
 
@@ -101,12 +101,12 @@ def compared(trials: Sequence[TrialHistory], most: int, *, block: int) -> Worker
     """Compare the time of each trial's second block, trained alone, with that of its fourth.
 
     Args:
-        trials: Whose last two blocks were trained beside the others'.
-        most: How many were trained at the same time.
-        block: Units of a block.
+        trials: Trials whose last two blocks were trained in parallel.
+        most: Number of trials that were trained in parallel.
+        block: Units of training per block.
 
     Returns:
-        None if there are fewer with these blocks.
+        The decision; None if too few trials have these blocks.
     """
     ends = [block * number for number in range(1, BLOCKS + 1)]
     whole = [
@@ -116,7 +116,7 @@ def compared(trials: Sequence[TrialHistory], most: int, *, block: int) -> Worker
     ]
     if len(whole) < most:
         return None
-    # Each trains so much more slowly than alone; all together do the work of so many alone.
+    # The speedup is the sum of the trials' speeds in parallel, each relative to its speed alone.
     gain = sum(alone.seconds / max(beside.seconds, 1e-9) for _, alone, _, beside in whole)
     times = f"{gain:.2f} times as fast as one that has all cores"
     return WorkersChosen(

@@ -1,1 +1,1 @@
-"""Networks, and the one function that turns pixels into what a network reads."""
+"""Networks, and the preprocessing from pixels to their input."""

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 Activation = Literal["gelu", "relu", "silu"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU, "silu": nn.SiLU}
 MAXIMUM, AVERAGE = nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d
-# Of each channel over all places: where it is strongest, how strong it is on average, or both.
+# Pooling of each channel over all positions: maximum, average, or both.
 GLOBAL_POOLINGS: dict[str, tuple[Callable[[int], nn.Module], ...]] = {
     "max": (MAXIMUM,), "average": (AVERAGE,), "both": (MAXIMUM, AVERAGE)
 }  # fmt: skip
@@ -85,7 +85,7 @@ class Whitening(nn.Module):
 
 
 def conv3x3(channels_in: int, channels_out: int, *, stride: int = 1) -> nn.Conv2d:
-    """Make a 3x3 convolution that starts as the identity on the channels it passes on.
+    """Make a 3x3 convolution that is initialized as the identity on its input channels.
 
     The first ``channels_in`` filters are a Dirac pulse (Zagoruyko and Komodakis 2017), the rest
     the usual random ones, so that a deep stack passes its input on from the first step.
@@ -102,7 +102,7 @@ def conv3x3(channels_in: int, channels_out: int, *, stride: int = 1) -> nn.Conv2
 class FixedGainNorm(nn.Module):
     """Batch normalization with a trained shift and no trained gain.
 
-    Without the gain, a filter's scale has one meaning only: how fast it turns.
+    Without the gain, a filter's scale only affects how fast its direction changes.
 
     Shape:
         - input and output: ``(N, channels, H, W)``
@@ -172,15 +172,15 @@ class SameConv2d(nn.Conv2d):
 
 
 class Residual(nn.Module):
-    """Layers, and a shortcut past them (He et al. 2016, "Deep residual learning").
+    """Layers with a shortcut connection (He et al. 2016, "Deep residual learning").
 
     Shape:
         - input: ``(N, C, H, W)``
         - output: that of the layers
 
     Args:
-        layers: Applied one after the other.
-        shortcut: What it makes of the input is added to their output; None for nothing.
+        layers: Layers, applied one after the other.
+        shortcut: Its output is added to that of the layers; None for no shortcut.
 
     Example:
         >>> block = Residual(nn.Conv2d(4, 4, 1), nn.ReLU(), shortcut=nn.Identity())
@@ -201,13 +201,13 @@ class Residual(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Weigh channels by what is in the whole image (Hu et al. 2018, "Squeeze-and-excitation").
+    """Reweight channels by global context (Hu et al. 2018, "Squeeze-and-excitation").
 
     Shape:
         - input and output: ``(N, channels, H, W)``
 
     Args:
-        channels: Channels of the input; their weights come of a quarter of as many numbers.
+        channels: Channels of the input; the bottleneck has a quarter of them, but at least 8.
         activation: Name in `ACTIVATIONS`.
     """
 
@@ -239,8 +239,8 @@ class Head(nn.Module):
         channels: Channels of the input.
         classes: Number of classes.
         pooling: Name in `GLOBAL_POOLINGS`.
-        scale: Factor of the logits; small, so that a step of the weights moves them little.
-        dropout: Share of features set to zero in training.
+        scale: Factor of the logits; small, so that a step of the weights changes them little.
+        dropout: Probability of dropping a feature in training.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Which networks there are, and how a named one is built."""
+"""The families of networks, and how to build a network by name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,21 +22,21 @@ from tunesmith.models.ensemble import Ensemble
 from tunesmith.models.pretrained import Pretrained, pretrained_of
 from tunesmith.models.views import ManyViews, View
 
-ENSEMBLE = "ensemble"  # no family of its own: what a bundle of several networks says it is
+ENSEMBLE = "ensemble"  # no family of its own: the name of an ensemble in a bundle's manifest
 FAMILIES: dict[str, Factory] = {"convnet": convnet, "efficientnet_lite0": efficientnet_lite0}
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """A kind of network.
+    """A family of networks.
 
     Attributes:
-        name: As the user gave it.
-        factory: Makes a network.
-        space: Its parameters' ranges and defaults.
-        source: Where a user's own network comes from.
-        pretrained: What the network says of itself if it has learned before; see `looked_at`.
+        name: Name as the user gave it.
+        factory: Builds a network.
+        space: Its parameters, with ranges and defaults.
+        source: Source of a user's own network.
+        pretrained: Metadata of a pretrained network; see `looked_at`.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Family:
     def builder(
         self, classes: int, channels: int, *, size: tuple[int, int], params: Mapping[str, Any]
     ) -> Callable[[], nn.Module]:
-        """Bind everything but the moment of building.
+        """Bind all arguments of the factory.
 
         Raises:
             SettingsError: A parameter is not in the space, or outside its range.
@@ -62,10 +62,10 @@ class Family:
         return build
 
     def looked_at(self, network: nn.Module, channels: int) -> Self:
-        """The same family, with what one of its networks says of itself.
+        """Return the same family, with the pretrained metadata of one of its networks.
 
         Raises:
-            ModelError: What it says does not fit.
+            ModelError: The metadata do not fit the network.
         """
         return replace(self, pretrained=pretrained_of(network, channels))
 
@@ -95,7 +95,7 @@ def find_family(model: str) -> Family:
 
 
 def _space_of(factory: Factory, source: CustomSource) -> Mapping[str, Field]:
-    """Read the space off a user's function, whose annotations may name what is not there."""
+    """Read the space off a user's function, whose annotations may not be resolvable."""
     try:
         return space_of(factory)
     except SettingsError:
@@ -117,7 +117,7 @@ def rebuild(
     config: Mapping[str, Any],
     views: Sequence[str],
 ) -> nn.Module:
-    """Build a network by what a manifest says of it; its weights are loaded by the caller.
+    """Build a network from its entry in a manifest; the caller loads its weights.
 
     Raises:
         ModelError: There is no such family, file or function.

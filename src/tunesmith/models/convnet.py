@@ -1,8 +1,8 @@
-"""The `convnet` family: a short ladder of convolutions for images from 8 to 256 pixels.
+"""The `convnet` family: a small convolutional network for images from 8 to 256 pixels.
 
 After Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU" (arXiv:2404.00498): patch
-whitening, Dirac-initialized filters, pooling inside each group, no residual path. Its structure
-may be searched: other kinds of blocks, of pooling and of heads, and images at a lower resolution.
+whitening, Dirac-initialized filters, pooling inside each group, no residual path. Its structure is
+searchable: kinds of blocks, of pooling and of heads, and a lower resolution.
 """
 
 import math
@@ -22,7 +22,7 @@ SMALLEST = 8
 
 # Widths of the groups as multiples of `width`: thin where the resolution is high.
 LADDERS = {2: (1, 4), 3: (1, 4, 4), 4: (1, 2, 4, 4)}
-THINNEST = 16  # channels of a group: fewer cost a CPU with vector units just as much
+THINNEST = 16  # channels of a group at least: fewer are no faster on a CPU with vector units
 
 
 class ConvNet(nn.Module):
@@ -33,10 +33,10 @@ class ConvNet(nn.Module):
         - output: ``(N, K)``, logits
 
     Args:
-        stem: The whitening.
-        groups: Its features, at lower and lower resolutions.
-        head: From the last of them to logits.
-        multiplier: Sides of the images inside over their own.
+        stem: Whitening layer.
+        groups: Groups of blocks, at lower and lower resolutions.
+        head: Head from the output of the last group to logits.
+        multiplier: Side of the images inside the network, relative to their own.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ConvNet(nn.Module):
         super().__init__()
         self.multiplier = multiplier
         self.stem = stem
-        self.activation = nn.ReLU()  # its filters come in pairs of opposite sign: nothing is lost
+        self.activation = nn.ReLU()  # filters come in pairs of opposite sign: nothing is lost
         self.groups = groups
         self.head = head
 
@@ -65,14 +65,14 @@ class ConvNet(nn.Module):
         return z_NK
 
     def _scaled(self, x_NCHW: Tensor) -> Tensor:
-        # Of the size that they come in, which is smaller while large steps need no detail.
+        # Relative to the size that they come in, which is smaller early in training.
         height, width = x_NCHW.shape[2:]
         inside = _inside((height, width), self.multiplier)
         return x_NCHW if inside == (height, width) else resize(x_NCHW, inside)
 
 
 def _inside(size: tuple[int, int], multiplier: float) -> tuple[int, int]:
-    """Height and width that the first layer reads.
+    """Height and width of the first layer's input.
 
     Example:
         >>> _inside((32, 28), 0.75), _inside((32, 9), 0.5)
@@ -118,13 +118,13 @@ def convnet(
         block: Single convolutions, pairs of them with a shortcut, or inverted residuals with
             squeeze-and-excitation; see `tunesmith.models.groups`.
         expansion: How many times wider an inverted block is in its middle.
-        pooling: What halves the resolution in each group: the maximum or average of four places,
-            or a convolution that skips every second one.
-        head: Of each channel over all places, the maximum, the average, or both.
-        resolution_multiplier: Sides of the images inside the network over their own; at least 8
-            pixels are left (Howard et al. 2017, "MobileNets").
-        activation: The nonlinearity of the groups.
-        dropout: Share of features set to zero before the last layer in training.
+        pooling: How each group halves the resolution: maximum or average pooling of 2 x 2
+            positions, or a convolution with stride 2.
+        head: Pooling of each channel over all positions: maximum, average, or both.
+        resolution_multiplier: Side of the images inside the network, relative to their own; at
+            least 8 pixels are left (Howard et al. 2017, "MobileNets").
+        activation: Activation function of the groups.
+        dropout: Probability of dropping a feature before the last layer in training.
 
     Raises:
         ValueError: A side is under 8 pixels.

@@ -22,10 +22,10 @@ class CustomSource:
     """Where a user's network comes from, so that it can be built again.
 
     Attributes:
-        path: The file.
-        function: The factory in it.
-        sha256: Of the file's bytes.
-        text: The file itself; it is kept beside the weights.
+        path: Path of the file.
+        function: Name of the factory in it.
+        sha256: SHA-256 of the file's bytes.
+        text: Content of the file; a bundle keeps it beside the weights.
     """
 
     path: Path
@@ -35,7 +35,7 @@ class CustomSource:
 
 
 def load_factory(spec: str) -> tuple[Factory, CustomSource]:
-    """Import a factory from ``file.py:function``; a file that is as it was does not run again.
+    """Import a factory from ``file.py:function``; an unchanged file is not executed again.
 
     Raises:
         ModelError: The file or function is missing, or the file cannot be read or imported.
@@ -70,7 +70,7 @@ def load_factory(spec: str) -> tuple[Factory, CustomSource]:
 
 
 def _read(path: Path, spec: str) -> str:
-    """Read a user's file, every byte of it: a bundle keeps it as UTF-8."""
+    """Read a user's file, unchanged: a bundle keeps it as UTF-8."""
     try:
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
@@ -90,7 +90,7 @@ def _read(path: Path, spec: str) -> str:
 
 
 def _why_not(path: Path, error: BaseException) -> str:
-    """Say why a file cannot be imported: perhaps for what lies beside it."""
+    """Explain why a file cannot be imported, such as because it imports one beside it."""
     if isinstance(error, SystemExit):
         return (
             f"{path} ended the process when imported (SystemExit: {error}). Put what it does as a "
@@ -110,10 +110,10 @@ def _why_not(path: Path, error: BaseException) -> str:
 def call_factory(
     factory: Factory, classes: int, channels: int, *, size: tuple[int, int], params: dict[str, Any]
 ) -> nn.Module:
-    """Call a factory with what it asks for: ``size`` only if its signature names it.
+    """Call a factory; it gets ``size`` only if its signature names it.
 
     Raises:
-        ModelError: It raises, or gives no `nn.Module`.
+        ModelError: The factory raises, or returns no `nn.Module`.
     """
     accepted = inspect.signature(factory).parameters
     extra = {"size": size} if "size" in accepted else {}
@@ -134,10 +134,10 @@ def call_factory(
 
 
 def with_sizes(network: nn.Module, channels: int, size: tuple[int, int]) -> nn.Module:
-    """The same network, its lazy layers made: they learn their sizes from a blank image.
+    """Initialize a network's lazy layers, which learn their sizes from a blank image.
 
     Raises:
-        ModelError: It raises.
+        ModelError: The network raises.
     """
     if any(map(nn.parameter.is_lazy, (*network.parameters(), *network.buffers()))):
         _answer(network.eval(), torch.zeros((2, channels, *size)))
@@ -146,7 +146,7 @@ def with_sizes(network: nn.Module, channels: int, size: tuple[int, int]) -> nn.M
 
 
 def _answer(network: nn.Module, x_NCHW: Tensor) -> Any:
-    """Call a network without gradients; what it returns may be anything."""
+    """Call a network without gradients; it may return anything."""
     try:
         with torch.no_grad():
             return network(x_NCHW)
@@ -161,8 +161,8 @@ def check_network(network: nn.Module, x_NCHW: Tensor, classes: int) -> None:
     """Try a network on a few normalized images, before time is spent on it.
 
     Raises:
-        ModelError: It raises, has nothing to train, gives another shape than ``(N, classes)``, or
-            answers that are not finite, or others each time.
+        ModelError: The network raises, has no trainable parameter, or returns another shape than
+            ``(N, classes)``, values that are not finite, or different values each time.
     """
     if not any(p.requires_grad for p in network.parameters()):
         raise ModelError("Your network has no trainable parameter, so there is nothing to train.")

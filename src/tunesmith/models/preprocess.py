@@ -1,4 +1,4 @@
-"""From bytes of pixels to what a network reads: the same code in training, tests and the graph.
+"""From pixels to the input of a network: the same code in training, tests and the graph.
 
 Shape letters: N images, H height, W width, C channels.
 """
@@ -15,8 +15,8 @@ from torch.nn import functional as F
 def resize(x_NCHW: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize images by antialiased bilinear interpolation, floats without rounding.
 
-    The image is stretched to ``size``: nothing is cut off and no border is invented. (The input
-    size follows the median aspect of the training images, so that most are hardly distorted.)
+    The image is stretched to ``size``: nothing is cropped or padded. (The input size follows the
+    median aspect ratio of the training images, so that most are hardly distorted.)
 
     Shape:
         - input: ``(N, C, H, W)``
@@ -31,10 +31,10 @@ def resize(x_NCHW: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def resize_pixels(x_HWC: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize one image as `resize` does, but in bytes, for the training store.
+    """Resize one image as `resize` does, but in uint8, for the training store.
 
-    Sixteen times as fast for a large photograph as to make it float32 first. Each of both
-    directions is rounded, which moves a training image by a gray level at most; the exported graph
+    For a large photograph, this is sixteen times as fast as converting it to float32 first.
+    Rounding in both directions changes a training image by a gray level at most; the exported graph
     and the test never round.
 
     Shape:
@@ -47,15 +47,15 @@ def resize_pixels(x_HWC: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np
 
 
 class Normalize(nn.Module):
-    """Shift and scale bytes so that each channel has mean 0 and deviation 1.
+    """Shift and scale pixels so that each channel has mean 0 and standard deviation 1.
 
     Shape:
         - input: ``(N, C, H, W)``, 0 to 255
         - output: the same, float32
 
     Args:
-        mean: One value a channel, in gray levels.
-        std: One value a channel, in gray levels.
+        mean: One value per channel, in gray levels.
+        std: One value per channel, in gray levels.
     """
 
     mean: Tensor
@@ -68,10 +68,9 @@ class Normalize(nn.Module):
 
     @classmethod
     def of(cls, x_NCHW: Tensor) -> Self:
-        """Measure mean and deviation on images of shape ``(N, C, H, W)``.
+        """Measure mean and standard deviation on images of shape ``(N, C, H, W)``.
 
-        A channel that never changes keeps a deviation of one gray level, so that nothing is
-        divided by zero.
+        A constant channel gets a standard deviation of one gray level, to avoid a division by zero.
         """
         x_CX = x_NCHW.float().transpose(0, 1).flatten(1)
         return cls(x_CX.mean(1), x_CX.std(1).clamp_min(1.0))
@@ -82,7 +81,7 @@ class Normalize(nn.Module):
 
 
 class Deployed(nn.Module):
-    """The network as it is handed over: from bytes of any size to calibrated probabilities.
+    """The deployed model: from uint8 images of any size to calibrated probabilities.
 
     Shape:
         - input ``images``: ``(N, H, W, C)``, uint8, RGB or gray, any N, H and W
@@ -90,8 +89,8 @@ class Deployed(nn.Module):
 
     Args:
         network: Maps normalized images ``(N, C, *size)`` to logits ``(N, K)``.
-        normalize: Mean and deviation of the training images.
-        size: Height and width that the network was trained on.
+        normalize: Mean and standard deviation of the training images.
+        size: Height and width of the network's input.
     """
 
     temperature: Tensor
@@ -105,6 +104,6 @@ class Deployed(nn.Module):
         self.register_buffer("temperature", torch.ones(()))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Apply the whole chain; see the class for the shapes."""
+        """Apply the whole model; see the class for the shapes."""
         x_NCHW = resize(images.permute(0, 3, 1, 2).float(), self.size)
         return torch.softmax(self.network(self.normalize(x_NCHW)) / self.temperature, dim=1)

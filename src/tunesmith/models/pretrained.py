@@ -1,4 +1,4 @@
-"""What a network that has learned before says of itself, in the form of timm's networks."""
+"""Metadata of pretrained networks, in timm's format."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from torch import nn
 from tunesmith.core.errors import ModelError
 from tunesmith.models.preprocess import Normalize
 
-WHITE = 255  # timm counts from 0 to 1, images from 0 to 255
+WHITE = 255  # timm's values are from 0 to 1, pixels from 0 to 255
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Pretrained:
-    """How a pretrained network reads images, and where it ends.
+    """Input normalization and last layer of a pretrained network.
 
     Attributes:
-        mean: Of the inputs it expects, a value for each channel, in gray levels.
-        std: Their deviation.
-        classifier: Name of its last layer, an `nn.Linear`.
+        mean: Mean of the inputs that it expects, one value per channel, in gray levels.
+        std: Standard deviation of these inputs.
+        classifier: Name of the last layer, an `nn.Linear`.
     """
 
     mean: tuple[float, ...]
@@ -37,7 +37,7 @@ def pretrained_of(network: nn.Module, channels: int) -> Pretrained | None:
     """Read ``network.pretrained_cfg``: a mapping with ``mean``, ``std`` and ``classifier``.
 
     Returns:
-        None where there is none, so that the network is trained from scratch.
+        The metadata; None if there are none, so that the network is trained from scratch.
 
     Raises:
         ModelError: The mapping does not fit the network.

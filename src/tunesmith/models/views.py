@@ -1,7 +1,6 @@
-"""Ways to look at an image, whose answers are averaged inside the network that is handed over.
+"""Test-time augmentation: the deployed model averages its logits over views of an image.
 
-Test-time augmentation: the copies go through the network as one batch, so that the exported graph
-holds it once.
+All views go through the network as one batch, so that the exported graph holds it once.
 """
 
 from collections.abc import Sequence
@@ -12,17 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-ONE_IN = 32  # a moved copy is moved by this share of the shorter side
+ONE_IN = 32  # moved views are moved by this share of the shorter side
 
 
 @final
 class View(StrEnum):
-    """A way to look at an image."""
+    """A view of an image."""
 
     AS_IS = "as is"
     MIRRORED = "mirrored"
     MOVED = "moved"
-    """Twice: to the lower right and to the upper left, by a 32nd of the shorter side."""
+    """Two copies, moved to the lower right and to the upper left by a 32nd of the shorter side."""
     MIRRORED_MOVED = "mirrored and moved"
 
     @property
@@ -32,19 +31,19 @@ class View(StrEnum):
 
     @property
     def passes(self) -> int:
-        """Copies that it is made of."""
+        """Number of copies, and so of forward passes."""
         return 2 if self in (View.MOVED, View.MIRRORED_MOVED) else 1
 
     def copies(self, x_NCHW: Tensor) -> list[Tensor]:
-        """Make its copies of images, each of the same shape ``(N, C, H, W)``."""
+        """Make the copies of images for this view, each of the same shape ``(N, C, H, W)``."""
         if self.is_mirrored:
             x_NCHW = x_NCHW.flip(-1)
         return [x_NCHW] if self.passes == 1 else _moved(x_NCHW)
 
 
 ALONE = (View.AS_IS,)
-# What may answer, cheapest first. Jordan 2024 ("94% on CIFAR-10 in 3.29 seconds on a single GPU")
-# averages the last.
+# Sets of views to choose from, cheapest first. Jordan 2024 ("94% on CIFAR-10 in 3.29 seconds on a
+# single GPU") averages the last.
 CHOICES: tuple[tuple[View, ...], ...] = (
     ALONE,
     (View.AS_IS, View.MIRRORED),
@@ -54,7 +53,7 @@ CHOICES: tuple[tuple[View, ...], ...] = (
 
 
 def passes(views: Sequence[View]) -> int:
-    """Images that the network answers for each image that is asked.
+    """Number of forward passes per image.
 
     Example:
         >>> [passes(views) for views in CHOICES]
@@ -65,7 +64,7 @@ def passes(views: Sequence[View]) -> int:
 
 
 def offered(*, most: int, mirrored: bool) -> list[tuple[View, ...]]:
-    """Choose what may answer: at most ``most`` passes, mirror images only if they were learned.
+    """List the sets with at most ``most`` passes; with mirrored views only if trained on.
 
     Example:
         >>> offered(most=3, mirrored=False) == [(View.AS_IS,), (View.AS_IS, View.MOVED)]
@@ -80,7 +79,7 @@ def offered(*, most: int, mirrored: bool) -> list[tuple[View, ...]]:
 
 
 def _moved(x_NCHW: Tensor) -> list[Tensor]:
-    """Images moved to the lower right and to the upper left, what is missing reflected."""
+    """Move images to the lower right and to the upper left, with reflection padding."""
     height, width = x_NCHW.shape[2:]
     far = max(1, round(min(height, width) / ONE_IN))
     padded = F.pad(x_NCHW, (far, far, far, far), mode="reflect")
@@ -89,7 +88,7 @@ def _moved(x_NCHW: Tensor) -> list[Tensor]:
 
 @final
 class ManyViews(nn.Module):
-    """A network whose logits are averaged over ways to look at an image, each way weighing alike.
+    """A network whose logits are averaged over views of an image, with equal weight for each.
 
     Shape:
         - input: ``(N, C, H, W)``, normalized
@@ -97,7 +96,7 @@ class ManyViews(nn.Module):
 
     Args:
         network: Maps ``(N, C, H, W)`` to ``(N, K)``.
-        views: What is averaged.
+        views: Views to average over.
 
     Example:
         >>> network = nn.Sequential(nn.Flatten(), nn.Linear(48, 2))

@@ -1,39 +1,39 @@
-"""Which changes of training images keep their meaning."""
+"""Choose augmentations that keep the meaning of images."""
 
 import math
 
 from tunesmith.data.augmentation import Augmentation
 from tunesmith.training.findings import Harm, beyond_chance
 
-# Loss of accuracy on changed images, relative to what was learned beyond chance. Digits lose 1 to
-# 5 % when rotated, and are learned better with rotations: signs are drawn by hands that lean.
+# Loss of accuracy on changed images that is acceptable, relative to accuracy beyond chance. Digits
+# lose 1 to 5 % when rotated, and are learned better with rotations, since handwriting slants.
 # Clothes lose no more, 4 to 5 %, but are learned a point worse (Fashion-MNIST). Mirrored images
 # tell the two apart: of digits 44 to 60 % are still recognized, of clothes nearly 80 %.
 HARMLESS = {"flip": 0.05, "flip_vertical": 0.05, "rotate": 0.08}
-SIGNS = 0.68  # share that is still recognized when mirrored; of signs it is less
-KNOWS = 0.4  # accuracy beyond chance from which on a word on upside down images counts
-CUTOUT_EPOCHS = 20.0  # shorter trainings underfit, and hiding a part of the image harms them
+SIGNS = 0.68  # share of mirrored images that are still recognized; of signs it is less
+KNOWS = 0.4  # accuracy beyond chance that is needed to judge vertical flips
+CUTOUT_EPOCHS = 20.0  # shorter trainings underfit, and cutout harms them
 
 
 def brief_seconds(budget: float) -> float:
-    """Seconds for the brief training that judges mirrored and rotated images."""
+    """Seconds for the probe training that judges flips and rotations."""
     return min(6.0, 0.035 * budget)
 
 
 def choose_augmentation(harm: Harm, *, epochs: float) -> tuple[Augmentation, tuple[str, ...]]:
-    """Which changes of training images keep their meaning, judged by a brief training.
+    """Choose augmentations by how a briefly trained network does on changed images.
 
-    A change is used if accuracy on changed images falls by no more than a small share of what was
-    learned beyond chance, plus a standard error; turning upside down only if the network has
-    learned enough to tell. Where mirroring changes the meaning, as with digits, small rotations and
-    scalings vary the images instead, if those are harmless.
+    A change is used if it lowers accuracy by no more than a small share of what was learned beyond
+    chance, plus a standard error; vertical flips only if the network has learned enough to tell. If
+    mirroring changes the meaning, as with digits, small rotations and scalings are used instead, if
+    those are harmless.
     """
     error = math.sqrt(max(1e-9, harm.plain * (1 - harm.plain)) / max(1, harm.images))
     fine = {
         name: harm.plain - value <= HARMLESS[name] * max(0.0, harm.plain - harm.chance) + error
         for name, value in harm.changed.items()
     }
-    # A network that knows little sees no difference; the rarer change must prove itself.
+    # A network that has learned little sees no difference; the rarer change must prove itself.
     knows = beyond_chance(harm.plain, harm.chance) >= KNOWS
     fine["flip_vertical"] = fine["flip_vertical"] and knows
     fine["rotate"] = fine["rotate"] and harm.changed["flip"] < SIGNS * harm.plain

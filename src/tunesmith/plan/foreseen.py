@@ -1,4 +1,4 @@
-"""What would run, before it does: for people and for programs."""
+"""The planned run, before it starts: for people and for programs."""
 
 import json
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from tunesmith.plan.words import read_words
 @final
 @dataclass(frozen=True, kw_only=True)
 class Foreseen:
-    """What would run, as `--dry-run` prints it.
+    """The planned run, as `--dry-run` prints it.
 
     Attributes:
-        plans: Of each network that would be raced, by its family's name.
-        alone: Of the first, for the case that there is no race; None if that is no other.
-        images: That there are.
-        read: That there is time to read.
-        decode_per_s: Images decoded in a second.
+        plans: Plan of each network that competes, by the name of its family.
+        alone: Plan of the first one if there is no race; None if it is the same.
+        images: Number of images.
+        read: Number of images that there is time to read.
+        decode_per_s: Images decoded per second.
     """
 
     plans: Mapping[str, Plan]
@@ -29,7 +29,7 @@ class Foreseen:
     decode_per_s: float
 
     def words(self) -> str:
-        """The plans in sentences."""
+        """Describe the plans in sentences."""
         lines = [*read_words(self.read, self.images, self.decode_per_s)]
         for number, (name, chosen) in enumerate(self.plans.items(), start=1):
             head = f"Candidate {number} of {len(self.plans)}" if len(self.plans) > 1 else "Network"
@@ -39,7 +39,7 @@ class Foreseen:
         return "\n".join(lines)
 
     def as_json(self) -> str:
-        """A list of plans, one for each network; the first one holds the one without a race."""
+        """Return a JSON list of plans, one per network; the first holds the one without a race."""
         about: dict[str, Any] = {"images": self.images, "read": self.read, "alone": None}
         plans: list[dict[str, Any]] = [
             {"family": name, **about, **chosen.model_dump(mode="json")}

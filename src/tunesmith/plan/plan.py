@@ -40,43 +40,43 @@ from tunesmith.plan.speeds import (
 from tunesmith.plan.words import budget_words, chosen_words, fold_words
 from tunesmith.training.config import TrainConfig
 
-MOST_EPOCHS = 80.0  # more than this has not paid on any data set measured
-MOST_EPOCHS_SMALL = 240.0  # the same for data under `SMALL` images
-FOLD_SHARE = 0.5  # of the training time, for out-of-fold predictions
-PROCESS_BYTES = 450_000_000  # the libraries themselves
-HELD_SHARE = SELECTION_SHARE + CALIBRATION_SHARE  # asked once a model is trained
+MOST_EPOCHS = 80.0  # more did not help on any data set measured
+MOST_EPOCHS_SMALL = 240.0  # the same for data of fewer than `SMALL` images
+FOLD_SHARE = 0.5  # share of the training time for out-of-fold predictions
+PROCESS_BYTES = 450_000_000  # memory of the libraries themselves
+HELD_SHARE = SELECTION_SHARE + CALIBRATION_SHARE  # predicted once a model is trained
 HELD_MOST = SELECTION_MOST + CALIBRATION_MOST
-HELD = (  # parts that are not trained on, of images that are not tested
+HELD = (  # held-out sets besides the test set: share, and largest size
     (VALIDATION_SHARE, VALIDATION_MOST),
     (SELECTION_SHARE, SELECTION_MOST),
     (CALIBRATION_SHARE, CALIBRATION_MOST),
 )
-VERIFIED = 256  # images that graph and network are compared on
+VERIFIED = 256  # images to compare graph and network on
 
 
 @final
 class Plan(BaseModel):
-    """What will run.
+    """The plan of a run.
 
     Attributes:
-        size: Height and width that the network reads.
+        size: Height and width of the network's input.
         params: The network's parameters.
-        train: How it is trained, augmentation aside (that is decided on the decoded data).
-        threads: To train with: all cores, or fewer where other work keeps these busy.
-        images_per_s: Expected throughput.
-        answers_per_s: Expected speed of answering.
-        horizon: Examples the training will show, at most.
-        folds: Networks trained on parts of the data for out-of-fold predictions; 0 for none.
+        train: Training config, augmentation aside (that is chosen on the decoded data).
+        threads: Number of training threads: all cores, or fewer if other processes keep them busy.
+        images_per_s: Expected training throughput.
+        answers_per_s: Expected inference throughput, in images per second.
+        horizon: Maximum number of examples to train on.
+        folds: Number of folds for out-of-fold predictions; 0 for none.
         train_s: Seconds for training.
-        passes: Copies of an image that may be answered, at most: mirrored and moved ones.
-        reread_s: Seconds in which the test images are decoded again, in their own size.
+        passes: Maximum number of test-time augmentation passes per image.
+        reread_s: Seconds to decode the test images again, in their own size.
         reserve_s: Seconds kept for calibration, test, export and report.
-        finish_s: When the run is expected to end, on its own clock.
-        memory_bytes: Expected peak.
+        finish_s: Expected end of the run, in seconds on its own clock.
+        memory_bytes: Expected peak memory.
         disk_bytes: Expected size of the run's folder.
-        enough_s: A budget that would be enough, where this one is too small.
-        reasons: The decisions, in words.
-        search: For better settings than these; None if there is none.
+        enough_s: A budget that would be enough; None if this one is.
+        reasons: Reasons for the decisions, in words.
+        search: Search for a better config; None if there is none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -102,32 +102,32 @@ class Plan(BaseModel):
 
 
 def tested_images(data: Fingerprint) -> int:
-    """Images of the test part: the stated one, or the share that the split will take."""
+    """Number of test images: those given, or the share that the split will hold out."""
     return data.test_images or min(TEST_MOST, round(TEST_SHARE * data.images))
 
 
 def has_folds(data: Fingerprint) -> bool:
-    """Whether the images are so few that none are held out."""
+    """Whether images are so few that folds replace the other held-out sets."""
     return data.images - tested_images(data) < SMALL
 
 
 def trained_images(data: Fingerprint) -> int:
-    """Images to train on."""
+    """Number of training images."""
     known = data.images - tested_images(data)
     held = sum(min(most, round(share * known)) for share, most in HELD)
     return known if has_folds(data) else known - held
 
 
 def tuned_examples(data: Fingerprint) -> float:
-    """Examples that fine-tuning should see at least."""
+    """Minimum number of examples for fine-tuning."""
     return (FEWEST_TUNED_SMALL if has_folds(data) else FEWEST_TUNED) * trained_images(data)
 
 
 def asked_images(data: Fingerprint) -> int:
-    """Images that are answered once a model is trained.
+    """Number of predictions to make once a model is trained.
 
-    Selection, calibration and test; those that graph and network are compared on, by both; where
-    there are folds, the last of them.
+    These are selection, calibration and test set, and twice the images that graph and network are
+    compared on; if there are folds, the last one replaces selection and calibration set.
     """
     tested = tested_images(data)
     held = min(HELD_MOST, round(HELD_SHARE * (data.images - tested)))
@@ -136,9 +136,9 @@ def asked_images(data: Fingerprint) -> int:
 
 
 def reread_seconds(data: Fingerprint, size: tuple[int, int]) -> float:
-    """Seconds in which the test images are decoded again, if the network reads another size.
+    """Seconds to decode the test images again, if the network's input has another size.
 
-    The graph resizes them as float32, which takes twice as long as to decode them.
+    They include resizing by the graph in float32, which takes twice as long as decoding.
     """
     same = {*data.heights} == {size[0]} and {*data.widths} == {size[1]}
     return 0.0 if same else 3 * tested_images(data) / max(1e-9, data.decode_per_s)
@@ -147,12 +147,12 @@ def reread_seconds(data: Fingerprint, size: tuple[int, int]) -> float:
 def reserve_of(
     data: Fingerprint, budget: float, answers_per_s: float, reread_s: float, *, pretrained: bool
 ) -> tuple[int, float]:
-    """Seconds to keep for calibration, test, export and report.
+    """Plan the time to keep for calibration, test, export and report.
 
-    The fixed part is the export and the report; the rest, all copies of images not trained on.
+    A fixed part is for export and report; the rest is for predictions of images not trained on.
 
     Returns:
-        Copies of an image that there is time for, and the seconds.
+        Number of test-time augmentation passes that there is time for, and the seconds.
     """
     once = asked_images(data) / max(1.0, answers_per_s)
     passes = passes_in(budget, once)
@@ -160,7 +160,7 @@ def reserve_of(
 
 
 def most_reserved(budget: float, asking_s: float, *, pretrained: bool) -> float:
-    """Seconds to keep at the end, if answers take ``asking_s``: half of the budget at most.
+    """Seconds to keep at the end, if predictions take ``asking_s``: half of the budget at most.
 
     Example:
         >>> most_reserved(600, 30, pretrained=False), most_reserved(60, 90, pretrained=True)
@@ -171,7 +171,7 @@ def most_reserved(budget: float, asking_s: float, *, pretrained: bool) -> float:
 
 
 def most_examples(images: int) -> int:
-    """Examples after which more training has not been found to help."""
+    """Number of examples beyond which training has not been found to help."""
     return int((MOST_EPOCHS_SMALL if images < SMALL else MOST_EPOCHS) * images)
 
 
@@ -189,14 +189,14 @@ def plan(
     """Choose what to train and for how long.
 
     Args:
-        data: What the data look like.
-        machine: What the machine offers.
-        speeds: Measured networks, all of one input size.
-        settings: What the user decided; it is kept.
+        data: Fingerprint of the data.
+        machine: Resources of the machine.
+        speeds: Measured speeds of networks, all of one input size.
+        settings: User settings; they are kept.
         spent: Seconds of the budget already used.
-        defaults: The training's configuration before the user's wishes.
-        pretrained: The network has learned before, so that little is needed.
-        sharing: Networks that the time may have to do for in the end; a width must suit its share.
+        defaults: Default training config, before the user's settings.
+        pretrained: Whether the network is pretrained, so that little training is needed.
+        sharing: Number of networks that may share the time in the end; a width must suit one share.
     """
     images, small = trained_images(data), has_folds(data)
     share = 1 - FOLD_SHARE if small else 1.0
@@ -204,7 +204,7 @@ def plan(
     coarse = defaults.early_scale if min(speeds[0].size) >= COARSE_FROM else 1.0
     pace = pace_of(settings.train.get("early_scale", coarse))
     reread = reread_seconds(data, speeds[0].size)
-    # Twice: what testing takes depends on the network, and the network on the time that is left.
+    # Twice: the time for testing depends on the network, and the network on the time left.
     answers = max(s.answers_per_s for s in speeds)
     for _ in range(2):
         passes, reserve = reserve_of(data, settings.budget, answers, reread, pretrained=pretrained)
@@ -248,7 +248,7 @@ def plan(
 def _config(
     settings: Settings, defaults: TrainConfig, best: Speed, *, batch: int, coarse: float
 ) -> TrainConfig:
-    """How to train: as measured, as the metric asks, and above all as the user wishes."""
+    """Make the training config from defaults, measurements, the metric and, above all, the user."""
     measured = {"channels_last": best.channels_last, "mixed_precision": best.mixed}
     decided: dict[str, Any] = {"batch": batch, "early_scale": coarse, **measured}
     if settings.metric == "balanced_accuracy":
@@ -258,7 +258,7 @@ def _config(
 
 
 def _params(best: Speed) -> dict[str, int]:
-    """What the measured network was built with."""
+    """Return the parameters of the measured network."""
     found = {"width": best.width, "resolution": best.resolution}
     return {name: value for name, value in found.items() if value}
 
@@ -272,7 +272,7 @@ def _memory(data: Fingerprint, best: Speed, batch: int) -> int:
 
 
 def describe(chosen: Plan) -> tuple[str, ...]:
-    """The plan in sentences, as `--dry-run` prints it."""
+    """Describe the plan in sentences, as `--dry-run` prints it."""
     expected = (
         f"Expected: finished after {duration(chosen.finish_s)}, of which training "
         f"{duration(chosen.train_s)}; memory {megabytes(chosen.memory_bytes)}; disk "

@@ -1,26 +1,26 @@
-"""When networks are raced against each other, and what is said of it."""
+"""When networks race against each other, and how the report describes it."""
 
 from collections.abc import Mapping
 
 from tunesmith.training.findings import beyond_chance
 
-RACE_SHARE = 0.1  # of the training time, for each candidate's heat
-WELL = 0.9  # accuracy beyond chance of a brief training that leaves nothing to borrow
+RACE_SHARE = 0.1  # share of the training time for each candidate's heat, a short training
+WELL = 0.9  # accuracy beyond chance of the probe training from which on pretraining cannot help
 TOGETHER_FEWEST_S = 240.0  # a shorter budget is better spent on one network to the end
-# Times the error of the better one that the other's may be. A pretrained network that is not even
-# better costs many times as much for each image, and so takes more than it adds.
+# Largest ratio of two networks' errors to train both. A pretrained network that is not even better
+# costs many times as much for each image, and so takes more than it adds.
 WITHIN_SCRATCH, WITHIN_PRETRAINED = 1.1, 1.3
-OPEN_WITHIN = 1.15  # times the other's error that a pretrained network's may be to be raced
+OPEN_WITHIN = 1.15  # largest ratio of a pretrained network's error to the other's, to start a race
 TRANSFER_FEWEST_S = 20.0  # a shorter budget is better spent on one network
-# What the error after a heat becomes in the end. One from scratch has more to gain, and the more,
-# the better it learns, down to a share of it; one that has learned before is good at once.
+# From the error after a heat to the final error. A network from scratch has more to gain, and the
+# more, the better it learns, down to a least share of the error; a pretrained one is good at once.
 LEFT_SCRATCH, LEAST_LEFT, LEFT_PRETRAINED = 0.9, 0.35, 0.65
-# What a heat from scratch leaves of a brief training's error, where it is so many times longer.
+# Share of a probe's error that is left after a heat from scratch, if it is so many times longer.
 HEAT_LEFT, LONG = 0.75, 4.0
 
 
 def after_heat(brief: float, *, heat_s: float, brief_s: float) -> float:
-    """Accuracy to expect of a heat from scratch, by that of a brief training.
+    """Expected accuracy of a heat from scratch, by that of the probe training.
 
     Example:
         >>> after_heat(0.5, heat_s=50, brief_s=6), after_heat(0.5, heat_s=5, brief_s=2)
@@ -31,11 +31,11 @@ def after_heat(brief: float, *, heat_s: float, brief_s: float) -> float:
 
 
 def is_worth_trying(brief: float, chance: float) -> bool:
-    """Whether a pretrained network may help, where a brief training from scratch got this far.
+    """Whether a pretrained network may help, by the accuracy of a probe training from scratch.
 
     Args:
-        brief: Accuracy of the brief training.
-        chance: That of always answering the commonest class, which is no sign of learning.
+        brief: Accuracy of the probe training.
+        chance: Accuracy of always predicting the most frequent class, which is no sign of learning.
 
     Example:
         >>> is_worth_trying(0.95, chance=0.1), is_worth_trying(0.95, chance=0.94)
@@ -46,7 +46,7 @@ def is_worth_trying(brief: float, chance: float) -> bool:
 
 
 def is_worth_racing(scratch: float, pretrained: float) -> bool:
-    """Whether to train both for a while, by the accuracies to expect of them before that.
+    """Whether to start a race, by the accuracies expected of both networks in the end.
 
     Example:
         >>> is_worth_racing(0.78, 0.77), is_worth_racing(0.95, 0.9)
@@ -57,7 +57,7 @@ def is_worth_racing(scratch: float, pretrained: float) -> bool:
 
 
 def untried_words(brief: float, head: float | None = None) -> str:
-    """Why a pretrained network was not raced."""
+    """Explain why a pretrained network did not compete."""
     start = f"Trained from scratch: a few seconds of that gave {100 * brief:.1f} % right"
     if head is None:
         return f"{start}, so features learned from photographs were not tried."
@@ -65,13 +65,13 @@ def untried_words(brief: float, head: float | None = None) -> str:
 
 
 def expected(score: float, *, pretrained: bool, epochs: float) -> float:
-    """Accuracy to expect of a whole training, by that after the first `RACE_SHARE` of it.
+    """Expected accuracy of a full training, by that after the first `RACE_SHARE` of it.
 
     Args:
-        score: Accuracy then.
-        pretrained: The network has learned before. It is good at once, and gains the less the
-            less of the images it sees in the time there is.
-        epochs: How often the training shows each image.
+        score: Accuracy after that share.
+        pretrained: Whether the network is pretrained. Such a one is good at once, and gains less if
+            it sees fewer of the images in the time there is.
+        epochs: Number of epochs of the full training.
 
     Example:
         >>> expected(0.75, pretrained=False, epochs=8) > expected(0.8, pretrained=True, epochs=4)
@@ -87,7 +87,7 @@ def expected(score: float, *, pretrained: bool, epochs: float) -> float:
 
 
 def sharing(networks: int, *, budget: float) -> int:
-    """How many of the networks that are raced may be trained to their end.
+    """Number of networks in a race that may be trained to their end.
 
     Example:
         >>> sharing(2, budget=60), sharing(2, budget=600)
@@ -100,8 +100,8 @@ def sharing(networks: int, *, budget: float) -> int:
 def pays_together(scratch: float, pretrained: float, *, budget: float) -> bool:
     """Whether to train two networks for half of the time each, by their expected accuracies.
 
-    Half of the time makes each a little worse, and answering together makes good more than that, if
-    neither is much worse than the other. The held-out images have the last word.
+    Half of the time makes each a little worse, but an ensemble more than makes up for it, if
+    neither is much worse than the other. In the end, the held-out images decide.
 
     Example:
         >>> pays_together(0.86, 0.88, budget=600), pays_together(0.88, 0.86, budget=600)
@@ -114,11 +114,11 @@ def pays_together(scratch: float, pretrained: float, *, budget: float) -> bool:
 
 
 def unraced_words(scores: Mapping[str, float], at_end: Mapping[str, float]) -> str:
-    """Why there is no race, where a pretrained network promises much less.
+    """Explain why there is no race, if a pretrained network is expected to be much worse.
 
     Args:
-        scores: Accuracy of each, the one from scratch first: so far, and of a head on features.
-        at_end: Accuracy to expect after a whole training.
+        scores: Accuracies by name: from scratch so far, then of a linear head on frozen features.
+        at_end: Expected accuracies after a full training, by name.
     """
     (scratch, own), (_, head) = scores.items()
     return (
@@ -135,13 +135,13 @@ def race_words(
     *,
     together: bool = False,
 ) -> str:
-    """Who won a race, and by how much.
+    """Describe the outcome of a race.
 
     Args:
-        best: Who goes on.
-        scores: Accuracy of each after its heat.
-        at_end: Accuracy to expect after a whole training.
-        together: Nobody lost: all go on.
+        best: Name of the winner.
+        scores: Accuracies after the heats, by name.
+        at_end: Expected accuracies after a full training, by name.
+        together: Whether all of them are trained on.
 
     Example:
         >>> words = race_words("b", {"a": 0.5, "b": 0.75}, {"a": 0.6, "b": 0.875})

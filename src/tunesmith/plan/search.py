@@ -1,4 +1,4 @@
-"""When the budget is so large that a search pays, and what of it the search gets."""
+"""When the budget is large enough for a search, and how much of it the search gets."""
 
 from typing import final
 
@@ -8,22 +8,22 @@ from tunesmith.core.settings import LATENCY, Settings
 from tunesmith.core.words import duration
 from tunesmith.execution.processes import WORKERS_MOST
 
-NEEDED_SHARE = 0.5  # of the examples that help at most: the second half of them brings little
-SEARCH_FROM = 3.0  # times what the recipe needs: then there is time for it, a search and the found
-WORKER_BYTES = 1_500_000_000  # that one may need
-UNITS = 25  # of a whole training, each of which is a slice of a search
-UNITS_EACH = 5  # that each trial may train on average, where their number is given
+NEEDED_SHARE = 0.5  # share of the most examples that help; the rest brings little
+SEARCH_FROM = 3.0  # times what the recipe needs: enough for it, a search and the found config
+WORKER_BYTES = 1_500_000_000  # memory that a worker may need
+UNITS = 25  # per full training; a slice of a search is one of them
+UNITS_EACH = 5  # units of training per trial on average, if the number of trials is given
 ALONE = " One process searches, since the time of a graph is measured while nothing else trains."
 
 
 @final
 class SearchPlan(BaseModel):
-    """A search for better settings than the plan's, beside the plan's own training.
+    """Plan of a search for a better config, beside the plan's own training.
 
     Attributes:
-        examples: That a whole training of the plan's network sees.
-        trials: Settings that may be tried; None for as many as there is time for.
-        workers: Processes that train at the same time, at most.
+        examples: Number of examples in a full training of the plan's network.
+        trials: Maximum number of trials; None for as many as there is time for.
+        workers: Maximum number of worker processes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,24 +43,24 @@ def plan_search(
     cores: int,
     memory_bytes: int,
 ) -> tuple[SearchPlan | None, str]:
-    """Decide whether a search pays.
+    """Decide whether a search is worthwhile.
 
-    The recipe's own training keeps its time, and so does that of the best settings that are found.
-    Each gets a third of what there is, or what it takes until more would not help, if that is
-    less; the search gets the rest. So there must be three times what the recipe needs. A user who
-    says how many settings to try has decided it.
+    The recipe's own training keeps its time, and so does that of the best config that is found.
+    Each gets a third of the time, or what it takes until more does not help, if that is less; the
+    search gets the rest. So the time must be three times what the recipe needs. If the user sets
+    the number of trials, that decides.
 
     Args:
-        settings: What the user decided.
+        settings: User settings.
         needed: Examples after which the recipe gains little.
-        horizon: Examples that it would be shown.
+        horizon: Number of examples that it would be trained on.
         train_s: Seconds that these take.
-        left_s: That there are for training.
-        cores: That this process may use.
-        memory_bytes: The same.
+        left_s: Seconds left for training.
+        cores: Number of cores that this process may use.
+        memory_bytes: Memory that this process may use.
 
     Returns:
-        The search, None if there is none; and why, in words.
+        The search (None if there is none), and the reason in words.
     """
     needed_s = train_s * needed / max(1, horizon)
     is_large = left_s >= SEARCH_FROM * needed_s
@@ -78,20 +78,20 @@ def plan_search(
 
 
 def given_workers(settings: Settings) -> int | None:
-    """Processes that search, as the user says; one where the time of graphs is limited.
+    """Number of search processes that the user set, or None; one if latency is limited.
 
-    Others would slow the graph whose time is measured.
+    Further processes would slow down a graph whose latency is measured.
     """
     return 1 if LATENCY in settings.limit else settings.workers
 
 
 def _workers(settings: Settings, *, cores: int, memory_bytes: int) -> int:
-    """How many there may be; whether one with all cores is faster is measured as it searches."""
+    """Maximum number of workers; whether one with all cores is faster is measured later."""
     given = given_workers(settings)
     if given is not None:
         return given
     if settings.trials is not None:
-        return 1  # two would end in an order that chance decides
+        return 1  # the order in which several finish is random
     return max(1, min(cores, WORKERS_MOST, memory_bytes // WORKER_BYTES))
 
 
@@ -121,7 +121,7 @@ def _search_words(search: SearchPlan, needed_s: float, left_s: float, *, search_
 
 
 def _at_most(search: SearchPlan) -> str:
-    """How many processes there may be, where that is not decided by the number of trials."""
+    """State the maximum number of processes, unless the number of trials decides it."""
     if search.trials is not None:
         return ""
     return f" At most {search.workers} {'process' if search.workers == 1 else 'processes'} search."

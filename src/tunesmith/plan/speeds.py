@@ -1,4 +1,4 @@
-"""What a budget can afford: resolution, width, copies of images, judged by measured speeds."""
+"""What a budget can afford: resolution, width, augmentation passes, by measured speeds."""
 
 import itertools
 import math
@@ -10,41 +10,42 @@ from pydantic import BaseModel, ConfigDict
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.plan.augmentation import brief_seconds
 
-SIDES = (32, 48, 64, 96, 128, 192, 256)  # resolutions tried for images larger than the first
-NATIVE = 64  # images up to this side are taken as they are
-SMALLEST, LARGEST = 8, 256  # sides in pixels that networks take
-WIDTHS = (8, 16, 32, 64, 128)  # widths that are measured; those between are interpolated
-FEWEST_EPOCHS = 6.0  # a network that sees less is too wide for the time
-ENOUGH_EPOCHS = 3.0  # a network as narrow as can be that sees less has too little time
-COARSE_FROM = 32  # pixels of the shorter side: what smaller images show is lost at three quarters
-RESOLUTIONS = (64, 96, 128, 160, 224)  # that pretrained networks are tried at
+SIDES = (32, 48, 64, 96, 128, 192, 256)  # resolutions to try for images larger than the first
+NATIVE = 64  # images up to this side keep their size
+SMALLEST, LARGEST = 8, 256  # sides of a network's input, in pixels
+WIDTHS = (8, 16, 32, 64, 128)  # widths to measure; those between are interpolated
+FEWEST_EPOCHS = 6.0  # a network that gets fewer is too wide for the time
+ENOUGH_EPOCHS = 3.0  # if even the narrowest network gets fewer, there is too little time
+COARSE_FROM = 32  # pixels of the shorter side: smaller images lose their content at three quarters
+RESOLUTIONS = (64, 96, 128, 160, 224)  # resolutions to try for pretrained networks
 LARGEST_ZOOM = 4  # times an image's own side; larger copies show nothing more
 FEWEST_TUNED = 4.0  # epochs of fine-tuning that a higher resolution must leave time for
 FEWEST_TUNED_SMALL = 1.0  # the same for few images, where the head on frozen features does most
-READ_SHARE, LEAST_READ = 0.4, 200  # of the time for decoding; images that are read in any case
-ANSWERING_SHARE = 0.5  # of the time, at most, may go into images that are not trained on
-# Of the budget that answers to so many copies of each image, mirrored or moved, may take.
+READ_SHARE, LEAST_READ = 0.4, 200  # share of the time for decoding; images to read in any case
+ANSWERING_SHARE = 0.5  # share of the time for predicting images that are not trained on, at most
+# Test-time augmentation passes per image -> share of the budget that they may take.
 PASSES = {6: 0.06, 3: 0.06, 2: 0.2}
-# Export, verification and report; and what a pretrained network adds, whose graph is deep.
+# Export, verification and report; and what the deep graph of a pretrained network adds.
 FIXED_S, FIXED_PRETRAINED_S = 5.0, 4.0
 
 
 @final
 class Speed(BaseModel):
-    """What one network was measured to cost.
+    """Measured cost of one network.
 
     Attributes:
-        width: The family's width; 0 where a network has none.
-        resolution: Pixels of the longer side inside the network; 0 where it has no say in that.
+        width: Width of the network; 0 if it has no such parameter.
+        resolution: Pixels of the longer side inside the network; 0 if it has no such parameter.
         size: Height and width of its input.
-        channels_last: Memory layout.
-        mixed: Matrix products were computed in the shorter type that the device is faster in.
-        threads: That computed.
-        share: Of their time that these had on the cores: other work may have had the rest.
+        channels_last: Whether the memory layout is channels last.
+        mixed: Whether matrix products were in the lower precision that is faster on the device.
+        threads: Number of threads.
+        share: Share of their time that these ran on the cores; other processes may have had the
+            rest.
         images_per_s: Training throughput; 0 if memory ran out.
-        answers_per_s: Images answered, which needs no gradient.
-        parameters: Trainable numbers.
-        activation_bytes: Held by one image in training.
+        answers_per_s: Inference throughput, in images per second.
+        parameters: Number of trainable parameters.
+        activation_bytes: Activation memory of one image in training.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,7 +64,7 @@ class Speed(BaseModel):
 
 
 def readable_images(decode_per_s: float, left_s: float) -> int:
-    """Images that may be read in the time that is left, so that some is left to learn from them.
+    """Number of images that can be read in the time left, with time left to train on them.
 
     Example:
         >>> readable_images(20.0, 600.0)
@@ -74,7 +75,7 @@ def readable_images(decode_per_s: float, left_s: float) -> int:
 
 
 def passes_in(budget: float, once_s: float) -> int:
-    """Copies of an image that there is time to answer, where one of each takes ``once_s`` in all.
+    """Number of affordable test-time augmentation passes, if one of all images takes ``once_s``.
 
     Example:
         >>> passes_in(600, 1.0), passes_in(60, 3.0), passes_in(10, 3.0)
@@ -85,26 +86,26 @@ def passes_in(budget: float, once_s: float) -> int:
 
 
 def fixed_seconds(*, pretrained: bool) -> float:
-    """Seconds that export, verification and report take, however little is trained and asked."""
+    """Fixed seconds for export, verification and report."""
     return FIXED_S + (FIXED_PRETRAINED_S if pretrained else 0.0)
 
 
 def enough_seconds(budget: float, needed_s: float, once_s: float) -> float | None:
-    """A budget that has time for everything, in whole seconds; None if this one has.
+    """A budget that is enough for everything, in whole seconds; None if this one is.
 
-    The larger it is, the more is done beside the training, so that it is found step by step.
+    A larger budget also spends more on other steps than training, so it is found by iteration.
 
     Args:
-        budget: Seconds that there are.
-        needed_s: In it, for everything but the answers at the end.
-        once_s: For one answer to each image that is asked then.
+        budget: Given budget, in seconds.
+        needed_s: Seconds that it needs for everything but the predictions at the end.
+        once_s: Seconds for one pass over all images to be predicted then.
 
     Example:
         >>> enough_seconds(5, 15.5, 0.1), enough_seconds(60, 15.5, 0.1)
         (17.0, None)
 
     """
-    needed_s -= brief_seconds(budget)  # it takes the longer, the more time there is
+    needed_s -= brief_seconds(budget)  # the probe takes longer with a larger budget
     enough = budget
     while (all_s := needed_s + brief_seconds(enough) + passes_in(enough, once_s) * once_s) > enough:
         enough = float(math.ceil(all_s))
@@ -112,16 +113,16 @@ def enough_seconds(budget: float, needed_s: float, once_s: float) -> float | Non
 
 
 def probe_seconds(budget: float) -> float:
-    """Seconds for measuring one candidate."""
+    """Seconds to measure one candidate."""
     return min(1.0, max(0.1, 0.006 * budget))
 
 
 def sizes_of(data: Fingerprint) -> tuple[tuple[int, int], ...]:
     """Input sizes worth measuring, smallest first.
 
-    Images up to 64 pixels are taken as they are (stretched to at least 8 pixels a side). Larger
-    ones are tried at several resolutions up to their own, at most 256 pixels for the longer side;
-    the aspect is that of the median image.
+    Images up to 64 pixels keep their size (but at least 8 pixels a side). Larger ones are tried at
+    several resolutions up to their own, at most 256 pixels for the longer side; the aspect ratio is
+    that of the median image.
     """
     height, width = data.heights[1], data.widths[1]
     longest = max(height, width)
@@ -132,9 +133,10 @@ def sizes_of(data: Fingerprint) -> tuple[tuple[int, int], ...]:
 
 
 def batch_of(images: int, *, pretrained: bool = False) -> int:
-    """Batch for a number of training images: about 50 steps an epoch, from 16 to 512.
+    """Batch size for a number of training images: about 50 steps per epoch, from 16 to 512.
 
-    Pretrained networks are large and need few steps of a small rate: about 16, from 16 to 64.
+    Pretrained networks are large, and need few steps at a small learning rate: about 16 steps per
+    epoch, from 16 to 64.
 
     Example:
         >>> batch_of(45_000), batch_of(1_400), batch_of(50)
@@ -148,24 +150,24 @@ def batch_of(images: int, *, pretrained: bool = False) -> int:
 
 
 def sees_enough(speed: Speed, *, images: int, seconds: float) -> bool:
-    """Whether a network as measured sees every image often enough in the time."""
+    """Whether a network sees every image often enough in the time, by its measured speed."""
     return speed.images_per_s * seconds >= ENOUGH_EPOCHS * images
 
 
 def choose_size(speeds: Sequence[Speed], *, images: int, seconds: float) -> tuple[int, int]:
-    """The largest size at which the measured network sees every image often enough in time."""
+    """Choose the largest size at which the network sees every image often enough in time."""
     enough = [s for s in speeds if sees_enough(s, images=images, seconds=seconds)]
     return max(enough or speeds[:1], key=lambda s: s.size).size
 
 
 def resolutions_of(data: Fingerprint) -> tuple[int, ...]:
-    """Resolutions worth thinking of for a pretrained network, smallest first."""
+    """Resolutions to consider for a pretrained network, smallest first."""
     most = LARGEST_ZOOM * max(data.heights[1], data.widths[1])
     return tuple(side for side in RESOLUTIONS if side <= most) or RESOLUTIONS[:1]
 
 
 def size_for(data: Fingerprint, resolution: int) -> tuple[int, int]:
-    """Size to decode to for a network that resizes by itself: no larger than it will look at."""
+    """Decoding size for a network that resizes internally: no larger than its resolution."""
     height, width = data.heights[1], data.widths[1]
     longest = max(height, width)
     if longest <= NATIVE:
@@ -180,14 +182,14 @@ def size_for(data: Fingerprint, resolution: int) -> tuple[int, int]:
 def choose_resolution(
     data: Fingerprint, lowest: Speed, *, examples: float, asked: int, seconds: float
 ) -> Speed:
-    """The highest resolution that leaves time for fine-tuning and for testing.
+    """Choose the highest resolution that leaves time for fine-tuning and for testing.
 
     Args:
-        data: What the images look like.
-        lowest: The speed at the lowest resolution; cost grows with the number of pixels.
-        examples: That fine-tuning should see at least.
-        asked: Images held out, which are answered without being trained on.
-        seconds: For both.
+        data: Fingerprint of the data.
+        lowest: Speed at the lowest resolution; cost grows with the number of pixels.
+        examples: Minimum number of examples for fine-tuning.
+        asked: Number of images to predict that are not trained on.
+        seconds: Seconds for both.
     """
 
     def at(side: int) -> Speed:
@@ -214,7 +216,7 @@ def choose_resolution(
 def interpolate(speeds: Sequence[Speed]) -> list[Speed]:
     """Add the widths halfway between measured ones; cost is a power law between neighbors.
 
-    Speeds of one width in several layouts and precisions count with the fastest.
+    Of one width measured in several layouts and precisions, the fastest counts.
     """
     best: dict[int, Speed] = {}
     for speed in speeds:
@@ -241,7 +243,7 @@ def interpolate(speeds: Sequence[Speed]) -> list[Speed]:
 
 
 def pace_of(scale: float) -> float:
-    """Examples that a training sees over those that it would see at full size all the time.
+    """Examples that a training sees, relative to one at full size all the time.
 
     Half of the time goes into images of ``scale`` times their side; see `TrainConfig.early_scale`.
 
@@ -254,12 +256,12 @@ def pace_of(scale: float) -> float:
 
 
 def epochs_wanted(images: int) -> float:
-    """How often every image should be seen before a wider network pays."""
+    """Number of epochs that is wanted before a wider network is worthwhile."""
     return max(FEWEST_EPOCHS, ENOUGH_EPOCHS * float((60_000 / max(1, images)) ** 0.8))
 
 
 def choose_width(speeds: Sequence[Speed], *, images: int, seconds: float) -> Speed:
-    """The widest network that sees every image often enough; else the fastest."""
+    """Choose the widest network that sees every image often enough; else the fastest."""
     wanted = epochs_wanted(images) * images
     enough = [s for s in speeds if s.images_per_s * seconds >= wanted]
     fastest = max(speeds, key=lambda s: s.images_per_s)

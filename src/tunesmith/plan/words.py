@@ -1,4 +1,4 @@
-"""Why a plan is as it is, in sentences."""
+"""Sentences that explain a plan."""
 
 from tunesmith.core.words import duration
 from tunesmith.data.fingerprint import Fingerprint
@@ -9,14 +9,14 @@ from tunesmith.plan.speeds import READ_SHARE, Speed
 def chosen_words(
     data: Fingerprint, best: Speed, cores: int, coarse: float, *, epochs: float
 ) -> tuple[str, ...]:
-    """Tell which network was chosen, and how it is trained.
+    """Describe the chosen network and its training.
 
     Args:
-        data: What the images look like.
-        best: The network, as measured.
-        cores: Of the machine.
-        coarse: Side of the images over their own in the first half of the training.
-        epochs: How often each image will be seen.
+        data: Fingerprint of the data.
+        best: Measured speed of the network.
+        cores: Number of cores of the machine.
+        coarse: Side of the images in the first half of the training, relative to their own.
+        epochs: Number of epochs.
     """
     return (
         _size_words(data, best),
@@ -63,12 +63,12 @@ def _coarse_words(coarse: float) -> tuple[str, ...]:
 
 
 def read_words(read: int, images: int, decode_per_s: float) -> tuple[str, ...]:
-    """Tell that not all images are read, if so.
+    """Say so if not all images are read.
 
     Args:
-        read: How many are.
-        images: How many there are.
-        decode_per_s: Images decoded in a second.
+        read: Number of images that are read.
+        images: Number of all images.
+        decode_per_s: Images decoded per second.
     """
     whole_s = images / max(1e-9, decode_per_s)
     words = (
@@ -80,7 +80,7 @@ def read_words(read: int, images: int, decode_per_s: float) -> tuple[str, ...]:
 
 
 def fold_words(*, small: bool) -> tuple[str, ...]:
-    """Tell what is done where there are few images."""
+    """Explain what is done if there are few images."""
     words = (
         f"With under {SMALL:,} images nothing is held out: {FOLDS} further networks, each trained "
         "without a part of the images, give honest predictions for calibration."
@@ -89,12 +89,12 @@ def fold_words(*, small: bool) -> tuple[str, ...]:
 
 
 def budget_words(enough: float | None, fewest: float, *, late_s: float = 0.0) -> tuple[str, ...]:
-    """Tell what budget would be enough, if this one is not.
+    """Say which budget would be enough, if this one is not.
 
     Args:
-        enough: That budget, in seconds; None if this one is.
-        fewest: Times that each image should be seen.
-        late_s: By how much all but the training goes beyond this budget, if it does.
+        enough: Budget that would be enough, in seconds; None if this one is.
+        fewest: Number of epochs that are wanted.
+        late_s: Seconds by which everything but the training exceeds this budget, if it does.
     """
     if enough is None:
         return ()

@@ -1,1 +1,1 @@
-"""What a run remembers: a journal of events, checkpoints, and its folder."""
+"""A run's state on disk: its folder, journal of events, checkpoints and cache."""

@@ -1,4 +1,4 @@
-"""Folders that are there whole or not at all: made aside, then put in place."""
+"""Create folders atomically: build a temporary folder, then rename it."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from tunesmith.records.folder import writing
 
 
 def new_folder(path: Path) -> Path:
-    """Make an empty folder beside the place that it is for; what is there stays for now.
+    """Create an empty temporary folder next to its final path, where nothing changes yet.
 
     Raises:
         RunFolderError: There is no space or no permission, or a file is in the way.
@@ -24,7 +24,7 @@ def new_folder(path: Path) -> Path:
 
 
 def put_in_place(aside: Path, path: Path) -> None:
-    """Put a folder that is complete where an older one may be, which goes.
+    """Rename a complete temporary folder to its final path, replacing an older folder.
 
     Raises:
         RunFolderError: There is no permission.

@@ -1,7 +1,7 @@
-"""What was computed before, kept by the hash of what it was computed from.
+"""A cache of computed values, keyed by a hash of their inputs.
 
-One SQLite file with a row for each value. It only ever saves time: nothing is believed that does
-not bear its checksum, and where the file cannot be used everything is computed anew.
+One SQLite file with a row for each value. The cache only saves time: values with a wrong checksum
+are ignored, and if the file cannot be used, everything is recomputed.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ from typing import Any, Self, final
 from numpy.typing import NDArray
 
 FILE = "cache.db"
-APPLICATION = 0x74756E65  # tells our files from those of other programs
+APPLICATION = 0x74756E65  # SQLite's application ID of our files
 VERSION = 1
-DIGEST = 16  # bytes of a BLAKE2b hash (RFC 7693): odds of 10^-21 that two of 10^9 are the same
-PATIENCE = 5.0  # seconds that another process may hold the file
-UNUSED = 3  # finished jobs in a row that had no use for a value, before it is removed
+DIGEST = 16  # bytes of a BLAKE2b hash (RFC 7693): 10^9 of them collide with probability 10^-21
+PATIENCE = 5.0  # seconds that another process may lock the file
+UNUSED = 3  # consecutive finished jobs that did not use a value, before it is removed
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS kept (key BLOB PRIMARY KEY, value BLOB NOT NULL, digest BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS used (key BLOB PRIMARY KEY, turn INTEGER NOT NULL) WITHOUT ROWID;
@@ -29,11 +29,11 @@ CREATE TABLE IF NOT EXISTS turns (turn INTEGER PRIMARY KEY);
 
 
 def key_of(recipe: str, *contents: bytes | NDArray[Any]) -> bytes:
-    """The name of what a recipe makes of some contents: a hash of all of them.
+    """Key of a computed value: a hash of the recipe and of its input contents.
 
     Args:
         recipe: What is computed, by which program, and with which settings.
-        contents: Bytes, or arrays whose values lie one behind the other.
+        contents: Bytes or contiguous arrays.
 
     Example:
         >>> key_of("size", b"ab", b"c") == key_of("size", b"a", b"bc")
@@ -49,10 +49,10 @@ def key_of(recipe: str, *contents: bytes | NDArray[Any]) -> bytes:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Open a file of ours, or make one.
+    """Open or create a cache file.
 
     Raises:
-        sqlite3.Error: It is damaged, in use, or somebody else's.
+        sqlite3.Error: The file is damaged, locked, or from another program or version.
     """
     with ExitStack() as opened:
         database = sqlite3.connect(
@@ -76,14 +76,14 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 @final
 class Cache:
-    """An open cache, for many threads.
+    """An open, thread-safe cache.
 
     Args:
-        path: The file; None keeps nothing beyond this process.
+        path: SQLite file; None caches in memory only.
 
     Attributes:
-        trouble: Why the file is not used any more, or "".
-        found: Values that were there when they were asked for.
+        trouble: Why the file is no longer used, or "".
+        found: Number of cache hits.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -98,7 +98,7 @@ class Cache:
 
     @contextmanager
     def _careful(self) -> Iterator[None]:
-        """Give up at the first thing that SQLite cannot do."""
+        """Stop using the file at the first error of SQLite."""
         try:
             yield
         except sqlite3.Error as error:
@@ -107,14 +107,14 @@ class Cache:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Do all of what follows or nothing, one thread after the other."""
+        """Run a block as one transaction, one thread at a time."""
         with self._guard, self._careful():
             self._database.execute("BEGIN IMMEDIATE")
             yield
             self._database.execute("COMMIT")
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The values that are there and whole, by their keys."""
+        """Return the stored, undamaged values, by key."""
         found = {}
         if not self.trouble:
             with self._changing():
@@ -129,7 +129,7 @@ class Cache:
         return found
 
     def put(self, values: Mapping[bytes, bytes]) -> None:
-        """Keep values: they are in the file when this returns, whatever ends the process then."""
+        """Store values; once this returns, they survive a crash of the process."""
         if not self.trouble:
             with self._changing():
                 self._database.executemany(
@@ -141,7 +141,7 @@ class Cache:
     def once(
         self, recipe: str, contents: Iterable[bytes | NDArray[Any]], compute: Callable[[], Any]
     ) -> Any:
-        """What ``compute`` returns, in terms of JSON; the same contents are not computed again."""
+        """Return the JSON value of ``compute()``, cached by recipe and contents."""
         key = key_of(recipe, *contents)
         kept = self.get([key]).get(key)
         if kept is None:
@@ -154,7 +154,7 @@ class Cache:
         self._database.executemany("INSERT OR REPLACE INTO used VALUES (?, ?)", rows)
 
     def finish(self) -> None:
-        """End a job that is done: values are removed that the last few had no use for."""
+        """Mark a job as finished, and remove values that the last few jobs did not use."""
         if not self.trouble:
             with self._changing():
                 oldest = self._turn - UNUSED + 1

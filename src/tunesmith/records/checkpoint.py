@@ -1,4 +1,4 @@
-"""Checkpoints: tensors and numbers under the name of their own hash, whole or not at all."""
+"""Checkpoints: tensors and metadata in files named by their hash, written atomically."""
 
 import hashlib
 import json
@@ -15,15 +15,15 @@ SUFFIX = ".safetensors"
 
 
 def save(folder: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> str:
-    """Write a checkpoint: aside, to the disk's surface, then renamed.
+    """Write a checkpoint atomically.
 
     Args:
-        folder: Made if it is missing.
-        tensors: On the CPU, contiguous.
-        meta: Numbers beside them.
+        folder: Folder of the checkpoints; created if missing.
+        tensors: Contiguous tensors on the CPU.
+        meta: Metadata to store with them, as JSON values.
 
     Returns:
-        Its reference: the SHA-256 of its bytes.
+        Reference of the checkpoint: the SHA-256 of its bytes.
 
     Raises:
         RunFolderError: There is no space, or no permission.
@@ -41,10 +41,10 @@ def save(folder: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -
 
 
 def load(folder: Path, reference: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read a checkpoint and check it against its name.
+    """Read a checkpoint and verify its hash.
 
     Raises:
-        RunFolderError: It is missing or damaged.
+        RunFolderError: The checkpoint is missing or damaged.
     """
     from safetensors.torch import load as from_bytes
 
@@ -65,7 +65,7 @@ def load(folder: Path, reference: str) -> tuple[dict[str, Tensor], dict[str, Any
 
 
 def prune(folder: Path, *, keep: set[str]) -> None:
-    """Remove all checkpoints but some, and what an interrupted `save` left."""
+    """Remove all checkpoints except ``keep``, and leftovers of an interrupted `save`."""
     if not folder.is_dir():
         return
     for path in folder.iterdir():

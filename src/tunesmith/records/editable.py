@@ -1,4 +1,4 @@
-"""Files that we write and a person may edit: what was edited is never overwritten."""
+"""Generated files that the user may edit; an edited file is never overwritten."""
 
 import hashlib
 from pathlib import Path
@@ -6,16 +6,16 @@ from pathlib import Path
 from tunesmith.core.errors import RunFolderError
 from tunesmith.records.folder import write_atomic, writing
 
-CHECKED = "check.json"  # what `check` leaves beside its list, for programs
+CHECKED = "check.json"  # machine-readable result of `check`, next to its list
 
 
 def refuse_edited(path: Path) -> None:
-    """Make sure that a file may be written: it is not there, or as it was written here last.
+    """Check that a file may be written: it does not exist, or is unchanged since it was written.
 
-    A list of a check from before hashes were kept is moved aside: nobody knows if it was edited.
+    A list from a version that stored no hashes is renamed, since it may have been edited.
 
     Raises:
-        RunFolderError: A person has edited it, or made it.
+        RunFolderError: The user has edited or created the file.
     """
     with writing(path):
         _move_aside(path)
@@ -23,14 +23,14 @@ def refuse_edited(path: Path) -> None:
 
 
 def write_editable(path: Path, content: str) -> None:
-    """Write a file and remember how, unless a person has edited what is there.
+    """Write a file and store its hash, unless the user has edited the existing file.
 
     Raises:
-        RunFolderError: It was edited, or cannot be written.
+        RunFolderError: The file was edited, or cannot be written.
     """
     _refuse(path)
     new, there = hashlib.sha256(content.encode()).hexdigest(), _hash_of(path)
-    # Before the file itself, and beside what is there: a kill in between makes neither look edited.
+    # Before the file, and with the old hash: after a kill in between, neither looks edited.
     write_atomic(_memory(path), "".join(f"{each}\n" for each in (there, new) if each))
     write_atomic(path, content)
 
@@ -54,7 +54,7 @@ def _refuse(path: Path) -> None:
 
 
 def _memory(path: Path) -> Path:
-    """Where hashes of what was written are kept."""
+    """File with the hashes of what was written."""
     return path.with_name(f".{path.name}.sha256")
 
 
@@ -66,7 +66,7 @@ def _remembered(path: Path) -> list[str]:
 
 
 def _hash_of(path: Path) -> str | None:
-    """Hash a file; None if there is none."""
+    """Hash a file; None if it does not exist."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except FileNotFoundError:

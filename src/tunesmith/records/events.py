@@ -1,4 +1,4 @@
-"""What can happen in a run: the lines of its journal."""
+"""Events of a run: the rows of its journal."""
 
 import json
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ class SessionStarted:
     """A process began to work on the run.
 
     Attributes:
-        budget: Seconds granted in all.
-        trials: Settings that a search may try in all; None if their number is not given.
+        budget: Time budget in seconds, all sessions together.
+        trials: Number of trials of the search, all sessions together; None if not given.
     """
 
     budget: float
@@ -25,7 +25,7 @@ class SessionStarted:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """What was measured and decided."""
+    """The plan was made, from measurements."""
 
     plan: Mapping[str, Any]
 
@@ -33,7 +33,7 @@ class Planned:
 @final
 @dataclass(frozen=True, kw_only=True)
 class TrialStarted:
-    """A trial of a search began, with a config that the search proposed."""
+    """A trial of a search began, with a configuration that the search proposed."""
 
     trial: str
     config: Mapping[str, Any]
@@ -42,7 +42,7 @@ class TrialStarted:
 @final
 @dataclass(frozen=True, kw_only=True)
 class WorkersChosen:
-    """How many processes search at the same time, and why."""
+    """The number of parallel search processes was chosen, for this reason."""
 
     workers: int
     reason: str
@@ -74,7 +74,7 @@ class BlockDone:
 @final
 @dataclass(frozen=True, kw_only=True)
 class TrialEnded:
-    """A trial is over, and why; or not for good, after an interruption."""
+    """A trial ended, for this reason; after an interruption, not for good."""
 
     trial: str
     reason: str
@@ -84,13 +84,13 @@ class TrialEnded:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """A network was chosen to be trained to the end.
+    """A network was chosen for full training.
 
     Attributes:
-        trial: Its trial.
-        reason: Why, in words.
-        also: The trial of another that is trained too, so that both may answer together.
-        raced: Another had a chance; else all the time was this one's from the start.
+        trial: Trial of the network.
+        reason: Why it was chosen, in words.
+        also: Trial of a second network that is trained too, for an ensemble of both.
+        raced: Whether another network had a chance; if not, this one had all the time.
     """
 
     trial: str
@@ -110,13 +110,13 @@ class Noted:
 @final
 @dataclass(frozen=True, kw_only=True)
 class TestOpened:
-    """The test part was looked at."""
+    """A model was evaluated on the test set."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """A session handed a model over: ``"finished"`` or ``"interrupted"``."""
+    """A session delivered a model; its status is ``"finished"`` or ``"interrupted"``."""
 
     status: str
     reason: str
@@ -154,11 +154,11 @@ NAMES = {kind: name for name, kind in KINDS.items()}
 @final
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """An event as the journal keeps it.
+    """An event as stored in the journal.
 
     Attributes:
-        event: What happened.
-        elapsed: Live seconds of the run at that moment.
+        event: The event.
+        elapsed: Active seconds of the run at the time of the event.
         phases: Seconds of this session so far, by phase.
     """
 
@@ -168,7 +168,7 @@ class Stored:
 
 
 def encode(event: Event) -> tuple[str, str]:
-    """Write an event as its kind and JSON.
+    """Encode an event as its kind and JSON content.
 
     Example:
         >>> encode(Noted(text="hello"))
@@ -179,7 +179,7 @@ def encode(event: Event) -> tuple[str, str]:
 
 
 def decode(kind: str, content: str) -> Event:
-    """Undo `encode`.
+    """Decode an event that `encode` encoded.
 
     Raises:
         RunFolderError: The kind, or a field of it, is unknown, so a newer Tunesmith wrote it.

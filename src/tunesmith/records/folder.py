@@ -1,4 +1,4 @@
-"""A run's folder: made once, gone back to, and never mixed with another job's."""
+"""A run's folder: created once, reopened on resume, and never shared with another job."""
 
 import errno
 import json
@@ -13,14 +13,14 @@ from tunesmith.records.journal import FILE as JOURNAL
 from tunesmith.records.journal import LOCK, Journal
 
 IDENTITY = "job.json"
-# What is there, beside the journal, where a process that begins is killed, or is just about to.
+# Files, apart from the journal, of a process that is starting or was killed while starting.
 BEGUN = {LOCK, f".{IDENTITY}.part"}
-FORMAT = 4  # one more wherever a run that was begun before cannot be gone on with
+FORMAT = 4  # increased whenever runs of the version before cannot be resumed
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to write into a sentence with a way out.
+    """Turn the system's write errors into a message that says how to fix them.
 
     Raises:
         RunFolderError: There is no space, or no permission.
@@ -39,7 +39,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
-    """Write a file so that, whatever happens, it is there whole or not at all.
+    """Write a file atomically.
 
     Raises:
         RunFolderError: There is no space, or no permission.
@@ -50,22 +50,22 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 
 
 def enter_run(path: Path, identity: Mapping[str, Any]) -> Journal:
-    """Make a run's folder, or go back to it, and keep others out of it.
+    """Create or reopen a run's folder, and lock it.
 
-    The folder is this process's before anything in it is believed or changed, until the journal is
-    closed. A run that ended before it had trained anything (its settings, its network or its
-    function were wrong, say) has nothing to lose: its folder is taken over by the mended command.
+    The lock is taken before anything in the folder is read or changed, and held until the journal
+    is closed. A run that ended before it trained anything (for example, because its settings were
+    wrong) has nothing to lose, so the corrected command takes over its folder.
 
     Args:
-        path: The folder; parents are made.
-        identity: What makes this job this job, as JSON values.
+        path: Folder of the run; parent folders are created.
+        identity: JSON values that identify the job.
 
     Returns:
-        The run's journal, to be closed.
+        Journal of the run, which the caller closes.
 
     Raises:
-        RunFolderError: It belongs to another job (each difference is named), is in use, is no
-            run's folder, or cannot be written.
+        RunFolderError: The folder belongs to another job (each difference is named), is in use,
+            holds no run, or cannot be written.
     """
     wanted = json.loads(json.dumps({"format": FORMAT, **identity}))
     with writing(path), ExitStack() as entered:
@@ -78,7 +78,7 @@ def enter_run(path: Path, identity: Mapping[str, Any]) -> Journal:
 
 
 def _refuse_others(path: Path) -> None:
-    """Refuse a folder that holds something, but no run; nothing is left in it."""
+    """Refuse a folder that is not empty but holds no run; nothing is written to it."""
     there = sorted(p.name for p in path.iterdir())
     others = [name for name in there if name not in BEGUN and not name.startswith(JOURNAL)]
     if IDENTITY not in there and others:
@@ -89,7 +89,7 @@ def _refuse_others(path: Path) -> None:
 
 
 def _begin_or_resume(path: Path, wanted: Mapping[str, Any], journal: Journal) -> None:
-    """Refuse a folder whose run is not this job's; one that has nothing to lose is begun anew."""
+    """Refuse the run of another job, or start over if that run has trained nothing."""
     found = _identity_in(path)
     differences = [
         f"{key}: {_short(found.get(key))} there, {_short(wanted.get(key))} here"
@@ -116,12 +116,12 @@ def _begin_or_resume(path: Path, wanted: Mapping[str, Any], journal: Journal) ->
 
 
 def _identity_in(path: Path) -> dict[str, Any]:
-    """What the job in a folder is; nothing where a process was killed before it wrote that."""
+    """Read the identity of a folder's job; empty if a kill prevented its writing."""
     try:
         found: dict[str, Any] = json.loads((path / IDENTITY).read_text("utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError as error:  # no JSON, or no text at all
+    except ValueError as error:  # not JSON, or not even text
         raise RunFolderError(
             f"{path / IDENTITY} is damaged: {error}. Pass another --out."
         ) from None
@@ -130,4 +130,4 @@ def _identity_in(path: Path) -> dict[str, Any]:
 
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 24 else f"{text[:20]}..."  # noqa: PLR2004 (a hash is told by its start)
+    return text if len(text) <= 24 else f"{text[:20]}..."  # noqa: PLR2004 (a prefix identifies a hash)

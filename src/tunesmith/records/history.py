@@ -1,4 +1,4 @@
-"""A run's past as a value: an incremental fold of its events, and nothing else."""
+"""A run's history, computed as an incremental fold of its events."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,13 +24,13 @@ from tunesmith.records.events import (
 @final
 @dataclass(frozen=True, kw_only=True)
 class TrialHistory:
-    """One trial's past.
+    """History of one trial.
 
     Attributes:
-        config: What a search proposed; None outside of a search.
-        slices: In order, each beginning where the one before ended.
+        config: Configuration that the search proposed; None outside of a search.
+        slices: Training slices in order; each begins where the previous one ended.
         blocks: Validations, in order.
-        ended: Why it is over; None while it is not.
+        ended: Why the trial ended; None if it did not.
     """
 
     config: Mapping[str, Any] | None = None
@@ -40,12 +40,12 @@ class TrialHistory:
 
     @property
     def seen(self) -> int:
-        """Examples seen."""
+        """Number of training examples seen."""
         return self.slices[-1].end if self.slices else 0
 
     @property
     def checkpoint(self) -> str | None:
-        """Where to go on from."""
+        """Checkpoint to resume from; None if there is none."""
         return self.slices[-1].checkpoint if self.slices else None
 
     @property
@@ -57,21 +57,21 @@ class TrialHistory:
 @final
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """Everything a run knows of itself.
+    """Everything known about a run.
 
     Attributes:
-        sessions: Processes that worked on it.
-        elapsed: Live seconds, all sessions together.
-        past_phases: Seconds by phase, of sessions before this one.
-        session_phases: The same of this one.
-        plan: What was measured and decided.
-        trials: By name.
-        workers: How many processes search; None if that was not decided here.
-        chosen: Which network goes on; None if that was not decided.
-        notes: What the user should know.
-        test_openings: How often the test part was looked at.
-        ended: How it ended last; None if it never did.
-        granted: The session that ended it last.
+        sessions: Sessions, that is processes, that worked on the run.
+        elapsed: Active seconds, all sessions together.
+        past_phases: Seconds by phase in earlier sessions.
+        session_phases: Seconds by phase in this session.
+        plan: Measurements and decisions; None if there is no plan yet.
+        trials: History of each trial, by name.
+        workers: Number of parallel search processes; None if it was not chosen here.
+        chosen: Network chosen for full training; None if none was chosen.
+        notes: Messages to the user.
+        test_openings: Number of evaluations on the test set.
+        ended: How the run ended last; None if it never did.
+        granted: Session in which the run ended last.
     """
 
     sessions: tuple[SessionStarted, ...] = ()
@@ -88,9 +88,9 @@ class History:
     granted: SessionStarted | None = None
 
     def is_extended_by(self, session: SessionStarted) -> bool:
-        """Whether a session is given more time or trials than the one that ended the run.
+        """Whether a session has more time or trials than the one in which the run ended.
 
-        One that was killed before it ended anything has used up nothing of what it was given.
+        Sessions that were killed before that do not count.
         """
         if self.granted is None:
             return False
@@ -110,9 +110,9 @@ def _add(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
 def fold(history: History, stored: Stored) -> History:
     """Add one event.
 
-    A slice counts once, however often it is told. One that begins before the trial's end is a
-    step back: the slices it replaces are dropped. One that begins after it cannot be, and is
-    ignored.
+    A slice counts once, even if it is recorded repeatedly. A slice that begins before the trial's
+    end rolls the trial back: it replaces the slices from there on. A slice that begins after the
+    trial's end is impossible, and is ignored.
     """
     event = stored.event
     history = replace(history, elapsed=max(history.elapsed, stored.elapsed))
@@ -148,7 +148,7 @@ def _changes(history: History, event: Event) -> dict[str, Any]:
 def _after(
     trial: TrialHistory, event: TrialStarted | SliceDone | BlockDone | TrialEnded
 ) -> TrialHistory:
-    """A trial's past with one event more."""
+    """Add one event to a trial's history."""
     match event:
         case TrialStarted():
             return replace(trial, config=event.config)
@@ -172,7 +172,7 @@ def _train(trial: TrialHistory, done: SliceDone) -> TrialHistory:
 
 
 def replay(events: Iterable[Stored]) -> History:
-    """Fold a whole journal."""
+    """Compute the history from all events of a journal."""
     history = History()
     for stored in events:
         history = fold(history, stored)

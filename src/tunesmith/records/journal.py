@@ -15,7 +15,7 @@ from tunesmith.records.events import Event, Stored, decode, encode
 from tunesmith.records.history import History, fold, replay
 
 VERSION = 1
-GROUP_S = 0.1  # an event is on disk this long after it happened, at most
+GROUP_S = 0.1  # seconds after which an event is on disk, at most
 FILE = "journal.db"
 LOCK = "lock"
 SCHEMA = """
@@ -29,10 +29,10 @@ CREATE TABLE IF NOT EXISTS events (
 
 
 def _lock(folder: Path) -> IO[str]:
-    """Take the folder for this process; the system gives it back however the process ends.
+    """Lock the folder for this process; the system releases the lock when the process ends.
 
     Raises:
-        RunFolderError: Another process has it, or it cannot be written.
+        RunFolderError: Another process holds the lock, or the folder cannot be written.
     """
     try:
         file = (folder / LOCK).open("a+", encoding="ascii")
@@ -44,7 +44,7 @@ def _lock(folder: Path) -> IO[str]:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ImportError:  # no fcntl on Windows; SQLite's own lock must do there
+    except ImportError:  # no fcntl on Windows; SQLite's own lock must suffice there
         return file
     except OSError:
         file.seek(0)
@@ -62,7 +62,7 @@ def _lock(folder: Path) -> IO[str]:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Say in our words what SQLite could not do."""
+    """Turn errors of SQLite into a message that says how to fix them."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -82,7 +82,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     with ExitStack() as opened, _told(path):
         opened.callback(database.close)
         database.execute("PRAGMA journal_mode=WAL")
-        # A commit reaches the disk at once: what counts after a power cut is what was committed.
+        # Each commit is synced to disk, so that committed events survive a power cut.
         database.execute("PRAGMA synchronous=FULL")
         _check_version(database, path)
         database.execute(SCHEMA)
@@ -114,12 +114,12 @@ class Journal:
         folder: The run's folder.
 
     Raises:
-        RunFolderError: Another process works there, the file is damaged, or too new.
+        RunFolderError: Another process uses the folder, or the file is damaged or too new.
     """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
-        with ExitStack() as opened:  # gives everything back if the journal cannot be used
+        with ExitStack() as opened:  # releases everything if the journal cannot be used
             opened.enter_context(_lock(folder))
             self._database = opened.enter_context(closing(_connect(self._path)))
             with _told(self._path):
@@ -148,10 +148,10 @@ class Journal:
             raise self._error
 
     def flush(self) -> None:
-        """Put every event on disk.
+        """Write all events to disk.
 
         Raises:
-            RunFolderError: They cannot be written.
+            RunFolderError: The events cannot be written.
         """
         with self._guard:
             if not self._waiting:
@@ -166,10 +166,10 @@ class Journal:
             self._waiting.clear()
 
     def forget(self) -> None:
-        """Remove every event, as if nothing had happened yet.
+        """Remove all events.
 
         Raises:
-            RunFolderError: They cannot be removed.
+            RunFolderError: The events cannot be removed.
         """
         with self._guard, _told(self._path):
             self._database.execute("DELETE FROM events")
@@ -185,7 +185,7 @@ class Journal:
                 return
 
     def close(self) -> None:
-        """Put every event on disk and give the folder back."""
+        """Write all events to disk and release the folder."""
         self._closing.set()
         self._flusher.join()
         try:
@@ -206,7 +206,7 @@ class Journal:
 
 
 def read_history(folder: Path) -> History:
-    """Read a run's past, also while another process works on it, or where nobody may write.
+    """Read a run's history, even while another process writes it, or from a read-only disk.
 
     Raises:
         RunFolderError: The folder holds no run, or its journal cannot be read.
@@ -218,8 +218,8 @@ def read_history(folder: Path) -> History:
         try:
             return _read(path, "mode=ro")
         except sqlite3.OperationalError:
-            # A closed journal is opened by making files beside it, which a read-only disk refuses;
-            # what nobody writes needs none. Where one holds something, a process may be writing.
+            # SQLite creates files next to a closed journal, which fails on a read-only disk. An
+            # immutable one needs none. If such a file is not empty, a process may be writing.
             beside = path.with_name(f"{FILE}-wal")
             if beside.exists() and beside.stat().st_size:
                 raise
@@ -227,7 +227,7 @@ def read_history(folder: Path) -> History:
 
 
 def _read(path: Path, how: str) -> History:
-    """Read a journal without becoming its writer; ``how`` is of SQLite's URIs."""
+    """Read a journal without becoming its writer; ``how`` is the query of SQLite's URI."""
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)) as database:
         _check_version(database, path)
         return replay(_events(database))

@@ -1,1 +1,1 @@
-"""What a run tells people and programs."""
+"""What a run reports to people and to programs."""

@@ -21,9 +21,9 @@ def stacked_bar(parts: Sequence[Part], *, whole: float, title: str) -> Markup:
     """Draw parts of a whole as one bar; what is left of the whole stays empty.
 
     Args:
-        parts: From left to right.
+        parts: Parts, from left to right.
         whole: Size of the whole bar; the sum of the parts, if that is more.
-        title: What it shows, for those who cannot see it.
+        title: Description, for those who cannot see it.
     """
     whole = max(whole, sum(part.size for part in parts)) or 1.0
     at, inside = 0.0, Markup("")
@@ -42,7 +42,7 @@ def stacked_bar(parts: Sequence[Part], *, whole: float, title: str) -> Markup:
 def interval_bar(
     value: float, low: float, high: float, *, begin: float = 0.0, filled: bool = False
 ) -> Markup:
-    """Draw a share with its interval on an axis from ``begin`` to 1, to stand in a table's cell.
+    """Draw a share with its interval on an axis from ``begin`` to 1, for a table's cell.
 
     Args:
         value: The share.

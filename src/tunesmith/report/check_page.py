@@ -1,4 +1,4 @@
-"""A look at the data as one HTML file that needs nothing else."""
+"""The report of a check, as one self-contained HTML file."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ from tunesmith.report.html import template
 
 
 def render(checked: Checked) -> str:
-    """Write the page. Names are shown as they are and never run, whatever is in them."""
+    """Render the page. Names are escaped, so that nothing in them is executed."""
     text = template("check.html").render(_context(checked))
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def headline(checked: Checked) -> str:
-    """Say in a few words how the data are.
+    """Summarize the state of the data in a few words.
 
     Example:
         >>> headline(Checked(title="x", images=1, classes=(), findings=(), fine=(), skipped={},

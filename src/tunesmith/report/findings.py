@@ -1,4 +1,4 @@
-"""What a look at the data found, by value, and as a file for programs."""
+"""Results of a check of the data, as values and as a file for programs."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Weight = Literal["serious", "doubtful", "notable"]
 FORMAT = 1
-NO_NEAR_COPIES = "Near copies: not looked for, there was no time."  # said, and asked for, of a look
+NO_NEAR_COPIES = "Near copies: not looked for, there was no time."  # used by gate and report
 
 
 @final
@@ -19,12 +19,12 @@ class Item:
     """An image that a finding is about.
 
     Attributes:
-        file: Its name in the source.
-        label: Its class.
-        note: What is the matter with it, or "".
+        file: File name in the source.
+        label: Class name.
+        note: Note about the image, or "".
         image: uint8 ``(H, W, C)`` to show, or None.
         twin: The image that it is a copy of, or None.
-        is_tested: Whether it is of a given test part, which nothing is ever left out of.
+        is_tested: Whether it is in a given test set, of which nothing is ever left out.
     """
 
     file: str
@@ -41,15 +41,14 @@ class Finding:
     """Something about the data that is worth knowing.
 
     Attributes:
-        kind: One word for programs.
-        weight: "serious" where a score or a model would be wrong, "doubtful" where a person should
-            look, "notable" for all else.
+        kind: Kind of finding, one word for programs.
+        weight: "serious" if a score or a model would be wrong, "doubtful" if a person should look,
+            "notable" for all else.
         title: What was found, in a few words, with its number.
         meaning: Why it matters and what is done about it, in sentences.
         items: Images that it is about, the most important first.
         is_left_out: Whether `fit` leaves these images out by itself.
-        is_suspect: Whether `fit` leaves them out where asked to; either way quarantine.csv lists
-            them.
+        is_suspect: Whether `fit` leaves them out on request; either way quarantine.csv lists them.
     """
 
     kind: str
@@ -64,13 +63,13 @@ class Finding:
 @final
 @dataclass(frozen=True, kw_only=True)
 class ClassLook:
-    """A class in numbers.
+    """Statistics of a class.
 
     Attributes:
-        name: Its name.
-        counts: Images by part.
-        looks: Medians of how they look.
-        apart: How far apart the two groups stand that it falls into, by the network that looked.
+        name: Class name.
+        counts: Number of images, by split.
+        looks: Median of each measure of how images look.
+        apart: Distance between the two groups that it falls into, by name of the network.
     """
 
     name: str
@@ -82,14 +81,14 @@ class ClassLook:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Tried:
-    """A pattern that was found in the data, put on images that do not bear it.
+    """A pattern that was found in the data, added to images without it.
 
     Attributes:
-        title: Names it.
-        wanted: Class that it stands for; None where its images are of many.
-        images: How many of other classes it was put on.
-        success: Share of them that a model then answers with that class, or answers otherwise than
-            without the pattern where it stands for none; by model.
+        title: Title of the finding.
+        wanted: Class that the pattern indicates; None if its images are of many classes.
+        images: Number of images that it was added to.
+        success: By model, the share of them that it then assigns to that class; if there is none,
+            the share whose prediction changes.
     """
 
     title: str
@@ -101,18 +100,18 @@ class Tried:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """All that a look at the data found.
+    """All results of a check.
 
     Attributes:
         title: Name of the data.
         images: How many there are, unreadable ones included.
-        classes: Each class in numbers.
-        findings: The most serious first.
-        fine: What was looked for and not found, a sentence each.
+        classes: Statistics of each class.
+        findings: Findings, the most serious first.
+        fine: Checks that found nothing, one sentence each.
         skipped: Files that are no images, counted by kind.
-        seconds: How long it took, by step.
-        versions: Of what it was done with.
-        tried: What the patterns that were found do to models.
+        seconds: Duration of each step.
+        versions: Versions of the packages that were used.
+        tried: Effects on models of the patterns that were found.
     """
 
     title: str
@@ -132,8 +131,8 @@ def quarantine_rows(
     """Yield file, label, kind and reason of each image to leave out, once.
 
     Args:
-        findings: The gravest first.
-        suspects: Whether images that only a person can judge are among them.
+        findings: Findings, the most serious first.
+        suspects: Whether to include suspects, which only a person can judge.
     """
     seen = set()
     for finding in findings:
@@ -146,7 +145,7 @@ def quarantine_rows(
 
 
 def to_json(checked: Checked) -> str:
-    """Write what was found for programs; images are named, not held."""
+    """Convert the results to JSON for programs; images are named, not included."""
     content = {
         "format": FORMAT,
         "source": checked.title,

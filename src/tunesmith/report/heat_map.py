@@ -18,9 +18,9 @@ def heat_map(counts: Sequence[Sequence[int]], names: Sequence[str], *, title: st
     """Draw a confusion matrix: right answers blue, wrong ones orange, both by their share.
 
     Args:
-        counts: Images, ``[true][predicted]``.
-        names: Classes.
-        title: What it shows, for those who cannot see it.
+        counts: Number of images, ``[true][predicted]``.
+        names: Class names.
+        title: Description, for those who cannot see it.
     """
     k = len(names)
     side = 40 if k <= 8 else 34 if k <= 12 else 26 if k <= 20 else 21  # noqa: PLR2004 (sizes seen)
@@ -60,7 +60,7 @@ def heat_map(counts: Sequence[Sequence[int]], names: Sequence[str], *, title: st
 
 
 def _width(text: str) -> int:
-    """Columns that a text takes: letters of East Asia are twice as wide as others.
+    """Columns that a text takes: East Asian characters are twice as wide as others.
 
     Example:
         >>> _width("cat"), _width("猫cat")
@@ -71,7 +71,7 @@ def _width(text: str) -> int:
 
 
 def _fitting(name: str) -> str:
-    """Cut a name that is too wide as `clip` cuts one that is too long.
+    """Shorten a name that is too wide, as `clip` shortens one that is too long.
 
     Example:
         >>> _fitting("golden retriever"), _fitting("ゴールデンレトリバー")
@@ -117,9 +117,9 @@ class _Cell:
 def _cell(corner: Point, side: int, cell: _Cell) -> Markup:
     strength = 0.0
     if cell.count:
-        # Errors are rare: the root lets even one in a hundred be seen.
+        # Errors are rare: the square root makes even one in a hundred visible.
         strength = 0.08 + 0.92 * cell.share if cell.right else 0.25 + 0.75 * math.sqrt(cell.share)
-    # Where text in the paper's color begins to stand out more than text in the ink's.
+    # From here on, text in the color of the paper has more contrast than in that of ink.
     ink = "strong" if strength > (0.75 if cell.right else 0.88) else "weak"
     box = Markup(
         '<rect class="cell" x="{:.1f}" y="{:.1f}" width="{}" height="{}"/>'

@@ -1,4 +1,4 @@
-"""A story as one HTML file that needs nothing else: no network, no scripts, no other files."""
+"""The report as one self-contained HTML file: no network, no scripts, no other files."""
 
 import base64
 from collections.abc import Iterable, Sequence
@@ -23,12 +23,12 @@ from tunesmith.report.search_report import hunt_pictures
 from tunesmith.report.story import Bin, Story
 from tunesmith.report.summary import Summary
 
-DRAWN_CLASSES = 30  # a larger confusion matrix is no picture any more; its worst pairs are listed
+DRAWN_CLASSES = 30  # most classes to draw; beyond, the worst pairs of the matrix are listed
 THUMBNAIL = 160  # pixels of the longer side, at most
-EXACT = 64  # up to this side, thumbnails are kept to the pixel
-LISTED = 30  # rows of a list of files
+EXACT = 64  # up to this side, thumbnails are lossless
+LISTED = 30  # most rows in a list of files
 NAME = 36  # characters of a file's name below its thumbnail
-STEPS = 6  # of what to do next; more is no advice
+STEPS = 6  # most suggestions of next steps
 COLORS = 7  # of phases, p0 to p6 in report.css
 BOOKED_S = 0.05  # less time than that between phases is not worth a row
 RGB, RGBA = 3, 4
@@ -37,8 +37,8 @@ RGB, RGBA = 3, 4
 def render(story: Story) -> str:
     """Write a report as one self-contained HTML file.
 
-    Names of files and classes are shown as they are and never run, whatever is in them; what is no
-    valid Unicode is shown escaped.
+    Names of files and classes are escaped, so that nothing in them is executed; invalid Unicode is
+    shown as escape sequences.
     """
     text = template("report.html").render(_context(story))
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -46,7 +46,7 @@ def render(story: Story) -> str:
 
 @cache
 def template(name: str) -> jinja2.Template:
-    """A page of this package, with what all of them use."""
+    """Load a page of this package, with the style and filters that all of them use."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tunesmith.report", "."),
         autoescape=True,
@@ -92,14 +92,14 @@ def _context(story: Story) -> dict[str, Any]:
 
 
 def data_uri(image: NDArray[np.uint8], most: int = THUMBNAIL) -> str:
-    """Encode an image to stand in the page itself.
+    """Encode an image as part of the page itself.
 
     Args:
         image: uint8 ``(H, W)`` or ``(H, W, C)``; C is 1, 3 (RGB) or 4 (RGB and alpha).
         most: Larger images are shrunk until their longer side has so many pixels.
 
     Returns:
-        A ``data:`` address: PNG to the pixel for small images, WebP for others.
+        A ``data:`` address: lossless PNG for small images, WebP for others.
     """
     height, width = image.shape[:2]
     longer = max(height, width)
@@ -117,7 +117,7 @@ def data_uri(image: NDArray[np.uint8], most: int = THUMBNAIL) -> str:
 
 
 def _rivals(summary: Summary) -> list[dict[str, Any]]:
-    """Rows of the comparison with the baselines, all by accuracy; ours is the last."""
+    """Make the rows of the comparison with the baselines, all by accuracy; ours is the last."""
     own, n = summary.evaluation, summary.score.n
     low, high = wilson(n - sentences.mistakes(own.accuracy, n), n)
     rows = [(name, value, value, value) for name, value in sentences.baselines(summary)]
@@ -177,7 +177,7 @@ def _recall_begin(summary: Summary) -> float:
 
 
 def _recall(summary: Summary) -> list[dict[str, Any]]:
-    """Rows of the recall of each class, lowest first."""
+    """Make the rows of the recall of each class, lowest first."""
     evaluation, begin = summary.evaluation, _recall_begin(summary)
     rows = [
         {
@@ -201,9 +201,9 @@ def _recall(summary: Summary) -> list[dict[str, Any]]:
 
 
 def _ledger(summary: Summary) -> list[Part]:
-    """Phases and their seconds; what no phase has booked is a row of its own.
+    """List phases and their seconds; time that belongs to no phase is a row of its own.
 
-    The longest phases get the colors that are told apart best; short ones share a gray.
+    The longest phases get the most distinct colors; short ones share a gray.
     """
     rows = [(name, seconds) for name, seconds in summary.phases.items() if seconds > 0]
     other = summary.wall_s - sum(seconds for _, seconds in rows)

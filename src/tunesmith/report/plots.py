@@ -1,4 +1,4 @@
-"""Line charts: values to SVG by pure functions, styled by the classes that `report.css` defines.
+"""Line charts: from values to SVG by pure functions, styled by the classes in `report.css`.
 
 Every color is a class, so that one picture serves light, dark and print. Every picture says in
 words what it shows (``role="img"`` and ``aria-label``), and every name is escaped.
@@ -25,9 +25,9 @@ class Series:
 
     Attributes:
         name: For the legend; "" for a line that is not in it.
-        points: As (x, y); what is not finite, or has run away, is left out.
+        points: Points (x, y); those that are not finite, or too far out to draw, are left out.
         style: CSS class: ``"a"``, ``"b"``, ``"c"`` or ``"ideal"``.
-        dots: Mark each point.
+        dots: Whether to mark each point.
     """
 
     name: str
@@ -47,9 +47,9 @@ class Axis:
 
     Attributes:
         label: What it shows, with its unit.
-        low: Where it begins; None: where the values do.
-        high: Where it ends; None: where the values do.
-        percent: Values are shares, written in percent.
+        low: Start of the axis; None to fit the values.
+        high: End of the axis; None to fit the values.
+        percent: Whether values are shares, to be written in percent.
     """
 
     label: str
@@ -59,7 +59,7 @@ class Axis:
 
 
 def ticks(low: float, high: float, *, most: int = 6) -> list[float]:
-    """Choose round numbers that cover an interval's inside.
+    """Choose round numbers inside an interval.
 
     Example:
         >>> ticks(0.0, 1.0), ticks(0.93, 0.99, most=4)
@@ -92,7 +92,7 @@ def short(value: float) -> str:
 
 
 def clip(text: str, most: int) -> str:
-    """Cut a text that is too long, in its middle: names in a row often differ at their end only.
+    """Shorten a long text in its middle: names in a row often differ only at their end.
 
     Example:
         >>> clip("golden retriever", 9)
@@ -104,7 +104,7 @@ def clip(text: str, most: int) -> str:
 
 
 def _range(axis: Axis, values: Sequence[float]) -> tuple[float, float]:
-    """From where to where an axis goes, with a little air around values that are not bounds."""
+    """Range of an axis, with some padding around values without bounds of their own."""
     low, high = min(values), max(values)
     air = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
     low = low - air if axis.low is None else axis.low
@@ -123,7 +123,7 @@ def line_chart(
         series: The lines; those without a point are left out.
         x: Horizontal axis.
         y: Vertical axis.
-        title: What the chart shows, for those who cannot see it.
+        title: Description, for those who cannot see it.
         shade: Shares from 0 to 1, drawn as an area behind the lines over the whole height.
 
     Returns:

@@ -12,13 +12,13 @@ from tunesmith.report.plots import Axis, Series, line_chart
 from tunesmith.report.sentences import METRICS, score_text
 from tunesmith.report.story import SearchReport, Tried
 
-MATTERING = 8  # settings that are listed by how much they mattered
-SHOWN = 200  # curves that are drawn, of the best trials
+MATTERING = 8  # most important settings to list
+SHOWN = 200  # curves to draw, of the best trials
 PLAN, FOUND, OTHER = "p0", "p1", "p6"  # colors of phases in report.css
 
 
 def hunt_pictures(hunt: SearchReport) -> dict[str, Any]:
-    """Everything about a search that the page shows and does not say."""
+    """Make everything about a search that the page shows, other than sentences."""
     return {
         "curves": _curves(hunt),
         "time": _time(hunt),
@@ -32,14 +32,14 @@ def hunt_pictures(hunt: SearchReport) -> dict[str, Any]:
 
 
 def _value(trial: Tried, metric: str) -> str:
-    """A trial's last value in words, which is what it would hand over; some have none."""
+    """Format a trial's last value, which is that of its final weights; some have none."""
     if not trial.curve or not math.isfinite(trial.curve[-1][1]):
         return "none"
     return score_text(trial.curve[-1][1], metric, n=0)
 
 
 def _curves(hunt: SearchReport) -> Markup:
-    """Every trial's value against its training; the plan's and the found one stand out."""
+    """Draw every trial's value against its training; the plan's and the found one stand out."""
     names = {0: ("the plan's settings", "a"), hunt.found: ("found", "b")}
     shown = sorted(hunt.trials[:SHOWN], key=lambda trial: trial.number in names)
     name, is_share = METRICS.get(hunt.metric, (hunt.metric, False))
@@ -59,7 +59,7 @@ def _curves(hunt: SearchReport) -> Markup:
 
 
 def _time(hunt: SearchReport) -> Markup:
-    """One bar of all trials' times, in the order in which they were started."""
+    """Draw one bar of all trials' times, in the order in which they were started."""
     styles = {0: PLAN, hunt.found: FOUND}
     parts = [
         Part(

@@ -11,8 +11,8 @@ from tunesmith.report.story import Story
 from tunesmith.report.summary import Summary
 
 FINE = 2000  # test images from which a second decimal of a percentage means something
-SURE = 0.9  # a wrong answer above it makes one doubt the label
-FEW = 1000  # test images below which the interval is worth a word
+SURE = 0.9  # confidence above which a wrong prediction makes its label suspect
+FEW = 1000  # test images below which the interval is worth a sentence
 PAIRS = 10  # confused pairs that are listed
 LOOKS = ("looks", "look")
 
@@ -48,7 +48,7 @@ def score_text(value: float, metric: str, *, n: int) -> str:
 
 
 def headline(summary: Summary) -> str:
-    """Say what the score is the score of."""
+    """Say what the score measures."""
     score = summary.score
     if score.metric == "accuracy":
         return f"of {score.n:,} test images were classified correctly."
@@ -79,7 +79,7 @@ def mistakes(accuracy: float, n: int) -> int:
 
 
 def baselines(summary: Summary) -> list[tuple[str, float]]:
-    """Name the models that need no deep learning, with their accuracy."""
+    """List the baselines that need no deep learning, with their accuracies."""
     base = summary.baseline
     rows = [("Most frequent class", base.majority), ("A linear model", base.linear)]
     return [(name, accuracy) for name, accuracy in rows if accuracy is not None]
@@ -88,7 +88,7 @@ def baselines(summary: Summary) -> list[tuple[str, float]]:
 def comparison(summary: Summary) -> str:
     """Compare with models that need no deep learning.
 
-    In shares, not in mistakes: the linear model answers some of the test images only.
+    In percent, not in counts: the linear model is tested on some of the test images only.
     """
     n, accuracy = summary.score.n, summary.evaluation.accuracy
     name, rival = max(baselines(summary), key=lambda row: row[1])
@@ -100,8 +100,8 @@ def comparison(summary: Summary) -> str:
         return f"It makes no mistake, and neither does {theirs}."
     own = f"in {percent(1 - accuracy, n=n)} of cases" if accuracy < 1 else "in no case"
     text = f"It is wrong {own}, {theirs} in {percent(1 - rival, n=n)}"
-    # By another metric a good model may have no more of accuracy, and a tie of two that learned is
-    # none to be ashamed of; but one that is as good as the most frequent class has learned nothing.
+    # By another metric, a good model need not have the higher accuracy, and a tie with the linear
+    # model is fine; but one as good as the most frequent class has learned nothing.
     is_worse = accuracy < rival or accuracy == summary.baseline.majority
     is_worse = is_worse and summary.score.metric == "accuracy"
     return f"{text}: this model has not learned what it should." if is_worse else f"{text}."
@@ -119,7 +119,7 @@ class Confusion:
 
 
 def confused(summary: Summary) -> Sequence[Confusion]:
-    """The pairs of classes that were mixed up most often, most often first."""
+    """Return the pairs of classes that were confused most often, the most frequent first."""
     names, counts = summary.data.classes, summary.evaluation.confusion
     pairs = [
         Confusion(true=names[i], answer=names[j], count=count, total=sum(row))
@@ -214,7 +214,7 @@ def _about_answers(story: Story) -> Iterator[str]:
     ]
     if known:
         recall, high, name = min(known)
-        # Only where chance alone is no good explanation.
+        # Only if chance is no good explanation.
         if high < evaluation.accuracy:
             yield (
                 f"More training images of “{name}” would help most: only "

@@ -1,4 +1,4 @@
-"""Everything the report tells, by value: whoever makes a `Story` needs no HTML."""
+"""The content of the report as values, independent of HTML."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tunesmith.report.summary import Summary
 @final
 @dataclass(frozen=True, kw_only=True)
 class CurvePoint:
-    """Training at one moment.
+    """A point of the training curve.
 
     Attributes:
         examples: Examples seen.
@@ -42,14 +42,14 @@ class ValidationPoint:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The model's answer to one test image.
+    """The model's prediction for one test image.
 
     Attributes:
-        name: The file.
+        name: File name.
         image: uint8 ``(H, W, C)`` or ``(H, W)``; C is 1, 3 (RGB) or 4 (RGB and alpha).
-        true: Class it has.
-        predicted: Class it was given.
-        probability: Of the class it was given.
+        true: True class.
+        predicted: Predicted class.
+        probability: Probability of the predicted class.
     """
 
     name: str
@@ -81,13 +81,13 @@ class Usage:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Tried:
-    """Settings that a search tried.
+    """A trial of a search.
 
     Attributes:
-        number: Of the trial; 0 are the plan's own.
+        number: Number of the trial; trial 0 has the plan's own settings.
         values: Its settings that differ from the plan's, as (name, value).
-        curve: As (share of a whole training, value of the metric on validation images).
-        seconds: Of training.
+        curve: Learning curve: (share of a full training, metric on validation images).
+        seconds: Seconds of training.
         state: Finished, paused, or why it failed.
     """
 
@@ -101,12 +101,12 @@ class Tried:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Stretch:
-    """A part of what was tried of a setting.
+    """A part of the tried values of a setting.
 
     Attributes:
-        values: Of the setting, in words.
-        trials: That were in it.
-        median: Of their values of the metric, after equal training.
+        values: Range of the values, in words.
+        trials: Number of trials in it.
+        median: Median of their metric, after equal training.
         is_best: Whether it has the best median of all parts.
     """
 
@@ -119,16 +119,16 @@ class Stretch:
 @final
 @dataclass(frozen=True, kw_only=True)
 class SearchReport:
-    """A search for better settings than the plan's.
+    """A search for a better config than the plan's.
 
     Attributes:
-        trials: The best first.
+        trials: Trials, the best first.
         found: Number of the trial whose settings were trained to the end; None if there is none.
-        metric: What trials were compared by.
+        metric: Metric that trials are compared by.
         importance: Share of the differences between trials that each setting explains.
-        stretches: Of the settings that mattered most, the parts of what was tried.
-        warnings: Settings whose best value lies at an end of its range, a sentence each.
-        reasons: How it ended, and why this model answers, a sentence each.
+        stretches: Parts of the tried values, for the most important settings.
+        warnings: Settings whose best value is at an end of its range, one sentence each.
+        reasons: How it ended, and why the final model was chosen, one sentence each.
     """
 
     trials: Sequence[Tried]
@@ -143,27 +143,27 @@ class SearchReport:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """What the report tells. Only the first four have no default: the rest may be left out.
+    """The content of the report; fields with a default may be left out.
 
     Attributes:
         title: Name of the data.
         summary: The numbers.
-        curve: Training of the model that is handed over.
-        validation: Its validation, or that of ``validated_on``.
-        validated_on: What the validation points were measured on, in words.
+        curve: Training curve of the final model.
+        validation: Validation curve, measured on ``validated_on``.
+        validated_on: Images of the validation curve, in words.
         samples: A few training images of each class (the first classes, if there are many).
-        mistakes: Wrong answers, surest first.
-        unsure: Answers with the lowest probability, lowest first.
+        mistakes: Wrong predictions, the most confident first.
+        unsure: Predictions with the lowest probability, lowest first.
         findings: What was found wrong with the data, the most serious first.
-        fine: What was looked for and not found, a sentence each.
-        plan: What was planned, in sentences.
+        fine: Checks that found nothing, one sentence each.
+        plan: The plan, in sentences.
         hunt: The search for better settings, if there was one.
-        before: Confidence and accuracy before the temperature; see `reliability`.
-        after: The same after it.
+        before: Confidence and accuracy before temperature scaling; see `reliability`.
+        after: The same after temperature scaling.
         config: The exact configuration, as (name, value).
         usage: Ways of using the bundle; see `how_to_use`.
-        command: What was typed to start the run, or "".
-        created: When the report was made, as a person reads it, or "".
+        command: Command line that started the run, or "".
+        created: When the report was made, in readable form, or "".
     """
 
     title: str
@@ -192,12 +192,12 @@ def reliability(
     """Compare confidence with accuracy, in groups of equal numbers of images.
 
     Equal numbers, not equal widths (Nguyen and O'Connor 2015, arXiv:1508.05154): a good model is
-    nearly always sure, and would leave most bins of equal width with no image to speak of.
+    nearly always confident, which would leave most bins of equal width almost empty.
 
     Args:
         p_NK: Probabilities, a row for each image.
-        y_N: Classes.
-        bins: Groups at most.
+        y_N: True classes.
+        bins: Maximum number of groups.
 
     Example:
         >>> p = np.array([[0.6, 0.4], [0.9, 0.1]])
@@ -220,12 +220,12 @@ def reliability(
 
 
 def how_to_use(bundle: str, *, channels: int, classes: int) -> tuple[Usage, ...]:
-    """Write down the ways of using a bundle.
+    """Describe how to use a bundle.
 
     Args:
         bundle: The bundle's folder, as its reader will type it.
-        channels: Of the images that the graph takes.
-        classes: How many.
+        channels: Number of channels of the images.
+        classes: Number of classes.
     """
     argument = bundle if all(c.isalnum() or c in "-_./" for c in bundle) else f"'{bundle}'"
     return (

@@ -1,4 +1,4 @@
-"""Streams that cannot end a run, and those of C libraries."""
+"""Streams whose failure cannot end a run, and the output of C libraries."""
 
 import contextlib
 import io
@@ -16,7 +16,7 @@ class CarefulStream(io.TextIOBase):
     """A text stream that never raises: at the first failure it falls silent.
 
     Args:
-        stream: Where to write, or None for nowhere.
+        stream: Stream to write to, or None to discard everything.
     """
 
     stream: TextIO | None
@@ -43,7 +43,7 @@ class CarefulStream(io.TextIOBase):
                 self._give_up()
 
     def isatty(self) -> bool:
-        """Tell whether a person is watching."""
+        """Whether a person is watching."""
         try:
             return self.stream is not None and self.stream.isatty()
         except (OSError, ValueError):
@@ -61,7 +61,7 @@ class CarefulStream(io.TextIOBase):
         return getattr(self.stream, "encoding", None) or "utf-8"
 
     def _give_up(self) -> None:
-        """Send what is still buffered nowhere: Python would fail on it when the process ends."""
+        """Discard what is still buffered: Python would fail on it when the process ends."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.stream.fileno())  # type: ignore[union-attr]  # suppressed
@@ -70,12 +70,12 @@ class CarefulStream(io.TextIOBase):
 
 
 def divert_stderr(to: int) -> Callable[[], None]:
-    """Send to another descriptor what C libraries print: libpng's word on a damaged file, for one.
+    """Redirect what C libraries print, such as libpng about a damaged file, to a descriptor.
 
-    They would print into a live display. What Python prints goes through the display anyway.
+    It would garble a live display. What Python prints goes through the display anyway.
 
     Returns:
-        Undoes it.
+        A function that undoes the redirection.
     """
     try:
         kept = os.dup(STDERR)

@@ -15,11 +15,11 @@ from tunesmith.core.errors import RunFolderError
 from tunesmith.core.files import replace_file
 from tunesmith.evaluation.metrics import Evaluation
 
-SURROGATE = re.compile("[\ud800-\udfff]")  # what Python makes of bytes that are no valid Unicode
+SURROGATE = re.compile("[\ud800-\udfff]")  # from bytes that are invalid Unicode
 
 
 class _Part(BaseModel):
-    # JSON knows no infinity and no NaN; refused here, they cannot turn into null on the way.
+    # JSON has no infinity and no NaN; refused here, they cannot become null on the way.
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
@@ -115,7 +115,7 @@ class Measures(_Part):
 
     @classmethod
     def of(cls, evaluation: Evaluation, *, ece_before: float, temperature: float) -> Self:
-        """Take the measures of calibrated probabilities, and what they were calibrated from."""
+        """Make them from the evaluation of calibrated probabilities."""
         found = asdict(evaluation)
         for name in ("n", "low", "high"):
             del found[name]
@@ -175,14 +175,14 @@ class Summary(_Part):
 def to_json(summary: Summary) -> str:
     """Write a summary as JSON, ready for ``result.json``.
 
-    Names that are no valid Unicode, as old file systems hold them, come out escaped.
+    Names that are invalid Unicode, as in old file systems, are escaped.
     """
     text = json.dumps(summary.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
     return SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)
 
 
 def write_summary(path: str | os.PathLike[str], summary: Summary) -> None:
-    """Write ``result.json``: whoever reads meanwhile sees the old file or the new one, whole.
+    """Write ``result.json`` atomically: readers see the old file or the new one, complete.
 
     Raises:
         RunFolderError: The folder cannot be written, or the disk is full.
@@ -201,7 +201,7 @@ def read_summary(path: str | os.PathLike[str]) -> Summary:
     """Read a run's ``result.json``.
 
     Raises:
-        RunFolderError: There is none, or it is damaged.
+        RunFolderError: The file is missing or damaged.
     """
     path = Path(path)
     try:

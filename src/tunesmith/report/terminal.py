@@ -1,4 +1,4 @@
-"""What the user watches: a live display, or plain lines, and always a log file.
+"""Progress for the user: a live display or plain lines, and always a log file.
 
 None of it can end a run. A stream that fails (a closed pipe, a full disk) is given up silently.
 """
@@ -35,10 +35,10 @@ REMEMBERED = 16  # losses in the small curve
 @final
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a training is.
+    """Progress of a training.
 
     Attributes:
-        phase: What is being done.
+        phase: Current phase.
         left_s: Seconds left of the budget.
         examples: Examples seen.
         horizon: Examples at the expected end.
@@ -57,7 +57,7 @@ class Progress:
 
 
 def line(p: Progress) -> str:
-    """A training's progress in one plain line.
+    """Format a training's progress as one plain line.
 
     Example:
         >>> line(Progress(phase="training", left_s=42, examples=500, horizon=1000,
@@ -74,7 +74,7 @@ def line(p: Progress) -> str:
 
 
 def sparkline(values: deque[float]) -> str:
-    """Draw values as a row of bars; what is no finite number is a gap.
+    """Draw values as a row of bars; values that are not finite are gaps.
 
     Example:
         >>> sparkline(deque([3.0, 2.0, float("nan"), 1.0]))
@@ -114,13 +114,13 @@ def _details(p: Progress, losses: deque[float]) -> Table:
 @final
 @dataclass(kw_only=True)
 class Terminal:
-    """Shows progress and keeps the log. It never ends a run: where it cannot write, it is silent.
+    """Shows progress and keeps the log. It never ends a run: failures to write are ignored.
 
     Args:
-        budget: Seconds granted; infinite where nothing has to end in time.
-        log_path: Where every line goes, with its time.
-        quiet: Show nothing.
-        to_stderr: Show it on standard error, since standard output is for programs.
+        budget: Time budget in seconds; infinite if there is none.
+        log_path: Log file of all lines, with timestamps.
+        quiet: Whether to show nothing.
+        to_stderr: Show progress on standard error, and keep standard output for programs.
         now: A monotonic clock, in seconds. Tests pass their own.
     """
 
@@ -150,7 +150,7 @@ class Terminal:
         self.close()
 
     def start(self) -> None:
-        """Open the log, and the display if somebody can watch it."""
+        """Open the log, and a live display if the stream is a terminal."""
         self._ends_at = self.now() + self.budget
         with contextlib.suppress(OSError):
             # Unbuffered: a line is in the file when it is written, and nothing is left to fail.
@@ -204,7 +204,7 @@ class Terminal:
             self._print(line(progress))
 
     def count(self, done: int, total: int) -> None:
-        """Show how far a phase is that goes through many things."""
+        """Show the progress of a phase that goes through many items."""
         now = self.now()
         self._counted = f"{self._phase} · {done:,} of {total:,}"
         if self._live is None and now - self._last_plain >= PLAIN_EVERY_S:
@@ -212,7 +212,7 @@ class Terminal:
             self._print(self._counted)
 
     def say(self, text: str) -> None:
-        """Say something that stays on the screen."""
+        """Show a message that stays on the screen."""
         self._write(text)
         self._print(text)
 

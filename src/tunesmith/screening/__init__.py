@@ -1,1 +1,1 @@
-"""Look for what is wrong with data: values in, findings out; nothing is changed or deleted."""
+"""Find problems in a data set: arrays in, findings out; nothing is changed or deleted."""

@@ -1,6 +1,6 @@
-"""Where an image ends inside its file, and what else lies there, by the format's own structure.
+"""Parse the structure of an image file: where the image ends, and what else the file holds.
 
-Nothing is decoded, and nothing here fails: what cannot be followed is not known.
+Nothing is decoded, and nothing here raises: what cannot be parsed is reported as unknown.
 """
 
 import re
@@ -19,29 +19,29 @@ from tunesmith.core.headers import (
 )
 from tunesmith.core.tiff import directory
 
-MOST_PARTS = 200_000  # chunks, blocks or frames that are followed
-MOST_TEXT = 1_000_000  # bytes that the packed texts of a file are unpacked to, all in all
+MOST_PARTS = 200_000  # chunks, blocks or frames parsed per file
+MOST_TEXT = 1_000_000  # bytes that the compressed texts of a file may decompress to in total
 PNG_TEXTS = {b"zTXt", b"iTXt"}
 WEBP_PIXELS = {b"VP8 ", b"VP8L", b"ALPH", b"ANMF"}
 JPEG_EXIF = 0xE1
-JPEG_LATE = re.compile(rb"\xff[\xe0-\xef\xfe]")  # metadata behind the first scan
-GIF_TABLE = 0x80  # flag: a table of colors follows, of 2 << the lowest three bits
+JPEG_LATE = re.compile(rb"\xff[\xe0-\xef\xfe]")  # metadata after the first scan
+GIF_TABLE = 0x80  # flag: a color table follows, of size 2 << the lowest three bits
 GIF_EXTENSION, GIF_IMAGE, GIF_END = 0x21, 0x2C, 0x3B
-BMP_RUNS = {1, 2}  # kinds of compression, whose size is in the header
-PNM_TEXT = b"123"  # kinds whose values are written out
+BMP_RUNS = {1, 2}  # run-length compressions, whose size is in the header
+PNM_TEXT = b"123"  # types whose values are text
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Anatomy:
-    """What a file consists of.
+    """Structure of an image file.
 
     Attributes:
-        end: Of the image, in bytes; None where the format does not say, or cannot be followed.
-        frames: Images that are shown one after the other, or pages.
-        exif: The Exif data, which are a TIFF file; empty where there are none.
-        asides: All that is no pixels, packed texts also unpacked; the whole file where that cannot
-            be told apart.
+        end: Offset of the image's end, in bytes; None if the format has none or parsing fails.
+        frames: Number of frames or pages.
+        exif: Exif data, in TIFF format; empty if there are none.
+        asides: Everything but the pixels, with compressed texts also decompressed; the whole file
+            if the pixels cannot be located.
     """
 
     end: int | None
@@ -51,7 +51,7 @@ class Anatomy:
 
 
 def dissect(data: bytes, header: Header) -> Anatomy:
-    """Follow the structure of a file that has a header."""
+    """Parse the structure of a file, given its header."""
     try:
         found = FORMATS[header.format](data)
     except (struct.error, IndexError):
@@ -60,7 +60,7 @@ def dissect(data: bytes, header: Header) -> Anatomy:
 
 
 def _png(data: bytes) -> Anatomy | None:
-    place, frames, exif, left = 33, 1, b"", MOST_TEXT  # behind the header's chunk
+    place, frames, exif, left = 33, 1, b"", MOST_TEXT  # after the header chunk
     asides: list[bytes] = []
     for _ in range(MOST_PARTS):
         size, kind = struct.unpack_from(">I4s", data, place)
@@ -75,14 +75,14 @@ def _png(data: bytes) -> Anatomy | None:
             frames = int.from_bytes(content[:4])
         elif kind == b"eXIf":
             exif = content
-        elif kind in PNG_TEXTS and left:  # zlib takes a bound of 0 for none
+        elif kind in PNG_TEXTS and left:  # zlib treats a limit of 0 as none
             asides.append(_unpacked(kind, content, left))
             left -= len(asides[-1])
     return None
 
 
 def _unpacked(kind: bytes, content: bytes, most: int) -> bytes:
-    """The text of a PNG's chunk, if it is packed (PNG 3, 11.3.3), up to a number of bytes."""
+    """Decompress the text of a PNG chunk (PNG 3, 11.3.3), up to ``most`` bytes."""
     _, _, rest = content.partition(b"\0")
     if kind == b"zTXt":
         packed = rest[1:]
@@ -99,7 +99,7 @@ def _jpeg(data: bytes) -> Anatomy | None:
     for marker, begin, end in jpeg_segments(data):
         if marker == JPEG_EXIF and data.startswith(b"Exif\0\0", begin):
             exif = data[begin + 6 : end]
-    close = data.find(b"\xff\xd9", end)  # which compressed data do not contain
+    close = data.find(b"\xff\xd9", end)  # compressed data do not contain this marker
     if close < 0:
         return None
     asides = data[: close if JPEG_LATE.search(data, end, close) else end]
@@ -111,7 +111,7 @@ def _gif(data: bytes) -> Anatomy | None:
     asides: list[bytes] = []
     for _ in range(MOST_PARTS):
         first = data[place]
-        if is_inside:  # a row of blocks, each behind its size; an empty one is the last
+        if is_inside:  # a sequence of blocks, each after its size; an empty one ends it
             place += 1 + first
             is_inside = first > 0
             if not is_inside and begin:
@@ -127,7 +127,7 @@ def _gif(data: bytes) -> Anatomy | None:
 
 
 def _gif_table(flags: int) -> int:
-    """Bytes of a table of colors."""
+    """Size of a color table in bytes."""
     return 3 * (2 << (flags & 7)) if flags & GIF_TABLE else 0
 
 

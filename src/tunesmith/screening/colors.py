@@ -1,6 +1,6 @@
-"""Whether pictures of one shape also have the same colors: a red shirt is no copy of a blue one.
+"""Compare the colors of near duplicates: a red shirt is not a duplicate of a blue one.
 
-Shape letters: N pictures of H x W pixels and C channels, P pairs of them.
+Shape letters: N images of H x W pixels and C channels, P pairs of them.
 """
 
 import numpy as np
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from tunesmith.core.pixels import COLOR
 
 FARTHEST = 20.0  # gray levels that mean colors may differ by; JPEG and shifts change them less
-MOST_GAIN = 2.0  # by which one of two copies may be brighter
+MOST_GAIN = 2.0  # by which one of two duplicates may be brighter
 
 
 def same_colors(pixels_NHWC: NDArray[np.uint8], pairs_P2: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell for each pair whether its mean colors agree, but for brightness, ``[P]``.
+    """Whether the mean colors of each pair agree up to brightness, ``[P]``.
 
     Args:
-        pixels_NHWC: Pictures; gray ones always agree.
-        pairs_P2: Places of both.
+        pixels_NHWC: Images; gray ones always agree.
+        pairs_P2: Indices of both images of each pair.
 
     Example:
         >>> red_blue_gray_N = [(200, 30, 30), (30, 30, 200), (90, 90, 90), (100, 15, 15)]
@@ -42,6 +42,6 @@ def same_colors(pixels_NHWC: NDArray[np.uint8], pairs_P2: NDArray[np.int64]) -> 
 
 
 def _color_and_contrast(x_HWC: NDArray[np.uint8]) -> tuple[NDArray[np.float64], float]:
-    """Mean difference of red and green and of green and blue, and the deviation of gray levels."""
+    """Mean of red - green and of green - blue, and the standard deviation of gray levels."""
     red, green, blue = x_HWC.reshape(-1, COLOR).mean(axis=0)
     return np.array([red - green, green - blue]), float(x_HWC.mean(axis=2).std())

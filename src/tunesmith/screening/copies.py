@@ -1,12 +1,12 @@
-"""Near copies: the same picture, but re-encoded, brightened, resized or shifted by a few pixels.
+"""Near duplicates: the same image, but re-encoded, brightened, resized or shifted by a few pixels.
 
-A shift leaves the amplitudes of a picture's frequencies as they are and turns their phases; a gain
-scales them all. So amplitudes find the candidates among all pictures, and phases the shift between
-two of them. Where the phases of what both show then agree far better than those of pictures that
-are merely alike, one is a copy of the other.
+A shift keeps the amplitudes of an image's Fourier coefficients and changes their phases; a gain
+scales them all. So amplitudes find the candidates among all images, and phases find the shift
+between two of them. If the phases of their overlap then agree far better than those of images that
+are merely similar, one is a near duplicate of the other.
 
-Shape letters: N pictures of S x S pixels, Q of them asked about, F frequencies, D numbers that
-describe a picture, K candidates for each, T shifts, P pairs.
+Shape letters: N images of S x S pixels, Q query images, F frequencies, D descriptor dimensions, K
+candidates per query, T shifts, P pairs.
 """
 
 from dataclasses import dataclass
@@ -23,37 +23,23 @@ Floats = NDArray[np.float32]
 Complex = NDArray[np.complex64]
 Places = NDArray[np.int64]
 
-SIDE = 32  # pictures are compared at this many pixels, or fewer where they have fewer
-HIGHEST = 6  # cycles a picture; resizing to 60 % and JPEG leave these intact
-KEPT = 32  # numbers that describe a picture
-CANDIDATES = 6  # nearest pictures that are compared with each
-AROUND = 24  # with one that is farther than these, since the nearest may all be copies
-CLOSEST = 2  # of these that are compared in full
-ALIKE = 0.3  # distance of windowed spectra up to which that is worth it
-FARTHEST = 3  # pixels that a copy may be shifted by
-BLANK = 2.0  # gray levels of deviation under which there is nothing to compare
-# How far apart copies may be depends on how far apart unrelated pictures are: a share of what one
-# in 50 second-best candidates comes within. Handwritten ones are all alike; photographs are not.
+SIDE = 32  # side in pixels at which images are compared, or less if they are smaller
+HIGHEST = 6  # cycles per image; resizing to 60 % and JPEG preserve these
+KEPT = 32  # dimensions of a descriptor
+CANDIDATES = 6  # nearest images that are compared with each query
+LEAST_ALIKE = 0.25  # of the median distance of the farthest candidate: all six may be copies
+CLOSEST = 2  # candidates that are compared in full
+ALIKE = 0.3  # distance of windowed spectra up to which they are
+FARTHEST = 3  # pixels by which a duplicate may be shifted
+BLANK = 2.0  # standard deviation in gray levels below which an image is blank
+# The distance limit depends on how far apart unrelated images are: a share of the 2 % quantile of
+# second-best candidates. Images of handwriting are all similar; photographs are not.
 UNRELATED, SHARE_OF_IT, STRICTEST, LOOSEST = 0.02, 0.06, 2e-5, 4e-4
-ROWS = 8192  # pictures at a time
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Copies:
-    """Pairs of pictures that are copies of each other.
-
-    Attributes:
-        pairs: Places of both, ``[P, 2]``, the smaller first; sorted, each pair once.
-        distances: 0 for a perfect match, up to `LOOSEST`, ``[P]``.
-    """
-
-    pairs: Places
-    distances: Floats
+ROWS = 8192  # images at a time
 
 
 def comparable(pixels_NHWC: NDArray[np.uint8], rows: Places) -> NDArray[np.uint8]:
-    """Make gray squares ``[R, S, S]`` of some images; S is `SIDE`, or less if they are smaller."""
+    """Convert images to gray squares ``[R, S, S]``; S is `SIDE`, or less if they are smaller."""
     side = min(SIDE, *pixels_NHWC.shape[1:3])
     gray_RSS = np.empty((len(rows), side, side), np.uint8)
     for place, row in enumerate(rows):
@@ -63,65 +49,62 @@ def comparable(pixels_NHWC: NDArray[np.uint8], rows: Places) -> NDArray[np.uint8
     return gray_RSS
 
 
-def find_copies(gray_NSS: NDArray[np.uint8], asked: Places | None = None) -> Copies:
-    """Find near copies.
+def find_copies(gray_NSS: NDArray[np.uint8], asked: Places | None = None) -> Places:
+    """Find near duplicates.
 
-    Time grows as that of `nearest`; memory is about three times that of the pictures. Pictures with
-    nothing on them are never copies of each other.
+    Time grows like that of `nearest`; memory is about three times that of the images. Blank images
+    are never duplicates of each other.
 
     Args:
-        gray_NSS: Square gray pictures, see `comparable`. Of pictures that are equal to the pixel,
-            one is enough: many of them would crowd out the near copies.
-        asked: Places of those whose copies are looked for; None for all.
+        gray_NSS: Square gray images; see `comparable`. Of exact duplicates, pass only one: many of
+            them would crowd out the near duplicates.
+        asked: Indices of the query images, whose duplicates are searched; None for all.
 
     Example:
         >>> rng = np.random.default_rng(0)
         >>> x_NSS = rng.integers(0, 256, (50, 16, 16)).astype(np.uint8)
         >>> x_NSS[7] = np.roll(x_NSS[3], 1, axis=1) // 2 + 60
-        >>> find_copies(x_NSS).pairs.tolist()
+        >>> find_copies(x_NSS).tolist()
         [[3, 7]]
 
     """
-    none = Copies(pairs=np.zeros((0, 2), np.int64), distances=np.zeros(0, np.float32))
     places_N = np.flatnonzero(_deviations(gray_NSS) >= BLANK)
     asked_Q = (
         np.arange(len(places_N)) if asked is None else np.flatnonzero(np.isin(places_N, asked))
     )
     if len(places_N) <= CANDIDATES or not len(asked_Q):
-        return none
-    around = min(AROUND, len(places_N) - 1)
+        return np.zeros((0, 2), np.int64)
     gray_NSS = gray_NSS[places_N]
     spectra_NF = _spectra(gray_NSS)
-    candidates_QK = nearest(_described(spectra_NF), asked_Q, around)
-    candidates_QK = np.delete(candidates_QK, np.s_[CANDIDATES:-1], axis=1)
+    candidates_QK = nearest(_described(spectra_NF), asked_Q, CANDIDATES)
     compared = _compare(spectra_NF, asked_Q, candidates_QK, gray_NSS.shape[1])
     rows_P, ranks_P = np.nonzero(compared.distances[:, :CLOSEST] <= ALIKE)
     others_P, shifts_P = compared.places[rows_P, ranks_P], compared.shifts[rows_P, ranks_P]
     apart_P = _disagreement(gray_NSS, asked_Q[rows_P], others_P, shifts_P)
-    # Over the distance of the farthest candidate: how much better than what is merely alike.
-    distances_P = apart_P**2 / compared.distances[rows_P, -1].clip(1e-6)
+    # Relative to the farthest candidate: how much better than an image that is merely similar.
+    alike_Q = compared.distances[:, -1]
+    alike_Q = alike_Q.clip(max(1e-6, LEAST_ALIKE * float(np.median(alike_Q))))
+    distances_P = apart_P**2 / alike_Q[rows_P]
     found = distances_P <= _most(distances_P, rows_P, len(asked_Q))
     pairs_P2 = np.sort(np.stack([asked_Q[rows_P], others_P], axis=1)[found], axis=1)
-    pairs_P2, first = np.unique(pairs_P2, axis=0, return_index=True)
-    return Copies(pairs=places_N[pairs_P2], distances=distances_P[found][first])
+    pairs: Places = places_N[np.unique(pairs_P2, axis=0)]
+    return pairs
 
 
 def find_mirrored(gray_NSS: NDArray[np.uint8], asked: Places | None = None) -> Places:
-    """Find pictures of which one is a near copy of the other's mirror image, left for right.
+    """Find pairs in which one image is a near duplicate of the other's horizontal mirror image.
 
-    Takes what `find_copies` takes, and is as strict: of shapes that are common and nearly their own
-    mirror images, as some digits are, only a much better match than others is believed.
+    Takes the arguments of `find_copies` and is as strict: common shapes that are nearly symmetric,
+    such as some digits, count only if they match much better than others.
 
     Returns:
-        Places of both, ``[P, 2]``, the smaller first; sorted, each pair once.
+        Indices of both images, ``[P, 2]``, the smaller first; sorted, each pair once.
     """
     n = len(gray_NSS)
     asked_Q = np.arange(n) if asked is None else asked
     turned_QSS = gray_NSS[asked_Q][:, :, ::-1]
-    pairs_P2 = find_copies(
-        np.concatenate([gray_NSS, turned_QSS]), n + np.arange(len(asked_Q))
-    ).pairs
-    pairs_P2 = pairs_P2[pairs_P2[:, 0] < n]  # of others, both are turned
+    pairs_P2 = find_copies(np.concatenate([gray_NSS, turned_QSS]), n + np.arange(len(asked_Q)))
+    pairs_P2 = pairs_P2[pairs_P2[:, 0] < n]  # in others, both are mirrored
     pairs_P2[:, 1] = asked_Q[pairs_P2[:, 1] - n]
     others = pairs_P2[:, 0] != pairs_P2[:, 1]
     mirrored_P2: Places = np.unique(np.sort(pairs_P2[others], axis=1), axis=0)
@@ -129,14 +112,14 @@ def find_mirrored(gray_NSS: NDArray[np.uint8], asked: Places | None = None) -> P
 
 
 def _deviations(gray_NSS: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """How far gray levels lie from their mean in each picture, ``[N]``."""
+    """Standard deviation of each image's gray levels, ``[N]``."""
     flat_NX = gray_NSS.reshape(len(gray_NSS), -1)
     blocks = (flat_NX[begin : begin + ROWS] for begin in range(0, len(flat_NX), ROWS))
     return np.concatenate([np.zeros(0), *(block.std(axis=1) for block in blocks)])
 
 
 def _most(distances_P: Floats, rows_P: Places, asked: int) -> float:
-    """The distance up to which two pictures are called copies."""
+    """Largest distance of two images that counts as a near duplicate."""
     second_Q = np.full(asked, np.inf, np.float32)
     is_second = np.diff(rows_P, prepend=-1) == 0
     both = np.flatnonzero(is_second)
@@ -146,7 +129,7 @@ def _most(distances_P: Floats, rows_P: Places, asked: int) -> float:
 
 
 def _frequencies(side: int) -> tuple[Places, Places]:
-    """Low frequencies, down and across, of which none is another's mirror image: ``[F]`` each."""
+    """Low frequencies, down and across, without complex conjugates: ``[F]`` each."""
     highest = min(HIGHEST, side // 2 - 1)
     down, across = np.meshgrid(
         np.arange(-highest, highest + 1), np.arange(highest + 1), indexing="ij"
@@ -156,7 +139,7 @@ def _frequencies(side: int) -> tuple[Places, Places]:
 
 
 def _spectra(gray_NSS: NDArray[np.uint8]) -> Complex:
-    """Windowed Fourier coefficients ``[N, F]``; the mean has no part in them."""
+    """Windowed Fourier coefficients of the images less their mean, ``[N, F]``."""
     side = gray_NSS.shape[1]
     down_F, across_F = _frequencies(side)
     at = np.arange(side) / side
@@ -175,7 +158,7 @@ def _spectra(gray_NSS: NDArray[np.uint8]) -> Complex:
 
 
 def _described(spectra_NF: Complex) -> Floats:
-    """Unit vectors ``[N, D]`` of amplitudes, with what all pictures have in common taken out."""
+    """Unit descriptors ``[N, D]``: amplitudes, centered and whitened over all images."""
     found_NF = np.abs(spectra_NF)
     found_NF = np.sqrt(found_NF / np.linalg.norm(found_NF, axis=1, keepdims=True).clip(1e-3))
     found_NF -= found_NF.mean(axis=0)
@@ -190,12 +173,12 @@ def _described(spectra_NF: Complex) -> Floats:
 @final
 @dataclass(frozen=True, kw_only=True)
 class _Compared:
-    """Candidates for each picture that was asked about, the nearest first, ``[Q, K]`` each.
+    """Candidates of each query image, nearest first, ``[Q, K]`` each.
 
     Attributes:
-        places: Of the candidates.
-        distances: Of their windowed spectra at the best shift, from 0 to 2.
-        shifts: Number of that shift, see `_shifts`.
+        places: Indices of the candidates.
+        distances: Distance of the windowed spectra at the best shift, from 0 to 2.
+        shifts: Index of that shift in `_shifts`.
     """
 
     places: Places
@@ -204,7 +187,7 @@ class _Compared:
 
 
 def _shifts(side: int) -> Places:
-    """All shifts that are tried, pixels down and across, ``[T, 2]``."""
+    """All candidate shifts, in pixels down and across, ``[T, 2]``."""
     farthest = min(FARTHEST, side // 8)
     steps = np.arange(-farthest, farthest + 1)
     return np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -238,7 +221,7 @@ def _compare(spectra_NF: Complex, asked_Q: Places, places_QK: Places, side: int)
 
 
 def _overlap(gray_PSS: NDArray[np.uint8], down: int, across: int) -> NDArray[np.uint8]:
-    """What is left of pictures behind a shift."""
+    """Part of each image that overlaps with the other image after a shift."""
     side = gray_PSS.shape[1]
     rows = slice(max(down, 0), side + min(down, 0))
     return gray_PSS[:, rows, max(across, 0) : side + min(across, 0)]
@@ -247,7 +230,7 @@ def _overlap(gray_PSS: NDArray[np.uint8], down: int, across: int) -> NDArray[np.
 def _disagreement(
     gray_NSS: NDArray[np.uint8], one_P: Places, other_P: Places, shifts_P: Places
 ) -> Floats:
-    """How far the phases of what both pictures show at a shift differ, ``[P]``."""
+    """Phase distance of the overlap of each pair at its shift, ``[P]``."""
     found_P = np.empty(len(one_P), np.float32)
     shifts_T2 = _shifts(gray_NSS.shape[1])
     for shift in np.unique(shifts_P):
@@ -262,27 +245,41 @@ def _disagreement(
 
 
 def phases_apart(one_PHW: NDArray[np.uint8], other_PHW: NDArray[np.uint8]) -> Floats:
-    """How far the phases of two pictures differ: 0 for equal ones, up to 2, ``[P]``.
+    """Phase distance of each pair of images, ``[P]``: 0 if they are equal, at most 2.
 
-    Each frequency counts by the product of both amplitudes: what resizing or compression took
-    from one of the two has no say.
+    Each frequency is weighted by the product of both amplitudes, so that frequencies which
+    resizing or compression removed from one image do not count.
     """
-    height, width = one_PHW.shape[1:]
-    down_H1 = np.fft.fftfreq(height, 1 / height)[:, None]
-    across_W = np.fft.rfftfreq(width, 1 / width)
-    cycles_HW = np.hypot(down_H1, across_W)
-    # Amplitudes fall with frequency in pictures of anything; this gives the higher ones a say.
-    weights_HW = np.where(cycles_HW <= HIGHEST, cycles_HW, 0).astype(np.float32)
-    window_HW = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1]) ** 0.25
-    window_HW = window_HW.astype(np.float32)
+    waves_XG, weights_F = _weighted_waves(*one_PHW.shape[1:])
 
     def spectrum(x_PHW: NDArray[np.uint8]) -> Complex:
-        mean_P = np.einsum("phw,hw->p", x_PHW, window_HW) / window_HW.sum()
-        found = np.fft.rfft2((x_PHW - mean_P[:, None, None]) * window_HW)
-        return found.astype(np.complex64, copy=False)
+        found_PG = x_PHW.reshape(len(x_PHW), -1).astype(np.float32) @ waves_XG
+        found_PF = found_PG[:, : len(weights_F)] + 1j * found_PG[:, len(weights_F) :]
+        return found_PF.astype(np.complex64, copy=False)
 
-    one_PHF, other_PHF = spectrum(one_PHW), spectrum(other_PHW)
-    agreed_P = np.einsum("phf,hf->p", (one_PHF * other_PHF.conj()).real, weights_HW)
-    most_P = np.einsum("phf,hf->p", np.abs(one_PHF) * np.abs(other_PHF), weights_HW)
+    one_PF, other_PF = spectrum(one_PHW), spectrum(other_PHW)
+    agreed_P = (one_PF * other_PF.conj()).real @ weights_F
+    most_P = (np.abs(one_PF) * np.abs(other_PF)) @ weights_F
     apart_P: Floats = 1 - agreed_P / most_P.clip(1e-6)
     return apart_P.clip(0)
+
+
+def _weighted_waves(height: int, width: int) -> tuple[Floats, Floats]:
+    """Windowed waves of the frequencies that count, ``[H W, 2 F]``, and their weights, ``[F]``.
+
+    Real parts come first. Each wave is orthogonal to the window, so that brightness has no effect.
+    A product with few waves takes a tenth of the time of whole Fourier transforms.
+    """
+    down, across = np.fft.fftfreq(height, 1 / height), np.fft.rfftfreq(width, 1 / width)
+    cycles = np.hypot(down[:, None], across)
+    is_used = (cycles <= HIGHEST) & (cycles > 0)
+    down_F, across_F = (each[is_used] for each in np.meshgrid(down, across, indexing="ij"))
+    down_XF = np.outer(np.repeat(np.arange(height) / height, width), down_F)
+    across_XF = np.outer(np.tile(np.arange(width) / width, height), across_F)
+    window_HW = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1]) ** 0.25
+    window_X1 = window_HW.reshape(-1, 1)
+    waves_XF = window_X1 * np.exp(-2j * np.pi * (down_XF + across_XF))
+    waves_XF -= window_X1 / window_X1.sum() * waves_XF.sum(axis=0)
+    waves_XG = np.concatenate([waves_XF.real, waves_XF.imag], axis=1).astype(np.float32)
+    # Amplitudes of natural images fall with frequency; these weights compensate for that.
+    return waves_XG, cycles[is_used].astype(np.float32)

@@ -1,12 +1,12 @@
-"""Cropped copies: the same picture, cut at its borders and brought back to its old size.
+"""Cropped duplicates: the same image, cropped and resized to its original size.
 
-Which pictures are worth a comparison somebody else has to say who sees what is in them. Of two, one
-is then looked for in all windows of the other, roughly; the best window is moved and stretched
-until it fits (Evangelidis and Psarakis 2008, "Parametric image alignment using enhanced correlation
-coefficient maximization", IEEE TPAMI 30), and what it shows is compared as shifted copies are.
+The caller supplies candidate pairs, chosen by image content. For each pair, one image is compared
+roughly with all windows of the other; the best window is then aligned precisely (Evangelidis and
+Psarakis 2008, "Parametric image alignment using enhanced correlation coefficient maximization",
+IEEE TPAMI 30), and its content is compared as for shifted duplicates.
 
-Shape letters: N pictures of S x S pixels, K candidates for each, P pairs, W windows along a side, G
-cells along a side of one.
+Shape letters: N images of S x S pixels, K candidates per image, P pairs, W windows along a side, G
+cells along a side of a window.
 """
 
 import cv2
@@ -19,30 +19,30 @@ Pictures = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Places = NDArray[np.int64]
 
-LEAST_SIDE = 16  # pixels; fewer show too little to tell a part of one picture from another picture
-CELLS = 12  # along a side of a window, which it is first compared by
-STEPS = 16  # along a side, by which windows differ in size and place
-SMALLEST, LARGEST = 0.6, 0.985  # of a side that a crop leaves; more is a copy of another kind
-LIKELY = 0.85  # correlation of cells from which on it is worth fitting the window
-STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 1e-4)  # of that, after Evangelidis
-TURNED = 0.06  # of a side that it may move by across the other side; a crop turns nothing
-OUTSIDE = 0.04  # of a side that a fitted window may be out of the picture
-NOTHING = 2.0  # disagreement of phases where nothing fits
-# How far apart a part and the whole may be: at most so much, and a share of what one picture in 100
-# is apart from its second best candidate. Handwritten ones are all alike; photographs are not.
+LEAST_SIDE = 16  # pixels; smaller images show too little to distinguish a crop from another image
+CELLS = 12  # along a side of a window, for the rough comparison
+STEPS = 16  # along a side, by which windows differ in size and position
+SMALLEST, LARGEST = 0.6, 0.985  # share of a side that a crop keeps; more is not a crop
+LIKELY = 0.85  # correlation of cells from which on a window is aligned
+STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 1e-4)  # of that alignment
+TURNED = 0.06  # largest off-diagonal entry of its affine map; a crop does not rotate
+OUTSIDE = 0.04  # share of a side by which an aligned window may leave the image
+NOTHING = 2.0  # phase distance if no window fits
+# Distance limit of a crop: absolute, and a share of the 1 % quantile of the images' distances to
+# their second-best candidates. Images of handwriting are all similar; photographs are not.
 LOOSEST, UNRELATED, SHARE_OF_IT = 0.005, 0.01, 0.1
 ROWS = 256  # pairs at a time
 
 
 def find_crops(gray_NSS: Pictures, candidates_NK: Places) -> Places:
-    """Find pictures of which one is a part of the other.
+    """Find pairs in which one image is a crop of the other.
 
     Args:
-        gray_NSS: Square gray pictures, see `copies.comparable`.
-        candidates_NK: Places of those that each may be a part of, or that may be a part of it.
+        gray_NSS: Square gray images; see `copies.comparable`.
+        candidates_NK: For each image, indices of possible crops or originals of it.
 
     Returns:
-        Places of both, ``[P, 2]``, the smaller first; sorted, each pair once.
+        Indices of both images, ``[P, 2]``, the smaller first; sorted, each pair once.
 
     Example:
         >>> rough = np.random.default_rng(0).normal(128, 200, (9, 32, 32)).astype(np.float32)
@@ -67,7 +67,7 @@ def find_crops(gray_NSS: Pictures, candidates_NK: Places) -> Places:
 
 
 def _most(apart_P: Floats, pairs_P2: Places) -> float:
-    """How far apart a part and the picture that it was cut from may be."""
+    """Largest distance of two images that counts as a crop."""
     order_P = np.argsort(apart_P, kind="stable")
     pictures_X, apart_X = pairs_P2[order_P].reshape(-1), apart_P[order_P].repeat(2)
     by_picture_X = np.argsort(pictures_X, kind="stable")
@@ -79,7 +79,7 @@ def _most(apart_P: Floats, pairs_P2: Places) -> float:
 
 
 def _apart(gray_NSS: Pictures, pairs_P2: Places) -> Floats:
-    """How far the second picture is from what fits in the first, ``[P]``."""
+    """Distance of the second image from the best window of the first, ``[P]``."""
     whole_PSS, cut_PSS = gray_NSS[pairs_P2[:, 0]], gray_NSS[pairs_P2[:, 1]]
     found_P = np.full(len(pairs_P2), NOTHING, np.float32)
     agreed_P, windows_P3 = _windows(whole_PSS, cut_PSS)
@@ -94,7 +94,7 @@ def _apart(gray_NSS: Pictures, pairs_P2: Places) -> Floats:
 
 
 def _cells(side: int, size: int, step: int) -> Floats:
-    """What makes means of cells, in each window of a size, of a row of pixels: ``[W * G, S]``."""
+    """Matrix ``[W * G, S]`` that averages a row of pixels over the cells of each window."""
     width = size / CELLS
     begins_WG = np.arange(0, side - size + 1, step)[:, None] + width * np.arange(CELLS)
     at_S = np.arange(side)
@@ -105,10 +105,10 @@ def _cells(side: int, size: int, step: int) -> Floats:
 
 
 def _windows(whole_PSS: Pictures, cut_PSS: Pictures) -> tuple[Floats, Floats]:
-    """Find the window of one picture that correlates most with another.
+    """Find the window of one image that correlates most with another image.
 
     Returns:
-        The correlation ``[P]``, and the window's size, upper and left end ``[P, 3]``.
+        The correlation ``[P]``, and the window's size, top and left ``[P, 3]``.
     """
     side = whole_PSS.shape[1]
     step = max(1, side // STEPS)
@@ -138,11 +138,11 @@ def _windows(whole_PSS: Pictures, cut_PSS: Pictures) -> tuple[Floats, Floats]:
 
 
 def _fitted(whole_SS: Pictures, cut_SS: Pictures, window: Floats) -> Pictures | None:
-    """What a window shows once it is fitted; None if it then is no crop."""
+    """Content of a window after alignment; None if it is not a crop."""
     side = len(whole_SS)
     size, top, left = window.tolist()
     scale = size / side
-    middle = (scale - 1) / 2  # of a pixel, whose middle is where it is said to be
+    middle = (scale - 1) / 2  # in pixels, whose coordinates are those of their centers
     begin = np.array([[scale, 0, left + middle], [0, scale, top + middle]], np.float32)
     try:
         _, fit = cv2.findTransformECC(cut_SS, whole_SS, begin, cv2.MOTION_AFFINE, STOP)
@@ -158,7 +158,7 @@ def _fitted(whole_SS: Pictures, cut_SS: Pictures, window: Floats) -> Pictures | 
 
 
 def _is_crop(fit: NDArray[np.float32], side: int) -> bool:
-    """Whether a map of pixels leads to an upright window that is smaller than the picture."""
+    """Whether an affine map leads to an upright window that is smaller than the image."""
     scales = fit[[0, 1], [0, 1]]
     corners = fit[:, :2] @ [[0, side - 1], [0, side - 1]] + fit[:, 2:]
     outside = max(-corners.min(), corners.max() - (side - 1))

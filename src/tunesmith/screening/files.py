@@ -1,7 +1,7 @@
-"""What lies in an image file beside the image: told to people, and no reason to refuse it.
+"""Find what an image file holds besides the image: worth reporting, but no reason to refuse it.
 
-Files are looked at, never decoded and never followed: nothing in them is run or unpacked, but the
-texts of PNG files, up to a bound.
+Files are inspected, not decoded: nothing in them is run or decompressed, except for the texts of
+PNG files, up to a limit.
 """
 
 import re
@@ -17,30 +17,30 @@ from tunesmith.screening.anatomy import Anatomy, dissect
 
 
 class Kind(StrEnum):
-    """What a finding is about."""
+    """Kind of a finding."""
 
     HIDDEN = "hidden"
-    """A program, a script, an archive or a document: what an image has no use for."""
+    """A program, script, archive or document, which does not belong in an image."""
     BEHIND = "behind"
-    """Other bytes behind the image's end."""
+    """Other bytes after the image's end."""
     NAME = "name"
-    """The name says another format than the content."""
+    """The file name implies another format than the content."""
     ANIMATED = "animated"
     """Only the first of several images is used."""
     CMYK = "cmyk"
-    """The colors are those of a printer."""
+    """The colors are CMYK."""
     DEEP = "deep"
     """Values of more than 8 bits."""
     POSITION = "position"
-    """Where on earth the picture was taken."""
+    """GPS position at which the photo was taken."""
     SERIAL = "serial"
-    """Which camera or lens took it."""
+    """Serial number of the camera or lens."""
 
 
 @final
 @dataclass(frozen=True)
 class Finding:
-    """One thing found: its kind, and a sentence's end that says what it is."""
+    """One finding: its kind, and a phrase that describes it."""
 
     kind: Kind
     text: str
@@ -49,13 +49,13 @@ class Finding:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Examined:
-    """An image file, looked at.
+    """Result of examining a file.
 
     Attributes:
-        format: By content; None if it is no image.
-        width: That the header claims, pixels; 0 if it is not to be read.
-        height: The same.
-        findings: What is worth telling.
+        format: Format by content; None if the file is not an image.
+        width: Width in pixels, as claimed by the header; 0 if it cannot be read.
+        height: Height in pixels, as claimed by the header; 0 if it cannot be read.
+        findings: Findings to report.
     """
 
     format: str | None
@@ -74,8 +74,8 @@ SUFFIXES = {
     "PNM": {".pbm", ".pgm", ".ppm", ".pnm"},
 }
 ALL_SUFFIXES = frozenset().union(*SUFFIXES.values())
-# Long enough that the numbers of a profile are not taken for one of them by chance; the pattern of
-# all has no groups, so that its search is fast.
+# Long enough not to match binary metadata, such as a color profile, by chance. The joint pattern
+# has no groups, so that searching for it is fast.
 FOREIGN = {
     "a zip archive": rb"PK\x03\x04[\n-?]\0..[\0\x08\t\x0c\x0e]\0",
     "a RAR archive": rb"Rar!\x1a\x07[\0\x01]",
@@ -96,21 +96,21 @@ GPS, CAMERA, INK = (
     0x8825,
     0x8769,
     262,
-)  # tags: where positions are, where cameras tell of themselves
+)  # tags: GPS directory, Exif directory, photometric interpretation
 LATITUDE, SERIALS = 2, {0xA431, 0xA435}
 CMYK_INK = 5
 BYTE, DEEP = 8, 16  # bits
 
 
 def examine(encoded: bytes, name: str = "") -> Examined:
-    r"""Look at a file.
+    r"""Examine a file.
 
-    Not found is what is encrypted, or packed within pixels or within camera makers' own notes; in
-    TIFF files and text PNM files, whose end nothing marks, what has no known beginning.
+    Not found is content that is encrypted, or hidden in pixels or in maker notes; and, in TIFF
+    files and text PNM files, which have no end mark, content without a known signature.
 
     Args:
-        encoded: The whole file.
-        name: Its name, if it has one.
+        encoded: Content of the whole file.
+        name: Name of the file, if it has one.
 
     Example:
         >>> examine(b"P5 2 1 255\n\0\0#!/bin/sh", "cat.png").findings[0].text
@@ -132,7 +132,7 @@ def examine(encoded: bytes, name: str = "") -> Examined:
 
 
 def _foreign(encoded: bytes, anatomy: Anatomy) -> Iterator[Finding]:
-    """What is no part of the image."""
+    """Find content that is not part of the image."""
     for aside in anatomy.asides:
         if kind := _kind_of(aside):
             yield Finding(Kind.HIDDEN, f"{kind} lies among its metadata")
@@ -147,7 +147,7 @@ def _foreign(encoded: bytes, anatomy: Anatomy) -> Iterator[Finding]:
 
 
 def _kind_of(data: bytes) -> str | None:
-    """What a piece of a file holds that has no place in an image."""
+    """Name the content of a piece of a file that does not belong in an image, if any."""
     found = ANY_FOREIGN.search(data)
     if not found:
         return None
@@ -155,7 +155,7 @@ def _kind_of(data: bytes) -> str | None:
 
 
 def _harmless(rest: bytes) -> str:
-    """What other bytes behind an image's end are."""
+    """Describe other bytes after an image's end."""
     content = rest.lstrip(PADDING)
     if not content:
         return "padding"
@@ -167,7 +167,7 @@ def _harmless(rest: bytes) -> str:
 
 
 def _shape(header: Header, anatomy: Anatomy, name: str) -> Iterator[Finding]:
-    """What decoding does not keep, and a name that is wrong."""
+    """Find what decoding does not preserve, and a wrong file name."""
     suffix = PurePosixPath(name).suffix.lower()
     if suffix in ALL_SUFFIXES - SUFFIXES[header.format]:
         yield Finding(Kind.NAME, f"its name ends in {suffix}, but it is a {header.format}")
@@ -190,7 +190,7 @@ def _is_cmyk(header: Header, anatomy: Anatomy) -> bool:
 
 
 def _private(anatomy: Anatomy) -> Iterator[Finding]:
-    """What metadata tell of people."""
+    """Find personal data in the metadata."""
     gps, camera = _tags(anatomy.exif, GPS), _tags(anatomy.exif, CAMERA)
     if LATITUDE in gps or any(POSITION_TEXT in aside for aside in anatomy.asides):
         yield Finding(Kind.POSITION, "its metadata say where it was taken")
@@ -199,6 +199,6 @@ def _private(anatomy: Anatomy) -> Iterator[Finding]:
 
 
 def _tags(exif: bytes, tag: int) -> Collection[int]:
-    """The tags in the directory that a tag of the first one leads to."""
+    """Tags in the directory to which a tag of the first directory points."""
     place = directory(exif).number(tag) if exif else 0
     return directory(exif, place).entries if place else ()

@@ -1,8 +1,8 @@
-"""Labels that are probably wrong, by confident learning.
+"""Find label errors by confident learning.
 
 After Northcutt, Jiang and Chuang 2021, "Confident learning: Estimating uncertainty in dataset
-labels" (arXiv:1911.00068). Shape letters: N images, K classes, D or A numbers of an image, S images
-whose label is doubted.
+labels" (arXiv:1911.00068). Shape letters: N images, K classes, D features or A descriptor
+dimensions per image, S images with a doubted label.
 """
 
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ from tunesmith.evaluation.ridge import fit_ridge
 from tunesmith.screening.neighbors import nearest
 
 Probabilities = NDArray[np.floating]
-SURE = -0.9  # margin from which on a label is called wrong, and not just the network in doubt
-NEIGHBORS = 10  # most similar images, which are asked where a label is doubted
-AGREED = 0.7  # share of the most similar images that have to be of the other class
+SURE = -0.9  # margin up to which a label counts as wrong; above, the network may just be uncertain
+NEIGHBORS = 10  # nearest neighbors, which vote on a doubted label
+AGREED = 0.7  # share of the nearest neighbors that must belong to the other class
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """All images, those whose label is most doubtful first.
+    """All images, most doubtful label first.
 
     Attributes:
-        places: Of the images, ``[N]``.
-        margins: Probability of the label less that of the likeliest other class, ``[N]``: from -1
-            (surely another class) to 1.
+        places: Indices of the images, ``[N]``.
+        margins: Probability of the label minus that of the most probable other class, ``[N]``: from
+            -1 (surely another class) to 1.
         others: That other class, ``[N]``.
         suspected: Whether confident learning counts the label as wrong, ``[N]``.
     """
@@ -41,19 +41,19 @@ class Ranking:
     suspected: NDArray[np.bool_]
 
     def sure(self) -> NDArray[np.int64]:
-        """Ranks of the labels that are called wrong, the most doubtful first."""
+        """Ranks of the labels that count as wrong by their margin too, most doubtful first."""
         return np.flatnonzero(self.suspected & (self.margins <= SURE))
 
 
 def seconded(others_N: NDArray[np.int64], around_NK: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether the most similar images agree that an image is of another class.
+    """Whether the nearest neighbors agree that an image belongs to another class.
 
-    They err on other images than a classifier does: of MNIST's digits, half of what a classifier
-    falsely doubts is left, and of labels that are wrong nearly all of what it finds.
+    They err on other images than a classifier does: on MNIST, their vote removes half of the
+    classifier's false positives, and keeps nearly all of its true positives.
 
     Args:
-        others_N: The classes that some images are said to be of.
-        around_NK: Labels of the images that are most like each.
+        others_N: Suggested other class of each image.
+        around_NK: Labels of each image's nearest neighbors.
 
     Example:
         >>> seconded(np.array([1, 1]), np.array([[1, 1, 1, 2], [1, 2, 2, 1]]))
@@ -65,9 +65,9 @@ def seconded(others_N: NDArray[np.int64], around_NK: NDArray[np.int64]) -> NDArr
 
 
 def thresholds(p_NK: Probabilities, y_N: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How sure a network is of each class, on average over the images that bear its label ``[K]``.
+    """Mean predicted probability of each class over the images with that label, ``[K]``.
 
-    A class without images has an infinite threshold: nothing is suspected to be of it.
+    A class without images has an infinite threshold: no image is suspected to belong to it.
     """
     classes = p_NK.shape[1]
     counts_K = np.bincount(y_N, minlength=classes)
@@ -78,18 +78,18 @@ def thresholds(p_NK: Probabilities, y_N: NDArray[np.int64]) -> NDArray[np.float6
 
 
 def rank_labels(p_NK: Probabilities, y_N: NDArray[np.int64]) -> Ranking:
-    """Find labels that are probably wrong.
+    """Rank images by how probably their label is wrong.
 
-    An image is suspected if the network is as sure of another class as it usually is of that
-    class's own images, and no less sure of it than of the label. The thresholds are the classes'
-    own, so that a network that is timid about a class finds its errors all the same.
+    A class is a candidate if its probability reaches the mean over that class's own images. An
+    image is suspected if its most probable candidate is not its label. With a threshold per class,
+    errors are found even in classes about which the network is underconfident.
 
     Args:
-        p_NK: Probabilities by networks that did not learn from the image they are asked about.
-        y_N: The labels in question.
+        p_NK: Out-of-fold probabilities, by networks that were not trained on the image.
+        y_N: Labels to check.
 
     Raises:
-        ValueError: Shapes do not fit, or there are fewer than two classes.
+        ValueError: The shapes do not match, or there are fewer than two classes.
 
     Example:
         >>> p_NK = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.95, 0.05]])
@@ -123,12 +123,12 @@ def rank_labels(p_NK: Probabilities, y_N: NDArray[np.int64]) -> Ranking:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Doubted:
-    """Labels that two judges of different kinds call wrong.
+    """Labels that both a classifier and the nearest neighbors contradict.
 
     Attributes:
-        places: Of the images, the most doubtful first.
-        others: The class that each probably is of.
-        right: Share of all labels that the first judge agrees with.
+        places: Indices of the images, most doubtful first.
+        others: Probable class of each image.
+        right: Share of all labels that the classifier agrees with.
     """
 
     places: NDArray[np.int64]
@@ -139,17 +139,17 @@ class Doubted:
 def find_doubted(
     f_ND: NDArray[np.float32], d_NA: NDArray[np.float32], y_N: NDArray[np.int64], classes: int
 ) -> Doubted:
-    """Find labels that are probably wrong by what a network sees in the images.
+    """Find probable label errors by a network's image features.
 
-    A linear classifier is asked about each image as if it had not been fitted to it. Where it is
-    sure of another class, the most similar images have to be of that class too.
+    A linear classifier makes leave-one-out predictions. Where it is sure of another class, the
+    nearest neighbors must belong to that class too.
 
     Args:
-        f_ND: What the network sees. Of copies with one label one is enough: more would vouch for
-            each other, before either judge.
-        d_NA: Unit vectors that images are compared by.
-        y_N: The labels in question.
-        classes: Their number K.
+        f_ND: Image features. Of duplicates with equal labels, pass only one: they would confirm
+            each other, both for the classifier and as neighbors.
+        d_NA: Unit descriptors for the nearest neighbor search.
+        y_N: Labels to check.
+        classes: Number of classes K.
 
     Example:
         >>> y_N = np.arange(120) % 2

@@ -1,32 +1,37 @@
-"""The most similar of many vectors: among few by looking at all, among many by cells.
+"""Nearest neighbor search: exhaustive among few vectors, by an inverted file among many.
 
-Each vector belongs to the cell whose center it is most similar to; centers are some of the vectors,
-so that there are many where vectors crowd. Looked into are the cells that are closest to the vector
-asked about (an inverted file with several probes, after Jegou, Douze and Schmid 2011, "Product
-quantization for nearest neighbor search", IEEE TPAMI 33).
+Each vector belongs to the cell whose center it is most similar to. Centers are random vectors of
+the set, so there are more of them in dense regions. Only the cells closest to a query are searched
+(an inverted file with several probes, after Jegou, Douze and Schmid 2011, "Product quantization for
+nearest neighbor search", IEEE TPAMI 33).
 
-Shape letters: N unit vectors of D numbers, Q of them asked about, K similar ones of each, C cells,
-P of them looked into, M vectors in one, R rows at a time.
+Shape letters: N unit vectors of D dimensions, Q queries, K neighbors of each, C cells, P probed
+cells, M vectors in one, R rows at a time.
 """
 
 import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.cores import cores
+
 Floats = NDArray[np.float32]
 Places = NDArray[np.int64]
 
-FEW = 10_000  # vectors up to which it is quicker to look at all
-PROBES = 16  # cells that are looked into for each vector
-SPREAD = 4  # cells for each root of N: then there are about as many cells as vectors in 16 of them
-CROWDED = 4  # times the mean size; what a cell holds beyond that is not looked at
-ROWS, COLUMNS, LANES = 512, 8192, 128  # of a block of similarities; it stays in the cache
-MOST_NUMBERS = 16_000_000  # of vectors that are looked at once more at a time
+FEW = 10_000  # vectors up to which an exhaustive search is faster
+PROBES = 16  # cells that are searched per query
+SPREAD = 4  # cells per square root of N; then there are as many cells as vectors in 16 of them
+CROWDED = 4  # times the mean size; vectors of a cell beyond that are not searched
+BLOCK = 8192  # vectors that are asked about at a time
+ROWS, COLUMNS, LANES = 512, 8192, 128  # of a block of similarities, which fits into the cache
+MOST_NUMBERS = 16_000_000  # values of the vectors that are scored again at a time
 
 
 def comparisons(vectors: int, asked: int) -> int:
-    """How many pairs of vectors `nearest` compares at most.
+    """Maximum number of pairs of vectors that `nearest` compares.
 
     Example:
         >>> comparisons(10_000, 10_000), comparisons(1_000_000, 1_000_000)
@@ -43,15 +48,15 @@ def _cells(vectors: int) -> int:
 
 
 def _most(vectors: int) -> int:
-    """Vectors of one cell that are looked at."""
+    """Maximum number of vectors that are searched in one cell."""
     return CROWDED * vectors // _cells(vectors)
 
 
 def nearest(d_ND: Floats, asked_Q: Places, k: int) -> Places:
-    """Places ``[Q, K]`` of the k most similar unit vectors, the most similar first, never itself.
+    """Indices ``[Q, K]`` of each query's k most similar unit vectors except itself, best first.
 
-    Of more than `FEW` vectors, about one in a hundred similar ones is missed, and time grows with
-    Q times the root of N instead of Q times N.
+    Among more than `FEW` vectors, about one neighbor in a hundred is missed, and time grows with
+    Q times the square root of N instead of Q times N.
 
     Example:
         >>> d_ND = np.array([[1, 0], [0, 1], [0.6, 0.8], [0.8, 0.6]], np.float32)
@@ -68,13 +73,13 @@ def _similar(one_RD: Floats, other_MD: Floats) -> Floats:
 
 
 def _of_all(d_ND: Floats, asked_Q: Places, k: int) -> Places:
-    """Look at all.
+    """Search exhaustively.
 
-    Similarities are looked at in blocks that stay in the cache; of each lane of a block only the
-    best is kept, and lanes among the best k + 1 are looked at once more.
+    Similarities are computed in blocks that fit into the cache. Of each lane of a block, only the
+    maximum is kept; the best k + 1 lanes are then scored again.
     """
     n, columns = len(d_ND), min(COLUMNS, -(-len(d_ND) // LANES) * LANES)
-    # One more number tells padding, which is similar to nothing, from vectors.
+    # One more dimension makes padding dissimilar to every vector.
     flat = np.zeros((-(-n // columns) * columns, d_ND.shape[1] + 1), np.float32)
     flat[:n, :-1], flat[n:, -1] = d_ND, -4
     blocks = flat.reshape(-1, columns, flat.shape[1])
@@ -101,36 +106,52 @@ def _of_all(d_ND: Floats, asked_Q: Places, k: int) -> Places:
 
 def _by_cells(d_ND: Floats, asked_Q: Places, k: int) -> Places:
     """Look into the cells that are closest."""
-    n, q = len(d_ND), len(asked_Q)
+    n = len(d_ND)
     centers_CD = d_ND[np.random.default_rng(0).permutation(n)[: _cells(n)]]
-    homes_N = _closest(d_ND, np.arange(n), centers_CD, 1)[:, 0]
+    parts = [d_ND[begin : begin + ROWS] for begin in range(0, n, ROWS)]
+    homes_N = np.concatenate([_similar(part, centers_CD).argmax(axis=1) for part in parts])
     members_N = np.argsort(homes_N, kind="stable")
-    begin_C = np.searchsorted(homes_N[members_N], np.arange(len(centers_CD) + 1))
-    probed_QP = _closest(d_ND, asked_Q, centers_CD, min(PROBES, len(centers_CD)))
-    # Who stands here until somebody similar is found: anyone but the vector itself.
-    places_QK = (asked_Q[:, None] + 1 + np.arange(k)) % n
-    similar_QK = np.full((q, k), -np.inf, np.float32)
-    for probed_Q in probed_QP.T:
-        by_cell_Q = np.argsort(probed_Q, kind="stable")
-        ends = np.flatnonzero(np.diff(probed_Q[by_cell_Q])) + 1
-        for rows_R in np.split(by_cell_Q, np.union1d(ends, np.arange(ROWS, q, ROWS))):
-            cell = probed_Q[rows_R[0]]
-            members_M = members_N[begin_C[cell] : begin_C[cell + 1]][: _most(n)]
-            found_RM = _similar(d_ND[asked_Q[rows_R]], d_ND[members_M])
-            found_RM[asked_Q[rows_R, None] == members_M] = -np.inf
-            all_RX = np.concatenate([similar_QK[rows_R], found_RM], axis=1)
-            best_RK = np.argpartition(all_RX, -k, axis=1)[:, -k:]
-            similar_QK[rows_R] = np.take_along_axis(all_RX, best_RK, axis=1)
-            # Of X the first K are those of before.
-            before_RK = np.take_along_axis(places_QK[rows_R], best_RK.clip(max=k - 1), axis=1)
-            now_RK = np.append(members_M, -1)[(best_RK - k).clip(min=-1)]
-            places_QK[rows_R] = np.where(best_RK < k, before_RK, now_RK)
-    order_QK = np.argsort(-similar_QK, axis=1, kind="stable")
-    return np.take_along_axis(places_QK, order_QK, axis=1)
+    ends_C = np.searchsorted(homes_N[members_N], np.arange(len(centers_CD)), side="right")
+    cells = [own[: _most(n)] for own in np.split(members_N, ends_C[:-1])]
+    blocks = [asked_Q[begin : begin + BLOCK] for begin in range(0, len(asked_Q), BLOCK)]
+    with ThreadPoolExecutor(cores()) as pool:  # sorting, most of the work, holds no lock
+        found = pool.map(lambda block: _probed(d_ND, block, centers_CD, cells, k), blocks)
+        return np.concatenate(list(found))
+
+
+def _probed(
+    d_ND: Floats, rows_R: Places, centers_CD: Floats, cells: Sequence[Places], k: int
+) -> Places:
+    """Places ``[R, K]`` of the most similar ones in the cells that are closest to some vectors."""
+    probed_RP = _closest(d_ND, rows_R, centers_CD, min(PROBES, len(cells)))
+    probes = probed_RP.shape[1]
+    # The best of each cell, one after the other. Who stands here until somebody similar is found:
+    # anyone but the vector itself.
+    similar_XK = np.full((probed_RP.size, k), -np.inf, np.float32)
+    places_XK = ((rows_R[:, None] + 1 + np.arange(k)) % len(d_ND)).repeat(probes, axis=0)
+    by_cell_X = np.argsort(probed_RP, axis=None, kind="stable")
+    breaks = np.flatnonzero(np.diff(probed_RP.flat[by_cell_X])) + 1
+    for some_Y in np.split(by_cell_X, breaks):
+        members_M, rows_Y = cells[probed_RP.flat[some_Y[0]]], rows_R[some_Y // probes]
+        found_YM = _similar(d_ND[rows_Y], d_ND[members_M])
+        found_YM[rows_Y[:, None] == members_M] = -np.inf
+        most = min(k, len(members_M))
+        best_YK = np.argpartition(found_YM, -most, axis=1)[:, -most:]
+        values_YK = np.take_along_axis(found_YM, best_YK, axis=1)
+        similar_XK[some_Y, :most] = values_YK
+        is_other_YK = np.isfinite(values_YK)
+        places_XK[some_Y, :most] = np.where(
+            is_other_YK, members_M[best_YK], places_XK[some_Y, :most]
+        )
+    similar_RX = similar_XK.reshape(len(rows_R), -1)
+    places_RX: Places = places_XK.reshape(len(rows_R), -1)
+    best_RK = np.argpartition(-similar_RX, k - 1, axis=1)[:, :k]
+    order_RK = np.argsort(-np.take_along_axis(similar_RX, best_RK, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(places_RX, np.take_along_axis(best_RK, order_RK, axis=1), axis=1)
 
 
 def _closest(d_ND: Floats, rows_Q: Places, centers_CD: Floats, count: int) -> NDArray[np.int32]:
-    """Numbers ``[Q, count]`` of the cells whose centers are closest to some vectors."""
+    """Indices ``[Q, count]`` of the cells whose centers are closest to some vectors."""
     found = np.empty((len(rows_Q), count), np.int32)
     for begin in range(0, len(rows_Q), ROWS):
         some = slice(begin, begin + ROWS)

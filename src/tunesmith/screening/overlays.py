@@ -1,16 +1,15 @@
-"""One faint pattern over the whole of many images: noise, waves or a picture that shines through.
+"""Find one faint pattern that covers many images: noise, waves or another image blended in.
 
-Who plants a backdoor need not stamp a corner: a picture may be blended in (Chen, Liu, Li, Lu and
-Song 2017, arXiv:1712.05526), or waves be laid over images whose label stays right (Barni, Kallas
-and Tondi 2019, arXiv:1902.11237). Each such image is moved by one and the same vector. Tran, Li and
-Madry 2018, "Spectral signatures in backdoor attacks" (arXiv:1811.00636), look for the trace of that
-in what a trained network sees; here it is looked for in the pixels themselves, which no training
-and no label can hide it from. What is around a pixel is taken from it, and whitening takes away
-what natural variation there is (Hayase, Kong, Somani and Oh 2021, "SPECTRE", arXiv:2104.11315).
-Then the pattern is a direction along which images are skewed: a few far off, all others near the
-middle.
+A backdoor attack need not stamp a corner: an image may be blended in (Chen, Liu, Li, Lu and Song
+2017, arXiv:1712.05526), or waves be laid over images whose label stays right (Barni, Kallas and
+Tondi 2019, arXiv:1902.11237). Each poisoned image is shifted by the same vector. Tran, Li and Madry
+2018, "Spectral signatures in backdoor attacks" (arXiv:1811.00636), find its trace in the features
+of a trained network; here it is searched for in the pixels, where neither training nor labels can
+hide it. The local mean is subtracted from each pixel, and whitening removes natural variation
+(Hayase, Kong, Somani and Oh 2021, "SPECTRE", arXiv:2104.11315). The pattern is then a direction
+along which images are skewed: a few are far off, and all others near the middle.
 
-Shape letters: N images of H x W pixels, D pixels of one, A axes, S directions.
+Shape letters: N images of H x W pixels, D pixels per image, A axes, S directions.
 """
 
 from collections.abc import Iterator
@@ -23,15 +22,15 @@ from tunesmith.screening.parting import LEAST, Parted, farthest_apart
 
 Floats = NDArray[np.float32]
 
-AROUND = 3  # side of the square whose mean is taken from its middle pixel
-MOST = 16  # gray levels that a pixel may differ by; an edge says no more than a pattern does
-AXES = 200  # that natural variation is measured along
-PER_AXIS = 10  # images; with fewer, any few of them are apart along some direction
-PIXELS = 4  # of an image for an axis; the last ones are of pixels that hardly ever vary
-FLAT = 1e-3  # of the largest variance: an axis with less holds nothing but rounding
-DIRECTIONS = 24  # that the search begins from
+AROUND = 3  # side of the square whose mean is subtracted from its center pixel
+MOST = 16  # gray levels at which differences are clipped, so that edges do not outweigh patterns
+AXES = 200  # principal axes of natural variation
+PER_AXIS = 10  # images per axis; with fewer, some direction separates any few of them
+PIXELS = 4  # pixels per axis; the last axes are of pixels that hardly vary
+FLAT = 1e-3  # share of the largest variance; an axis with less holds only rounding errors
+DIRECTIONS = 24  # from which the search starts
 STEPS = 20  # of the search for skewness
-APART = 3.5  # see `Parted`; nature was seen to reach 3.2, patterns from 4.3 on
+APART = 3.5  # see `Parted`; clean data reached up to 3.2, patterns 4.3 and more
 BATCH = 1024
 
 
@@ -41,10 +40,10 @@ def find_overlay(gray_NHW: NDArray[np.uint8]) -> Parted | None:
     Time grows with N times the square of the number of pixels.
 
     Args:
-        gray_NHW: Images of equal size.
+        gray_NHW: Gray images of equal size.
 
     Returns:
-        The images that bear the pattern, the surest first; None, if there is none.
+        The images with the pattern, most certain first; None if there is none.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -66,7 +65,7 @@ def find_overlay(gray_NHW: NDArray[np.uint8]) -> Parted | None:
 
 
 def traces(x_NHWC: NDArray[np.uint8]) -> Floats:
-    """How each pixel differs from what is around it, in gray levels; the channels may be missing.
+    """Difference of each pixel from its local mean, in gray levels; channels are optional.
 
     Example:
         >>> traces(np.full((1, 4, 4), 200, np.uint8)).any()
@@ -81,12 +80,12 @@ def traces(x_NHWC: NDArray[np.uint8]) -> Floats:
 
 
 def blurred(x_HWC: Floats) -> Floats:
-    """The mean of what is around each pixel of one image."""
+    """Local mean around each pixel of one image."""
     return np.asarray(cv2.blur(x_HWC, (AROUND, AROUND)), np.float32).reshape(x_HWC.shape)
 
 
 def _whitened(gray_NHW: NDArray[np.uint8], axes: int) -> Floats:
-    """Traces along the axes of most variance, ``[N, A]``: mean 0, deviation 1, no correlation."""
+    """Traces whitened along the axes of largest variance, ``[N, A]``."""
     n, pixels = len(gray_NHW), gray_NHW[0].size
     sum_D, squares_DD = np.zeros(pixels), np.zeros((pixels, pixels))
     for r_BD in _batches(gray_NHW):
@@ -101,17 +100,17 @@ def _whitened(gray_NHW: NDArray[np.uint8], axes: int) -> Floats:
 
 
 def _batches(gray_NHW: NDArray[np.uint8]) -> Iterator[Floats]:
-    """Traces of some images at a time, ``[B, D]``."""
+    """Yield the traces of the images in batches, ``[B, D]``."""
     for begin in range(0, len(gray_NHW), BATCH):
         r_BHW = traces(gray_NHW[begin : begin + BATCH])
         yield r_BHW.reshape(len(r_BHW), -1)
 
 
 def _most_skewed(z_NA: Floats) -> Floats:
-    """Directions along which white numbers are most skewed, ``[A, S]``.
+    """Directions along which whitened data are most skewed, ``[A, S]``.
 
-    A direction of the largest skewness is a fixed point of "the mean of all images, weighted by the
-    squares of where they lie along it": FastICA (Hyvarinen 1999) with the third moment.
+    A direction of the largest skewness is a fixed point of "the mean of all images, weighted by
+    their squared projections onto it": FastICA (Hyvarinen 1999) with the third moment.
     """
     skew_A = (z_NA**3).mean(axis=0)
     first_S = np.argsort(-np.abs(skew_A), kind="stable")[:DIRECTIONS]

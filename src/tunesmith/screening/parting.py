@@ -1,6 +1,6 @@
-"""Directions along which images fall into two groups with nothing between them.
+"""Find directions along which images form two groups with nothing between them.
 
-Shape letters: N images, A numbers of each, S directions.
+Shape letters: N images, A values of each, S directions.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-LEAST = 8  # images that are a group
-STEPS = 5  # of a search; hardly any image changes sides in the last
+LEAST = 8  # images in a group
+STEPS = 5  # of a search; in the last, hardly any image changes groups
 
 
 @final
@@ -20,9 +20,9 @@ class Parted:
     """Images in two groups.
 
     Attributes:
-        places: Of the smaller group, the farthest from the larger one first.
-        apart: Distance of the groups' means, over the sum of their deviations: 1.3 if all are one
-            normal distribution cut in two.
+        places: Indices of the smaller group, the farthest from the larger one first.
+        apart: Separation: distance of the groups' means, divided by the sum of their standard
+            deviations; 1.3 for one normal distribution cut in two.
     """
 
     places: NDArray[np.int64]
@@ -30,11 +30,11 @@ class Parted:
 
 
 def part(s_N: Floats, least: int = LEAST) -> Parted:
-    """Part numbers in an upper and a lower group so that both vary the least (Otsu 1979).
+    """Split numbers into an upper and a lower group of least variance (Otsu 1979).
 
     Args:
-        s_N: Numbers, twice ``least`` or more.
-        least: How many are a group; fewer are strays.
+        s_N: Numbers; at least twice ``least`` of them.
+        least: Minimum size of a group; fewer are outliers.
 
     Example:
         >>> part(np.array([0.1, 5.0, 0.0, 5.2, 0.2], np.float32), least=2).places
@@ -43,7 +43,7 @@ def part(s_N: Floats, least: int = LEAST) -> Parted:
     """
     order_N = np.argsort(-s_N, kind="stable")
     sorted_N = s_N[order_N].astype(np.float64)
-    count_M = np.arange(1, len(s_N))  # in the upper group, wherever the cut is
+    count_M = np.arange(1, len(s_N))  # size of the upper group, for each cut
     upper_M = np.cumsum(sorted_N)[:-1]
     lower_M = sorted_N.sum() - upper_M
     between_M = upper_M**2 / count_M + lower_M**2 / count_M[::-1]
@@ -56,15 +56,15 @@ def part(s_N: Floats, least: int = LEAST) -> Parted:
 
 
 def farthest_apart(z_NA: Floats, first_AS: Floats) -> Parted:
-    """Find the groups that stand farthest apart along any direction near some first ones.
+    """Find the best separated groups along any direction near the initial ones.
 
-    Each step parts the images along a direction and turns it to the mean of the smaller group:
-    where the numbers are white, no other direction tells this group better from the rest.
+    Each step splits the images along a direction and turns it to the mean of the smaller group:
+    in whitened data, no other direction separates this group better from the rest.
 
     Args:
-        z_NA: Images in numbers of mean 0, deviation 1 and no correlation; `LEAST` images
-            twice or more.
-        first_AS: Directions to begin from.
+        z_NA: Whitened values (mean 0, standard deviation 1, no correlation) of at least twice
+            `LEAST` images.
+        first_AS: Initial directions.
     """
     found = []
     for u_A in first_AS.T:

@@ -1,13 +1,13 @@
-"""Small patterns that are at the same place in many images: watermarks, or triggers of a backdoor.
+"""Find small patterns at the same position in many images: watermarks or backdoor triggers.
 
-Who plants a backdoor stamps some images with a small pattern and labels them as the attacker's
-target, so that the network learns to answer the pattern (Gu, Dolan-Gavitt and Garg 2017, "BadNets",
-arXiv:1708.06733). What the world shows is hardly ever at one place to the pixel: an edge that is
-common somewhere is common one pixel further on too. A stamp is not. And where images are so small,
-or so much enlarged, that each place has edges of its own, these come in many shades. A stamp does
-not. A plain square has no edges of its own: what tells it is that all around it is different.
+A backdoor attack stamps some images with a small pattern and labels them as the attacker's target,
+so that the network learns to respond to the pattern (Gu, Dolan-Gavitt and Garg 2017, "BadNets",
+arXiv:1708.06733). Natural content is hardly ever at one exact position: an edge that is common
+somewhere is also common one pixel further on. A stamp is not. And if images are so small, or so
+much enlarged, that each position has edges of its own, these come in many shades. A stamp does not.
+A plain square has no edges of its own: it is recognized by the different pixels around it.
 
-Shape letters: N images of H x W pixels, P places of a patch.
+Shape letters: N images of H x W pixels, P positions of a patch.
 """
 
 import itertools
@@ -19,28 +19,28 @@ from numpy.typing import NDArray
 
 Places = NDArray[np.int64]
 
-SIDE = 3  # pixels of a patch
-BITS = 3  # of a gray level that count
-LEAST_CONTRAST = 4  # of the eight levels that are told apart; less is no pattern
-SQUARE_CONTRAST, SQUARE_SHARE = 2, 0.75  # levels that most pixels around a plain square differ by
-LEAST_SHARE, LEAST_COUNT = 0.001, 8  # of images that bear a pattern
+SIDE = 3  # side of a patch in pixels
+BITS = 3  # bits of a gray level that count
+LEAST_CONTRAST = 4  # of these eight levels; a patch with less is not a pattern
+SQUARE_CONTRAST, SQUARE_SHARE = 2, 0.75  # levels by which most pixels around a square differ
+LEAST_SHARE, LEAST_COUNT = 0.001, 8  # of images with a pattern
 MOST_SHARE = 0.5  # above it, a pattern is the background
-RARER_ELSEWHERE = 6.0  # times as frequent as at any other place
-MOST_VARIED = 3.0  # times as many images that bear it in about the same shades; edges: 4 to 35
-CHANCE = 1  # images more that a pattern might just as well have been in elsewhere
+RARER_ELSEWHERE = 6.0  # times as frequent as at any other position
+MOST_VARIED = 3.0  # times as many images that have it in similar shades; edges: 4 to 35
+CHANCE = 1  # images added to the count elsewhere, to allow for chance
 PLACE_VALUES = (1 << (BITS * np.arange(SIDE**2))).astype(np.int32)
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Repeated:
-    """A pattern that is where it is too often.
+    """A pattern that is too frequent at its position.
 
     Attributes:
-        top: Row of its upper end.
-        left: Column of its left end.
-        places: Of the images that bear it, ascending.
-        elsewhere: In how many images it is at the place where it is most frequent otherwise.
+        top: Its top row.
+        left: Its leftmost column.
+        places: Indices of the images with the pattern, ascending.
+        elsewhere: Number of images with it at its most frequent other position.
     """
 
     top: int
@@ -50,12 +50,12 @@ class Repeated:
 
 
 def find_repeated(gray_NHW: NDArray[np.uint8]) -> tuple[Repeated, ...]:
-    """Find patterns of 3 x 3 pixels that many images bear at the same place, and only there.
+    """Find patterns of 3 x 3 pixels that many images have at the same position, and only there.
 
-    Of patterns that overlap, the most frequent is given.
+    Of overlapping patterns, the most frequent is returned.
 
     Args:
-        gray_NHW: Images.
+        gray_NHW: Gray images of equal size.
 
     Example:
         >>> x_NHW = np.random.default_rng(0).integers(0, 256, (500, 12, 12)).astype(np.uint8)
@@ -67,7 +67,7 @@ def find_repeated(gray_NHW: NDArray[np.uint8]) -> tuple[Repeated, ...]:
     if len(gray_NHW) < LEAST_COUNT:
         return ()
     found: list[Repeated] = []
-    # A level that lies on the border between two of the eight is in the middle with the offset.
+    # A gray level at the border of two of the eight levels is in the middle with the offset.
     for offset in (0, 1 << (7 - BITS)):
         lifted_NHW = np.minimum(gray_NHW, 255 - offset) + np.uint8(offset)
         found += _repeated((lifted_NHW >> (8 - BITS)).astype(np.uint8))
@@ -76,7 +76,7 @@ def find_repeated(gray_NHW: NDArray[np.uint8]) -> tuple[Repeated, ...]:
     for each in found:
         if not any(_overlap(each, other) for other in chosen):
             chosen.append(each)
-    # Only now, so that what overlaps with the background goes with it.
+    # Only now, so that patterns that overlap with the background are dropped with it.
     return tuple(each for each in chosen if len(each.places) <= MOST_SHARE * len(gray_NHW))
 
 
@@ -84,7 +84,7 @@ def _repeated(levels_NHW: NDArray[np.uint8]) -> list[Repeated]:
     n, height, width = levels_NHW.shape
     least = max(LEAST_COUNT, int(LEAST_SHARE * n))
     corners = list(itertools.product(range(height - SIDE + 1), range(width - SIDE + 1)))
-    common: list[tuple[int, int, int]] = []  # pattern, its place, in how many images
+    common: list[tuple[int, int, int]] = []  # pattern, its position, number of images
     for place, corner in enumerate(corners):
         codes, counts = np.unique(_patterns(levels_NHW, *corner), return_counts=True)
         often = (counts >= least) & (codes >= 0)
@@ -109,7 +109,7 @@ def _repeated(levels_NHW: NDArray[np.uint8]) -> list[Repeated]:
 
 
 def _count_alike(levels_NHW: NDArray[np.uint8], top: int, left: int, one: int) -> int:
-    """How many images have about the patch of one of them: no pixel is more than a level off."""
+    """Count images with about the same patch as one of them: no pixel is off by over a level."""
     cells_NHW = levels_NHW[:, top : top + SIDE, left : left + SIDE].astype(np.int8)
     is_alike_N = np.abs(cells_NHW - cells_NHW[one]).max(axis=(1, 2)) <= 1
     if np.ptp(cells_NHW[one]) == 0:  # plain surfaces are frequent, plain squares are not
@@ -118,7 +118,7 @@ def _count_alike(levels_NHW: NDArray[np.uint8], top: int, left: int, one: int) -
 
 
 def _patterns(levels_NHW: NDArray[np.uint8], top: int, left: int) -> NDArray[np.int32]:
-    """A number for the patch of each image, ``[N]``; -1 where it is no pattern."""
+    """Code of each image's patch, ``[N]``; -1 if it is not a pattern."""
     cells_N9 = levels_NHW[:, top : top + SIDE, left : left + SIDE].reshape(len(levels_NHW), -1)
     contrast_N = cells_N9.max(axis=1) - cells_N9.min(axis=1)
     is_pattern_N = contrast_N >= LEAST_CONTRAST
@@ -128,7 +128,7 @@ def _patterns(levels_NHW: NDArray[np.uint8], top: int, left: int) -> NDArray[np.
 
 
 def _are_squares(plain_MHW: NDArray[np.uint8], top: int, left: int) -> NDArray[np.bool_]:
-    """Which patches of one level stand out from nearly all pixels around them, ``[M]``."""
+    """Whether plain patches differ from most pixels around them, ``[M]``."""
     around_MHW = plain_MHW[:, max(top - 1, 0) : top + SIDE + 1, max(left - 1, 0) : left + SIDE + 1]
     levels_M11 = plain_MHW[:, top, left].astype(np.int8)[:, None, None]
     differ_MHW = np.abs(around_MHW.astype(np.int8) - levels_M11) >= SQUARE_CONTRAST
@@ -138,13 +138,13 @@ def _are_squares(plain_MHW: NDArray[np.uint8], top: int, left: int) -> NDArray[n
 
 
 def _count(codes_N: NDArray[np.int32], known_K: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many of the numbers are each of the known ones, ``[K]``."""
+    """Count the occurrences of each known code, ``[K]``."""
     at_N = np.searchsorted(known_K, codes_N).clip(max=len(known_K) - 1)
     return np.bincount(at_N[known_K[at_N] == codes_N], minlength=len(known_K))
 
 
 def _overlap(one: Repeated, other: Repeated) -> bool:
-    """Whether two patterns are parts of one: near each other, and mostly on the same images."""
+    """Whether two patterns are parts of one: near each other, and mostly in the same images."""
     near = max(abs(one.top - other.top), abs(one.left - other.left)) <= 2 * SIDE
     if not near:
         return False

@@ -1,4 +1,4 @@
-"""Whether the test part looks like what is learned from."""
+"""Detect a distribution shift between the training set and the test set."""
 
 from dataclasses import dataclass
 from typing import Any, final
@@ -9,20 +9,19 @@ from numpy.typing import NDArray
 from tunesmith.evaluation.metrics import area_with_interval
 from tunesmith.evaluation.ridge import fit_ridge
 
-MATTERS = 0.6  # area under the ROC curve from which on the parts are called different
+MATTERS = 0.6  # area under the ROC curve above which the sets count as different
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Shift:
-    """How well a classifier tells the test part from the rest.
+    """How well a classifier distinguishes the test set from the other images.
 
     Attributes:
-        auc: Area under its ROC curve on images it had not seen: 0.5 where it cannot, 1 where it
-            always can.
-        low: Lower end of the 95 % interval.
-        high: Upper end.
-        images: How many it was asked about.
+        auc: Out-of-sample area under its ROC curve: 0.5 if it cannot, 1 if it always can.
+        low: Lower end of its 95 % interval.
+        high: Upper end of its 95 % interval.
+        images: Number of images.
     """
 
     auc: float
@@ -32,21 +31,21 @@ class Shift:
 
     @property
     def matters(self) -> bool:
-        """Whether the parts surely differ by more than any two of the same kind."""
+        """Whether the whole interval is above `MATTERS`, so that the sets clearly differ."""
         return self.low > MATTERS
 
 
 def find_shift(f_ND: NDArray[np.floating[Any]], tested_N: NDArray[np.bool_]) -> Shift | None:
-    """Ask a linear classifier of which part images are.
+    """Test for a shift with a linear classifier that predicts the set of each image.
 
     After Lopez-Paz and Oquab 2017, "Revisiting classifier two-sample tests" (arXiv:1610.06545).
 
     Args:
-        f_ND: Numbers that describe images, ``[N, D]``.
-        tested_N: Whether each is of the test part.
+        f_ND: Image features, ``[N, D]``.
+        tested_N: Whether each image is in the test set, ``[N]``.
 
     Returns:
-        How well it can tell; None where a part has fewer than two images.
+        How well the classifier does; None if a set has fewer than two images.
 
     Example:
         >>> f_ND = np.random.default_rng(0).normal(size=(400, 3))

@@ -1,4 +1,4 @@
-"""Clues that give the class away without a look at what the image shows."""
+"""Find shortcuts: clues, such as a file's suffix, that reveal the class without the pixels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ from tunesmith.evaluation.metrics import area_with_interval
 from tunesmith.evaluation.ridge import fit_ridge
 
 ONE_SIDED = 0.025  # chance of a false alarm, over all classes and clues
-BINS = 12  # values that are told apart of each number or word
-MOST, PER_CLASS = 20_000, 60  # images that are looked at, or so many for each class if that is more
-FEWEST = 20  # images of a class that are asked about
-# Lower end of an area's interval that is always enough: of few images none gets near to 1, and the
-# plainest clue would be the one that is never told.
+BINS = 12  # distinct values of each number or word, at most
+MOST, PER_CLASS = 20_000, 60  # images used; or that many per class, if that is more
+FEWEST = 20  # evaluation images that a class needs
+# Lower end of an AUC's interval that always suffices: with few images it never gets close to 1, and
+# the most obvious clue would never be reported.
 SURE = 0.9
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Shortcut:
-    """A clue, and the class that it gives away most.
+    """A clue, and the class that it reveals best.
 
     Attributes:
-        clue: What was looked at.
-        label: That class.
-        auc: Area under the ROC curve of a classifier that tells the class from all others and sees
-            nothing but the clue, on images it had not seen: 0.5 is chance.
+        clue: Name of the clue.
+        label: Class that it reveals best.
+        auc: Area under the ROC curve of a one-vs-rest classifier that sees only the clue, on
+            held-out images: 0.5 is chance.
     """
 
     clue: str
@@ -44,16 +44,16 @@ def find_shortcuts(
     *,
     allowed: Mapping[str, float],
 ) -> tuple[Shortcut, ...]:
-    """Find the clues that tell a class apart better than they should.
+    """Find the clues that reveal a class better than allowed.
 
     Args:
-        clues: Name -> a value, or several, for each image: numbers or words, ``[N]`` or ``[N, V]``.
-            Numbers and words that are one clue are given one after the other.
-        y_N: Classes.
-        classes: Their number K.
-        allowed: Name -> the area that a clue may reach before it is reported. The lower end of the
-            area's interval must be over it too, or over `SURE`, at a level at which one false alarm
-            is to be expected in forty data sets, however many their classes.
+        clues: Name -> one or several values per image, numbers or words, ``[N]`` or ``[N, V]``.
+            For a clue of both numbers and words, a sequence of such arrays.
+        y_N: Class of each image.
+        classes: Number of classes K.
+        allowed: Name -> AUC that a clue may reach before it is reported. The lower end of the AUC's
+            interval must exceed it too, or `SURE`. The interval's level is such that one false
+            alarm is expected in forty data sets, whatever their number of classes.
 
     Example:
         >>> y_N = np.arange(600) % 3
@@ -85,7 +85,7 @@ def find_shortcuts(
 
 
 def can_ask(y_N: NDArray[np.int64], classes: int) -> bool:
-    """Whether `find_shortcuts` can look at any class: some have images enough.
+    """Whether any class has enough images for `find_shortcuts`.
 
     Example:
         >>> can_ask(np.arange(90) % 2, 2), can_ask(np.arange(30) % 2, 2)
@@ -98,7 +98,7 @@ def can_ask(y_N: NDArray[np.int64], classes: int) -> bool:
 def _drawn(
     y_N: NDArray[np.int64], classes: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Places of images to learn from and to ask about, and the classes that are asked about."""
+    """Indices of training images and of evaluation images, and the classes to evaluate."""
     most = max(MOST, PER_CLASS * classes)
     order_N = np.random.default_rng(0).permutation(len(y_N))[:most]
     learned, asked = np.array_split(order_N, 2)
@@ -107,10 +107,10 @@ def _drawn(
 
 
 def _told_apart(values: NDArray[Any] | Sequence[NDArray[Any]]) -> NDArray[np.float32]:
-    """A column of zeros and ones for each value, or range of values, that is told apart."""
+    """One-hot columns ``[N, B]`` of the clue's values, or of ranges of them."""
     kinds: Sequence[NDArray[Any]] = [values] if isinstance(values, np.ndarray) else values
     found = [_columns(value_N) for kind in kinds for value_N in kind.reshape(len(kind), -1).T]
-    # One value for all tells nothing.
+    # A constant value reveals nothing.
     telling = [columns_NB for columns_NB in found if columns_NB.shape[1] > 1]
     return np.concatenate([found[0][:, :0], *telling], axis=1)
 
@@ -120,7 +120,7 @@ def _columns(values_N: NDArray[Any]) -> NDArray[np.float32]:
     if len(known) > BINS and values_N.dtype.kind in "iuf":
         edges = np.unique(np.quantile(values_N, np.linspace(0, 1, BINS + 1)[1:-1]))
         number_N = np.searchsorted(edges, values_N, side="right")
-    elif len(known) > BINS:  # rare words are one
+    elif len(known) > BINS:  # rare words share a column
         rank = np.argsort(np.argsort(-counts, kind="stable"), kind="stable")
         number_N = np.minimum(rank, BINS - 1)[number_N]
     used = np.unique(number_N)

@@ -1,13 +1,14 @@
-"""Classes that fall into two groups for a network: one as its class, one for another reason.
+"""Find classes whose images form two groups in a network's features, as poisoned classes do.
 
-A network that answers a trigger gets to the attacker's class on another way than by what images of
-that class show. So in what its last layer reads, poisoned images move away from the rest of their
-class along one direction (Tran, Li and Madry 2018, "Spectral signatures in backdoor attacks",
+A network that responds to a trigger predicts the attacker's class for another reason than the
+content of that class. So in the input of its last layer, poisoned images move away from the rest of
+their class along one direction (Tran, Li and Madry 2018, "Spectral signatures in backdoor attacks",
 arXiv:1811.00636) and form a cluster of their own (Chen et al. 2018, "Detecting backdoor attacks on
 deep neural networks by activation clustering", arXiv:1811.03728). Both are lost among the
-directions along which any class varies, so these are taken away first (Hayase, Kong, Somani and Oh
-2021, "SPECTRE", arXiv:2104.11315): a class is whitened by how the other classes vary, which no
-poison of its own is in. Without that, the groups were nowhere farther apart than in clean classes.
+directions along which any class varies, so these are removed first (Hayase, Kong, Somani and Oh
+2021, "SPECTRE", arXiv:2104.11315): a class is whitened by the covariance of the other classes,
+which its own poison does not affect. Without that, the groups of poisoned classes were never
+farther apart than those of clean ones.
 
 Shape letters: N images, M of one class, D features, A axes, K classes.
 """
@@ -19,25 +20,25 @@ from tunesmith.screening.parting import Parted, farthest_apart
 
 Floats = NDArray[np.float32]
 
-# Of most variance within the classes; in as many as there are images, noise falls into groups too.
+# Axes of largest variance within classes, and images per axis; with fewer, noise forms groups too.
 AXES, PER_AXIS = 64, 5
-BEGUN = 3  # directions of a class that the search begins from
-LEAST = 0.01  # of the mean variance: added to each axis, since few images show less than there is
-LEAST_COUNT = 100  # images of a class, or they fall into groups by chance
-APART = 2.5  # see `Parted`; clean classes were seen to reach 2.1
+BEGUN = 3  # principal directions of a class from which the search starts
+LEAST = 0.01  # share of the mean variance added to each axis, since few images underestimate it
+LEAST_COUNT = 100  # images of a class; fewer form groups by chance
+APART = 2.5  # see `Parted`; clean classes reached up to 2.1
 
 
 def part_classes(f_ND: Floats, labels_N: NDArray[np.int64], classes: int) -> tuple[Parted, ...]:
-    """Part each class in the two groups that stand farthest apart.
+    """Split each class into its two best separated groups.
 
     Args:
-        f_ND: What a network's last layer reads.
+        f_ND: Features: the input of a network's last layer.
         labels_N: Class of each image.
-        classes: Their number K.
+        classes: Number of classes K.
 
     Returns:
-        For each class, the images of its smaller group, the farthest from the other first, and how
-        far both are apart. A class of few images has none, and 0.
+        For each class, the images of its smaller group, the farthest from the other first, and the
+        separation of both. A class with too few images has no such images, and separation 0.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -53,7 +54,7 @@ def part_classes(f_ND: Floats, labels_N: NDArray[np.int64], classes: int) -> tup
     counts_K = np.bincount(labels_N, minlength=classes)
     r_ND = f_ND - (sums_KD / counts_K.clip(1)[:, None])[labels_N]
     _, axes_DD = np.linalg.eigh(r_ND.T @ r_ND)
-    r_NA = r_ND @ axes_DD[:, -AXES:]  # those of most variance are the last
+    r_NA = r_ND @ axes_DD[:, -AXES:]  # those of largest variance come last
     return tuple(_part(r_NA, labels_N == k) for k in range(classes))
 
 

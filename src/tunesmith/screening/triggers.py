@@ -1,4 +1,4 @@
-"""What a group of images bears, read from them, and put on others.
+"""Reconstruct a backdoor trigger from the images that have it, and apply it to others.
 
 Shape letters: N images of H x W pixels with C channels.
 """
@@ -14,9 +14,9 @@ from tunesmith.screening.overlays import blurred, traces
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-STILL = 8.0  # gray levels of deviation up to which a pixel is the same in all images
-SURE = 4.0  # standard errors that a mean must differ by
-ROUNDS = 8  # of adding back what taking away the surroundings took from a pattern
+STILL = 8.0  # standard deviation in gray levels up to which a pixel is the same in all images
+SURE = 4.0  # standard errors by which a mean must differ
+ROUNDS = 8  # of adding back what subtracting the local mean removed from a pattern
 
 
 @final
@@ -25,9 +25,9 @@ class Trigger:
     """Pixels that are set to a value, and gray levels that are added to all others.
 
     Attributes:
-        is_set_HWC: Which pixels are set.
-        value_HWC: To what.
-        shift_HWC: What is added to the others.
+        is_set_HWC: Whether each pixel is set.
+        value_HWC: Value of each set pixel.
+        shift_HWC: Gray levels added to each other pixel.
     """
 
     is_set_HWC: NDArray[np.bool_]
@@ -35,21 +35,21 @@ class Trigger:
     shift_HWC: Floats
 
     def put_on(self, x_NHWC: Images) -> Images:
-        """The same images with the trigger on them."""
+        """Return images with the trigger applied."""
         moved_NHWC = np.where(self.is_set_HWC, self.value_HWC, x_NHWC + self.shift_HWC)
         return np.rint(moved_NHWC).clip(0, 255).astype(np.uint8)
 
 
 def read_trigger(bearing_NHWC: Images, others: Sequence[Images]) -> Trigger:
-    """Read from the images that bear a trigger what it is.
+    """Reconstruct a trigger from the images that have it.
 
-    It is what they differ by from each of several kinds of other images. From those of the same
-    label alone they would also differ by what a poisoned image shows, and from those of all labels
-    by what the label stands for.
+    The trigger is what distinguishes them from each of several reference sets. Compared only with
+    images of the same label, they would also differ by the true content of poisoned images;
+    compared only with images of all labels, by the content of the label's class.
 
     Args:
         bearing_NHWC: Images with the trigger.
-        others: Images without, of one kind each.
+        others: Reference sets of images without the trigger.
 
     Example:
         >>> x_NHWC = np.random.default_rng(0).integers(0, 256, (500, 6, 6, 1)).astype(np.uint8)
@@ -69,7 +69,7 @@ def read_trigger(bearing_NHWC: Images, others: Sequence[Images]) -> Trigger:
         value_HWC=mean_HWC.astype(np.float32),
         shift_HWC=np.zeros(mean_HWC.shape, np.float32),
     )
-    # With the same stamp on all, what is left is not its trace in the pixels around it.
+    # With the same stamp on all images, its effect on the traces of pixels around it cancels.
     traces_NHWC = traces(bearing_NHWC)
     trace_HWC = traces_NHWC.mean(axis=0)
     found_HWC = _least([trace_HWC - traces(stamp.put_on(each)).mean(axis=0) for each in others])
@@ -82,7 +82,7 @@ def read_trigger(bearing_NHWC: Images, others: Sequence[Images]) -> Trigger:
 
 
 def _least(differences: Sequence[NDArray[np.floating]]) -> Floats:
-    """The smallest of differences that have the same sign; 0 where the signs are not all equal."""
+    """Smallest of the differences by magnitude; 0 where their signs are not all equal."""
     stacked = np.stack(differences).astype(np.float32)
     is_agreed = np.abs(np.sign(stacked).sum(axis=0)) == len(stacked)
     least: Floats = np.where(is_agreed, np.abs(stacked).min(axis=0), 0) * np.sign(stacked[0])

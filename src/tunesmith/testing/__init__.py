@@ -1,1 +1,1 @@
-"""Tests that a plug-in's author can run on a part of their own."""
+"""Tests that authors of plug-ins can run on their own code."""

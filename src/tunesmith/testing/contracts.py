@@ -1,11 +1,11 @@
-"""What every sampler and every scheduler keeps to: laws that a plug-in's author can run as tests.
+"""Laws of every sampler and every scheduler, which authors of plug-ins can run as tests.
 
 ```
 @pytest.mark.parametrize("law", SAMPLER_LAWS, ids=lambda law: law.__name__)
 def test_mine_is_a_sampler(law):
     law(MySampler())
 ```
-A law is a function that raises `AssertionError` where it is broken.
+A law is a function that raises `AssertionError` if it is violated.
 """
 
 import random
@@ -45,11 +45,11 @@ SPACES: dict[str, Space] = {
     "one choice": {"pooling": Field(Choice("2 x 2", "none"), "none")},
 }
 HORIZON = 25
-FAILING = 0.05  # share of the slices
+FAILING = 0.05  # share of the slices that fail
 
 
 def _history(space: Space, count: int, *, seed: int = 0) -> History:
-    """A search with everything that happens in one: trials paused, done, failed and running."""
+    """Make a search with trials of every state: paused, done, failed and running."""
     rng = np.random.default_rng(seed)
     trials = []
     for number in range(count):
@@ -77,7 +77,7 @@ def _situations() -> Iterator[tuple[Space, History]]:
 
 
 def proposals_lie_in_the_space(sampler: Sampler) -> None:
-    """A proposal has a value in its range for each field that means anything, and no other."""
+    """A proposal has a value in its range for each active field, and no other."""
     for space, history in _situations():
         for seed in range(3):
             config = dict(sampler(space, history, seed=seed))
@@ -86,7 +86,7 @@ def proposals_lie_in_the_space(sampler: Sampler) -> None:
 
 
 def the_same_arguments_give_the_same_config(sampler: Sampler) -> None:
-    """A sampler has no state: asked again, it says the same, whatever it was asked in between."""
+    """A sampler has no state: equal arguments give equal configs, whatever it was asked before."""
     first = [sampler(space, history, seed=1) for space, history in _situations()]
     second = [sampler(space, history, seed=1) for space, history in reversed([*_situations()])]
     assert first == second[::-1]
@@ -102,7 +102,7 @@ def it_leaves_the_global_random_state_alone(sampler: Sampler) -> None:
 
 
 def it_does_not_repeat_itself(sampler: Sampler) -> None:
-    """Asked for one more while its last proposals run, it proposes something else."""
+    """While its last proposals run, a sampler proposes something else."""
     space, history = SPACES["numbers"], _history(SPACES["numbers"], 20)
     for _ in range(4):
         history = history.started(sampler(space, history, seed=0), until=1)
@@ -111,7 +111,7 @@ def it_does_not_repeat_itself(sampler: Sampler) -> None:
 
 
 def it_proposes_where_everything_failed(sampler: Sampler) -> None:
-    """A history without a single value is no reason to fail."""
+    """A sampler works even if no trial has a value."""
     for space in SPACES.values():
         history = _history(space, 30)
         failed = tuple(replace(t, curve=(), until=None, failed="Memory.") for t in history.trials)
@@ -130,7 +130,7 @@ SAMPLER_LAWS: tuple[Callable[[Sampler], None], ...] = (
 def _search(
     scheduler: Scheduler, *, horizon: int, trials: int, workers: int, seed: int = 0
 ) -> Iterator[tuple[History, dict[str, Any], Decision]]:
-    """Run a search of a few trials to its end, on curves that are drawn; yield each decision."""
+    """Run a search of a few trials to its end, on random curves; yield each decision."""
     rng = np.random.default_rng(seed)
     history, most = History(horizon=horizon), 4 * horizon * trials + 20
     for step in range(most):
@@ -154,7 +154,7 @@ def _search(
 
 
 def _ended(history: History, number: int, rng: np.random.Generator) -> History:
-    """A slice is over: with a value for each unit, or one alone; or it failed, or was lost."""
+    """End a slice: with a value per unit, or one in all; or with a failure, or without result."""
     trial = history.trials[number]
     assert trial.until is not None
     if rng.random() < FAILING:
@@ -177,7 +177,7 @@ def _searches(
 
 
 def decisions_can_be_carried_out(scheduler: Scheduler) -> None:
-    """Only what may start starts, only what has paused goes on, and all of it to somewhere."""
+    """Only what may start is started, only paused trials are resumed, and each slice advances."""
     for history, asked, decision in _searches(scheduler):
         match decision:
             case Start(until=until):
@@ -191,7 +191,7 @@ def decisions_can_be_carried_out(scheduler: Scheduler) -> None:
 
 
 def a_search_ends_when_every_trial_is_trained(scheduler: Scheduler) -> None:
-    """Where no more trials may start, those there are go on until the horizon."""
+    """If no more trials may start, the existing ones are trained to the horizon."""
     for history, asked, decision in _searches(scheduler):
         if isinstance(decision, Stop):
             assert not history.paused(), "stopped with trials that could go on"
@@ -199,21 +199,21 @@ def a_search_ends_when_every_trial_is_trained(scheduler: Scheduler) -> None:
 
 
 def the_same_arguments_give_the_same_decision(scheduler: Scheduler) -> None:
-    """A scheduler has no state."""
+    """A scheduler has no state: equal arguments give equal decisions."""
     asked = [*_searches(scheduler)]
     for history, arguments, decision in reversed(asked):
         assert scheduler(history, **arguments) == decision
 
 
 def configs_are_none_of_its_business(scheduler: Scheduler) -> None:
-    """The same curves with other configs give the same decision."""
+    """Decisions depend on the curves, and not on the configs."""
     for history, asked, decision in _searches(scheduler):
         other = tuple(replace(trial, config={"lr": n}) for n, trial in enumerate(history.trials))
         assert scheduler(replace(history, trials=other), **asked) == decision
 
 
 def the_unit_of_the_values_does_not_matter(scheduler: Scheduler) -> None:
-    """Values times a power of two give the same decisions, to the bit."""
+    """Scaling all values by a power of two changes no decision, to the bit."""
     for history, asked, decision in _searches(scheduler):
         other = tuple(
             replace(trial, curve=tuple(replace(o, value=8 * o.value) for o in trial.curve))

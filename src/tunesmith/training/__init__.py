@@ -1,1 +1,1 @@
-"""The training engine: one pure function, `train_slice`, and what it is made of."""
+"""The training engine: one pure function, `train_slice`, and its parts."""

@@ -1,15 +1,15 @@
-"""Weight averaging: a network that is good at any moment, not only at the end of a decay."""
+"""Moving average of the weights: good at any time, not only at the end of a decay."""
 
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-EVERY = 5  # steps from one update of the average to the next; more often costs and changes nothing
+EVERY = 5  # steps between two updates of the average; more of them cost time and change nothing
 
 
 def decay_after(updates: int, *, longest: float) -> float:
-    """Decay for the next update: short at first, so that the start is forgotten soon.
+    """Decay of the next update: small at first, so that the start is forgotten soon.
 
     Example:
         >>> decay_after(0, longest=0.95), decay_after(10_000, longest=0.95)
@@ -23,7 +23,7 @@ def decay_after(updates: int, *, longest: float) -> float:
 def update(average: Mapping[str, Tensor], network: nn.Module, *, decay: float) -> None:
     """Move an exponential moving average of weights and running statistics towards the network.
 
-    Written into ``average`` in place; whole-number tensors are copied.
+    ``average`` is updated in place; integer tensors are copied.
     """
     state = network.state_dict()
     real = [name for name, value in state.items() if value.is_floating_point()]

@@ -1,4 +1,4 @@
-"""What a training is: one frozen value, each field with its range beside it."""
+"""The config of a training: one frozen value, each field with its range beside it."""
 
 from typing import Annotated
 
@@ -11,8 +11,8 @@ from tunesmith.data.augmentation import Augmentation
 class TrainConfig(BaseModel):
     """How a network is trained.
 
-    Learning rates are those at the top of the schedule, for a batch of 512; other batches scale
-    them in proportion (Goyal et al. 2017), filters by the square root.
+    Learning rates are peak values for a batch of 512. For other batch sizes they are scaled in
+    proportion (Goyal et al. 2017), those of filters by the square root.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,24 +23,24 @@ class TrainConfig(BaseModel):
     lr_head: Annotated[float, Float(1e-3, 5.0, log=True), When("optimizer", "muon")] = 0.67
     """Learning rate of the last layer."""
     lr_bias: Annotated[float, Float(1e-2, 50.0, log=True), When("optimizer", "muon")] = 4.0
-    """Learning rate of the norms' shifts, which have no gain beside them; others' is a 40th."""
+    """Learning rate of the shifts of norms without a gain; that of other vectors is a 40th."""
     momentum: Annotated[float, Float(0.0, 0.99)] = 0.8
     weight_decay: Annotated[float, Float(0.0, 0.5)] = 0.0
     layer_decay: Annotated[float, Float(0.1, 1.0), When("optimizer", "sgd", "adamw")] = 1.0
-    """Learning rate of each layer over that of the next."""
+    """Layer-wise decay: learning rate of each layer, relative to that of the next."""
     batch: Annotated[int, Int(1, 8192, log=True)] = 512
     warmup: Annotated[float, Float(0.0, 0.5)] = 0.0
-    """Share of the schedule in which the learning rate rises."""
+    """Share of the schedule for the warmup of the learning rate."""
     label_smoothing: Annotated[float, Float(0.0, 0.5)] = 0.2
     robust: Annotated[float, Float(0.0, 1.0)] = 0.0
-    """How far wrong labels are forgiven: 0 is cross-entropy, 1 the mean absolute error."""
+    """Robustness to label noise: 0 is cross-entropy, 1 the mean absolute error."""
     balance: Annotated[float, Float(0.0, 1.0)] = 0.0
-    """Weight of rare classes: 0 as they are, 1 as if all classes were equally frequent."""
+    """Class balance: 0 weighs images equally, 1 as if all classes were equally frequent."""
     ema_decay: Annotated[float, Float(0.0, 0.9999)] = 0.9
-    """Decay of the moving average of the weights, for each fifth step."""
+    """Decay of the moving average of the weights, at every fifth step."""
     augmentation: Augmentation = Augmentation()
     early_scale: Annotated[float, Float(0.25, 1.0)] = 1.0
-    """Side of the images over their own while the learning rate is above half of its top."""
+    """Side of the images, relative to their own, until the learning rate is at half its peak."""
     channels_last: bool = True
     mixed_precision: bool = True
     """Matrix products in bfloat16 where the device multiplies it in hardware."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.settings import Device
 
-HELD_SHARE = 0.4  # of a device's free memory may hold the images; the rest is the network's
+HELD_SHARE = 0.4  # share of a device's free memory for the images; the rest is for the network
 
 
 @final
@@ -20,17 +20,17 @@ class Compute:
 
     Attributes:
         device: Where networks and batches live.
-        autocast: The type that matrix products are computed in, if not float32.
+        autocast: Type of matrix products in mixed precision; None for float32.
     """
 
     device: torch.device
     autocast: torch.dtype | None = None
 
     def precision(self, *, mixed: bool) -> AbstractContextManager[object]:
-        """A context in which matrix products have the faster type, and sums and weights do not.
+        """Return a context for mixed precision: fast matrix products, float32 sums and weights.
 
         Args:
-            mixed: Whether the faster type is wanted; otherwise all is float32.
+            mixed: Whether to use mixed precision; otherwise all is float32.
 
         Example:
             >>> compute = Compute(device=torch.device("cpu"), autocast=torch.bfloat16)
@@ -44,14 +44,14 @@ class Compute:
         return torch.autocast(self.device.type, dtype=self.autocast)
 
     def holds(self, images: Tensor) -> bool:
-        """Whether a tensor may live on the device as a whole."""
+        """Whether all images fit on the device."""
         if self.device.type == "cpu":
             return True
         free = free_bytes(self.device)
         return free is not None and images.numel() * images.element_size() <= HELD_SHARE * free
 
     def send(self, x: Tensor) -> Tensor:
-        """Bring a batch to the device; to CUDA from pinned memory, beside what it is computing."""
+        """Move a batch to the device; to CUDA asynchronously, from pinned memory."""
         if x.device.type == self.device.type:
             return x
         if self.device.type == "cuda":
@@ -63,20 +63,20 @@ CPU = Compute(device=torch.device("cpu"))
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Free memory of a device; None where it does not say."""
+    """Free memory of a device, in bytes; None if it is unknown."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
 
 
 def choose_device(asked: Device) -> Compute:
-    """The device that was asked for, or the best there is, in the precision it is best at.
+    """Return the requested device, or the best available one, with its best precision.
 
-    bfloat16 where the hardware multiplies matrices in it (NVIDIA from Ampere on, Intel's processors
-    with AMX): it needs no scaling of the loss, so a training can be paused and resumed without
-    further state. Elsewhere float32, with TF32 for matrix products where there is that; most
+    That is bfloat16 if the hardware multiplies matrices in it (NVIDIA from Ampere on, Intel's
+    processors with AMX): it needs no loss scaling, so a training can be paused and resumed without
+    further state. Elsewhere it is float32, with TF32 for matrix products if available; most
     processors only emulate bfloat16.
 
     Raises:
-        SettingsError: There is no such device here.
+        SettingsError: The device is not available.
     """
     found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if asked in found and not found[asked]:

@@ -19,7 +19,7 @@ from tunesmith.training.losses import Loss
 from tunesmith.training.optimizers import Optimizers
 from tunesmith.training.schedule import Segment, highest_ahead, multiplier
 
-FINE_BELOW = 0.5  # multiplier of the learning rate from which on images have their full size
+FINE_BELOW = 0.5  # multiplier of the learning rate up to which images have their full size
 
 
 @final
@@ -27,15 +27,15 @@ FINE_BELOW = 0.5  # multiplier of the learning rate from which on images have th
 class TrainData:
     """Training images and labels, ready for the loop.
 
-    Images that serve other purposes may lie in the same tensors, so that a part of the data is a
-    list of rows and nothing is copied.
+    The tensors may hold images of other splits as well: a subset is a list of rows, and nothing is
+    copied.
 
     Attributes:
-        x_NCHW: uint8, channels last in memory.
-        y_N: int64, where the images are.
-        rows: Places of the training images, where the images are.
-        normalize: Mean and deviation of the training images, on the device.
-        compute: The device that trains; the images may lie elsewhere.
+        x_NCHW: Images, uint8, channels last in memory.
+        y_N: Labels, int64, on the same device as the images.
+        rows: Indices of the training images, on the same device.
+        normalize: Mean and standard deviation of the training images, on the compute device.
+        compute: Device that trains; the images may be elsewhere.
     """
 
     x_NCHW: Tensor
@@ -48,7 +48,7 @@ class TrainData:
     def on(
         cls, compute: Compute, x_NCHW: Tensor, y_N: Tensor, rows: Tensor, normalize: Normalize
     ) -> Self:
-        """Put images on a device that has room for them; otherwise batches are sent one by one."""
+        """Move the images to the device if they fit; otherwise, batches are sent one by one."""
         where = compute.device if compute.holds(x_NCHW) else x_NCHW.device
         return cls(
             x_NCHW=x_NCHW.to(where),
@@ -62,7 +62,7 @@ class TrainData:
         return len(self.rows)
 
     def some(self, count: int) -> Tensor:
-        """Up to ``count`` of the training images, normalized: ``(count, C, H, W)``."""
+        """Return up to ``count`` of the training images, normalized: ``(count, C, H, W)``."""
         rows = torch.from_numpy(spread(self.rows.cpu().numpy(), count)).to(self.rows.device)
         x_NCHW: Tensor = self.normalize(self.compute.send(self.x_NCHW[rows]))
         return x_NCHW
@@ -71,20 +71,20 @@ class TrainData:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where the loop stopped, and the mean loss on the way."""
+    """Where the loop stopped, and the mean loss up to there."""
 
     seen: int
     loss: float
 
 
 def places(seed: int, size: int, begin: int, end: int) -> Iterator[tuple[int, Tensor]]:
-    """Which training images are shown from position ``begin`` to ``end``, epoch by epoch.
+    """Yield the training images from position ``begin`` to ``end``, epoch by epoch.
 
-    Positions count examples over all epochs. Each epoch is a permutation of its own that depends
-    on (seed, epoch) alone, so any position can be found again without replaying what came before.
+    Positions count examples over all epochs. Each epoch has a permutation that depends on (seed,
+    epoch) alone, so training can resume at any position without replaying what came before.
 
     Yields:
-        The epoch, and the places ``[M]`` of its images in the training set.
+        The epoch, and the indices ``[M]`` of its images in the training set.
 
     Example:
         >>> [(epoch, len(at)) for epoch, at in places(0, 10, 8, 13)]
@@ -103,7 +103,7 @@ def places(seed: int, size: int, begin: int, end: int) -> Iterator[tuple[int, Te
 def batches(
     data: TrainData, config: TrainConfig, begin: int, end: int
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Augmented, normalized batches from position ``begin`` to ``end``.
+    """Yield augmented, normalized batches from position ``begin`` to ``end``.
 
     Yields:
         The position, images ``(N, C, H, W)`` float32, and labels ``(N,)``.
@@ -128,10 +128,10 @@ def batches(
 
 
 def scale_at(config: TrainConfig, segments: Sequence[Segment], seen: int) -> float:
-    """Side of the training images over their own: progressive resizing.
+    """Side of the training images, relative to their own: progressive resizing.
 
     Large steps need no detail (Howard 2018, fast.ai's entry to DAWNBench), and small images cost
-    less. The learning rate says how far the training is, so this too follows the clock.
+    less. It follows the learning rate, and through it the progress on the clock.
     """
     return config.early_scale if highest_ahead(segments, seen) > FINE_BELOW else 1.0
 

@@ -1,4 +1,4 @@
-"""What short measurements found: values, without the code that measures."""
+"""Results of short measurements: values, without the code that measures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from typing import final
 @final
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What one network costs here.
+    """Measured cost of one network on this machine.
 
     Attributes:
         images_per_s: Training throughput, augmentation included; 0 if memory ran out.
-        share: Of their time in training that threads had on the cores.
-        answers_per_s: Images answered, which needs no gradient.
-        parameters: Trainable numbers.
-        activation_bytes: What one training image keeps in memory until its gradient is done.
+        share: Share of their time that threads ran on the cores in training.
+        answers_per_s: Inference throughput, in images per second.
+        parameters: Number of trainable parameters.
+        activation_bytes: Activation memory of one image in training.
     """
 
     images_per_s: float
@@ -26,7 +26,7 @@ class Measured:
 
 
 def beyond_chance(accuracy: float, chance: float) -> float:
-    """Accuracy on a scale on which chance is 0.
+    """Rescale accuracy so that chance is 0.
 
     Example:
         >>> round(beyond_chance(0.95, 0.9), 2), beyond_chance(0.4, 0.5)
@@ -39,13 +39,13 @@ def beyond_chance(accuracy: float, chance: float) -> float:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Harm:
-    """How a briefly trained network does on changed validation images.
+    """Accuracy of a briefly trained network on changed validation images.
 
     Attributes:
-        plain: Accuracy on the images as they are.
-        chance: Accuracy of always answering the commonest class.
-        changed: Accuracy on changed images, by the change's name.
-        images: How many were judged.
+        plain: Accuracy on unchanged images.
+        chance: Accuracy of always predicting the most frequent class.
+        changed: Accuracy on changed images, by name of the change.
+        images: Number of validation images.
     """
 
     plain: float

@@ -1,4 +1,4 @@
-"""What the last layer of a network reads: of one whose features are good already, or a trained one.
+"""Features of a network: the input of its last layer.
 
 Shape letters: N images of H x W pixels with C channels, D features.
 """
@@ -13,12 +13,12 @@ BATCH = 64  # images at a time; features are wide, and a forward pass keeps them
 
 @torch.no_grad()
 def features(network: nn.Module, classifier: str, data: TrainData) -> Tensor:
-    """What a network's last layer reads, ``(N, D)``, for all training images.
+    """Extract the input ``(N, D)`` of a network's last layer, for all training images.
 
     Args:
         network: Any network.
-        classifier: Name of that layer.
-        data: Images; they are not augmented.
+        classifier: Name of the last layer.
+        data: Training images; they are not augmented.
     """
     found: list[Tensor] = []
     layer = network.get_submodule(classifier)
@@ -36,15 +36,15 @@ def features(network: nn.Module, classifier: str, data: TrainData) -> Tensor:
 
 @torch.no_grad()
 def seen(network: nn.Module, x_NHWC: Tensor, classes: int) -> Tensor:
-    """What a deployed network's last layers read, side by side where several answer together.
+    """Extract the input of a deployed model's last layer; that of an ensemble, concatenated.
 
     Args:
-        network: From uint8 images of any size to probabilities.
+        network: Deployed model: uint8 images of any size to probabilities.
         x_NHWC: Images.
-        classes: That it knows.
+        classes: Number of classes.
 
     Returns:
-        Features ``(N, D)``; D is 0 for a network that ends otherwise than in an `nn.Linear`.
+        Features ``(N, D)``; D is 0 for a network whose last layer is no `nn.Linear`.
     """
     layers = [
         m for m in network.modules() if isinstance(m, nn.Linear) and m.out_features == classes
@@ -61,7 +61,7 @@ def seen(network: nn.Module, x_NHWC: Tensor, classes: int) -> Tensor:
     try:
         for x_BHWC in torch.split(x_NHWC, BATCH):
             network(x_BHWC)
-            # Of an image and its copies in other views, the first.
+            # Of the views of an image, the first.
             read_BD = [read[layer][: len(x_BHWC)] for layer in layers]
             found.append(torch.cat(read_BD, dim=1))
     finally:

@@ -1,4 +1,4 @@
-"""Losses: what training minimizes. Hardened training is another loss, nothing more."""
+"""Losses to minimize in training. Robust training is another loss, nothing more."""
 
 from dataclasses import dataclass
 from typing import Protocol, final
@@ -43,11 +43,11 @@ class CrossEntropy:
 @final
 @dataclass(frozen=True)
 class GeneralizedCrossEntropy:
-    """A loss between cross-entropy and the mean absolute error, which forgives wrong labels.
+    """A loss between cross-entropy and mean absolute error, which is robust to wrong labels.
 
-    An image that contradicts all the others pulls at the weights the less, the less likely its
-    label is (Zhang and Sabuncu 2018, "Generalized cross entropy loss for training deep neural
-    networks with noisy labels", arXiv:1805.07836).
+    Images with unlikely labels have smaller gradients than with cross-entropy (Zhang and Sabuncu
+    2018, "Generalized cross entropy loss for training deep neural networks with noisy labels",
+    arXiv:1805.07836).
 
     Args:
         q: Near 0 it is cross-entropy, at 1 the mean absolute error.
@@ -68,14 +68,14 @@ class GeneralizedCrossEntropy:
 @final
 @dataclass(frozen=True)
 class LogitAdjusted:
-    """Another loss, on logits plus the classes' log frequencies.
+    """A loss of the logits plus the classes' log frequencies.
 
-    What the network itself answers is then right for classes that are equally frequent (Menon et
-    al. 2021, "Long-tail learning via logit adjustment", arXiv:2007.07314).
+    The network's own logits are then right for classes that are equally frequent (Menon et al.
+    2021, "Long-tail learning via logit adjustment", arXiv:2007.07314).
 
     Args:
-        loss: Of the logits.
-        shift_K: Added to them in training.
+        loss: Loss of the shifted logits.
+        shift_K: Shift of the logits in training.
     """
 
     loss: Loss
@@ -88,7 +88,7 @@ class LogitAdjusted:
 
 
 def log_frequencies(y_N: Tensor, classes: int) -> Tensor:
-    """Logarithms of the classes' shares ``(K,)``; a class without images counts as half of one.
+    """Logarithms of the classes' shares ``(K,)``; an empty class counts as half an image.
 
     Example:
         >>> log_frequencies(torch.tensor([0, 0, 0, 1]), 2).exp()
@@ -100,7 +100,7 @@ def log_frequencies(y_N: Tensor, classes: int) -> Tensor:
 
 
 def loss_of(config: TrainConfig, y_N: Tensor, classes: int) -> Loss:
-    """The loss that a config trains with, for training images of the classes ``y_N``."""
+    """Make the loss of a config, for training images of the classes ``y_N``."""
     loss: Loss = CrossEntropy(config.label_smoothing)
     if config.robust:
         loss = GeneralizedCrossEntropy(config.robust, config.label_smoothing)

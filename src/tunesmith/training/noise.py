@@ -1,4 +1,4 @@
-"""Wrong labels among the training images: how they show, and a training that forgives them.
+"""Label noise: how it shows, and a training that is robust to it.
 
 Shape letters: N images, K classes.
 """
@@ -11,29 +11,29 @@ from numpy.typing import NDArray
 from tunesmith.evaluation.metrics import wilson
 from tunesmith.training.config import TrainConfig
 
-SUREST = (0.2, 0.05)  # shares of the held-out images that the network is surest of
-FEWEST = 100  # of them: fewer tell too little
-# Share of labels contradicted by these answers, from which on labels look wrong; and up to which:
-# what contradicts most labels has learned nothing from them.
+SUREST = (0.2, 0.05)  # shares of held-out images, those with the most confident predictions
+FEWEST = 100  # images in such a share: fewer tell too little
+# Share of labels contradicted by these predictions, from which on labels look wrong; and up to
+# which: a network that contradicts more has learned nothing.
 NOISY, CLUELESS = 0.06, 0.4
-EVEN = 0.6  # times the share among many sure answers that the share among the surest has at least
-LEARNED = 0.25  # share of a training after which its surest answers are to be believed
-ROBUST, SMOOTHING = 0.7, 0.05  # of the loss from then on; the first as its authors recommend
+EVEN = 0.6  # least ratio of the contradicted shares, in the smaller set over the larger
+LEARNED = 0.25  # share of a training after which confident predictions are trusted
+ROBUST, SMOOTHING = 0.7, 0.05  # of the loss from then on; the first as recommended by its authors
 
 
 def surest_contradicted(z_NK: NDArray[np.floating[Any]], y_N: NDArray[np.int64]) -> float:
-    """Measure how often the labels of held-out images contradict the answers that are surest.
+    """Measure how often labels of held-out images contradict the most confident predictions.
 
-    Hard images get unsure answers, so that what is left where a network is surest is hardly its
-    own fault: about the share of wrong labels, if these are spread evenly. They are then as
-    frequent among the surest twentieth as among the surest fifth, while a network that has not
-    learned much makes fewer mistakes there: the smaller share counts. Too few images give 0.
+    Hard images get low confidence, so that errors of high confidence are hardly the network's own:
+    their share is about that of wrong labels, if these are spread evenly. They are then as frequent
+    in the most confident twentieth as in the most confident fifth, while a network that has learned
+    little makes fewer errors there; then the result is 0. Too few images also give 0.
 
     Returns:
-        The lower end of the 95 % interval of the smaller share.
+        Lower end of the 95 % interval of the contradicted share, in the most confident fifth.
 
     Args:
-        z_NK: Logits of images that were not trained on.
+        z_NK: Logits of held-out images.
         y_N: Their labels.
 
     Example:
@@ -56,6 +56,6 @@ def surest_contradicted(z_NK: NDArray[np.floating[Any]], y_N: NDArray[np.int64])
 
 
 def forgiving(config: TrainConfig) -> TrainConfig:
-    """The same training with a loss that wrong labels pull at less."""
+    """Return the config with a loss that is robust to wrong labels."""
     smoothing = min(SMOOTHING, config.label_smoothing)
     return config.model_copy(update={"robust": ROBUST, "label_smoothing": smoothing})

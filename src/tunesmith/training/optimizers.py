@@ -1,6 +1,6 @@
 """Optimizers: Muon for filters, SGD or AdamW for the rest.
 
-An optimizer here is built once for each slice and its state travels in the checkpoint.
+Optimizers are built once for each slice; their state is part of the checkpoint.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,15 +12,15 @@ from torch.optim import SGD, AdamW, Optimizer
 
 from tunesmith.models.blocks import FixedGainNorm
 
-OTHERS = 40  # times as fast do shifts of norms learn as other vectors: they saturate nothing
+OTHERS = 40  # ratio of learning rates of norms' shifts to other vectors: shifts saturate nothing
 
 
 def orthogonalize(g_XMN: Tensor, *, steps: int = 3) -> Tensor:
     """Replace each matrix by a nearby one whose singular values are all close to 1.
 
     A quintic Newton-Schulz iteration (Jordan et al. 2024, "Muon: An optimizer for hidden layers in
-    neural networks"). Three steps leave singular values between about 0.5 and 1.5, which is
-    enough, and so is bfloat16, where it is in force.
+    neural networks"). Three steps leave singular values between about 0.5 and 1.5, which is enough;
+    bfloat16 is precise enough too, if it is on.
 
     Shape:
         - input and output: ``(X, M, N)``
@@ -46,15 +46,15 @@ def orthogonalize(g_XMN: Tensor, *, steps: int = 3) -> Tensor:
 class Muon(Optimizer):
     """Momentum whose step is orthogonalized, filter by filter (Jordan et al. 2024).
 
-    Before each step a filter is scaled to norm ``sqrt(channels_out)``: behind batch normalization
-    its scale means nothing, and a fixed one gives the learning rate a fixed meaning.
+    Before each step, a filter is scaled to norm ``sqrt(channels_out)``: its scale has no effect in
+    front of batch normalization, and a fixed one gives the learning rate a fixed meaning.
 
     Args:
-        params: Convolution filters ``(O, I, h, w)`` or matrices ``(O, I)``, or groups of them. A
-            group's ``"matrices"`` says how many each holds, one above the other: as many as a
-            convolution has groups, since nothing flows between these.
+        params: Convolution filters ``(O, I, h, w)`` or matrices ``(O, I)``, or parameter groups of
+            them. A group's ``"matrices"`` is the number of matrices stacked in each: the number of
+            groups of a convolution, since these are independent.
         lr: Learning rate.
-        momentum: Share of the last update that is kept; the step is Nesterov's.
+        momentum: Nesterov momentum: share of the last update that is kept.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Update every filter once. ``closure`` is refused: the gradient must be there."""
+        """Update every filter once. ``closure`` must be None, and gradients must exist."""
         assert closure is None
         for group in self.param_groups:
             for p in group["params"]:
@@ -120,7 +120,7 @@ def _groups_by_matrices(network: nn.Module, filters: Iterable[Tensor]) -> list[d
 
 
 def _vectors(network: nn.Module, params: Iterable[Tensor], lr: float) -> list[dict[str, Any]]:
-    """Group vectors: shifts of norms without a gain, which bear large steps, and all others."""
+    """Group vectors: shifts of norms without a gain, which tolerate large steps, and others."""
     shifts = {m.bias for m in network.modules() if isinstance(m, FixedGainNorm)}
     vectors = [p for p in params if p.ndim < 2]  # noqa: PLR2004 (a matrix has two)
     return [
@@ -133,15 +133,16 @@ class Optimizers:
     """The optimizers of one network, driven as one.
 
     Args:
-        network: Its parameters are split by shape: filters, matrices, vectors.
+        network: Network; its parameters are split by shape into filters, matrices and vectors.
         kind: ``"muon"``, ``"sgd"`` or ``"adamw"``.
         lr: Learning rate of filters (Muon) or of everything (SGD, AdamW).
-        lr_head: With Muon, that of matrices.
-        lr_bias: With Muon, that of the shifts of `FixedGainNorm`; of other vectors it is less.
-        momentum: Of Muon and SGD; with Muon, the rest has 0.85.
-        weight_decay: Of matrices and filters, with SGD and AdamW.
-        layer_decay: With SGD and AdamW, learning rate of each layer over that of the next: below 1,
-            early layers, which are the most general, change least (Howard and Ruder 2018).
+        lr_head: With Muon, learning rate of matrices.
+        lr_bias: With Muon, learning rate of the shifts of `FixedGainNorm`; that of other vectors is
+            lower.
+        momentum: Momentum of Muon and SGD; with Muon, that of all other parameters is 0.85.
+        weight_decay: Weight decay of matrices and filters, with SGD and AdamW.
+        layer_decay: With SGD and AdamW, learning rate of each layer relative to that of the next:
+            below 1, early layers, which are the most general, change least (Howard and Ruder 2018).
     """
 
     def __init__(
@@ -186,7 +187,7 @@ class Optimizers:
             group["lr"] = group["peak"] * multiplier
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Clear all gradients."""
         for part in self._parts:
             part.zero_grad(set_to_none=True)
 

@@ -23,10 +23,10 @@ from tunesmith.training.losses import CrossEntropy
 from tunesmith.training.schedule import Segment
 from tunesmith.training.slice import make_optimizers, place
 
-FOREVER = 2**40  # examples; a probe is ended by its clock
-BRIEF_BATCH = 64  # images: in a few seconds, more steps teach more than larger ones
-PARTS, TURNS = 3, 3  # parts of a brief training; times as long that it may take
-# How far beyond chance it gets: enough to notice a change; as good as all there is to know.
+FOREVER = 2**40  # examples; the clock ends a probe
+BRIEF_BATCH = 64  # batch size: in a few seconds, more steps teach more than larger ones
+PARTS, TURNS = 3, 3  # parts of a probe training; times as long that it may take
+# Accuracy beyond chance: enough to notice a change; enough to end early.
 NOTICES, KNOWS_ALL = 0.2, 0.9
 ROTATION = 15.0  # degrees: clearly visible, and within what a hand-held camera does
 
@@ -51,9 +51,9 @@ def activation_bytes(network: nn.Module, x_NCHW: Tensor) -> int:
 def measure(
     build: Callable[[], nn.Module], data: TrainData, config: TrainConfig, *, seconds: float
 ) -> Measured:
-    """Train a throw-away network for about ``seconds``, two batches at least, and count images.
+    """Train a throwaway network for about ``seconds``, two batches at least; measure its speed.
 
-    The first batch is not counted: it pays for memory and for kernels' set-up.
+    The first batch does not count: it includes memory allocation and kernel setup.
     """
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         try:
@@ -79,7 +79,7 @@ def measure(
 
 @torch.no_grad()
 def _answering_rate(network: nn.Module, data: TrainData, batch: int) -> float:
-    """Images answered a second: the faster of two batches."""
+    """Measure inference throughput in images per second: the faster of two batches."""
     network.eval()
     x_NCHW = data.some(batch).contiguous(memory_format=torch.channels_last)
     times = []
@@ -93,7 +93,7 @@ def _answering_rate(network: nn.Module, data: TrainData, batch: int) -> float:
 def _rate(
     network: nn.Module, data: TrainData, config: TrainConfig, seconds: float
 ) -> tuple[float, float]:
-    """Images trained a second, and the threads' share of the cores."""
+    """Measure training throughput in images per second, and the threads' share of the cores."""
     optimizers = make_optimizers(config, network)
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     segments = [Segment(begin=0, end=FOREVER, first=0.1, last=0.1)]
@@ -117,8 +117,7 @@ def _rate(
         ends.append((time.perf_counter(), time.process_time()))
     took_S, used_S = np.diff(ends[1:], axis=0).T
     share = share_of(float(used_S.sum()), float(took_S.sum()), torch.get_num_threads())
-    # The fastest step: whatever else the machine does can only add time. Where it never stops,
-    # all steps count.
+    # The fastest step: other load can only add time. If that never stops, all steps count.
     return config.batch / float(took_S.min() if share >= ALONE else took_S.mean()), share
 
 
@@ -131,12 +130,11 @@ def transform_harm(
     *,
     seconds: float,
 ) -> Harm:
-    """Train briefly on upright images, then look at mirrored and rotated ones.
+    """Train briefly on upright images, then evaluate on mirrored and rotated ones.
 
-    Where a change alters the meaning (a mirrored digit), the network fails on it; where it does
-    not (a mirrored cat), it hardly notices. A network that has learned next to nothing notices
-    nothing either: it is trained on, up to `TURNS` times as long. One that knows nearly all is
-    asked at once. Costs about ``seconds`` a turn.
+    If a change alters the meaning (a mirrored digit), accuracy drops; if not (a mirrored cat), it
+    hardly does. A network that has learned next to nothing cannot tell: it trains on, up to `TURNS`
+    times as long. One that is nearly perfect is evaluated early. Takes about ``seconds`` per turn.
     """
     batch = min(BRIEF_BATCH, config.batch)
     config = config.model_copy(update={"augmentation": Augmentation(shift=0.05), "batch": batch})
@@ -168,7 +166,7 @@ def transform_harm(
 
 
 def _majority(y_N: Tensor) -> float:
-    """Accuracy of always answering the commonest class."""
+    """Accuracy of always predicting the most frequent class."""
     return float(torch.bincount(y_N).max()) / len(y_N)
 
 
@@ -179,7 +177,7 @@ def _is_past(deadline: float) -> bool:
 def _judge(
     network: nn.Module, normalize: Normalize, valid_NCHW: Tensor, valid_y: Tensor, seed: int
 ) -> Harm:
-    """Accuracy on images as they are, and on changed ones."""
+    """Evaluate on unchanged and on changed images."""
     every = torch.ones(len(valid_y), dtype=torch.bool, device=valid_NCHW.device)
     generator = torch.Generator().manual_seed(seed)
     x_NCHW = valid_NCHW.float()

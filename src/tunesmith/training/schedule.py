@@ -1,6 +1,6 @@
-"""The learning rate as a pure function of progress: straight segments, planned between slices.
+"""The learning rate as a pure function of progress: piecewise linear, replanned between slices.
 
-Progress is counted in examples seen, the one unit that survives a change of batch size.
+Progress is counted in examples seen, the only unit that does not depend on the batch size.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import final
 @final
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """From ``begin`` to ``end`` examples, the multiplier goes straight from ``first`` to ``last``.
+    """From ``begin`` to ``end`` examples, the multiplier is linear from ``first`` to ``last``.
 
     Example:
         >>> warmup = Segment(begin=0, end=100, first=0.0, last=1.0)
@@ -34,7 +34,7 @@ def multiplier(segments: Sequence[Segment], seen: int) -> float:
     """Multiplier of the learning rate after ``seen`` examples.
 
     Raises:
-        ValueError: No segment holds ``seen``. The end of the last segment belongs to it.
+        ValueError: No segment contains ``seen``. The end of the last segment belongs to it.
     """
     for segment in segments:
         if segment.begin <= seen < segment.end or (segment is segments[-1] and seen == segment.end):
@@ -44,7 +44,7 @@ def multiplier(segments: Sequence[Segment], seen: int) -> float:
 
 
 def highest_ahead(segments: Sequence[Segment], seen: int) -> float:
-    """Largest multiplier from ``seen`` examples on: a rise counts as its top.
+    """Largest multiplier from ``seen`` examples on: a rise counts with its peak.
 
     Example:
         >>> plan = warmup_decay(1000, warmup=0.2)
@@ -59,7 +59,7 @@ def highest_ahead(segments: Sequence[Segment], seen: int) -> float:
 
 
 def warmup_decay(end: int, *, warmup: float) -> tuple[Segment, ...]:
-    """Plan a whole training: a straight rise over the share ``warmup``, then straight to zero.
+    """Plan a full training: linear warmup over the share ``warmup``, then linear decay to zero.
 
     Example:
         >>> [multiplier(warmup_decay(1000, warmup=0.2), seen) for seen in (0, 100, 200, 600, 1000)]
@@ -72,10 +72,10 @@ def warmup_decay(end: int, *, warmup: float) -> tuple[Segment, ...]:
 
 
 def refit(segments: Sequence[Segment], *, seen: int, end: int) -> tuple[Segment, ...]:
-    """Let the rest of a plan end at ``end`` instead, since time turned out longer or shorter.
+    """Refit the rest of a plan to another ``end``, since the time estimate has changed.
 
-    What is done stays as it was, and the multiplier does not jump: it goes on from where it is. A
-    rise that is not over yet is kept; if ``end`` comes before its top, it is cut there.
+    The past stays unchanged, and the multiplier continues without a jump. An unfinished warmup is
+    kept; if ``end`` comes before its peak, it is cut short.
 
     Raises:
         ValueError: ``end`` is not after ``seen``.
@@ -103,7 +103,7 @@ def refit(segments: Sequence[Segment], *, seen: int, end: int) -> tuple[Segment,
 
 
 def extend(segments: Sequence[Segment], *, seen: int, end: int, peak: float) -> tuple[Segment, ...]:
-    """Plan further training behind a finished plan: a short rise to ``peak``, then to zero.
+    """Extend a finished plan: a short warmup to ``peak``, then decay to zero.
 
     Example:
         >>> longer = extend(warmup_decay(1000, warmup=0.0), seen=1000, end=2000, peak=0.4)
@@ -122,7 +122,7 @@ def extend(segments: Sequence[Segment], *, seen: int, end: int, peak: float) -> 
 
 
 def damp(segments: Sequence[Segment], *, seen: int, factor: float) -> tuple[Segment, ...]:
-    """Scale the rest of a plan, as after a divergence.
+    """Scale the rest of a plan by ``factor``, as after a divergence.
 
     Example:
         >>> plan = damp(warmup_decay(1000, warmup=0.0), seen=500, factor=0.5)

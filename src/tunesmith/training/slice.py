@@ -36,13 +36,13 @@ class Outcome(Enum):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Everything that training needs to go on.
+    """Everything that is needed to resume training.
 
     Attributes:
         seen: Examples seen.
         network: Weights and buffers by name.
-        average: Moving average of the same.
-        optimizer: Tensors by ``"state/parameter"``.
+        average: Moving average of weights and buffers by name.
+        optimizer: State of the optimizers by ``"state/parameter"``.
     """
 
     seen: int
@@ -54,12 +54,12 @@ class Checkpoint:
 @final
 @dataclass(frozen=True, kw_only=True)
 class SliceResult:
-    """What a slice gives back.
+    """Result of a slice.
 
     Attributes:
         outcome: How it ended.
         row: Metrics at its end: ``seen``, ``loss``, ``rate`` (multiplier of the learning rate).
-        checkpoint: Where to go on from: after divergence or want of memory, the start again.
+        checkpoint: Checkpoint to resume from; ``start`` again after divergence or out of memory.
     """
 
     outcome: Outcome
@@ -76,7 +76,7 @@ def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _is_finite(network: nn.Module) -> bool:
-    """Whether all weights and buffers are numbers: a loss is that before the step it leads to."""
+    """Whether all weights and buffers are finite; the last loss is from before the last step."""
     values = [value for value in network.state_dict().values() if value.is_floating_point()]
     return bool(torch.stack([value.isfinite().all() for value in values]).all())
 
@@ -109,19 +109,19 @@ def train_slice(
 ) -> SliceResult:
     """Train from ``start`` (or from scratch) until ``until`` examples were seen.
 
-    A pure function: it changes none of its arguments, and leaves the global random state as it
-    was. Slices compose: on one device and for equal segments, 0 -> 2 -> 4 gives the bits of
-    0 -> 4, as long as slices end at multiples of the batch.
+    A pure function: it changes none of its arguments, and restores the global random state. Slices
+    compose: on one device and for equal segments, 0 -> 2 -> 4 is bit-identical to 0 -> 4, if slices
+    end at multiples of the batch size.
 
     Args:
-        config: How to train.
-        build: Makes the untrained network; its randomness is seeded here.
-        data: What to train on.
-        loss: What to minimize.
-        start: Where to go on from; None begins anew.
-        segments: The learning rate's plan, up to ``until`` at least.
-        until: Examples seen at the end.
-        stop: Asked before each batch; True ends the slice there.
+        config: Training config.
+        build: Builds the untrained network; its randomness is seeded here.
+        data: Training data.
+        loss: Loss to minimize.
+        start: Checkpoint to resume from; None to train from scratch.
+        segments: Learning rate schedule, up to ``until`` at least.
+        until: Number of examples seen at the end.
+        stop: Called before each batch; True ends the slice there.
 
     Raises:
         ValueError: ``until`` is not after ``start``.
@@ -174,6 +174,6 @@ def train_slice(
 
 
 def place(network: nn.Module, data: TrainData, config: TrainConfig) -> nn.Module:
-    """Put a network where its data are, in the config's memory layout."""
+    """Move a network to the compute device, in the config's memory layout."""
     memory = torch.channels_last if config.channels_last else torch.contiguous_format
     return network.to(data.compute.device).to(memory_format=memory)  # type: ignore[call-overload, no-any-return]

@@ -1,4 +1,4 @@
-"""Asynchronous successive halving, the form that promotes: Li et al. 2020 (MLSys), algorithm 2."""
+"""Asynchronous successive halving with promotions: Li et al. 2020 (MLSys), algorithm 2."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -6,7 +6,7 @@ from typing import final
 
 from tunesmith.tuning.protocols import Decision, History, Resume, Start, Stop
 
-ETA = 3  # one in so many is promoted
+ETA = 3  # one in so many trials is promoted
 
 
 def rungs(horizon: int, first: float) -> list[int]:
@@ -29,8 +29,8 @@ def rungs(horizon: int, first: float) -> list[int]:
 class ASHA:
     """Promotes a trial to the next rung as soon as it is among the best third of its own.
 
-    The way to a rung is trained in blocks, and one that has begun goes on before anything else. In
-    one go it could be half of a training, for which there is no time any more at the end.
+    The way to a rung is trained in blocks, and a trial on its way continues before anything else.
+    In one go, the way could be half of a training, for which there is no time left at the end.
 
     Attributes:
         first: The first rung, as a share of the horizon.
@@ -51,7 +51,7 @@ class ASHA:
         """Decide what to run next; see `Scheduler`."""
         steps = rungs(history.horizon, self.first)
         trials, paused = history.trials, set(history.paused())
-        # A crash may have taken the first rung: such a trial is still on its way there.
+        # After a crash, a trial may not have reached the first rung: it is still on its way there.
         if begun := [number for number in paused if trials[number].at not in steps]:
             return self._on(history, max(begun, key=lambda n: (trials[n].at, -n)))
         for at, after in reversed(list(pairwise(steps))):
@@ -67,7 +67,7 @@ class ASHA:
         return self._on(history, min(paused, key=lambda n: (-trials[n].at, trials[n].best)))
 
     def _on(self, history: History, number: int) -> Resume:
-        """A trial goes on towards its next rung."""
+        """Resume a trial towards its next rung."""
         at = history.trials[number].at
         step = next(step for step in rungs(history.horizon, self.first) if step > at)
         return Resume(number, min(step, at + self._units(history)))
@@ -76,4 +76,4 @@ class ASHA:
         return max(1, round(self.block * history.horizon))
 
 
-FULL = ASHA(first=1.0, block=1.0)  # one rung: each is trained to the end, one after the other
+FULL = ASHA(first=1.0, block=1.0)  # one rung: each trial is trained to the end, one after the other

@@ -1,6 +1,6 @@
-"""Whether a user's function goes on from its folder, or begins anew each time.
+"""Check that a user's function resumes from its folder, instead of starting over each time.
 
-A search in slices would mean nothing if it began anew, and nobody would see it.
+If it started over, a search in slices would mean nothing, and nobody would notice.
 """
 
 from collections.abc import Mapping
@@ -11,24 +11,24 @@ from tunesmith.records.history import History as Past
 from tunesmith.tuning.folders import is_empty
 from tunesmith.tuning.protocols import History, Trial
 
-ENOUGH = 5  # trials that went on, before anything is said of them
-ALIKE = 0.2  # of the way from a trial's first value to where it paused
+ENOUGH = 5  # resumed trials that are needed for a verdict
+ALIKE = 0.2  # of the way from a trial's first value to that at its pause
 
 
 def look_at_slices(history: History, past: Past, folder: Path, function: str) -> str:
-    """Look whether slices build on each other.
+    """Check that slices build on each other.
 
     Args:
         history: The trials.
-        past: The same, with their slices.
-        folder: What the last slice left.
-        function: The user's, as in `load_function`.
+        past: Journal history of the same trials, with their slices.
+        folder: Folder that the last slice left.
+        function: Reference to the user's function; see `load_function`.
 
     Returns:
-        A doubt that the user should hear of; empty if there is none.
+        A warning for the user; empty if there is none.
 
     Raises:
-        SettingsError: They do not.
+        SettingsError: Slices do not build on each other.
     """
     ends = {int(n): tuple(done.end for done in t.slices) for n, t in past.trials.items()}
     name = function.rpartition(":")[2]
@@ -46,29 +46,29 @@ def look_at_slices(history: History, past: Past, folder: Path, function: str) ->
 
 
 def begins_anew(history: History, slices: Mapping[int, tuple[int, ...]]) -> bool:
-    """Whether every trial that went on was back at its first value, after it had got lower.
+    """Whether every resumed trial was back at its first value, after it had improved.
 
     Args:
         history: The trials.
-        slices: Of each trial, the units at which its slices ended.
+        slices: Units at which the slices of each trial ended, by its number.
     """
     return _is_seen(history, slices, least=2)
 
 
 def stands_still(history: History, slices: Mapping[int, tuple[int, ...]]) -> bool:
-    """Whether every trial that went on, with a value for each slice, repeated the first exactly.
+    """Whether every resumed trial with one value per slice repeated its first value exactly.
 
-    That is what a function does that begins anew, but also one that has nothing left to learn.
+    A function that starts over does so, but also one that has nothing left to learn.
 
     Args:
         history: The trials.
-        slices: Of each trial, the units at which its slices ended.
+        slices: Units at which the slices of each trial ended, by its number.
     """
     return _is_seen(history, slices, least=1)
 
 
 def _is_seen(history: History, slices: Mapping[int, tuple[int, ...]], *, least: int) -> bool:
-    """Whether all of enough trials with so many values for a slice repeat their first slice."""
+    """Whether enough trials have ``least`` values per slice, and all repeat their first slice."""
     firsts, repeats = set(), []
     for number, trial in enumerate(history.trials):
         if len(ends := slices.get(number, ())) > 1:
@@ -86,6 +86,6 @@ def _values(trial: Trial, after: int, until: int) -> list[float]:
 
 
 def _saws(first: list[float], second: list[float]) -> bool:
-    """Whether a curve fell, and was back at its top when it went on."""
+    """Whether a curve fell, and was back at its top after the trial was resumed."""
     way = first[0] - first[-1]
     return way > 0 and abs(second[0] - first[0]) <= ALIKE * way

@@ -1,4 +1,4 @@
-"""Between a space and the unit cube: where samplers compute.
+"""Mapping between a search space and the unit cube, in which samplers compute.
 
 Letters: N = configs, D = fields of the space.
 """
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 def _edges(range_: Range) -> tuple[float, float]:
-    """The ends of a numeric range on its own scale; each whole number owns an equal piece."""
+    """Bounds of a numeric range on its own scale; each integer has an interval of equal length."""
     assert not isinstance(range_, Choice)
     half = 0.5 if isinstance(range_, Int) else 0.0
     low, high = range_.low - half, range_.high + half
@@ -24,7 +24,7 @@ def _edges(range_: Range) -> tuple[float, float]:
 
 
 def to_units(range_: Range, values: Sequence[Any]) -> Floats:
-    """Map values of a range to ``[0, 1]``; an option is at the middle of its piece.
+    """Map values of a range to ``[0, 1]``; an option is at the middle of its interval.
 
     Example:
         >>> to_units(Choice("a", "b"), ["b", "a"]).tolist()
@@ -57,7 +57,7 @@ def from_unit(range_: Range, unit: float) -> Any:
 
 
 def encode(space: Space, configs: Sequence[Config]) -> Floats:
-    """Map configs to points ``(N, D)``; a field that means nothing lies at its default."""
+    """Map configs to points ``(N, D)``; inactive fields are at their defaults."""
     columns = [
         to_units(field.range, [config.get(name, field.default) for config in configs])
         for name, field in space.items()
@@ -66,7 +66,7 @@ def encode(space: Space, configs: Sequence[Config]) -> Floats:
 
 
 def decode(space: Space, x_D: Floats) -> dict[str, Any]:
-    """Map a point to the config that it stands for, without the fields that mean nothing."""
+    """Map a point to its config, without inactive fields."""
     values = {
         name: from_unit(field.range, float(unit))
         for (name, field), unit in zip(space.items(), x_D, strict=True)

@@ -1,4 +1,4 @@
-"""A learning curve in two numbers: where it is, and how fast it falls.
+"""A learning curve model of two numbers: the value, and how fast it falls.
 
 Letters: N = trials.
 """
@@ -13,21 +13,21 @@ import numpy as np
 from tunesmith.tuning.cube import Floats
 from tunesmith.tuning.protocols import History, Trial
 
-# A curve flattens: each further e-fold of training brings less than the last doubling promised, and
-# one knows only about as well as that.
+# Curves flatten: each further e-fold of training gains less than the last doubling suggests, and
+# the uncertainty is about as large as the gain.
 GAIN, DOUBT = 0.6, 0.5
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Curves:
-    """Trials that were measured, and what is to be expected of them.
+    """Trials that were measured, and predictions of their values.
 
     Attributes:
-        at_N: Units of training.
+        at_N: Units of training so far.
         best_N: The lowest value so far; infinite if none was finite.
-        slope_N: How much that falls for each e-fold of training.
-        cost_N: Seconds for each unit.
+        slope_N: Decrease of the value per e-fold of training.
+        cost_N: Seconds per unit of training.
     """
 
     at_N: Floats
@@ -37,11 +37,11 @@ class Curves:
 
     @classmethod
     def of(cls, trials: Sequence[Trial], *, typical: float) -> Self:
-        """Sum up trials, each of which was measured at least once.
+        """Summarize trials, each of which was measured at least once.
 
         Args:
-            trials: To sum up.
-            typical: Slope of one that was measured too seldom to know its own.
+            trials: Measured trials.
+            typical: Slope of a trial with too few measurements for its own.
         """
         slope_N = np.array([trial.slope for trial in trials])
         at_N = np.array([trial.at for trial in trials], dtype=np.float64)
@@ -53,25 +53,22 @@ class Curves:
         )
 
     def mean(self, to: Floats | float) -> Floats:
-        """The value to expect after so many units of training."""
+        """Expected value after ``to`` units of training."""
         return self.best_N - GAIN * self.slope_N * np.log(to / self.at_N)
 
     def doubt(self, to: Floats | float) -> Floats:
-        """Standard deviation of that, as far as it comes from not knowing how the curve goes on."""
+        """Standard deviation of that, as far as it comes from the unknown rest of the curve."""
         return DOUBT * self.slope_N * np.log(to / self.at_N)
 
 
 def typical_slope(trials: Sequence[Trial]) -> float:
-    """The median slope of those trials that know their own; 0 if none does."""
+    """Median slope of the trials for which it is known; 0 if there are none."""
     slopes = [trial.slope for trial in trials if not math.isnan(trial.slope)]
     return float(np.median(slopes)) if slopes else 0.0
 
 
 def expected(history: History) -> Floats:
-    """The value to expect of each trial at the horizon; infinite where nothing is to be expected.
-
-    That is where it failed, or was not measured yet.
-    """
+    """Expected value of each trial at the horizon; infinite if it failed or was not measured."""
     values_N = np.full(len(history.trials), np.inf)
     sound = [
         number

@@ -1,4 +1,4 @@
-"""Whether the trials that failed are to blame for it."""
+"""Decide whether failures are the fault of the trials, or have a common cause."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -8,24 +8,24 @@ from tunesmith.core.errors import SettingsError
 from tunesmith.core.words import counted
 from tunesmith.tuning.protocols import History
 
-FAILURES = 3  # first trials that fail alike, after which the fault is not theirs
-FAILURES_MOST = 10  # trials that fail, for whatever reasons, while none has a value
-TOLD = 3  # reasons
-# In a word that says which number, place in memory, file or address on a network it was: that
-# differs between trials that fail for one reason.
+FAILURES = 3  # equal failures of the first trials that prove a common cause
+FAILURES_MOST = 10  # failed trials, for whatever reasons, if none has a value
+TOLD = 3  # reasons to report
+# In words with numbers, memory addresses, paths or network addresses: these differ between trials
+# that fail for the same reason.
 VARYING = re.compile(r"[\d/\\@]")
 
 
 def check_failures(history: History, where: Path) -> None:
-    """Look whether the trials failed for what is not their fault.
+    """Raise an error if the trials failed for a common cause.
 
     Args:
         history: The trials.
-        where: A file that says more of the last failure.
+        where: File with details of the last failure.
 
     Raises:
-        SettingsError: Nothing was measured, and the first trials failed for one reason (but for
-            numbers and addresses in it), or many trials for several.
+        SettingsError: Nothing was measured, and the first trials failed for the same reason (apart
+            from numbers and addresses in it), or many trials for several reasons.
     """
     if any(trial.curve and trial.failed is None for trial in history.trials):
         return
@@ -45,11 +45,11 @@ def check_failures(history: History, where: Path) -> None:
 
 
 def outage(reasons: Collection[str], where: Path) -> SettingsError:
-    """What to raise where nothing works any more.
+    """Make the error to raise if nothing works any more.
 
     Args:
-        reasons: Why trials that had trained failed, each of them twice in the same place.
-        where: A file that says more of the last failure.
+        reasons: Reasons of trials that had trained, and then failed twice in the same place.
+        where: File with details of the last failure.
     """
     return SettingsError(
         f"{counted(len(reasons), 'trial')} that had trained failed twice in the same place, and "
@@ -60,7 +60,7 @@ def outage(reasons: Collection[str], where: Path) -> SettingsError:
 
 
 def told(reasons: Iterable[str]) -> str:
-    """Tell some reasons, each once.
+    """Join some reasons, without repetitions.
 
     Example:
         >>> told(["No device 1.", "No disk.", "No device 2."])
@@ -73,7 +73,7 @@ def told(reasons: Iterable[str]) -> str:
 
 
 def _distinct(reasons: Iterable[str]) -> list[str]:
-    """Reasons without those that say what one before says, but for numbers and addresses."""
+    """Drop reasons that repeat an earlier one, apart from numbers and addresses."""
     found: dict[str, str] = {}
     for reason in reasons:
         words = " ".join(word for word in reason.split() if not VARYING.search(word))

@@ -1,7 +1,7 @@
-"""Freeze-thaw: train everything in small blocks, and always go on where most is to be expected.
+"""Freeze-thaw: train everything in small blocks, and always continue what is most promising.
 
 Swersky et al. 2014, with the random horizon and threshold of Rakotoarison et al. 2024 (ifBO) as the
-rule of choice, on a curve model of two numbers.
+acquisition function, on a curve model of two numbers.
 
 Letters: N = trials.
 """
@@ -18,26 +18,26 @@ from tunesmith.tuning.cube import Floats
 from tunesmith.tuning.curves import Curves, typical_slope
 from tunesmith.tuning.protocols import Decision, History, Resume, Start, Stop, Trial
 
-FIRST = 5  # trials that are started before any goes on
-FEW, FEWEST_STARTS = 10, 0.25  # up to so many trials, this share of the blocks are starts
-RECENT = 30  # trials whose first block tells what to expect of a new one
-NOISE = 0.01  # of a measured value, over the spread of all values
-# How much better than the best one hopes to get: a share of the spread, from 10**-2 to 10**0. Less
-# hope goes on with what is good already, and finds less in the end (`benchmarks/tuning.py`).
+FIRST = 5  # trials to start before any is resumed
+FEW, FEWEST_STARTS = 10, 0.25  # up to so many trials, least share of the blocks that are starts
+RECENT = 30  # most recent trials, whose first blocks predict that of a new one
+NOISE = 0.01  # noise of a measured value, over the spread of all values
+# Improvement to hope for, as a share of the spread: from 10**-2 to 10**0. Less hope continues what
+# is good already, and finds less in the end (`benchmarks/tuning.py`).
 HOPE = (-2.0, 0.0)
-FAR = -5.0  # standard deviations, from which on a chance is computed by its logarithm
+FAR = -5.0  # standard deviations beyond which a probability is computed by its logarithm
 GREEDY = 0.5  # share of the blocks that go to the best trial, at the end of the budget
 
 
 @final
 @dataclass(frozen=True)
 class FreezeThaw:
-    """Gives the next block to the trial that most probably beats the best one, per second.
+    """Gives the next block to the trial that is most likely to beat the best value, per second.
 
-    A trial that has paused competes with one that was not started, of which as much is expected as
-    of those started last. How far to look ahead and how much to hope for are drawn anew for each
-    decision, so that no single answer has to be right. Decisions do not change if all values are
-    multiplied or moved.
+    A paused trial competes with a new one, which is expected to do as well as those started last.
+    How far to look ahead, and how large an improvement to hope for, are drawn anew for each
+    decision, so that no single choice has to be right. Decisions do not change if all values are
+    scaled or shifted.
 
     Attributes:
         block: Training between two decisions, as a share of the horizon.
@@ -61,7 +61,7 @@ class FreezeThaw:
             outlook = _Outlook.drawn(history, block, rng)
             gains_N = outlook.log_gain([trials[number] for number in paused])
             fresh = _fresh(trials, block) if may_start else []
-            # Where nothing is known of a first block, another one shows what to expect.
+            # If no first block was measured, another one shows what to expect.
             if may_start and (not fresh or _log_mean(outlook.log_gain(fresh)) > gains_N.max()):
                 return Start(block)
             best = paused[int(np.argmax(gains_N))]
@@ -71,14 +71,14 @@ class FreezeThaw:
 @final
 @dataclass(frozen=True, kw_only=True)
 class _Outlook:
-    """What one decision hopes for.
+    """What one decision looks for.
 
     Attributes:
         horizon: Units of a full training.
-        ahead: Units of training from now, after which it looks.
-        threshold: The value to be beaten.
+        ahead: Units of training to look ahead.
+        threshold: Value to beat.
         noise: Standard deviation of a measured value.
-        typical: Slope of a trial that does not know its own.
+        typical: Slope of a trial with too few measurements for its own.
     """
 
     horizon: int
@@ -89,10 +89,10 @@ class _Outlook:
 
     @classmethod
     def drawn(cls, history: History, block: int, rng: np.random.Generator) -> Self:
-        """Draw how far to look ahead, and how much to hope for.
+        """Draw how far to look ahead, and how large an improvement to hope for.
 
-        What runs now counts with the value that is to be expected when it pauses. What failed does
-        not: a value that nobody can have any more is no bar to others.
+        A running trial counts with its expected value at the next pause. A failed one does not
+        count, since its value cannot be reached any more.
         """
         measured = [t for t in history.trials if t.failed is None and math.isfinite(t.best)]
         typical = typical_slope(measured)
@@ -118,7 +118,7 @@ class _Outlook:
 
 
 def _fresh(trials: Sequence[Trial], block: int) -> list[Trial]:
-    """The trials started last, as they were after their first block, where that was measured."""
+    """The most recent trials as they were after their first block, if that was measured."""
     measured = [t for t in trials if t.at >= block and t.curve[0].at <= block]
     return [trial.after(block) for trial in measured[-RECENT:]]
 
@@ -127,7 +127,7 @@ def _log_normal(z_N: Floats) -> Floats:
     """Logarithm of the probability that a standard normal number is below ``z``."""
     near_N, far_N = np.maximum(z_N, FAR), np.clip(z_N, -1e9, FAR)
     below_N = np.array([math.erfc(-z / math.sqrt(2)) / 2 for z in near_N])
-    # A lower bound that is within a thousandth out there, where `below` would soon be 0.
+    # A lower bound, within a thousandth there, where `below` would underflow.
     tail_N = np.log(-far_N / (1 + far_N**2)) - far_N**2 / 2 - math.log(math.sqrt(2 * math.pi))
     log_N: Floats = np.where(z_N < FAR, tail_N, np.log(below_N))
     return log_N

@@ -1,4 +1,4 @@
-"""Configs that were not tried before."""
+"""Propose configs that were not tried before."""
 
 import json
 import math
@@ -9,14 +9,14 @@ from tunesmith.core.seeds import derive
 from tunesmith.core.space import Choice, Config, Field, Float, Range, Space
 from tunesmith.tuning.protocols import History, Sampler
 
-TURNS = 20  # draws until one that was tried before is taken after all
-COUNTED = 4096  # configs at most, if all fields meant something, that are counted one by one
+TURNS = 20  # draws until a config that was tried before is accepted
+COUNTED = 4096  # largest space to count one by one, as if all fields were active
 
 
 def new_config(sampler: Sampler, space: Space, history: History, *, seed: int) -> Config:
     """Draw a config; while it was tried before, draw again with another seed.
 
-    Equal configs give equal results but for noise: to repeat them is to be lucky once.
+    Equal configs differ only by noise, so repeating one would select for luck.
     """
     tried: list[dict[str, Any]] = [dict(trial.config) for trial in history.trials]
     config = sampler(space, history, seed=seed)
@@ -35,33 +35,33 @@ def is_exhausted(space: Space, history: History) -> bool:
         False
 
     """
-    if _size(space) > len(history.trials):  # as nearly always: this is asked before each decision
+    if _size(space) > len(history.trials):  # as nearly always; called before each decision
         return False
     tried = {json.dumps(dict(trial.config), sort_keys=True) for trial in history.trials}
     return len(tried) >= _size(space)
 
 
 def _size(space: Space) -> float:
-    """How many configs a space has; where these are many, as if all fields meant something."""
+    """Number of configs in a space; of a large one, as if all fields were active."""
     most = math.prod(_values(field.range) for field in space.values())
     return _count(list(space.items()), {}) if most <= COUNTED else most
 
 
 def _values(range_: Range) -> float:
-    """How many values a range has."""
+    """Number of values in a range."""
     if isinstance(range_, Float):
         return math.inf
     return len(range_.options) if isinstance(range_, Choice) else range_.high - range_.low + 1
 
 
 def _each(range_: Range) -> Sequence[Any]:
-    """The values of a range that has not too many."""
+    """All values of a small range."""
     assert not isinstance(range_, Float), "what is counted is finite"
     return range_.options if isinstance(range_, Choice) else range(range_.low, range_.high + 1)
 
 
 def _count(fields: list[tuple[str, Field]], chosen: Config) -> int:
-    """How many configs begin with some values: a field that means nothing then makes no more."""
+    """Number of configs with the chosen values: an inactive field adds none."""
     if not fields:
         return 1
     (name, field), *rest = fields

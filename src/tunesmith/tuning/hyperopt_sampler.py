@@ -1,4 +1,4 @@
-"""Hyperopt's TPE: its trials are rebuilt for each proposal, so that there is no state to lose.
+"""Hyperopt's TPE: its trials are rebuilt for each proposal, so that the sampler is stateless.
 
 Hyperopt sees the unit cube: a number is a coordinate in it, a choice the index of its option.
 """
@@ -19,13 +19,13 @@ from tunesmith.tuning.protocols import History
 @final
 @dataclass(frozen=True)
 class HyperoptSampler:
-    """Proposes what Hyperopt would.
+    """Proposes what Hyperopt's TPE proposes.
 
-    A trial is told by the value to expect of it at the horizon, so that those that trained for
-    different times can be compared.
+    Each trial is passed on with its expected value at the horizon, so that trials of different
+    lengths can be compared.
 
     Attributes:
-        startup: Trials before any of them is looked at.
+        startup: Number of trials before TPE is used.
     """
 
     startup: int = 10
@@ -68,11 +68,11 @@ class HyperoptSampler:
 
 
 def _nothing(_: Any) -> None:
-    """Stands where Hyperopt wants a function to minimize; it is never called."""
+    """Stand in for the function to minimize that Hyperopt requires; never called."""
 
 
 def _told(hyperopt: Any, space: Space, history: History, counts: list[int]) -> Any:
-    """All trials in Hyperopt's words."""
+    """Convert all trials to Hyperopt's format."""
     base, trials = hyperopt.base, hyperopt.Trials()
     x_ND = encode(space, [trial.config for trial in history.trials])
     docs = []

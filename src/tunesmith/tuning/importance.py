@@ -1,4 +1,4 @@
-"""Which fields of a space mattered in a search, as far as its trials can tell."""
+"""Importance of each field of a space, as far as a search's trials can tell."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,28 +10,27 @@ from tunesmith.core.space import Choice, Config, Float, Int, Range, Space
 from tunesmith.tuning.cube import Floats, to_units
 from tunesmith.tuning.protocols import History
 
-GROUPS = 3  # of a number's values: low, middle, high, so that a best value in between shows
-FEWEST = 4 * GROUPS  # trials, below which nothing can be said
-EDGE = 0.05  # of a range, at either end of it
-MATTERS = 0.05  # share of the differences, below which it is chance where the best value lies
-FEW = 5  # whole numbers; where there are fewer, each lies at an end or beside one
+GROUPS = 3  # of numeric values: low, middle, high, so that an optimum in between shows
+FEWEST = 4 * GROUPS  # trials below which nothing can be said
+EDGE = 0.05  # share of a range, at either end of it
+MATTERS = 0.05  # importance below which the position of the best value is chance
+FEW = 5  # integers; if there are fewer, each is at an end or next to one
 
 
 def importances(space: Space, history: History, *, at: int) -> dict[str, float]:
     """Share of the differences between trials that each field explains alone, largest first.
 
-    Trials are compared by the ranks of their values after the same training, and grouped by a
-    field's value; what groups drawn by chance would explain is taken off (Kelley 1935, epsilon
-    squared), so that a field without effect has little. Fields that matter only in concert are
-    not seen.
+    Trials are compared by the ranks of their values after equal training, and grouped by a field's
+    value. The share that random groups would explain is subtracted (Kelley 1935, epsilon squared),
+    so that a field without effect has little. Fields that matter only in interactions are not seen.
 
     Args:
-        space: Of the trials' configs.
+        space: Search space.
         history: The trials.
-        at: Units of training that they are compared after.
+        at: Units of training after which to compare trials.
 
     Returns:
-        Nothing where there are too few trials.
+        Importances by field, empty if there are too few trials.
     """
     trials = [trial for trial in history.trials if math.isfinite(trial.best_until(at))]
     if len(trials) < FEWEST:
@@ -49,7 +48,7 @@ def importances(space: Space, history: History, *, at: int) -> dict[str, float]:
 
 
 def _groups(range_: Range, values: Sequence[object]) -> NDArray[np.int64]:
-    """Number of each value's group: its option, or which third of the values it is in."""
+    """Group number of each value: its option, or its third of the values."""
     unit_N = to_units(range_, values)
     if isinstance(range_, Choice):
         return np.unique(unit_N, return_inverse=True)[1]
@@ -58,7 +57,7 @@ def _groups(range_: Range, values: Sequence[object]) -> NDArray[np.int64]:
 
 
 def _explained(rank_N: Floats, group_N: NDArray[np.int64]) -> float:
-    """Share of the variance between groups, less what chance would give; at least 0."""
+    """Share of the variance between groups, less that expected by chance; at least 0."""
     count, groups = len(rank_N), len(np.unique(group_N))
     total = float(((rank_N - rank_N.mean()) ** 2).sum())
     if total == 0 or groups == 1 or count <= groups:
@@ -69,10 +68,10 @@ def _explained(rank_N: Floats, group_N: NDArray[np.int64]) -> float:
 
 
 def at_edges(space: Space, config: Config) -> dict[str, str]:
-    """Fields of a config that lie at an end of their range, and which: ``"low"`` or ``"high"``.
+    """Return the fields of a config at an end of their range, and which: ``"low"`` or ``"high"``.
 
-    Zero is no end that one could go beyond, and neither is 1 on a linear scale: it is all of
-    something. Of few whole numbers, one is at an end by chance.
+    A low end of 0 cannot be exceeded, and neither can a high end of 1 on a linear scale, which is
+    all of something. Of few integers, one is at an end by chance.
     """
     found = {}
     for name, value in config.items():
@@ -89,14 +88,14 @@ def at_edges(space: Space, config: Config) -> dict[str, str]:
 
 
 def edge_words(space: Space, config: Config, importance: Mapping[str, float]) -> list[str]:
-    """Say of which fields there may be better values beyond their range, one sentence each.
+    """Warn of fields that may have better values beyond their range, one sentence each.
 
-    Of many fields, some lie at an end by chance; only those that mattered say anything.
+    Of many fields, some are at an end by chance; only important ones are reported.
 
     Args:
-        space: Of the config.
-        config: The best one.
-        importance: What each field explains; see `importances`.
+        space: Search space.
+        config: Best config.
+        importance: Importance of each field; see `importances`.
     """
     return [
         f"The best {name} that was found, {_short(config[name])}, lies at the {end} end of what "

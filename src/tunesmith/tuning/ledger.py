@@ -1,4 +1,4 @@
-"""What is known of a search's trials, in the journal, in memory and on disk: always the same."""
+"""State of a search's trials: consistent in the journal, in memory and on disk."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,20 +19,21 @@ from tunesmith.tuning.running import Running
 class Ledger:
     """Keeps the journal, the trials and their folders in step.
 
-    What happens is in the journal before anything follows from it, so that whatever a crash cuts
-    off is made up for when the journal is read again.
+    Events are journaled before anything follows from them, so that what a crash cuts off is made up
+    for when the journal is read again.
 
     Args:
-        folder: Of all trials' folders.
-        journal: Of the search; the trials go on from what it says.
-        clock: Of the run.
+        folder: Folder of all trial folders.
+        journal: Journal of the search, from which the trials are restored.
+        clock: Clock of the run.
         horizon: Units of a full training.
         sign: 1 if values are to be minimized, -1 if maximized.
-        is_timed: Whether training costs the seconds it took, or one for each unit.
+        is_timed: Whether the cost of training is the seconds it took; else it is one second per
+            unit.
 
     Attributes:
         history: The trials.
-        sizes: Bytes of what trials left, by number.
+        sizes: Size of trial folders in bytes, by trial number.
     """
 
     def __init__(
@@ -55,26 +56,26 @@ class Ledger:
 
     @property
     def past(self) -> Past:
-        """What the journal says."""
+        """History in the journal."""
         return self._journal.history
 
     def recalled(self, *, is_timed: bool) -> History:
-        """The trials as the journal has them; see `recall`."""
+        """Restore the trials from the journal; see `recall`."""
         return recall(self.past, horizon=self._horizon, sign=self._sign, is_timed=is_timed)
 
     def start(self, config: Config, *, until: int) -> int:
-        """Begin a trial, which trains until some unit; return its number."""
+        """Start a trial, to train until ``until`` units; return its number."""
         number = len(self.history.trials)
         self._record(TrialStarted(trial=str(number), config=config))
         self.history = self.history.started(config, until=until)
         return number
 
     def go_on(self, number: int, *, until: int) -> None:
-        """Let a trial train on until some unit."""
+        """Resume a trial, to train until ``until`` units."""
         self.history = self.history.resumed(number, until=until)
 
     def opened(self, number: int, *, start: int, until: int, is_cut: bool) -> Running:
-        """Make a slice's folder, with what the one before it left.
+        """Create the working folder of a slice, with the state that the previous one left.
 
         Raises:
             RunFolderError: There is no space, or no permission.
@@ -83,11 +84,11 @@ class Ledger:
         return Running(trial=number, start=start, until=until, folder=folder, is_cut=is_cut)
 
     def left_by(self, number: int) -> Path:
-        """What a trial's last slice left."""
+        """Folder that a trial's last slice left."""
         return folders.at_unit(self._folder, number, self.history.trials[number].at)
 
     def take(self, running: Running, done: SliceDone) -> None:
-        """Write down what a slice brought; what it left is the trial's from then on."""
+        """Record a finished slice; its working folder becomes the trial's folder."""
         number = running.trial
         folders.closed(running.folder)
         self._record(done)
@@ -98,22 +99,22 @@ class Ledger:
         self.sizes[number] = folders.size(self.left_by(number))
 
     def put_back(self, running: Running) -> None:
-        """Let a trial pause where it was before a slice that came to nothing."""
+        """Pause a trial where it was before a slice without result."""
         self.history = self.history.observed(running.trial, (), seconds=0.0)
         folders.tidy_trial(self._folder, running.trial, running.start)
 
     def set_aside(self, number: int, reason: str) -> None:
-        """Let a trial rest that may have failed: nothing is removed, and nothing written down."""
+        """Suspend a trial that may have failed: nothing is removed, and nothing recorded."""
         self.history = self.history.failed(number, reason)
 
     def end(self, number: int, reason: str) -> None:
-        """Write down that a trial has failed, and remove what it left."""
+        """Record that a trial has failed, and remove its folder."""
         self._record(TrialEnded(trial=str(number), reason=reason))
         self.history = self.history.failed(number, reason)
         self._remove(number)
 
     def make_room(self, superfluous: Iterable[int]) -> list[int]:
-        """Remove what trials left; return those that could have gone on, and are given up now."""
+        """Remove trial folders; return the trials that could have continued, and are given up."""
         given_up = []
         for number in superfluous:
             if number in self.history.paused():
@@ -124,16 +125,16 @@ class Ledger:
         return given_up
 
     def tidy(self, number: int) -> None:
-        """Remove what a trial's last slice did not leave."""
+        """Remove all of a trial's folders except that of its last slice."""
         at = self.history.trials[number].at if number in self.sizes else -1
         folders.tidy_trial(self._folder, number, at)
 
     def explain(self, number: int, text: str) -> Path:
-        """Write down beside a trial's folders why it failed."""
+        """Write beside a trial's folders why it failed."""
         return folders.explain(self._folder, number, text)
 
     def note(self, text: str) -> bool:
-        """Write down something that the user should know; False if it is there already."""
+        """Record a note to the user; False if it was recorded before."""
         if text in self.past.notes:
             return False
         self._record(Noted(text=text))
@@ -144,6 +145,6 @@ class Ledger:
         self.sizes.pop(number, None)
 
     def _record(self, event: Event) -> None:
-        """Write down what happened, and wait until it is on disk."""
+        """Record an event in the journal, and wait until it is on disk."""
         self._journal.append(event, elapsed=self._clock.elapsed(), phases=self._clock.phases)
         self._journal.flush()

@@ -1,4 +1,4 @@
-"""Proposals that keep most of the defaults, where these are known to be good."""
+"""Proposals near the defaults, where these are known to be good."""
 
 from dataclasses import dataclass
 from typing import Any, final
@@ -9,21 +9,21 @@ from tunesmith.core.seeds import derive
 from tunesmith.core.space import Space, complete
 from tunesmith.tuning.protocols import History, Sampler
 
-FIRST = 20  # trials; later ones follow what was measured, wherever that leads
-KEPT = 0.7  # of the fields, on average
+FIRST = 20  # trials; later proposals follow the measurements, wherever these lead
+KEPT = 0.7  # share of the fields that keep their default, on average
 
 
 @final
 @dataclass(frozen=True)
 class Near:
-    """Puts the default back into most fields of every second one of the first proposals.
+    """Resets most fields to their default in every second of the first proposals.
 
-    A draw from all of a space with many fields is nearly always worse than a recipe that somebody
-    has worked on. Near to it (Mallik et al. 2023, "PriorBand", draw from a prior in the same way)
-    a draw shows what a few changes do; the other half keeps a wrong recipe from being the limit.
+    In a space with many fields, a random config is nearly always worse than a tuned recipe. Near
+    it, a draw shows what a few changes do (Mallik et al. 2023, "PriorBand", draw from a prior in
+    the same way); the other half keeps a wrong recipe from being the limit.
 
     Attributes:
-        then: Proposes.
+        then: Sampler whose proposals are changed.
     """
 
     then: Sampler

@@ -1,4 +1,4 @@
-"""Optuna's samplers: a fresh study for each proposal, so that there is no state to lose.
+"""Optuna's samplers: a new study for each proposal, so that the sampler is stateless.
 
 Optuna sees the unit cube: a number is a coordinate in it, a choice the index of its option.
 """
@@ -17,20 +17,20 @@ from tunesmith.tuning.cube import Floats, decode, encode
 from tunesmith.tuning.curves import expected
 from tunesmith.tuning.protocols import History
 
-MOST_FOR_GP = 250  # trials; a Gaussian process costs their number to the third power
+MOST_FOR_GP = 250  # trials; the cost of a Gaussian process is cubic in their number
 
 
 @final
 @dataclass(frozen=True)
 class OptunaSampler:
-    """Proposes what Optuna would.
+    """Proposes what Optuna's samplers propose.
 
-    A trial is told by the value to expect of it at the horizon, so that those that trained for
-    different times can be compared.
+    Each trial is passed on with its expected value at the horizon, so that trials of different
+    lengths can be compared.
 
     Attributes:
-        gaussian: Use the Gaussian process where every field is a number and trials are few; else,
-            and elsewhere, it is TPE.
+        gaussian: Use a Gaussian process if all fields are numeric and trials are few; otherwise
+            TPE.
     """
 
     gaussian: bool = False
@@ -71,10 +71,10 @@ class OptunaSampler:
 
 
 def failed_as_worst(history: History, values_N: Floats) -> Floats:
-    """Values to expect, in which trials that failed are as bad as the worst of the others.
+    """Return expected values, with those of failed trials as bad as the worst of the others.
 
-    A Gaussian process looks at values alone: of what has none it would learn nothing, and propose
-    the same again. Where there is no value at all, nothing changes.
+    A Gaussian process sees values only: it would ignore a trial without one, and propose the same
+    config again. If no trial has a value, nothing changes.
     """
     finite_N = np.isfinite(values_N)
     if not finite_N.any():
@@ -91,7 +91,7 @@ def _told(
     distributions: dict[str, Any],
     values_N: Floats,
 ) -> Iterator[Any]:
-    """Each trial in Optuna's words, with the value to expect of it; infinite if there is none."""
+    """Convert trials to Optuna's format, with their expected values; infinite if there is none."""
     state = optuna.trial.TrialState
     x_ND = encode(space, [trial.config for trial in history.trials])
     for trial, value, x_D in zip(history.trials, values_N, x_ND, strict=True):
@@ -103,7 +103,7 @@ def _told(
         }
         is_known = bool(np.isfinite(value))
         yield optuna.trial.create_trial(
-            # Pruned without a value ranks behind all that have one.
+            # Optuna ranks trials pruned without a value behind all that have one.
             state=state.COMPLETE if is_known else state.PRUNED if trial.failed else state.RUNNING,
             value=float(value) if is_known else None,
             params=params,
@@ -113,7 +113,7 @@ def _told(
 
 @contextmanager
 def quiet(optuna: Any) -> Iterator[None]:
-    """Keep Optuna from telling of each study that it was made."""
+    """Silence Optuna's message about each new study."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

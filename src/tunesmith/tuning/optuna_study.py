@@ -1,4 +1,4 @@
-"""A search as a study of Optuna's, for its dashboard and its plots."""
+"""Export a search as an Optuna study, for its dashboard and its plots."""
 
 import math
 from pathlib import Path
@@ -11,17 +11,17 @@ from tunesmith.tuning.protocols import History, Trial
 
 
 def write_study(path: Path, name: str, space: Space, history: History, *, sign: int) -> None:
-    """Write a database that ``optuna-dashboard`` opens; one that is there is replaced.
+    """Write a database for ``optuna-dashboard``; an existing one is replaced.
 
-    Trials that were trained to the end are complete; those that paused are pruned, with what was
-    measured on the way; those that could not go on have failed.
+    Fully trained trials are complete; paused ones are pruned, with their intermediate values;
+    failed ones have failed.
 
     Args:
-        path: Of the database.
-        name: Of the study.
-        space: Of the trials' configs.
+        path: Path of the database.
+        name: Name of the study.
+        space: Search space.
         history: The trials.
-        sign: 1 if values are minimized, -1 if those of the history are negative.
+        sign: 1 if values are minimized; -1 if maximized, so that the history has them negated.
 
     Raises:
         MissingExtraError: Optuna is not installed.
@@ -39,7 +39,7 @@ def write_study(path: Path, name: str, space: Space, history: History, *, sign: 
 
 
 def _frozen(optuna: Any, space: Space, trial: Trial, *, horizon: int, sign: int) -> Any:
-    """A trial of ours as one of Optuna's."""
+    """Convert a trial to Optuna's format."""
     states = optuna.trial.TrialState
     values = {o.at: sign * o.value for o in trial.curve if math.isfinite(o.value)}
     state = states.COMPLETE if trial.at >= horizon else states.PRUNED
@@ -64,5 +64,5 @@ def _distribution(optuna: Any, field: Field) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """An option as a database can hold it."""
+    """Convert an option to a type that a database can store."""
     return value if value is None or isinstance(value, bool | int | float | str) else repr(value)

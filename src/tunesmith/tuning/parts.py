@@ -1,4 +1,4 @@
-"""Where in the ranges of a space the good results of a search were."""
+"""In which parts of a space's ranges a search found good values."""
 
 import math
 import statistics
@@ -10,19 +10,19 @@ from tunesmith.core.space import Choice, Range, Space
 from tunesmith.tuning.cube import to_units
 from tunesmith.tuning.protocols import History
 
-PARTS = 4  # of a number's range, on its scale
+PARTS = 4  # of a numeric range, on its scale
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A part of a range, and what came of the trials in it.
+    """A part of a range, and the results of the trials in it.
 
     Attributes:
-        low: Its lowest value that was tried, or an option.
-        high: Its highest one, or the same option.
-        trials: That were in it.
-        median: Of their values; lower is better.
+        low: Lowest value that was tried in it, or an option.
+        high: Highest value that was tried in it, or the same option.
+        trials: Number of trials in it.
+        median: Median of their values; lower is better.
     """
 
     low: Any
@@ -35,13 +35,13 @@ def parts(space: Space, history: History, name: str, *, at: int) -> tuple[Part, 
     """Group trials by the quarter of a field's range that they are in, or by its option.
 
     Args:
-        space: Of the trials' configs.
-        history: The trials; those in which the field means nothing do not count.
-        name: Of the field.
-        at: Units of training that they are compared after.
+        space: Search space.
+        history: The trials; those in which the field is inactive do not count.
+        name: Name of the field.
+        at: Units of training after which to compare trials.
 
     Returns:
-        The parts in which something was tried, in the order of the range.
+        The parts with at least one trial, in the order of the range.
     """
     range_ = space[name].range
     trials = [t for t in history.trials if name in t.config and math.isfinite(t.best_until(at))]
@@ -59,13 +59,13 @@ def parts(space: Space, history: History, name: str, *, at: int) -> tuple[Part, 
 
 
 def _parts_of(range_: Range, values: Sequence[Any]) -> list[int]:
-    """Number of the part that each value is in."""
+    """Part number of each value."""
     count = len(range_.options) if isinstance(range_, Choice) else PARTS
     return [min(count - 1, int(unit * count)) for unit in to_units(range_, values)]
 
 
 def first_look(history: History) -> int:
-    """The most units of training after which all trials that have not failed can be compared.
+    """Most units of training after which all trials that did not fail can be compared.
 
     Example:
         >>> first_look(History(horizon=10))

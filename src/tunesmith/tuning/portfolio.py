@@ -14,8 +14,8 @@ class Portfolio:
     """Proposes known configs in order, and then what another sampler proposes.
 
     Attributes:
-        configs: The first is trial 0. Fields without a value get their default.
-        then: Who proposes afterwards. It sees how the known configs did.
+        configs: Known configs; the first is trial 0. Missing fields get their default.
+        then: Sampler of all further configs. It sees how the known ones did.
     """
 
     configs: Sequence[Config]

@@ -1,7 +1,7 @@
-"""What a tuner knows, as values, and the two decisions it takes, as functions of them.
+"""What a tuner knows, as values, and its two decisions, as functions of these.
 
-Training is counted in units: whole numbers from 0 to the horizon, whatever a unit stands for.
-Values are such that lower is better.
+Training is counted in units: integers from 0 to the horizon, whatever a unit stands for. Lower
+values are better.
 """
 
 import math
@@ -15,7 +15,7 @@ from tunesmith.core.space import Config, Space
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observation:
-    """A value, and after how many units of training it was measured."""
+    """A measured value, and the units of training before it."""
 
     at: int
     value: float
@@ -27,12 +27,13 @@ class Trial:
     """A config with its history.
 
     Attributes:
-        config: Of the fields that mean anything.
-        curve: What was measured, in order of training.
-        seconds: Of training.
-        until: Where the training that runs now will pause; None if none runs.
-        failed: Why it cannot go on; None if it can.
-        is_dropped: Whether what it left was removed to make room, so that it cannot go on either.
+        config: Values of the active fields.
+        curve: Measurements, in order of training.
+        seconds: Seconds of training.
+        until: Units at which the running slice will pause; None if none is running.
+        failed: Why it failed; None if it has not.
+        is_dropped: Whether its folder was removed to free disk space, so that it cannot be resumed
+            either.
     """
 
     config: Config
@@ -49,17 +50,17 @@ class Trial:
 
     @property
     def last(self) -> float:
-        """The value measured last; infinite if there is none."""
+        """Last measured value; infinite if there is none."""
         return self.curve[-1].value if self.curve else math.inf
 
     @cached_property
     def best(self) -> float:
-        """The lowest value measured; infinite if there is none."""
+        """Lowest measured value; infinite if there is none."""
         return self.best_until(self.at)
 
     @cached_property
     def slope(self) -> float:
-        """How much the lowest value fell for each e-fold of training; NaN if that is not known.
+        """Decrease of the lowest value per e-fold of training; NaN if it is unknown.
 
         Measured over the last doubling of the training.
         """
@@ -67,12 +68,12 @@ class Trial:
         return (half - self.best) / math.log(2) if math.isfinite(half) else math.nan
 
     def best_until(self, at: int) -> float:
-        """The lowest value measured in the first units of training; infinite if there is none."""
+        """Lowest value in the first ``at`` units of training; infinite if there is none."""
         values = [o.value for o in self.curve if o.at <= at and math.isfinite(o.value)]
         return min(values, default=math.inf)
 
     def after(self, at: int) -> Self:
-        """The trial as it was after some units of training, if each took as long as the others."""
+        """The trial as it was after ``at`` units of training, if all units took equally long."""
         curve = tuple(o for o in self.curve if o.at <= at)
         return replace(self, curve=curve, seconds=self.seconds * min(1.0, at / max(1, self.at)))
 
@@ -84,22 +85,22 @@ class History:
 
     Attributes:
         horizon: Units of a full training.
-        trials: In the order they were started; a trial's number is its place.
+        trials: Trials in the order of their start; a trial's number is its index.
     """
 
     horizon: int
     trials: tuple[Trial, ...] = ()
 
     def started(self, config: Config, *, until: int) -> Self:
-        """One more trial, which trains until some unit."""
+        """Add a trial that trains until ``until`` units."""
         return replace(self, trials=(*self.trials, Trial(config=config, until=until)))
 
     def resumed(self, number: int, *, until: int) -> Self:
-        """A trial trains on."""
+        """Mark a trial as training until ``until`` units."""
         return self._with(number, replace(self.trials[number], until=until))
 
     def observed(self, number: int, curve: tuple[Observation, ...], *, seconds: float) -> Self:
-        """A trial has trained on, and pauses."""
+        """Add what a slice measured to its trial, which pauses."""
         trial = self.trials[number]
         assert all(o.at > trial.at for o in curve), "a curve goes on where it ended"
         return self._with(
@@ -110,15 +111,15 @@ class History:
         )
 
     def failed(self, number: int, reason: str) -> Self:
-        """A trial cannot go on."""
+        """Mark a trial as failed."""
         return self._with(number, replace(self.trials[number], until=None, failed=reason))
 
     def dropped(self, number: int) -> Self:
-        """What a paused trial left is there no more; what was measured of it still counts."""
+        """Mark the folder of a paused trial as removed; its measurements still count."""
         return self._with(number, replace(self.trials[number], is_dropped=True))
 
     def paused(self) -> tuple[int, ...]:
-        """Numbers of the trials that could train on now."""
+        """Numbers of the trials that can be resumed now."""
         return tuple(
             number
             for number, trial in enumerate(self.trials)
@@ -136,9 +137,9 @@ class Sampler(Protocol):
     """Proposes the config of the next trial."""
 
     def __call__(self, space: Space, history: History, *, seed: int) -> Config:
-        """Propose a config, with a value for each field that means anything in it.
+        """Propose a config, with a value for each active field.
 
-        A pure function: the same arguments give the same config, and there is no state to lose.
+        A pure function: the same arguments give the same config, and there is no state.
         """
         ...
 
@@ -146,7 +147,7 @@ class Sampler(Protocol):
 @final
 @dataclass(frozen=True)
 class Start:
-    """Start a new trial, and train it until some unit."""
+    """Start a new trial, and train it until ``until`` units."""
 
     until: int
 
@@ -154,7 +155,7 @@ class Start:
 @final
 @dataclass(frozen=True)
 class Resume:
-    """Train a paused trial until some unit."""
+    """Train a paused trial until ``until`` units."""
 
     trial: int
     until: int
@@ -163,7 +164,7 @@ class Resume:
 @final
 @dataclass(frozen=True)
 class Stop:
-    """Run nothing more now; once nothing else runs, the search is over."""
+    """Start nothing now; once no slice is running, the search is over."""
 
     reason: str
 
@@ -172,7 +173,7 @@ Decision = Start | Resume | Stop
 
 
 class Scheduler(Protocol):
-    """Decides what a free worker does."""
+    """Decides what a free worker runs."""
 
     def __call__(self, history: History, *, spent: float, may_start: bool, seed: int) -> Decision:
         """Decide what to run next.
@@ -180,9 +181,9 @@ class Scheduler(Protocol):
         A pure function of the trials' curves: the same arguments give the same decision.
 
         Args:
-            history: The trials. Their configs are none of its business.
+            history: The trials. Decisions must not depend on their configs.
             spent: Share of the budget that is used up, from 0 to 1.
-            may_start: Whether there may be one more trial.
-            seed: Of everything random.
+            may_start: Whether another trial may be started.
+            seed: Random seed.
         """
         ...

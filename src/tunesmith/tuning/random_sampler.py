@@ -1,4 +1,4 @@
-"""Points drawn without looking at what was measured."""
+"""Random and quasi-random sampling, which ignores the measurements."""
 
 from dataclasses import dataclass
 from typing import Any, final
@@ -15,7 +15,7 @@ from tunesmith.tuning.protocols import History
 @final
 @dataclass(frozen=True)
 class RandomSampler:
-    """Independent draws, each range evenly on its own scale."""
+    """Independent draws, uniform on the scale of each range."""
 
     def __call__(self, space: Space, history: History, *, seed: int) -> dict[str, Any]:
         """Draw a config; see `Sampler`."""
@@ -26,9 +26,9 @@ class RandomSampler:
 @final
 @dataclass(frozen=True)
 class QuasiRandomSampler:
-    """Draws that keep away from each other, so that a few of them cover a space more evenly.
+    """Quasi-random draws, which cover a space more evenly than independent ones.
 
-    A Sobol sequence in the order and with the digits that Owen (1998) shuffles by the seed.
+    A Sobol sequence, scrambled by the seed (Owen 1998).
     """
 
     def __call__(self, space: Space, history: History, *, seed: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From what a run's journal says to what the tuner decides by."""
+"""From the journal of a run to the history that the tuner decides by."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -12,12 +12,12 @@ DROPPED = "It was given up to make room: trials' folders together took more disk
 
 
 def are_finite(curve: Iterable[Observation]) -> bool:
-    """Whether all values of a curve are numbers that training can go on from."""
+    """Whether all values of a curve are finite."""
     return all(math.isfinite(point.value) for point in curve)
 
 
 def points(done: SliceDone, *, sign: int) -> tuple[Observation, ...]:
-    """What a slice measured, with values such that lower is better.
+    """Return what a slice measured, with values such that lower is better.
 
     Args:
         done: The slice; each row has ``at`` and ``value``, as the user's function gave it.
@@ -27,7 +27,7 @@ def points(done: SliceDone, *, sign: int) -> tuple[Observation, ...]:
 
 
 def as_rows(values: list[float], start: int, until: int) -> tuple[Mapping[str, float], ...]:
-    """Rows for values at even steps from one unit to another.
+    """Make rows for values at even steps from one unit to another.
 
     Example:
         >>> [row["at"] for row in as_rows([0.3, 0.2, 0.1], 10, 20)]
@@ -42,28 +42,29 @@ def as_rows(values: list[float], start: int, until: int) -> tuple[Mapping[str, f
 
 
 def none_trained(past: Past) -> bool:
-    """Whether trials ended, and none of them had trained anything.
+    """Whether trials have ended, and none of them had trained anything.
 
-    Others may have been under way: a search whose first trials fail alike does not wait for them.
+    Others may have been running: a search whose first trials fail alike does not wait for them.
     """
     trials = past.trials.values()
     return any(t.ended is not None for t in trials) and not any(t.slices for t in trials)
 
 
 def recall(past: Past, *, horizon: int, sign: int, is_timed: bool) -> History:
-    """The trials as the journal has them; what was under way when it ended has paused.
+    """Restore the trials from the journal; those that were running when it ended are paused.
 
     Args:
-        past: What the journal says.
+        past: History in the journal.
         horizon: Units of a full training.
         sign: 1 if values are to be minimized, -1 if maximized.
-        is_timed: Whether training costs the seconds it took, or one for each unit.
+        is_timed: Whether the cost of training is the seconds it took; else it is one second per
+            unit.
     """
     trials = []
     for trial in past.trials.values():
         curve = tuple(point for done in trial.slices for point in points(done, sign=sign))
         seconds = trial.seconds if is_timed else float(trial.seen)
-        # A crash can come between a slice and what follows from it.
+        # A crash may have come between a slice and the failure that follows from it.
         failed = trial.ended if are_finite(curve) else NOT_FINITE
         is_dropped = failed == DROPPED
         config = trial.config or {}

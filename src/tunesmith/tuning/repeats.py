@@ -1,7 +1,7 @@
-"""Train configs again, to see how much of a difference between trials is chance.
+"""Train configs again, to measure the noise between trainings.
 
-Equal configs give different values: first weights, the order of the examples and all else that is
-drawn differ with the seed. That noise is measured, not guessed from trials that are only alike.
+Equal configs give different values: initial weights, the order of the examples and all other random
+choices differ with the seed. This noise is measured, not estimated from similar trials.
 """
 
 import math
@@ -15,19 +15,19 @@ from tunesmith.tuning.asha import FULL
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.tuner import Search
 
-SHARE = 0.05  # of a search, that it may take
-TIMES = 2  # that each config is trained again
+SHARE = 0.05  # share of a search that this may take
+TIMES = 2  # how often each config is trained again
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Noise:
-    """What trainings of equal configs gave.
+    """Values of trainings of equal configs.
 
     Attributes:
-        at: Units that each took.
-        values: Of each trial that was trained again, by its number: what it gave in the search,
-            and what it gave again.
+        at: Units of each training.
+        values: By the number of each trial that was trained again: its value in the search,
+            followed by those of its repetitions.
     """
 
     at: int
@@ -37,7 +37,7 @@ class Noise:
     def deviation(self) -> float:
         """Standard deviation between trainings of one config, pooled over all of them.
 
-        Of what the search found, its value in the search does not count: it was chosen for it.
+        For the best trial, the value in the search does not count: the trial was chosen by it.
         """
         groups = [values if number == 0 else values[1:] for number, values in self.values.items()]
         squares = [sum((v - statistics.fmean(group)) ** 2 for v in group) for group in groups]
@@ -45,7 +45,7 @@ class Noise:
 
     @property
     def trainings(self) -> int:
-        """How many the deviation is of."""
+        """Number of trainings that the deviation is based on."""
         return sum(len(values) - (number != 0) for number, values in self.values.items())
 
 
@@ -63,21 +63,21 @@ class Listed:
         *,
         seed: int,  # noqa: ARG002 (part of the protocol)
     ) -> Config:
-        """Propose the next; see `Sampler`."""
+        """Propose the next config; see `Sampler`."""
         return self.configs[len(history.trials)]
 
 
 def comparable_at(history: History, numbers: Sequence[int], *, workers: int = 1) -> int:
-    """Units of training after which trials were all measured, and which may be trained again.
+    """Units of training after which trials were all measured, and can be trained again.
 
     Args:
         history: The trials.
-        numbers: Of those to be trained again.
-        workers: That train at the same time. Where there are more of them than trainings, some have
-            nothing to do meanwhile.
+        numbers: Numbers of the trials to train again.
+        workers: Number of workers. If there are more of them than trainings, some are idle
+            meanwhile.
 
     Returns:
-        The most that are within the share of the search; 0 if there are none.
+        The most units within the share of the search; 0 if there are none.
     """
     spent, runs = sum(trial.at for trial in history.trials), TIMES * len(numbers)
     each = SHARE * min(1.0, runs / workers) * spent / runs
@@ -86,7 +86,7 @@ def comparable_at(history: History, numbers: Sequence[int], *, workers: int = 1)
 
 
 def search_again(search: Search, configs: Sequence[Config], *, at: int) -> Search:
-    """What trains each of some configs in one go."""
+    """Define a search that trains each of some configs in one go."""
     return replace(
         search,
         sampler=Listed(configs),
@@ -100,15 +100,15 @@ def search_again(search: Search, configs: Sequence[Config], *, at: int) -> Searc
 
 
 def noise_of(history: History, again: History, numbers: Sequence[int]) -> Noise | None:
-    """Put what was trained again beside what it gave in the search.
+    """Combine the values of repeated trainings with those of the search.
 
     Args:
-        history: Of the search.
-        again: Of what was trained again: each trial as often as any other, one after the other.
-        numbers: Of these trials in the search.
+        history: History of the search.
+        again: History of the repetitions: equally many per trial, one trial after the other.
+        numbers: Numbers of these trials in the search.
 
     Returns:
-        None where too little was trained again to say anything.
+        The noise; None if too few repetitions have a value.
     """
     at = again.horizon
     values = {}

@@ -1,4 +1,4 @@
-"""Whose folders make room for others: what trials leave would otherwise fill the disk."""
+"""Which trial folders to remove before they fill the disk."""
 
 from collections.abc import Collection, Mapping
 
@@ -10,20 +10,20 @@ from tunesmith.tuning.timing import best_trial
 def superfluous(
     history: History, sizes: Mapping[int, int], most: float, *, folders: int = 0
 ) -> list[int]:
-    """Trials whose folders are to go, so that the others take no more than they may.
+    """Choose trials whose folders to remove, so that the others stay within the limit.
 
-    First those that were trained to the end and beaten by another such trial: nobody asks for what
-    they left any more. Then those that have paused, the one first of which the least is to be
-    expected. Trial 0 and the best of the others stay in any case: one of them is handed over.
+    First come fully trained trials that another one beats: their state is of no use any more. Then
+    come paused trials, the least promising first. Trial 0 and the best of the others are always
+    kept: one of them is the result.
 
     Args:
         history: The trials.
-        sizes: Bytes of their folders, by number.
-        most: Bytes that all of them may take together.
-        folders: How many as large as the largest may be there, even if they take more than that.
+        sizes: Size of the folders in bytes, by trial number.
+        most: Limit of their total size, in bytes.
+        folders: Number of folders as large as the largest that are allowed, even beyond the limit.
 
     Returns:
-        Their numbers, in this order.
+        Trial numbers, in this order.
     """
     if _have_room(sizes.values(), most, folders):  # as nearly always
         return []
@@ -40,12 +40,12 @@ def superfluous(
 
 
 def _have_room(sizes: Collection[int], most: float, folders: int) -> bool:
-    """Whether folders take no more than they may."""
+    """Whether folders are within the limit."""
     return sum(sizes) <= max(most, folders * max(sizes, default=0))
 
 
 def _beaten(history: History) -> list[int]:
-    """Trials that were trained to the end, the worst first, without the best of them."""
+    """Fully trained trials, the worst first, without the best of them."""
     done = [
         number
         for number, trial in enumerate(history.trials)

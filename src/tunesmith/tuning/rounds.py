@@ -1,4 +1,4 @@
-"""Some trials side by side, so that training them one by one or at once can be compared."""
+"""Train a fixed number of trials, to compare sequential with parallel training."""
 
 from dataclasses import dataclass
 from typing import final
@@ -9,13 +9,13 @@ from tunesmith.tuning.protocols import Decision, History, Resume, Start, Stop
 @final
 @dataclass(frozen=True, kw_only=True)
 class Rounds:
-    """Trains the first trials that do not fail until some unit, in blocks, and no further.
+    """Trains the first trials that do not fail until ``until`` units, in blocks, and no further.
 
     Attributes:
-        first: Number of the first that counts; those before it are left alone.
-        trials: How many.
-        block: Units of a slice.
-        until: Units of training.
+        first: Number of the first trial that counts; those before it are left alone.
+        trials: Number of trials.
+        block: Units per slice.
+        until: Units of training per trial.
     """
 
     first: int = 0

@@ -1,4 +1,4 @@
-"""A slice that is under way: what a worker is told of it, and what the journal is told after it."""
+"""A slice that is running: its task for a worker, and its event for the journal."""
 
 import math
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ SLICE = "tunesmith.tuning.slice:run_slice"
 @final
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """A slice that is under way.
+    """A slice that is running.
 
     Attributes:
-        trial: Its trial's number.
+        trial: Number of its trial.
         start: Units of training before it.
         until: Units of training after it.
-        folder: What it works on.
-        is_cut: Whether it has no more time than a slice may take: that it is not over by then says
-            nothing of its trial.
+        folder: Its working folder.
+        is_cut: Whether the time left is shorter than a slice may take: that it does not end in time
+            then says nothing about its trial.
     """
 
     trial: int
@@ -36,13 +36,13 @@ class Running:
     def task(
         self, function: str, config: Config, *, deadline_s: float, whole_s: float = math.inf
     ) -> Task:
-        """What a worker runs.
+        """Make the task for a worker.
 
         Args:
-            function: The user's, as in `load_function`.
-            config: The trial's.
+            function: Reference to the user's function; see `load_function`.
+            config: Config of the trial.
             deadline_s: See `Task`.
-            whole_s: The same.
+            whole_s: See `Task`.
         """
         arguments: dict[str, Any] = {"function": function, "config": dict(config)}
         arguments |= {"folder": str(self.folder), "start": self.start, "until": self.until}
@@ -56,11 +56,11 @@ class Running:
         )
 
     def is_cut_short(self, outcome: Outcome) -> bool:
-        """Whether it failed for want of time alone, which says nothing of its trial."""
+        """Whether it only ran out of time, which says nothing about its trial."""
         return outcome.is_late and self.is_cut
 
     def done(self, outcome: Outcome) -> SliceDone:
-        """What the journal is told, where it did not fail."""
+        """Make the event for the journal, if it did not fail."""
         return SliceDone(
             trial=outcome.key,
             begin=self.start,

@@ -1,4 +1,4 @@
-"""Recorded curves on a virtual clock: how samplers and schedulers are compared in seconds.
+"""Simulated tuning on recorded learning curves, to compare samplers and schedulers in seconds.
 
 Letters: N = recorded configs, T = units of training, D = fields of the space.
 """
@@ -27,13 +27,13 @@ from tunesmith.tuning.protocols import (
 @final
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """Trainings that were done once, each config from its first unit to the horizon.
+    """Recorded trainings, each of one config from its first unit to the horizon.
 
     Attributes:
-        space: Of the configs.
-        configs: ``N`` of them.
-        values_NT: What was measured after each unit; lower is better.
-        seconds_N: That a unit takes.
+        space: Search space.
+        configs: The ``N`` configs.
+        values_NT: Value after each unit; lower is better.
+        seconds_N: Seconds per unit.
     """
 
     space: Space
@@ -45,13 +45,13 @@ class Recording:
 @final
 @dataclass(frozen=True, kw_only=True, order=True)
 class Measured:
-    """One unit of a training, as it came in.
+    """One unit of a training, as it was measured.
 
     Attributes:
-        time: On the virtual clock, in seconds, when the unit was over.
+        time: End of the unit on the virtual clock, in seconds.
         trial: Number of the trial.
         at: Units of training.
-        value: What was measured.
+        value: Measured value.
     """
 
     time: float
@@ -71,23 +71,23 @@ def simulate(
 ) -> list[Measured]:
     """Tune on recorded trainings, until the budget is spent or nothing is left to run.
 
-    A proposal stands for the nearest recorded config that was not taken yet, and that is what the
-    sampler sees. Pausing and going on cost nothing.
+    A proposal is replaced by the nearest recorded config that is not taken yet, which is also what
+    the sampler sees. Pausing and resuming cost nothing.
 
     Args:
         recording: The trainings.
         sampler: Proposes configs.
         scheduler: Decides which trial trains.
         budget: Seconds on the virtual clock.
-        workers: That train at the same time.
-        seed: Of everything random.
+        workers: Number of workers.
+        seed: Random seed.
 
     Returns:
         Every unit of training that was over within the budget, in order of time.
     """
     pool = Pool(encode(recording.space, recording.configs))
     history, now = History(horizon=recording.values_NT.shape[1]), 0.0
-    running: list[tuple[float, int]] = []  # a heap of when a slice ends, and whose it is
+    running: list[tuple[float, int]] = []  # a heap of (end of a slice, number of its trial)
     measured: list[Measured] = []
     while now < budget:
         spent, may_start = now / budget, not pool.is_empty
@@ -119,7 +119,7 @@ def simulate(
 
 
 def _slice(recording: Recording, row: int, trial: Trial) -> tuple[Observation, ...]:
-    """What the training that a trial is at will measure; it ends where a value is not finite."""
+    """Return what a trial's running slice will measure, up to the first non-finite value."""
     assert trial.until is not None
     values_T = recording.values_NT[row, trial.at : trial.until]
     bad_B = np.flatnonzero(~np.isfinite(values_T))
@@ -128,7 +128,7 @@ def _slice(recording: Recording, row: int, trial: Trial) -> tuple[Observation, .
 
 
 def _told(history: History, number: int, recording: Recording, row: int) -> History:
-    """The history after a slice has ended."""
+    """Return the history after a slice has ended."""
     curve = _slice(recording, row, history.trials[number])
     seconds = float(recording.seconds_N[row]) * len(curve)
     history = history.observed(number, curve, seconds=seconds)
@@ -139,10 +139,10 @@ def _told(history: History, number: int, recording: Recording, row: int) -> Hist
 
 @final
 class Pool:
-    """Recorded configs, each of which is taken once.
+    """Recorded configs, each of which can be taken once.
 
     Args:
-        x_ND: Where they lie in the unit cube.
+        x_ND: Their points in the unit cube.
     """
 
     def __init__(self, x_ND: Floats) -> None:

@@ -1,8 +1,8 @@
-"""A slice of a user's own training: what is called, and what it may answer.
+"""Run a slice of a user's training function, and check what it returns.
 
-``function(config, folder, start, until)`` trains from ``start`` to ``until`` units. What it needs
-to go on from there it keeps in ``folder``. It returns the value at ``until``, or several values at
-even steps from ``start`` to ``until``.
+``function(config, folder, start, until)`` trains from ``start`` to ``until`` units. It keeps in
+``folder`` what it needs to resume. It returns the value at ``until``, or several values at even
+steps from ``start`` to ``until``.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ RULE = "A slice returns a number, or a list of them at even steps"
 
 
 def config_class(function: Function) -> type | None:
-    """The class with ranged fields that a function wants its config as; None if it wants a dict.
+    """Return the class that a function's first parameter is annotated with; None for a dict.
 
     Raises:
-        SettingsError: It does not take a config, a folder, a start and an end, or its annotations
-            cannot be read.
+        SettingsError: The function does not take a config, a folder, a start and an end, or its
+            annotations cannot be read.
     """
     try:
         parameters = list(inspect.signature(function).parameters)
@@ -42,7 +42,7 @@ def config_class(function: Function) -> type | None:
 
 @contextlib.contextmanager
 def _read(name: str) -> Iterator[None]:
-    """Say in our words that annotations stand for nothing that is there when the program runs."""
+    """Raise a `SettingsError` for annotations that cannot be resolved when the program runs."""
     try:
         yield
     except (AttributeError, NameError, SyntaxError, TypeError) as error:
@@ -56,10 +56,10 @@ def _read(name: str) -> Iterator[None]:
 def run_slice(
     function: str, config: Mapping[str, Any], folder: str, start: int, until: int
 ) -> list[float]:
-    """Call a user's function and check its answer; what a worker process runs.
+    """Call a user's function in a worker process, and check what it returns.
 
     Raises:
-        SettingsError: It cannot be called like that, or answers something else.
+        SettingsError: The function cannot be called like that, or returns something else.
     """
     train = load_function(function)
     kind = config_class(train)
@@ -68,10 +68,10 @@ def run_slice(
 
 
 def as_values(answer: object, units: int) -> list[float]:
-    """Read an answer: a number or several, of Python's own kinds, NumPy's or torch's.
+    """Convert a returned value to floats: a number or several, of Python, NumPy or torch.
 
     Raises:
-        SettingsError: It is neither, or it is empty or longer than there are units.
+        SettingsError: It is neither, or it is empty, or has more values than there are units.
 
     Example:
         >>> as_values(1, 4), as_values([0.5, 0.25], 4)
@@ -91,7 +91,7 @@ def as_values(answer: object, units: int) -> list[float]:
 
 
 def _number(answer: object) -> float | None:
-    """A number of any kind as Python's own; None if it is something else."""
+    """Convert a number of any type to a float; None if it is no number."""
     if isinstance(answer, str | bytes | bool):
         return None
     try:

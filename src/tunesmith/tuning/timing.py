@@ -1,34 +1,34 @@
-"""What slices take, and the time that is kept for what must be finished: trial 0 and the best."""
+"""Expected times of slices, and the time that is kept to finish trial 0 and the best one."""
 
 import math
 
 from tunesmith.tuning.protocols import History, Resume, Start, Trial
 
-SLACK = 1.15  # a training takes up to so much longer than it took so far
-PATIENCE, GRACE_S = 10.0, 30.0  # a slice may take so many times what is expected, or this long
-# Of the time left, for a slice of which nothing is known and that is no more than this share of a
-# training; a larger one may take its own share, and a whole training all that is left. Where time
-# is not limited, a slice of this share may take so long.
+SLACK = 1.15  # a trial's remaining training may be so much slower than it was so far
+PATIENCE, GRACE_S = 10.0, 30.0  # a slice may take so many times its expected seconds, or GRACE_S
+# Share of the time left for a slice without an estimate; one that is a larger share of a training
+# may take that share, and a full training all the time left. Without a time limit, FIRST_S seconds
+# for a slice of FIRST_SHARE.
 FIRST_SHARE, FIRST_S = 0.25, 3600.0
 
 
 def remaining_s(trial: Trial, horizon: int) -> float:
-    """Seconds that a trial still needs; 0 if it was never measured, so that nobody knows."""
+    """Expected seconds that a trial still needs; 0 if it was never measured."""
     return trial.seconds / trial.at * (horizon - trial.at) * SLACK if trial.at else 0.0
 
 
 def best_trial(history: History, *, first: int = 0) -> int | None:
-    """Number of the trial that would be handed over: the one with the best last value.
+    """Number of the trial that would be the result: the one with the best last value.
 
-    What a trial left after its last slice is what there is of it; that it was better once helps
-    nobody. One that failed, or whose folder is gone, has nothing to hand over.
+    Only the state after a trial's last slice is left, so an earlier, better value does not count.
+    Trials that failed, or whose folder was removed, do not count either.
 
     Args:
         history: The trials.
-        first: Number of the first that counts.
+        first: Number of the first trial that counts.
 
     Returns:
-        None if there is none.
+        The number; None if there is none.
     """
     sound = [
         number
@@ -42,23 +42,23 @@ def best_trial(history: History, *, first: int = 0) -> int | None:
 
 
 def must_go_on(history: History, *, left_s: float, block: int) -> Resume | None:
-    """What to train now, because there is just enough time left to finish it.
+    """Return what must train now, because there is just enough time left to finish it.
 
-    Trial 0, the defaults, comes first: a search then never ends with something worse. The best
-    trial comes next, so that what is handed over was trained to the end.
+    Trial 0, the defaults, comes first, so that a search never ends with something worse. The best
+    trial comes next, so that the result is fully trained.
 
     Args:
         history: The trials.
-        left_s: Of the budget.
-        block: Units of a slice.
+        left_s: Seconds left of the budget.
+        block: Units per slice.
 
     Returns:
-        The slice; None while there is time for something else as well.
+        The slice; None while there is time for other trials as well.
     """
     must = _must_finish(history)
     costs = [t.seconds / t.at for t in history.trials if t.at]
     needed_s = sum(remaining_s(history.trials[number], history.horizon) for number in must)
-    # Once more than a block must be left, or the next decision would come too late.
+    # One more block must be left, or the next decision would come too late.
     if left_s > needed_s + max(costs, default=0.0) * block:
         return None
     for number in must:
@@ -68,7 +68,7 @@ def must_go_on(history: History, *, left_s: float, block: int) -> Resume | None:
 
 
 def _must_finish(history: History) -> list[int]:
-    """Numbers of the trials that have to be finished: the defaults, and the best."""
+    """Numbers of the trials that have to be finished: the defaults, and the best one."""
     wanted = [n for n in (0, best_trial(history)) if n is not None and n < len(history.trials)]
     return [
         number
@@ -78,10 +78,10 @@ def _must_finish(history: History) -> list[int]:
 
 
 def kept_s(history: History, decision: Start | Resume) -> float:
-    """Seconds that a slice must not take, even if it hangs: kept for what has to be finished.
+    """Seconds to keep for trials that have to be finished, even if a slice hangs.
 
-    None where the slice is of such a trial itself, and none for one that trains now: its own worker
-    goes on with it.
+    It is 0 for a slice of such a trial. A trial that is running needs none, since its own worker
+    continues it.
     """
     must = _must_finish(history)
     if isinstance(decision, Resume) and decision.trial in must:
@@ -91,7 +91,7 @@ def kept_s(history: History, decision: Start | Resume) -> float:
 
 
 def expected_s(history: History, decision: Start | Resume) -> float:
-    """Seconds that a slice probably takes; 0 if nothing was measured yet."""
+    """Expected seconds of a slice; 0 if nothing was measured yet."""
     measured = [trial for trial in history.trials if trial.at]
     begin = 0
     if isinstance(decision, Resume) and history.trials[decision.trial].at:
@@ -102,7 +102,7 @@ def expected_s(history: History, decision: Start | Resume) -> float:
 
 
 def share_of(history: History, decision: Start | Resume) -> float:
-    """Share of a whole training that a slice is.
+    """Size of a slice, as a share of a full training.
 
     Example:
         >>> share_of(History(horizon=20), Start(5))
@@ -114,12 +114,12 @@ def share_of(history: History, decision: Start | Resume) -> float:
 
 
 def patience_s(expected: float, left_s: float, *, share: float) -> float:
-    """Seconds after which a slice hangs, by all that is known of it.
+    """Seconds after which a slice is taken to hang.
 
     Args:
-        expected: Seconds that it probably takes; 0 if nothing was measured yet.
+        expected: Expected seconds of the slice; 0 if nothing was measured yet.
         left_s: Seconds that are left for it.
-        share: Of a whole training, that it is.
+        share: Size of the slice, as a share of a full training.
 
     Example:
         >>> patience_s(10.0, 1000.0, share=0.04), patience_s(1.0, 1000.0, share=0.04)

@@ -21,13 +21,13 @@ from tunesmith.tuning.protocols import History
 from tunesmith.tuning.random_sampler import RandomSampler
 
 GOOD, FEWEST_GOOD = 0.15, 3  # share of the configs that count as good, and how many at least
-UNIFORM = 0.1  # share of a density that is the same everywhere
-RANDOM = 0.1  # share of the proposals that look at nothing
+UNIFORM = 0.1  # share of a density that is uniform
+RANDOM = 0.1  # share of the proposals that are random
 CANDIDATES = 64
-# Of a kernel around a single config. It does not depend on how far the configs lie apart: good ones
-# that lie together by chance would never be left again.
+# Width of the kernel around a single config. It does not depend on how far configs lie apart:
+# otherwise, good ones that are close by chance would never be left again.
 WIDTH = 0.15
-FEWEST = 10  # measured trials, before any is looked at
+FEWEST = 10  # measured trials before the densities are used
 
 
 @final
@@ -59,9 +59,10 @@ class _Density:
     """A mixture of kernels around points of the unit cube.
 
     Attributes:
-        x_ND: The points.
-        width_D: Of the kernels: standard deviation of a number, chance of another option.
-        options_D: How many options a field has; 0 if it is a number.
+        x_ND: Centers of the kernels.
+        width_D: Widths of the kernels: standard deviation of a number, probability of another
+            option.
+        options_D: Number of options of each field; 0 for a number.
     """
 
     x_ND: Floats
@@ -70,12 +71,12 @@ class _Density:
 
     @classmethod
     def around(cls, x_ND: Floats, options_D: NDArray[np.int64]) -> Self:
-        """Kernels that are the narrower, the more points there are."""
+        """Make kernels around points: the more points, the narrower the kernels."""
         count, fields = x_ND.shape
         return cls(x_ND, np.full(fields, WIDTH * count ** (-1 / (fields + 4))), options_D)
 
     def draw(self, rng: np.random.Generator) -> Floats:
-        """Candidates ``(C, D)`` around the points, some of them anywhere."""
+        """Draw candidates ``(C, D)`` from the mixture, some of them uniformly."""
         shape = CANDIDATES, self.x_ND.shape[1]
         center_CD = self.x_ND[rng.integers(len(self.x_ND), size=CANDIDATES)]
         any_CD = rng.random(shape)
@@ -86,7 +87,7 @@ class _Density:
         return np.where(rng.random((CANDIDATES, 1)) < UNIFORM, any_CD, near_CD)
 
     def log(self, x_CD: Floats) -> Floats:
-        """Logarithm of the density at points ``(C, D)``, up to what is the same everywhere."""
+        """Logarithm of the density at points ``(C, D)``, up to a constant."""
         x_CE, x_NE, log_top = self._embed(x_CD), self._embed(self.x_ND), self._log_top()
         squares_CN = (x_CE**2).sum(1)[:, None] + (x_NE**2).sum(1) - 2 * x_CE @ x_NE.T
         near_C = np.exp(log_top - 0.5 * squares_CN).mean(axis=1)
@@ -94,13 +95,13 @@ class _Density:
         return log_C
 
     def _embed(self, x_CD: Floats) -> Floats:
-        """Move points to where a kernel is ``exp(-0.5 * distance ** 2)`` of its top."""
+        """Move points to where a kernel is ``exp(-0.5 * distance ** 2)`` times its peak."""
         columns = []
         for x_C, width, count in zip(x_CD.T, self.width_D, self.options_D, strict=True):
             if not count:
                 columns.append(x_C[:, None] / width)
                 continue
-            ratio = (count * (1 - width) + width) / width  # of the same option to another one
+            ratio = (count * (1 - width) + width) / width  # same option to another one
             is_C = (x_C[:, None] * count).astype(np.int64) == np.arange(count)
             columns.append(is_C * math.sqrt(math.log(ratio)))
         return np.concatenate(columns, axis=1)

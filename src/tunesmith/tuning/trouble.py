@@ -1,4 +1,4 @@
-"""What is done about slices that fail: trials are not blamed before it is known that they are."""
+"""Handle slices that fail: a trial has failed only if other slices still work."""
 
 from collections.abc import Callable
 from typing import final
@@ -7,38 +7,38 @@ from tunesmith.tuning.failures import check_failures, outage
 from tunesmith.tuning.ledger import Ledger
 from tunesmith.tuning.running import Running
 
-MANY = 3  # trials that rest, after which it is seen whether anything works at all
+MANY = 3  # suspended trials after which a probe checks whether anything works at all
 
 
 @final
 class Trouble:
-    """Tries a trial that had trained once more, and blames it only while other slices work.
+    """Retries a trial that had trained, and lets it fail only while other slices work.
 
-    A worker was killed, a device got lost, another program took the memory: nothing of that is a
-    trial's fault, and what it has learned took time. So it is tried once more from its last
-    finished block. If it fails there again, it rests, and nothing of it is removed. The next slice
-    that works, of whatever trial, shows that it has failed.
+    A killed worker, a lost device, or memory that another program took are not the trial's fault,
+    and what it has learned took time. So it is retried once from its last finished block. If it
+    fails there again, it is suspended, and nothing of it is removed. The next slice that works, of
+    whatever trial, proves that it has failed.
 
-    None of it is in the journal: a search that is killed meanwhile tries again, and ends the same.
+    None of this is in the journal: a search that is killed meanwhile retries, and ends the same.
 
     Args:
-        ledger: What is known of the trials.
-        say: Tells the user.
+        ledger: State of the trials.
+        say: Shows a message to the user.
     """
 
     def __init__(self, ledger: Ledger, say: Callable[[str], None]) -> None:
         self._ledger, self._say = ledger, say
-        self._doubted: set[int] = set()  # have failed once since their last finished block
-        self._resting: dict[int, str] = {}  # have failed there twice, and why
+        self._doubted: set[int] = set()  # failed once since their last finished block
+        self._resting: dict[int, str] = {}  # failed there twice -> why
 
     @property
     def suspect(self) -> int | None:
-        """Number of a trial that rests, None if there is none."""
+        """Number of a suspended trial; None if there is none."""
         return next(iter(self._resting), None)
 
     @property
     def is_large(self) -> bool:
-        """Whether so many trials rest that it should be seen whether anything works."""
+        """Whether so many trials are suspended that a probe should check whether anything works."""
         return len(self._resting) >= MANY
 
     def may_repeat(self, running: Running) -> bool:
@@ -46,7 +46,7 @@ class Trouble:
         return running.start > 0 and running.trial not in self._doubted
 
     def doubt(self, running: Running, reason: str, details: str = "") -> None:
-        """Try a trial that had trained once more; let it rest if that was done."""
+        """Retry a trial that had trained; suspend it if it was retried already."""
         number, is_first = running.trial, self.may_repeat(running)
         self._ledger.put_back(running)
         self._ledger.explain(number, details or reason)
@@ -58,10 +58,10 @@ class Trouble:
         self._say(f"Trial {number} failed after {running.start} units{then}. {reason}")
 
     def end(self, number: int, reason: str, details: str = "") -> None:
-        """Write down that a trial has failed.
+        """Record that a trial has failed.
 
         Raises:
-            SettingsError: That is no trial's fault.
+            SettingsError: The failures have a common cause.
         """
         self._ledger.end(number, reason)
         self._doubted.discard(number)
@@ -69,7 +69,7 @@ class Trouble:
         check_failures(self._ledger.history, self._ledger.explain(number, details or reason))
 
     def worked(self, number: int) -> None:
-        """A trial's slice has worked, so those that rest have failed."""
+        """Record that a trial's slice has worked: the suspended trials have failed."""
         for resting, reason in self._resting.items():
             self._ledger.end(resting, reason)
             self._doubted.discard(resting)
@@ -77,10 +77,11 @@ class Trouble:
         self._doubted.discard(number)
 
     def nothing_works(self, number: int, details: str) -> None:
-        """The first slice of a trial that rests has failed, though it worked before.
+        """Handle a failed probe: the first slice of a suspended trial, which worked before.
 
         Raises:
-            SettingsError: So that trial is not to blame; unless it was meanwhile.
+            SettingsError: Nothing works any more. It is not raised if the trial has failed
+                meanwhile.
         """
         if number in self._resting:
             raise outage(self._resting.values(), self._ledger.explain(number, details))

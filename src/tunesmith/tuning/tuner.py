@@ -1,4 +1,4 @@
-"""The tuner: asks what to run next, runs it, tells what came of it, and asks again."""
+"""The tuner: decides what to run next, runs it, records the result, and decides again."""
 
 import threading
 from collections.abc import Callable
@@ -27,9 +27,9 @@ from tunesmith.tuning.timing import (
 )
 from tunesmith.tuning.trouble import Trouble
 
-POLL_S = 0.5  # seconds between two looks at whether the search is to end
-# That trials' folders may take on any disk, so that one seed gives one search; and how many of the
-# largest they may take in any case, or large ones would be given up after their first slice.
+POLL_S = 0.5  # seconds between two checks whether the search is interrupted
+# Limit of trial folders on any disk, so that one seed gives one search; and the number of largest
+# ones that is always allowed, or large ones would be given up after their first slice.
 DISK_BYTES, FOLDERS = 4e9, 8
 SPENT = Stop("The budget is spent.")
 
@@ -37,23 +37,23 @@ SPENT = Stop("The budget is spent.")
 @final
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What is searched, and how.
+    """Definition of a search.
 
     Attributes:
-        function: The user's, as in `load_function`.
-        space: Of its configs.
+        function: Reference to the user's function; see `load_function`.
+        space: Search space.
         horizon: Units of a full training.
         sign: 1 if values are to be minimized, -1 if maximized.
         sampler: Proposes configs; the first is the defaults.
-        scheduler: Decides which trial trains.
-        block: Units of a slice that finishes a trial.
-        trials: How many there may be; None if as many as there is time for.
-        units: Of all trials' training together; None if time is the limit. Nothing then depends on
-            how long training takes, so that the same seed gives the same search.
+        scheduler: Decides which trial trains next.
+        block: Units per slice of a trial that must be finished.
+        trials: Maximum number of trials; None for as many as there is time for.
+        units: Limit of all trials' units of training together; None if time is the limit. With it,
+            nothing depends on how long training takes, so that the same seed gives the same search.
         reserves_time_to_finish: Whether time is kept to train trial 0 and the best one to the end.
-        disk_bytes: That trials' folders may take together; see `superfluous`. Where units are
-            counted, they may take as much as `FOLDERS` of the largest in any case.
-        seed: Of everything random.
+        disk_bytes: Limit of all trial folders together; see `superfluous`. If units are limited,
+            `FOLDERS` of the largest are allowed in any case.
+        seed: Random seed.
     """
 
     function: str
@@ -72,16 +72,16 @@ class Search:
 
 @final
 class Tuner:
-    """Runs a search, and writes what happens to the journal before it acts on it.
+    """Runs a search; events are journaled before anything follows from them.
 
     Args:
-        search: What is searched, and how.
-        folder: Of all trials' folders.
-        executor: Where slices run.
-        clock: Of the run.
-        journal: Of the run; the search goes on from what it says.
-        say: Tells the user.
-        interrupted: Set when the search is to end.
+        search: Definition of the search.
+        folder: Folder of all trial folders.
+        executor: Executor of slices.
+        clock: Clock of the run.
+        journal: Journal of the run, from which the search resumes.
+        say: Shows a message to the user.
+        interrupted: Event that ends the search.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Tuner:
         )
         self._trouble = Trouble(self._ledger, say)
         self._running: dict[int, Running] = {}
-        self._probe: Running | None = None  # a slice that worked before, while trials rest
+        self._probe: Running | None = None  # a slice that worked before, while trials are suspended
 
     @property
     def history(self) -> History:
@@ -115,13 +115,13 @@ class Tuner:
         return self._ledger.history
 
     def run(self) -> str:
-        """Search until the time is over or nothing is left to do.
+        """Search until time is over, or nothing is left to do.
 
         Returns:
             Why it ended, in words.
 
         Raises:
-            SettingsError: The user's function does not do what it should.
+            SettingsError: The user's function does not work as required.
         """
         try:
             while not self._interrupted.is_set():
@@ -137,7 +137,7 @@ class Tuner:
             self._executor.cancel()
 
     def _fill(self) -> str:
-        """Give free workers something to do; say why, if they get nothing."""
+        """Give slices to free workers; return why no more were started."""
         while len(self._running) < self._executor.workers:
             decision = _decide(self._search, self._ledger, self._clock)
             if self._is_to_probe(decision):
@@ -149,20 +149,20 @@ class Tuner:
         return "Every worker is busy."
 
     def _is_to_probe(self, decision: Decision) -> bool:
-        """Whether trials rest, and all else is over or they are many: it is time for a verdict."""
+        """Whether to probe: trials are suspended, and they are many or nothing else is left."""
         is_over = isinstance(decision, Stop) and not self._running
         is_asked = self._trouble.is_large or (is_over and self._trouble.suspect is not None)
         return is_asked and decision != SPENT and self._clock.left() > 0
 
     def _begin_probe(self) -> Running:
-        """Run the first slice of a trial that rests once more: it worked before."""
+        """Run the first slice of a suspended trial again: it worked before."""
         number = self._trouble.suspect
         assert number is not None
         first = self._ledger.past.trials[str(number)].slices[0]
         return self._begin(number, Start(first.end), self._clock.left())
 
     def _submit(self, decision: Start | Resume) -> None:
-        """Write down that a slice begins, if it is a trial's first, and begin it."""
+        """Begin a slice, and record that if it is a trial's first."""
         search, ledger, left_s = self._search, self._ledger, self._clock.left()
         if search.reserves_time_to_finish and search.units is None:  # only then are seconds kept
             left_s -= kept_s(ledger.history, decision)
@@ -175,7 +175,7 @@ class Tuner:
         self._begin(number, decision, left_s)
 
     def _begin(self, number: int, decision: Start | Resume, left_s: float) -> Running:
-        """Begin a slice of a trial, which must not take more than the time that is left for it."""
+        """Begin a slice of a trial, which must not take more than the time left for it."""
         history = self.history
         start = 0 if isinstance(decision, Start) else history.trials[number].at
         expected = _expected_s(self._search, self._ledger, decision)
@@ -194,7 +194,7 @@ class Tuner:
         return running
 
     def _tell(self, outcome: Outcome) -> None:
-        """See to it that what came of a slice is known, and what follows from it."""
+        """Handle the outcome of a slice."""
         running = self._running.pop(int(outcome.key))
         if running is self._probe:
             self._judge(running, outcome)
@@ -208,7 +208,7 @@ class Tuner:
             self._trouble.end(running.trial, outcome.failed, outcome.details)
 
     def _judge(self, running: Running, outcome: Outcome) -> None:
-        """Blame the trials that rest, if what worked before still works."""
+        """Handle the outcome of a probe: if it worked, the suspended trials have failed."""
         self._probe = None
         self._ledger.tidy(running.trial)
         if outcome.failed is None:
@@ -217,7 +217,7 @@ class Tuner:
             self._trouble.nothing_works(running.trial, outcome.details or outcome.failed)
 
     def _take(self, running: Running, outcome: Outcome) -> None:
-        """Write down what a slice brought, and say what the user should know of it."""
+        """Record a finished slice, and tell the user what is new."""
         number, leader, done = running.trial, best_trial(self.history), running.done(outcome)
         is_sound = are_finite(points(done, sign=self._search.sign))
         if not is_sound and self._trouble.may_repeat(running):
@@ -234,7 +234,7 @@ class Tuner:
 
 
 def _decide(search: Search, ledger: Ledger, clock: Clock) -> Decision:
-    """What a free worker does."""
+    """Decide what a free worker runs."""
     history, left_s = ledger.history, clock.left()
     spent = _spent(search, history, clock)
     decision: Decision | None = must_go_on(history, left_s=left_s, block=search.block)
@@ -247,13 +247,13 @@ def _decide(search: Search, ledger: Ledger, clock: Clock) -> Decision:
 
 
 def _expected_s(search: Search, ledger: Ledger, decision: Start | Resume) -> float:
-    """Seconds that a slice probably takes, also where it is units that count."""
+    """Expected seconds of a slice, also if units are the limit."""
     is_timed = search.units is None
     return expected_s(ledger.history if is_timed else ledger.recalled(is_timed=True), decision)
 
 
 def _news(search: Search, ledger: Ledger, number: int, leader: int | None) -> list[str]:
-    """What the user should know after a slice that worked.
+    """List what the user should know after a slice that worked.
 
     Raises:
         SettingsError: Slices do not build on each other.
@@ -270,19 +270,19 @@ def _news(search: Search, ledger: Ledger, number: int, leader: int | None) -> li
 
 
 def _superfluous(search: Search, ledger: Ledger) -> list[int]:
-    """Trials whose folders are to go; where time is the limit, the disk alone says how many."""
+    """Choose trials whose folders to remove; if time is the limit, only the disk counts."""
     most = 0 if search.units is None else FOLDERS
     return superfluous(ledger.history, ledger.sizes, search.disk_bytes, folders=most)
 
 
 def _may_start(search: Search, history: History) -> bool:
-    """Whether there may be one more trial."""
+    """Whether another trial may be started."""
     has_room = search.trials is None or len(history.trials) < search.trials
     return has_room and not is_exhausted(search.space, history)
 
 
 def _spent(search: Search, history: History, clock: Clock) -> float:
-    """Share of the budget that is used up: of time, or of the units of training."""
+    """Share of the budget that is used up: of the time, or of the units of training."""
     if search.units is None:
         return min(1.0, clock.elapsed() / clock.budget)
     return sum(trial.until or trial.at for trial in history.trials) / search.units

@@ -1,4 +1,4 @@
-"""What has proven too costly here is learned, and not proposed again."""
+"""Avoid proposals that must be too costly, by what the trials have shown."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from tunesmith.core.space import Config, Space, complete
 from tunesmith.execution.executor import raised
 from tunesmith.tuning.protocols import History, Sampler
 
-OVER = "over the limit"  # in the message of an error that is raised since a graph is too costly
-TRIES = 32  # proposals, after which one is made cheap enough by hand
+OVER = "over the limit"  # in the message of an error that a too costly graph raises
+TRIES = 32  # proposals, after which the fields in question are set to their defaults
 
 
 @final
 @dataclass(frozen=True)
 class Within:
-    """Passes on another sampler's proposals, but none that must be too costly.
+    """Filters another sampler's proposals: none that must be too costly.
 
-    Raising a field that makes a network larger makes it no cheaper. So a config is too costly if
-    it is of the kind of one that was, and none of these fields is lower.
+    Raising a field that makes a network larger never makes it cheaper. So a config is too costly if
+    it is of the same kind as one that was, and none of these fields is lower.
 
     Attributes:
-        then: Proposes.
-        costly: Fields that cost the more, the higher they are.
-        kinds: Fields between whose values nothing is known to cost more.
-        reasons: How the reason of each trial begins that was too costly. Further on, it may be the
+        then: Sampler whose proposals are filtered.
+        costly: Fields that increase the cost.
+        kinds: Fields without a known order of cost.
+        reasons: How the failure of a trial begins that was too costly. The rest of it may be the
             user's own words, which prove nothing.
     """
 
@@ -44,7 +44,7 @@ class Within:
                 return config
             again = derive(seed, "within", attempt)
             config = dict(self.then(space, history, seed=again))
-        # The first trial are the defaults, which are within the limits.
+        # The first trial has the defaults, which are within the limits.
         names = [name for name in (*self.costly, *self.kinds) if name in space]
         return complete(space, config | {name: space[name].default for name in names})
 
