@@ -60,7 +60,7 @@ def test_copies_of_test_images_are_named_with_their_twins() -> None:
     assert "2 test images (6.7 %)" in found.meaning
     again = copies(data, alike)
     assert isinstance(again, Finding)
-    assert "Equal to the pixel: 1; re-encoded, brightened, resized or shifted: 1;" in again.meaning
+    assert "Equal to the pixel: 1; re-encoded, brightened, resized or shifted: 1" in again.meaning
     assert isinstance(conflicts(data, alike), str)
 
 
@@ -100,8 +100,8 @@ def test_a_mirror_image_is_a_copy_where_both_bear_one_label() -> None:
         ("#3", "test:#3", "mirrored")
     ]
     assert isinstance(again, Finding)
-    assert "Equal to the pixel: 0; re-encoded, brightened, resized or shifted: 0;" in again.meaning
-    assert "mirrored: 1." in again.meaning
+    assert "Equal to the pixel: 0; re-encoded, brightened, resized or shifted: 0" in again.meaning
+    assert "; mirrored: 1. " in again.meaning
     assert "none" in str(conflicts(data, alike))
 
 

@@ -245,14 +245,15 @@ def copies(data: Data, alike: Alike) -> Finding | str:
         np.count_nonzero(np.ptp(each_N[pairs_P2], axis=1) == 0)
         for each_N in (alike.exact_N, alike.near_N)
     )
+    turned = f"; mirrored: {len(again) - near:,}" if near < len(again) else ""
     return Finding(
         kind="copies",
         weight="notable",
         title=counted(len(again), "image", verb=("is", "are")) + " there more than once",
         meaning=(
             f"Equal to the pixel: {exact:,}; re-encoded, brightened, resized or shifted: "
-            f"{near - exact:,}; mirrored: {len(again) - near:,}. Those that a training knows of "
-            "stay in one part when it splits the data, so that no score is raised by them."
+            f"{near - exact:,}{turned}. Those that a training knows of stay in one part when it "
+            "splits the data, so that no score is raised by them."
         ),
         items=_items(data, alike, pairs_P2.tolist()),
     )

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from tunesmith.jobs.backdoors import Backdoor
 
 PAGE, RECORD = "check.html", "check.json"
+MIRRORED_MOST = 20_000  # images among which mirrored copies are looked for without ``deep``
+NO_MIRRORED = "Mirrored copies: not looked for among so many images, except by --deep."
 MARKS = {"serious": "!", "doubtful": "?", "notable": "i"}
 
 
@@ -165,11 +167,22 @@ def _look(
     with phase("decode"):
         looked = look(source, folder, cache, shown)
     data = looked.data
+    is_deep = deep or bool(models)
     near, mirrored = _once(find_copies, "copies", cache), _once(find_mirrored, "mirrored", cache)
-    gated = gate(data, Depth.WHOLE, phase, examined=looked.examined, search=near, mirrored=mirrored)
+    finds_mirrored = is_deep or len(data.labels) <= MIRRORED_MOST
+    gated = gate(
+        data,
+        Depth.WHOLE,
+        phase,
+        examined=looked.examined,
+        search=near,
+        mirrored=mirrored if finds_mirrored else None,
+    )
+    if not finds_mirrored:
+        gated = gated.told([NO_MIRRORED])
     backdoors: Sequence[Backdoor] = ()
     tried: Sequence[Tried] = ()
-    if deep or models:
+    if is_deep:
         from tunesmith.jobs.deep import look_deeper  # imports torch only if needed
 
         deeper = look_deeper(data, gated.alike, models, phase, cache=cache, shown=shown)

@@ -3,8 +3,9 @@
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
+from posixpath import splitext
 from typing import Any, final
 
 import numpy as np
@@ -69,7 +70,9 @@ class _Look:
     def pack(self) -> bytes:
         """Write it as a line of JSON and the pixels' bytes."""
         assert self.examined
-        head = {"shape": self.shape[:2], "examined": asdict(self.examined)}
+        # Not `asdict`, which copies deeply and takes ten times as long.
+        findings = [vars(finding) for finding in self.examined.findings]
+        head = {"shape": self.shape[:2], "examined": vars(self.examined) | {"findings": findings}}
         return json.dumps(head).encode() + b"\n" + self.pixels.tobytes()
 
 
@@ -105,7 +108,7 @@ class _Looking:
         """Inspect a batch of images that were read; new results are cached."""
         names = self.source.names
         keys = {
-            index: key_of(self.how, PurePosixPath(names[index]).suffix.encode(), content)
+            index: key_of(self.how, splitext(names[index])[1].encode(), content)
             for index, content in part
             if isinstance(content, bytes)
         }

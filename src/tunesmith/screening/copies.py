@@ -32,9 +32,11 @@ CLOSEST = 2  # candidates that are compared in full
 ALIKE = 0.3  # distance of windowed spectra up to which they are
 FARTHEST = 3  # pixels by which a duplicate may be shifted
 BLANK = 2.0  # standard deviation in gray levels below which an image is blank
-# The distance limit depends on how far apart unrelated images are: a share of the 2 % quantile of
-# second-best candidates. Images of handwriting are all similar; photographs are not.
-UNRELATED, SHARE_OF_IT, STRICTEST, LOOSEST = 0.02, 0.06, 2e-5, 4e-4
+# The distance limit depends on how far apart unrelated images are: a share of a quantile of
+# second-best candidates. Images of handwriting are all similar; photographs are not. The second
+# pair holds where more than 2 % of the images have several duplicates; elsewhere it is lower.
+UNRELATED = ((0.02, 0.06), (0.25, 0.006))
+STRICTEST, LOOSEST = 2e-5, 4e-4
 ROWS = 8192  # images at a time
 
 
@@ -124,8 +126,9 @@ def _most(distances_P: Floats, rows_P: Places, asked: int) -> float:
     is_second = np.diff(rows_P, prepend=-1) == 0
     both = np.flatnonzero(is_second)
     second_Q[rows_P[both]] = np.maximum(distances_P[both - 1], distances_P[both])
-    unrelated = float(np.partition(second_Q, int(UNRELATED * asked))[int(UNRELATED * asked)])
-    return float(np.clip(SHARE_OF_IT * unrelated, STRICTEST, LOOSEST))
+    second_Q.sort()
+    limit = max(share * float(second_Q[int(quantile * asked)]) for quantile, share in UNRELATED)
+    return float(np.clip(limit, STRICTEST, LOOSEST))
 
 
 def _frequencies(side: int) -> tuple[Places, Places]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import PurePosixPath
+from posixpath import splitext
 from typing import final
 
 from tunesmith.core.headers import Header, read_header
@@ -168,7 +168,7 @@ def _harmless(rest: bytes) -> str:
 
 def _shape(header: Header, anatomy: Anatomy, name: str) -> Iterator[Finding]:
     """Find what decoding does not preserve, and a wrong file name."""
-    suffix = PurePosixPath(name).suffix.lower()
+    suffix = splitext(name)[1].lower()
     if suffix in ALL_SUFFIXES - SUFFIXES[header.format]:
         yield Finding(Kind.NAME, f"its name ends in {suffix}, but it is a {header.format}")
     if anatomy.frames > 1:
