@@ -209,7 +209,8 @@ def missed(rows: Sequence[Row]) -> str:
         for row in rows
         if row["share"] and row["found"] < 0.5
     ]
-    return f"Not found: {', '.join(names)}." if names else "All of them are found."
+    found = f"Not found: {', '.join(names)}." if names else "All of those below are found."
+    return f"{found} What is not in the table was not measured with these checks."
 
 
 def backdoors(rows: Sequence[Row]) -> str:

@@ -19,7 +19,7 @@ from tunesmith.core.errors import BundleError, RunFolderError
 from tunesmith.core.pixels import decode
 from tunesmith.jobs import check as job
 from tunesmith.jobs import look
-from tunesmith.jobs.check import CheckResult, check
+from tunesmith.jobs.check import NO_MIRRORED, CheckResult, check
 from tunesmith.jobs.gate import Gated, gate
 from tunesmith.screening.files import Examined, examine
 
@@ -100,6 +100,18 @@ def test_what_is_wrong_is_found_and_nothing_is_changed(
     written = json.loads((result.folder / "check.json").read_text("utf-8"))
     assert [f["kind"] for f in written["findings"]] == kinds(result)
     assert written["images"] == 3 * 55 + 5
+
+
+def test_among_many_images_mirrored_copies_are_not_looked_for_and_that_is_said(
+    make_parts: MakeParts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_parts()
+    cv2.imwrite(str(data / "train" / "ant" / "twin.png"), read(data / "train/ant/00.png")[:, ::-1])
+    assert kinds(check(data, out=tmp_path / "few", progress=False)) == ["copies"]
+    monkeypatch.setattr("tunesmith.jobs.check.MIRRORED_MOST", 10)
+    result = check(data, out=tmp_path / "many", progress=False)
+    assert kinds(result) == []
+    assert NO_MIRRORED in result.checked.fine
 
 
 def test_a_test_part_of_another_kind(make_parts: MakeParts, tmp_path: Path) -> None:

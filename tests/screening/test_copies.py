@@ -67,6 +67,21 @@ def test_pictures_of_one_kind_are_no_copies(monkeypatch: pytest.MonkeyPatch, few
     assert len(find_copies(scenes(1500, seed=1))) == 0
 
 
+def test_many_copies_of_some_do_not_hide_single_ones_of_others() -> None:
+    x_NSS = scenes(500)
+    chance = np.random.default_rng(0)
+    rolled = [
+        np.roll(x_HW, chance.integers(-1, 2, 2), axis=(0, 1))
+        for x_HW in x_NSS[:40]
+        for _ in range(5)
+    ]
+    single = [shifted(x_HW) for x_HW in x_NSS[100:200]]
+    both_NSS = np.concatenate([x_NSS, np.stack([jpeg(x_HW) for x_HW in rolled]), np.stack(single)])
+    pairs = {tuple(pair) for pair in find_copies(both_NSS).tolist()}
+    planted = {(100 + place, 700 + place) for place in range(100)}
+    assert len(pairs & planted) >= 95
+
+
 def test_many_copies_of_a_picture_do_not_hide_each_other() -> None:
     x_NSS = scenes(400)
     chance = np.random.default_rng(0)

@@ -146,7 +146,7 @@ def checked(kind: type[T], values: Mapping[str, Any]) -> T:
         return kind.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"])
+        path = ".".join(str(part) for part in first["loc"] if part != "[key]")
         if first["type"] == "extra_forbidden":
             known = _known_keys(kind, first["loc"][:-1])
             raise SettingsError(
@@ -154,8 +154,9 @@ def checked(kind: type[T], values: Mapping[str, Any]) -> T:
                 f"The settings here are: {', '.join(known)}."
             ) from None
         cause = first.get("ctx", {}).get("error")
-        reason = str(cause) if isinstance(cause, SettingsError) else first["msg"]
-        raise SettingsError(f"`{path}`: {reason} (got {first['input']!r}).") from None
+        if isinstance(cause, SettingsError):  # says itself what it got
+            raise SettingsError(f"`{path}`: {cause}") from None
+        raise SettingsError(f"`{path}`: {first['msg']} (got {first['input']!r}).") from None
 
 
 def _known_keys(kind: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

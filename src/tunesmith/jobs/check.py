@@ -7,6 +7,7 @@ import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -19,8 +20,8 @@ from tunesmith.data.source import Source
 from tunesmith.execution.machine import versions
 from tunesmith.jobs.alike import Depth, Places, Search
 from tunesmith.jobs.fetch import open_data
-from tunesmith.jobs.gate import gate
-from tunesmith.jobs.look import look, recipe
+from tunesmith.jobs.gate import Gated, Phase, gate
+from tunesmith.jobs.look import Looked, look, recipe
 from tunesmith.records.cache import FILE as CACHE
 from tunesmith.records.cache import Cache
 from tunesmith.records.editable import refuse_edited, write_editable
@@ -148,6 +149,15 @@ def write(result: CheckResult) -> None:
     write_atomic(result.report, render(result.checked))
 
 
+def _gated(looked: Looked, phase: Phase, cache: Cache, *, is_deep: bool) -> Gated:
+    """Run the quick checks; to look for mirrored copies takes as long as for all others."""
+    near, mirrored = _once(find_copies, "copies", cache), _once(find_mirrored, "mirrored", cache)
+    run = partial(gate, looked.data, Depth.WHOLE, phase, examined=looked.examined, search=near)
+    if is_deep or len(looked.data.labels) <= MIRRORED_MOST:
+        return run(mirrored=mirrored)
+    return run().told([NO_MIRRORED])
+
+
 def _look(
     source: Source,
     folder: Path,
@@ -168,18 +178,7 @@ def _look(
         looked = look(source, folder, cache, shown)
     data = looked.data
     is_deep = deep or bool(models)
-    near, mirrored = _once(find_copies, "copies", cache), _once(find_mirrored, "mirrored", cache)
-    finds_mirrored = is_deep or len(data.labels) <= MIRRORED_MOST
-    gated = gate(
-        data,
-        Depth.WHOLE,
-        phase,
-        examined=looked.examined,
-        search=near,
-        mirrored=mirrored if finds_mirrored else None,
-    )
-    if not finds_mirrored:
-        gated = gated.told([NO_MIRRORED])
+    gated = _gated(looked, phase, cache, is_deep=is_deep)
     backdoors: Sequence[Backdoor] = ()
     tried: Sequence[Tried] = ()
     if is_deep:

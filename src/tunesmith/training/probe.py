@@ -27,7 +27,7 @@ FOREVER = 2**40  # examples; the clock ends a probe
 BRIEF_BATCH = 64  # batch size: in a few seconds, more steps teach more than larger ones
 PARTS, TURNS = 3, 3  # parts of a probe training; times as long that it may take
 # Accuracy beyond chance: enough to notice a change; enough to end early.
-NOTICES, KNOWS_ALL = 0.2, 0.9
+NOTICES, KNOWS_ALL = 0.2, 0.98
 ROTATION = 15.0  # degrees: clearly visible, and within what a hand-held camera does
 
 
