@@ -115,11 +115,11 @@ def test_advice_follows_from_what_was_found(make_story: MakeStory) -> None:
     assert "Four times as many would halve" in usual
     assert "larger --budget" in usual
     assert "The run was interrupted" in steps(story, status="interrupted")
-    assert "Check the 4 labels of test images: networks that" in steps(story, data={"suspects": 4})
+    assert "Check 4 test labels in suspects.csv, " in steps(story, data={"suspects": 4})
     learned = replace(story, findings=(LEARNED,))
-    assert "Check the 2 labels of training images: networks that" in steps(learned)
+    assert "Check 2 training labels in suspects.csv, " in steps(learned)
     both = steps(learned, data={"suspects": 1})
-    assert "Check the 1 label of a test image and the 2 labels of training images: " in both
+    assert "Check 1 test label and 2 training labels in suspects.csv, " in both
     weak = {
         "recall": (0.5, 1.0, None),
         "recall_interval": ((0.3, 0.7), (0.9, 1.0), (0.0, 1.0)),
@@ -141,7 +141,7 @@ def test_a_perfect_run_needs_no_advice_but_to_be_used(make_story: MakeStory) -> 
         data={"quarantined": 0, "leaks": 0},
         evaluation=Measures.of(evaluate(p_NK, y_N), ece_before=0.1, temperature=1),
     )
-    assert text == "Try it on images of your own: how to is at the end of this page."
+    assert text == "Try it on images of your own: the end of this page says how."
 
 
 def test_bad_data_are_counted_in_words(make_story: MakeStory) -> None:

@@ -155,7 +155,7 @@ def next_steps(story: Story) -> Iterator[str]:
             f"The score rests on {summary.score.n:,} test images. Four times as many would halve "
             "the width of its interval."
         )
-    yield "Try it on images of your own: how to is at the end of this page."
+    yield "Try it on images of your own: the end of this page says how."
 
 
 def _about_data(story: Story) -> Iterator[str]:
@@ -171,14 +171,14 @@ def _about_data(story: Story) -> Iterator[str]:
             "ones; with --on-suspects quarantine they are left out of training."
         )
     doubted = [
-        counted(count, f"label of a {part} image", f"labels of {part} images")
+        counted(count, f"{part} label")
         for part, count in (("test", data.suspects), ("training", _doubted(story)))
         if count
     ]
     if doubted:
         yield (
-            f"Check the {' and the '.join(doubted)}: networks that did not learn from these images "
-            "are sure of other classes. suspects.csv lists them, the most doubtful first."
+            f"Check {' and '.join(doubted)} in suspects.csv, where the most doubtful come first: a "
+            "network that did not learn from the image is sure of another class."
         )
     if data.leaks:
         yield (
