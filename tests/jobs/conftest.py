@@ -1,5 +1,7 @@
 """A process at work on a run, as the steps of a job are given one."""
 
+import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -34,3 +36,18 @@ def session_in() -> Callable[..., AbstractContextManager[Session]]:
             )
 
     return opened
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[None]:
+    """Mount a small file system of its own, for faults that no mode bit makes for root."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("this system does not let root mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)

@@ -1,7 +1,6 @@
 """Tests of `tunesmith.jobs.fit`: the main path, whole."""
 
 import base64
-import os
 import re
 import shutil
 import signal
@@ -11,7 +10,6 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +28,8 @@ from tunesmith.models.preprocess import Normalize
 from tunesmith.records.history import History
 from tunesmith.records.journal import read_history
 from tunesmith.report.summary import read_summary
+
+from .conftest import mounted
 
 
 class MakeFolder(Protocol):
@@ -445,21 +445,6 @@ def test_networks_that_do_not_fit(
 ) -> None:
     with pytest.raises(ModelError, match=message):
         quick(digits(200), tmp_path / "out", model=f"{network_file}:{function}")
-
-
-@contextmanager
-def mounted(folder: Path, options: str) -> Iterator[None]:
-    """A small file system of its own at a folder, for faults that no mode bit makes for root."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    if subprocess.run(mount, check=False).returncode:
-        pytest.skip("this system does not let root mount")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk(tmp_path: Path) -> None:

@@ -1,10 +1,8 @@
 """Tests of `tunesmith.jobs.shared`: slices on shared data, as workers run them, in this process."""
 
 import json
-import os
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,8 @@ from tunesmith.plan import UNITS, Plan, SearchPlan
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.slice import train_slice
 
+from .conftest import mounted
+
 SessionIn = Callable[..., AbstractContextManager[Session]]
 JOB: dict[str, Any] = {"metric": "accuracy", "device": "cpu", "limit": {}, "threads": 1}
 PLAN = Plan(
@@ -53,21 +53,6 @@ PLAN = Plan(
     reasons=(),
     search=SearchPlan(examples=1600, trials=None, workers=1),
 )
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[None]:
-    """A file system of its own at a folder, to be filled up."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    if subprocess.run(mount, check=False).returncode:
-        pytest.skip("this system does not let root mount")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +97,7 @@ def test_a_full_disk_is_told_and_nothing_is_left_on_it(
 ) -> None:
     rest, held = candidate.prepared.without_fold(0)
     disk = tmp_path / "small"
-    with small_disk(disk, "16k"):  # the images alone need 26 kB
+    with mounted(disk, "size=16k"):  # the images alone need 26 kB
         with pytest.raises(RunFolderError, match=r"no space left for .*data\. .* --out"):
             share(disk / "data", candidate, rest, held, **JOB)
         assert not list(disk.iterdir())

@@ -69,16 +69,10 @@ def without_listed(source: Source, path: Path) -> Source:
             " Was it made of other data?"
         )
     out = np.array([name in chosen for name in names], bool)
-    kept = np.flatnonzero(~out)
     return replace(
-        source,
-        names=tuple(source.names[place] for place in kept),
-        labels=source.labels[kept],
-        given=source.given[kept],
-        read=lambda index: source.read(int(kept[index])),
+        source.subset(np.flatnonzero(~out)),
         skipped={**source.skipped, "listed to be left out": int(out.sum())},
         identity=hashlib.sha256(source.identity.encode() + out.tobytes()).hexdigest(),
-        groups=None if source.groups is None else source.groups[kept],
     )
 
 

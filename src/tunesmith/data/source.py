@@ -1,9 +1,9 @@
 """Labeled images from any source, and checks of their classes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import final
+from typing import Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,17 @@ class Source:
     skipped: Mapping[str, int]
     identity: str
     groups: NDArray[np.int64] | None = None
+
+    def subset(self, kept: NDArray[np.int64]) -> Self:
+        """Return the images with these indices, in their order; the rest stays as it is."""
+        return replace(
+            self,
+            names=tuple(self.names[index] for index in kept),
+            labels=self.labels[kept],
+            given=self.given[kept],
+            read=lambda index: self.read(int(kept[index])),
+            groups=None if self.groups is None else self.groups[kept],
+        )
 
 
 def untaught(labels: Sequence[str]) -> str:

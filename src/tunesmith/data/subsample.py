@@ -1,7 +1,5 @@
 """Subsample a source that would take too long to read in full."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,14 +36,7 @@ def thinned(source: Source, count: int | None, *, seed: int) -> Source:
             ]
         )
     )
-    return replace(
-        source,
-        names=tuple(source.names[place] for place in kept),
-        labels=source.labels[kept],
-        given=source.given[kept],
-        groups=None if source.groups is None else source.groups[kept],
-        read=lambda index: source.read(int(kept[index])),
-    )
+    return source.subset(kept)
 
 
 def _chosen(source: Source, places: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:

@@ -1,6 +1,7 @@
 """Labels that look wrong to networks that were not trained on them: reported and listed."""
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from tunesmith.jobs.look import recipe
 from tunesmith.jobs.prepare import Prepared
 from tunesmith.jobs.train import Fitted
 from tunesmith.records.cache import Cache
+from tunesmith.records.folder import write_atomic
 from tunesmith.report.findings import Finding
 from tunesmith.screening.labels import find_doubted, rank_labels
 
@@ -96,19 +98,20 @@ def write_suspects(folder: Path, prepared: Prepared, found: Sequence[Suspect]) -
         (folder / FILE).unlink(missing_ok=True)
         return
     classes, names = prepared.source.classes, prepared.source.names
-    with (folder / FILE).open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(COLUMNS)
-        for each in sorted(found, key=lambda suspect: suspect.margin):
-            rows.writerow(
-                [
-                    shielded(names[prepared.loaded.kept[each.place]]),
-                    shielded(classes[prepared.labels[each.place]]),
-                    shielded(classes[each.other]),
-                    f"{each.margin:.3f}",
-                    each.part,
-                ]
-            )
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    for each in sorted(found, key=lambda suspect: suspect.margin):
+        rows.writerow(
+            [
+                shielded(names[prepared.loaded.kept[each.place]]),
+                shielded(classes[prepared.labels[each.place]]),
+                shielded(classes[each.other]),
+                f"{each.margin:.3f}",
+                each.part,
+            ]
+        )
+    write_atomic(folder / FILE, text.getvalue())
 
 
 def tell_learned(prepared: Prepared, asked: int, found: Sequence[Suspect]) -> Finding | str | None:
