@@ -224,7 +224,7 @@ def measure_neighbors(given: Data, attack: Attack, share: float) -> Row:
     x_NHWC, y_N, is_poisoned_N = poison(given, attack, share)
     with tempfile.TemporaryDirectory() as folder:
         source = open_source((x_NHWC, y_N))
-        data = look(source, Path(folder), Cache(None), NOWHERE).data
+        data = look(source, Path(folder), Cache(None), NOWHERE)
         f_ND = see(data, Cache(None), NOWHERE)
     f_ND -= f_ND.mean(axis=0)
     f_ND /= np.linalg.norm(f_ND, axis=1, keepdims=True)

@@ -9,8 +9,9 @@ what is nowhere on this machine is downloaded before the clock of a row starts. 
 made from FOLDER/cifar10.zip: 100 random training images of each class, and the whole test part.
 Each row is one process; rows that are in the results already are kept, so that the command can be
 interrupted and repeated. With ``--reference``, another script is run at the same budget right after
-each row: ``SCRIPT NAME BUDGET --seed N`` must print a JSON line with ``accuracy``,
-``accuracy_mirrored``, ``images_per_s`` and ``wall_s``.
+each row: ``SCRIPT NAME BUDGET --seed N --width W`` must print a JSON line with ``accuracy``,
+``accuracy_mirrored``, ``images_per_s`` and ``wall_s``. Its rows bear the script's name without the
+suffix; ``by_hand.py`` is such a script.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pages import table
+from pages import BY_HAND, REFERENCE, table
 from tunesmith.core.clock import Clock
 from tunesmith.jobs.fetch import fetch
 
@@ -40,7 +41,7 @@ SOURCES = {
     "digits": "digits",
 }
 SMALL, PER_CLASS = "cifar10-1000", 100
-NOT_FOR_REFERENCE = {"digits", SMALL}  # data that the other script does not know
+UNKNOWN_TO = {REFERENCE: {"digits", SMALL}, BY_HAND: {SMALL}}  # data, by the script's name
 ROWS = "mnist:60,digits:60,mnist:300,fashion:300,cifar10:600"
 LAST = 20  # lines of a failed process that are shown
 Row = dict[str, Any]
@@ -145,7 +146,8 @@ def run_reference(script: str, data: str, budget: int, seed: int) -> Row:
         stdout=subprocess.PIPE,
         text=True,
     )
-    return {"who": "reference", **json.loads(done.stdout.splitlines()[-1])}
+    told: Row = {"who": Path(script).stem, "data": data, "budget_s": budget, "seed": seed}
+    return {**told, **json.loads(done.stdout.splitlines()[-1])}
 
 
 def write_results(path: Path, rows: list[Row]) -> None:
@@ -167,6 +169,7 @@ def main() -> None:
     parser.add_argument("--reference")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
+    other = Path(options.reference).stem if options.reference else REFERENCE
     path: Path = options.results
     rows: list[Row] = json.loads(path.read_text())["rows"] if path.exists() else []
     there = {(r["who"], r["data"], int(r["budget_s"]), r["seed"]) for r in rows}
@@ -176,11 +179,11 @@ def main() -> None:
             if ("tunesmith", data, int(budget), seed) not in there:
                 rows.append(run_ours(data, int(budget), seed))
                 write_results(path, rows)
-            wanted = options.reference and data not in NOT_FOR_REFERENCE
-            if wanted and ("reference", data, int(budget), seed) not in there:
+            wanted = options.reference and data not in UNKNOWN_TO.get(other, set())
+            if wanted and (other, data, int(budget), seed) not in there:
                 rows.append(run_reference(options.reference, data, int(budget), seed))
                 write_results(path, rows)
-    print(table(rows))
+    print(table(rows, other))
 
 
 if __name__ == "__main__":

@@ -3,14 +3,15 @@
     python benchmarks/mutations.py
 
 Images of every format, archives, tables and files of arrays of every kind have each byte of their
-headers flipped (one bit, and all), are cut off at each tenth, and are made into bombs. Each file is
-then refused in words, or gives what the whole one gives, or something else. Something else counts
-as *accepted silently* if it could be told: if a file was cut off, claims more than is decoded, or
-has checksums over what was flipped (PNG files, alone, in archives and in tables; .npz files). A
-flipped byte of another format makes another image, and one in a zip's list of names or in a table
-another name, which nobody can tell from one that was meant so; nor can a text that ends early be
-told from one that is short. A crash is an exception that is no refusal, or a process that died
-decoding.
+headers flipped (one bit, and all; of tar and Parquet files every third byte), are cut off at each
+tenth, and are made into bombs. Each file is then refused in words, or gives what the whole one
+gives, or something else. Something else counts as *accepted silently* if it could be told: if a
+file was cut off, claims more than is decoded, or has checksums over what was flipped (PNG files,
+alone, in archives and in tables; .npz files). A flipped byte of another format makes another image,
+and one in a zip's list of names or in a table another name, which nobody can tell from one that was
+meant so; nor can a text that ends early be told from one that is short. A crash is an exception
+that is no refusal, or a process that died decoding. A process that died parsing a Parquet file is a
+refusal, since each file has one of its own; how many did is counted beside it.
 """
 
 import bz2
@@ -37,25 +38,31 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import SourceError
 from tunesmith.data.archives import Archive
 from tunesmith.data.decoder import Decoder, Decoders
+from tunesmith.data.examine import examine
 from tunesmith.data.sources import open_source
 from tunesmith.data.tars import Tar
 from tunesmith.execution.machine import measure, versions
-from tunesmith.screening.files import examine
 
 RESULTS = Path(__file__).parent / "results" / "mutations.json"
 HEADER = 160  # bytes at the start of a file that count as its header
 LIMIT_S = 2.0  # seconds that no file may take
 SIDE = 6324  # of the largest square that is decoded
+DEEP_SIDE = 4472  # the same of RGBA values that have 16 bits, or are interlaced
+PASSES = (  # over an interlaced PNG: first column, first row, and steps (PNG 3, 8.1)
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)
 SIZES = (-(10**6), -512, 10**10, 2**80)  # of members of a tar file, in base 256
-TABLES = (
-    "npz",
-    "idx",
-    "csv",
-    "parquet",
-)  # and arrays; of Parquet files bombs alone: some damage ends pyarrow
+TABLES = ("npz", "idx", "csv", "parquet")  # and arrays
 IDX = "idx/train-images-idx3-ubyte", "idx/train-labels-idx1-ubyte"
 FLIPPED, CUT, BOMB, CLAIMS = "flipped", "cut off", "bomb", "claims too much"
 REFUSED, SAME, OTHER, SILENT, CRASHED = "refused", "same", "other", "silent", "crashed"
+ENDED = "ended the reader"  # refused, since it ended the process that parsed it
 Content = dict[str, bytes]  # pixels of each image, by name
 
 
@@ -153,11 +160,14 @@ def tables() -> dict[str, bytes]:
     x_NHWC = np.stack([np.roll(drawing(20), shift, axis=1) for shift in range(6)])
     files = {"x.npy": npy(x_NHWC), "y.npy": npy(np.arange(6) % 2)}
     rows = "".join(f"images/{i}.png,{'ab'[i % 2]}\n" for i in range(6))
+    pngs = [encode(".png", drawing(20 + i)) for i in range(6)]
+    columns = {"image": pngs, "label": ["a", "b"] * 3}
     return {
         "npz": zipped(files, zipfile.ZIP_STORED),
         "npz, deflated": zipped(files),
         "idx": idx(6, 15, 20) + x_NHWC[..., 0].tobytes(),
         "csv": f"path,label\n{rows}".encode(),
+        **({"parquet": parquet(columns)} if find_spec("pyarrow") else {}),
     }
 
 
@@ -194,7 +204,8 @@ def headers(kind: str, data: bytes) -> list[int]:
         begin = int.from_bytes(data[4:8], "little")
     if kind == "parquet":
         begin -= 8 + int.from_bytes(data[-8:-4], "little")
-    return [*range(min(HEADER, len(data))), *range(begin, len(data))]
+    places = [*range(min(HEADER, len(data))), *range(begin, len(data))]
+    return places[::3] if kind == "parquet" else places  # each takes two processes
 
 
 def damaged(kind: str, data: bytes, expected: Content) -> Iterator[Case]:
@@ -259,27 +270,55 @@ def misleading() -> Iterator[Case]:
         yield Case("idx", CLAIMS, idx(*dims) + bytes(6 * 64), {})
 
 
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """A piece of a PNG file."""
+    check = zlib.crc32(kind + data)
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+
+
+def interlaced(side: int, channels: int) -> bytes:
+    """A black PNG file, gray or RGBA, whose pixels come in seven passes."""
+    size = 0
+    for column, row, right, down in PASSES:
+        width, height = (side - column + right - 1) // right, (side - row + down - 1) // down
+        size += height * (1 + width * channels)
+    kind = {1: 0, 4: 6}[channels]
+    header = struct.pack(">IIBBBBB", side, side, 8, kind, 0, 0, 1)
+    body = chunk(b"IDAT", zlib.compress(bytes(size), 9))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IEND", b"")
+
+
 def image_bombs() -> Iterator[Case]:
     """Small images that take as much memory or time as is granted, or would take more."""
     flat = np.full((SIDE, SIDE, 1), 90, np.uint8)
     yield Case("PNG, gray", BOMB, encode(".png", flat), {})
-    yield Case("PNG, 16 bits", BOMB, encode(".png", np.zeros((SIDE, SIDE, 4), np.uint16)), {})
+    yield Case("PNG, gray", BOMB, interlaced(SIDE, 1), {})
+    yield Case("PNG, alpha", BOMB, encode(".png", np.zeros((SIDE, SIDE, 4), np.uint8)), {})
+    for side in (DEEP_SIDE, SIDE):
+        yield Case("PNG, alpha", BOMB, interlaced(side, 4), {})
+        deep = np.zeros((side, side, 4), np.uint16)
+        yield Case("PNG, 16 bits", BOMB, encode(".png", deep), {})
     color = np.repeat(flat, 3, axis=2)
     for kind, suffix in {"JPEG": ".jpg", "TIFF": ".tiff", "GIF": ".gif", "WebP": ".webp"}.items():
         yield Case(kind, BOMB, encode(suffix, color), {})
     progressive = encode(".jpg", color, cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
     last = progressive[progressive.rindex(b"\xff\xda") : -2]
-    for repeated in (0, 50, 5000):
+    for repeated in (0, 10, 50, 5000):  # it has ten scans, and may have twenty
         data = progressive[:-2] + last * repeated + progressive[-2:]
         yield Case("JPEG, progressive", BOMB, data, {})
     gif, png = images()["GIF"], images()["PNG"]
     yield Case("GIF", BOMB, gif[:-1] + gif[gif.index(b"\x2c") : -1] * 2000 + b";", {})
     zeros = zlib.compress(bytes(100_000_000), 9)
-    for begin in (b"zTXtComment\0\0", b"iTXtComment\0\1\0\0\0", b"iCCPprofile\0\0"):
-        size, check = len(begin) - 4 + len(zeros), zlib.crc32(begin + zeros)
-        chunk = struct.pack(">I", size) + begin + zeros + struct.pack(">I", check)
-        yield Case("PNG", BOMB, png[:33] + chunk + png[33:], {})
-        yield Case("PNG", BOMB, png[:33] + chunk * 300 + png[33:], {})
+    most = zlib.compress(bytes(7_900_000), 9)  # libpng unpacks as much, twice
+    for tag, begin in {
+        b"zTXt": b"Comment\0\0",
+        b"iTXt": b"Comment\0\1\0\0\0",
+        b"iCCP": b"profile\0\0",
+    }.items():
+        for packed in (zeros, most):
+            text = chunk(tag, begin + packed)
+            for repeated in (1, 20, 300):  # twenty are accepted
+                yield Case("PNG", BOMB, png[:33] + text * repeated + png[33:], {})
 
 
 def archive_bombs() -> Iterator[Case]:
@@ -395,8 +434,9 @@ def judged(decoder: Decoder, case: Case, folder: Path) -> tuple[str, float]:
     began = time.perf_counter()
     try:
         found = found_in(decoder, case.kind, path)
-    except SourceError:
-        return REFUSED, time.perf_counter() - began
+    except SourceError as error:
+        seconds = time.perf_counter() - began
+        return ENDED if "crashed the reader" in str(error) else REFUSED, seconds
     except Exception as error:  # noqa: BLE001 (whatever it is, it is a crash)
         print(f"{case.kind}, {case.mutation}: {error!r}")
         return CRASHED, time.perf_counter() - began
@@ -427,7 +467,7 @@ def main() -> None:
             "files": len(found),
             **{
                 w: sum(word == w for word, _ in found)
-                for w in (REFUSED, SAME, OTHER, SILENT, CRASHED)
+                for w in (REFUSED, ENDED, SAME, OTHER, SILENT, CRASHED)
             },
             "slowest_s": round(max(seconds for _, seconds in found), 3),
         }
@@ -440,6 +480,7 @@ def main() -> None:
         "files": sum(row["files"] for row in table),
         "accepted_silently": sum(row[SILENT] for row in table),
         "crashes": sum(row[CRASHED] for row in table),
+        "readers_ended": sum(row[ENDED] for row in table),
         "slowest_s": max(row["slowest_s"] for row in table),
         "over_2_s": sum(seconds > LIMIT_S for found in rows.values() for _, seconds in found),
         "rows": table,

@@ -1,8 +1,9 @@
-"""Write ``docs/accuracy.md``, its plot and the numbers of ``docs/data-gate.md`` from the results.
+"""Write ``docs/accuracy.md`` and its plot, and the numbers of other pages, from the results.
 
     pip install matplotlib && python benchmarks/pages.py
 
-No number of the page is typed by hand: a test compares it with ``benchmarks/results``.
+The other pages are ``docs/data-gate.md`` and, where it says so, ``docs/tuning.md``. No number of
+these is typed by hand: a test compares them with ``benchmarks/results``.
 """
 
 import json
@@ -21,10 +22,12 @@ NAMES = {
     "digits": "digits",
 }
 PLOTTED = ("mnist", "fashion", "cifar10")
-OURS, REFERENCE = "tunesmith", "reference"
+OURS, REFERENCE, BY_HAND = "tunesmith", "reference", "by_hand"
+SHOWN_AS = {BY_HAND: "script by hand"}  # the other scripts are shown by their names
+ALONE, WORKERS = "dataloader_", "dataloader_with_workers_"  # of whose rates those are
 PLAIN, MIRRORED = "accuracy", "accuracy_mirrored"
 HEAD = (
-    "| data | budget | seeds | accuracy (range) | reference | error ratio | mirrored reference "
+    "| data | budget | seeds | accuracy (range) | {other} | error ratio | mirrored {other} "
     "| error ratio | latest end | memory |\n"
     "|---|---|---|---|---|---|---|---|---|---|"
 )
@@ -54,20 +57,30 @@ same machine.
 Single points are existing tools that were given the same time, one run each, on a machine of the
 same kind: rough marks, not a ranking.
 
-Again on your machine: `TUNESMITH_DATA=FOLDER python benchmarks/fit.py`; this page:
-`python benchmarks/pages.py`.
+Again on your machine: `TUNESMITH_DATA=FOLDER python benchmarks/fit.py`, and `loader.py` and
+`engine.py` beside it for the speeds; this page: `python benchmarks/pages.py`.
 """
-# Results, and what they were measured on; the first ones are plotted.
+# Endings of the names of results, and what they were measured on; the first ones are plotted.
 MACHINES = (
-    ("fit", "Two cores with AVX2"),
-    ("fit-amx", "Two cores with AMX, which train in bfloat16; earlier revisions"),
+    ("", "Two cores with AVX2"),
+    ("-amx", "Two cores with AMX, which train in bfloat16; earlier revisions"),
 )
 MACHINE = """\
 ## {title}
 
 Hardware: {cpu}, {cores} cores, {system}, no GPU, shared with other work; torch {torch}.
 
-{table}{searches}"""
+{table}{searches}
+
+**Speed.** Images trained on in a second, against a DataLoader that transforms them one by one and
+the same network, medians of {repeats} turns. Both do the same arithmetic: where that takes most of
+the time, the ratio is low.
+
+{loaders}
+
+MNIST's PNG files are decoded at {decoded:,} images a second, {pillow} times as fast as by a loop
+over Pillow. Augmentation lengthens a training step at width {width}, compared with one on ready
+tensors, by {photographs} % for photographs and by {digits} % for digits."""
 MEASURED = "## Measured\n"  # what follows it in docs/data-gate.md is written by this script
 GATE = """\
 
@@ -109,6 +122,18 @@ cores: {time}.
 
 **Damaged and hostile files**: {mutations}
 """
+BEGIN, END = "<!-- benchmarks/pages.py writes this -->", "<!-- to here -->"  # in docs/tuning.md
+BESIDE = """\
+Hardware: {cpu}, {cores} cores, {system}, no GPU, shared with other work; torch {torch}, Optuna
+{optuna}. Accuracies are on the test part, medians over seeds. The error ratio is our median error
+over the script's: under 1 we are better. Mirrored, the script averages its predictions on an image
+and on its mirror image, as our exported model does where that helps; of digits it mirrors none.
+Latest end and memory are ours.
+
+{table}
+
+Configs that the script tried: {tried}. At the latest, it ended after {late} of its budget.
+"""
 PAIRED = "not_planted_but_paired"
 PLOT, MARKERS = "accuracy.svg", "^vDs*"
 Row = Mapping[str, Any]
@@ -140,15 +165,16 @@ def beside(middle: float, theirs: Sequence[float]) -> str:
     if not theirs:
         return " | "
     other = statistics.median(theirs)
-    return f"{100 * other:.2f} | {(1 - middle) / (1 - other):.2f}"
+    ratio = f"{(1 - middle) / (1 - other):.2f}" if other < 1 else ""
+    return f"{100 * other:.2f} | {ratio}"
 
 
-def table(rows: Sequence[Row]) -> str:
-    """One line for each data set and budget."""
-    reference = by_cell(rows, REFERENCE)
-    lines = [HEAD]
+def table(rows: Sequence[Row], other: str = REFERENCE) -> str:
+    """One line for each data set and budget: ours, and what another script does there."""
+    others = by_cell(rows, other)
+    lines = [HEAD.format(other=SHOWN_AS.get(other, other))]
     for (data, budget), ours in by_cell(rows, OURS).items():
-        found, theirs = accuracies(ours), reference.get((data, budget), [])
+        found, theirs = accuracies(ours), others.get((data, budget), [])
         middle = statistics.median(found)
         spread = f" ({100 * found[0]:.2f} to {100 * found[-1]:.2f})" if len(found) > 1 else ""
         lines.append(
@@ -168,16 +194,34 @@ def searches(rows: Sequence[Row]) -> str:
     return "\n\nNone of these budgets opened a hyperparameter search."
 
 
-def machine(name: str, title: str) -> str:
+def loaders(cases: Sequence[Row]) -> str:
+    """Speed of training against a DataLoader."""
+    head = ["data", "width", "ours", "DataLoader", "ratio", "with workers", "ratio"]
+    cells = []
+    for row in cases:
+        ours = row["images_per_s"]
+        others = [row[f"{name}images_per_s"] for name in (ALONE, WORKERS)]
+        beside = [text for other in others for text in (f"{other:,}", f"{ours / other:.2f}")]
+        cells.append([NAMES[row["data"]], str(row["width"]), f"{ours:,}", *beside])
+    return rows_of(head, cells)
+
+
+def machine(ending: str, title: str) -> str:
     """What was measured on one machine."""
-    found = read(name)
-    hardware, torch = found["hardware"], found["versions"]["torch"]
+    found, engine, loader = (read(f"{name}{ending}") for name in ("fit", "engine", "loader"))
+    training = engine["training"]
     return MACHINE.format(
-        **hardware,
+        **found["hardware"],
         title=title,
-        torch=torch,
+        torch=found["versions"]["torch"],
         table=table(found["rows"]),
         searches=searches(found["rows"]),
+        repeats=loader["repeats"],
+        loaders=loaders(loader["cases"]),
+        decoded=engine["decoding"]["images_per_s"],
+        pillow=engine["decoding"]["ratio"],
+        width=training["width"],
+        **{name: training[name]["slower_by_percent"] for name in ("photographs", "digits")},
     )
 
 
@@ -393,6 +437,40 @@ def gate_page() -> str:
     return f"{written.partition(MEASURED)[0].rstrip()}\n\n{MEASURED}{gate_numbers()}"
 
 
+def tried(rows: Sequence[Row]) -> str:
+    """How many configs the script by hand tried, for each data set and budget."""
+    texts = []
+    for (data, budget), theirs in by_cell(rows, BY_HAND).items():
+        counts = sorted({row["trials"] for row in theirs})
+        span = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
+        texts.append(f"{NAMES[data]} in {budget} s, {span}")
+    return "; ".join(texts)
+
+
+def beside_by_hand() -> str:
+    """What was measured of `fit` against the script by hand; nothing before it was."""
+    if not (RESULTS / f"{BY_HAND}.json").exists():
+        return ""
+    found = read(BY_HAND)
+    late = [row["wall_s"] / row["budget_s"] for row in found["rows"] if row["who"] == BY_HAND]
+    if not late:
+        return ""
+    return BESIDE.format(
+        **found["hardware"],
+        torch=found["versions"]["torch"],
+        optuna=found["versions"]["optuna"],
+        table=table(found["rows"], BY_HAND),
+        tried=tried(found["rows"]),
+        late=percent(max(late)),
+    )
+
+
+def tuning_page() -> str:
+    """docs/tuning.md with what was measured of `fit` as it should be."""
+    before, _, rest = (DOCS / "tuning.md").read_text("utf-8").partition(BEGIN)
+    return f"{before}{BEGIN}\n{beside_by_hand()}{END}{rest.partition(END)[2]}"
+
+
 def draw(path: Path) -> None:
     """Plot errors against budgets, both on logarithmic axes."""
     from matplotlib import pyplot as plt
@@ -423,9 +501,10 @@ def draw(path: Path) -> None:
 
 
 def main() -> None:
-    """Write the page and the plot."""
+    """Write the pages and the plot."""
     (DOCS / "accuracy.md").write_text(page(), "utf-8")
     (DOCS / "data-gate.md").write_text(gate_page(), "utf-8")
+    (DOCS / "tuning.md").write_text(tuning_page(), "utf-8")
     draw(DOCS / PLOT)
 
 

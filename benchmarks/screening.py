@@ -80,7 +80,7 @@ Rows = dict[str, Any]
 def decoded(name: str) -> Data:
     """All images of a data set, as the check decodes them."""
     with tempfile.TemporaryDirectory() as folder:
-        return look(open_source(SOURCES[name]), Path(folder), Cache(None), NOWHERE).data
+        return look(open_source(SOURCES[name]), Path(folder), Cache(None), NOWHERE)
 
 
 def verdicts() -> Rows:

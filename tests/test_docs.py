@@ -30,10 +30,36 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_the_numbers_are_those_of_the_results() -> None:
-    """`python benchmarks/pages.py` writes the page anew."""
+    """`python benchmarks/pages.py` writes the pages anew."""
     pages = script("pages")
     assert (ROOT / "docs" / "accuracy.md").read_text("utf-8") == pages.page()
     assert (ROOT / "docs" / "data-gate.md").read_text("utf-8") == pages.gate_page()
+    assert (ROOT / "docs" / "tuning.md").read_text("utf-8") == pages.tuning_page()
+
+
+def test_the_script_by_hand_is_shown_once_it_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = script("pages")
+    monkeypatch.setattr(pages, "RESULTS", tmp_path)
+    assert pages.beside_by_hand() == ""
+    cell = {"data": "mnist", "budget_s": 60}
+    ours = {**cell, "who": "tunesmith", "wall_s": 59.0, "memory_peak_mb": 1000}
+    theirs = {**cell, "who": "by_hand", "wall_s": 57.0, "accuracy_mirrored": 0.984}
+    rows = [
+        {**ours, "accuracy": 0.994},
+        {**ours, "accuracy": 0.998},
+        {**theirs, "accuracy": 0.99, "trials": 4},
+        {**theirs, "accuracy": 0.97, "trials": 2, "wall_s": 54.0},
+        {**theirs, "who": "reference", "accuracy": 0.5},
+    ]
+    hardware = {"cpu": "C", "cores": 2, "system": "S"}
+    found = {"hardware": hardware, "versions": {"torch": "T", "optuna": "O"}, "rows": rows}
+    (tmp_path / "by_hand.json").write_text(json.dumps(found))
+    shown = pages.beside_by_hand()
+    assert "| script by hand | error ratio | mirrored script by hand |" in shown
+    assert "| 99.60 (99.40 to 99.80) | 98.00 | 0.20 | 98.40 | 0.25 | 59.0 s | 1.0 GB |" in shown
+    assert "tried: MNIST in 60 s, 2 to 4. At the latest, it ended after 95.0 % of" in shown
 
 
 def test_the_tables_on_tuning_are_those_of_the_results(monkeypatch: pytest.MonkeyPatch) -> None:

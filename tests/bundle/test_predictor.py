@@ -93,11 +93,11 @@ def test_an_image_that_memory_has_no_room_for_does_not_either(
 
 def test_a_folder_is_the_images_below_it_sorted(model: Predictor, tmp_path: Path) -> None:
     folder = tmp_path / "new"
-    for name in ("b.PNG", "a/z.png", "c.png", ".hidden.png", ".cache/d.png"):
+    for name in ("b.PNG", "a/z.png", "c.png", "d.jfif", ".hidden.png", ".cache/d.png"):
         save(folder / name, flat("blau"))
     (folder / "notes.txt").write_text("no image, and not taken for one")
     (folder / "folder.png").mkdir()
-    expected = [str(folder / name) for name in ("a/z.png", "b.PNG", "c.png")]
+    expected = [str(folder / name) for name in ("a/z.png", "b.PNG", "c.png", "d.jfif")]
     assert [answer.name for answer in model.predict(folder)] == expected
     assert [answer.name for answer in model.predict(str(folder))] == expected
     both = model.predict([folder / "c.png", folder])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.core.headers import Header, read_header
+from tunesmith.core.headers import FORMATS, SUFFIXES, SUFFIXES_BY_FORMAT, Header, read_header
 
 SIGNATURES = [
     b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"BM", b"II*\0", b"MM\0*", b"II+\0",
@@ -135,3 +135,9 @@ def test_no_file_takes_long(data: bytes) -> None:
     header = read_header(data)
     assert header
     assert time.process_time() - began < 1
+
+
+def test_each_format_has_its_own_suffixes() -> None:
+    assert SUFFIXES_BY_FORMAT.keys() == {name for _, name, _ in FORMATS}
+    assert len(set(SUFFIXES)) == len(SUFFIXES)
+    assert all(suffix in SUFFIXES_BY_FORMAT[name] for suffix, name, _ in ENCODINGS)

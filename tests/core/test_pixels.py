@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from typing import Any
 
 import cv2
 import numpy as np
@@ -54,10 +55,16 @@ def marked_png(image: Pixels, orientation: int) -> bytes:
     return data[:33] + chunk(b"eXIf", exif(orientation)) + data[33:]
 
 
-def huge_png() -> bytes:
-    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 0, 0, 0, 0)
+def claiming_png(side: int, *, bits: int = 8, color: int = 0, interlaced: bool = False) -> bytes:
+    header = struct.pack(">IIBBBBB", side, side, bits, color, 0, 0, interlaced)
     body = chunk(b"IDAT", zlib.compress(bytes(1000)))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IEND", b"")
+
+
+def texted_png(image: Pixels, texts: int) -> bytes:
+    data = encode_png(image)
+    text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"a text"))
+    return data[:33] + text * texts + data[33:]
 
 
 def huge_jpeg() -> bytes:
@@ -66,11 +73,13 @@ def huge_jpeg() -> bytes:
     return data[: frame + 5] + struct.pack(">HH", 60_000, 60_000) + data[frame + 9 :]
 
 
-def many_scans() -> bytes:
+def many_scans(count: int, side: int) -> bytes:
     image, progressive = np.eye(40, dtype=np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
     data = cv2.imencode(".jpg", image, progressive)[1].tobytes()
     last = data[data.rindex(b"\xff\xda") : -2]
-    return data[:-2] + last * (74 - data.count(b"\xff\xda")) + data[-2:]
+    data = data[:-2] + last * (count - data.count(b"\xff\xda")) + data[-2:]
+    frame = data.index(b"\xff\xc2")
+    return data[: frame + 5] + struct.pack(">HH", side, side) + data[frame + 9 :]
 
 
 @given(images)
@@ -146,9 +155,14 @@ def test_an_image_with_alpha_is_turned_too() -> None:
     [
         (b"", "the file is empty"),
         (b"a text file named .jpg", "it is no image"),
-        (huge_png(), "it claims 2,500,000,000 pixels, more than 40,000,000"),
+        (claiming_png(50_000), "it claims 2,500,000,000 pixels, more than 40,000,000"),
         (huge_jpeg(), "it claims 3,600,000,000 pixels, more than 40,000,000"),
-        (many_scans(), "it claims 74 scans, more than 64"),
+        (many_scans(74, 40), "it claims 74 scans, more than 64"),
+        (many_scans(24, 6000), "its 24 scans pass over 864,000,000 pixels, more than 800,000,000"),
+        (claiming_png(5000, bits=16, color=6), "writes 200,000,000 bytes, more than 160,000,000"),
+        (claiming_png(5000, bits=16, color=4), "decoding it writes 200,000,000 bytes"),
+        (claiming_png(5200, bits=16, color=2), "decoding it writes 162,240,000 bytes"),
+        (claiming_png(5000, color=6, interlaced=True), "decoding it writes 200,000,000 bytes"),
         (b"BM" + bytes(12) + struct.pack("<IiiHH", 40, 9000, 9000, 1, 24), "it claims 81,000,000"),
         (b"GIF89a" + struct.pack("<HH", 9000, 9000), "it claims 81,000,000 pixels"),
         (b"P6 9000 9000 255\n", "it claims 81,000,000 pixels"),
@@ -165,6 +179,43 @@ def test_what_is_no_whole_image_is_refused_in_words(
 ) -> None:
     with pytest.raises(Undecodable, match=reason):
         decode(data, channels)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        claiming_png(6324),  # a blank page, or a mask
+        claiming_png(6324, bits=4, color=3),
+        claiming_png(6324, bits=16),
+        claiming_png(6324, color=6),
+        claiming_png(6324, interlaced=True),
+        claiming_png(5100, bits=16, color=2),
+        claiming_png(5100, color=2, interlaced=True),
+        many_scans(18, 6324),
+        many_scans(64, 3000),
+    ],
+)
+def test_large_images_of_usual_kinds_are_decoded(data: bytes) -> None:
+    assert pixels._accepted(data).pixels >= 9_000_000
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff", ".ppm"])
+def test_values_of_sixteen_bits_count_twice(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pixels, "MOST_BYTES", 10 * 10 * 3)
+    fitting: list[NDArray[Any]] = [np.zeros((10, 10, 3), np.uint8), np.zeros((10, 5, 3), np.uint16)]
+    for image in fitting:
+        assert decode(cv2.imencode(suffix, image)[1].tobytes()).size == image.size
+    with pytest.raises(Undecodable, match=r"writes 600 bytes, more than 300: save it with 8 bits"):
+        decode(cv2.imencode(suffix, np.zeros((10, 10, 3), np.uint16))[1].tobytes())
+
+
+def test_a_png_may_hold_some_texts_and_a_small_one_any_number() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    small = noise[:50, :50]
+    assert np.array_equal(decode(texted_png(noise, 20)), noise)
+    assert np.array_equal(decode(texted_png(small, 100)), small)
+    with pytest.raises(Undecodable, match="holds 21 texts, more than 20: save it without its meta"):
+        decode(texted_png(noise, 21))
 
 
 def test_a_memory_that_does_not_do_is_said() -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tunesmith.core.pixels import encode_png
 from tunesmith.data import decode
 from tunesmith.data.decode import load, on_threads, originals, sample
+from tunesmith.data.examine import examine
 from tunesmith.data.loaded import CHUNK, Loaded
 from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
@@ -118,6 +119,28 @@ def test_a_file_that_crashes_its_decoder_costs_itself_alone(
     assert {r.index for r in found.rejected} == set(bad)
     indices, _ = zip(*originals(source, np.arange(9), channels=1, threads=2), strict=True)
     assert set(np.concatenate(indices)) == set(range(9)) - set(bad)
+
+
+def test_files_are_examined_as_they_are_decoded(
+    numbered: tuple[Path, Pixels], tmp_path: Path
+) -> None:
+    folder, _ = numbered
+    names = open_source(folder).names
+    (folder / names[3]).write_bytes(b"")
+    with (folder / names[5]).open("ab") as file:
+        file.write(b"#!/bin/sh")
+    (folder / names[-1]).rename(folder / f"{names[-1]}.jpg")
+    source = open_source(folder)
+    loaded = read(source, tmp_path)
+    expected = [examine(bytes(source.read(index)), source.names[index]) for index in loaded.kept]
+    assert loaded.examined == expected
+    assert len(loaded.examined) == COUNT - 1
+    assert [place for place, each in enumerate(expected) if each.findings] == [4, COUNT - 2]
+
+
+def test_images_that_are_no_files_are_not_examined(tmp_path: Path) -> None:
+    x_NHWC = np.zeros((20, 4, 6, 1), np.uint8)
+    assert read(open_source((x_NHWC, np.arange(20) % 2)), tmp_path).examined == ()
 
 
 def test_files_that_change_after_they_were_listed_are_set_aside(

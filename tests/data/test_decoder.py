@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import InternalError
 from tunesmith.core.pixels import decode_or_say, encode_png
 from tunesmith.data import decoder as module
-from tunesmith.data.decoder import Decoder, Decoders, Limits
+from tunesmith.data.decoder import Decoder, Decoders, Limits, Named
+from tunesmith.data.examine import Examined, examine
 
 Pixels = NDArray[np.uint8]
 RNG = np.random.default_rng(0)
@@ -47,6 +49,42 @@ def test_a_process_gives_what_decoding_here_gives(channels: int | None) -> None:
     files = [*FILES, b"", b"a text", FILES[0][:-9], *FILES]
     expected = [decode_or_say(file, channels) for file in files]
     assert all(map(same, run(files, channels), expected))
+
+
+def examined(files: Sequence[Named]) -> list[Examined | str | None]:
+    with Decoders(1) as pool, pool.one() as decoder:
+        images = decoder.examine(files, None)
+        return [image if isinstance(image, str) else image.examined for image in images]
+
+
+@pytest.mark.parametrize("has_limits", [True, False])
+def test_files_with_names_are_examined_as_here(
+    monkeypatch: pytest.MonkeyPatch, has_limits: bool
+) -> None:
+    monkeypatch.setattr(module, "HAS_LIMITS", has_limits)
+    files = [*FILES, FILES[0] + b"#!/bin/sh", FILES[1] + bytes(9), FILES[1] + bytes(9)]
+    names = [f"a/{place}.{'jpg' if place == 4 else 'png'}" for place in range(len(files))]
+    found = examined(list(zip(files, names, strict=True)))
+    assert found == [examine(file, name) for file, name in zip(files, names, strict=True)]
+    assert [place for place, each in enumerate(found) if found[0] != each] == [4, 9, 10, 11]
+
+
+@pytest.mark.parametrize("has_limits", [True, False])
+def test_what_has_no_name_or_cannot_be_decoded_is_not_examined(
+    monkeypatch: pytest.MonkeyPatch, has_limits: bool
+) -> None:
+    monkeypatch.setattr(module, "HAS_LIMITS", has_limits)
+    found = examined([(FILES[0], None), (b"", "1.png"), (FILES[1], "2.png")])
+    assert found == [None, "the file is empty", Examined(format="PNG", findings=())]
+
+
+@pytest.mark.usefixtures("faults")
+def test_examinations_belong_to_their_files_though_a_process_dies() -> None:
+    files = [(FILES[0], "0.jpg"), (b"exit", "1.png"), (FILES[1], "2.png")]
+    first, second, third = examined(files)
+    assert first == examine(FILES[0], "0.jpg")
+    assert second == "it crashed the decoder (exit status 7)"
+    assert third == examine(FILES[1], "2.png")
 
 
 def test_more_pixels_than_there_is_room_for_come_in_several_answers() -> None:

@@ -15,16 +15,22 @@ IMAGES = [np.full((4, 5, 3), i, np.uint8) for i in range(6)]
 FILES = [encode_png(image) for image in IMAGES]
 
 
-def test_pixels_lie_one_behind_the_other() -> None:
+def test_pixels_lie_one_behind_the_other_and_equal_examinations_are_one() -> None:
     room = np.zeros(1000, np.uint8)
-    answer = fill(room, [FILES[1], b"", FILES[2]], 3, cpu_s=9, wall_s=9)
-    assert answer == [(4, 5, 3), "the file is empty", (4, 5, 3)]
-    assert room.tolist() == [1] * 60 + [2] * 60 + [0] * 880
+    files = [(FILES[1], "1.png"), (b"", "2.png"), (FILES[2], None), (FILES[3], "3.jpg")]
+    answer = fill(room, [*files, (FILES[4], "4.png")], 3, cpu_s=9, wall_s=9)
+    assert answer["images"] == [
+        (4, 5, 3, 0), "the file is empty", (4, 5, 3, 1), (4, 5, 3, 2), (4, 5, 3, 0)
+    ]  # fmt: skip
+    misnamed = ["PNG", [["name", "its name ends in .jpg, but it is a PNG"]]]
+    assert answer["examined"] == [["PNG", []], None, misnamed]
+    assert room.tolist() == [1] * 60 + [2] * 60 + [3] * 60 + [4] * 60 + [0] * 760
 
 
 def test_an_answer_ends_where_the_room_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "FULL", 100)
-    assert len(fill(np.zeros(1000, np.uint8), FILES, 3, cpu_s=9, wall_s=9)) == 2
+    answer = fill(np.zeros(1000, np.uint8), [(file, None) for file in FILES], 3, cpu_s=9, wall_s=9)
+    assert len(answer["images"]) == 2
 
 
 def run(code: str) -> int:

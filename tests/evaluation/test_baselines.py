@@ -35,7 +35,7 @@ def test_majority_answers_the_class_most_frequent_in_training() -> None:
 
 def test_a_linear_model_reads_digits() -> None:
     x_NHWC, y_N = digits()
-    found = linear(x_NHWC[:1400], y_N[:1400], x_NHWC[1400:], y_N[1400:], seed=0)
+    found = linear(x_NHWC[:1400], y_N[:1400], x_NHWC[1400:], y_N[1400:])
     assert 0.85 < found < 0.97
 
 
@@ -44,7 +44,7 @@ def test_a_linear_model_reads_digits() -> None:
 def test_any_size_will_do(size: tuple[int, int], channels: int) -> None:
     train, test = (two_sides(120, size, channels, seed=s) for s in (0, 1))
     few_pixels = size == (1, 2)
-    assert linear(*train, *test, seed=0) > (0.55 if few_pixels else 0.9)
+    assert linear(*train, *test) > (0.55 if few_pixels else 0.9)
 
 
 def test_features_are_means_of_blocks() -> None:
@@ -67,15 +67,6 @@ def test_ridge_is_that_of_scikit_learn(n: int, d: int) -> None:
     np.testing.assert_allclose(bias_K, reference.intercept_, atol=1e-5)
 
 
-def test_a_large_part_is_sampled_by_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    x_NHWC, y_N = digits()
-    monkeypatch.setattr(baselines, "MOST_IMAGES", 100)
-    split = x_NHWC[:1400], y_N[:1400], x_NHWC[1400:], y_N[1400:]
-    found = [linear(*split, seed=seed) for seed in (0, 0, 1, 2)]
-    assert found[0] == found[1]
-    assert len(set(found)) > 1
-
-
 def test_a_class_that_training_lacks_is_never_answered() -> None:
     x_NHWC, y_N = two_sides(40, (8, 8), 1, seed=0)
-    assert linear(x_NHWC, y_N, x_NHWC, np.full(40, 7), seed=0) == 0
+    assert linear(x_NHWC, y_N, x_NHWC, np.full(40, 7)) == 0

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import BundleError, RunFolderError
 from tunesmith.core.pixels import decode
+from tunesmith.data.decode import Sample, sample
+from tunesmith.data.decoder import Decoder, Named
+from tunesmith.data.loaded import Decoded
+from tunesmith.data.source import Source
 from tunesmith.jobs import check as job
 from tunesmith.jobs import look
 from tunesmith.jobs.check import NO_MIRRORED, CheckResult, check
 from tunesmith.jobs.gate import Gated, gate
-from tunesmith.screening.files import Examined, examine
 
 CLASSES = ("ant", "bee", "cow")
 Image = NDArray[np.uint8]
@@ -235,18 +238,27 @@ def test_a_killed_check_goes_on_where_it_was(
     shutil.copy(root / "train" / "bee" / "00.png", root / "train" / "cow" / "same.png")
     command = [sys.executable, "-c", KILLED, str(root), str(tmp_path / "killed"), str(puts)]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-    fresh: list[str] = []
+    fresh: list[str | None] = []
+    examine = Decoder.examine
 
-    def noting(content: bytes, name: str) -> Examined:
-        fresh.append(name)
-        return examine(content, name)
+    def noting(
+        decoder: Decoder, files: Sequence[Named], channels: int | None
+    ) -> Iterator[Decoded | str]:
+        fresh.extend(name for _, name in files)
+        return examine(decoder, files, channels)
 
-    monkeypatch.setattr(look, "examine", noting)
+    def unnoted(source: Source, **options: Any) -> Sample:
+        found = sample(source, **options)
+        fresh.clear()
+        return found
+
+    monkeypatch.setattr(Decoder, "examine", noting)
+    monkeypatch.setattr(look, "sample", unnoted)
     killed = check(root, out=tmp_path / "killed", progress=False)
     assert len(fresh) <= max(0, 166 - 8 * (puts - 1))
     fresh.clear()
     whole = check(root, out=tmp_path / "whole", progress=False)
-    assert len(fresh) >= 165  # of two that are equal to the byte one may be known already
+    assert len(fresh) == 166
     assert kinds(killed) == kinds(whole) == ["conflict", "copies"]
     for one, other in zip(killed.checked.findings, whole.checked.findings, strict=True):
         assert [item.file for item in one.items] == [item.file for item in other.items]

@@ -1,20 +1,22 @@
 """Tests of `tunesmith.jobs.gate`."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tunesmith.data import examine
+from tunesmith.data.examine import Examined, Kind
 from tunesmith.data.loaded import Loaded
 from tunesmith.data.sources import open_source
 from tunesmith.jobs.alike import Alike, Depth
 from tunesmith.jobs.findings import Data, inside, shortcuts
 from tunesmith.jobs.gate import depth_for, gate, one_each
 from tunesmith.report.findings import Finding
-from tunesmith.screening import files
-from tunesmith.screening.files import Examined, Kind
 
 
 @pytest.mark.parametrize(
@@ -72,14 +74,16 @@ def test_of_copies_and_stated_groups_one_of_each_kind_counts(
     assert one_each(data, alike, kinds_N).tolist() == expected
 
 
-def opaque(brightest: int, channels: int) -> Data:
+def opaque(brightest: int, channels: int, examined: Sequence[Examined] = ()) -> Data:
     """Twenty images whose colors are no brighter, and which are opaque."""
     x_NHWC = np.random.default_rng(0).integers(0, brightest + 1, (20, 8, 8, channels))
     if channels == 4:
         x_NHWC[..., 3] = 255
     pixels = x_NHWC.astype(np.uint8)
     kept, shapes = np.arange(20), np.full((20, 2), 8)
-    loaded = Loaded(pixels=pixels, kept=kept, rejected=(), shapes=shapes, resized=False)
+    loaded = Loaded(
+        pixels=pixels, kept=kept, rejected=(), shapes=shapes, resized=False, examined=examined
+    )
     return Data(source=open_source((pixels, kept % 2)), loaded=loaded)
 
 
@@ -90,13 +94,25 @@ def opaque(brightest: int, channels: int) -> Data:
 def test_files_that_use_only_their_lower_bits_are_read_almost_black(
     brightest: int, channels: int, weight: str
 ) -> None:
-    deep = files.Finding(Kind.DEEP, "16 bits")
-    examined = [Examined(format="PNG", width=8, height=8, findings=(deep,))] * 20
-    found, *_ = inside(opaque(brightest, channels), examined)
+    deep = examine.Finding(Kind.DEEP, "16 bits")
+    examined = [Examined(format="PNG", findings=(deep,))] * 20
+    found, *_ = inside(opaque(brightest, channels, examined))
     assert isinstance(found, Finding)
     assert found.weight == weight
     assert ("almost black" in found.meaning) is (weight == "serious")
     assert len(found.items) == 20
+
+
+def test_what_was_examined_is_told_without_reading_a_file_again() -> None:
+    def read(index: int) -> bytes:
+        raise AssertionError(index)
+
+    hidden = examine.Finding(Kind.HIDDEN, "a shell script")
+    data = opaque(255, 1, [Examined(format="PNG", findings=(hidden,))] * 20)
+    unread = Data(source=replace(data.source, read=read), loaded=data.loaded)
+    none = np.zeros((0, 2), np.int64)
+    found = gate(unread, Depth.WHOLE, lambda _: nullcontext(), search=lambda *_: none).findings
+    assert "file-hidden" in [each.kind for each in found]
 
 
 def test_too_few_images_are_not_called_free_of_clues() -> None:
@@ -122,7 +138,6 @@ def test_sizes_of_which_hardly_two_are_equal_give_a_class_away(cats: int) -> Non
         data,
         Depth.WHOLE,
         lambda _: nullcontext(),
-        examined=[],
         search=lambda *_: np.zeros((0, 2), np.int64),
     ).findings
     (clue,) = (each for each in found if each.kind == "shortcut")

@@ -1,19 +1,25 @@
 """Tests of `tunesmith.jobs.look`."""
 
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
 
 from tunesmith.core.pixels import decode, encode_png, squeeze
+from tunesmith.data.decode import Sample, sample
+from tunesmith.data.decoder import Decoder, Named
+from tunesmith.data.examine import Kind
+from tunesmith.data.loaded import Decoded
+from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
 from tunesmith.jobs import look as module
-from tunesmith.jobs.look import Looked, look
+from tunesmith.jobs.findings import Data
+from tunesmith.jobs.look import look
 from tunesmith.records.cache import FILE, Cache
 from tunesmith.report.terminal import Terminal
-from tunesmith.screening.files import Examined, Kind, examine
 
 
 class MakeFolder(Protocol):
@@ -22,7 +28,7 @@ class MakeFolder(Protocol):
     ) -> Path: ...
 
 
-def look_at(root: object, folder: Path) -> Looked:
+def look_at(root: object, folder: Path) -> Data:
     shown = Terminal(budget=math.inf, log_path=folder / "log", quiet=True)
     with Cache(folder / FILE) as cache:
         looked = look(open_source(root), folder, cache, shown)
@@ -32,23 +38,32 @@ def look_at(root: object, folder: Path) -> Looked:
 
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names, from now on, the files that are looked into."""
+    """Names, from now on, the files that are decoded, except for those of the sample."""
     names: list[str] = []
+    examine = Decoder.examine
 
-    def noting(content: bytes, name: str) -> Examined:
-        names.append(name)
-        return examine(content, name)
+    def noting(
+        decoder: Decoder, files: Sequence[Named], channels: int | None
+    ) -> Iterator[Decoded | str]:
+        names.extend(str(name) for _, name in files)
+        return examine(decoder, files, channels)
 
-    monkeypatch.setattr(module, "examine", noting)
+    def unnoted(source: Source, **options: Any) -> Sample:
+        found = sample(source, **options)
+        names.clear()
+        return found
+
+    monkeypatch.setattr(Decoder, "examine", noting)
+    monkeypatch.setattr(module, "sample", unnoted)
     return names
 
 
-def assert_equal(one: Looked, other: Looked) -> None:
-    np.testing.assert_array_equal(one.data.loaded.pixels, other.data.loaded.pixels)
-    np.testing.assert_array_equal(one.data.loaded.shapes, other.data.loaded.shapes)
-    np.testing.assert_array_equal(one.data.loaded.kept, other.data.loaded.kept)
-    assert one.data.loaded.rejected == other.data.loaded.rejected
-    assert one.examined == other.examined
+def assert_equal(one: Data, other: Data) -> None:
+    np.testing.assert_array_equal(one.loaded.pixels, other.loaded.pixels)
+    np.testing.assert_array_equal(one.loaded.shapes, other.loaded.shapes)
+    np.testing.assert_array_equal(one.loaded.kept, other.loaded.kept)
+    assert one.loaded.rejected == other.loaded.rejected
+    assert one.loaded.examined == other.loaded.examined
 
 
 def test_a_second_look_is_the_first_without_the_work(
@@ -59,13 +74,32 @@ def test_a_second_look_is_the_first_without_the_work(
     with (root / "ring" / "001.png").open("ab") as file:
         file.write(b"#!/bin/sh")
     first = look_at(root, tmp_path)
-    assert len(fresh) == len(first.data.loaded.kept) == 299
-    assert [each.reason[:14] for each in first.data.loaded.rejected] == ["it is no image"]
-    (found,) = [each for each in first.examined if each.findings]
+    assert len(fresh) == 300
+    assert len(first.loaded.kept) == len(first.loaded.examined) == 299
+    assert [each.reason[:14] for each in first.loaded.rejected] == ["it is no image"]
+    (found,) = [each for each in first.loaded.examined if each.findings]
     assert found.findings[0].kind is Kind.HIDDEN
     fresh.clear()
     assert_equal(look_at(root, tmp_path), first)
-    assert fresh == []
+    assert fresh == ["disc/000.png"]  # what could not be decoded is tried again
+
+
+def test_a_new_cache_is_not_asked_for_each_image(
+    make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    get = Cache.get
+
+    def noting(cache: Cache, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        asked.append(len(keys))
+        return get(cache, keys)
+
+    monkeypatch.setattr(Cache, "get", noting)
+    root = make_folder(count=10)
+    look_at(root, tmp_path)
+    assert sum(asked) == 1  # the size of the thumbnails
+    look_at(root, tmp_path)
+    assert sum(asked) == 1 + 1 + 30
 
 
 def test_only_what_changed_is_looked_at_again(
@@ -80,8 +114,8 @@ def test_only_what_changed_is_looked_at_again(
     (root / "disc" / "005.png").rename(root / "disc" / "005.jpg")  # its name is wrong now
     looked = look_at(root, tmp_path)
     assert sorted(fresh) == ["disc/003.png", "disc/005.jpg"]
-    place = looked.data.source.names.index("disc/003.png")
-    assert (looked.data.loaded.pixels[place] == 77).all()
+    place = looked.source.names.index("disc/003.png")
+    assert (looked.loaded.pixels[place] == 77).all()
 
 
 def test_broken_and_foreign_values_are_computed_anew(
@@ -107,18 +141,18 @@ def test_images_of_many_sizes_are_made_small(tmp_path: Path) -> None:
         path = tmp_path / "data" / "ab"[number % 2] / f"{number:02}.png"
         path.write_bytes(encode_png(image))
     looked = look_at(tmp_path / "data", tmp_path)
-    assert looked.data.loaded.pixels.shape == (30, 40, 40, 1)
+    assert looked.loaded.pixels.shape == (30, 40, 40, 1)
     for place in (0, 29):
-        path = tmp_path / "data" / looked.data.source.names[place]
+        path = tmp_path / "data" / looked.source.names[place]
         decoded = decode(path.read_bytes(), 1)
-        assert looked.data.loaded.shapes[place].tolist() == list(decoded.shape[:2])
+        assert looked.loaded.shapes[place].tolist() == list(decoded.shape[:2])
         expected = squeeze(decoded, (40, 40))
-        np.testing.assert_array_equal(looked.data.loaded.pixels[place], expected)
+        np.testing.assert_array_equal(looked.loaded.pixels[place], expected)
 
 
 def test_arrays_have_no_files(tmp_path: Path, fresh: list[str]) -> None:
     x_NHWC = np.random.default_rng(0).integers(0, 256, (300, 9, 8, 1), dtype=np.uint8)
     looked = look_at((x_NHWC, np.arange(300) % 3), tmp_path)
-    np.testing.assert_array_equal(looked.data.loaded.pixels, x_NHWC)
-    assert looked.examined == ()
+    np.testing.assert_array_equal(looked.loaded.pixels, x_NHWC)
+    assert looked.loaded.examined == ()
     assert fresh == []

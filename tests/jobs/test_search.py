@@ -182,6 +182,27 @@ def test_more_trials_extend_a_finished_run(first: Result, tmp_path: Path) -> Non
         ts.fit(digits(), out=longer.folder, **{**GIVEN, "trials": None})
 
 
+def test_a_larger_budget_opens_a_search_in_a_finished_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the plan that decides; here it is told to, so that no speed matters."""
+    given = {**GIVEN, "out": tmp_path / "run", "trials": None, "workers": 1}
+    monkeypatch.setattr("tunesmith.plan.search.SEARCH_FROM", 1e9)
+    short = ts.fit(digits(), **{**given, "budget": 4})
+    assert short.summary.search is None
+    monkeypatch.setattr("tunesmith.plan.search.SEARCH_FROM", 1e-9)
+    before, given["budget"] = read_history(short.folder), short.summary.wall_s + 25
+    longer = ts.fit(digits(), **given)
+    assert longer.summary.search is not None
+    assert longer.summary.search.trials == len(curves(longer.folder)) > 0
+    assert "By now, the budget is " in longer.report.read_text("utf-8")
+    after = read_history(longer.folder)
+    for name, trial in before.trials.items():
+        assert after.trials[name].slices[: len(trial.slices)] == trial.slices
+    contiguous(longer.folder)
+    assert not ts.fit(digits(), **given).is_new
+
+
 @pytest.mark.slow
 def test_an_extension_that_is_killed_goes_on_with_the_same_command(
     first: Result, tmp_path: Path

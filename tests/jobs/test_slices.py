@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tunesmith.core.ending import EndReason
 from tunesmith.core.errors import ModelError
 from tunesmith.core.settings import Settings
 from tunesmith.jobs.session import Session
@@ -84,7 +85,7 @@ def test_a_training_ends_at_its_horizon(session: Session, data: TrainData) -> No
     assert history.slices[-1].rows[-1]["rate"] == 0.0
     assert history.blocks[-1].at == 640
     assert history.ended == trained.reason
-    assert "as often as has been found to help" in trained.reason
+    assert trained.reason is EndReason.HORIZON
 
 
 def test_only_the_last_checkpoint_is_kept(session: Session, data: TrainData) -> None:
@@ -112,7 +113,7 @@ def test_what_was_good_before_an_endless_divergence_is_kept(
 ) -> None:
     trained = run_trial(session, trial(data, [*["good"] * 20, *["nan"] * 1000]))
     assert 0 < trained.checkpoint.seen < 640
-    assert "last good weights" in trained.reason
+    assert trained.reason is EndReason.DIVERGED
     assert all(torch.isfinite(v).all() for v in trained.checkpoint.average.values())
     history = session.journal.history
     assert history.trials["model"].ended == trained.reason
@@ -120,7 +121,7 @@ def test_what_was_good_before_an_endless_divergence_is_kept(
     assert "even with a learning rate 32 times smaller" in history.notes[-1]
     again = run_trial(session, trial(data, []))  # an end for good
     assert again.checkpoint.seen == trained.checkpoint.seen
-    assert again.reason == trained.reason
+    assert again.reason is trained.reason
 
 
 def test_want_of_memory_halves_the_batch(session: Session, data: TrainData) -> None:
@@ -136,7 +137,7 @@ def test_an_interruption_ends_after_the_slice(session: Session, data: TrainData)
     session.interrupted.set()
     trained = run_trial(session, trial(data, []))
     assert 0 < trained.checkpoint.seen < 640
-    assert trained.reason == "It was interrupted."
+    assert trained.reason is EndReason.INTERRUPTED
 
 
 def test_a_finished_training_is_not_repeated_but_can_be_extended(
@@ -144,7 +145,7 @@ def test_a_finished_training_is_not_repeated_but_can_be_extended(
 ) -> None:
     first = run_trial(session, trial(data, []))
     again = run_trial(session, trial(data, []))
-    assert again.reason == first.reason
+    assert again.reason is first.reason is EndReason.HORIZON
     assert again.checkpoint.seen == 640
     longer = run_trial(session, trial(data, [], horizon=1280), extended=True)
     assert longer.checkpoint.seen == 1280

@@ -3,13 +3,16 @@
 import dataclasses
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.settings import Settings
 from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.data.source import Given
+from tunesmith.data.split import split
 from tunesmith.execution.machine import Machine
-from tunesmith.plan import Plan, Speed, describe, plan
+from tunesmith.plan import VERIFIED, Plan, Speed, asked_images, describe, plan, trained_images
 from tunesmith.training.config import TrainConfig
 
 Make = Callable[..., Plan]
@@ -152,3 +155,15 @@ def test_a_width_suits_its_share_of_the_time(make: Make, mnist: Fingerprint) -> 
         for n in (1, 2)
     )
     assert shared.params["width"] < alone.params["width"]
+
+
+def test_parts_are_planned_as_large_as_they_are_split(mnist: Fingerprint) -> None:
+    """Two parts of 2 % of 3,030 images are of 61 images each, though 4 % of them are 121."""
+    given = np.full(3630, Given.TRAIN, np.int8)
+    given[:600] = Given.TEST
+    every = np.arange(len(given))
+    parts = split(every % 2, given, every, classes=2, seed=0)
+    data = dataclasses.replace(mnist, images=len(given), test_images=600)
+    assert len(parts.selection) + len(parts.calibration) == 122
+    assert asked_images(data) == 600 + 122 + 2 * VERIFIED
+    assert trained_images(data) == len(parts.train)

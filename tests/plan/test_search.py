@@ -19,6 +19,7 @@ class Case:
     memory_bytes: int = 8 * 10**9
     horizon: int = 80_000
     train_s: float = 80.0
+    had_s: float = 0.0
 
 
 def decide(case: Case, **settings: Any) -> tuple[SearchPlan | None, str]:
@@ -30,6 +31,7 @@ def decide(case: Case, **settings: Any) -> tuple[SearchPlan | None, str]:
         left_s=case.left_s,
         cores=case.cores,
         memory_bytes=case.memory_bytes,
+        had_s=case.had_s,
     )
 
 
@@ -52,6 +54,20 @@ def test_what_both_trainings_have_no_use_for_goes_into_the_search() -> None:
     assert search is not None
     assert search.examples == 80_000
     assert "so 10 min 40 s (80 %) go into a search" in words
+
+
+def test_what_the_recipe_has_had_may_be_a_third_of_the_time_at_most() -> None:
+    """Else there would be no time for a search and for a training as long as the recipe's."""
+    search, words = decide(Case(left_s=299.0, had_s=100.0))
+    assert search is None
+    assert words == (
+        "No search for better settings: it pays from 3 times what the recipe has had (1 min 40 s "
+        "of training), and there are 4 min 59 s."
+    )
+    search, words = decide(Case(left_s=300.0, had_s=100.0))
+    assert search is not None
+    assert words.startswith("There is 3.0 times the 1 min 40 s that the recipe has had, so ")
+    assert decide(Case(left_s=300.0, had_s=30.0)) == decide(Case(left_s=300.0))
 
 
 def test_a_short_budget_is_far_from_it() -> None:

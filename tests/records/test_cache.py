@@ -40,6 +40,16 @@ def test_without_a_file_it_is_kept_for_the_process() -> None:
         assert cache.get(KEYS) == VALUES
 
 
+def test_a_cache_says_whether_it_was_empty(path: Path, tmp_path: Path) -> None:
+    with Cache(tmp_path / "new.db") as new, Cache(path) as old:
+        assert new.was_empty
+        assert not old.was_empty
+        new.put(VALUES)
+        assert new.was_empty  # when it was opened
+    with Cache(tmp_path / "new.db") as again:
+        assert not again.was_empty
+
+
 def test_names_depend_on_everything() -> None:
     row_HW = np.arange(6, dtype=np.uint8).reshape(2, 3)
     assert key_of("a", row_HW) == key_of("a", row_HW.tobytes()) == key_of("a", row_HW.copy())

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tunesmith.bundle.manifest import Score
+from tunesmith.core.ending import EndReason
 from tunesmith.evaluation.metrics import evaluate
 from tunesmith.report.findings import Finding, Item
 from tunesmith.report.story import (
@@ -62,7 +63,7 @@ def summarize(names: tuple[str, ...]) -> Summary:
     found = evaluate(*predictions(len(names)))
     return Summary(
         status="finished",
-        reason="The time for training was used up.",
+        reason=EndReason.TIME,
         budget_s=60,
         wall_s=58.5,
         phases={"decode": 1.5, "train": 50.0, "export": 4.0, "report": 0.5},

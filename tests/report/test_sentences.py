@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunesmith.core.ending import EndReason
 from tunesmith.evaluation.metrics import evaluate
 from tunesmith.jobs.alike import Depth
 from tunesmith.jobs.gate import UNSOUGHT
@@ -137,7 +138,7 @@ def test_a_perfect_run_needs_no_advice_but_to_be_used(make_story: MakeStory) -> 
     story = replace(make_story(), mistakes=(), findings=())
     text = steps(
         story,
-        reason="Every image was seen as often as has been found to help.",
+        reason=EndReason.HORIZON,
         data={"quarantined": 0, "leaks": 0},
         evaluation=Measures.of(evaluate(p_NK, y_N), ece_before=0.1, temperature=1),
     )
@@ -185,6 +186,17 @@ def test_the_end_is_told(summary: Summary) -> None:
     assert sentences.status_sentence(summary).startswith("Finished after 58.5 s of 1 min 00 s. The")
     stopped = changed(summary, status="interrupted")
     assert "was interrupted after 58.5 s" in sentences.status_sentence(stopped)
+
+
+@pytest.mark.parametrize("reason", EndReason)
+def test_every_end_has_its_sentence_and_only_time_is_to_be_had_for_more(
+    make_story: MakeStory, reason: EndReason
+) -> None:
+    story = make_story()
+    told = sentences.status_sentence(changed(story.summary, reason=reason))
+    assert told.endswith(f" of 1 min 00 s. {sentences.ENDED[reason]}")
+    asks_for_more = "larger --budget" in steps(story, reason=reason)
+    assert asks_for_more == (reason is EndReason.TIME)
 
 
 def test_what_was_not_looked_for_is_not_denied(make_story: MakeStory) -> None:

@@ -21,14 +21,12 @@ from tunesmith.bundle.manifest import GRAPH_FILE, MANIFEST_FILE, Manifest, read_
 from tunesmith.core.cores import cores
 from tunesmith.core.errors import BundleError, SourceError
 from tunesmith.core.files import open_plain
+from tunesmith.core.headers import SUFFIXES
 from tunesmith.core.pixels import decode_or_say
 
 PathLike = str | os.PathLike[str]
 # A file's content and the number of channels -> pixels (H, W, C), or why decoding failed.
 Decode = Callable[[bytes, int], NDArray[np.uint8] | str]
-SUFFIXES = frozenset(
-    ".bmp .gif .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()  # noqa: SIM905 (legible)
-)
 MOST_BYTES = 2**31 - 1  # size limit of a protocol buffer
 MOST_VALUES = 2**18  # input values per call of the graph; its activations are much more
 AT_ONCE = 32  # files decoded before the graph is called, at most
@@ -236,7 +234,7 @@ def _files(path: Path) -> list[Path]:
     if not files:
         raise SourceError(
             f"The folder {path} has no image files. Their names end with one of: "
-            f"{' '.join(sorted(SUFFIXES))}."
+            f"{' '.join(SUFFIXES)}."
         )
     return files
 

@@ -164,3 +164,14 @@ FORMATS = (
     (b"RIFF", "WebP", _webp),
     *((b"P%d%c" % (kind, space), "PNM", _pnm) for kind in range(1, 7) for space in b" \n\r\t"),
 )
+# Endings of file names, in lower case.
+SUFFIXES_BY_FORMAT = {
+    "PNG": (".png", ".apng"),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "BMP": (".bmp", ".dib"),
+    "WebP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "GIF": (".gif",),
+    "PNM": (".pbm", ".pgm", ".ppm", ".pnm"),
+}
+SUFFIXES = tuple(suffix for some in SUFFIXES_BY_FORMAT.values() for suffix in some)

@@ -16,7 +16,12 @@ from tunesmith.core.headers import Header, read_header  # noqa: E402 (the same)
 from tunesmith.core.tiff import directory  # noqa: E402 (the same)
 
 MOST_SCANS = 64  # in a JPEG; each may take as long as a whole image
-GRAY, COLOR, ALPHA = 1, 3, 4  # channels of an image
+MOST_PASSES = 20  # scans of an image of `MOST_PIXELS`; a usual progressive one has up to 18
+MOST_TEXTS = 20  # in a PNG; libpng unpacks each to up to 8 MB, twice
+PNG_TEXTS = (b"zTXt", b"iTXt")  # chunks whose text may be packed
+HARMLESS = 100_000  # bytes of a PNG up to which any number of texts is fine
+GRAY, GRAY_ALPHA, COLOR, ALPHA = 1, 2, 3, 4  # channels of an image
+MOST_BYTES = ALPHA * MOST_PIXELS  # that decoding writes, as of 8 bits in color with transparency
 READ = {GRAY: cv2.IMREAD_GRAYSCALE, COLOR: cv2.IMREAD_COLOR_RGB}
 NOT_READ = cv2.IMREAD_UNCHANGED  # ignores the Exif orientation, which `_upright` applies
 CONVERSIONS = {
@@ -50,7 +55,7 @@ def decode(encoded: bytes | NDArray[np.uint8], channels: int | None = None) -> N
         uint8 of shape ``(H, W, channels)``, in the order R, G, B, alpha.
 
     Raises:
-        Undecodable: The bytes are not an image, are truncated, or claim more than `MOST_PIXELS`.
+        Undecodable: The bytes are not an image, are truncated, or claim too much.
     """
     if isinstance(encoded, np.ndarray):
         return recolor(encoded, channels)
@@ -85,20 +90,52 @@ def _accepted(encoded: bytes) -> Header:
     """Read the header of a file, and check that the file may be decoded.
 
     Raises:
-        Undecodable: The file is not an image, claims too many pixels or scans, or is damaged.
+        Undecodable: The file is not an image, would take too long to decode, or is damaged.
     """
     if not encoded:
         raise Undecodable("the file is empty")
     header = read_header(encoded)
     if header is None:
         raise Undecodable("it is no image, whatever its name says (it begins like none)")
-    if header.pixels > MOST_PIXELS:
-        raise Undecodable(f"it claims {header.pixels:,} pixels, more than {MOST_PIXELS:,}")
-    if header.scans > MOST_SCANS:
-        raise Undecodable(f"it claims {header.scans:,} scans, more than {MOST_SCANS}")
+    if reason := _excess(encoded, header):
+        raise Undecodable(reason)
     if not header.pixels:
         raise Undecodable(DAMAGED.format(header.format))
     return header
+
+
+def _excess(encoded: bytes, header: Header) -> str | None:
+    """Why decoding would take too much time or memory; None if it would not.
+
+    No ratio of pixels to bytes counts: blank pages and masks are packed as tightly as bombs.
+    """
+    if header.pixels > MOST_PIXELS:
+        return f"it claims {header.pixels:,} pixels, more than {MOST_PIXELS:,}"
+    if header.scans > MOST_SCANS:
+        return f"it claims {header.scans:,} scans, more than {MOST_SCANS}"
+    if (passed := header.scans * header.pixels) > (most := MOST_PASSES * MOST_PIXELS):
+        return (
+            f"its {header.scans} scans pass over {passed:,} pixels, more than {most:,}: save it as "
+            "a baseline JPEG"
+        )
+    if (size := _size(encoded, header)) > MOST_BYTES:
+        return (
+            f"decoding it writes {size:,} bytes, more than {MOST_BYTES:,}: save it with 8 bits a "
+            "value, and not interlaced"
+        )
+    if header.format == "PNG" and len(encoded) > HARMLESS:
+        texts = sum(encoded.count(kind) for kind in PNG_TEXTS)
+        if texts > MOST_TEXTS:
+            return f"it holds {texts:,} texts, more than {MOST_TEXTS}: save it without its metadata"
+    return None
+
+
+def _size(encoded: bytes, header: Header) -> int:
+    """Bytes that decoding an image writes; those of an interlaced PNG are written twice."""
+    channels = ALPHA if header.channels == GRAY_ALPHA else header.channels
+    is_interlaced = header.format == "PNG" and encoded[28:29] == b"\1"
+    size = header.pixels * channels * ((header.bits + 7) // 8)
+    return 2 * size if is_interlaced else size
 
 
 def _mended(gif: bytes) -> bytes:

@@ -17,7 +17,7 @@ from tunesmith.core.pixels import recolor
 from tunesmith.core.seeds import derive
 from tunesmith.core.spread import spread
 from tunesmith.data.decoder import Decoder, Decoders
-from tunesmith.data.loaded import Loaded, Rejected, Room
+from tunesmith.data.loaded import Decoded, Loaded, Rejected, Room
 from tunesmith.data.source import Given, Source
 
 Pixels = NDArray[np.uint8]
@@ -60,20 +60,31 @@ class Sample:
 def read_images(
     source: Source, indices: Sequence[int], channels: int | None, decoder: Decoder
 ) -> Iterator[Pixels | Rejected]:
-    """Decode some images of a source.
+    """Decode some images of a source; see `examine_images`."""
+    for image in examine_images(source, indices, channels, decoder):
+        yield image if isinstance(image, Rejected) else image.pixels
+
+
+def examine_images(
+    source: Source, indices: Sequence[int], channels: int | None, decoder: Decoder
+) -> Iterator[Decoded | Rejected]:
+    """Decode some images of a source, and examine their files.
 
     Yields:
-        For each index, in order: the pixels, valid until the next image is requested, or why
-        decoding failed.
+        For each index, in order: the image, its pixels valid until the next one is requested, or
+        why decoding failed.
     """
     for part in read_parts(source, indices):
-        decoded = decoder.decode([read for _, read in part if isinstance(read, bytes)], channels)
+        files = [(read, source.names[index]) for index, read in part if isinstance(read, bytes)]
+        decoded = decoder.examine(files, channels)
         for index, read in part:
             image = next(decoded) if isinstance(read, bytes) else read
             if isinstance(image, str):
                 yield Rejected(index=index, name=source.names[index], reason=image)
+            elif isinstance(image, np.ndarray):
+                yield Decoded(pixels=recolor(image, channels), examined=None)
             else:
-                yield recolor(image, channels) if isinstance(image, np.ndarray) else image
+                yield image
 
 
 def read_parts(
@@ -196,7 +207,7 @@ def load(
     memory_bound: int,
     folder: Path,
 ) -> Loaded:
-    """Decode every image into one array.
+    """Decode every image into one array, and examine the files.
 
     Args:
         source: Source of the images.
@@ -218,15 +229,16 @@ def load(
         bad = []
         indices = range(begin, min(count, begin + step))
         with decoders.one() as decoder:
-            images = read_images(source, indices, channels, decoder)
+            images = examine_images(source, indices, channels, decoder)
             for index, image in zip(indices, images, strict=True):
                 if over.is_set():
                     break
                 if isinstance(image, Rejected):
                     bad.append(image)
                     continue
-                is_ready = image.shape[:2] == size
-                room.put(index, image if is_ready else resize(image, size), image.shape)
+                pixels = image.pixels
+                fitted = pixels if pixels.shape[:2] == size else resize(pixels, size)
+                room.put(index, fitted, pixels.shape, image.examined)
         return bad
 
     with Decoders(threads) as decoders:

@@ -23,8 +23,11 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import InternalError
 from tunesmith.core.pixels import ALPHA, MOST_PIXELS, decode_or_say
+from tunesmith.data.examine import Examined, examine
+from tunesmith.data.loaded import Decoded
 
 Pixels = NDArray[np.uint8]
+Named = tuple[bytes, str | None]  # content of a file, and its name if it is to be examined
 FULL = 32_000_000  # bytes of pixels after which no more images are put into one response
 ROOM = FULL + ALPHA * MOST_PIXELS  # bytes of shared memory per process; unused pages cost nothing
 PATIENCE = 5.0  # seconds to wait for a process to exit
@@ -86,6 +89,17 @@ def _shared_file() -> IO[bytes]:
     return open(os.memfd_create("pixels"), "r+b") if is_linux else tempfile.TemporaryFile()  # noqa: PTH123 (a descriptor; the caller closes it)
 
 
+def open_or_say(file: bytes, channels: int | None, name: str | None) -> Decoded | str:
+    """Decode a file in this process, without limits; return the reason if it fails.
+
+    If it has a name, it is examined as well.
+    """
+    pixels = decode_or_say(file, channels)
+    if isinstance(pixels, str):
+        return pixels
+    return Decoded(pixels=pixels, examined=None if name is None else examine(file, name))
+
+
 @final
 class _Process:
     """A running process, and the memory that it shares with this one.
@@ -121,30 +135,37 @@ class _Process:
                 f"{WORKER}"
             )
 
-    def ask(self, files: Sequence[bytes], channels: int | None) -> list[Pixels | str] | Death:
+    def ask(self, files: Sequence[Named], channels: int | None) -> list[Decoded | str] | Death:
         """Request the decoding of files.
 
         Returns:
-            For each of the first files, as many as fit into the shared memory: the pixels, valid
-            until the next call, or why decoding failed.
+            For each of the first files, as many as fit into the shared memory: the image, its
+            pixels valid until the next call, or why decoding failed.
         """
-        request = json.dumps({"channels": channels, "sizes": [len(file) for file in files]})
+        sizes, names = [len(file) for file, _ in files], [name for _, name in files]
+        request = json.dumps({"channels": channels, "sizes": sizes, "names": names})
         answer = b""
         with contextlib.suppress(BrokenPipeError):
-            self._requests.write(b"".join([request.encode(), b"\n", *files]))
+            self._requests.write(b"".join([request.encode(), b"\n", *(file for file, _ in files)]))
             self._requests.flush()
             answer = self._answers.readline()
-        if not answer:
-            return _death(self.end(), self._limits)
-        images: list[Pixels | str] = []
+        is_whole = answer.endswith(b"\n")
+        return self._decoded(answer) if is_whole else _death(self.end(), self._limits)
+
+    def _decoded(self, answer: bytes) -> list[Decoded | str]:
+        told = json.loads(answer)
+        examined = [None if each is None else Examined.from_list(each) for each in told["examined"]]
+        images: list[Decoded | str] = []
         used = 0
-        for item in json.loads(answer):
+        for item in told["images"]:
             if isinstance(item, str):
                 images.append(item)
-            else:
-                size = math.prod(item)
-                images.append(self._room[used : used + size].reshape(item))
-                used += size
+                continue
+            *shape, place = item
+            size = math.prod(shape)
+            pixels = self._room[used : used + size].reshape(shape)
+            images.append(Decoded(pixels=pixels, examined=examined[place]))
+            used += size
         return images
 
     def hang_up(self) -> None:
@@ -172,22 +193,27 @@ class Decoder:
         self._process: _Process | None = None
 
     def decode(self, files: Sequence[bytes], channels: int | None) -> Iterator[Pixels | str]:
-        """Decode files, one after the other.
+        """Decode files without examining them; see `examine`."""
+        for image in self.examine([(file, None) for file in files], channels):
+            yield image if isinstance(image, str) else image.pixels
+
+    def examine(self, files: Sequence[Named], channels: int | None) -> Iterator[Decoded | str]:
+        """Decode files, one after the other, and examine those that are given with a name.
 
         Args:
-            files: Contents of image files, as for `core.pixels.decode`.
+            files: Contents of image files, as for `core.pixels.decode`, and their names.
             channels: Number of channels, as for `core.pixels.decode`.
 
         Yields:
-            For each file, in order: the pixels, valid until the next image is requested, or why
-            decoding failed. A file is blamed for the end of a process only after a second try: if
-            it exceeds the time limit, or kills a process that has seen no other file.
+            For each file, in order: the image, its pixels valid until the next one is requested, or
+            why decoding failed. A file is blamed for the end of a process only after a second try:
+            if it exceeds the time limit, or kills a process that has seen no other file.
 
         Raises:
             InternalError: No process could be started.
         """
         if not HAS_LIMITS:
-            yield from (decode_or_say(file, channels) for file in files)
+            yield from (open_or_say(file, channels, name) for file, name in files)
             return
         left = files
         while left:
@@ -197,16 +223,16 @@ class Decoder:
             yield from answer
             left = left[len(answer) :]
         for file in left:
-            yield self._decode_alone(file, channels)
+            yield self._examine_alone(file, channels)
 
-    def _ask(self, files: Sequence[bytes], channels: int | None) -> list[Pixels | str] | Death:
+    def _ask(self, files: Sequence[Named], channels: int | None) -> list[Decoded | str] | Death:
         # A process whose response was not read to its end must not get another request.
         process, self._process = self._process or _Process(self._limits), None
         answer = process.ask(files, channels)
         self._process = None if isinstance(answer, Death) else process
         return answer
 
-    def _decode_alone(self, file: bytes, channels: int | None) -> Pixels | str:
+    def _examine_alone(self, file: Named, channels: int | None) -> Decoded | str:
         while True:
             is_fresh = self._process is None
             answer = self._ask([file], channels)

@@ -12,13 +12,9 @@ from typing import final
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.files import open_plain
-from tunesmith.core.headers import read_header
+from tunesmith.core.headers import SUFFIXES, read_header
 from tunesmith.core.words import counted
 
-SUFFIXES = (
-    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".webp", ".tif", ".tiff",
-    ".gif", ".pbm", ".pgm", ".ppm", ".pnm",
-)  # fmt: skip
 # Image formats that cannot be decoded; a folder of such files is probably meant as a class.
 UNREAD = (
     ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".svg", ".svgz", ".ico", ".icns",

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -13,9 +13,24 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import RunFolderError
 from tunesmith.core.words import megabytes
+from tunesmith.data.examine import Examined
 
 Pixels = NDArray[np.uint8]
 CHUNK = 256  # images moved at a time
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """A decoded image.
+
+    Attributes:
+        pixels: uint8 pixels ``[H, W, C]``.
+        examined: Result of examining its file; None if it was not examined, or there is no file.
+    """
+
+    pixels: Pixels
+    examined: Examined | None
 
 
 @final
@@ -39,6 +54,7 @@ class Loaded:
         rejected: Images that could not be decoded.
         shapes: Original height and width of each image, ``[M, 2]``.
         resized: Whether any image had another size before.
+        examined: Examined file of each image; empty if not all of them come from files.
     """
 
     pixels: Pixels
@@ -46,6 +62,7 @@ class Loaded:
     rejected: tuple[Rejected, ...]
     shapes: NDArray[np.int64]
     resized: bool
+    examined: Sequence[Examined] = ()
 
 
 @final
@@ -66,10 +83,18 @@ class Room:
     ) -> None:
         self._pixels = _room(shape, memory_bound, folder)
         self._shapes = np.zeros((shape[0], 2), np.int64)  # zero for a missing image
+        self._examined: list[Examined | None] = [None] * shape[0]
 
-    def put(self, index: int, image_HWC: Pixels, shape: tuple[int, ...]) -> None:
+    def put(
+        self,
+        index: int,
+        image_HWC: Pixels,
+        shape: tuple[int, ...],
+        examined: Examined | None = None,
+    ) -> None:
         """Store an image; ``shape`` starts with its original height and width."""
         self._pixels[index], self._shapes[index] = image_HWC, shape[:2]
+        self._examined[index] = examined
 
     def loaded(self, rejected: Iterable[Rejected]) -> Loaded:
         """Return all stored images, without gaps."""
@@ -77,12 +102,15 @@ class Room:
         if len(kept) < len(self._pixels):
             _close_ranks(self._pixels, kept)
         shapes = self._shapes[kept]
+        files = [self._examined[index] for index in kept.tolist()]
+        examined = [each for each in files if each is not None]
         return Loaded(
             pixels=self._pixels[: len(kept)],
             kept=kept,
             rejected=tuple(rejected),
             shapes=shapes,
             resized=bool((shapes != self._pixels.shape[1:3]).any()),
+            examined=examined if len(examined) == len(kept) else (),
         )
 
 

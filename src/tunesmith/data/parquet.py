@@ -1,25 +1,37 @@
-"""Read Parquet tables, including those that hold the images themselves, as Hugging Face's do."""
+"""Read Parquet tables, including those that hold the images themselves, as Hugging Face's do.
+
+Each file is parsed in a process of its own, with limits, so that a bad file can only end that
+process. On Windows, which has no such limits, it is parsed in this process.
+"""
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
-from tunesmith.core.errors import SourceError
+from tunesmith.core.errors import InternalError, MissingExtraError, SourceError, UserError
 from tunesmith.core.files import LARGEST_FILE
-from tunesmith.core.optional import require
 from tunesmith.core.words import megabytes
 from tunesmith.data.archives import most_unpacked
+from tunesmith.data.decoder import ENVIRONMENT, HAS_LIMITS, PATIENCE
+from tunesmith.data.parquet_worker import Cell, Head, Row, batches, damaged, head, opened
 
 SUFFIX = ".parquet"
-FEATURES = b"huggingface"  # key of the schema's metadata: JSON that names the classes
-AT_ONCE = 100  # rows that are decompressed at a time
 ROW = 500  # bytes that a row takes in memory in addition to its cells, at least
 SHARE = 2  # a table may take this fraction of the memory: one half
 MEMORY = 8_000_000_000  # bytes assumed if the system does not report its memory
-Cells = dict[str, str | bytes]
+WORKING_MEMORY = 1_000_000_000  # bytes that a process may take at any rate
+CPU_S, WALL_S = 10.0, 300.0  # seconds that a process may take for a few rows
+WORKER = "tunesmith.data.parquet_worker"
+ERRORS: Mapping[str, type[UserError]] = {
+    each.__name__: each for each in (SourceError, MissingExtraError)
+}
 
 
 def header(path: Path) -> list[str]:
@@ -29,12 +41,11 @@ def header(path: Path) -> list[str]:
         SourceError: The file is not a Parquet file.
         MissingExtraError: pyarrow is not installed.
     """
-    with _opened(path) as file:
-        names: list[str] = file.schema_arrow.names
-        return names
+    with _reading(path, []) as (found, _):
+        return found.names
 
 
-def rows(path: Path, at: Mapping[str, int]) -> Iterator[tuple[int, Cells]]:
+def rows(path: Path, at: Mapping[str, int]) -> Iterator[tuple[int, dict[str, Cell]]]:
     """Read the columns that have a role, and no others.
 
     All of them stay in memory. They may take half of it, and decompress to as much as an archive.
@@ -51,15 +62,13 @@ def rows(path: Path, at: Mapping[str, int]) -> Iterator[tuple[int, Cells]]:
         SourceError: The file is damaged, or too large.
     """
     number, taken = 0, 0
-    with _opened(path) as file:
-        names = {use: file.schema_arrow.names[place] for use, place in at.items()}
-        promised = file.metadata.num_rows
-        room = _memory() // SHARE - ROW * promised
-        if _claimed(file.metadata, names.values()) > room:
-            raise _giant(path, promised)
+    with _reading(path, list(at.values())) as (found, content):
+        room = _memory() // SHARE - ROW * found.rows
+        if found.claimed > room:
+            raise _giant(path, found.rows)
         room = min(room, most_unpacked(path))
-        for number, cells in enumerate(_rows(file, names), start=1):
-            sizes = [len(cell) for cell in cells.values()]
+        for number, row in enumerate(content, start=1):
+            sizes = [len(cell) for cell in row]
             if max(sizes) > LARGEST_FILE:
                 raise SourceError(
                     f"A cell holds {LARGEST_FILE:,} bytes at most, as a file does, but row "
@@ -67,43 +76,110 @@ def rows(path: Path, at: Mapping[str, int]) -> Iterator[tuple[int, Cells]]:
                 )
             taken += sum(sizes)
             if taken > room:
-                raise _giant(path, promised)
-            yield number, cells
-    if number != promised:
-        raise _damaged(path, f"it promises {promised:,} rows, but holds {number:,}")
-
-
-def _rows(file: Any, names: Mapping[str, str]) -> Iterator[Cells]:
-    """Yield the cells of each row by role; few rows are decompressed at a time."""
-    features = _features(file.schema_arrow.metadata or {})
-    classes = {use: _classes(features, name) for use, name in names.items()}
-    for batch in file.iter_batches(AT_ONCE, columns=list(names.values())):
-        found = batch.schema.names
-        columns = [batch.column(found.index(name)).to_pylist() for name in names.values()]
-        for values in zip(*columns, strict=True):
-            by_use = zip(names, values, strict=True)
-            yield {use: _cell(value, classes[use]) for use, value in by_use}
+                raise _giant(path, found.rows)
+            yield number, dict(zip(at, row, strict=True))
+    if number != found.rows:
+        raise damaged(path, f"it promises {found.rows:,} rows, but holds {number:,}")
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    arrow, parquet = (require(each, extra="parquet") for each in ("pyarrow", "pyarrow.parquet"))
+def _reading(path: Path, places: Sequence[int]) -> Iterator[tuple[Head, Iterator[Row]]]:
+    """Open a file: its head, and the rows of some columns."""
+    if not HAS_LIMITS:
+        with opened(path) as file:
+            yield head(file, places), chain.from_iterable(batches(file, places))
+        return
+    process = _Process(path, places)
     try:
-        # A pre-buffer would keep all compressed data in memory.
-        with parquet.ParquetFile(path, pre_buffer=False) as file:
-            yield file
-    except SourceError:
+        yield process.head(), process.rows()
+    except BaseException:
+        process.kill()
         raise
-    except (OSError, ValueError, arrow.ArrowException) as error:
-        raise _damaged(path, str(error)) from None
+    finally:
+        process.end()
 
 
-def _damaged(path: Path, reason: str) -> SourceError:
-    """Build the error for a file that cannot be read."""
-    return SourceError(
-        f"{path} cannot be read as a Parquet table: {reason}. If it was cut off on its "
-        "way, fetch it again."
-    )
+@final
+class _Process:
+    """A running process that parses a file.
+
+    Raises:
+        InternalError: The process did not start.
+    """
+
+    def __init__(self, path: Path, places: Sequence[int]) -> None:
+        self._path = path
+        memory = max(WORKING_MEMORY, _memory() // SHARE)
+        arguments = path, memory, CPU_S, WALL_S, json.dumps(places)
+        self._popen = subprocess.Popen(  # noqa: S603 (this Python, and a module of ours)
+            # -P: import modules from our own path, never from the current folder.
+            [sys.executable, "-P", "-m", WORKER, *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            process_group=0,  # Ctrl-C must not reach it
+            env=os.environ
+            | ENVIRONMENT
+            | {
+                "ARROW_DEFAULT_MEMORY_POOL": "system",  # the others reserve more than they use
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            },
+        )
+        assert self._popen.stdout
+        self._answers = self._popen.stdout
+        if not self._answers.readline():
+            raise InternalError(
+                "A Parquet file is parsed in a process of its own, but this one did not start "
+                f"(exit status {self.end()}). Its own words are above; they are also to be had by: "
+                f"python -m {WORKER}"
+            )
+
+    def head(self) -> Head:
+        """Read the head of the file, which comes first."""
+        return Head(*self._receive()[1])
+
+    def rows(self) -> Iterator[Row]:
+        """Read the rows, which come after the head."""
+        while (message := self._receive())[0] == "rows":
+            for row in message[1]:
+                yield [self._read(cell) if isinstance(cell, int) else cell for cell in row]
+
+    def _receive(self) -> tuple[str, Any]:
+        """Read a kind and a value; raise the error that they are, if they are one."""
+        line = self._answers.readline()
+        if not line.endswith(b"\n"):
+            raise damaged(self._path, _why(self.end()))
+        kind, value = json.loads(line)
+        if error := ERRORS.get(kind):
+            raise error(value)
+        return kind, value
+
+    def _read(self, size: int) -> bytes:
+        content = self._answers.read(size)
+        if len(content) < size:
+            raise damaged(self._path, _why(self.end()))
+        return content
+
+    def kill(self) -> None:
+        """End the process whatever it does."""
+        self._popen.kill()
+
+    def end(self) -> int:
+        """Wait until the process has ended, and return its exit status."""
+        self._answers.close()
+        try:
+            return self._popen.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            return self._popen.wait()
+
+
+def _why(status: int) -> str:
+    """Explain the exit status of a process, which is negative if a signal ended it."""
+    times = {-signal.SIGPROF: CPU_S, -signal.SIGALRM: WALL_S}
+    if status in times:
+        return f"it is damaged, or a few rows of it take more than {times[status]:g} s"
+    how = f"signal {-status}" if status < 0 else f"exit status {status}"
+    return f"it is damaged, and crashed the reader ({how})"
 
 
 def _giant(path: Path, count: int) -> SourceError:
@@ -116,59 +192,9 @@ def _giant(path: Path, count: int) -> SourceError:
     )
 
 
-def _claimed(metadata: Any, names: Collection[str]) -> int:
-    """Uncompressed bytes that columns claim, including nested columns."""
-    groups = (metadata.row_group(group) for group in range(metadata.num_row_groups))
-    chunks = (group.column(place) for group in groups for place in range(group.num_columns))
-    return sum(
-        max(0, chunk.total_uncompressed_size)
-        for chunk in chunks
-        if any(f"{chunk.path_in_schema}.".startswith(f"{name}.") for name in names)
-    )
-
-
 def _memory() -> int:
     """Memory of the machine in bytes."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return MEMORY
-
-
-def _features(metadata: Mapping[bytes, bytes]) -> Mapping[str, Any]:
-    """Column features that Hugging Face's `datasets` has stored; empty if there are none."""
-    try:
-        stated = json.loads(metadata.get(FEATURES, b"{}"))
-    except (ValueError, RecursionError):
-        return {}
-    for key in ("info", "features"):
-        stated = stated.get(key) if isinstance(stated, Mapping) else None
-    return stated if isinstance(stated, Mapping) else {}
-
-
-def _classes(features: Mapping[str, Any], column: str) -> list[str] | None:
-    """Class names of a column of class indices; None for other columns."""
-    feature = features.get(column)
-    names = feature.get("names") if isinstance(feature, Mapping) else None
-    return [str(name) for name in names] if isinstance(names, list) else None
-
-
-def _cell(value: Any, classes: list[str] | None) -> str | bytes:
-    """Convert a value to text, or an image to its bytes, or to its path if it has no bytes.
-
-    Example:
-        >>> _cell(1, ["cat", "dog"]), _cell(-1, ["cat", "dog"]), _cell(None, None)
-        ('dog', '', '')
-        >>> _cell({"bytes": b"PNG", "path": "1.png"}, None)
-        b'PNG'
-        >>> _cell({"bytes": None, "path": "1.png"}, None)
-        '1.png'
-
-    """
-    if isinstance(value, Mapping):
-        value = value.get("bytes") or value.get("path")
-    if value is None or isinstance(value, bytes):
-        return value or ""
-    if classes is not None and isinstance(value, int):
-        return classes[value] if 0 <= value < len(classes) else ""
-    return str(value).strip()

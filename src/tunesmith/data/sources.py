@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
+from tunesmith.core.headers import SUFFIXES
 from tunesmith.core.words import nearest
 from tunesmith.data import arrays, builtin, cifar, tables
 from tunesmith.data.archives import Archive
 from tunesmith.data.folders import (
-    SUFFIXES,
     Files,
     first_bytes,
     imageless,

@@ -1,12 +1,15 @@
-"""A process that decodes images under limits, and dies of an image that exceeds them.
+"""A process that decodes and examines images under limits, and dies of one that exceeds them.
 
     python -m tunesmith.data.worker FD MEMORY CPU_S WALL_S
 
 `tunesmith.data.decoder` starts it. A request arrives on standard input: a line of JSON, such as
-``{"channels": 1, "sizes": [317, 402]}``, and the bytes of the files. The response goes to standard
-output: a line of JSON with each image's shape, or why decoding failed. The pixels are consecutive
-in the memory shared through the file descriptor FD; if they do not all fit, the response covers
-only the first files. An empty response at the start signals that the process is ready.
+``{"channels": 1, "sizes": [317, 402, 9], "names": ["a/1.png", "a/2.jpg", null]}``, and the bytes of
+the files; those without a name are decoded only. The response goes to standard output: a line of
+JSON, such as ``{"images": [[28, 28, 1, 0], [28, 28, 1, 0], "the PNG is damaged"], "examined":
+[["PNG", []]]}``. It holds each image's shape and the index of its examination, or why decoding
+failed; most files share one examination. The pixels are consecutive in the memory shared through
+the file descriptor FD; if they do not all fit, the response covers only the first files. An empty
+response at the start signals that the process is ready.
 """
 
 import json
@@ -18,14 +21,16 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tunesmith.core.pixels import decode_or_say
-from tunesmith.data.decoder import FULL, ROOM, Pixels
+from tunesmith.data.decoder import FULL, ROOM, Named, Pixels, open_or_say
+from tunesmith.data.examine import Examined
 
 SLACK = 0.01  # share of its time limit that an image may lose to those before it
-Answer = list[tuple[int, ...] | str]
+Answer = dict[str, list[Any]]
+Numbers = dict[Examined | None, int]  # of examinations that differ
 
 
 def limit_memory(memory: int) -> None:
@@ -51,26 +56,32 @@ def set_alarms(cpu_s: float, wall_s: float) -> None:
 
 
 def fill(
-    room: Pixels, files: Sequence[bytes], channels: int | None, *, cpu_s: float, wall_s: float
+    room: Pixels, files: Sequence[Named], channels: int | None, *, cpu_s: float, wall_s: float
 ) -> Answer:
-    """Decode files into shared memory until it is full."""
-    answer: Answer = []
+    """Decode files into shared memory until it is full, and examine those that have a name."""
+    images: list[tuple[int, ...] | str] = []
+    numbers: Numbers = {}
     used, due = 0, 0.0
-    for file in files:
+    for file, name in files:
         if used > FULL:
             break
         if (now := time.monotonic()) >= due:  # two system calls per image would cost time
             set_alarms(cpu_s, wall_s)
             due = now + SLACK * cpu_s
-        image = decode_or_say(file, channels)
+        image = open_or_say(file, channels, name)
         if isinstance(image, str):
-            answer.append(image)
+            images.append(image)
             continue
-        room[used : used + image.size] = image.reshape(-1)
-        used += image.size
-        answer.append(image.shape)
+        pixels = image.pixels
+        room[used : used + pixels.size] = pixels.reshape(-1)
+        used += pixels.size
+        number = numbers.setdefault(image.examined, len(numbers))
+        images.append((*pixels.shape, number))
     set_alarms(0, 0)
-    return answer
+    return {
+        "images": images,
+        "examined": [None if each is None else each.as_list() for each in numbers],
+    }
 
 
 def main(fd: int, memory: int, cpu_s: float, wall_s: float) -> None:
@@ -89,10 +100,13 @@ def main(fd: int, memory: int, cpu_s: float, wall_s: float) -> None:
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
 
-    tell([])
+    tell({})
     while line := requests.readline():
         request = json.loads(line)
-        files = [requests.read(size) for size in request["sizes"]]
+        files = [
+            (requests.read(size), name)
+            for size, name in zip(request["sizes"], request["names"], strict=True)
+        ]
         tell(fill(room, files, request["channels"], cpu_s=cpu_s, wall_s=wall_s))
 
 

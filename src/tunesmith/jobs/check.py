@@ -20,8 +20,9 @@ from tunesmith.data.source import Source
 from tunesmith.execution.machine import versions
 from tunesmith.jobs.alike import Depth, Places, Search
 from tunesmith.jobs.fetch import open_data
+from tunesmith.jobs.findings import Data
 from tunesmith.jobs.gate import Gated, Phase, gate
-from tunesmith.jobs.look import Looked, look, recipe
+from tunesmith.jobs.look import look, recipe
 from tunesmith.records.cache import FILE as CACHE
 from tunesmith.records.cache import Cache
 from tunesmith.records.editable import refuse_edited, write_editable
@@ -149,11 +150,11 @@ def write(result: CheckResult) -> None:
     write_atomic(result.report, render(result.checked))
 
 
-def _gated(looked: Looked, phase: Phase, cache: Cache, *, is_deep: bool) -> Gated:
+def _gated(data: Data, phase: Phase, cache: Cache, *, is_deep: bool) -> Gated:
     """Run the quick checks; to look for mirrored copies takes as long as for all others."""
     near, mirrored = _once(find_copies, "copies", cache), _once(find_mirrored, "mirrored", cache)
-    run = partial(gate, looked.data, Depth.WHOLE, phase, examined=looked.examined, search=near)
-    if is_deep or len(looked.data.labels) <= MIRRORED_MOST:
+    run = partial(gate, data, Depth.WHOLE, phase, search=near)
+    if is_deep or len(data.labels) <= MIRRORED_MOST:
         return run(mirrored=mirrored)
     return run().told([NO_MIRRORED])
 
@@ -175,10 +176,9 @@ def _look(
             yield
 
     with phase("decode"):
-        looked = look(source, folder, cache, shown)
-    data = looked.data
+        data = look(source, folder, cache, shown)
     is_deep = deep or bool(models)
-    gated = _gated(looked, phase, cache, is_deep=is_deep)
+    gated = _gated(data, phase, cache, is_deep=is_deep)
     backdoors: Sequence[Backdoor] = ()
     tried: Sequence[Tried] = ()
     if is_deep:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from tunesmith.core.spread import spread
 from tunesmith.core.words import counted
 from tunesmith.data.clean import MOST_BAD
+from tunesmith.data.examine import Kind
 from tunesmith.data.loaded import Loaded
 from tunesmith.data.source import Given, Source
 from tunesmith.report.findings import ClassLook, Finding, Item
-from tunesmith.screening.files import Examined, Kind
 from tunesmith.screening.looks import UNLIKE, unlike
 from tunesmith.screening.shift import Shift
 from tunesmith.screening.shortcuts import FEWEST, Shortcut
@@ -201,13 +201,9 @@ def shortcuts(
         )
 
 
-def inside(data: Data, examined: Sequence[Examined]) -> Iterator[Finding | str]:
-    """Report what the files contain besides their images.
-
-    Args:
-        data: The images.
-        examined: Examined file of each image; empty if the images do not come from files.
-    """
+def inside(data: Data) -> Iterator[Finding | str]:
+    """Report what the files contain besides their images, if all images come from files."""
+    examined = data.loaded.examined
     if not examined:
         return
     told: dict[Kind, list[tuple[int, str]]] = {}

@@ -3,7 +3,6 @@
 Read `_run` from top to bottom: it is the job.
 """
 
-import json
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -16,8 +15,6 @@ import torch
 from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
 from tunesmith.core.settings import Settings
-from tunesmith.data.decode import Sample, sample
-from tunesmith.data.fingerprint import Fingerprint, fingerprint
 from tunesmith.data.quarantine import FILE as LIST
 from tunesmith.data.source import Source
 from tunesmith.data.subsample import thinned
@@ -27,9 +24,10 @@ from tunesmith.execution.machine import measure as measure_machine
 from tunesmith.execution.signals import catch_signals, end_at_once
 from tunesmith.export import onnx
 from tunesmith.jobs.candidate import Candidate
-from tunesmith.jobs.decide import Planned, find_families, judge, plan_all
+from tunesmith.jobs.decide import find_families, judge, plan_all
 from tunesmith.jobs.fetch import open_data
 from tunesmith.jobs.finish import hand_over
+from tunesmith.jobs.planner import look, plan_run, record_plan
 from tunesmith.jobs.prepare import as_expected, prepare
 from tunesmith.jobs.race import race
 from tunesmith.jobs.result import Result, handed_over
@@ -39,12 +37,11 @@ from tunesmith.jobs.train import train_all
 from tunesmith.models.build import Family
 from tunesmith.records import events
 from tunesmith.records.editable import refuse_edited
-from tunesmith.records.folder import enter_run, write_atomic
+from tunesmith.records.folder import enter_run
 from tunesmith.records.history import History
 from tunesmith.report.summary import Summary
 from tunesmith.report.terminal import Terminal
 
-SAMPLED, SAMPLED_SHARE = 1000, 0.03  # images sampled before planning, and their share of the time
 UNTRAINED = "Nothing was trained yet: the same command begins again."
 
 
@@ -212,7 +209,7 @@ def _run(
 ) -> Summary:
     has_trained = any(trial.slices for trial in session.journal.history.trials.values())
     with end_at_once(UNTRAINED, unless=has_trained):
-        planned = _plan(session, source, families, machine)
+        planned = plan_run(session, source, families, machine, extended=extended)
         source = thinned(source, planned.read, seed=session.settings.seed)
         # As measured now, or by an earlier session.
         torch.set_num_threads(min(machine.cores, *(chosen.threads for chosen in planned.plans)))
@@ -225,7 +222,7 @@ def _run(
         if session.journal.history.plan is None:
             with session.phase("judge augmentation"):
                 planned = judge(session, prepared, planned)
-            _record_plan(session, planned)
+            record_plan(session, planned)
     candidates = [
         Candidate(prepared=as_expected(prepared, family), family=family, chosen=chosen)
         for family, chosen in zip(planned.families, planned.plans, strict=True)
@@ -243,38 +240,6 @@ def _run(
     return tell(session, fitted, handed)
 
 
-def _plan(
-    session: Session, source: Source, families: Sequence[Family], machine: Machine
-) -> Planned:
-    """Plan the run: as an earlier session did, or from new measurements."""
-    settings, stored = session.settings, session.journal.history.plan
-    if stored is not None:
-        return Planned.restored(stored, settings)
-    with session.phase("look at the data"):
-        looked, data, count = _look(source, settings, machine, session.clock)
-    for words in planning.read_words(data.images, len(source.names), looked.per_s):
-        session.note(words)
-    with session.phase("measure speeds"):
-        planned = plan_all(settings, looked, data, families, machine=machine, clock=session.clock)
-    return replace(planned, read=count)
-
-
-def _look(
-    source: Source, settings: Settings, machine: Machine, clock: Clock
-) -> tuple[Sample, Fingerprint, int]:
-    """Sample images; return them, the data's fingerprint, and how many there is time to read."""
-    seconds, seed = SAMPLED_SHARE * settings.budget, settings.seed
-    looked = sample(source, count=SAMPLED, seed=seed, threads=machine.cores, seconds=seconds)
-    count = planning.readable_images(looked.per_s, clock.left())
-    return looked, fingerprint(thinned(source, count, seed=seed), looked), count
-
-
-def _record_plan(session: Session, planned: Planned) -> None:
-    stored = planned.stored()
-    session.record(events.Planned(plan=stored))
-    write_atomic(session.folder / "plan.json", json.dumps(stored, indent=2, ensure_ascii=False))
-
-
 def dry_run(
     settings: Settings, source: Any, test: Any = None, *, started_s: float
 ) -> planning.Foreseen:
@@ -286,7 +251,7 @@ def dry_run(
     folder = settings.out or Path("runs") / data.name
     machine = measure_machine(next(p for p in folder.absolute().parents if os.path.isdir(p)))  # noqa: PTH112 (pathlib's raises)
     with computing(machine.cores):
-        looked, seen, _ = _look(data, settings, machine, clock)
+        looked, seen, _ = look(data, settings, machine, clock)
         planned = plan_all(settings, looked, seen, families, machine=machine, clock=clock)
     return planning.Foreseen(
         plans=dict(zip((f.name for f in planned.families), planned.plans, strict=True)),

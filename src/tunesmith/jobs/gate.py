@@ -33,7 +33,6 @@ from tunesmith.jobs.findings import (
 )
 from tunesmith.report.findings import NO_NEAR_COPIES, ClassLook, Finding
 from tunesmith.screening.copies import find_copies
-from tunesmith.screening.files import Examined, examine
 from tunesmith.screening.looks import measure
 from tunesmith.screening.neighbors import comparisons
 from tunesmith.screening.shift import find_shift
@@ -115,7 +114,6 @@ def gate(
     depth: Depth,
     phase: Phase,
     *,
-    examined: Sequence[Examined] | None = None,
     search: Search = find_copies,
     mirrored: Search | None = None,
 ) -> Gated:
@@ -125,7 +123,6 @@ def gate(
         data: Decoded images.
         depth: Depth of the checks.
         phase: Context manager that records the time of each step under its name.
-        examined: Examined file of each image, if already done.
         search: Function that finds near copies.
         mirrored: Function that finds mirror images; None to skip them.
     """
@@ -142,33 +139,13 @@ def gate(
     ]
     classes: tuple[ClassLook, ...] = ()
     if depth is Depth.WHOLE:
-        if examined is None:
-            with phase("look into the files"):
-                examined = _examined(data)
         with phase("look at each image"):
             looks = measure(data.loaded.pixels, data.loaded.shapes)
             classes = class_looks(data, looks)
         with phase("compare parts and classes"):
-            said += [*inside(data, examined), odd(data, looks)]
-            said += _compared(data, alike, looks, examined)
+            said += [*inside(data), odd(data, looks)]
+            said += _compared(data, alike, looks)
     return Gated(alike=alike, findings=(), fine=(), classes=classes).told(said)
-
-
-def _examined(data: Data) -> list[Examined]:
-    """Examine the file of each image; empty if the images do not come from files.
-
-    A file that cannot be read a second time counts as empty.
-    """
-    examined = []
-    for index in data.loaded.kept:
-        try:
-            content = data.source.read(int(index))
-        except OSError:
-            content = b""
-        if not isinstance(content, bytes):
-            return []
-        examined.append(examine(content, data.source.names[index]))
-    return examined
 
 
 def one_each(data: Data, alike: Alike, kinds_N: Places) -> Places:
@@ -179,19 +156,14 @@ def one_each(data: Data, alike: Alike, kinds_N: Places) -> Places:
     return one_of_each(joined(alike.same_N, data.source.groups, data.loaded.kept), kinds_N)
 
 
-def _compared(
-    data: Data, alike: Alike, looks: Looks, examined: Sequence[Examined]
-) -> list[Finding | str | None]:
+def _compared(data: Data, alike: Alike, looks: Looks) -> list[Finding | str | None]:
     """Check the test set for a shift, and the classes for shortcuts."""
     shift = find_shift(*_described(data, alike, looks)) if data.tested.any() else None
     rows, classes = one_each(data, alike, data.labels), len(data.source.classes)
     labels_R = data.labels[rows]
     clues: Sequence[Shortcut] | None = None
     if can_ask(labels_R, classes):
-        given = {
-            name: [values[rows] for values in kinds]
-            for name, kinds in _clues(data, examined).items()
-        }
+        given = {name: [values[rows] for values in kinds] for name, kinds in _clues(data).items()}
         clues = find_shortcuts(given, labels_R, classes, allowed=CLUES)
     return [shifted(shift), *shortcuts(data, clues, looked_at=tuple(CLUES))]
 
@@ -209,10 +181,10 @@ def _described(
     return np.concatenate([pixels, numbers], axis=1), data.tested[rows]
 
 
-def _clues(data: Data, examined: Sequence[Examined]) -> dict[str, list[NDArray[Any]]]:
+def _clues(data: Data) -> dict[str, list[NDArray[Any]]]:
     """Collect clues to where an image comes from, rather than to what it shows."""
     pixels, shapes_N2 = data.loaded.pixels, data.loaded.shapes
-    formats = [each.format or "" for each in examined] or [""] * len(pixels)
+    formats = [each.format or "" for each in data.loaded.examined] or [""] * len(pixels)
     sizes = [f"{width} x {height}" for height, width in shapes_N2]
     border = np.concatenate(
         [pixels[:, 0], pixels[:, -1], pixels[:, 1:-1, 0], pixels[:, 1:-1, -1]], axis=1

@@ -2,11 +2,13 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from posixpath import splitext
-from typing import Any, final
+from struct import Struct
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from tunesmith.core.pixels import recolor, squeeze
 from tunesmith.data.decode import Sample, at_once, on_threads, read_parts, sample, sampled
 from tunesmith.data.decoder import Decoder, Decoders
+from tunesmith.data.examine import Examined
 from tunesmith.data.fingerprint import fingerprint
 from tunesmith.data.loaded import Rejected, Room
 from tunesmith.data.source import Source
@@ -22,29 +25,16 @@ from tunesmith.execution.machine import measure as measure_machine
 from tunesmith.jobs.findings import Data
 from tunesmith.records.cache import Cache, key_of
 from tunesmith.report.terminal import Terminal
-from tunesmith.screening.files import Examined, Finding, Kind, examine
 
 LARGEST = 64  # longest side of thumbnails, in pixels
 STEP = 8  # the side is a multiple of this, so that a few images more or less seldom change it
 SAMPLED = 300  # images to choose the side by
 AT_ONCE = 256  # images per batch, at most; results are cached after each batch
+HEAD = Struct("<III")  # of a cached look: height, width, and bytes of JSON before the pixels
+DISTINCT = 1000  # examinations of which the JSON is remembered; most files have one of a few
 
 Pixels = NDArray[np.uint8]
 Part = Sequence[tuple[int, bytes | Pixels | Rejected]]
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Looked:
-    """All images, decoded and examined.
-
-    Attributes:
-        data: Decoded images.
-        examined: Examined file of each image; empty if the images do not come from files.
-    """
-
-    data: Data
-    examined: Sequence[Examined]
 
 
 def recipe(what: str, *packages: str) -> str:
@@ -68,23 +58,31 @@ class _Look:
     examined: Examined | None
 
     def pack(self) -> bytes:
-        """Write it as a line of JSON and the pixels' bytes."""
+        """Write it as bytes; see `HEAD`."""
         assert self.examined
-        # Not `asdict`, which copies deeply and takes ten times as long.
-        findings = [vars(finding) for finding in self.examined.findings]
-        head = {"shape": self.shape[:2], "examined": vars(self.examined) | {"findings": findings}}
-        return json.dumps(head).encode() + b"\n" + self.pixels.tobytes()
+        height, width = self.shape[:2]
+        examined = _written(self.examined)
+        return HEAD.pack(height, width, len(examined)) + examined + self.pixels.tobytes()
 
 
 def _unpacked(packed: bytes, shape: tuple[int, int, int]) -> _Look:
-    head, _, pixels = packed.partition(b"\n")
-    known: Mapping[str, Any] = json.loads(head)
-    findings = tuple(Finding(Kind(f["kind"]), f["text"]) for f in known["examined"]["findings"])
+    height, width, size = HEAD.unpack_from(packed)
+    begin = HEAD.size + size
     return _Look(
-        pixels=np.frombuffer(pixels, np.uint8).reshape(shape),
-        shape=tuple(known["shape"]),
-        examined=Examined(**known["examined"] | {"findings": findings}),
+        pixels=np.frombuffer(packed, np.uint8, offset=begin).reshape(shape),
+        shape=(height, width),
+        examined=_read(packed[HEAD.size : begin]),
     )
+
+
+@lru_cache(DISTINCT)
+def _written(examined: Examined) -> bytes:
+    return json.dumps(examined.as_list()).encode()
+
+
+@lru_cache(DISTINCT)
+def _read(written: bytes) -> Examined:
+    return Examined.from_list(json.loads(written))
 
 
 @final
@@ -107,43 +105,38 @@ class _Looking:
     def at(self, part: Part, decoder: Decoder) -> Iterator[_Look | Rejected]:
         """Inspect a batch of images that were read; new results are cached."""
         names = self.source.names
+        files = [(index, content) for index, content in part if isinstance(content, bytes)]
         keys = {
             index: key_of(self.how, splitext(names[index])[1].encode(), content)
-            for index, content in part
-            if isinstance(content, bytes)
+            for index, content in files
         }
-        known = self.cache.get(list(keys.values()))
-        new = [
-            content
-            for index, content in part
-            if isinstance(content, bytes) and keys[index] not in known
-        ]
-        decoded = decoder.decode(new, self.shape[2])
+        known = {} if self.cache.was_empty else self.cache.get(list(keys.values()))
+        new = [(content, names[index]) for index, content in files if keys[index] not in known]
+        decoded = decoder.examine(new, self.shape[2])
         fresh = {}
         for index, content in part:
             if isinstance(content, Rejected):
                 yield content
             elif not isinstance(content, bytes):
-                yield self._small(content, None)
+                yield self._small(recolor(content, self.shape[2]), None)
             elif packed := known.get(keys[index]):
                 yield _unpacked(packed, self.shape)
             elif isinstance(image := next(decoded), str):
                 yield Rejected(index=index, name=names[index], reason=image)
             else:
-                seen = self._small(image, examine(content, names[index]))
+                seen = self._small(image.pixels, image.examined)
                 fresh[keys[index]] = seen.pack()
                 yield seen
         self.cache.put(fresh)
 
     def _small(self, image_HWC: Pixels, examined: Examined | None) -> _Look:
-        image_HWC = recolor(image_HWC, self.shape[2])
         is_ready = image_HWC.shape == self.shape
         pixels = image_HWC if is_ready else squeeze(image_HWC, self.shape[:2])
         return _Look(pixels=pixels, shape=image_HWC.shape, examined=examined)
 
 
-def look(source: Source, folder: Path, cache: Cache, shown: Terminal) -> Looked:
-    """Inspect all images of a source, each content only once.
+def look(source: Source, folder: Path, cache: Cache, shown: Terminal) -> Data:
+    """Inspect all images of a source, except for contents that an earlier check inspected.
 
     Files that cannot be decoded are tried again each time.
 
@@ -165,32 +158,28 @@ def look(source: Source, folder: Path, cache: Cache, shown: Terminal) -> Looked:
     step = min(AT_ONCE, at_once(count, machine.cores))
     room = Room((count, *shape), memory_bound=bound, folder=folder)
 
-    def look_at(begin: int) -> list[Rejected | Examined | None]:
-        said: list[Rejected | Examined | None] = []
+    def look_at(begin: int) -> list[Rejected]:
+        bad = []
         indices = range(begin, min(count, begin + step))
         with decoders.one() as decoder:
             parts = read_parts(source, indices)
             looks = itertools.chain.from_iterable(looking.at(part, decoder) for part in parts)
             for index, seen in zip(indices, looks, strict=True):
-                if isinstance(seen, _Look):
-                    room.put(index, seen.pixels, seen.shape)
-                said.append(seen.examined if isinstance(seen, _Look) else seen)
-        return said
+                if isinstance(seen, Rejected):
+                    bad.append(seen)
+                else:
+                    room.put(index, seen.pixels, seen.shape, seen.examined)
+        return bad
 
-    said: list[Rejected | Examined | None] = []
-    known = cache.found
+    rejected: list[Rejected] = []
+    known, begins = cache.found, range(0, count, step)
     with Decoders(machine.cores) as decoders:
-        for some in on_threads(look_at, range(0, count, step), machine.cores):
-            said += some
-            shown.count(len(said), count)
+        for begin, bad in zip(begins, on_threads(look_at, begins, machine.cores), strict=True):
+            rejected += bad
+            shown.count(min(count, begin + step), count)
     if cache.found > known:
         shown.say(f"{cache.found - known:,} of {count:,} images were looked at before.")
-    loaded = room.loaded(each for each in said if isinstance(each, Rejected))
-    examined = [each for each in said if isinstance(each, Examined)]
-    return Looked(
-        data=Data(source=source, loaded=loaded),
-        examined=examined if len(examined) == len(loaded.kept) else (),
-    )
+    return Data(source=source, loaded=room.loaded(rejected))
 
 
 def _shape(source: Source, machine: Machine, cache: Cache) -> tuple[int, int, int]:

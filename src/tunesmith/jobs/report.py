@@ -12,6 +12,7 @@ from tunesmith.jobs.search_setup import REMEMBERED
 from tunesmith.jobs.tune_result import Tuned
 from tunesmith.records.history import History
 from tunesmith.records.journal import read_history
+from tunesmith.report.sentences import ENDED
 from tunesmith.report.summary import read_summary
 from tunesmith.tuning.parts import Part
 
@@ -56,7 +57,7 @@ def _fitted(run: Path) -> str:
     score = summary.score
     times = "once" if summary.test_openings == 1 else f"{summary.test_openings} times"
     return (
-        f"{summary.status}: {summary.reason}\n"
+        f"{summary.status}: {ENDED[summary.reason]}\n"
         f"{score.metric} {score.value:.4f}, 95 % confidence {score.low:.4f} to {score.high:.4f}, "
         f"on {score.n:,} test images (opened {times})\n"
         f"report  {run / 'report.html'}\n"

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import final
 
+from tunesmith.core.ending import EndReason
 from tunesmith.core.errors import ModelError
 from tunesmith.jobs.pacing import Pacing
 from tunesmith.jobs.session import Session
@@ -23,8 +24,6 @@ from tunesmith.training.slice import Checkpoint, Outcome, train_slice
 LONGEST_S = 4.0  # per slice: a crash may lose two, the one running and the one being saved
 SHORTEST_S = 0.5  # per slice: setup dominates shorter ones
 VALIDATION_SHARE = 0.015  # share of the training time for validation, at most
-PAUSED, INTERRUPTED = "It was paused.", "It was interrupted."  # reasons that do not end a training
-DIVERGED = "The loss became no finite number, so training ended with the last good weights."
 REMEMBERED = 5  # slices to estimate the speed by
 STEPS_BACK = 5  # divergences in a row before a training is given up
 REWARM = 0.5  # peak of the learning rate when a finished training is extended
@@ -64,7 +63,7 @@ def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trai
     start = load_checkpoint(session, trial.name)
     past = session.journal.history.trials.get(trial.name)
     if start and past and past.ended and not extended:
-        return Trained(checkpoint=start, config=trial.config, reason=past.ended)
+        return Trained(checkpoint=start, config=trial.config, reason=EndReason(past.ended))
     if start is None and trial.begin:
         start = trial.begin()
     with ThreadPoolExecutor(1) as saver:
@@ -163,7 +162,7 @@ class _Loop:
             seen = current.seen if current else 0
             end = self._end(seen, config)
             config = _forgive(session, trial.name, config, end)
-            reason = DIVERGED if failures > STEPS_BACK else self._over(seen, end)
+            reason = EndReason.DIVERGED if failures > STEPS_BACK else self._over(seen, end)
             if reason and current:
                 self._close(current, reason)
                 return Trained(checkpoint=current, config=config, reason=reason)
@@ -201,22 +200,22 @@ class _Loop:
         """Seconds until the end or a pause."""
         return min(self.trial.ends_at, self.trial.pause_at) - self.session.clock.elapsed()
 
-    def _over(self, seen: int, end: int) -> str | None:
-        """Why training is over, in words; None if it is not."""
+    def _over(self, seen: int, end: int) -> EndReason | None:
+        """Why training is over; None if it is not."""
         if self.session.interrupted.is_set():
-            return INTERRUPTED
+            return EndReason.INTERRUPTED
         if seen >= self.trial.horizon:
-            return "Every image was seen as often as has been found to help."
+            return EndReason.HORIZON
         if end <= seen:
-            return "The time for training was used up."
-        return PAUSED if self.session.clock.elapsed() >= self.trial.pause_at else None
+            return EndReason.TIME
+        return EndReason.PAUSED if self.session.clock.elapsed() >= self.trial.pause_at else None
 
-    def _close(self, current: Checkpoint, reason: str) -> None:
+    def _close(self, current: Checkpoint, reason: EndReason) -> None:
         self._settle()
-        if reason in {PAUSED, DIVERGED}:  # an unplanned end, not validated yet
+        if reason in {EndReason.PAUSED, EndReason.DIVERGED}:  # an unplanned end, not validated yet
             self._validate(current)
-        if reason != PAUSED:
-            ended = TrialEnded(trial=self.trial.name, reason=reason, for_good=reason != INTERRUPTED)
+        if reason is not EndReason.PAUSED:
+            ended = TrialEnded(trial=self.trial.name, reason=reason, for_good=reason.is_for_good)
             self.session.record(ended)
 
     def _end(self, seen: int, config: TrainConfig) -> int:

@@ -1,5 +1,6 @@
 """Train the final model, and get predictions to calibrate it on."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
@@ -66,14 +67,12 @@ def train_all(session: Session, candidates: Sequence[Candidate], *, extended: bo
     well, and the latter is one more candidate.
     """
     (first, *_), is_searched = candidates, candidates[0].chosen.search is not None
-    asked = [*candidates, first] if is_searched else candidates
-    begun, finish_at = session.clock.elapsed(), end_of_training(session, asked)
+    finish_at = end_of_training(session, [*candidates, first] if is_searched else candidates)
     if first.prepared.split.folds is not None:
         return _train_small(session, first, finish_at, extended=extended)
     trials = []
-    for number, candidate in enumerate(candidates, start=1):
-        shares = len(asked) + (1 if is_searched else 0)
-        ends_at = begun + (finish_at - begun) * number / shares
+    ends = deadlines(session, candidates, finish_at, extended=extended)
+    for candidate, ends_at in zip(candidates, ends, strict=True):
         trained = run_trial(session, main_trial(candidate, ends_at), extended=extended)
         trials.append((candidate, trained))
     searched = _search(session, first, finish_at, extended=extended)
@@ -83,12 +82,37 @@ def train_all(session: Session, candidates: Sequence[Candidate], *, extended: bo
     return replace(_fitted(session, trials), searched=searched)
 
 
+def trained_seconds(session: Session, network: str) -> float:
+    """Seconds for which a network was trained so far, trainings without a fold included."""
+    trials = session.journal.history.trials
+    return sum(trial.seconds for name, trial in trials.items() if network_of(name) == network)
+
+
+def deadlines(
+    session: Session, candidates: Sequence[Candidate], finish_at: float, *, extended: bool
+) -> list[float]:
+    """Deadlines of the candidates' trainings, one after the other, in equal shares of the time.
+
+    An extended run shares out all the time that it has had for training and has now, as if its
+    budget had been that large from the start. What a network has had counts towards its share.
+    """
+    begun, history = session.clock.elapsed(), session.journal.history
+    shares = len(candidates) + (2 if candidates[0].chosen.search is not None else 0)
+    had_s, past_s = [0.0] * len(candidates), 0.0
+    if extended:
+        had_s = [trained_seconds(session, candidate.name) for candidate in candidates]
+        past_s = sum(trial.seconds for trial in history.trials.values())
+        past_s += history.past_phases.get("search", 0.0)
+    each_s = (finish_at - begun + past_s) / shares
+    ends = itertools.accumulate((max(0.0, each_s - had) for had in had_s), initial=begun)
+    return [min(finish_at, at) for at in ends][1:]
+
+
 def _train_small(
     session: Session, candidate: Candidate, finish_at: float, *, extended: bool
 ) -> Fitted:
     """Train on all images, and without each fold, for out-of-fold predictions of all images."""
-    now = session.clock.elapsed()
-    ends_at = now + (finish_at - now) / (3 if candidate.chosen.search else 1)
+    (ends_at,) = deadlines(session, [candidate], finish_at, extended=extended)
     trained, parts = _with_folds(session, candidate, ends_at, extended=extended)
     z_NK, y_N = _joined(candidate, parts)
     fitted = Fitted(
@@ -146,8 +170,7 @@ def _search(
     """Search, but leave the time to train the config that is found."""
     if candidate.chosen.search is None or session.interrupted.is_set():
         return None
-    trials = session.journal.history.trials
-    own_s = sum(each.seconds for n, each in trials.items() if network_of(n) == candidate.name)
+    own_s = trained_seconds(session, candidate.name)
     with session.phase("search"):
         ends_at = finish_at - FOUND_SLACK * own_s
         return search(session, candidate, ends_at=ends_at, extended=extended)

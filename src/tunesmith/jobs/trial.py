@@ -7,6 +7,7 @@ from typing import Self, final
 
 from torch import Tensor, nn
 
+from tunesmith.core.ending import EndReason
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.losses import Loss
@@ -78,9 +79,9 @@ class Trained:
     Attributes:
         checkpoint: Last good checkpoint.
         config: Config as planned, or with a smaller batch that fits into memory.
-        reason: Why it ended, in words.
+        reason: Why it ended.
     """
 
     checkpoint: Checkpoint
     config: TrainConfig
-    reason: str
+    reason: EndReason

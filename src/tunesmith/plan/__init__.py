@@ -4,6 +4,7 @@ Nothing here reads a clock, a file or a device, so a plan can be tested, printed
 """
 
 from tunesmith.plan.augmentation import brief_seconds, choose_augmentation
+from tunesmith.plan.extension import extend
 from tunesmith.plan.foreseen import Foreseen
 from tunesmith.plan.plan import (
     FOLD_SHARE,
@@ -71,6 +72,7 @@ __all__ = [
     "describe",
     "epochs_wanted",
     "expected",
+    "extend",
     "is_worth_racing",
     "is_worth_trying",
     "most_examples",

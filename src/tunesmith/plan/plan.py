@@ -44,13 +44,10 @@ MOST_EPOCHS = 80.0  # more did not help on any data set measured
 MOST_EPOCHS_SMALL = 240.0  # the same for data of fewer than `SMALL` images
 FOLD_SHARE = 0.5  # share of the training time for out-of-fold predictions
 PROCESS_BYTES = 450_000_000  # memory of the libraries themselves
-HELD_SHARE = SELECTION_SHARE + CALIBRATION_SHARE  # predicted once a model is trained
-HELD_MOST = SELECTION_MOST + CALIBRATION_MOST
-HELD = (  # held-out sets besides the test set: share, and largest size
-    (VALIDATION_SHARE, VALIDATION_MOST),
-    (SELECTION_SHARE, SELECTION_MOST),
-    (CALIBRATION_SHARE, CALIBRATION_MOST),
-)
+# Held-out sets besides the test set, each as its share of the images and its largest size: the one
+# for the learning curve, and those that are predicted once a model is trained.
+VALIDATION = (VALIDATION_SHARE, VALIDATION_MOST)
+ASKED = ((SELECTION_SHARE, SELECTION_MOST), (CALIBRATION_SHARE, CALIBRATION_MOST))
 VERIFIED = 256  # images to compare graph and network on
 
 
@@ -111,11 +108,15 @@ def has_folds(data: Fingerprint) -> bool:
     return data.images - tested_images(data) < SMALL
 
 
+def _held(known: int, *parts: tuple[float, int]) -> int:
+    """Number of images in these held-out sets, each of which is rounded, as the split does."""
+    return sum(min(most, round(share * known)) for share, most in parts)
+
+
 def trained_images(data: Fingerprint) -> int:
     """Number of training images."""
     known = data.images - tested_images(data)
-    held = sum(min(most, round(share * known)) for share, most in HELD)
-    return known if has_folds(data) else known - held
+    return known if has_folds(data) else known - _held(known, VALIDATION, *ASKED)
 
 
 def tuned_examples(data: Fingerprint) -> float:
@@ -130,7 +131,7 @@ def asked_images(data: Fingerprint) -> int:
     compared on; if there are folds, the last one replaces selection and calibration set.
     """
     tested = tested_images(data)
-    held = min(HELD_MOST, round(HELD_SHARE * (data.images - tested)))
+    held = _held(data.images - tested, *ASKED)
     last = trained_images(data) // FOLDS
     return tested + 2 * VERIFIED + (last if has_folds(data) else held)
 

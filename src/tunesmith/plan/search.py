@@ -42,38 +42,40 @@ def plan_search(
     left_s: float,
     cores: int,
     memory_bytes: int,
+    had_s: float = 0.0,
 ) -> tuple[SearchPlan | None, str]:
     """Decide whether a search is worthwhile.
 
     The recipe's own training keeps its time, and so does that of the best config that is found.
     Each gets a third of the time, or what it takes until more does not help, if that is less; the
-    search gets the rest. So the time must be three times what the recipe needs. If the user sets
-    the number of trials, that decides.
+    search gets the rest. So the time must be three times what the recipe needs, and three times
+    what it has had. If the user sets the number of trials, that decides.
 
     Args:
         settings: User settings.
         needed: Examples after which the recipe gains little.
         horizon: Number of examples that it would be trained on.
         train_s: Seconds that these take.
-        left_s: Seconds left for training.
+        left_s: Seconds for training: those left, and those that it has had.
         cores: Number of cores that this process may use.
         memory_bytes: Memory that this process may use.
+        had_s: Seconds that it was trained for before this decision.
 
     Returns:
         The search (None if there is none), and the reason in words.
     """
-    needed_s = train_s * needed / max(1, horizon)
+    needed_s, verb = max((train_s * needed / max(1, horizon), "needs"), (had_s, "has had"))
     is_large = left_s >= SEARCH_FROM * needed_s
     is_off = settings.trials == 0
     if is_off or (settings.trials is None and not is_large):
-        return None, _untuned_words(needed_s, left_s, is_off=is_off)
+        return None, _untuned_words(needed_s, left_s, verb, is_off=is_off)
     each_s = min(left_s / SEARCH_FROM, train_s)
     search = SearchPlan(
         examples=max(1, int(horizon * each_s / train_s)),
         trials=settings.trials,
         workers=_workers(settings, cores=cores, memory_bytes=memory_bytes),
     )
-    words = _search_words(search, needed_s, left_s, search_s=left_s - 2 * each_s)
+    words = _search_words(search, needed_s, left_s, verb, search_s=left_s - 2 * each_s)
     return search, words + (ALONE if LATENCY in settings.limit else _at_most(search))
 
 
@@ -95,18 +97,20 @@ def _workers(settings: Settings, *, cores: int, memory_bytes: int) -> int:
     return max(1, min(cores, WORKERS_MOST, memory_bytes // WORKER_BYTES))
 
 
-def _untuned_words(needed_s: float, left_s: float, *, is_off: bool) -> str:
+def _untuned_words(needed_s: float, left_s: float, verb: str, *, is_off: bool) -> str:
     if is_off:
         return "No search for better settings, as you asked."
     return (
         f"No search for better settings: it pays from {SEARCH_FROM:.0f} times what the recipe "
-        f"needs ({duration(needed_s)} of training), and there are {duration(left_s)}."
+        f"{verb} ({duration(needed_s)} of training), and there are {duration(left_s)}."
     )
 
 
-def _search_words(search: SearchPlan, needed_s: float, left_s: float, *, search_s: float) -> str:
+def _search_words(
+    search: SearchPlan, needed_s: float, left_s: float, verb: str, *, search_s: float
+) -> str:
     times = (
-        f"{left_s / max(1e-9, needed_s):.1f} times the {duration(needed_s)} that the recipe needs"
+        f"{left_s / max(1e-9, needed_s):.1f} times the {duration(needed_s)} that the recipe {verb}"
     )
     if search.trials is not None:
         return (

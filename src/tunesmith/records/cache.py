@@ -8,6 +8,7 @@ import hashlib
 import json
 import sqlite3
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -48,6 +49,15 @@ def key_of(recipe: str, *contents: bytes | NDArray[Any]) -> bytes:
     return digest.digest()
 
 
+def _checksum(key: bytes, value: bytes) -> bytes:
+    """CRC-32 of a row, which misses one in 2**32 damaged ones.
+
+    A hash takes several times as long, and is no better against forgery: whoever changes a value
+    can change its hash as well.
+    """
+    return zlib.crc32(value, zlib.crc32(key)).to_bytes(4)
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     """Open or create a cache file.
 
@@ -84,17 +94,20 @@ class Cache:
     Attributes:
         trouble: Why the file is no longer used, or "".
         found: Number of cache hits.
+        was_empty: Whether there were no values when the file was opened.
     """
 
     def __init__(self, path: Path | None) -> None:
-        self.trouble, self.found = "", 0
+        self.trouble, self.found, self.was_empty = "", 0, True
         self._guard = threading.Lock()
         self._opened = ExitStack()
         self._turn = 0
         with self._careful():
             self._database = self._opened.enter_context(closing(_connect(path or Path(":memory:"))))
-            (turns,) = self._database.execute("SELECT count(*) FROM turns").fetchone()
-            self._turn = turns
+            self._turn, has_values = self._database.execute(
+                "SELECT (SELECT count(*) FROM turns), EXISTS (SELECT 1 FROM kept)"
+            ).fetchone()
+            self.was_empty = not has_values
 
     @contextmanager
     def _careful(self) -> Iterator[None]:
@@ -122,7 +135,7 @@ class Cache:
                     row = self._database.execute(
                         "SELECT value, digest FROM kept WHERE key = ?", (key,)
                     ).fetchone()
-                    if row and isinstance(row[0], bytes) and key_of("", key, row[0]) == row[1]:
+                    if row and isinstance(row[0], bytes) and _checksum(key, row[0]) == row[1]:
                         found[key] = row[0]
                 self._use(found)
                 self.found += len(found)
@@ -130,12 +143,10 @@ class Cache:
 
     def put(self, values: Mapping[bytes, bytes]) -> None:
         """Store values; once this returns, they survive a crash of the process."""
+        rows = [(key, value, _checksum(key, value)) for key, value in values.items()]
         if not self.trouble:
             with self._changing():
-                self._database.executemany(
-                    "INSERT OR REPLACE INTO kept VALUES (?, ?, ?)",
-                    [(key, value, key_of("", key, value)) for key, value in values.items()],
-                )
+                self._database.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", rows)
                 self._use(values)
 
     def once(

@@ -15,7 +15,7 @@ from tunesmith.records.journal import LOCK, Journal
 IDENTITY = "job.json"
 # Files, apart from the journal, of a process that is starting or was killed while starting.
 BEGUN = {LOCK, f".{IDENTITY}.part"}
-FORMAT = 4  # increased whenever runs of the version before cannot be resumed
+FORMAT = 5  # increased whenever runs of the version before cannot be resumed
 
 
 @contextmanager

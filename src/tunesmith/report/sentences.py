@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import final
 
+from tunesmith.core.ending import EndReason
 from tunesmith.core.words import counted, duration
 from tunesmith.report.findings import NO_NEAR_COPIES
 from tunesmith.report.story import Story
@@ -24,6 +25,17 @@ METRICS: Mapping[str, tuple[str, bool]] = MappingProxyType(
         "macro_f1": ("F1, the mean over classes", True),
         "roc_auc": ("area under the ROC curve", False),
         "log_loss": ("log loss, where less is better", False),
+    }
+)
+
+# Why training ended, in a sentence.
+ENDED: Mapping[EndReason, str] = MappingProxyType(
+    {
+        EndReason.HORIZON: "Every image was seen as often as has been found to help.",
+        EndReason.TIME: "The time for training was used up.",
+        EndReason.DIVERGED: "The loss became no finite number: the last good weights are kept.",
+        EndReason.INTERRUPTED: "It was interrupted.",
+        EndReason.PAUSED: "It was paused.",
     }
 )
 
@@ -135,7 +147,7 @@ def status_sentence(summary: Summary) -> str:
     used = f"{duration(summary.wall_s)} of {duration(summary.budget_s)}"
     if summary.status == "interrupted":
         return f"The run was interrupted after {used}; this is the best model until then."
-    return f"Finished after {used}. {summary.reason}".rstrip()
+    return f"Finished after {used}. {ENDED[summary.reason]}"
 
 
 def next_steps(story: Story) -> Iterator[str]:
@@ -145,7 +157,7 @@ def next_steps(story: Story) -> Iterator[str]:
         yield "The run was interrupted. The same command goes on where it stopped."
     yield from _about_data(story)
     yield from _about_answers(story)
-    if "time for training" in summary.reason and summary.status == "finished":
+    if summary.reason is EndReason.TIME and summary.status == "finished":
         yield (
             "Training used all its time. The same command with a larger --budget continues from "
             "here, and may do better."

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tunesmith.bundle.manifest import Score
+from tunesmith.core.ending import EndReason
 from tunesmith.core.errors import RunFolderError
 from tunesmith.core.files import replace_file
 from tunesmith.evaluation.metrics import Evaluation
@@ -151,7 +152,7 @@ class Summary(_Part):
 
     format: Literal[1] = 1
     status: Literal["finished", "interrupted"]
-    reason: str
+    reason: EndReason
     budget_s: float
     wall_s: float
     phases: Mapping[str, float]

@@ -1,4 +1,4 @@
-"""Tests of `tunesmith.screening.anatomy`."""
+"""Tests of `tunesmith.data.anatomy`."""
 
 import struct
 import time
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.core.headers import Header, read_header
-from tunesmith.screening.anatomy import Anatomy, dissect
+from tunesmith.data.anatomy import Anatomy, dissect
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (9, 14, 3), dtype=np.uint8)
 # OpenCV's parameters by a suffix; several of these write what only they do.

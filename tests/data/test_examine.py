@@ -1,6 +1,7 @@
-"""Tests of `tunesmith.screening.files`."""
+"""Tests of `tunesmith.data.examine`."""
 
 import io
+import json
 import struct
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from tunesmith.screening.files import Examined, Finding, Kind, examine
+from tunesmith.core.headers import SUFFIXES_BY_FORMAT
+from tunesmith.data.examine import Examined, Finding, Kind, examine
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (9, 14, 3), dtype=np.uint8)
 SUFFIXES = (".png", ".jpg", ".gif", ".bmp", ".webp", ".ppm")
@@ -70,7 +72,8 @@ def texts(data: bytes, name: str = "") -> dict[Kind, str]:
 @pytest.mark.parametrize("suffix", [*SUFFIXES, ".tiff"])
 def test_of_a_plain_image_nothing_is_told(suffix: str) -> None:
     found = examine(encode(suffix), f"a/1{suffix}")
-    assert (found.width, found.height, found.findings) == (14, 9, ())
+    assert suffix in SUFFIXES_BY_FORMAT[found.format or ""]
+    assert found.findings == ()
 
 
 @given(
@@ -81,7 +84,7 @@ def test_pixels_are_never_taken_for_something_else(image: np.ndarray, suffix: st
 
 
 def test_what_is_no_image_has_no_format() -> None:
-    assert examine(b"a text", "a.png") == Examined(format=None, width=0, height=0, findings=())
+    assert examine(b"a text", "a.png") == Examined(format=None, findings=())
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
@@ -180,6 +183,21 @@ def test_what_xmp_tells_of_people_is_told() -> None:
     assert texts(commented(b"<rdf:Description aux:SerialNumber='1'")).keys() == {Kind.SERIAL}
 
 
+def test_pieces_that_hold_the_same_are_told_once() -> None:
+    data = encode(".gif")[:-1] + b"\x21\xfe\x08<script>\0" * 50 + b";"
+    assert examine(data).findings == (
+        Finding(Kind.HIDDEN, "a web page's script lies among its metadata"),
+    )
+
+
+@pytest.mark.parametrize("rest", [b"", b"\0", b"#!/bin/sh"])
+def test_what_was_found_can_be_sent_and_stored(rest: bytes) -> None:
+    found = examine(encode(".jpg") + rest, "a.png")
+    assert len(found.findings) == 1 + bool(rest)
+    assert Examined.from_list(json.loads(json.dumps(found.as_list()))) == found
+    assert Examined.from_list(json.loads(json.dumps(examine(b"").as_list()))) == examine(b"")
+
+
 def test_files_are_examined_without_torch() -> None:
-    code = "import sys, tunesmith.screening.files; sys.exit('torch' in sys.modules)"
+    code = "import sys, tunesmith.data.examine; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

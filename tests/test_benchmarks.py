@@ -1,0 +1,116 @@
+"""Benchmarks that run another script: what is measured of whom, and the script by hand."""
+
+import importlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import optuna
+import pytest
+import torch
+
+from tunesmith.core.clock import Clock
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+RIVAL = """\
+import json, sys
+print("a line of another kind")
+print(json.dumps({"accuracy": 0.5, "told": sys.argv[1:]}))
+"""
+Module = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> Module:
+    """Return an importer of benchmarks, which import each other by their bare names."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module
+
+
+def test_the_rows_of_another_script_bear_its_name(module: Module, tmp_path: Path) -> None:
+    (tmp_path / "rival.py").write_text(RIVAL)
+    row = module("fit").run_reference(str(tmp_path / "rival.py"), "mnist", 60, 3)
+    told = ["mnist", "60", "--seed", "3", "--width", "16"]
+    run = {"who": "rival", "data": "mnist", "budget_s": 60, "seed": 3}
+    assert row == {**run, "accuracy": 0.5, "told": told}
+
+
+def test_each_script_runs_once_on_the_data_that_it_knows(
+    module: Module,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fit = module("fit")
+    ran: list[tuple[str, str]] = []
+
+    def run(who: str, data: str, budget: int, seed: int) -> dict[str, Any]:
+        ran.append((who, data))
+        row = {"who": who, "data": data, "budget_s": budget, "seed": seed}
+        return {**row, "accuracy": 0.9, "wall_s": 59.0, "memory_peak_mb": 1000}
+
+    def run_reference(script: str, data: str, budget: int, seed: int) -> dict[str, Any]:
+        return run(Path(script).stem, data, budget, seed)
+
+    def run_ours(data: str, budget: int, seed: int) -> dict[str, Any]:
+        return run("tunesmith", data, budget, seed)
+
+    monkeypatch.setattr(fit, "run_ours", run_ours)
+    monkeypatch.setattr(fit, "run_reference", run_reference)
+    command = ["fit.py", "--rows", "mnist:60,digits:60,cifar10-1000:60", "--seeds", "1"]
+    command += ["--results", str(tmp_path / "fit.json"), "--reference"]
+    for script in ("reference.py", "folder/by_hand.py", "folder/by_hand.py"):
+        monkeypatch.setattr("sys.argv", [*command, script])
+        fit.main()
+    ours = [("tunesmith", data) for data in ("mnist", "digits", "cifar10-1000")]
+    theirs = [("reference", "mnist"), ("by_hand", "mnist"), ("by_hand", "digits")]
+    assert sorted(ran) == sorted([*ours, *theirs])
+    written = json.loads((tmp_path / "fit.json").read_text())["rows"]
+    assert [(row["who"], row["data"]) for row in written] == ran
+    assert "| mirrored script by hand |" in capsys.readouterr().out
+
+
+def test_the_script_by_hand_learns(module: Module) -> None:
+    by_hand = module("by_hand")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        data = by_hand.read("digits", seed=0)
+        clock = Clock(budget=math.inf)
+        search = by_hand.Search(data=data, clock=clock, kept_s=0.0, width=16, epochs=10)
+        study = optuna.create_study(direction="maximize")
+        study.enqueue_trial(asdict(by_hand.first(16)))
+        study.optimize(search, n_trials=1)
+    assert search.best.config == by_hand.first(16)
+    assert len(study.trials[0].intermediate_values) == 10
+    assert by_hand.accuracy(search.best.network, data, data.test) > 0.7
+
+
+def test_the_script_by_hand_answers_even_without_time(module: Module) -> None:
+    with torch.random.fork_rng(devices=[]):
+        found = module("by_hand").measure("digits", Clock(budget=0.0), seed=0, width=8)
+    assert {"accuracy", "accuracy_mirrored", "images_per_s", "wall_s"} <= found.keys()
+    assert (found["trials"], found["epochs"]) == (1, 1)
+    assert found["accuracy"] == found["accuracy_mirrored"]
+
+
+def test_the_parts_of_the_data_are_disjoint(module: Module) -> None:
+    data = module("by_hand").read("digits", seed=0)
+    parts = [set(part.tolist()) for part in (data.train, data.validation, data.test)]
+    assert sum(map(len, parts)) == len(set().union(*parts)) == len(data.y_N)
+
+
+def test_shifted_images_keep_their_size_and_move_apart(module: Module) -> None:
+    x_NHWC = torch.zeros(200, 5, 6, 2, dtype=torch.uint8)
+    x_NHWC[:, 2, 3] = 7
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        moved = module("by_hand").shifted(x_NHWC, most=1)
+    assert moved.shape == x_NHWC.shape
+    places = moved[..., 0].nonzero()
+    assert places[:, 0].tolist() == list(range(200))
+    seen = {(y, x) for y, x in places[:, 1:].tolist()}
+    assert seen == {(y, x) for y in (1, 2, 3) for x in (2, 3, 4)}
