@@ -190,7 +190,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Look at the data and say what is wrong with them; nothing is changed."""
-    require("sklearn", extra="train")
+    require("scipy", extra="train")
     from tunesmith.jobs import check as job
 
     with _pure(as_json):

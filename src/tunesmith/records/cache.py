@@ -20,6 +20,7 @@ FILE = "cache.db"
 APPLICATION = 0x74756E65  # SQLite's application ID of our files
 VERSION = 1
 DIGEST = 16  # bytes of a BLAKE2b hash (RFC 7693): 10^9 of them collide with probability 10^-21
+LOG_PAGES = 100_000  # of 4 kB, that are written before they are moved to where they belong
 PATIENCE = 5.0  # seconds that another process may lock the file
 UNUSED = 3  # consecutive finished jobs that did not use a value, before it is removed
 SCHEMA = """
@@ -77,6 +78,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         # After a power cut some of the last values may be missing, but the file is whole.
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=NORMAL")
+        # Else each thousand pages wait for the disk, and all threads for them.
+        database.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
         database.execute(f"PRAGMA application_id={APPLICATION}")
         database.execute(f"PRAGMA user_version={VERSION}")
         database.executescript(SCHEMA)
