@@ -48,9 +48,9 @@ from tunesmith.bundle.manifest import read_manifest
 from tunesmith.data.source import Given
 from tunesmith.data.sources import open_source
 from tunesmith.jobs.check import CheckResult
-from tunesmith.jobs.deep import see
-from tunesmith.jobs.look import look
-from tunesmith.jobs.trained import bundle_of
+from tunesmith.jobs.deep.deep import see
+from tunesmith.jobs.deep.trained import bundle_of
+from tunesmith.jobs.gate.look import look
 from tunesmith.records.cache import Cache
 from tunesmith.screening.neighbors import nearest
 

@@ -29,8 +29,8 @@ from backdoors import load
 from fit import revision, write_results
 from tunesmith.core.settings import Settings
 from tunesmith.core.space import Config
-from tunesmith.jobs import shared
-from tunesmith.jobs.space import training_space
+from tunesmith.jobs.search import shared
+from tunesmith.jobs.search.space import training_space
 from tunesmith.training.schedule import warmup_decay
 from tunesmith.tuning.cube import decode
 

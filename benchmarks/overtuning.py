@@ -28,8 +28,8 @@ from tunesmith.data.source import Given, Source
 from tunesmith.data.sources import open_source
 from tunesmith.evaluation.compare import SURE, mcnemar
 from tunesmith.evaluation.predict import logits
-from tunesmith.jobs.shared import opened
-from tunesmith.jobs.stored import unpack
+from tunesmith.jobs.run.stored import unpack
+from tunesmith.jobs.search.shared import opened
 from tunesmith.models.views import ManyViews, offered
 from tunesmith.records import checkpoint as store
 from tunesmith.records.journal import read_history

@@ -48,11 +48,11 @@ from tunesmith.evaluation.calibration import softmax
 from tunesmith.evaluation.metrics import area_with_interval
 from tunesmith.evaluation.ridge import fit_ridge
 from tunesmith.execution.machine import measure as measure_machine
-from tunesmith.jobs.alike import Depth, find_alike
-from tunesmith.jobs.crops import crops
-from tunesmith.jobs.deep import see
-from tunesmith.jobs.findings import Data
-from tunesmith.jobs.look import look
+from tunesmith.jobs.deep.deep import see
+from tunesmith.jobs.gate.alike import Depth, find_alike
+from tunesmith.jobs.gate.crops import crops
+from tunesmith.jobs.gate.findings import Data
+from tunesmith.jobs.gate.look import look
 from tunesmith.records.cache import Cache
 from tunesmith.report.terminal import Terminal
 from tunesmith.screening.colors import same_colors

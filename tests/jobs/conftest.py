@@ -12,7 +12,7 @@ import pytest
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.settings import Settings
-from tunesmith.jobs.session import Session
+from tunesmith.jobs.run.session import Session
 from tunesmith.records.journal import Journal
 from tunesmith.report.terminal import Terminal
 

@@ -22,9 +22,9 @@ from tunesmith.data.decoder import Decoder, Named
 from tunesmith.data.loaded import Decoded
 from tunesmith.data.source import Source
 from tunesmith.jobs import check as job
-from tunesmith.jobs import look
 from tunesmith.jobs.check import NO_MIRRORED, CheckResult, check
-from tunesmith.jobs.gate import Gated, gate
+from tunesmith.jobs.gate import look
+from tunesmith.jobs.gate.gate import Gated, gate
 
 CLASSES = ("ant", "bee", "cow")
 Image = NDArray[np.uint8]
@@ -212,7 +212,8 @@ def test_a_model_that_does_not_fit_is_refused_before_anything_is_looked_at(
 
 KILLED = """
 import os, signal, sys
-from tunesmith.jobs import check, look
+from tunesmith.jobs import check
+from tunesmith.jobs.gate import look
 from tunesmith.records.cache import Cache
 
 look.AT_ONCE = 8

@@ -23,7 +23,7 @@ import tunesmith as ts
 from tunesmith.core.errors import ModelError, RunFolderError
 from tunesmith.data.decode import originals
 from tunesmith.data.source import Source
-from tunesmith.jobs.result import Result
+from tunesmith.jobs.closing.result import Result
 from tunesmith.models.preprocess import Normalize
 from tunesmith.records.history import History
 from tunesmith.records.journal import read_history
@@ -201,7 +201,7 @@ def test_images_that_go_during_a_run_are_tested_as_they_were_read(
         shutil.rmtree(folder / gone, ignore_errors=True)
         return originals(source, indices, **options)
 
-    monkeypatch.setattr("tunesmith.jobs.finish.originals", vanishing)
+    monkeypatch.setattr("tunesmith.jobs.closing.finish.originals", vanishing)
     summary = quick(folder, tmp_path / "out").summary
     assert summary.status == "finished"
     assert summary.exports[0].images == summary.data.counts.train

@@ -23,8 +23,8 @@ from tunesmith.core.settings import TuneSettings
 from tunesmith.core.space import Choice, Field, Float, Int, Range
 from tunesmith.execution.machine import measure
 from tunesmith.jobs import tune as job
-from tunesmith.jobs.search_setup import disk_bytes, space_for
-from tunesmith.jobs.tune_result import Tuned
+from tunesmith.jobs.search.search_setup import disk_bytes, space_for
+from tunesmith.jobs.search.tune_result import Tuned
 from tunesmith.records.history import TrialHistory
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import timing
@@ -330,7 +330,7 @@ def test_where_time_decides_the_disk_says_how_much_trials_may_take(
     free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = replace(measure(tmp_path), disk_free_bytes=free)
-    monkeypatch.setattr("tunesmith.jobs.search_setup.measure", lambda _: machine)
+    monkeypatch.setattr("tunesmith.jobs.search.search_setup.measure", lambda _: machine)
     assert disk_bytes(tmp_path / "trials", is_timed=True) == free / 4
     (tmp_path / "trials" / "0000").mkdir(parents=True)
     (tmp_path / "trials" / "0000" / "state").write_bytes(b"x" * 4000)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tunesmith.core.ending import EndReason
 from tunesmith.evaluation.metrics import evaluate
-from tunesmith.jobs.alike import Depth
-from tunesmith.jobs.gate import UNSOUGHT
+from tunesmith.jobs.gate.alike import Depth
+from tunesmith.jobs.gate.gate import UNSOUGHT
 from tunesmith.report import sentences
 from tunesmith.report.findings import Finding, Item
 from tunesmith.report.story import Story

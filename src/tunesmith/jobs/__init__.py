@@ -1,1 +1,1 @@
-"""Jobs: one verb per file. Read `fit` first; it is the main path."""
+"""Jobs: one verb per file, and their steps in folders. Read `fit` first; it is the main path."""

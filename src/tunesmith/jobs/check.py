@@ -18,11 +18,11 @@ from tunesmith.core.clock import Clock
 from tunesmith.data import quarantine
 from tunesmith.data.source import Source
 from tunesmith.execution.machine import versions
-from tunesmith.jobs.alike import Depth, Places, Search
 from tunesmith.jobs.fetch import open_data
-from tunesmith.jobs.findings import Data
-from tunesmith.jobs.gate import Gated, Phase, gate
-from tunesmith.jobs.look import look, recipe
+from tunesmith.jobs.gate.alike import Depth, Places, Search
+from tunesmith.jobs.gate.findings import Data
+from tunesmith.jobs.gate.gate import Gated, Phase, gate
+from tunesmith.jobs.gate.look import look, recipe
 from tunesmith.records.cache import FILE as CACHE
 from tunesmith.records.cache import Cache
 from tunesmith.records.editable import refuse_edited, write_editable
@@ -33,7 +33,7 @@ from tunesmith.report.terminal import Terminal
 from tunesmith.screening.copies import find_copies, find_mirrored
 
 if TYPE_CHECKING:
-    from tunesmith.jobs.backdoors import Backdoor
+    from tunesmith.jobs.deep.backdoors import Backdoor
 
 PAGE, RECORD = "check.html", "check.json"
 MIRRORED_MOST = 20_000  # images among which mirrored copies are looked for without ``deep``
@@ -122,7 +122,7 @@ def check(
         data = open_data(source, test, columns or {}, clock=clock, quiet=not progress)
     models = [model] if isinstance(model, str | Path) else model
     if models:
-        from tunesmith.jobs.deep import refuse_misfits  # imports torch only if needed
+        from tunesmith.jobs.deep.deep import refuse_misfits  # imports torch only if needed
 
         refuse_misfits(models, data.classes)
     folder = Path(out) if out is not None else Path("checks") / data.name
@@ -182,7 +182,7 @@ def _look(
     backdoors: Sequence[Backdoor] = ()
     tried: Sequence[Tried] = ()
     if is_deep:
-        from tunesmith.jobs.deep import look_deeper  # imports torch only if needed
+        from tunesmith.jobs.deep.deep import look_deeper  # imports torch only if needed
 
         deeper = look_deeper(data, gated.alike, models, phase, cache=cache, shown=shown)
         gated, backdoors, tried = deeper.added_to(gated), deeper.backdoors, deeper.tried

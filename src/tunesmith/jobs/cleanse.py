@@ -14,11 +14,11 @@ from tunesmith.core.settings import Settings
 from tunesmith.data.folders import listed
 from tunesmith.data.quarantine import FILE as LIST
 from tunesmith.data.source import Given, Source
-from tunesmith.jobs.backdoors import try_backdoors
 from tunesmith.jobs.check import CheckResult, check, write
+from tunesmith.jobs.deep.backdoors import try_backdoors
+from tunesmith.jobs.deep.trained import bundle_of, open_trained
 from tunesmith.jobs.fetch import open_data
 from tunesmith.jobs.fit import fit
-from tunesmith.jobs.trained import bundle_of, open_trained
 from tunesmith.records.editable import refuse_edited
 from tunesmith.report.findings import quarantine_rows
 

@@ -23,17 +23,17 @@ from tunesmith.execution.machine import Machine
 from tunesmith.execution.machine import measure as measure_machine
 from tunesmith.execution.signals import catch_signals, end_at_once
 from tunesmith.export import onnx
-from tunesmith.jobs.candidate import Candidate
-from tunesmith.jobs.decide import find_families, judge, plan_all
+from tunesmith.jobs.closing.finish import hand_over
+from tunesmith.jobs.closing.result import Result, handed_over
+from tunesmith.jobs.closing.tell import tell
 from tunesmith.jobs.fetch import open_data
-from tunesmith.jobs.finish import hand_over
-from tunesmith.jobs.planner import look, plan_run, record_plan
-from tunesmith.jobs.prepare import as_expected, prepare
-from tunesmith.jobs.race import race
-from tunesmith.jobs.result import Result, handed_over
-from tunesmith.jobs.session import Session, computing
-from tunesmith.jobs.tell import tell
-from tunesmith.jobs.train import train_all
+from tunesmith.jobs.planning.decide import find_families, judge, plan_all
+from tunesmith.jobs.planning.planner import look, plan_run, record_plan
+from tunesmith.jobs.run.candidate import Candidate
+from tunesmith.jobs.run.prepare import as_expected, prepare
+from tunesmith.jobs.run.session import Session, computing
+from tunesmith.jobs.training.race import race
+from tunesmith.jobs.training.train import train_all
 from tunesmith.models.build import Family
 from tunesmith.records import events
 from tunesmith.records.editable import refuse_edited

@@ -8,8 +8,8 @@ from typing import Any
 from tunesmith.bundle.manifest import BUNDLE
 from tunesmith.core.errors import RunFolderError
 from tunesmith.core.words import counted, duration
-from tunesmith.jobs.search_setup import REMEMBERED
-from tunesmith.jobs.tune_result import Tuned
+from tunesmith.jobs.search.search_setup import REMEMBERED
+from tunesmith.jobs.search.tune_result import Tuned
 from tunesmith.records.history import History
 from tunesmith.records.journal import read_history
 from tunesmith.report.sentences import ENDED

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from tunesmith.core.errors import RunFolderError
-from tunesmith.jobs.search import FOLDER
-from tunesmith.jobs.search_setup import remembered
+from tunesmith.jobs.search.search import FOLDER
+from tunesmith.jobs.search.search_setup import remembered
 from tunesmith.records.journal import read_history
 from tunesmith.tuning.optuna_study import write_study
 from tunesmith.tuning.recorded import recall

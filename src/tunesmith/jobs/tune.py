@@ -16,8 +16,8 @@ from tunesmith.core.space import Field, Range
 from tunesmith.execution.machine import measure
 from tunesmith.execution.processes import WORKERS_MOST
 from tunesmith.execution.signals import catch_signals
-from tunesmith.jobs.repeats import train_again
-from tunesmith.jobs.search_setup import (
+from tunesmith.jobs.search.repeats import train_again
+from tunesmith.jobs.search.search_setup import (
     disk_bytes,
     forget_failures,
     remember,
@@ -25,8 +25,8 @@ from tunesmith.jobs.search_setup import (
     space_for,
     space_words,
 )
-from tunesmith.jobs.tune_result import TRIALS, Tuned, tell
-from tunesmith.jobs.workers import choose_workers, processes
+from tunesmith.jobs.search.tune_result import TRIALS, Tuned, tell
+from tunesmith.jobs.search.workers import choose_workers, processes
 from tunesmith.records.events import Ended, Planned, SessionStarted
 from tunesmith.records.folder import enter_run, write_atomic
 from tunesmith.records.journal import Journal

@@ -1,18 +1,22 @@
 """Cropped duplicates: the same image, cropped and resized to its original size.
 
 The caller supplies candidate pairs, chosen by image content. For each pair, one image is compared
-roughly with all windows of the other; the best window is then aligned precisely (Evangelidis and
-Psarakis 2008, "Parametric image alignment using enhanced correlation coefficient maximization",
+with all windows of the other, both reduced; the best window is then aligned precisely (Evangelidis
+and Psarakis 2008, "Parametric image alignment using enhanced correlation coefficient maximization",
 IEEE TPAMI 30), and its content is compared as for shifted duplicates.
 
-Shape letters: N images of S x S pixels, K candidates per image, P pairs, W windows along a side, G
-cells along a side of a window.
+Shape letters: N images of S x S pixels, K candidates per image, P pairs.
 """
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Self, final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.cores import cores
 from tunesmith.screening.copies import phases_apart
 
 Pictures = NDArray[np.uint8]
@@ -20,10 +24,10 @@ Floats = NDArray[np.float32]
 Places = NDArray[np.int64]
 
 LEAST_SIDE = 16  # pixels; smaller images show too little to distinguish a crop from another image
-CELLS = 12  # along a side of a window, for the rough comparison
-STEPS = 16  # along a side, by which windows differ in size and position
+REDUCED = 16  # pixels along a side, by which windows differ in size and position
 SMALLEST, LARGEST = 0.6, 0.985  # share of a side that a crop keeps; more is not a crop
-LIKELY = 0.85  # correlation of cells from which on a window is aligned
+SIZES = range(REDUCED - 1, int(SMALLEST * REDUCED), -1)  # of reduced windows
+LIKELY = 0.85  # correlation of reduced windows from which on one is aligned
 STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 1e-4)  # of that alignment
 TURNED = 0.06  # largest off-diagonal entry of its affine map; a crop does not rotate
 OUTSIDE = 0.04  # share of a side by which an aligned window may leave the image
@@ -59,11 +63,16 @@ def find_crops(gray_NSS: Pictures, candidates_NK: Places) -> Places:
     one_way_P2 = np.stack([asked_P, candidates_NK.reshape(-1)], axis=1)
     pairs_P2 = np.unique(np.sort(one_way_P2, axis=1), axis=0)
     blocks = [pairs_P2[begin : begin + ROWS] for begin in range(0, len(pairs_P2), ROWS)]
-    either_way = [
-        np.minimum(_apart(gray_NSS, block), _apart(gray_NSS, block[:, ::-1])) for block in blocks
-    ]
-    apart_P = np.concatenate([np.zeros(0, np.float32), *either_way])
-    return pairs_P2[apart_P <= _most(apart_P, pairs_P2)]
+    reduced = _Reduced.of(gray_NSS)
+    with ThreadPoolExecutor(cores()) as pool:  # OpenCV, which does most of the work, holds no lock
+        ways = [
+            pool.map(lambda pairs_P2: _apart(gray_NSS, reduced, pairs_P2), some)
+            for some in (blocks, [block[:, ::-1] for block in blocks])
+        ]
+        there_P, back_P = (np.concatenate([np.zeros(0, np.float32), *way]) for way in ways)
+    apart_P = np.minimum(there_P, back_P)
+    found_P2: Places = pairs_P2[apart_P <= _most(apart_P, pairs_P2)]
+    return found_P2
 
 
 def _most(apart_P: Floats, pairs_P2: Places) -> float:
@@ -78,72 +87,68 @@ def _most(apart_P: Floats, pairs_P2: Places) -> float:
     return min(LOOSEST, SHARE_OF_IT * unrelated)
 
 
-def _apart(gray_NSS: Pictures, pairs_P2: Places) -> Floats:
-    """Distance of the second image from the best window of the first, ``[P]``."""
-    whole_PSS, cut_PSS = gray_NSS[pairs_P2[:, 0]], gray_NSS[pairs_P2[:, 1]]
-    found_P = np.full(len(pairs_P2), NOTHING, np.float32)
-    agreed_P, windows_P3 = _windows(whole_PSS, cut_PSS)
-    fits = {
-        place: shown_SS
-        for place in np.flatnonzero(agreed_P >= LIKELY).tolist()
-        if (shown_SS := _fitted(whole_PSS[place], cut_PSS[place], windows_P3[place])) is not None
-    }
-    if fits:
-        found_P[list(fits)] = phases_apart(np.stack(list(fits.values())), cut_PSS[list(fits)])
-    return found_P
+@final
+@dataclass(frozen=True)
+class _Reduced:
+    """Reduced images.
 
-
-def _cells(side: int, size: int, step: int) -> Floats:
-    """Matrix ``[W * G, S]`` that averages a row of pixels over the cells of each window."""
-    width = size / CELLS
-    begins_WG = np.arange(0, side - size + 1, step)[:, None] + width * np.arange(CELLS)
-    at_S = np.arange(side)
-    overlap_WGS = np.minimum(begins_WG[..., None] + width, at_S + 1)
-    overlap_WGS -= np.maximum(begins_WG[..., None], at_S)
-    shares: Floats = (overlap_WGS.clip(0) / width).reshape(-1, side).astype(np.float32)
-    return shares
-
-
-def _windows(whole_PSS: Pictures, cut_PSS: Pictures) -> tuple[Floats, Floats]:
-    """Find the window of one image that correlates most with another image.
-
-    Returns:
-        The correlation ``[P]``, and the window's size, top and left ``[P, 3]``.
+    Attributes:
+        wholes: Whole images of ``REDUCED`` pixels a side.
+        cuts: The images as windows of each size, by size.
     """
-    side = whole_PSS.shape[1]
-    step = max(1, side // STEPS)
-    all_GS = _cells(side, side, step)
-    wanted_PGH = all_GS @ cut_PSS.astype(np.float32) @ all_GS.T
-    wanted_PGH -= wanted_PGH.mean(axis=(1, 2), keepdims=True)
-    wanted_PGH /= np.linalg.norm(wanted_PGH, axis=(1, 2), keepdims=True).clip(1e-6)
-    light_PSS = whole_PSS.astype(np.float32)
-    most_P = np.full(len(whole_PSS), -1, np.float32)
-    windows_P3 = np.zeros((len(whole_PSS), 3), np.float32)
-    for size in range(side - step, int(SMALLEST * side), -step):
-        cells_WS = _cells(side, size, step)
-        count = len(cells_WS) // CELLS
-        cells_PVGWH = (cells_WS @ light_PSS @ cells_WS.T).reshape(-1, count, CELLS, count, CELLS)
-        agreed_PVW = np.einsum("pvgwh,pgh->pvw", cells_PVGWH, wanted_PGH)
-        squares_PVW = np.einsum("pvgwh,pvgwh->pvw", cells_PVGWH, cells_PVGWH)
-        squares_PVW -= (CELLS * cells_PVGWH.mean(axis=(2, 4))) ** 2
-        agreed_PX = (agreed_PVW / np.sqrt(squares_PVW.clip(1))).reshape(len(agreed_PVW), -1)
-        best_P = agreed_PX.argmax(axis=1)
-        top_P, left_P = np.divmod(best_P, count)
-        agreed_P = np.take_along_axis(agreed_PX, best_P[:, None], axis=1)[:, 0]
-        better = agreed_P > most_P
-        most_P[better] = agreed_P[better]
-        sizes_P = np.full(len(best_P), size)
-        windows_P3[better] = np.stack([sizes_P, step * top_P, step * left_P], axis=1)[better]
-    return most_P, windows_P3
+
+    wholes: list[Pictures]
+    cuts: dict[int, list[Pictures]]
+
+    @classmethod
+    def of(cls, gray_NSS: Pictures) -> Self:
+        """Reduce images to all sizes."""
+        return cls(_resized(gray_NSS, REDUCED), {size: _resized(gray_NSS, size) for size in SIZES})
+
+    def window(self, whole: int, cut: int) -> tuple[float, Floats]:
+        """Find the window of one image that correlates most with another image.
+
+        Returns:
+            The correlation, and the window's size, top and left, as shares of a side.
+        """
+        most, window = -1.0, (0, 0, 0)
+        for size, cuts in self.cuts.items():
+            agreed = cv2.matchTemplate(self.wholes[whole], cuts[cut], cv2.TM_CCOEFF_NORMED)
+            _, highest, _, (left, top) = cv2.minMaxLoc(agreed)
+            if highest > most:
+                most, window = highest, (size, top, left)
+        return most, np.array(window, np.float32) / np.float32(REDUCED)
+
+
+def _resized(gray_NSS: Pictures, size: int) -> list[Pictures]:
+    how = cv2.INTER_AREA
+    return [np.asarray(cv2.resize(x, (size, size), interpolation=how)) for x in gray_NSS]
+
+
+def _apart(gray_NSS: Pictures, reduced: _Reduced, pairs_P2: Places) -> Floats:
+    """Distance of the second image from the best window of the first, ``[P]``."""
+    found_P = np.full(len(pairs_P2), NOTHING, np.float32)
+    fits: dict[int, Pictures] = {}
+    for place, (whole, cut) in enumerate(pairs_P2.tolist()):
+        agreed, window = reduced.window(whole, cut)
+        if agreed < LIKELY:
+            continue
+        if (shown_SS := _fitted(gray_NSS[whole], gray_NSS[cut], window)) is not None:
+            fits[place] = shown_SS
+    if fits:
+        cut_PSS = gray_NSS[pairs_P2[list(fits), 1]]
+        found_P[list(fits)] = phases_apart(np.stack(list(fits.values())), cut_PSS)
+    return found_P
 
 
 def _fitted(whole_SS: Pictures, cut_SS: Pictures, window: Floats) -> Pictures | None:
     """Content of a window after alignment; None if it is not a crop."""
     side = len(whole_SS)
-    size, top, left = window.tolist()
-    scale = size / side
+    scale, top, left = window.tolist()
     middle = (scale - 1) / 2  # in pixels, whose coordinates are those of their centers
-    begin = np.array([[scale, 0, left + middle], [0, scale, top + middle]], np.float32)
+    begin = np.array(
+        [[scale, 0, side * left + middle], [0, scale, side * top + middle]], np.float32
+    )
     try:
         _, fit = cv2.findTransformECC(cut_SS, whole_SS, begin, cv2.MOTION_AFFINE, STOP)
     except cv2.error:  # it does not converge

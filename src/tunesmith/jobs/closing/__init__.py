@@ -1,0 +1,1 @@
+"""Close a run: predictions, export, test, and the report."""

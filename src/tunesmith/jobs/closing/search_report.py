@@ -1,0 +1,218 @@
+"""Report what a search tried, and why the final model was chosen."""
+
+import math
+import re
+from itertools import islice
+from typing import Literal
+
+from tunesmith import plan as planning
+from tunesmith.core.space import Config
+from tunesmith.core.words import counted, duration
+from tunesmith.jobs.run.candidate import Candidate
+from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.run.trial import fold_name
+from tunesmith.jobs.search.search import Searched
+from tunesmith.jobs.training.together import Choice
+from tunesmith.jobs.training.train import Fitted
+from tunesmith.records.history import History
+from tunesmith.report import summary as report
+from tunesmith.report.sentences import METRICS, score_text
+from tunesmith.report.story import SearchReport, Stretch, Tried
+from tunesmith.tuning.importance import edge_words, importances
+from tunesmith.tuning.parts import first_look, parts
+from tunesmith.tuning.protocols import Trial
+from tunesmith.tuning.repeats import TIMES
+
+SETTINGS = 4  # most important settings, to be shown in parts
+RARE = 0.01  # chance below which it is reported as "fewer than"
+
+
+def summarize(session: Session, fitted: Fitted) -> report.Search | None:
+    """Summarize the search in numbers; None if there was none."""
+    searched, choice = fitted.searched, fitted.choice
+    if searched is None:
+        return None
+    trials = searched.history.trials
+    return report.Search(
+        trials=len(trials),
+        failed=sum(trial.failed is not None for trial in trials),
+        seconds=round(searched.seconds, 3),
+        found=None if searched.number is None else dict(trials[searched.number].config),
+        answers=_answers(fitted),
+        chance=choice.chance if choice else None,
+        luck=_luck(session.journal.history, fitted),
+    )
+
+
+def search_report(session: Session, fitted: Fitted) -> SearchReport | None:
+    """Describe the search for the report; None if there was none."""
+    searched = fitted.searched
+    if searched is None:
+        return None
+    history, space = searched.history, searched.space
+    found = None if searched.number is None else history.trials[searched.number]
+    order = sorted(range(len(history.trials)), key=lambda n: _rank(history.trials[n]))
+    importance = importances(space, history, at=first_look(history))
+    return SearchReport(
+        trials=[_tried(number, searched) for number in order],
+        found=searched.number,
+        metric=session.settings.metric,
+        importance=importance,
+        stretches={
+            name: _stretches(searched, name)
+            for name in islice(importance, SETTINGS)
+            if importance[name] > 0
+        },
+        warnings=[] if found is None else edge_words(space, found.config, importance),
+        reasons=_reasons(session, fitted, searched),
+    )
+
+
+def _rank(trial: Trial) -> float:
+    """Sort key of a trial: its last value, which is that of its final weights."""
+    return trial.last if math.isfinite(trial.last) else math.inf
+
+
+def _stretches(searched: Searched, name: str) -> list[Stretch]:
+    """Split the tried values of a setting into parts."""
+    history = searched.history
+    found = parts(searched.space, history, name, at=first_look(history))
+    best = min((part.median for part in found), default=math.nan)
+    return [
+        Stretch(
+            values=_short(part.low) + ("" if part.low == part.high else f" to {_short(part.high)}"),
+            trials=part.trials,
+            median=searched.sign * part.median,
+            is_best=part.median == best,
+        )
+        for part in found
+    ]
+
+
+def _tried(number: int, searched: Searched) -> Tried:
+    trial, plan = searched.history.trials[number], searched.history.trials[0].config
+    return Tried(
+        number=number,
+        values=_others(trial.config, plan),
+        curve=[(o.at / planning.UNITS, searched.sign * o.value) for o in trial.curve],
+        seconds=trial.seconds,
+        state=_state(trial),
+    )
+
+
+def _others(config: Config, plan: Config) -> list[tuple[str, str]]:
+    """Return the settings that differ from the plan's."""
+    return [(name, _short(value)) for name, value in config.items() if plan.get(name) != value]
+
+
+def _state(trial: Trial) -> str:
+    if trial.failed is not None:
+        return f"failed: {trial.failed}"
+    if trial.is_dropped:
+        return "given up"
+    return "finished" if trial.at >= planning.UNITS else "paused"
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _answers(fitted: Fitted) -> Literal["plan", "found", "together"]:
+    """Return which networks form the final model."""
+    is_found = [member.number is not None for member in fitted.members]
+    if len(is_found) > 1 and any(is_found):
+        return "together"
+    return "found" if is_found[0] else "plan"
+
+
+def _reasons(session: Session, fitted: Fitted, searched: Searched) -> list[str]:
+    history, trials = session.journal.history, searched.history.trials
+    failed = sum(trial.failed is not None for trial in trials)
+    tried = counted(len(trials), "setting was", "settings were")
+    took = duration(searched.seconds)
+    dropped = sum(trial.is_dropped for trial in trials)
+    given_up = f", {dropped} given up to make room on the disk" if dropped else ""
+    said = [f"{tried} tried in {took}; {failed} failed{given_up}. {searched.reason}"]
+    said.append(_noise(searched, session.settings.metric))
+    if fitted.choice is None:
+        return [*said, "Nothing was found that could be compared, so the plan's own answers."]
+    said.append(_why(fitted, fitted.choice, session.settings.metric))
+    luck = _luck(history, fitted)
+    if luck is not None:
+        said.append(
+            "The best of many tries is partly luck: on the images that the search chose by, what "
+            f"was found gained {100 * luck:+.1f} points more over the plan's settings than on "
+            f"{fitted.choice.images:,} images that the search never saw."
+        )
+    return said
+
+
+def _why(fitted: Fitted, choice: Choice, metric: str) -> str:
+    """Explain why the final model was chosen, without the terms of statistics."""
+    if choice.chance is None or len(choice.candidates) != 2:  # noqa: PLR2004 (the plan's, and one more)
+        return choice.reason
+    plan, found, together = (f"{100 * share:.1f} %" for share in choice.accuracies)
+    times = f"{100 * choice.chance:.0f} of 100" if choice.chance >= RARE else "fewer than 1 of 100"
+    name = re.split("[:,]", METRICS[metric][0])[0]  # without the explanation
+    answers = {
+        "plan": "What was found is not surely better, so the plan's settings answer.",
+        "found": "That is rare enough to count, so the found settings answer.",
+        "together": "Together they have better probabilities and are no worse, so both answer.",
+    }
+    return (
+        f"On {choice.images:,} images that neither a training nor the search has seen, the plan's "
+        f"settings are right on {plan}, the found ones on {found}, and both together on "
+        f"{together}. By {name}, two equally good networks would differ as much as the first two "
+        f"in {times} such comparisons. {answers[_answers(fitted)]}"
+    )
+
+
+def _noise(searched: Searched, metric: str) -> str:
+    """Describe the noise between equal configs, and how it was measured."""
+    noise = searched.noise
+    if noise is None:
+        return (
+            "How much the values of equal settings differ is not known: the search was too short "
+            "to train some of them again."
+        )
+    is_share = METRICS[metric][1]
+    by = f"{100 * noise.deviation:.2f} points" if is_share else f"{noise.deviation:.2g}"
+    who = " and ".join(
+        "the best ones" if number else "the plan's settings" for number in noise.values
+    )
+    said = (
+        f"{who[0].upper()}{who[1:]} were trained again {TIMES} times, with other seeds, for "
+        f"{100 * noise.at / planning.UNITS:.0f} % of a whole training: values of equal settings "
+        f"differ by {by} (standard deviation, from {noise.trainings} trainings). Where two trials "
+        "differ by less than twice that, nobody knows which one is better."
+    )
+    if searched.number is not None and searched.number in noise.values:
+        first, *again = (
+            score_text(searched.sign * value, metric, n=0)
+            for value in noise.values[searched.number]
+        )
+        said += f" The best had {first} then, and {' and '.join(again)} when trained again."
+    return said
+
+
+def _luck(history: History, fitted: Fitted) -> float | None:
+    """Return by how much the found network gained more on the search's images than on others.
+
+    In accuracy of full trainings; None if one of them was not measured.
+    """
+    if fitted.choice is None or fitted.choice.chance is None:
+        return None
+    # The plan's network that was searched around comes first, the found one last.
+    pairs = list(zip(fitted.choice.candidates, fitted.choice.accuracies, strict=False))
+    (plan, plan_unseen), (found, found_unseen) = pairs[0], pairs[-1]
+    gain = _validated(history, found) - _validated(history, plan)
+    return None if math.isnan(gain) else gain - (found_unseen - plan_unseen)
+
+
+def _validated(history: History, candidate: Candidate) -> float:
+    """Return the accuracy of a candidate's last validation; NaN if there is none."""
+    names = (candidate.name, fold_name(candidate.name, 0))
+    blocks = [
+        block for name in names if name in history.trials for block in history.trials[name].blocks
+    ]
+    return blocks[-1].metrics["accuracy"] if blocks else math.nan

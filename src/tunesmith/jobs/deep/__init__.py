@@ -1,0 +1,1 @@
+"""Look deeper: what networks say about the data, backdoors, and cropped copies."""

@@ -1,0 +1,1 @@
+"""Look at the data: decode, find copies, and report what is wrong."""

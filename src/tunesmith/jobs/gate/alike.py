@@ -1,0 +1,296 @@
+"""Copies among the images: identical pixels, near copies, and mirror images."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.words import counted
+from tunesmith.data.clean import merged, twins
+from tunesmith.jobs.gate.findings import Data
+from tunesmith.report.findings import Finding, Item
+from tunesmith.screening.colors import same_colors
+from tunesmith.screening.copies import comparable, find_copies
+
+Places = NDArray[np.int64]
+# Gray thumbnails [N, S, S], and perhaps the query indices -> index pairs of copies, [P, 2].
+Search = Callable[[NDArray[np.uint8], Places | None], Places]
+MOST_NEAR = 0.2  # share of training images that may be near copies of test images by chance
+
+
+class Depth(StrEnum):
+    """How thoroughly to search for copies."""
+
+    EXACT = "exact"
+    """Images with identical pixels."""
+    TEST = "test"
+    """Also near copies of test images."""
+    NEAR = "near"
+    """Near copies of all images."""
+    WHOLE = "whole"
+    """Near copies of all images, and all other checks of the data gate."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Alike:
+    """Which of the loaded images are copies of each other.
+
+    Attributes:
+        depth: Depth of the search for copies.
+        exact_N: Group number of each image; the images of a group have identical pixels.
+        near_N: The same with near copies in one group; a chain of near copies is one group,
+            although its ends may differ.
+        near_P2: Pairs of near copies, ``[P, 2]``, with one image per exact group.
+        same_N: As ``near_N``, with mirror images of the same class in one group.
+        groups_N: Groups used by the split: ``same_N``, but if more than `MOST_NEAR` of the training
+            images are near copies of test images, these are not grouped with them.
+    """
+
+    depth: Depth
+    exact_N: Places
+    near_N: Places
+    near_P2: Places
+    same_N: Places
+    groups_N: Places
+
+
+def find_alike(
+    data: Data, depth: Depth, search: Search = find_copies, mirrored: Search | None = None
+) -> Alike:
+    """Group exact copies and, depending on ``depth``, near copies of the same shape and colors.
+
+    Mirror images count as copies only if they have the same label. Otherwise, left and right may be
+    just what distinguishes the classes, as with b and d.
+
+    Args:
+        data: Decoded images.
+        depth: Depth of the search.
+        search: Function that finds near copies.
+        mirrored: Function that finds mirror images; None to skip them.
+    """
+    pixels_NHWC = data.loaded.pixels
+    exact_N = twins(pixels_NHWC, data.labels)
+    near_P2 = mirrored_P2 = np.zeros((0, 2), np.int64)
+    if depth is not Depth.EXACT:
+        _, first = np.unique(exact_N, return_index=True)
+        tested_N = np.isin(exact_N[first], exact_N[data.tested])
+        asked = np.flatnonzero(tested_N) if depth is Depth.TEST else None
+        gray_NSS = comparable(pixels_NHWC, first)
+        near_P2 = first[search(gray_NSS, asked)]
+        near_P2 = near_P2[same_colors(pixels_NHWC, near_P2)]
+        if mirrored:
+            mirrored_P2 = first[mirrored(gray_NSS, asked)]
+            mirrored_P2 = mirrored_P2[np.ptp(data.labels[mirrored_P2], axis=1) == 0]
+            mirrored_P2 = mirrored_P2[same_colors(pixels_NHWC, mirrored_P2)]
+    pairs_P2 = np.concatenate([near_P2, mirrored_P2])
+    near_N, same_N = merged(exact_N, near_P2), merged(exact_N, pairs_P2)
+    return Alike(
+        depth=depth,
+        exact_N=exact_N,
+        near_N=near_N,
+        near_P2=near_P2,
+        same_N=same_N,
+        groups_N=_acted_on(data.tested, exact_N, near_N, same_N, pairs_P2),
+    )
+
+
+def _acted_on(
+    tested_N: NDArray[np.bool_], exact_N: Places, near_N: Places, same_N: Places, pairs_P2: Places
+) -> Places:
+    """Return ``groups_N`` of `Alike`: leaving out most images of a fixed camera would not help."""
+    is_exact_N = np.isin(exact_N, exact_N[tested_N])
+    is_near_N = np.isin(near_N, near_N[tested_N]) & ~is_exact_N
+    if is_near_N.sum() <= MOST_NEAR * (~tested_N).sum():
+        return same_N
+    is_across_P = is_exact_N[pairs_P2[:, 0]] != is_exact_N[pairs_P2[:, 1]]
+    return merged(exact_N, pairs_P2[~is_across_P])
+
+
+def leaks(data: Data, alike: Alike) -> Finding | str | None:
+    """Report training images that are copies of test images, and are therefore left out."""
+    tested_N, groups_N = data.tested, alike.groups_N
+    if not tested_N.any():
+        return None
+    leaked = np.flatnonzero(~tested_N & np.isin(groups_N, groups_N[tested_N]))
+    if not len(leaked):
+        kind = _kind(near=alike.depth is not Depth.EXACT and not len(_spared(data, alike)))
+        return f"Copies of test images among those to learn from, {kind}: none."
+    known, share = _known(tested_N, groups_N, leaked)
+    return Finding(
+        kind="leak",
+        weight="serious",
+        title=f"{counted(len(leaked), 'copy', 'copies')} of test images among those to learn from",
+        meaning=(
+            f"{counted(known, 'test image')} ({share:.1f} %) could be answered by "
+            f"heart, which can add up to {share:.1f} percentage points to a score that nobody "
+            "would see on new images. Those equal to the pixel are always left out of training, "
+            "others as far as there is time to look for them, or where the list is passed on "
+            "(--quarantine). The test part stays as it is."
+        ),
+        items=_items(data, alike, _with_twins(alike, leaked, tested_N)),
+        is_left_out=True,
+    )
+
+
+def kept_leaks(data: Data, alike: Alike) -> Finding | None:
+    """Report near copies of test images that stay in training because there are so many."""
+    places = _spared(data, alike)
+    if not len(places):
+        return None
+    known, share = _known(data.tested, alike.same_N, places)
+    title = counted(len(places), "near copy", "near copies")
+    return Finding(
+        kind="leak",
+        weight="serious",
+        title=f"{title} of test images among those to learn from",
+        meaning=(
+            f"{counted(known, 'test image')} ({share:.1f} %) could be answered by heart, and the "
+            "score says little about images of another place or day. So many are no accident (a "
+            "fixed camera, frames of one film): they are kept, unless suspects are to be left out "
+            "(--on-suspects quarantine, or --quarantine with the list of `tunesmith check`). "
+            "Better is a test part that was taken elsewhere."
+        ),
+        items=_items(data, alike, _with_twins(alike, places, data.tested)),
+        is_suspect=True,
+    )
+
+
+def _spared(data: Data, alike: Alike) -> Places:
+    """Return the indices of images that are copies of test images, but not grouped with them."""
+    is_same_N, is_grouped_N = (
+        np.isin(each_N, each_N[data.tested]) for each_N in (alike.same_N, alike.groups_N)
+    )
+    return np.flatnonzero(is_same_N & ~is_grouped_N)
+
+
+def _known(tested_N: NDArray[np.bool_], groups_N: Places, leaked: Places) -> tuple[int, float]:
+    """Return the number and the percentage of test images that have a copy in ``leaked``."""
+    known = int((tested_N & np.isin(groups_N, groups_N[leaked])).sum())
+    return known, 100 * known / int(tested_N.sum())
+
+
+def torn(data: Data, alike: Alike) -> Places:
+    """Return the indices of images that `fit` leaves out if suspects are; may include test images.
+
+    A copy contradicts their label, or they are near copies of test images that are kept otherwise.
+    """
+    contradicted = np.array(list(_contradicted(data, alike)), np.int64)
+    return np.union1d(contradicted, _spared(data, alike))
+
+
+def _contradicted(data: Data, alike: Alike) -> dict[int, int]:
+    """Map each image to an image that it is a copy of, and that has another label.
+
+    Along a chain of near copies labels may well change: the first and the last frame of a film show
+    different things. So only direct pairs and exact copies count.
+    """
+    labels_N, exact_N = data.labels, alike.exact_N
+    order_N = np.lexsort((labels_N, exact_N))
+    ends_G = np.cumsum(np.bincount(exact_N))
+    begins_G = np.append(0, ends_G[:-1])
+    least_G, most_G = order_N[begins_G], order_N[ends_G - 1]  # lowest and highest label
+    own_G = np.arange(len(ends_G))
+    near_P2 = exact_N[alike.near_P2]
+    # Exact copies first: of two reasons, the stronger one is reported.
+    pairs_P2 = np.concatenate([np.stack([own_G, own_G], axis=1), near_P2, near_P2[:, ::-1]])
+    low_P = labels_N[least_G[pairs_P2]].min(axis=1)
+    found: dict[int, int] = {}
+    for one, other in pairs_P2[labels_N[most_G[pairs_P2]].max(axis=1) > low_P].tolist():
+        for place in order_N[begins_G[one] : ends_G[one]].tolist():
+            for twin in (int(least_G[other]), int(most_G[other])):
+                if labels_N[twin] != labels_N[place]:
+                    found.setdefault(place, twin)
+    return found
+
+
+def conflicts(data: Data, alike: Alike) -> Finding | str:
+    """Report copies that have different labels."""
+    found = _contradicted(data, alike)
+    if not found:
+        return "Copies with different labels: none."
+    places = sorted(found, key=lambda place: (alike.near_N[place], place))
+    pairs = [(place, found[place]) for place in places]
+    items = _items(data, alike, pairs, but=", but labeled otherwise")
+    return Finding(
+        kind="conflict",
+        weight="doubtful",
+        title=f"{counted(len(items), 'image')} with a copy in another class",
+        meaning=(
+            "At least one of the two labels is wrong, or the classes overlap. Decide which, and "
+            "mend it. With --on-suspects quarantine they are left out of training."
+        ),
+        items=items,
+        is_suspect=True,
+    )
+
+
+def copies(data: Data, alike: Alike) -> Finding | str:
+    """Report images that occur more than once, in any split."""
+    groups_N = alike.same_N
+    _, number_N, counts = np.unique(groups_N, return_inverse=True, return_counts=True)
+    copied = np.flatnonzero(counts[number_N] > 1)
+    copied = copied[np.argsort(number_N[copied], kind="stable")]  # group by group
+    if not len(copied):
+        kind = _kind(near=alike.depth in {Depth.NEAR, Depth.WHOLE})
+        return f"Images that are there more than once, {kind}: none."
+    first = np.concatenate([[True], np.diff(groups_N[copied]) != 0])
+    owner = np.maximum.accumulate(np.where(first, np.arange(len(copied)), 0))
+    again = np.flatnonzero(~first)
+    pairs_P2 = np.stack([copied[again], copied[owner[again]]], axis=1)
+    exact, near = (
+        np.count_nonzero(np.ptp(each_N[pairs_P2], axis=1) == 0)
+        for each_N in (alike.exact_N, alike.near_N)
+    )
+    turned = f"; mirrored: {len(again) - near:,}" if near < len(again) else ""
+    return Finding(
+        kind="copies",
+        weight="notable",
+        title=counted(len(again), "image", verb=("is", "are")) + " there more than once",
+        meaning=(
+            f"Equal to the pixel: {exact:,}; re-encoded, brightened, resized or shifted: "
+            f"{near - exact:,}{turned}. Those that a training knows of stay in one part when it "
+            "splits the data, so that no score is raised by them."
+        ),
+        items=_items(data, alike, pairs_P2.tolist()),
+    )
+
+
+def _items(
+    data: Data, alike: Alike, pairs: Iterable[tuple[int, int]], *, but: str = ""
+) -> list[Item]:
+    """Make report items of images, each with the image that it is a copy of."""
+    both = [(int(place), int(twin)) for place, twin in pairs]
+    notes = [f"{_sameness(alike, place, twin)}{but}" for place, twin in both]
+    return data.items([place for place, _ in both], notes, [twin for _, twin in both])
+
+
+def _with_twins(
+    alike: Alike, places: Places, wanted_N: NDArray[np.bool_]
+) -> Iterator[tuple[int, int]]:
+    """Pair each index with a wanted copy: exact if possible, else near, else any of its group."""
+    wanted = np.flatnonzero(wanted_N)
+    exact: dict[int, int] = dict(zip(alike.exact_N[wanted].tolist(), wanted.tolist(), strict=True))
+    group: dict[int, int] = dict(zip(alike.same_N[wanted].tolist(), wanted.tolist(), strict=True))
+    near = {
+        one: exact[other]
+        for pair in alike.exact_N[alike.near_P2].tolist()
+        for one, other in (pair, pair[::-1])
+        if other in exact
+    }
+    for place in places.tolist():
+        own = int(alike.exact_N[place])
+        yield place, exact.get(own, near.get(own, group[int(alike.same_N[place])]))
+
+
+def _kind(*, near: bool) -> str:
+    return "equal to the pixel or nearly so" if near else "equal to the pixel"
+
+
+def _sameness(alike: Alike, one: int, other: int) -> str:
+    if alike.exact_N[one] == alike.exact_N[other]:
+        return "equal to the pixel"
+    return "nearly the same" if alike.near_N[one] == alike.near_N[other] else "mirrored"

@@ -1,0 +1,1 @@
+"""Measure the machine and the networks, and decide what to train."""

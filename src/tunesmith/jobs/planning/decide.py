@@ -1,0 +1,288 @@
+"""Decide which networks to train and how: from measurements, or from an earlier session's plan."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any, Self, final
+
+import torch
+
+from tunesmith import plan as planning
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import LimitError, MissingExtraError
+from tunesmith.core.settings import AUTO, LATENCY, Settings, checked
+from tunesmith.core.space import check_values, space_of
+from tunesmith.core.spread import spread
+from tunesmith.data.augmentation import Augmentation
+from tunesmith.data.decode import Sample
+from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.execution.machine import Machine
+from tunesmith.jobs.gate.alike import Depth
+from tunesmith.jobs.gate.gate import depth_for
+from tunesmith.jobs.planning.measure import default_config, look_at, measure_speeds
+from tunesmith.jobs.run.limits import within
+from tunesmith.jobs.run.prepare import Prepared, builder
+from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.search.search_setup import sampler_named
+from tunesmith.models.build import Family, find_family
+from tunesmith.models.efficientnet_lite import weights_file
+from tunesmith.training.config import TrainConfig
+from tunesmith.training.device import choose_device
+from tunesmith.training.findings import Harm
+from tunesmith.training.probe import transform_harm
+
+SCRATCH, PRETRAINED = "convnet", "efficientnet_lite0"  # compete if the user names no model
+JUDGED = 2000  # images to judge flips and rotations on
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """Networks that may be trained, with their plans.
+
+    Attributes:
+        data: Fingerprint of the data.
+        families: Network families.
+        plans: One plan per family.
+        depth: Depth of the data gate.
+        read: Maximum number of images to read; see `tunesmith.data.subsample`.
+        alone: Plan of the first family for the case that it gets all of the training time; else
+            None.
+        brief: Accuracy of the probe training, a few seconds from scratch; None if there was none.
+        chance: Accuracy of always predicting the most frequent class, on the same images.
+    """
+
+    data: Fingerprint
+    families: Sequence[Family]
+    plans: tuple[planning.Plan, ...]
+    depth: Depth
+    brief: float | None = None
+    chance: float = 0.0
+    read: int | None = None
+    alone: planning.Plan | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width to decode images to."""
+        return self.plans[0].size
+
+    def stored(self) -> dict[str, Any]:
+        """Return the plans as JSON values."""
+        names = [family.name for family in self.families]
+        plans = [chosen.model_dump(mode="json") for chosen in self.plans]
+        return {
+            "data": asdict(self.data),
+            "plans": dict(zip(names, plans, strict=True)),
+            "depth": self.depth,
+            "read": self.read,
+            "alone": self.alone and self.alone.model_dump(mode="json"),
+            "brief": self.brief,
+            "chance": self.chance,
+        }
+
+    @classmethod
+    def restored(cls, stored: Mapping[str, Any], settings: Settings) -> Self:
+        """Undo `stored`: the networks stay the same, whatever would be chosen now.
+
+        Only the number of search trials is that of the current settings.
+        """
+        data, plans = Fingerprint(**stored["data"]), stored["plans"]
+        return cls(
+            data=data,
+            families=[look_at(find_family(name), data, settings.params) for name in plans],
+            plans=tuple(_restored(plan, settings.trials) for plan in plans.values()),
+            alone=_restored(stored["alone"], settings.trials) if stored["alone"] else None,
+            depth=Depth(stored["depth"]),
+            read=stored["read"],
+            brief=stored["brief"],
+            chance=stored["chance"],
+        )
+
+
+def _restored(plan: Mapping[str, Any], trials: int | None) -> planning.Plan:
+    """Restore a plan, with the number of search trials of the current settings."""
+    chosen = planning.Plan.model_validate(plan)
+    if chosen.search is None or chosen.search.trials in {None, trials}:
+        return chosen
+    search = chosen.search.model_copy(update={"trials": trials})
+    reason = f"By now, the search is to try {trials} settings in all."
+    return chosen.model_copy(update={"search": search, "reasons": (*chosen.reasons, reason)})
+
+
+def find_families(settings: Settings) -> tuple[Family, ...]:
+    """Find the network families that the settings allow, and check the settings against them.
+
+    By default, one network is trained from scratch, and a pretrained one competes with it if there
+    is time and its weights are installed. Parameters set by the user must be in the family's space.
+
+    Raises:
+        ModelError: There is no such family, file or function.
+        SettingsError: A parameter is unknown, a value is out of its range, or there is no such
+            device.
+        MissingExtraError: The sampler needs a package that is not installed.
+    """
+    choose_device(settings.device)
+    sampler_named(settings.sampler)
+    families = _left_by(settings)
+    config, space = checked(TrainConfig, settings.train), space_of(TrainConfig)
+    check_values(space, {k: v for k, v in settings.train.items() if k in space})
+    check_values(space_of(Augmentation), config.augmentation.model_dump())
+    for family in families:
+        check_values(family.space, settings.params)
+    return families
+
+
+def _left_by(settings: Settings) -> tuple[Family, ...]:
+    if settings.model != AUTO:
+        return (find_family(settings.model),)
+    scratch, pretrained = find_family(SCRATCH), find_family(PRETRAINED)
+    if settings.params.keys() <= scratch.space.keys():
+        has_time = settings.budget >= planning.TRANSFER_FEWEST_S
+        joins = has_time and settings.params.keys() <= pretrained.space.keys() and _is_installed()
+        return (scratch, pretrained) if joins else (scratch,)
+    return (pretrained,) if settings.params.keys() <= pretrained.space.keys() else (scratch,)
+
+
+def _is_installed() -> bool:
+    try:
+        return weights_file().is_file()
+    except MissingExtraError:
+        return False
+
+
+def plan_all(
+    settings: Settings,
+    looked: Sample,
+    data: Fingerprint,
+    families: Sequence[Family],
+    *,
+    machine: Machine,
+    clock: Clock,
+) -> Planned:
+    """Measure and plan each network; all read images of one size, that of the pretrained one.
+
+    Raises:
+        LimitError: No network is within the limits.
+    """
+    families = [look_at(family, data, settings.params) for family in families]
+    plans: dict[str, planning.Plan] = {}
+    size: tuple[int, int] | None = None
+    refused: LimitError | None = None
+    shared = planning.sharing(len(families), budget=settings.budget)
+    for family in sorted(families, key=lambda f: f.pretrained is None):
+        speeds = measure_speeds(settings, looked, data, family, left_s=clock.left(), size=size)
+        try:
+            speeds = within(settings, data, family, speeds, threads=machine.cores)
+        except LimitError as error:
+            refused = error
+            continue
+        make = partial(_plan, settings, data, family, speeds, machine=machine, clock=clock)
+        chosen, alone = (make(sharing=networks) for networks in (shared, 1))
+        plans[family.name], size = _with_search(settings, data, machine, chosen), chosen.size
+    if refused and not plans:
+        raise refused
+    left = [family for family in families if family.name in plans]
+    alone = _with_search(settings, data, machine, alone)
+    is_raced = len(left) > 1  # the others may have been over a limit
+    return Planned(
+        data=data,
+        families=left,
+        plans=tuple(plans[family.name] for family in left) if is_raced else (alone,),
+        depth=_depth(settings, data, plans[left[0].name].size, cores=machine.cores),
+        alone=alone if is_raced and shared > 1 else None,
+    )
+
+
+def _plan(
+    settings: Settings,
+    data: Fingerprint,
+    family: Family,
+    speeds: Sequence[planning.Speed],
+    *,
+    machine: Machine,
+    clock: Clock,
+    sharing: int,
+) -> planning.Plan:
+    return planning.plan(
+        data,
+        machine,
+        speeds,
+        settings,
+        spent=clock.elapsed(),
+        defaults=default_config(family),
+        pretrained=family.pretrained is not None,
+        sharing=sharing,
+    )
+
+
+def _depth(settings: Settings, data: Fingerprint, size: tuple[int, int], *, cores: int) -> Depth:
+    """Choose the depth of the data gate."""
+    images, tested, pixels = data.images, data.test_images, size[0] * size[1]
+    return depth_for(images, tested, pixels=pixels, budget=settings.budget, cores=cores)
+
+
+def _with_search(
+    settings: Settings, data: Fingerprint, machine: Machine, chosen: planning.Plan
+) -> planning.Plan:
+    """Add a search to the plan if it is worthwhile, and the reason."""
+    most = planning.most_examples(planning.trained_images(data))
+    search, reason = planning.plan_search(
+        settings,
+        needed=int(planning.NEEDED_SHARE * most),
+        horizon=chosen.horizon,
+        train_s=chosen.train_s,
+        left_s=max(chosen.train_s, settings.budget - chosen.finish_s + chosen.train_s),
+        cores=machine.cores,
+        memory_bytes=machine.memory_bytes,
+    )
+    changes = {"search": search, "reasons": (*chosen.reasons, reason)}
+    # Each further view of an image takes as long as the first.
+    passes = {"passes": 1} if LATENCY in settings.limit else {}
+    return chosen.model_copy(update=changes | passes)
+
+
+def judge(session: Session, prepared: Prepared, planned: Planned) -> Planned:
+    """Choose flips and rotations by a short probe training, unless the user chose augmentation."""
+    if "augmentation" in session.settings.train:
+        return planned
+    harm = _harm(session, prepared)
+
+    def judged(chosen: planning.Plan) -> planning.Plan:
+        augmentation, reasons = planning.choose_augmentation(
+            harm, epochs=chosen.horizon / len(prepared.train)
+        )
+        train = chosen.train.model_copy(update={"augmentation": augmentation})
+        return chosen.model_copy(update={"train": train, "reasons": (*chosen.reasons, *reasons)})
+
+    return replace(
+        planned,
+        plans=tuple(map(judged, planned.plans)),
+        alone=planned.alone and judged(planned.alone),
+        brief=harm.plain,
+        chance=harm.chance,
+    )
+
+
+def _harm(session: Session, prepared: Prepared) -> Harm:
+    """Probe with a small network of our own: what mirroring does is a property of the images."""
+    family, split = find_family(SCRATCH), prepared.split
+    if split.folds is None:
+        train = prepared.train
+        x_NCHW, y_N = prepared.part(spread(split.validation, JUDGED))
+    else:
+        train, held = prepared.without_fold(0)
+        x_NCHW, y_N = prepared.part(spread(held, JUDGED))
+    settings = {"batch": planning.batch_of(len(train)), "seed": session.settings.seed}
+    return transform_harm(
+        builder(
+            family,
+            train,
+            classes=len(prepared.source.classes),
+            params={"width": planning.WIDTHS[0]},
+        ),
+        train,
+        x_NCHW,
+        torch.from_numpy(y_N),
+        default_config(family).model_copy(update=settings),
+        seconds=planning.brief_seconds(session.settings.budget),
+    )

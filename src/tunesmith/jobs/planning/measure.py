@@ -1,0 +1,254 @@
+"""Measure what networks cost on this machine, before one is chosen."""
+
+import itertools
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from tunesmith import plan as planning
+from tunesmith.core.errors import ModelError, TunesmithError
+from tunesmith.core.pixels import recolor
+from tunesmith.core.settings import Settings
+from tunesmith.data.decode import Sample
+from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.execution.threads import ALONE
+from tunesmith.jobs.run.limits import check_export
+from tunesmith.jobs.run.prepare import builder, tensor
+from tunesmith.models.build import Family
+from tunesmith.models.custom import check_network
+from tunesmith.models.preprocess import Normalize, resize_pixels
+from tunesmith.training.config import TrainConfig
+from tunesmith.training.device import choose_device
+from tunesmith.training.epoch import TrainData
+from tunesmith.training.findings import Measured
+from tunesmith.training.probe import measure
+
+PROBED, DIFFERENT = 256, 64  # images to train throwaway networks on; how many of them are distinct
+PROBED_PIXELS = 2_000_000  # per batch, at most: a step must not take as long as a probe
+TOO_SLOW = 0.6  # share of the needed speed: less is no busy moment, and small images do not help
+HALFWAY = 0.8  # the same for the width halfway to the next one, which is not measured
+LAYOUTS_UNTIL = 32  # from this width on, channels last was faster wherever it was measured
+TUNED_LR = 1e-3  # learning rate of a pretrained network's last layer
+
+
+def look_at(family: Family, data: Fingerprint, params: Mapping[str, Any]) -> Family:
+    """Build one network of a family, to find out whether it is pretrained.
+
+    Raises:
+        ModelError: The network cannot be built.
+    """
+    size = planning.sizes_of(data)[0]
+    network = family.builder(data.classes, data.channels, size=size, params=params)()
+    return family.looked_at(network, data.channels)
+
+
+def default_config(family: Family) -> TrainConfig:
+    """Return the best known training config, which differs for pretrained networks."""
+    if family.pretrained:
+        return TrainConfig(
+            optimizer="adamw", lr=TUNED_LR, layer_decay=0.8, weight_decay=0.05, warmup=0.1,
+            label_smoothing=0.1,
+        )  # fmt: skip
+    if family.source is None:
+        return TrainConfig(lr=0.09 * 2**0.5, early_scale=0.75)
+    return TrainConfig(
+        optimizer="adamw", lr=0.002, weight_decay=0.05, warmup=0.1, label_smoothing=0.1
+    )
+
+
+def measure_speeds(
+    settings: Settings,
+    sample: Sample,
+    data: Fingerprint,
+    family: Family,
+    *,
+    left_s: float,
+    size: tuple[int, int] | None = None,
+) -> list[planning.Speed]:
+    """Train throwaway networks on the sample: first to choose a resolution, then a width.
+
+    All threads are used; if other processes keep the cores busy, also fewer, which stay in force if
+    they are faster.
+
+    Args:
+        settings: User settings.
+        sample: Images to train on.
+        data: Fingerprint of the data.
+        family: Network family.
+        left_s: Seconds left of the budget.
+        size: Height and width of the input, if already chosen.
+
+    Raises:
+        ModelError: The user's own network cannot be trained or exported.
+    """
+    once = partial(_speeds, settings, sample, data, family, left_s=left_s, size=size)
+    speeds = _with_fitting_threads(once) if _is_cpu(settings) else once()
+    if family.source:
+        size = speeds[0].size
+        build = family.builder(data.classes, data.channels, size=size, params=settings.params)
+        check_export(build(), channels=data.channels, size=size)
+    return speeds
+
+
+def _is_cpu(settings: Settings) -> bool:
+    return choose_device(settings.device).device.type == "cpu"
+
+
+def _with_fitting_threads(once: Callable[[], list[planning.Speed]]) -> list[planning.Speed]:
+    """Halve the number of threads as long as that is faster; see `execution.threads`."""
+    speeds, threads = once(), torch.get_num_threads()
+    # The widest have most work per thread: if nothing else runs, they keep all threads busy.
+    while threads > 1 and max(speed.share for speed in speeds) < ALONE:
+        torch.set_num_threads(threads // 2)
+        fewer = once()
+        if fewer[0].images_per_s <= speeds[0].images_per_s:
+            torch.set_num_threads(threads)
+            break
+        speeds, threads = fewer, threads // 2
+    return speeds
+
+
+def _speeds(
+    settings: Settings,
+    sample: Sample,
+    data: Fingerprint,
+    family: Family,
+    *,
+    left_s: float,
+    size: tuple[int, int] | None,
+) -> list[planning.Speed]:
+    speed = partial(_speed, settings, sample, data, family)
+    images, seconds = planning.trained_images(data), 0.7 * left_s
+    sizes = (size,) if size else planning.sizes_of(data)
+    precisions = (True, False) if choose_device(settings.device).autocast else (False,)
+    if "resolution" in family.space:
+        side = settings.params.get("resolution") or planning.resolutions_of(data)[0]
+        by_precision = [speed(size=sizes[0], resolution=side, mixed=mixed) for mixed in precisions]
+        lowest = max(by_precision, key=lambda s: s.images_per_s)
+        return [lowest if "resolution" in settings.params else _highest(data, lowest, seconds)]
+    searched = "width" in family.space and family.source is None and "width" not in settings.params
+    middle = family.space["width"].default if searched else 0
+    size = sizes[0]
+    if len(sizes) > 1:
+        by_size: list[planning.Speed] = []
+        for each in sizes:
+            by_size.append(speed(size=each, width=middle))
+            if not planning.sees_enough(by_size[-1], images=images, seconds=seconds):
+                break  # larger ones are slower still
+        size = planning.choose_size(by_size, images=images, seconds=seconds)
+    if not searched:
+        ways = itertools.product((True, False), precisions)
+        return [speed(size=size, channels_last=last, mixed=mixed) for last, mixed in ways]
+    speeds = _widths(partial(speed, size=size), images, seconds)
+    best = planning.choose_width(speeds, images=images, seconds=seconds)
+    others = [{"mixed": mixed} for mixed in precisions[1:]]
+    if best.width < LAYOUTS_UNTIL:
+        others.append({"channels_last": False})
+    return [*speeds, *(speed(size=size, width=best.width, **other) for other in others)]
+
+
+def _widths(
+    speed: Callable[..., planning.Speed], images: int, seconds: float
+) -> list[planning.Speed]:
+    """Measure increasingly wide networks, until they are too slow."""
+    speeds: list[planning.Speed] = []
+    wanted = planning.epochs_wanted(images) * images
+    for width in planning.WIDTHS:
+        speeds.append(speed(width=width))
+        seen = [s.images_per_s * seconds / wanted for s in speeds[-2:]]
+        # Wider ones are slower still. One that is just too slow may have met a busy moment.
+        if seen[-1] < TOO_SLOW or (len(seen) > 1 and max(seen) < 1):
+            break
+        # Measuring a wide one takes seconds, for nothing if even the width halfway to it is too
+        # slow: cost is a power law between neighbors.
+        if len(seen) > 1 and seen[-1] * (seen[-1] / seen[-2]) ** 0.5 < HALFWAY:
+            break
+    return speeds
+
+
+def _highest(data: Fingerprint, lowest: planning.Speed, seconds: float) -> planning.Speed:
+    """Choose the highest resolution that leaves time for fine-tuning."""
+    examples, asked = planning.tuned_examples(data), planning.asked_images(data)
+    return planning.choose_resolution(data, lowest, examples=examples, asked=asked, seconds=seconds)
+
+
+def _speed(
+    settings: Settings,
+    sample: Sample,
+    data: Fingerprint,
+    family: Family,
+    *,
+    size: tuple[int, int],
+    width: int = 0,
+    resolution: int = 0,
+    channels_last: bool = True,
+    mixed: bool = True,
+) -> planning.Speed:
+    """Measure one throwaway network; 0 stands for the family's default."""
+    batch = _batch(settings, sample, data, size)
+    searched = {"width": width, "resolution": resolution}
+    params = {**{name: value for name, value in searched.items() if value}, **settings.params}
+    build = builder(family, batch, classes=data.classes, params=params)
+    if family.source:
+        check_network(build(), batch.some(2).cpu(), data.classes)
+    config = _config(data, family, size).model_copy(
+        update={"channels_last": channels_last, "mixed_precision": mixed}
+    )
+    seconds = planning.probe_seconds(settings.budget)
+    found = _trained(family, partial(measure, build, batch, config, seconds=seconds))
+    return planning.Speed(
+        width=width,
+        resolution=resolution,
+        size=size,
+        channels_last=channels_last,
+        mixed=mixed and batch.compute.autocast is not None,
+        threads=torch.get_num_threads(),
+        share=found.share,
+        images_per_s=found.images_per_s,
+        answers_per_s=found.answers_per_s,
+        parameters=found.parameters,
+        activation_bytes=found.activation_bytes,
+    )
+
+
+def _trained(family: Family, run: Callable[[], Measured]) -> Measured:
+    """Measure; a user's network that fails here in training worked in inference before.
+
+    Raises:
+        ModelError: It fails.
+    """
+    try:
+        return run()
+    except Exception as error:
+        if family.source is None or isinstance(error, TunesmithError):
+            raise
+        told = str(error).rstrip(".")
+        raise ModelError(
+            f"Your network raised {type(error).__name__} when it was trained on a batch: {told}. "
+            "It answers in eval mode, so look at what it does in training alone: `self.training`, "
+            "`detach`, `no_grad`, operations in place, logits that are no floating-point numbers. "
+            "Try `nn.functional.cross_entropy(network.train()(x), y).backward()` on a batch."
+        ) from error
+
+
+def _config(data: Fingerprint, family: Family, size: tuple[int, int]) -> TrainConfig:
+    """Return the default config, with the planned batch size or a smaller one for large images."""
+    images, pretrained = planning.trained_images(data), family.pretrained is not None
+    most = max(16, PROBED_PIXELS // (size[0] * size[1]))
+    batch = min(most, planning.batch_of(images, pretrained=pretrained))
+    return default_config(family).model_copy(update={"batch": batch})
+
+
+def _batch(
+    settings: Settings, sample: Sample, data: Fingerprint, size: tuple[int, int]
+) -> TrainData:
+    """Return real images to train throwaway networks on; the labels do not matter."""
+    few = [recolor(image, data.channels) for image in sample.images[:DIFFERENT]]
+    some_NHWC = np.stack([resize_pixels(image, size) for image in few])
+    rows = torch.arange(min(PROBED, len(sample.images)))
+    x_NCHW = tensor(some_NHWC[rows.numpy() % len(few)])
+    compute = choose_device(settings.device)
+    return TrainData.on(compute, x_NCHW, rows % data.classes, rows, Normalize.of(x_NCHW))

@@ -1,0 +1,101 @@
+"""Plan a run: from measurements, or as an earlier session did, and what a larger budget adds."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tunesmith import plan as planning
+from tunesmith.core.clock import Clock
+from tunesmith.core.settings import Settings
+from tunesmith.data.decode import Sample, sample
+from tunesmith.data.fingerprint import Fingerprint, fingerprint
+from tunesmith.data.source import Source
+from tunesmith.data.subsample import thinned
+from tunesmith.execution.machine import Machine
+from tunesmith.jobs.planning.decide import Planned, plan_all
+from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.training.train import trained_seconds
+from tunesmith.models.build import Family
+from tunesmith.records import events
+from tunesmith.records.folder import write_atomic
+
+SAMPLED, SAMPLED_SHARE = 1000, 0.03  # images sampled before planning, and their share of the time
+
+
+def plan_run(
+    session: Session,
+    source: Source,
+    families: Sequence[Family],
+    machine: Machine,
+    *,
+    extended: bool,
+) -> Planned:
+    """Plan the run: as an earlier session did, or from new measurements.
+
+    Args:
+        session: Session of this process.
+        source: The data.
+        families: Network families that may be trained, if nothing is planned yet.
+        machine: Resources of the machine.
+        extended: Whether the run got a larger budget since, which may be enough for a search.
+    """
+    settings, stored = session.settings, session.journal.history.plan
+    if stored is not None:
+        planned = Planned.restored(stored, settings)
+        return _extend(session, planned, machine) if extended else planned
+    with session.phase("look at the data"):
+        looked, data, count = look(source, settings, machine, session.clock)
+    for words in planning.read_words(data.images, len(source.names), looked.per_s):
+        session.note(words)
+    with session.phase("measure speeds"):
+        planned = plan_all(settings, looked, data, families, machine=machine, clock=session.clock)
+    return replace(planned, read=count)
+
+
+def look(
+    source: Source, settings: Settings, machine: Machine, clock: Clock
+) -> tuple[Sample, Fingerprint, int]:
+    """Sample images; return them, the data's fingerprint, and how many there is time to read."""
+    seconds, seed = SAMPLED_SHARE * settings.budget, settings.seed
+    looked = sample(source, count=SAMPLED, seed=seed, threads=machine.cores, seconds=seconds)
+    count = planning.readable_images(looked.per_s, clock.left())
+    return looked, fingerprint(thinned(source, count, seed=seed), looked), count
+
+
+def record_plan(session: Session, planned: Planned) -> None:
+    """Keep the plan for later sessions."""
+    stored = planned.stored()
+    session.record(events.Planned(plan=stored))
+    write_atomic(session.folder / "plan.json", json.dumps(stored, indent=2, ensure_ascii=False))
+
+
+def _extend(session: Session, planned: Planned, machine: Machine) -> Planned:
+    """Add a search if the larger budget makes one worthwhile; only then is the new plan kept."""
+    if session.settings.trials is not None:  # whether there is a search was the user's decision
+        return planned
+
+    def extend(family: Family, chosen: planning.Plan) -> planning.Plan:
+        return planning.extend(
+            chosen,
+            planned.data,
+            machine,
+            session.settings,
+            spent=session.clock.elapsed(),
+            had_s=trained_seconds(session, family.name),
+            pretrained=family.pretrained is not None,
+        )
+
+    more = replace(
+        planned,
+        plans=tuple(map(extend, planned.families, planned.plans)),
+        alone=planned.alone and extend(planned.families[0], planned.alone),
+    )
+    if _searches(more) != _searches(planned):
+        record_plan(session, more)
+    return more
+
+
+def _searches(planned: Planned) -> list[bool]:
+    """Return which of the plans include a search."""
+    plans = (*planned.plans, planned.alone)
+    return [chosen.search is not None for chosen in plans if chosen is not None]

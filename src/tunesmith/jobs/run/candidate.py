@@ -1,0 +1,212 @@
+"""A candidate for the final model: a planned network, and how it is trained and deployed."""
+
+import copy
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tunesmith import plan as planning
+from tunesmith.evaluation.calibration import calibrated_loss, softmax
+from tunesmith.evaluation.metrics import METRICS, accuracy
+from tunesmith.evaluation.predict import logits
+from tunesmith.evaluation.ridge import Ridge, fit_ridge
+from tunesmith.jobs.run.prepare import Prepared, builder
+from tunesmith.jobs.run.trial import SUREST_CONTRADICTED, Trained, Trial, Validate
+from tunesmith.models.build import Family
+from tunesmith.models.preprocess import Deployed, Normalize
+from tunesmith.models.views import ManyViews, View, offered, passes
+from tunesmith.training.epoch import TrainData
+from tunesmith.training.head import features
+from tunesmith.training.losses import log_frequencies, loss_of
+from tunesmith.training.noise import surest_contradicted
+from tunesmith.training.slice import Checkpoint
+
+BALANCED = "balanced_accuracy"
+ANSWERS_PER_S = "answers_per_s"  # a validation metric: inference speed
+HEAD_MOST = 5000  # images to fit a pretrained network's head to, at most
+# Share of training time for extracting their features. With few images, the head does most.
+HEAD_SHARE, HEAD_SHARE_SMALL = 0.05, 0.2
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One planned network, to be trained once or several times.
+
+    Attributes:
+        prepared: The data, normalized as the network expects.
+        family: Network family.
+        chosen: Training plan.
+        number: Number of the search trial that found its config; None for the plan's own config.
+    """
+
+    prepared: Prepared
+    family: Family
+    chosen: planning.Plan
+    number: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of its trial in the journal."""
+        return self.family.name if self.number is None else f"{self.family.name} {self.number}"
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.prepared.source.classes)
+
+    def trial(self, name: str, data: TrainData, ends_at: float, validate: Validate | None) -> Trial:
+        """Plan one training, on all or some of the images."""
+        return Trial(
+            name=name,
+            build=self.builder(data),
+            begin=(lambda: self.begin(data)) if self.family.pretrained else None,
+            config=self.chosen.train,
+            data=data,
+            loss=lambda config: loss_of(config, data.y_N[data.rows], self.classes),
+            validate=validate,
+            horizon=_horizon(self.chosen, len(data)),
+            images_per_s=self.chosen.images_per_s,
+            ends_at=ends_at,
+        )
+
+    def builder(self, data: TrainData) -> Callable[[], nn.Module]:
+        """Bind everything that is needed to build the network."""
+        return builder(self.family, data, classes=self.classes, params=self.chosen.params)
+
+    @property
+    def views(self) -> list[tuple[View, ...]]:
+        """Sets of test-time augmentation views that there is time for, cheapest first."""
+        return offered(most=self.chosen.passes, mirrored=self.chosen.train.augmentation.flip)
+
+    def begin(self, data: TrainData) -> Checkpoint:
+        """Start from the pretrained network, with a head fitted to its features."""
+        assert self.family.pretrained is not None
+        head = self.head(data)
+        network = self.builder(data)()
+        layer = network.get_submodule(self.family.pretrained.classifier)
+        rare_K = log_frequencies(data.y_N[data.rows].cpu(), self.classes)
+        rare_K *= self.chosen.train.balance
+        weight, bias = torch.from_numpy(head.weight_KD), torch.from_numpy(head.bias_K)
+        layer.load_state_dict({"weight": weight, "bias": bias - rare_K}, strict=False)
+        weights = network.state_dict()
+        # Cloned, since a file holds no two tensors in one memory, and training averages in place.
+        average = {name: value.clone() for name, value in weights.items()}
+        return Checkpoint(seen=0, network=weights, average=average, optimizer={})
+
+    def head(self, data: TrainData) -> Ridge:
+        """Fit a pretrained network's last layer to some of the training images in ``data``."""
+        return self._whole_head if data is self.prepared.train else self._fit(data)
+
+    @functools.cached_property
+    def _whole_head(self) -> Ridge:
+        return self._fit(self.prepared.train)
+
+    def _fit(self, data: TrainData) -> Ridge:
+        rows_N, f_ND = self._features
+        known = torch.isin(rows_N, data.rows)
+        y_N = data.y_N[rows_N[known]].cpu().numpy()
+        return fit_ridge(f_ND[known.cpu()].numpy(), y_N, self.classes)
+
+    def head_accuracy(self) -> float:
+        """Leave-one-out accuracy of a linear head on frozen features."""
+        data = self.prepared.train
+        return accuracy(self.head(data).z_NK, data.y_N[self._features[0]].cpu().numpy())
+
+    @functools.cached_property
+    def _features(self) -> tuple[Tensor, Tensor]:
+        """Indices of some training images, and their features ``(N, D)``."""
+        assert self.family.pretrained is not None
+        data, chosen = self.prepared.train, self.chosen
+        share = HEAD_SHARE if self.prepared.split.folds is None else HEAD_SHARE_SMALL
+        affordable = int(share * chosen.train_s * chosen.answers_per_s)
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+        order = order[: max(2 * chosen.train.batch, min(HEAD_MOST, affordable))]
+        some = replace(data, rows=data.rows[order.to(data.rows.device)])
+        network = self.builder(data)()
+        return some.rows, features(network, self.family.pretrained.classifier, some)
+
+    def load(self, weights: Mapping[str, Tensor]) -> nn.Module:
+        """Build the network with these weights, in eval mode on the device."""
+        network = self.builder(self.prepared.train)()
+        network.load_state_dict(weights)
+        return network.eval().to(self.prepared.train.compute.device)
+
+    def logits(self, deployed: Deployed, x_NCHW: Tensor) -> NDArray[np.float32]:
+        """Compute the logits ``(N, K)`` of uint8 images ``(N, C, H, W)``."""
+        return logits(deployed.network, x_NCHW, normalize=deployed.normalize)
+
+    def validate(self, x_NCHW: Tensor, y_N: NDArray[np.int64]) -> Validate:
+        """Bind the validation images of a learning curve."""
+
+        def metrics(weights: Mapping[str, Tensor]) -> dict[str, float]:
+            network = self.load(weights)
+            began = time.perf_counter()
+            z_NK = logits(network, x_NCHW, normalize=self.prepared.train.normalize)
+            seconds = time.perf_counter() - began
+            return {
+                "accuracy": accuracy(z_NK, y_N),
+                BALANCED: METRICS[BALANCED].function(z_NK, y_N),
+                "log_loss": METRICS["log_loss"].function(softmax(z_NK, 1.0), y_N),
+                ANSWERS_PER_S: len(y_N) / max(seconds, 1e-9),
+                SUREST_CONTRADICTED: surest_contradicted(z_NK, y_N),
+            }
+
+        return metrics
+
+    def deploy(self, trained: Trained) -> Deployed:
+        """Make the network ready for deployment.
+
+        If mirrored images were trained on, the logits of the mirror image are averaged in. Further
+        views are used only after a comparison on held-out images: see `settle`.
+        """
+        views = [each for each in self.views if passes(each) <= 2]  # noqa: PLR2004 (both sides)
+        normalize = copy.deepcopy(self.prepared.train.normalize)
+        many = many_views(self.load(trained.checkpoint.average), views[-1], normalize)
+        return Deployed(many, normalize, size=self.chosen.size).eval()
+
+    def settle(
+        self, deployed: Deployed, x_NCHW: Tensor, y_N: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Choose the test-time augmentation views on held-out images.
+
+        Returns:
+            Logits of these images with the chosen views.
+        """
+        many = deployed.network
+        assert isinstance(many, ManyViews)
+        normalize = self.prepared.train.normalize
+        z_NK = {
+            view: logits(many_views(many.network, [view], normalize), x_NCHW, normalize=normalize)
+            for view in {view for views in self.views for view in views}
+        }
+        means: dict[tuple[View, ...], NDArray[np.float32]] = {
+            views: np.mean([z_NK[view] for view in views], axis=0) for views in self.views
+        }
+        best = min(means, key=lambda views: calibrated_loss(means[views], y_N))
+        deployed.network = many_views(many.network, best, normalize)
+        return means[best]
+
+
+def many_views(network: nn.Module, views: Sequence[View], normalize: Normalize) -> ManyViews:
+    """Wrap a network with test-time augmentation, on the device of its normalization."""
+    return ManyViews(network, views).eval().to(normalize.mean.device)
+
+
+def _horizon(chosen: planning.Plan, images: int) -> int:
+    """Maximum number of training examples: where more stops helping, whatever the time.
+
+    If the number of trials is given, it is the planned number, so that nothing depends on timing.
+    """
+    search, batch = chosen.search, chosen.train.batch
+    most = planning.most_examples(images)
+    if search is not None and search.trials is not None:
+        most = search.examples
+    return max(1, most // batch) * batch

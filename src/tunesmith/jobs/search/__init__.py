@@ -1,0 +1,1 @@
+"""Search for hyperparameters and architectures in worker processes."""

@@ -1,0 +1,213 @@
+"""Search for a better config than the plan's, in a subfolder of the run."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+from tunesmith import plan as planning
+from tunesmith.core.clock import Clock
+from tunesmith.core.cores import cores
+from tunesmith.core.errors import SettingsError
+from tunesmith.core.seeds import derive
+from tunesmith.core.space import Space
+from tunesmith.evaluation.metrics import METRICS
+from tunesmith.execution.executor import KILLED, OUT_OF_MEMORY
+from tunesmith.jobs.run.candidate import Candidate
+from tunesmith.jobs.run.limits import COSTLY, KINDS
+from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.search.repeats import train_again
+from tunesmith.jobs.search.search_setup import (
+    SCHEDULERS,
+    disk_bytes,
+    forget_failures,
+    remember,
+    sampler_named,
+)
+from tunesmith.jobs.search.shared import share
+from tunesmith.jobs.search.space import applied, training_space
+from tunesmith.jobs.search.workers import choose_workers, chosen_workers, processes
+from tunesmith.plan.search import given_workers
+from tunesmith.records.events import Ended
+from tunesmith.records.journal import Journal
+from tunesmith.tuning.near import Near
+from tunesmith.tuning.protocols import History, Sampler
+from tunesmith.tuning.recorded import recall
+from tunesmith.tuning.repeats import SHARE, TIMES, Noise
+from tunesmith.tuning.timing import best_trial
+from tunesmith.tuning.tuner import Search, Tuner
+from tunesmith.tuning.within import Within
+
+FOLDER, DATA, TRIALS = "search", "data", "trials"
+SLICE = "tunesmith.jobs.search.shared:train"
+LEAST_S = 1.0  # seconds for a search in any case, however late it is
+MEMORY_SHARE = 0.8  # share of the machine's memory, for all workers together
+BATCH = "train.batch"  # a larger batch takes more memory
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Searched:
+    """Result of a search.
+
+    Attributes:
+        space: Search space.
+        history: Trials of the search; trial 0 has the plan's own config.
+        number: Number of the best other trial; None if none has a value.
+        sign: 1 if the values of the history, of which lower is better, are those of the metric; -1
+            if a higher metric is better, so that they are negated.
+        seconds: Duration in seconds.
+        reason: Why it ended, in words.
+        noise: Noise between trainings of equal configs; None if it was not measured.
+    """
+
+    space: Space
+    history: History
+    number: int | None
+    sign: int
+    seconds: float
+    reason: str
+    noise: Noise | None
+
+    def tuned(self, candidate: Candidate) -> Candidate | None:
+        """Return the candidate with the best config that was found; None if there is none."""
+        if self.number is None:
+            return None
+        chosen = applied(candidate.chosen, self.history.trials[self.number].config)
+        return replace(candidate, chosen=chosen, number=self.number)
+
+
+def search(session: Session, candidate: Candidate, *, ends_at: float, extended: bool) -> Searched:
+    """Start or resume the search, until a deadline; a finished search is not run again.
+
+    Args:
+        session: Session of this process.
+        candidate: Plan whose config is searched around, and its network.
+        ends_at: Deadline on the run's clock, in seconds.
+        extended: Whether the run got a larger budget since, so that a finished search continues.
+    """
+    folder = session.folder / FOLDER
+    space = training_space(candidate.family, candidate.chosen, session.settings)
+    left_s = ends_at - session.clock.elapsed()
+    _share(session, candidate, folder / DATA)
+    what = _search(session, candidate, space)
+    remember(folder, what)
+    with Journal(folder) as journal:
+        ended = journal.history.ended
+        if ended is None or ended.status != "finished" or extended:
+            forget_failures(journal, folder / TRIALS)
+            until = ends_at - SHARE * left_s
+            ended = _run(session, candidate, what, journal, ends_at=until)
+        past = journal.history
+    history = recall(past, horizon=what.horizon, sign=what.sign, is_timed=what.units is None)
+    workers = chosen_workers(given_workers(session.settings), past)
+    return Searched(
+        space=space,
+        history=history,
+        number=best_trial(history, first=1),
+        sign=what.sign,
+        seconds=past.elapsed,
+        reason=ended.reason,
+        noise=_noise(session, candidate, what, history, workers=workers, ends_at=ends_at),
+    )
+
+
+def _run(
+    session: Session, candidate: Candidate, what: Search, journal: Journal, *, ends_at: float
+) -> Ended:
+    """Run the tuner, on a clock that counts the seconds of the search alone."""
+    assert candidate.chosen.search is not None
+    folder = session.folder / FOLDER
+    given = given_workers(session.settings)
+    workers = given or candidate.chosen.search.workers
+    spent = journal.history.elapsed
+    left = max(LEAST_S, ends_at - session.clock.elapsed())
+    clock = Clock(budget=spent + left, spent=spent)
+
+    def tuner(what: Search, workers: int) -> Tuner:
+        return Tuner(
+            what,
+            folder=folder / TRIALS,
+            executor=processes(workers, folder, memory_share=MEMORY_SHARE),
+            clock=clock,
+            journal=journal,
+            say=session.terminal.say,
+            interrupted=session.interrupted,
+        )
+
+    try:
+        if given is None:
+            workers = choose_workers(what, workers, tuner, journal=journal, clock=clock)
+        reason = tuner(what, workers).run()
+    except SettingsError as error:  # the failures have a common cause: what was found remains
+        reason = str(error)
+        session.note(reason)
+    status = "interrupted" if session.interrupted.is_set() else "finished"
+    ended = Ended(status=status, reason=reason)
+    journal.append(ended, elapsed=clock.elapsed())
+    return ended
+
+
+def _noise(
+    session: Session,
+    candidate: Candidate,
+    what: Search,
+    history: History,
+    *,
+    workers: int,
+    ends_at: float,
+) -> Noise | None:
+    """Train the plan's config and the best other one again, with other seeds."""
+    folder, seed = session.folder / FOLDER, candidate.chosen.train.seed
+    return train_again(
+        what,
+        history,
+        best_trial(history, first=1),
+        [{"train.seed": derive(seed, "again", n)} for n in range(TIMES)],
+        folder=folder,
+        executor=processes(workers, folder, memory_share=MEMORY_SHARE),
+        clock=Clock(budget=ends_at, spent=session.clock.elapsed()),
+        interrupted=session.interrupted,
+    )
+
+
+def _search(session: Session, candidate: Candidate, space: Space) -> Search:
+    planned, settings = candidate.chosen.search, session.settings
+    assert planned is not None
+    trials, is_whole = planned.trials, settings.scheduler == "none"
+    each = planning.UNITS if is_whole else planning.UNITS_EACH
+    return Search(
+        function=SLICE,
+        space=space,
+        horizon=planning.UNITS,
+        sign=-1 if METRICS[settings.metric].greater_is_better else 1,
+        sampler=_sampler(session, candidate, space),
+        scheduler=SCHEDULERS[settings.scheduler],
+        block=planning.UNITS if is_whole else 1,
+        trials=trials,
+        units=None if trials is None else each * trials,
+        reserves_time_to_finish=False,  # the final model is trained afterwards
+        disk_bytes=disk_bytes(session.folder / FOLDER / TRIALS, is_timed=trials is None),
+        seed=settings.seed,
+    )
+
+
+def _sampler(session: Session, candidate: Candidate, space: Space) -> Sampler:
+    """Build the sampler: near the plan, and within what is known of limits and memory."""
+    # The order of cost of a user's network is unknown: only equal params are compared.
+    is_own = candidate.family.source is not None
+    costly: tuple[str, ...] = () if is_own else COSTLY
+    kinds = tuple(name for name in space if name.startswith("params.")) if is_own else KINDS
+    near = Near(sampler_named(session.settings.sampler))
+    small = Within(near, costly=costly, kinds=kinds)
+    return Within(small, costly=(*costly, BATCH), kinds=kinds, reasons=(OUT_OF_MEMORY, KILLED))
+
+
+def _share(session: Session, candidate: Candidate, folder: Path) -> None:
+    prepared = candidate.prepared
+    data, held = prepared.train, prepared.split.validation
+    if prepared.split.folds is not None:
+        data, held = prepared.without_fold(0)
+    settings = session.settings
+    job: dict[str, Any] = {"metric": settings.metric, "device": settings.device}
+    job |= {"limit": dict(settings.limit), "threads": cores()}
+    share(folder, candidate, data, held, **job)

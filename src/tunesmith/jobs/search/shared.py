@@ -1,0 +1,262 @@
+"""Training slices in worker processes, on shared memory-mapped data.
+
+The main process writes a folder once (`share`), and workers map the images from it, so that these
+are in memory only once, however many workers there are. The folder holds what the search may see:
+its training and validation images, and none that are used later for selection or test.
+"""
+
+import functools
+import io
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from tunesmith import plan as planning
+from tunesmith.core.spread import spread
+from tunesmith.evaluation.calibration import softmax
+from tunesmith.evaluation.metrics import METRICS
+from tunesmith.evaluation.predict import logits
+from tunesmith.execution.allocator import keep_freed_memory
+from tunesmith.jobs.run.candidate import Candidate
+from tunesmith.jobs.run.limits import Limits
+from tunesmith.jobs.run.prepare import builder, tensor
+from tunesmith.jobs.run.session import computing
+from tunesmith.jobs.run.stored import read_checkpoint, write_checkpoint
+from tunesmith.jobs.search.space import applied
+from tunesmith.models.build import Family, find_family
+from tunesmith.models.preprocess import Normalize
+from tunesmith.records.folder import write_atomic, writing
+from tunesmith.training.device import choose_device
+from tunesmith.training.epoch import TrainData
+from tunesmith.training.losses import loss_of
+from tunesmith.training.probe import activation_bytes
+from tunesmith.training.schedule import Segment
+from tunesmith.training.slice import Checkpoint, Outcome, place, train_slice
+
+WARMUP = 0.05  # share of a full training; then the rate is constant, so that any pause is fair
+VALIDATED = 500  # validation images, or as many as a slice trains on if that is more
+FLOAT_BYTES = 4
+CHUNK = 4096  # images copied at once
+HANDED_ON = 150  # operations that take as long as writing and reading one activation
+IMAGES, LABELS, JOB, BEGIN, STATE = (
+    "images.npy", "labels.npy", "job.json", "begin.safetensors", "state.safetensors"
+)  # fmt: skip
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What every slice of a search needs.
+
+    Attributes:
+        family: Network family.
+        classes: Number of classes.
+        chosen: Plan whose config is searched around.
+        data: Training data.
+        x_NCHW: Validation images.
+        y_N: Their labels.
+        metric: Metric of the averaged weights on them: the value of a slice.
+        examples: Examples of a full training with the plan's config.
+        work: Cost of the plan's network for one image; see `work`.
+        begin: Initial checkpoint of a pretrained network; None to train from scratch.
+        limits: Limits on the exported graph; perhaps none.
+    """
+
+    family: Family
+    classes: int
+    chosen: planning.Plan
+    data: TrainData
+    x_NCHW: Tensor
+    y_N: NDArray[np.int64]
+    metric: str
+    examples: int
+    work: int
+    begin: Checkpoint | None
+    limits: Limits
+
+
+def share(
+    folder: Path, candidate: Candidate, data: TrainData, held: NDArray[np.int64], **job: Any
+) -> None:
+    """Write what workers need; in an existing folder, only what each session may change.
+
+    Args:
+        folder: Target folder.
+        candidate: Plan whose config is searched around, and its network.
+        data: Training data.
+        held: Indices of the validation images, in the same tensors.
+        job: The rest: ``metric``, ``device``, ``limit`` and ``threads``.
+
+    Raises:
+        RunFolderError: There is no space, or no permission.
+    """
+    if folder.is_dir():
+        _renew(folder / JOB, job)
+        return
+    part = folder.with_suffix(".part")
+    with writing(folder):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        try:
+            _write(part, candidate, data, held, job)
+        except OSError:  # the disk is full, perhaps because of this alone
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+        part.rename(folder)
+
+
+def _write(
+    folder: Path,
+    candidate: Candidate,
+    data: TrainData,
+    held: NDArray[np.int64],
+    job: Mapping[str, Any],
+) -> None:
+    chosen, source = candidate.chosen, candidate.family.source
+    assert chosen.search is not None
+    most = max(VALIDATED, chosen.search.examples // planning.UNITS)
+    _write_images(folder, data, torch.cat([data.rows.cpu(), torch.from_numpy(spread(held, most))]))
+    if candidate.family.pretrained:
+        write_checkpoint(folder / BEGIN, candidate.begin(data))
+    written = {
+        **job,
+        "family": f"{source.path}:{source.function}" if source else candidate.family.name,
+        "classes": candidate.classes,
+        "plan": chosen.model_dump(mode="json"),
+        "normalize": {n: value.flatten().tolist() for n, value in data.normalize.named_buffers()},
+        "training": len(data),
+        "work": work(candidate.builder(data)(), data),
+    }
+    (folder / JOB).write_text(json.dumps(written), "utf-8")
+
+
+def _renew(path: Path, job: Mapping[str, Any]) -> None:
+    """Update what is not part of a run's identity, and may differ in each session."""
+    written = json.loads(path.read_text("utf-8"))
+    renewed = {**written, "device": job["device"], "threads": job["threads"]}
+    if renewed != written:
+        write_atomic(path, json.dumps(renewed))
+
+
+def _write_images(folder: Path, data: TrainData, places: Tensor) -> None:
+    """Write some images and their labels, in this order.
+
+    Nothing is memory-mapped here: writing to a mapped file kills the process if the disk is full.
+    """
+    x_NHWC = data.x_NCHW.permute(0, 2, 3, 1)
+    shape = (len(places), *x_NHWC.shape[1:])
+    with (folder / IMAGES).open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for at in range(0, len(places), CHUNK):
+            rows = places[at : at + CHUNK].to(x_NHWC.device)
+            file.write(np.ascontiguousarray(x_NHWC[rows].cpu().numpy()).data)
+    classes = io.BytesIO()  # writing to the file directly, NumPy hides why it failed
+    np.save(classes, data.y_N[places.to(data.y_N.device)].cpu().numpy())
+    (folder / LABELS).write_bytes(classes.getvalue())
+
+
+def work(network: nn.Module, data: TrainData) -> int:
+    """Estimate what training a network costs for one image, in operations.
+
+    Activations count too: depthwise convolutions do so little with each of them that memory traffic
+    dominates. By operations alone, such a network would look several times as fast as it is.
+    """
+    with FlopCounterMode(display=False) as counter:
+        handed_on = activation_bytes(network.cpu(), data.some(1).cpu()) // FLOAT_BYTES
+    return int(counter.get_total_flops()) + HANDED_ON * handed_on
+
+
+@functools.lru_cache(maxsize=1)
+def opened(folder: Path) -> Shared:
+    """Memory-map what `share` wrote."""
+    keep_freed_memory()
+    job = json.loads((folder / JOB).read_text("utf-8"))
+    chosen = planning.Plan.model_validate(job["plan"])
+    assert chosen.search is not None
+    # Mapped for writing, which torch requires; nothing is written. A private mapping ("c") would
+    # count in full against the memory limit of the process; this one does not.
+    x_NCHW = tensor(np.load(folder / IMAGES, mmap_mode="r+"))
+    y_N = torch.from_numpy(np.load(folder / LABELS))
+    count = job["training"]
+    normalize = Normalize(*(torch.tensor(job["normalize"][name]) for name in ("mean", "std")))
+    data = TrainData.on(choose_device(job["device"]), x_NCHW, y_N, torch.arange(count), normalize)
+    begin = folder / BEGIN
+    return Shared(
+        family=find_family(job["family"]),
+        classes=job["classes"],
+        chosen=chosen,
+        data=data,
+        x_NCHW=x_NCHW[count:],
+        y_N=y_N[count:].numpy(),
+        metric=job["metric"],
+        examples=chosen.search.examples,
+        work=job["work"],
+        begin=read_checkpoint(begin) if begin.is_file() else None,
+        limits=Limits(most=job["limit"], threads=job["threads"]),
+    )
+
+
+def train(config: Mapping[str, Any], folder: Path, start: int, until: int) -> float:
+    """Train a slice of a search; see `tunesmith.tuning.slice`.
+
+    A full training costs the same for every config: a network with twice the cost per image sees
+    half as many images.
+
+    Returns:
+        The metric of the averaged weights on the validation images.
+
+    Raises:
+        MemoryError: The batch does not fit into memory.
+        LimitError: The network is not within the limits.
+    """
+    shared = opened(folder.parents[2] / "data")
+    chosen = applied(shared.chosen, config)
+    build = builder(shared.family, shared.data, classes=shared.classes, params=chosen.params)
+    if not start and shared.limits.most:
+        channels = shared.data.x_NCHW.shape[1]
+        shared.limits.check(build(), channels=channels, size=shared.chosen.size, folder=folder)
+    with computing(torch.get_num_threads()):
+        examples = shared.examples * shared.work / work(build(), shared.data)
+        batches = max(planning.UNITS, round(examples / chosen.train.batch))
+        end = until * batches // planning.UNITS * chosen.train.batch
+        result = train_slice(
+            chosen.train,
+            build,
+            shared.data,
+            loss_of(chosen.train, shared.data.y_N[shared.data.rows], shared.classes),
+            start=read_checkpoint(folder / STATE) if start else shared.begin,
+            segments=_segments(batches * chosen.train.batch),
+            until=end,
+        )
+        if result.outcome is Outcome.OUT_OF_MEMORY:
+            raise MemoryError
+        if result.outcome is Outcome.DIVERGED or result.checkpoint is None:
+            return math.nan
+        write_checkpoint(folder / STATE, result.checkpoint)
+        return _value(shared, place(build(), shared.data, chosen.train), result.checkpoint)
+
+
+def _segments(end: int) -> tuple[Segment, ...]:
+    """Warm up, then keep the learning rate constant: a training may be judged at any pause."""
+    top = max(1, int(WARMUP * end))
+    return (
+        Segment(begin=0, end=top, first=0.0, last=1.0),
+        Segment(begin=top, end=end + 1, first=1.0, last=1.0),
+    )
+
+
+def _value(shared: Shared, network: nn.Module, checkpoint: Checkpoint) -> float:
+    network.load_state_dict(checkpoint.average)
+    z_NK = logits(network.eval(), shared.x_NCHW, normalize=shared.data.normalize)
+    return METRICS[shared.metric].function(softmax(z_NK, 1.0), shared.y_N)

@@ -1,0 +1,1 @@
+"""Train networks until their deadlines, race them, and average the best."""

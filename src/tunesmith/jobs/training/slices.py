@@ -1,0 +1,290 @@
+"""Run one training within its time, slice by slice; a slice counts once it is saved."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import final
+
+from tunesmith.core.ending import EndReason
+from tunesmith.core.errors import ModelError
+from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.run.stored import load_checkpoint, pack
+from tunesmith.jobs.run.trial import SUREST_CONTRADICTED, Trained, Trial, network_of
+from tunesmith.jobs.training.pacing import Pacing
+from tunesmith.records import checkpoint as store
+from tunesmith.records.events import BlockDone, SliceDone, TrialEnded
+from tunesmith.report.terminal import Progress
+from tunesmith.training.config import TrainConfig
+from tunesmith.training.epoch import scale_at
+from tunesmith.training.noise import CLUELESS, LEARNED, NOISY, forgiving
+from tunesmith.training.schedule import Segment, damp, extend, refit, warmup_decay
+from tunesmith.training.slice import Checkpoint, Outcome, train_slice
+
+LONGEST_S = 4.0  # per slice: a crash may lose two, the one running and the one being saved
+SHORTEST_S = 0.5  # per slice: setup dominates shorter ones
+VALIDATION_SHARE = 0.015  # share of the training time for validation, at most
+REMEMBERED = 5  # slices to estimate the speed by
+STEPS_BACK = 5  # divergences in a row before a training is given up
+REWARM = 0.5  # peak of the learning rate when a finished training is extended
+
+
+def _segments(
+    session: Session, trial: Trial, start: Checkpoint | None, end: int
+) -> Sequence[Segment]:
+    """Plan the learning rate: from scratch, after an interruption, or beyond a finished end."""
+    if start is None or start.seen == 0:
+        return warmup_decay(end, warmup=trial.config.warmup)
+    past = session.journal.history.trials[trial.name]
+    rate, top = past.slices[-1].rows[-1]["rate"], int(trial.config.warmup * end)
+    whole = [Segment(begin=0, end=start.seen, first=1.0, last=rate)]
+    if past.ended:
+        return extend(whole, seen=start.seen, end=end, peak=REWARM)
+    if start.seen < top < end:  # warmup continues
+        whole.append(Segment(begin=start.seen, end=top, first=rate, last=1.0))
+        rate = 1.0
+    return (*whole, Segment(begin=whole[-1].end, end=end, first=rate, last=0.0))
+
+
+def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trained:
+    """Train until the horizon, the trial's end on the clock, or an interruption.
+
+    Between slices, the schedule is refitted to the remaining time at the measured speed. A
+    divergence costs one slice and halves the learning rate; running out of memory halves the batch.
+
+    Args:
+        session: Session of this process; its journal has the progress so far.
+        trial: Training to run.
+        extended: Whether the run got a larger budget since, so that a finished training continues.
+
+    Raises:
+        ModelError: The loss is not finite from the start, even with a small learning rate.
+    """
+    start = load_checkpoint(session, trial.name)
+    past = session.journal.history.trials.get(trial.name)
+    if start and past and past.ended and not extended:
+        return Trained(checkpoint=start, config=trial.config, reason=EndReason(past.ended))
+    if start is None and trial.begin:
+        start = trial.begin()
+    with ThreadPoolExecutor(1) as saver:
+        loop = _Loop(
+            session=session,
+            trial=trial,
+            saver=saver,
+            pacing=Pacing(clock=session.clock, is_fixed=_is_fixed(session, trial)),
+            speed=trial.images_per_s,
+        )
+        return loop.run(start)
+
+
+def _is_fixed(session: Session, trial: Trial) -> bool:
+    """Whether the number of threads is fixed: results may not depend on it, or a GPU trains."""
+    return session.settings.trials is not None or trial.data.compute.device.type != "cpu"
+
+
+def _smaller(config: TrainConfig) -> TrainConfig:
+    if config.batch == 1:
+        raise ModelError(
+            "Memory ran out with a batch of one image. Choose a smaller network or images."
+        )
+    return config.model_copy(update={"batch": config.batch // 2})
+
+
+def _step_back(
+    session: Session, segments: Sequence[Segment], current: Checkpoint | None, failures: int
+) -> Sequence[Segment]:
+    """Return to the last good weights with half the learning rate or, in the end, give up."""
+    seen = current.seen if current else 0
+    if failures <= STEPS_BACK:
+        session.note(
+            f"The loss was no finite number after {seen:,} examples: back to the last good "
+            "weights, with half the learning rate."
+        )
+        return damp(segments, seen=seen, factor=0.5)
+    told = (
+        f"The loss is no finite number after {seen:,} examples, even with a learning rate "
+        f"{2**STEPS_BACK} times smaller."
+    )
+    check = "Check the network's operations (division, logarithm, square root)"
+    if current is None:
+        raise ModelError(f"{told} {check} and its initialization.")
+    session.note(f"{told} Training ends with the last good weights. {check}.")
+    return segments
+
+
+def _forgive(session: Session, trial: str, config: TrainConfig, end: int) -> TrainConfig:
+    """Switch to a loss that is robust to label noise, once the network has revealed some."""
+    past = session.journal.history.trials.get(trial)
+    is_fold = network_of(trial) != trial  # so that folds train like the full data
+    if config.robust or "robust" in session.settings.train or not past or not past.blocks:
+        return config
+    # Twice in a row, since mistakes of an early network soon disappear.
+    shares = [block.metrics.get(SUREST_CONTRADICTED, 0.0) for block in past.blocks[-2:]]
+    agree = len(shares) > 1 and all(NOISY <= share < CLUELESS for share in shares)
+    if is_fold or past.blocks[-1].at < LEARNED * end or not agree:
+        return config
+    session.note(
+        f"Of the held-out images that {trial} is surest of, {100 * min(shares):.0f} % or more bear "
+        "another label: from here on its loss forgives labels that look wrong."
+    )
+    return forgiving(config)
+
+
+def _is_resized(config: TrainConfig, segments: Sequence[Segment], begin: int, end: int) -> bool:
+    """Whether images have another size at ``end`` than at ``begin``."""
+    return scale_at(config, segments, begin) != scale_at(config, segments, end)
+
+
+@final
+@dataclass(kw_only=True)
+class _Loop:
+    """The state of one training between its slices."""
+
+    session: Session
+    trial: Trial
+    saver: ThreadPoolExecutor
+    pacing: Pacing
+    speed: float
+    saving: Future[str] | None = None
+    unsaved: SliceDone | None = None
+    speeds: list[float] = field(default_factory=list)
+    validation_s: float = 0.0
+    trained_s: float = 0.0
+    best: float | None = None
+
+    def run(self, current: Checkpoint | None) -> Trained:
+        trial, session = self.trial, self.session
+        config, failures = trial.config, 0
+        seen = current.seen if current else 0
+        end = max(self._end(seen, config), seen + config.batch)
+        segments = _segments(session, trial, current, end)
+        while True:
+            seen = current.seen if current else 0
+            end = self._end(seen, config)
+            config = _forgive(session, trial.name, config, end)
+            reason = EndReason.DIVERGED if failures > STEPS_BACK else self._over(seen, end)
+            if reason and current:
+                self._close(current, reason)
+                return Trained(checkpoint=current, config=config, reason=reason)
+            self.pacing.begin()
+            segments = refit(segments, seen=seen, end=max(end, seen + config.batch))
+            until = self._until(seen, max(end, seen + config.batch), config)
+            result = train_slice(
+                config,
+                trial.build,
+                trial.data,
+                trial.loss(config),
+                start=current,
+                segments=segments,
+                until=until,
+                stop=self._stop if current else lambda: False,
+            )
+            if result.outcome is Outcome.DIVERGED:
+                failures += 1
+                segments = _step_back(session, segments, current, failures)
+            elif result.outcome is Outcome.OUT_OF_MEMORY:
+                config = _smaller(config)
+                session.note(f"Memory ran out: the batch is now {config.batch} images.")
+            elif result.checkpoint and result.checkpoint.seen > seen:
+                failures, current = 0, result.checkpoint
+                self.pacing.end(current.seen - seen)
+                self._keep(current, result.row, seen)
+                if self.pacing.changed or _is_resized(config, segments, seen, current.seen):
+                    self.speeds.clear()
+                self._look(current, result.row, end)
+
+    def _stop(self) -> bool:
+        return self._left() <= 0 or self.pacing.is_over() or self.session.interrupted.is_set()
+
+    def _left(self) -> float:
+        """Seconds until the end or a pause."""
+        return min(self.trial.ends_at, self.trial.pause_at) - self.session.clock.elapsed()
+
+    def _over(self, seen: int, end: int) -> EndReason | None:
+        """Why training is over; None if it is not."""
+        if self.session.interrupted.is_set():
+            return EndReason.INTERRUPTED
+        if seen >= self.trial.horizon:
+            return EndReason.HORIZON
+        if end <= seen:
+            return EndReason.TIME
+        return EndReason.PAUSED if self.session.clock.elapsed() >= self.trial.pause_at else None
+
+    def _close(self, current: Checkpoint, reason: EndReason) -> None:
+        self._settle()
+        if reason in {EndReason.PAUSED, EndReason.DIVERGED}:  # an unplanned end, not validated yet
+            self._validate(current)
+        if reason is not EndReason.PAUSED:
+            ended = TrialEnded(trial=self.trial.name, reason=reason, for_good=reason.is_for_good)
+            self.session.record(ended)
+
+    def _end(self, seen: int, config: TrainConfig) -> int:
+        """Examples that fit into the time left, at the last measured speed."""
+        left = max(0.0, self.trial.ends_at - self.session.clock.elapsed())
+        steps = int(self.speed * left * (1 - VALIDATION_SHARE) / config.batch)
+        return min(self.trial.horizon, seen + steps * config.batch)
+
+    def _until(self, seen: int, end: int, config: TrainConfig) -> int:
+        """End of the next slice: shorter at the start (speed unknown) and towards the end."""
+        left = self._left()
+        seconds = max(SHORTEST_S, min(LONGEST_S, left / 4, 1.0 if not self.trained_s else left))
+        steps = max(1, int(self.speed * seconds / config.batch))
+        return min(end, seen + steps * config.batch)
+
+    def _settle(self) -> None:
+        """Wait until the last checkpoint is on disk, then record its slice."""
+        if self.saving and self.unsaved:
+            done = replace(self.unsaved, checkpoint=self.saving.result())
+            self.session.record(done)
+            trials = self.session.journal.history.trials.values()
+            keep = {t.checkpoint for t in trials if t.checkpoint is not None}
+            self.session.journal.flush()
+            store.prune(self.session.folder / "checkpoints", keep=keep)
+        self.saving = self.unsaved = None
+
+    def _keep(self, current: Checkpoint, row: Mapping[str, float], begin: int) -> None:
+        """Start saving a slice's checkpoint, in parallel to the next slice's training."""
+        self._settle()
+        self.speeds.append((current.seen - begin) / self.pacing.took_s)
+        # The median: one slow slice must not bring the schedule to its end.
+        self.speed = statistics.median(self.speeds[-REMEMBERED:])
+        self.trained_s += self.pacing.took_s
+        self.unsaved = SliceDone(
+            trial=self.trial.name,
+            begin=begin,
+            end=current.seen,
+            seconds=self.pacing.took_s,
+            checkpoint="",
+            rows=(dict(row),),
+        )
+        self.saving = self.saver.submit(
+            store.save, self.session.folder / "checkpoints", *pack(current)
+        )
+
+    def _look(self, current: Checkpoint, row: Mapping[str, float], end: int) -> None:
+        """Validate if its share of the time allows, and at the end; show progress."""
+        if self.validation_s <= VALIDATION_SHARE * self.trained_s or current.seen >= end:
+            self._validate(current)
+        self.session.terminal.row(
+            Progress(
+                phase=f"training {self.trial.name}",
+                left_s=self.session.clock.left(),
+                examples=current.seen,
+                horizon=max(end, current.seen),
+                images_per_s=self.speed,
+                loss=row["loss"],
+                best_score=self.best,
+            )
+        )
+
+    def _validate(self, current: Checkpoint) -> None:
+        """Add a point to the learning curve, unless it exists."""
+        trial, session = self.trial, self.session
+        past = session.journal.history.trials.get(trial.name)
+        if trial.validate is None or (past and past.blocks and past.blocks[-1].at == current.seen):
+            return
+        began = session.clock.elapsed()
+        metrics = trial.validate(current.average)
+        self.validation_s += session.clock.elapsed() - began
+        self.best = max(self.best or 0.0, metrics["accuracy"])
+        session.record(BlockDone(trial=trial.name, at=current.seen, metrics=metrics))

@@ -1,0 +1,202 @@
+"""Combine several trained networks in an ensemble, if that beats the best of them alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tunesmith.evaluation.calibration import calibrated_losses, fit_temperature, softmax
+from tunesmith.evaluation.compare import compare, is_lower
+from tunesmith.evaluation.metrics import accuracy
+from tunesmith.jobs.run.candidate import Candidate
+from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.run.trial import Trained
+from tunesmith.models.ensemble import Ensemble
+from tunesmith.models.preprocess import Deployed
+
+CLASSES_ALIKE = ("balanced_accuracy", "macro_f1")  # metrics that are means over classes
+Logits = NDArray[np.float32]
+Finished = tuple[Candidate, Trained]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which networks form the final model.
+
+    Attributes:
+        candidates: All candidates.
+        members: Indices of those that were chosen.
+        temperatures: Temperature of each network.
+        accuracies: Accuracy of each network, and of the ensemble of all.
+        images: Number of images that decided.
+        chance: p-value of the metric's difference between the network that a search found and the
+            best other one; None without a search.
+        reason: Reason for the choice, in words.
+    """
+
+    candidates: tuple[Candidate, ...]
+    members: tuple[int, ...]
+    temperatures: tuple[float, ...]
+    accuracies: tuple[float, ...]
+    images: int
+    chance: float | None
+    reason: str
+
+
+def choose(
+    candidates: Sequence[Candidate],
+    logits: Sequence[Logits],
+    y_N: NDArray[np.int64],
+    *,
+    metric: str,
+    alone: bool,
+) -> Choice:
+    """Compare each network and the ensemble of all on images that none of them has seen.
+
+    Logits are divided by each network's own temperature before they are averaged, so that an
+    overconfident network does not dominate. A network whose config was found by a search is used
+    alone only if it is significantly better by the metric than the best of the others, and in an
+    ensemble only if that lowers the loss significantly: the best of many trials is partly luck.
+
+    Otherwise the loss decides, since it is more informative than right or wrong. If the metric is a
+    mean over classes, classes have equal weight in the loss too. An ensemble that is worse by the
+    metric than the best network alone is never chosen: the metric is what the user asked for.
+
+    Args:
+        candidates: Candidates, one for each network.
+        logits: Logits of each network.
+        y_N: Labels of the images.
+        metric: The user's metric.
+        alone: Whether to choose one network only, since an ensemble might exceed the limits.
+    """
+    temperatures = tuple(fit_temperature(z_NK, y_N) for z_NK in logits)
+    mean_NK = averaged(logits, temperatures)
+    weight_N = _weights(metric, y_N)
+    *losses, whole_N = [weight_N * calibrated_losses(z_NK, y_N) for z_NK in (*logits, mean_NK)]
+    found = next((n for n, each in enumerate(candidates) if each.number is not None), None)
+    best = min((n for n in range(len(losses)) if n != found), key=lambda n: losses[n].mean())
+    chance = None
+    if found is not None:
+        p_NK, other_NK = (softmax(logits[n], temperatures[n]) for n in (found, best))
+        compared = compare(metric, p_NK, other_NK, y_N)
+        chance, best = compared.chance, found if compared.is_better else best
+    pays = whole_N.mean() < losses[best].mean() and (
+        found is None or is_lower(whole_N, losses[best])
+    )
+    is_together = not alone and bool(pays) and _is_no_worse(metric, mean_NK, logits[best], y_N)
+    accuracies = tuple(accuracy(z_NK, y_N) for z_NK in (*logits, mean_NK))
+    names = [candidate.name for candidate in candidates]
+    return Choice(
+        candidates=tuple(candidates),
+        members=tuple(range(len(names))) if is_together else (best,),
+        temperatures=temperatures,
+        accuracies=accuracies,
+        images=len(y_N),
+        chance=chance,
+        reason=_words(names, accuracies, chance, best=best, is_together=is_together),
+    )
+
+
+def _is_no_worse(metric: str, z_NK: Logits, other_NK: Logits, y_N: NDArray[np.int64]) -> bool:
+    """Whether logits are at least as good as others by a metric, after calibration of each."""
+    p_NK, q_NK = (softmax(each_NK, fit_temperature(each_NK, y_N)) for each_NK in (z_NK, other_NK))
+    return compare(metric, p_NK, q_NK, y_N).gain >= 0
+
+
+def _weights(metric: str, y_N: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weight of each image's loss: equal per class, if the metric is a mean over classes."""
+    if metric not in CLASSES_ALIKE:
+        return np.ones(len(y_N))
+    _, place_N, counts = np.unique(y_N, return_inverse=True, return_counts=True)
+    weight_N: NDArray[np.float64] = len(y_N) / len(counts) / counts[place_N]
+    return weight_N
+
+
+def averaged(logits: Sequence[Logits], temperatures: Sequence[float]) -> Logits:
+    """Average logits, each divided by its network's temperature."""
+    scaled = [z_NK / t for z_NK, t in zip(logits, temperatures, strict=True)]
+    mean_NK: Logits = np.mean(scaled, axis=0)
+    return mean_NK
+
+
+def _words(
+    names: Sequence[str],
+    accuracies: Sequence[float],
+    chance: float | None,
+    *,
+    best: int,
+    is_together: bool,
+) -> str:
+    shares = ", ".join(
+        f"{name} {100 * share:.1f} %"
+        for name, share in zip([*names, "together"], accuracies, strict=True)
+    )
+    test = (
+        "" if chance is None else f" What was searched for differs by chance with p = {chance:.2g}."
+    )
+    return (
+        f"On held-out images, right: {shares}.{test} "
+        f"{' and '.join(names) if is_together else names[best]} "
+        f"{'answer together' if is_together else 'answers alone'}."
+    )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Answering:
+    """The networks that form the final model.
+
+    Attributes:
+        members: Their candidates, one or several.
+        trained: Result of the first one's training.
+        deployed: Final model.
+        choice: The choice, and its reason.
+    """
+
+    members: tuple[Candidate, ...]
+    trained: Trained
+    deployed: Deployed
+    choice: Choice
+
+
+def choose_answering(session: Session, trials: Sequence[Finished]) -> Answering:
+    """Choose on the selection set, which neither a network nor a search has seen."""
+    prepared = trials[0][0].prepared
+    x_NCHW, y_N = prepared.part(prepared.split.selection)
+    deployed = [candidate.deploy(trained) for candidate, trained in trials]
+    logits = [
+        candidate.settle(each, x_NCHW, y_N)
+        for (candidate, _), each in zip(trials, deployed, strict=True)
+    ]
+    settings, candidates = session.settings, [candidate for candidate, _ in trials]
+    choice = choose(candidates, logits, y_N, metric=settings.metric, alone=bool(settings.limit))
+    session.note(choice.reason)
+    return answering(trials, deployed, choice)
+
+
+def answering(
+    trials: Sequence[Finished], deployed: Sequence[Deployed], choice: Choice
+) -> Answering:
+    """Build the final model from the chosen networks."""
+    (candidate, trained), *others = (trials[place] for place in choice.members)
+    networks = [deployed[place] for place in choice.members]
+    whole = _joined(networks, choice.temperatures) if others else networks[0]
+    members = (candidate, *(other for other, _ in others))
+    return Answering(members=members, trained=trained, deployed=whole, choice=choice)
+
+
+def _joined(deployed: Sequence[Deployed], temperatures: Sequence[float]) -> Deployed:
+    """Combine networks in an ensemble that takes the input of the first."""
+    given = deployed[0].normalize
+    network = Ensemble([each.network for each in deployed], given.mean.numel())
+    network.read_as(given, [each.normalize for each in deployed])
+    network.weight.copy_(1 / (len(deployed) * torch.tensor(temperatures)))
+    return Deployed(
+        network.to(given.mean.device),
+        given,
+        size=deployed[0].size,
+    ).eval()

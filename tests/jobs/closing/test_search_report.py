@@ -1,0 +1,83 @@
+"""Tests of `jobs.closing.search_report`; test_search.py reads what it tells of whole runs."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tunesmith.core.space import Field, Float
+from tunesmith.jobs.closing.search_report import search_report
+from tunesmith.jobs.search.search import Searched
+from tunesmith.records.history import History as Past
+from tunesmith.report.story import SearchReport
+from tunesmith.tuning.protocols import History, Observation, Trial
+
+
+def trial(
+    *values: float, lr: float = 0.1, is_dropped: bool = False, failed: str | None = None
+) -> Trial:
+    curve = tuple(Observation(at=n, value=value) for n, value in enumerate(values, start=1))
+    return Trial(config={"lr": lr}, curve=curve, is_dropped=is_dropped, failed=failed)
+
+
+def told(*trials: Trial, metric: str = "accuracy") -> SearchReport:
+    """What is told of a search by which trial 1 was found, and does not surely do better."""
+    session: Any = SimpleNamespace(
+        settings=SimpleNamespace(metric=metric), journal=SimpleNamespace(history=Past())
+    )
+    plan, found = (SimpleNamespace(name=f"m {n}", number=n) for n in (None, 1))
+    choice = SimpleNamespace(
+        candidates=(plan, found), accuracies=(0.9, 0.91, 0.92), images=1000, chance=0.2, reason=""
+    )
+    searched = Searched(
+        space={"lr": Field(Float(1e-4, 1.0, log=True), 0.1)},
+        history=History(horizon=25, trials=trials),
+        number=1,
+        sign=1,
+        seconds=30.0,
+        reason="It is over.",
+        noise=None,
+    )
+    fitted: Any = SimpleNamespace(searched=searched, choice=choice, members=(plan,))
+    hunt = search_report(session, fitted)
+    assert hunt is not None
+    return hunt
+
+
+def test_trials_are_listed_by_their_last_value() -> None:
+    broken = trial(0.1, math.nan, failed="It gave a value that is not finite.")
+    hunt = told(trial(0.5, 0.4), broken, trial(0.2, 0.6), trial(0.9, 0.3), trial(failed="It hung."))
+    assert [tried.number for tried in hunt.trials] == [3, 0, 2, 1, 4]
+
+
+def test_what_failed_and_what_was_given_up_is_counted() -> None:
+    hunt = told(trial(0.5), trial(0.4), trial(0.6, is_dropped=True), trial(failed="It hung."))
+    assert hunt.reasons[0] == (
+        "4 settings were tried in 30.0 s; 1 failed, 1 given up to make room on the disk. "
+        "It is over."
+    )
+    assert "1 failed. It is over." in told(trial(0.5), trial(failed="It hung.")).reasons[0]
+
+
+def test_an_end_of_a_range_is_a_warning_only_where_the_setting_mattered() -> None:
+    found = trial(0.1, lr=1.0)
+    assert told(trial(0.5), found).warnings == []
+    rest = [trial(1.0 - n / 20, lr=10 ** (-4 + n / 5)) for n in range(16)]
+    (warning,) = told(trial(0.5), found, *rest).warnings
+    assert warning.startswith("The best lr that was found, 1, lies at the high end")
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"),
+    [
+        ("accuracy", "accuracy"),
+        ("balanced_accuracy", "balanced accuracy"),
+        ("macro_f1", "F1"),
+        ("log_loss", "log loss"),
+    ],
+)
+def test_chance_is_told_of_the_metric_that_was_compared(metric: str, name: str) -> None:
+    why = told(trial(0.5), trial(0.4), metric=metric).reasons[2]
+    assert f"By {name}, two equally good networks would differ" in why
+    assert "in 20 of 100 such comparisons. What was found is not surely better" in why

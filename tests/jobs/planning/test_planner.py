@@ -1,0 +1,80 @@
+"""Tests of `tunesmith.jobs.planning.planner`; test_search.py extends a whole run."""
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tunesmith.data.source import Source
+from tunesmith.data.sources import open_source
+from tunesmith.execution.machine import measure
+from tunesmith.jobs.planning.decide import Planned, find_families
+from tunesmith.jobs.planning.planner import plan_run, record_plan
+from tunesmith.jobs.run.session import Session
+from tunesmith.records.events import SliceDone
+
+SessionIn = Callable[..., AbstractContextManager[Session]]
+GIVEN: dict[str, Any] = {"model": "convnet", "params": {"width": 8}}
+HOURS = 100 * 3600  # far more than such a network needs, however slow the machine is
+
+
+@pytest.fixture
+def source() -> Source:
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 8, 8)).astype(np.uint8)
+    return open_source((pixels, np.arange(300) % 2))
+
+
+def planned(session: Session, source: Source, *, extended: bool = False) -> Planned:
+    families, machine = find_families(session.settings), measure(session.folder)
+    return plan_run(session, source, families, machine, extended=extended)
+
+
+@pytest.fixture
+def run(session_in: SessionIn, source: Source, tmp_path: Path) -> Path:
+    """A run that is planned without a search, however fast the machine is."""
+    with pytest.MonkeyPatch.context() as patch, session_in(tmp_path, budget=20, **GIVEN) as opened:
+        patch.setattr("tunesmith.plan.search.SEARCH_FROM", 1e9)
+        record_plan(opened, planned(opened, source))
+    return tmp_path
+
+
+def test_a_larger_budget_adds_a_search_that_later_sessions_keep(
+    session_in: SessionIn, source: Source, run: Path
+) -> None:
+    with session_in(run, budget=HOURS, **GIVEN) as session:
+        assert planned(session, source).plans[0].search is None
+        (more,) = planned(session, source, extended=True).plans
+        assert more.search is not None
+        assert more.reasons[-1].startswith("By now, the budget is 100 h 00 min. There is ")
+    assert json.loads((run / "plan.json").read_text("utf-8"))["plans"]["convnet"]["search"]
+    for extended in (False, True):
+        with session_in(run, budget=HOURS, **GIVEN) as session:
+            assert planned(session, source, extended=extended).plans == (more,)
+
+
+def test_what_a_network_has_had_counts_and_no_search_is_not_remembered(
+    session_in: SessionIn, source: Source, run: Path
+) -> None:
+    with session_in(run, budget=HOURS, **GIVEN) as session:
+        done = SliceDone(
+            trial="convnet, fold 1", begin=0, end=8, seconds=HOURS, checkpoint="", rows=()
+        )
+        session.record(done)
+        before = session.journal.history.plan
+        (more,) = planned(session, source, extended=True).plans
+        assert more.search is None
+        assert "3 times what the recipe has had (100 h 00 min of training)" in more.reasons[-1]
+        assert session.journal.history.plan == before
+
+
+def test_whoever_wants_no_search_gets_none(
+    session_in: SessionIn, source: Source, run: Path
+) -> None:
+    with session_in(run, budget=HOURS, trials=0, **GIVEN) as session:
+        plans = planned(session, source, extended=True).plans
+        assert plans == planned(session, source).plans
+        assert plans[0].search is None

@@ -1,0 +1,256 @@
+"""Tests of `tunesmith.jobs.search.search`: whole runs that search."""
+
+import contextlib
+import importlib
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from numpy.typing import NDArray
+
+import tunesmith as ts
+from tunesmith.core.errors import RunFolderError
+from tunesmith.core.settings import Settings
+from tunesmith.core.space import Field, Int
+from tunesmith.data.sources import open_source
+from tunesmith.execution.executor import KILLED, OUT_OF_MEMORY
+from tunesmith.jobs.closing.result import Result
+from tunesmith.jobs.search import search
+from tunesmith.jobs.study import export_study
+from tunesmith.records.events import Planned
+from tunesmith.records.journal import Journal, read_history
+from tunesmith.tuning import repeats
+from tunesmith.tuning.protocols import History, Trial
+
+GIVEN: dict[str, Any] = {
+    "budget": "100h",  # however slow the machine is, time decides nothing
+    "model": "convnet",
+    "params": {"width": 8},
+    "train": {"augmentation": {}},
+    "trials": 3,
+    "progress": False,
+}
+SCRIPT = f"""
+import importlib, sys
+import numpy as np
+import tunesmith as ts
+importlib.import_module("tunesmith.plan.plan").MOST_EPOCHS_SMALL = 6.0
+data = np.load(sys.argv[1])
+given = {GIVEN!r} | {{"trials": int(sys.argv[3])}}
+ts.fit((data["x"], data["y"]), out=sys.argv[2], **given)
+"""
+
+
+def digits(count: int = 400) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    source = open_source("digits")
+    return np.stack([np.asarray(source.read(i)) for i in range(count)]), source.labels[:count]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small() -> Iterator[None]:
+    """Trainings so small that their time does not matter."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.import_module("tunesmith.plan.plan"), "MOST_EPOCHS_SMALL", 6.0)
+        patch.setattr(repeats, "SHARE", 1.0)  # of three trials, so that something is trained again
+        yield
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    return ts.fit(digits(), out=tmp_path_factory.mktemp("runs") / "first", **GIVEN)
+
+
+def with_plan_of(first: Result, folder: Path) -> Path:
+    """A folder in which nothing was done but to plan, as another run did."""
+    folder.mkdir()
+    shutil.copy(first.folder / "job.json", folder)
+    plan = read_history(first.folder).plan
+    assert plan is not None
+    with Journal(folder) as journal:
+        journal.append(Planned(plan=plan), elapsed=0.0)
+    return folder
+
+
+def curves(run: Path) -> dict[str, Any]:
+    """Of each trial of a search, its config, and where it was after how much training."""
+    past = read_history(run / "search")
+    return {
+        name: (trial.config, [row for done in trial.slices for row in done.rows])
+        for name, trial in past.trials.items()
+    }
+
+
+def test_a_search_is_seen_in_everything_that_a_run_leaves(first: Result) -> None:
+    summary, tried = first.summary, curves(first.folder)
+    assert summary.trials == 3
+    assert set(tried) == {"0", "1", "2"}
+    trained = {name for name in read_history(first.folder).trials if "fold" not in name}
+    assert trained in ({"convnet", "convnet 1"}, {"convnet", "convnet 2"})
+    (found,) = trained - {"convnet"}
+    assert any(found in note and "by chance with p =" in note for note in summary.notes)
+    assert first.score > 0.5
+    assert summary.search is not None
+    assert (summary.search.trials, summary.search.failed) == (3, 0)
+    assert summary.search.found == tried[found[-1]][0]
+    assert summary.search.chance is not None
+    assert summary.search.luck is not None
+    assert sum(summary.phases.values()) == pytest.approx(summary.wall_s, abs=0.1)
+    page = first.report.read_text("utf-8")
+    assert "What was tried" in page
+    assert "There were too few trials to say which settings mattered" in page
+    assert "The best of many tries is partly luck" in page
+    assert "neither a training nor the search has seen, the plan&#39;s settings are right" in page
+    assert "By accuracy, two equally good networks would differ as much" in page
+    assert "The plan&#39;s settings and the best ones were trained again 2 times" in page
+    assert "when trained again." in page
+
+
+def test_its_search_becomes_a_study_of_optunas(first: Result) -> None:
+    path = export_study(first.folder)
+    study = optuna.load_study(study_name="first", storage=f"sqlite:///{path}")
+    tried = curves(first.folder)
+    assert [trial.params for trial in study.trials] == [config for config, _ in tried.values()]
+    assert study.direction.name == "MAXIMIZE"
+
+
+def test_what_workers_share_holds_nothing_that_decides_or_tests(first: Result) -> None:
+    counts = first.summary.data.counts
+    shared = np.load(first.folder / "search" / "data" / "images.npy", mmap_mode="r")
+    assert len(shared) == counts.train
+    assert counts.test > 0
+
+
+@pytest.mark.slow
+def test_the_same_plan_and_seed_give_the_same_bits(first: Result, tmp_path: Path) -> None:
+    other = ts.fit(digits(), out=with_plan_of(first, tmp_path / "other"), **GIVEN)
+    assert curves(other.folder) == curves(first.folder)
+    weights = [(run.bundle / "model.safetensors").read_bytes() for run in (first, other)]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.slow
+def test_a_search_that_is_killed_goes_on_with_the_same_command(
+    first: Result, tmp_path: Path
+) -> None:
+    x, y = digits()
+    np.savez(tmp_path / "digits.npz", x=x, y=y)
+    folder = with_plan_of(first, tmp_path / "killed")
+    data = str(tmp_path / "digits.npz")
+    command = [sys.executable, "-c", SCRIPT, data, str(folder), str(GIVEN["trials"])]
+    with subprocess.Popen(command) as driver:
+        wait_for_slices(folder / "search", 5, driver)
+        driver.kill()
+    whole = ts.fit((x, y), out=folder, **GIVEN)
+    assert whole.summary.status == "finished"
+    assert curves(folder) == curves(first.folder)
+    contiguous(folder)
+
+
+def contiguous(run: Path) -> None:
+    for trial in read_history(run / "search").trials.values():
+        assert [done.begin for done in trial.slices] == [0, *(d.end for d in trial.slices)][:-1]
+
+
+def more(run: Path) -> Result:
+    """The same command, with more trials."""
+    return ts.fit(digits(), out=run, **{**GIVEN, "trials": 5})
+
+
+def test_more_trials_extend_a_finished_run(first: Result, tmp_path: Path) -> None:
+    longer = more(shutil.copytree(first.folder, tmp_path / "more"))
+    before, after = curves(first.folder), curves(longer.folder)
+    assert set(after) == {"0", "1", "2", "3", "4"}
+    for name, (config, rows) in before.items():
+        assert after[name][0] == config
+        assert after[name][1][: len(rows)] == rows
+    contiguous(longer.folder)
+    assert longer.summary.trials == 5
+    # The very same graph has answered before; another one opens the test part again.
+    graphs = {(each.bundle / "model.onnx").read_bytes() for each in (first, longer)}
+    assert longer.summary.test_openings == len(graphs)
+    assert "to try 5 settings in all" in longer.report.read_text("utf-8")
+    assert more(longer.folder).summary == longer.summary
+    with pytest.raises(RunFolderError, match=r'trials: "a number" there, null here'):
+        ts.fit(digits(), out=longer.folder, **{**GIVEN, "trials": None})
+
+
+def test_a_larger_budget_opens_a_search_in_a_finished_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the plan that decides; here it is told to, so that no speed matters."""
+    given = {**GIVEN, "out": tmp_path / "run", "trials": None, "workers": 1}
+    monkeypatch.setattr("tunesmith.plan.search.SEARCH_FROM", 1e9)
+    short = ts.fit(digits(), **{**given, "budget": 4})
+    assert short.summary.search is None
+    monkeypatch.setattr("tunesmith.plan.search.SEARCH_FROM", 1e-9)
+    before, given["budget"] = read_history(short.folder), short.summary.wall_s + 25
+    longer = ts.fit(digits(), **given)
+    assert longer.summary.search is not None
+    assert longer.summary.search.trials == len(curves(longer.folder)) > 0
+    assert "By now, the budget is " in longer.report.read_text("utf-8")
+    after = read_history(longer.folder)
+    for name, trial in before.trials.items():
+        assert after.trials[name].slices[: len(trial.slices)] == trial.slices
+    contiguous(longer.folder)
+    assert not ts.fit(digits(), **given).is_new
+
+
+@pytest.mark.slow
+def test_an_extension_that_is_killed_goes_on_with_the_same_command(
+    first: Result, tmp_path: Path
+) -> None:
+    longer = more(shutil.copytree(first.folder, tmp_path / "more"))
+    folder = shutil.copytree(first.folder, tmp_path / "killed")
+    x, y = digits()
+    np.savez(tmp_path / "digits.npz", x=x, y=y)
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "digits.npz"), str(folder), "5"]
+    done = sum(len(trial.slices) for trial in read_history(folder / "search").trials.values())
+    with subprocess.Popen(command) as driver:
+        wait_for_slices(folder / "search", done + 3, driver)
+        driver.kill()
+    assert more(folder).summary.status == "finished"
+    assert curves(folder) == curves(longer.folder)
+    contiguous(folder)
+
+
+def wait_for_slices(folder: Path, count: int, driver: "subprocess.Popen[bytes]") -> None:
+    while driver.poll() is None:
+        with contextlib.suppress(RunFolderError):  # there is none yet
+            past = read_history(folder)
+            if sum(len(trial.slices) for trial in past.trials.values()) >= count:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"the run ended before {count} slices were done")
+
+
+@pytest.mark.parametrize("reason", [OUT_OF_MEMORY, f"{KILLED}, perhaps for want of memory."])
+@pytest.mark.parametrize("is_own", [False, True])
+def test_what_ran_out_of_memory_is_not_tried_again_with_as_large_a_batch(
+    is_own: bool, reason: str
+) -> None:
+    session: Any = SimpleNamespace(settings=Settings.make({}))
+    candidate: Any = SimpleNamespace(family=SimpleNamespace(source=is_own or None))
+    space = {
+        "params.width": Field(Int(7, 9), 7),
+        "train.batch": Field(Int(8, 512, log=True), 16),
+    }
+    config = {"params.width": 8, "train.batch": 32}
+    history = History(horizon=25, trials=(Trial(config=config, failed=reason),) * 2)
+    sampler = search._sampler(session, candidate, space)
+    largest = dict.fromkeys((7, 8, 9), 0)
+    for seed in range(200):
+        found = sampler(space, history, seed=seed)
+        width = found["params.width"]
+        largest[width] = max(largest[width], found["train.batch"])
+    assert largest[7] > 256
+    assert largest[8] < 32
+    # Of a network of the user's own, nobody knows that it takes more where it is wider.
+    assert largest[9] > 256 if is_own else largest[9] < 32

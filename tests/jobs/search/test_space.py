@@ -1,0 +1,120 @@
+"""Tests of `tunesmith.jobs.search.space`."""
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+import pytest
+from torch import nn
+
+from tunesmith.core.settings import Settings
+from tunesmith.core.space import Choice, Field, Int, When, check_space, space_of
+from tunesmith.data.augmentation import Augmentation
+from tunesmith.jobs.search.space import FIXED, applied, flat, training_space
+from tunesmith.models.build import Family, find_family
+from tunesmith.plan import Plan
+from tunesmith.training.config import TrainConfig
+
+CONVNET = find_family("convnet")
+PLAN = Plan(
+    size=(28, 28),
+    params={"width": 24},
+    train=TrainConfig(lr=0.08, batch=64, augmentation=Augmentation(shift=0.0625, flip=True)),
+    threads=2,
+    images_per_s=1000.0,
+    answers_per_s=3000.0,
+    horizon=64_000,
+    folds=0,
+    train_s=64.0,
+    passes=2,
+    reread_s=0.0,
+    reserve_s=5.0,
+    finish_s=80.0,
+    memory_bytes=1,
+    disk_bytes=1,
+    enough_s=None,
+    reasons=(),
+)
+
+
+def space(family: Family = CONVNET, plan: Plan = PLAN, **settings: Any) -> dict[str, Field]:
+    return training_space(family, plan, Settings.make(settings))
+
+
+def test_the_plan_is_the_default_and_every_field_has_its_range() -> None:
+    found = space()
+    check_space(found)
+    assert {f"params.{name}" for name in CONVNET.space} <= found.keys()
+    assert {"train.lr", "train.batch", "train.augmentation.shift"} <= found.keys()
+    assert not FIXED & found.keys()
+    assert found["params.width"].default == 24
+    assert found["train.lr"] == Field(found["train.lr"].range, 0.08)
+    assert found["train.augmentation.shift"].default == 0.0625
+    assert found["train.batch"].range == Int(8, 512, log=True)
+
+
+def test_what_is_fixed_is_a_field() -> None:
+    known = {*flat(CONVNET, PLAN), *flat(find_family("efficientnet_lite0"), PLAN)}
+    assert known > FIXED
+
+
+def test_a_field_of_another_optimizer_is_left_out() -> None:
+    assert "train.lr_head" in space()
+    assert "train.layer_decay" not in space()
+    adamw = PLAN.model_copy(update={"train": TrainConfig(optimizer="adamw", lr=1e-3)})
+    assert "train.lr_head" not in space(plan=adamw)
+    assert "train.layer_decay" in space(plan=adamw)
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ({"params": {"width": 24}}, {"params.width"}),
+        ({"train": {"lr": 0.08}}, {"train.lr"}),
+        (
+            {"train": {"augmentation": {"flip": True}}},
+            {name for name in space() if "augmentation" in name},
+        ),
+    ],
+)
+def test_what_the_user_set_is_kept(settings: dict[str, Any], kept: set[str]) -> None:
+    assert space().keys() - space(**settings).keys() == kept
+
+
+def test_a_point_becomes_a_plan_and_the_default_is_the_plan_itself() -> None:
+    found = space()
+    default = {name: field.default for name, field in found.items()}
+    same = applied(PLAN, default)
+    assert same.train == PLAN.train
+    assert flat(CONVNET, same) == flat(CONVNET, PLAN)
+    other = applied(PLAN, default | {"train.augmentation.cutout": 0.25, "params.width": 48})
+    assert other.train.augmentation == Augmentation(shift=0.0625, flip=True, cutout=0.25)
+    assert other.params["width"] == 48
+    assert other.train.lr == PLAN.train.lr
+
+
+def custom(
+    classes: int,
+    channels: int,
+    *,
+    kind: Annotated[str, Choice("wide", "deep")] = "wide",
+    blocks: Annotated[int, Int(1, 4), When("kind", "deep")] = 2,
+) -> nn.Module:
+    raise NotImplementedError
+
+
+def test_structure_is_searched_and_what_a_kind_of_block_needs_only_with_it() -> None:
+    found = space()
+    assert found["params.block"].range == Choice("plain", "residual", "inverted")
+    assert found["params.expansion"].when == When("params.block", "inverted")
+    assert "params.expansion" not in space(params={"block": "plain"})
+    inverted = PLAN.model_copy(update={"params": {"block": "inverted"}})
+    assert "params.expansion" in space(plan=inverted, params={"block": "inverted"})
+
+
+def test_conditions_of_a_network_of_the_users_own_are_kept() -> None:
+    family = replace(CONVNET, name="mine", factory=custom, space=space_of(custom))
+    plan = PLAN.model_copy(update={"params": {}})
+    assert space(family, plan)["params.blocks"].when == When("params.kind", "deep")
+    assert "params.blocks" not in space(family, plan, params={"kind": "wide"})
+    deep = plan.model_copy(update={"params": {"kind": "deep"}})
+    assert space(family, deep, params={"kind": "deep"})["params.blocks"].when is None

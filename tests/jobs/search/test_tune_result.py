@@ -1,0 +1,98 @@
+"""Tests of `tunesmith.jobs.search.tune_result`; test_tune.py runs whole searches."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tunesmith.core.errors import SettingsError
+from tunesmith.core.space import Choice, Field, Float
+from tunesmith.jobs.search.tune_result import tell
+from tunesmith.tuning.asha import FULL
+from tunesmith.tuning.protocols import History, Observation, Trial
+from tunesmith.tuning.random_sampler import QuasiRandomSampler
+from tunesmith.tuning.repeats import Noise
+from tunesmith.tuning.timing import best_trial
+from tunesmith.tuning.tuner import Search
+
+SEARCH = Search(
+    function="train.py:train",
+    space={
+        "lr": Field(Float(1e-4, 1.0, log=True), 0.01),
+        "kind": Field(Choice("a", "b"), "a"),
+    },
+    horizon=10,
+    sign=-1,
+    sampler=QuasiRandomSampler(),
+    scheduler=FULL,
+    block=10,
+    trials=None,
+    units=None,
+    seed=0,
+)
+
+
+def trial(number: int) -> Trial:
+    """One of a search in which high rates are best; the more training, the better. One paused."""
+    lr = 10 ** (-4 + 4 * number / 15)
+    units = (2,) if number == 1 else (2, 10)
+    curve = tuple(Observation(at=at, value=-number - at / 10) for at in units)
+    return Trial(config={"lr": lr, "kind": "ab"[number % 2]}, curve=curve)
+
+
+HISTORY = History(
+    horizon=10,
+    trials=(*map(trial, range(16)), Trial(config={}, failed="It ran out of memory.")),
+)
+
+
+def test_what_was_found_is_told_with_its_doubts() -> None:
+    noise = Noise(at=2, values={0: (0.0, 0.25, -0.25)})
+    found = tell(Path("run"), SEARCH, HISTORY, noise, status="finished", reason="It is over.")
+    assert (found.number, found.value, found.default) == (15, 16.0, 1.0)
+    assert found.failed == {16: "It ran out of memory."}
+    assert found.parts_at == 2
+    assert next(iter(found.parts)) == "lr"
+    assert [part.trials for part in found.parts["lr"]] == [4] * 4
+    assert [part.median for part in found.parts["lr"]] == pytest.approx([13.7, 9.7, 5.7, 1.7])
+    trial_line, why, where = found.words().splitlines()[2:5]
+    assert trial_line == "trial   15 of 17, 1 of them failed; It is over."
+    assert why.endswith("trained again, differ by 0.25 (standard deviation after 2 units)")
+    assert where == (
+        "where   lr 0.158 to 1: median 13.7 of 4 trials after 2 units; the next best part has 9.7"
+    )
+    assert json.loads(found.as_json())["parts"]["lr"][0]["trials"] == 4
+    (warning,) = found.warnings
+    assert warning.startswith("The best lr that was found, 1, lies at the high end of what was")
+    assert found.words().splitlines()[-2] == f"edge    {warning}"
+
+
+def test_few_trials_and_no_time_are_told_too() -> None:
+    few = History(horizon=10, trials=HISTORY.trials[:2])
+    found = tell(Path("run"), SEARCH, few, None, status="finished", reason="It is over.")
+    assert (found.parts, found.noise, found.warnings) == ({}, None, [])
+    assert "there was no time to see by how much equal configs differ" in found.words()
+
+
+def test_what_was_given_up_is_counted() -> None:
+    given_up = replace(HISTORY.trials[1], is_dropped=True)
+    history = History(horizon=10, trials=(HISTORY.trials[0], given_up))
+    found = tell(Path("run"), SEARCH, history, None, status="finished", reason="It is over.")
+    assert (found.number, found.failed, found.dropped) == (0, {}, 1)
+    assert "trial   0 of 2, 1 given up to make room; It is over." in found.words()
+
+
+@pytest.mark.parametrize(
+    ("trials", "message"),
+    [
+        ((), r"before any trial had a value \(It is over.\) Give it a longer budget"),
+        ((Trial(config={}), HISTORY.trials[-1]), r"before any trial had a value \(It is over.\)"),
+        (HISTORY.trials[-1:], r"since each failed, at last so: It ran out of memory. Mend that."),
+    ],
+)
+def test_without_a_value_there_is_nothing_to_tell(trials: tuple[Trial, ...], message: str) -> None:
+    none = History(horizon=10, trials=trials)
+    assert best_trial(none) is None
+    with pytest.raises(SettingsError, match=message):
+        tell(Path("run"), SEARCH, none, None, status="finished", reason="It is over.")

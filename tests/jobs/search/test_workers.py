@@ -1,0 +1,166 @@
+"""Tests of `tunesmith.jobs.search.workers`; the searches themselves run in this process."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import final
+
+import pytest
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.functions import load_function
+from tunesmith.core.space import space_of
+from tunesmith.execution.executor import Inline, Outcome, Task
+from tunesmith.jobs.search.workers import choose_workers, chosen_workers, compared
+from tunesmith.records.events import SliceDone, WorkersChosen
+from tunesmith.records.history import History, TrialHistory
+from tunesmith.records.journal import Journal, read_history
+from tunesmith.tuning.freeze_thaw import FreezeThaw
+from tunesmith.tuning.random_sampler import QuasiRandomSampler
+from tunesmith.tuning.tuner import Search, Tuner
+
+TRAININGS = Path(__file__).parents[2] / "tuning" / "trainings.py"
+ONCE_S = 50.0  # that the first slice of a process takes longer
+SEARCH = Search(
+    function=f"{TRAININGS}:falls",
+    space=space_of(load_function(f"{TRAININGS}:Config")),
+    horizon=24,
+    sign=1,
+    sampler=QuasiRandomSampler(),
+    scheduler=FreezeThaw(),
+    block=2,
+    trials=None,
+    units=None,
+    seed=0,
+)
+
+
+@final
+class Pretending:
+    """Runs slices in this process, and says that they took as long as so many processes need."""
+
+    def __init__(self, workers: int, seconds: float) -> None:
+        self.workers, self._seconds, self._inline = workers, seconds, Inline()
+        self._cold = workers  # processes that have run nothing yet
+
+    def submit(self, task: Task) -> None:
+        self._inline.submit(task)
+
+    def next_done(self, timeout_s: float) -> Outcome | None:
+        outcome = self._inline.next_done(timeout_s)
+        if outcome is None:
+            return None
+        once, self._cold = (ONCE_S, self._cold - 1) if self._cold else (0.0, 0)
+        return replace(outcome, seconds=self._seconds + once)
+
+    def cancel(self) -> None:
+        self._inline.cancel()
+
+
+def choose(
+    folder: Path, seconds: dict[int, float], *, search: Search = SEARCH, most: int = 3
+) -> tuple[int, list[int]]:
+    """How many processes were chosen, and with how many slices were trained.
+
+    Args:
+        folder: Of the search.
+        seconds: That a slice takes, by how many processes there are.
+        search: What is searched.
+        most: Processes at most.
+    """
+    used: list[int] = []
+    folder.mkdir(exist_ok=True)
+    with Journal(folder) as journal:
+        clock = Clock(budget=1e6, now=lambda: 0.0)
+
+        def tuner(what: Search, workers: int) -> Tuner:
+            used.append(workers)
+            return Tuner(
+                what,
+                folder=folder / "trials",
+                executor=Pretending(workers, seconds[workers]),
+                clock=clock,
+                journal=journal,
+                say=lambda _: None,
+                interrupted=threading.Event(),
+            )
+
+        return choose_workers(search, most, tuner, journal=journal, clock=clock), used
+
+
+@pytest.mark.parametrize(("seconds", "workers"), [(2.6, 3), (2.8, 1), (3.1, 1)])
+def test_each_trial_is_compared_with_itself(tmp_path: Path, seconds: float, workers: int) -> None:
+    assert choose(tmp_path, {1: 1.0, 3: seconds}) == (workers, [1, 3])
+    past = read_history(tmp_path)
+    ends = [[done.end for done in trial.slices] for trial in past.trials.values()]
+    assert ends == [[2, 4, 6, 8]] * 3
+    assert past.workers is not None
+    assert f"3 processes were {3 / seconds:.2f} times as fast" in past.workers.reason
+    # Whatever would be measured now, it stays so.
+    assert choose(tmp_path, {}) == (workers, [])
+
+
+def test_one_process_searches_where_nothing_is_timed_or_measured(tmp_path: Path) -> None:
+    assert choose(tmp_path / "units", {}, search=replace(SEARCH, units=100)) == (1, [])
+    assert choose(tmp_path / "core", {}, most=1) == (1, [])
+    few = replace(SEARCH, trials=2)
+    assert choose(tmp_path / "few", {1: 1.0, 3: 1.0}, search=few) == (1, [1, 3])
+    assert read_history(tmp_path / "few").workers is None
+
+
+@pytest.mark.parametrize("block", [7, 24])
+def test_where_a_trial_has_fewer_blocks_there_are_as_many_as_may_be(
+    block: int, tmp_path: Path
+) -> None:
+    assert choose(tmp_path, {}, search=replace(SEARCH, block=block)) == (3, [])
+    chosen = read_history(tmp_path).workers
+    assert chosen is not None
+    assert chosen.workers == 3
+    assert chosen.reason.startswith("not measured: ")
+
+
+def test_a_trial_that_fails_is_no_measure(tmp_path: Path) -> None:
+    search = replace(SEARCH, function=f"{TRAININGS}:breaks_where_bad")
+    assert choose(tmp_path, {1: 1.0, 3: 2.0}, search=search) == (3, [1, 3])
+    failed = [trial for trial in read_history(tmp_path).trials.values() if trial.ended]
+    assert failed
+    assert all(not trial.slices for trial in failed)
+
+
+def test_what_an_earlier_session_trained_is_no_measure(tmp_path: Path) -> None:
+    """It may have been trained by other processes, or on another machine."""
+    few = replace(SEARCH, trials=2)
+    assert choose(tmp_path, {1: 1.0, 3: 100.0}, search=few) == (1, [1, 3])
+    assert choose(tmp_path, {1: 1.0, 3: 1.0}) == (3, [1, 3])
+    past = read_history(tmp_path)
+    assert len(past.trials) == 5
+    assert past.workers is not None
+    assert "3.00 times as fast" in past.workers.reason
+
+
+def trained(*seconds: float, ended: str | None = None) -> TrialHistory:
+    """A trial with slices of two units that took so long."""
+    slices = tuple(
+        SliceDone(trial="0", begin=2 * n, end=2 * n + 2, seconds=s, checkpoint="", rows=())
+        for n, s in enumerate(seconds)
+    )
+    return TrialHistory(config={}, slices=slices, ended=ended)
+
+
+def test_trials_that_take_different_times_count_alike() -> None:
+    chosen = compared([trained(99.0, 10.0, 99.0, 11.0), trained(99.0, 1.0, 99.0, 1.1)], 2, block=2)
+    assert chosen is not None
+    assert (chosen.workers, chosen.reason[:30]) == (2, "2 processes were 1.82 times as")
+
+
+def test_too_few_whole_trials_tell_nothing() -> None:
+    whole = trained(9.0, 1.0, 9.0, 1.0)
+    for other in (trained(9.0, 1.0, 9.0), trained(9.0, 1.0, 9.0, 1.0, ended="It hung.")):
+        assert compared([whole, other], 2, block=2) is None
+    assert compared([whole, whole], 2, block=1) is None
+
+
+def test_how_many_search_later_is_what_was_decided() -> None:
+    past = History(workers=WorkersChosen(workers=3, reason="faster"))
+    assert chosen_workers(None, past) == 3
+    assert chosen_workers(2, past) == 2

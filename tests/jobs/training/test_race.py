@@ -1,0 +1,235 @@
+"""Tests of `tunesmith.jobs.training.race`: two real networks on real digits."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import LimitError, SettingsError
+from tunesmith.core.settings import Settings
+from tunesmith.data.decode import sample
+from tunesmith.data.fingerprint import Fingerprint, fingerprint
+from tunesmith.data.source import Source
+from tunesmith.data.sources import open_source
+from tunesmith.execution.machine import measure
+from tunesmith.jobs.planning import decide
+from tunesmith.jobs.planning.decide import PRETRAINED, SCRATCH, Planned, find_families, plan_all
+from tunesmith.jobs.run.candidate import Candidate
+from tunesmith.jobs.run.prepare import as_expected, prepare
+from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.run.stored import read_checkpoint, write_checkpoint
+from tunesmith.jobs.training.race import race
+from tunesmith.models import efficientnet_lite
+from tunesmith.models.build import Family
+from tunesmith.plan import Speed
+
+GIVEN: dict[str, Any] = {"budget": 60, "train": {"augmentation": {}}}
+SETTINGS = Settings.make(GIVEN)
+SessionIn = Callable[..., AbstractContextManager[Session]]
+
+
+@pytest.fixture(scope="module")
+def digits() -> Source:
+    """Half of the digits: so few that there are folds."""
+    whole = open_source("digits")
+    pixels = np.stack([whole.read(i) for i in range(900)])
+    return open_source((pixels, whole.labels[:900]))
+
+
+@pytest.fixture(scope="module")
+def planned(digits: Source, tmp_path_factory: pytest.TempPathFactory) -> Planned:
+    looked = sample(digits, count=500, seed=0, threads=2)
+    machine = measure(tmp_path_factory.mktemp("disk"))
+    return plan_all(
+        SETTINGS,
+        looked,
+        fingerprint(digits, looked),
+        find_families(SETTINGS),
+        machine=machine,
+        clock=Clock(budget=60),
+    )
+
+
+def candidates(session: Session, source: Source, planned: Planned) -> list[Candidate]:
+    prepared = prepare(
+        session,
+        source,
+        planned.data,
+        measure(session.folder),
+        size=planned.size,
+        depth=planned.depth,
+    )
+    return [
+        Candidate(prepared=as_expected(prepared, family), family=family, chosen=chosen)
+        for family, chosen in zip(planned.families, planned.plans, strict=True)
+    ]
+
+
+def test_where_a_pretrained_network_begins_is_a_checkpoint_like_others(
+    session_in: SessionIn, digits: Source, planned: Planned, tmp_path: Path
+) -> None:
+    """A search is handed it as a file."""
+    with session_in(tmp_path, **GIVEN) as session:
+        pretrained = candidates(session, digits, planned)[1]
+        begun = pretrained.begin(pretrained.prepared.train)
+    write_checkpoint(tmp_path / "start", begun)
+    again = read_checkpoint(tmp_path / "start")
+    torch.testing.assert_close(dict(again.network), dict(begun.network), rtol=0, atol=0)
+    torch.testing.assert_close(dict(again.average), dict(begun.network), rtol=0, atol=0)
+
+
+def test_both_are_planned_for_images_of_one_size(planned: Planned) -> None:
+    scratch, pretrained = planned.plans
+    assert [family.name for family in planned.families] == [SCRATCH, PRETRAINED]
+    assert scratch.size == pretrained.size == (8, 8)
+    assert "width" in scratch.params
+    assert pretrained.params == {"resolution": 64}
+    assert pretrained.train.optimizer == "adamw"
+    again = Planned.restored(planned.stored(), SETTINGS)
+    assert again == planned
+    # Less budget, as on a session that goes on, would choose one network; what was planned stays.
+    shorter = Settings.make({"budget": 10})
+    assert len(find_families(shorter)) == 1
+    assert Planned.restored(planned.stored(), shorter).families == planned.families
+
+
+def test_the_better_one_on_unseen_images_goes_on(
+    session_in: SessionIn, digits: Source, planned: Planned, tmp_path: Path
+) -> None:
+    with session_in(tmp_path, **GIVEN) as session:
+        both = candidates(session, digits, planned)
+        (winner,) = race(session, both, brief=0.1)
+        history = session.journal.history
+        assert history.chosen is not None
+        heats = [history.trials[f"{name}, fold 1"] for name in (SCRATCH, PRETRAINED)]
+        values = [heat.blocks[-1].metrics["accuracy"] for heat in heats]
+        assert winner is both[int(values[1] > values[0])]
+        assert min(values) > 0.5  # chance is 0.1
+        assert f"{SCRATCH} {100 * values[0]:.1f} % right" in history.chosen.reason
+        assert f"{winner.name} goes on" in history.chosen.reason
+    with session_in(tmp_path, **GIVEN) as session:  # as after a kill: nothing is raced twice
+        before = session.journal.history
+        (again,) = race(session, candidates(session, digits, planned), brief=0.1)
+        assert again.name == winner.name
+        assert session.journal.history.trials == before.trials
+
+
+def test_what_is_learned_in_seconds_needs_no_race(
+    session_in: SessionIn, digits: Source, planned: Planned, tmp_path: Path
+) -> None:
+    with session_in(tmp_path, **GIVEN) as session:
+        (winner,) = race(session, candidates(session, digits, planned), brief=0.95)
+        history = session.journal.history
+        assert winner.name == SCRATCH
+        assert history.chosen is not None
+        assert (
+            "95.0 % right, so features learned from photographs were not" in history.chosen.reason
+        )
+        assert not history.trials
+
+
+def test_features_that_do_not_fit_are_not_raced(
+    session_in: SessionIn, digits: Source, planned: Planned, tmp_path: Path
+) -> None:
+    shuffled = dataclasses.replace(
+        digits, labels=np.random.default_rng(0).permutation(digits.labels)
+    )
+    with session_in(tmp_path, **GIVEN) as session:
+        (winner,) = race(session, candidates(session, shuffled, planned), brief=0.5)
+        history = session.journal.history
+        assert winner.name == SCRATCH
+        assert history.chosen is not None
+        assert "and a head on features learned from photographs only" in history.chosen.reason
+        assert not history.trials
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({}, [SCRATCH, PRETRAINED]),
+        ({"budget": 10}, [SCRATCH]),  # no time for two
+        ({"params": {"width": 16}}, [SCRATCH]),
+        ({"params": {"resolution": 96}}, [PRETRAINED]),
+        ({"params": {"dropout": 0.1}}, [SCRATCH, PRETRAINED]),
+        ({"model": PRETRAINED, "budget": 10}, [PRETRAINED]),
+    ],
+)
+def test_what_the_user_sets_is_kept(values: dict[str, Any], names: list[str]) -> None:
+    found = find_families(Settings.make({"budget": 30, **values}))
+    assert [family.name for family in found] == names
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"params": {"resolution": 1000}}, r"`resolution` must lie in .* but got 1000"),
+        ({"params": {"width": 16, "resolution": 64}}, "`resolution` is not a parameter"),
+        ({"train": {"layer_decayed": 1}}, "Did you mean `layer_decay`"),
+        ({"train": {"layer_decay": 3.0}}, r"`layer_decay` must lie in .* but got 3.0"),
+        ({"train": {"augmentation": {"shift": 4}}}, r"`shift` must lie in .*0\.25.* but got 4\.0"),
+        ({"train": {"augmentation": {"rotate": -1.0}}}, r"`rotate` must lie in .* but got -1\.0"),
+    ],
+)
+def test_wrong_values_are_told_before_anything_is_measured(
+    values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        find_families(Settings.make({"budget": 30, **values}))
+
+
+def test_without_weights_the_network_from_scratch_is_trained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(efficientnet_lite, "PACKAGE", "not_installed_anywhere")
+    assert [family.name for family in find_families(SETTINGS)] == [SCRATCH]
+
+
+def test_a_network_that_is_left_alone_has_all_of_the_time(
+    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speeds = [
+        Speed(
+            width=width,
+            size=(8, 8),
+            channels_last=True,
+            images_per_s=rate,
+            answers_per_s=3 * rate,
+            parameters=1000,
+            activation_bytes=1000,
+        )
+        for width, rate in ((8, 10_000), (16, 4000), (32, 1200), (64, 350))
+    ]
+    too_large: set[str] = set()
+
+    def within(_settings: Settings, _data: Fingerprint, family: Family, *_: Any, **__: Any) -> Any:
+        if family.name in too_large:
+            raise LimitError("It is too large.")
+        return speeds
+
+    monkeypatch.setattr(decide, "measure_speeds", lambda *_args, **_options: speeds)
+    monkeypatch.setattr(decide, "within", within)
+    settings, looked = Settings.make({"budget": 600}), sample(digits, count=50, seed=0, threads=1)
+    plan = functools.partial(
+        plan_all,
+        settings,
+        looked,
+        fingerprint(digits, looked),
+        find_families(settings),
+        machine=measure(tmp_path),
+        clock=Clock(budget=600, now=lambda: 0.0),
+    )
+    both = plan()
+    assert both.alone is not None
+    assert both.alone.params["width"] == 64 > both.plans[0].params["width"]
+    too_large.add(PRETRAINED)
+    one = plan()
+    assert [family.name for family in one.families] == [SCRATCH]
+    assert one.plans == (both.alone,)
+    assert one.alone is None

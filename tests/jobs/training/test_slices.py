@@ -1,0 +1,233 @@
+"""Tests of `tunesmith.jobs.training.slices`, on a clock of their own."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tunesmith.core.ending import EndReason
+from tunesmith.core.errors import ModelError
+from tunesmith.core.settings import Settings
+from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.run.trial import Trial
+from tunesmith.jobs.training.slices import run_trial
+from tunesmith.models.preprocess import Normalize
+from tunesmith.training.config import TrainConfig
+from tunesmith.training.epoch import TrainData
+from tunesmith.training.losses import loss_of
+from tunesmith.training.slice import Checkpoint
+
+
+class Moody(nn.Module):
+    """A linear network that fails, in one way or another, in its first few training batches."""
+
+    def __init__(self, moods: list[str]) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 2)
+        self.moods = moods
+
+    def forward(self, x: Tensor) -> Tensor:
+        z: Tensor = self.linear(x.flatten(1))
+        mood = self.moods.pop(0) if self.training and self.moods else "good"
+        if mood == "hungry":
+            z = z + torch.empty(2**60)
+        return z * torch.nan if mood == "nan" else z
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    """On a clock that is not the processor's, a training looks starved, and tries fewer threads."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def data() -> TrainData:
+    x = torch.randint(0, 256, (64, 1, 8, 8), dtype=torch.uint8)
+    y = (x.float().mean((1, 2, 3)) > 127).long()
+    return TrainData(x_NCHW=x, y_N=y, rows=torch.arange(64), normalize=Normalize.of(x))
+
+
+@pytest.fixture
+def session(
+    session_in: Callable[..., AbstractContextManager[Session]], tmp_path: Path
+) -> Iterator[Session]:
+    now = iter(range(10**9))  # every look at the clock takes a tenth of a second
+    with session_in(tmp_path, now=lambda: next(now) / 10, budget=1000) as opened:
+        yield opened
+
+
+def trial(data: TrainData, moods: list[str], *, horizon: int = 640) -> Trial:
+    return Trial(
+        name="model",
+        build=lambda: Moody(moods),
+        begin=None,
+        config=TrainConfig(batch=16, optimizer="sgd", lr=0.05),
+        data=data,
+        loss=lambda config: loss_of(config, data.y_N, 2),
+        validate=lambda _weights: {"accuracy": 0.5, "log_loss": 1.0},
+        horizon=horizon,
+        images_per_s=200.0,
+        ends_at=900.0,
+    )
+
+
+def test_a_training_ends_at_its_horizon(session: Session, data: TrainData) -> None:
+    trained = run_trial(session, trial(data, []))
+    assert trained.checkpoint.seen == 640
+    history = session.journal.history.trials["model"]
+    assert history.seen == 640
+    assert history.slices[-1].rows[-1]["rate"] == 0.0
+    assert history.blocks[-1].at == 640
+    assert history.ended == trained.reason
+    assert trained.reason is EndReason.HORIZON
+
+
+def test_only_the_last_checkpoint_is_kept(session: Session, data: TrainData) -> None:
+    run_trial(session, trial(data, []))
+    assert len(list((session.folder / "checkpoints").iterdir())) == 1
+
+
+def test_divergence_steps_back_with_half_the_rate(session: Session, data: TrainData) -> None:
+    good_first = ["good"] * 8
+    trained = run_trial(session, trial(data, [*good_first, "nan", "good", "nan"]))
+    assert trained.checkpoint.seen == 640
+    notes = session.journal.history.notes
+    assert 1 <= len(notes) <= 2
+    assert "half the learning rate" in notes[0]
+    assert all(torch.isfinite(v).all() for v in trained.checkpoint.network.values())
+
+
+def test_endless_divergence_is_told(session: Session, data: TrainData) -> None:
+    with pytest.raises(ModelError, match=r"no finite number after 0 examples"):
+        run_trial(session, trial(data, ["nan"] * 1000))
+
+
+def test_what_was_good_before_an_endless_divergence_is_kept(
+    session: Session, data: TrainData
+) -> None:
+    trained = run_trial(session, trial(data, [*["good"] * 20, *["nan"] * 1000]))
+    assert 0 < trained.checkpoint.seen < 640
+    assert trained.reason is EndReason.DIVERGED
+    assert all(torch.isfinite(v).all() for v in trained.checkpoint.average.values())
+    history = session.journal.history
+    assert history.trials["model"].ended == trained.reason
+    assert history.trials["model"].blocks[-1].at == trained.checkpoint.seen
+    assert "even with a learning rate 32 times smaller" in history.notes[-1]
+    again = run_trial(session, trial(data, []))  # an end for good
+    assert again.checkpoint.seen == trained.checkpoint.seen
+    assert again.reason is trained.reason
+
+
+def test_want_of_memory_halves_the_batch(session: Session, data: TrainData) -> None:
+    trained = run_trial(session, trial(data, ["hungry", "hungry"]))
+    assert trained.config.batch == 4
+    assert trained.checkpoint.seen == 640
+    assert session.journal.history.notes[0] == "Memory ran out: the batch is now 8 images."
+    with pytest.raises(ModelError, match="batch of one image"):
+        run_trial(session, dataclasses.replace(trial(data, ["hungry"] * 99), name="other"))
+
+
+def test_an_interruption_ends_after_the_slice(session: Session, data: TrainData) -> None:
+    session.interrupted.set()
+    trained = run_trial(session, trial(data, []))
+    assert 0 < trained.checkpoint.seen < 640
+    assert trained.reason is EndReason.INTERRUPTED
+
+
+def test_a_finished_training_is_not_repeated_but_can_be_extended(
+    session: Session, data: TrainData
+) -> None:
+    first = run_trial(session, trial(data, []))
+    again = run_trial(session, trial(data, []))
+    assert again.reason is first.reason is EndReason.HORIZON
+    assert again.checkpoint.seen == 640
+    longer = run_trial(session, trial(data, [], horizon=1280), extended=True)
+    assert longer.checkpoint.seen == 1280
+    rates = [done.rows[-1]["rate"] for done in session.journal.history.trials["model"].slices]
+    assert max(rates[-8:]) > 0.0
+    assert rates[-1] == 0.0
+
+
+def test_wrong_labels_are_forgiven_once_they_have_shown(session: Session, data: TrainData) -> None:
+    shares = iter([0.9])  # at a time when the network knows nothing yet
+    told = {"accuracy": 0.5, "log_loss": 1.0}
+
+    def validate(_weights: object) -> dict[str, float]:
+        return {**told, "surest_contradicted": next(shares, 0.31)}
+
+    noisy = dataclasses.replace(trial(data, [], horizon=6400), validate=validate)
+    trained = run_trial(session, noisy)
+    assert trained.config.robust > 0
+    assert trained.config.label_smoothing < noisy.config.label_smoothing
+    (note,) = session.journal.history.notes
+    assert "31 % or more bear another label" in note
+
+
+def test_few_contradictions_and_the_user_leave_the_loss_alone(
+    session: Session, data: TrainData
+) -> None:
+    told = {"accuracy": 0.5, "log_loss": 1.0, "surest_contradicted": 0.04}
+    clean = dataclasses.replace(trial(data, []), validate=lambda _: told)
+    assert run_trial(session, clean).config == clean.config
+    kept = Settings.make({"budget": 1000, "train": {"robust": 0.0}})
+    told["surest_contradicted"] = 0.86  # by a network that has learned nothing
+    starved = dataclasses.replace(clean, name="starved")
+    assert run_trial(session, starved).config == starved.config
+    told["surest_contradicted"] = 0.3
+    own = dataclasses.replace(clean, name="own")
+    assert run_trial(dataclasses.replace(session, settings=kept), own).config == own.config
+
+
+def test_a_paused_training_goes_on_where_it_was(session: Session, data: TrainData) -> None:
+    whole = trial(data, [])
+    paused = run_trial(session, whole.paused(session.clock.elapsed() + 3))
+    history = session.journal.history.trials["model"]
+    assert 0 < paused.checkpoint.seen < 640
+    assert history.ended is None
+    assert history.blocks[-1].at == paused.checkpoint.seen  # so that it can be compared
+    trained = run_trial(session, whole)
+    slices = session.journal.history.trials["model"].slices
+    assert trained.checkpoint.seen == slices[-1].end == 640
+    assert [done.begin for done in slices] == [0, *(done.end for done in slices[:-1])]
+    assert paused.checkpoint.seen in {done.end for done in slices}
+
+
+def test_a_training_may_begin_elsewhere_than_from_scratch(
+    session: Session, data: TrainData
+) -> None:
+    zeros = {"linear.weight": torch.zeros(2, 64), "linear.bias": torch.tensor([5.0, -5.0])}
+    start = Checkpoint(seen=0, network=zeros, average=zeros, optimizer={})
+    begun = dataclasses.replace(trial(data, []), begin=lambda: start)
+    untouched = run_trial(session, dataclasses.replace(begun, ends_at=0.0))
+    assert untouched.checkpoint.seen == 0
+    torch.testing.assert_close(untouched.checkpoint.average, zeros)
+
+
+def test_after_an_interruption_a_training_goes_on(session: Session, data: TrainData) -> None:
+    session.interrupted.set()
+    stopped = run_trial(session, trial(data, []))
+    assert 0 < stopped.checkpoint.seen < 640
+    assert session.journal.history.trials["model"].ended is None
+    session.interrupted.clear()
+    trained = run_trial(session, trial(data, []))
+    assert trained.checkpoint.seen == 640
+    assert trained.reason != stopped.reason
+
+
+def test_a_rise_that_was_cut_short_goes_on_to_its_top(session: Session, data: TrainData) -> None:
+    slow = dataclasses.replace(
+        trial(data, [], horizon=6400), config=TrainConfig(batch=16, optimizer="sgd", warmup=0.5)
+    )
+    paused = run_trial(session, slow.paused(session.clock.elapsed() + 3))
+    assert 0 < paused.checkpoint.seen < 1600
+    run_trial(session, slow)
+    slices = session.journal.history.trials["model"].slices
+    rates = [done.rows[-1]["rate"] for done in slices]
+    assert max(rates) > 0.8
+    assert rates[-1] == 0.0

@@ -1,0 +1,127 @@
+"""Tests of `tunesmith.jobs.training.together`: two real networks, one of them pretrained."""
+
+import dataclasses
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tunesmith.bundle.predictor import Graph
+from tunesmith.data.decode import sample
+from tunesmith.data.fingerprint import fingerprint
+from tunesmith.data.sources import open_source
+from tunesmith.execution.machine import measure
+from tunesmith.jobs.closing.finish import hand_over
+from tunesmith.jobs.planning.decide import find_families, plan_all
+from tunesmith.jobs.run.candidate import Candidate
+from tunesmith.jobs.run.module import load_module
+from tunesmith.jobs.run.prepare import as_expected, prepare
+from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.training import together
+from tunesmith.jobs.training.train import train_all
+
+BUDGET = 20.0
+SessionIn = Callable[..., AbstractContextManager[Session]]
+
+
+def many_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The digits three times, differently bright: so many that some are held out."""
+    digits = open_source("digits")
+    x = np.stack([np.asarray(digits.read(i)) for i in range(len(digits.names))]).astype(np.float64)
+    copies = [np.rint(x * factor).astype(np.uint8) for factor in (1.0, 0.9, 0.8)]
+    return np.concatenate(copies), np.tile(digits.labels, 3)
+
+
+def test_two_networks_answer_as_one(
+    session_in: SessionIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From training to the bundle: what is handed over is what was chosen."""
+    # The held-out images decide; that they decide for both is arranged here.
+    losses = iter([0.5, 0.4, 0.3])
+    monkeypatch.setattr(
+        together, "calibrated_losses", lambda _, y_N: np.full(len(y_N), next(losses))
+    )
+    monkeypatch.setattr(together, "_is_no_worse", lambda *_: True)
+    source, machine = open_source(many_digits()), measure(tmp_path)
+    given = {"budget": BUDGET, "train": {"augmentation": {}}}
+    with session_in(tmp_path, **given) as session:
+        settings, journal = session.settings, session.journal
+        looked = sample(source, count=300, seed=0, threads=2)
+        planned = plan_all(
+            settings,
+            looked,
+            fingerprint(source, looked),
+            find_families(settings),
+            machine=machine,
+            clock=session.clock,
+        )
+        prepared = prepare(
+            session, source, planned.data, machine, size=planned.size, depth=planned.depth
+        )
+        candidates = [
+            Candidate(prepared=as_expected(prepared, family), family=family, chosen=chosen)
+            for family, chosen in zip(planned.families, planned.plans, strict=True)
+        ]
+        fitted = train_all(session, candidates, extended=False)
+        handed = hand_over(session, fitted, machine=machine)
+        assert {"convnet", "efficientnet_lite0"} == set(journal.history.trials)
+        assert "convnet and efficientnet_lite0 answer together" in journal.history.notes[-1]
+    model = handed.manifest.model
+    assert model.family == "ensemble"
+    assert [m["family"] for m in model.config["members"]] == ["convnet", "efficientnet_lite0"]
+    assert handed.tested.score.value > 2 * handed.majority  # however slow the machine is
+    assert handed.verified.agreement == 1.0
+    images = prepared.loaded.pixels[:16]
+    with torch.no_grad():
+        rebuilt = load_module(tmp_path / "bundle")(torch.from_numpy(images)).numpy()
+    graph = Graph(tmp_path / "bundle" / "model.onnx", threads=2)
+    np.testing.assert_allclose(rebuilt, graph.probabilities(images), atol=1e-4)
+
+
+def test_the_better_one_answers_alone_where_that_is_better(
+    session_in: SessionIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([0.5, 0.2, 0.3])
+    monkeypatch.setattr(
+        together, "calibrated_losses", lambda _, y_N: np.full(len(y_N), next(losses))
+    )
+    source, machine = open_source(many_digits()), measure(tmp_path)
+    given = {"budget": 8, "model": "convnet", "train": {"augmentation": {}}}
+    with session_in(tmp_path, **given) as session:
+        settings, journal = session.settings, session.journal
+        looked = sample(source, count=300, seed=0, threads=2)
+        families = find_families(settings)
+        data = fingerprint(source, looked)
+        planned = plan_all(settings, looked, data, families, machine=machine, clock=session.clock)
+        prepared = prepare(
+            session, source, planned.data, machine, size=planned.size, depth=planned.depth
+        )
+        first = Candidate(prepared=prepared, family=families[0], chosen=planned.plans[0])
+        second = dataclasses.replace(first, family=dataclasses.replace(families[0], name="other"))
+        fitted = train_all(session, [first, second], extended=False)
+        assert "other answers alone" in journal.history.notes[-1]
+    assert [member.name for member in fitted.members] == ["other"]
+
+
+@pytest.mark.parametrize(("sign", "members"), [(1, (0, 1)), (-1, (1,))])
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_networks_that_are_worse_together_by_the_metric_do_not_answer_together(
+    monkeypatch: pytest.MonkeyPatch, metric: str, sign: int, members: tuple[int, ...]
+) -> None:
+    """However much better their probabilities are: the user asked for the metric."""
+    losses = iter([0.5, 0.4, 0.3])
+    monkeypatch.setattr(
+        together, "calibrated_losses", lambda _, y_N: np.full(len(y_N), next(losses))
+    )
+    y_N = np.arange(40) % 2
+    z_NK = np.eye(2, dtype=np.float32)[y_N]
+    monkeypatch.setattr(together, "averaged", lambda *_: sign * z_NK)
+    candidates: Any = [SimpleNamespace(name=name, number=None) for name in ("one", "other")]
+    choice = together.choose(candidates, [z_NK, z_NK], y_N, metric=metric, alone=False)
+    assert choice.members == members

@@ -1,0 +1,104 @@
+"""Tests of `jobs.training.train`: when training is over. That it trains, test_fit.py shows."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tunesmith.data.decode import sample
+from tunesmith.data.fingerprint import fingerprint
+from tunesmith.data.sources import open_source
+from tunesmith.data.split import FOLDS
+from tunesmith.execution.machine import measure
+from tunesmith.jobs.planning.decide import find_families, plan_all
+from tunesmith.jobs.run.candidate import Candidate
+from tunesmith.jobs.run.prepare import prepare
+from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.training.train import SLOWER_TOGETHER, deadlines, end_of_training
+from tunesmith.models.views import ALONE
+from tunesmith.plan import VERIFIED
+from tunesmith.records.events import BlockDone, Noted, SessionStarted, SliceDone
+
+BUDGET, IMAGES = 1000, 3200
+
+
+def test_time_is_kept_for_answers_at_the_speed_that_was_measured_last(
+    session_in: Callable[..., AbstractContextManager[Session]], tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, 8, 8)).astype(np.uint8)
+    source = open_source((pixels, np.arange(IMAGES) % 2))
+    with session_in(tmp_path, budget=BUDGET, model="convnet") as session:
+        settings = session.settings
+        looked, machine = sample(source, count=100, seed=0, threads=1), measure(tmp_path)
+        data, families = fingerprint(source, looked), find_families(settings)
+        planned = plan_all(settings, looked, data, families, machine=machine, clock=session.clock)
+        prepared = prepare(session, source, data, machine, size=planned.size, depth=planned.depth)
+        chosen = planned.plans[0].model_copy(update={"answers_per_s": 100.0, "passes": 1})
+        candidate = Candidate(prepared=prepared, family=families[0], chosen=chosen)
+        split = prepared.split
+        asked = len(split.test) + len(split.selection) + len(split.calibration)
+        asked += 2 * VERIFIED  # graph and network are compared on these
+        asked += len(split.train) // FOLDS  # the last fold
+        assert candidate.views == [ALONE]
+        fixed_s = BUDGET - end_of_training(session, [candidate]) - asked / 100
+        assert fixed_s == pytest.approx(5)
+        # Told to be four times as fast in a race, it may train for longer.
+        done = SliceDone(
+            trial=candidate.name, begin=0, end=8, seconds=1, checkpoint="", rows=({"seen": 8.0},)
+        )
+        session.record(done)
+        session.record(
+            BlockDone(trial=candidate.name, at=8, metrics={"accuracy": 1, "answers_per_s": 400})
+        )
+        assert BUDGET - end_of_training(session, [candidate]) == pytest.approx(5 + asked / 400)
+        other = replace(candidate, family=replace(families[0], name="other"))
+        both_s = SLOWER_TOGETHER * (asked / 400 + asked / 100)
+        assert BUDGET - end_of_training(session, [candidate, other]) == pytest.approx(5 + both_s)
+        slow = replace(other, chosen=chosen.model_copy(update={"answers_per_s": 0.1}))
+        assert end_of_training(session, [slow]) == BUDGET / 2
+
+
+def candidates(*names: str, is_searched: bool = False) -> list[Any]:
+    """What is looked at of candidates to share out the time."""
+    chosen = SimpleNamespace(search=object() if is_searched else None)
+    return [SimpleNamespace(name=name, chosen=chosen) for name in names]
+
+
+def had(session: Session, trial: str, seconds: float) -> None:
+    """Record a training."""
+    done = SliceDone(trial=trial, begin=0, end=8, seconds=seconds, checkpoint="", rows=())
+    session.record(done)
+
+
+def test_an_extended_run_shares_out_all_its_time(
+    session_in: Callable[..., AbstractContextManager[Session]], tmp_path: Path
+) -> None:
+    alone, both = candidates("a", is_searched=True), candidates("a", "b")
+    with session_in(tmp_path, now=lambda: 0.0) as session:
+        assert deadlines(session, alone, 300.0, extended=False) == [100.0]
+        assert deadlines(session, both, 300.0, extended=False) == [150.0, 300.0]
+        had(session, "a", 40.0)
+        had(session, "a, fold 1", 20.0)
+        # What was trained before a kill is not set off.
+        assert deadlines(session, alone, 300.0, extended=False) == [100.0]
+        # 360 seconds in all; of its third, the network has had a half.
+        assert deadlines(session, alone, 300.0, extended=True) == [60.0]
+        assert deadlines(session, both, 300.0, extended=True) == [120.0, 300.0]
+        # What an earlier search found was trained as well, and the search took time.
+        had(session, "a 3", 60.0)
+        session.journal.append(Noted(text=""), elapsed=0.0, phases={"search": 90.0})
+        session.record(SessionStarted(budget=1000))
+        assert deadlines(session, alone, 300.0, extended=True) == [110.0]
+
+
+def test_a_network_that_has_had_more_than_its_share_gets_no_more(
+    session_in: Callable[..., AbstractContextManager[Session]], tmp_path: Path
+) -> None:
+    with session_in(tmp_path, now=lambda: 0.0) as session:
+        had(session, "a", 600.0)
+        assert deadlines(session, candidates("a", "b"), 300.0, extended=True) == [0.0, 300.0]
