@@ -6,8 +6,9 @@
 ``fit.py --reference`` runs it beside `tunesmith fit`. It is not made weak: images are decoded as
 fast as ours, freed memory is kept as we keep it, the first trial is a recipe that is known to be
 good, widths are searched around ``--width``, a trial has as many epochs as there is time for a few
-trials, the best network seen at the end of any epoch is kept, and a trial that is still training
-when the time is over is cut short. One JSON line is printed.
+trials (where these are less than two, the recipe gets all the time), the best network seen at the
+end of any epoch is kept, and a trial that is still training when the time is over is cut short. One
+JSON line is printed.
 """
 
 import argparse
@@ -40,7 +41,8 @@ SHAPES = {"mnist": (28, 1), "fashion": (28, 1), "cifar10": (32, 3), "digits": (8
 MIRRORED = {"fashion", "cifar10"}  # data of which an image and its mirror image are of one class
 VALIDATION_SHARE, VALIDATION_MOST = 0.2, 5000
 NORMALIZED, TESTED_AT_ONCE = 10_000, 1000  # images
-TRIALS, MOST_EPOCHS = 5, 30  # whole trials that there is time for; pruning makes room for more
+TRIALS = 5  # whole trials that there is time for; pruning makes room for more
+FEWEST_EPOCHS, MOST_EPOCHS = 2, 30  # of a trial
 ADAM = 20.0  # a learning rate for SGD over one that suits AdamW
 WARM_UP, TIMED = 2, 5  # batches
 SLOWER, END_S = 2.5, 1.5  # the widest network over the first one, in time; the end of the process
@@ -346,13 +348,15 @@ def planned(data: Data, clock: Clock, *, width: int) -> Search:
     test_per_s = per_s(partial(accuracy, training.network, data, some), len(some))
     tested = len(data.validation) + len(data.test) * (2 if data.mirrored else 1)
     kept_s = END_S + SLOWER * tested / test_per_s
-    epochs = (clock.left() - kept_s) * train_per_s / len(data.train) / TRIALS
+    epochs = (clock.left() - kept_s) * train_per_s / len(data.train)
+    if epochs >= FEWEST_EPOCHS * TRIALS:
+        epochs /= TRIALS  # else the recipe gets all the time
     return Search(
         data=data,
         clock=clock,
         kept_s=kept_s,
         width=width,
-        epochs=max(1, round(min(MOST_EPOCHS, epochs))),
+        epochs=max(1, int(min(MOST_EPOCHS, epochs))),
     )
 
 

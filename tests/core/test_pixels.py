@@ -214,7 +214,11 @@ def test_a_png_may_hold_some_texts_and_a_small_one_any_number() -> None:
     small = noise[:50, :50]
     assert np.array_equal(decode(texted_png(noise, 20)), noise)
     assert np.array_equal(decode(texted_png(small, 100)), small)
-    with pytest.raises(Undecodable, match="holds 21 texts, more than 20: save it without its meta"):
+    plain, whole = chunk(b"iTXt", b"Comment\0\0\0\0\0a text"), encode_png(noise)
+    assert np.array_equal(decode(whole[:33] + plain * 50 + whole[33:]), noise)
+    with pytest.raises(
+        Undecodable, match="21 packed texts, more than 20: save it without its meta"
+    ):
         decode(texted_png(noise, 21))
 
 

@@ -1,5 +1,7 @@
 """Tests of `tunesmith.records.history` and `tunesmith.records.events`."""
 
+import functools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,6 +114,10 @@ def test_a_run_that_ended_is_extended_by_more_than_it_had() -> None:
     assert not ended.is_extended_by(events.SessionStarted(budget=1.0))
     # What was killed has not ended: the same is still more than the run had when it did.
     assert fold(ended, at(more[1])).is_extended_by(more[1])
+    # What was interrupted has not been done either.
+    stopped = [at(more[1]), at(events.Ended(status="interrupted", reason="stopped"))]
+    assert functools.reduce(fold, stopped, ended).is_extended_by(more[1])
+    assert not functools.reduce(fold, stopped, replay([])).is_extended_by(more[1])
 
 
 @pytest.mark.parametrize("content", ['{"text": "hello", "mood": "good"}', "{}"])

@@ -1,6 +1,7 @@
 """Decode image files to pixels; training, testing and prediction share this decoder."""
 
 import os
+import re
 from typing import Any
 
 # A header that claims more is refused before decoding. OpenCV reads its variable when imported.
@@ -18,7 +19,7 @@ from tunesmith.core.tiff import directory  # noqa: E402 (the same)
 MOST_SCANS = 64  # in a JPEG; each may take as long as a whole image
 MOST_PASSES = 20  # scans of an image of `MOST_PIXELS`; a usual progressive one has up to 18
 MOST_TEXTS = 20  # in a PNG; libpng unpacks each to up to 8 MB, twice
-PNG_TEXTS = (b"zTXt", b"iTXt")  # chunks whose text may be packed
+PACKED_TEXT = re.compile(rb"zTXt|iTXt[^\x00]{1,79}\x00\x01")  # a chunk of a PNG
 HARMLESS = 100_000  # bytes of a PNG up to which any number of texts is fine
 GRAY, GRAY_ALPHA, COLOR, ALPHA = 1, 2, 3, 4  # channels of an image
 MOST_BYTES = ALPHA * MOST_PIXELS  # that decoding writes, as of 8 bits in color with transparency
@@ -124,9 +125,12 @@ def _excess(encoded: bytes, header: Header) -> str | None:
             "value, and not interlaced"
         )
     if header.format == "PNG" and len(encoded) > HARMLESS:
-        texts = sum(encoded.count(kind) for kind in PNG_TEXTS)
+        texts = len(PACKED_TEXT.findall(encoded))
         if texts > MOST_TEXTS:
-            return f"it holds {texts:,} texts, more than {MOST_TEXTS}: save it without its metadata"
+            return (
+                f"it holds {texts:,} packed texts, more than {MOST_TEXTS}: save it without its "
+                "metadata"
+            )
     return None
 
 

@@ -32,6 +32,7 @@ from tunesmith.jobs.planning.planner import look, plan_run, record_plan
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.prepare import as_expected, prepare
 from tunesmith.jobs.run.session import Session, computing
+from tunesmith.jobs.search.search import unrecorded_seconds
 from tunesmith.jobs.training.race import race
 from tunesmith.jobs.training.train import train_all
 from tunesmith.models.build import Family
@@ -154,7 +155,7 @@ def run(
                 return found
             settings = _as_granted(settings, past)
         refuse_edited(out / LIST)
-        clock = replace(begin, budget=settings.budget, spent=begin.elapsed() + past.elapsed)
+        clock = _going_on(begin, settings, past, searched=unrecorded_seconds(out, past))
         with Terminal(
             budget=clock.budget, log_path=out / "run.log", quiet=not progress, to_stderr=to_stderr
         ) as terminal:
@@ -171,6 +172,16 @@ def run(
             with catch_signals(session.interrupted, say=terminal.say), computing(machine.cores):
                 summary = _run(session, data, families, machine, extended=extended)
     return Result(folder=out, summary=summary)
+
+
+def _going_on(begin: Clock, settings: Settings, past: History, *, searched: float) -> Clock:
+    """Return a clock that goes on from earlier sessions, and from a search that was killed."""
+    return replace(
+        begin,
+        budget=settings.budget,
+        spent=begin.elapsed() + past.elapsed + searched,
+        phases=begin.phases | ({"search": searched} if searched else {}),
+    )
 
 
 def _session_of(settings: Settings) -> events.SessionStarted:

@@ -72,6 +72,7 @@ class History:
         test_openings: Number of evaluations on the test set.
         ended: How the run ended last; None if it never did.
         granted: Session in which the run ended last.
+        done: Session in which the run was finished last; if it never was, in which it first ended.
     """
 
     sessions: tuple[SessionStarted, ...] = ()
@@ -86,16 +87,17 @@ class History:
     test_openings: int = 0
     ended: Ended | None = None
     granted: SessionStarted | None = None
+    done: SessionStarted | None = None
 
     def is_extended_by(self, session: SessionStarted) -> bool:
-        """Whether a session has more time or trials than the one in which the run ended.
+        """Whether a session has more time or trials than the one in which the run was done.
 
-        Sessions that were killed before that do not count.
+        Sessions that were killed or interrupted on the way there do not count.
         """
-        if self.granted is None:
+        if self.done is None:
             return False
-        has_more_trials = (session.trials or 0) > (self.granted.trials or 0)
-        return session.budget > self.granted.budget or has_more_trials
+        has_more_trials = (session.trials or 0) > (self.done.trials or 0)
+        return session.budget > self.done.budget or has_more_trials
 
     @property
     def phases(self) -> dict[str, float]:
@@ -140,8 +142,10 @@ def _changes(history: History, event: Event) -> dict[str, Any]:
         case TestOpened():
             fields["test_openings"] = history.test_openings + 1
         case Ended():
-            fields["ended"] = event
-            fields["granted"] = history.sessions[-1] if history.sessions else None
+            session = history.sessions[-1] if history.sessions else None
+            fields |= {"ended": event, "granted": session}
+            if event.status == "finished" or history.done is None:
+                fields["done"] = session
     return fields
 
 

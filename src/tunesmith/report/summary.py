@@ -219,7 +219,8 @@ def read_summary(path: str | os.PathLike[str]) -> Summary:
         where = ".".join(map(str, first["loc"])) or "the file"
         raise RunFolderError(
             f"{path} is damaged or of another version ({where}: {first['msg']}). Run the same "
-            "`tunesmith fit` command again to write it anew."
+            "`tunesmith fit` command again to write it anew; what another version of Tunesmith "
+            "wrote, that one can read."
         ) from None
 
 

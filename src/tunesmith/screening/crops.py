@@ -8,7 +8,6 @@ IEEE TPAMI 30), and its content is compared as for shifted duplicates.
 Shape letters: N images of S x S pixels, K candidates per image, P pairs.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self, final
 
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.cores import cores
+from tunesmith.data.decode import on_threads
 from tunesmith.screening.copies import phases_apart
 
 Pictures = NDArray[np.uint8]
@@ -64,13 +64,13 @@ def find_crops(gray_NSS: Pictures, candidates_NK: Places) -> Places:
     pairs_P2 = np.unique(np.sort(one_way_P2, axis=1), axis=0)
     blocks = [pairs_P2[begin : begin + ROWS] for begin in range(0, len(pairs_P2), ROWS)]
     reduced = _Reduced.of(gray_NSS)
-    with ThreadPoolExecutor(cores()) as pool:  # OpenCV, which does most of the work, holds no lock
-        ways = [
-            pool.map(lambda pairs_P2: _apart(gray_NSS, reduced, pairs_P2), some)
-            for some in (blocks, [block[:, ::-1] for block in blocks])
-        ]
-        there_P, back_P = (np.concatenate([np.zeros(0, np.float32), *way]) for way in ways)
-    apart_P = np.minimum(there_P, back_P)
+
+    def apart(pairs_P2: Places) -> Floats:
+        one_way_P = _apart(gray_NSS, reduced, pairs_P2)
+        return np.minimum(one_way_P, _apart(gray_NSS, reduced, pairs_P2[:, ::-1]))
+
+    # OpenCV, which does most of the work, holds no lock.
+    apart_P = np.concatenate([np.zeros(0, np.float32), *on_threads(apart, blocks, cores())])
     found_P2: Places = pairs_P2[apart_P <= _most(apart_P, pairs_P2)]
     return found_P2
 
@@ -93,12 +93,12 @@ class _Reduced:
     """Reduced images.
 
     Attributes:
-        wholes: Whole images of ``REDUCED`` pixels a side.
+        whole_NRR: Whole images of ``REDUCED`` pixels a side.
         cuts: The images as windows of each size, by size.
     """
 
-    wholes: list[Pictures]
-    cuts: dict[int, list[Pictures]]
+    whole_NRR: Pictures
+    cuts: dict[int, Pictures]
 
     @classmethod
     def of(cls, gray_NSS: Pictures) -> Self:
@@ -112,17 +112,19 @@ class _Reduced:
             The correlation, and the window's size, top and left, as shares of a side.
         """
         most, window = -1.0, (0, 0, 0)
-        for size, cuts in self.cuts.items():
-            agreed = cv2.matchTemplate(self.wholes[whole], cuts[cut], cv2.TM_CCOEFF_NORMED)
+        for size, cut_NSS in self.cuts.items():
+            agreed = cv2.matchTemplate(self.whole_NRR[whole], cut_NSS[cut], cv2.TM_CCOEFF_NORMED)
             _, highest, _, (left, top) = cv2.minMaxLoc(agreed)
             if highest > most:
                 most, window = highest, (size, top, left)
         return most, np.array(window, np.float32) / np.float32(REDUCED)
 
 
-def _resized(gray_NSS: Pictures, size: int) -> list[Pictures]:
-    how = cv2.INTER_AREA
-    return [np.asarray(cv2.resize(x, (size, size), interpolation=how)) for x in gray_NSS]
+def _resized(gray_NSS: Pictures, size: int) -> Pictures:
+    found_NSS = np.empty((len(gray_NSS), size, size), np.uint8)
+    for x_SS, found_SS in zip(gray_NSS, found_NSS, strict=True):
+        cv2.resize(x_SS, (size, size), dst=found_SS, interpolation=cv2.INTER_AREA)
+    return found_NSS
 
 
 def _apart(gray_NSS: Pictures, reduced: _Reduced, pairs_P2: Places) -> Floats:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -134,6 +135,14 @@ def test_the_same_plan_and_seed_give_the_same_bits(first: Result, tmp_path: Path
     assert curves(other.folder) == curves(first.folder)
     weights = [(run.bundle / "model.safetensors").read_bytes() for run in (first, other)]
     assert weights[0] == weights[1]
+
+
+def test_the_time_of_a_search_that_was_killed_counts(first: Result, tmp_path: Path) -> None:
+    known, took = read_history(first.folder), read_history(first.folder / "search").elapsed
+    assert search.unrecorded_seconds(first.folder, known) == 0.0
+    killed = replace(known, past_phases={}, session_phases={})
+    assert search.unrecorded_seconds(first.folder, killed) == took > 0.0
+    assert search.unrecorded_seconds(tmp_path, killed) == 0.0
 
 
 @pytest.mark.slow

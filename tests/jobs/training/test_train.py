@@ -75,25 +75,27 @@ def had(session: Session, trial: str, seconds: float) -> None:
     session.record(done)
 
 
-def test_an_extended_run_shares_out_all_its_time(
+def test_a_run_that_goes_on_shares_out_all_its_time(
     session_in: Callable[..., AbstractContextManager[Session]], tmp_path: Path
 ) -> None:
     alone, both = candidates("a", is_searched=True), candidates("a", "b")
     with session_in(tmp_path, now=lambda: 0.0) as session:
-        assert deadlines(session, alone, 300.0, extended=False) == [100.0]
-        assert deadlines(session, both, 300.0, extended=False) == [150.0, 300.0]
+        assert deadlines(session, alone, 300.0) == [100.0]
+        assert deadlines(session, both, 300.0) == [150.0, 300.0]
         had(session, "a", 40.0)
         had(session, "a, fold 1", 20.0)
-        # What was trained before a kill is not set off.
-        assert deadlines(session, alone, 300.0, extended=False) == [100.0]
+        # What was trained in a heat of this session is not set off.
+        assert deadlines(session, alone, 300.0) == [100.0]
+        for _ in range(2):
+            session.record(SessionStarted(budget=1000))
         # 360 seconds in all; of its third, the network has had a half.
-        assert deadlines(session, alone, 300.0, extended=True) == [60.0]
-        assert deadlines(session, both, 300.0, extended=True) == [120.0, 300.0]
+        assert deadlines(session, alone, 300.0) == [60.0]
+        assert deadlines(session, both, 300.0) == [120.0, 300.0]
         # What an earlier search found was trained as well, and the search took time.
         had(session, "a 3", 60.0)
         session.journal.append(Noted(text=""), elapsed=0.0, phases={"search": 90.0})
         session.record(SessionStarted(budget=1000))
-        assert deadlines(session, alone, 300.0, extended=True) == [110.0]
+        assert deadlines(session, alone, 300.0) == [110.0]
 
 
 def test_a_network_that_has_had_more_than_its_share_gets_no_more(
@@ -101,4 +103,6 @@ def test_a_network_that_has_had_more_than_its_share_gets_no_more(
 ) -> None:
     with session_in(tmp_path, now=lambda: 0.0) as session:
         had(session, "a", 600.0)
-        assert deadlines(session, candidates("a", "b"), 300.0, extended=True) == [0.0, 300.0]
+        for _ in range(2):
+            session.record(SessionStarted(budget=1000))
+        assert deadlines(session, candidates("a", "b"), 300.0) == [0.0, 300.0]

@@ -28,7 +28,9 @@ from tunesmith.jobs.search.space import applied, training_space
 from tunesmith.jobs.search.workers import choose_workers, chosen_workers, processes
 from tunesmith.plan.search import given_workers
 from tunesmith.records.events import Ended
-from tunesmith.records.journal import Journal
+from tunesmith.records.history import History as Past
+from tunesmith.records.journal import FILE as JOURNAL
+from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning.near import Near
 from tunesmith.tuning.protocols import History, Sampler
 from tunesmith.tuning.recorded import recall
@@ -109,6 +111,18 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
         reason=ended.reason,
         noise=_noise(session, candidate, what, history, workers=workers, ends_at=ends_at),
     )
+
+
+def unrecorded_seconds(folder: Path, past: Past) -> float:
+    """Seconds of a killed search, which its own journal knows alone.
+
+    Args:
+        folder: Folder of the run.
+        past: History of the run.
+    """
+    if not (folder / FOLDER / JOURNAL).exists():
+        return 0.0
+    return max(0.0, read_history(folder / FOLDER).elapsed - past.phases.get("search", 0.0))
 
 
 def _run(

@@ -71,7 +71,7 @@ def train_all(session: Session, candidates: Sequence[Candidate], *, extended: bo
     if first.prepared.split.folds is not None:
         return _train_small(session, first, finish_at, extended=extended)
     trials = []
-    ends = deadlines(session, candidates, finish_at, extended=extended)
+    ends = deadlines(session, candidates, finish_at)
     for candidate, ends_at in zip(candidates, ends, strict=True):
         trained = run_trial(session, main_trial(candidate, ends_at), extended=extended)
         trials.append((candidate, trained))
@@ -88,21 +88,20 @@ def trained_seconds(session: Session, network: str) -> float:
     return sum(trial.seconds for name, trial in trials.items() if network_of(name) == network)
 
 
-def deadlines(
-    session: Session, candidates: Sequence[Candidate], finish_at: float, *, extended: bool
-) -> list[float]:
+def deadlines(session: Session, candidates: Sequence[Candidate], finish_at: float) -> list[float]:
     """Deadlines of the candidates' trainings, one after the other, in equal shares of the time.
 
-    An extended run shares out all the time that it has had for training and has now, as if its
-    budget had been that large from the start. What a network has had counts towards its share.
+    A run that goes on, with the same budget or a larger one, shares out all the time that it has
+    had for training and has now, as if it were one session. What a network has had counts towards
+    its share.
     """
     begun, history = session.clock.elapsed(), session.journal.history
     shares = len(candidates) + (2 if candidates[0].chosen.search is not None else 0)
     had_s, past_s = [0.0] * len(candidates), 0.0
-    if extended:
+    if len(history.sessions) > 1:
         had_s = [trained_seconds(session, candidate.name) for candidate in candidates]
         past_s = sum(trial.seconds for trial in history.trials.values())
-        past_s += history.past_phases.get("search", 0.0)
+        past_s += history.phases.get("search", 0.0)
     each_s = (finish_at - begun + past_s) / shares
     ends = itertools.accumulate((max(0.0, each_s - had) for had in had_s), initial=begun)
     return [min(finish_at, at) for at in ends][1:]
@@ -112,7 +111,7 @@ def _train_small(
     session: Session, candidate: Candidate, finish_at: float, *, extended: bool
 ) -> Fitted:
     """Train on all images, and without each fold, for out-of-fold predictions of all images."""
-    (ends_at,) = deadlines(session, [candidate], finish_at, extended=extended)
+    (ends_at,) = deadlines(session, [candidate], finish_at)
     trained, parts = _with_folds(session, candidate, ends_at, extended=extended)
     z_NK, y_N = _joined(candidate, parts)
     fitted = Fitted(
