@@ -22,9 +22,9 @@ FIRST = 5  # trials to start before any is resumed
 FEW, FEWEST_STARTS = 10, 0.25  # up to so many trials, least share of the blocks that are starts
 RECENT = 30  # most recent trials, whose first blocks predict that of a new one
 NOISE = 0.01  # noise of a measured value, over the spread of all values
-# Improvement to hope for, as a share of the spread: from 0.03 to 2. Less hope continues what
+# Improvement to hope for, as a share of the spread: from 10**-2 to 10**0. Less hope continues what
 # is good already, and finds less in the end (`benchmarks/tuning.py`).
-HOPE = (-1.5, 0.3)
+HOPE = (-2.0, 0.0)
 FAR = -5.0  # standard deviations beyond which a probability is computed by its logarithm
 GREEDY = 0.5  # share of the blocks that go to the best trial, at the end of the budget
 
