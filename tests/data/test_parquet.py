@@ -12,8 +12,8 @@ from pyarrow import parquet
 from tunesmith.core.errors import InternalError, MissingExtraError, SourceError
 from tunesmith.data import archives
 from tunesmith.data import parquet as parquet_module
-from tunesmith.data.decoder import HAS_LIMITS
 from tunesmith.data.parquet import header, rows
+from tunesmith.data.processes import HAS_LIMITS
 
 # Python runs a module of this name in each process that it starts.
 SITE = """

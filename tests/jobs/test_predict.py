@@ -10,7 +10,7 @@ import pytest
 import tunesmith as ts
 from tunesmith.bundle.predictor import Prediction
 from tunesmith.core.pixels import encode_png
-from tunesmith.data.decoder import HAS_LIMITS
+from tunesmith.data.processes import HAS_LIMITS
 from tunesmith.jobs.predict import as_json, predict, words
 
 # Python runs a module of this name in each process that it starts.

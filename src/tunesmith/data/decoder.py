@@ -14,7 +14,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from queue import LifoQueue
 from typing import IO, Self, final
 
@@ -25,19 +24,13 @@ from tunesmith.core.errors import InternalError
 from tunesmith.core.pixels import ALPHA, MOST_PIXELS, decode_or_say
 from tunesmith.data.examine import Examined, examine
 from tunesmith.data.loaded import Decoded
+from tunesmith.data.processes import HAS_LIMITS, exit_status, start
 
 Pixels = NDArray[np.uint8]
 Named = tuple[bytes, str | None]  # content of a file, and its name if it is to be examined
 FULL = 32_000_000  # bytes of pixels after which no more images are put into one response
 ROOM = FULL + ALPHA * MOST_PIXELS  # bytes of shared memory per process; unused pages cost nothing
-PATIENCE = 5.0  # seconds to wait for a process to exit
-HAS_LIMITS = find_spec("resource") is not None
 WORKER = "tunesmith.data.worker"
-ENVIRONMENT = {  # of a process: one thread; glibc keeps freed memory for the next image
-    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"),
-    "MALLOC_MMAP_THRESHOLD_": "1073741824",
-    "MALLOC_TRIM_THRESHOLD_": "100000000",
-}
 
 
 @final
@@ -114,16 +107,8 @@ class _Process:
             shared.truncate(ROOM)
             self._room = np.frombuffer(mmap.mmap(shared.fileno(), ROOM), np.uint8)
             numbers = shared.fileno(), limits.memory, limits.cpu_s, limits.wall_s
-            self._popen = subprocess.Popen(  # noqa: S603 (this Python, and a module of ours)
-                # -P: import modules from our own path, never from the current folder.
-                [sys.executable, "-P", "-m", WORKER, *map(str, numbers)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                pass_fds=(shared.fileno(),),
-                process_group=0,  # Ctrl-C must not reach it
-                env=os.environ
-                | ENVIRONMENT
-                | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            self._popen = start(
+                WORKER, *numbers, stdin=subprocess.PIPE, pass_fds=(shared.fileno(),)
             )
         assert self._popen.stdin
         assert self._popen.stdout
@@ -177,11 +162,7 @@ class _Process:
         """End the process and return its exit status, negative if a signal ended it."""
         self.hang_up()
         self._answers.close()
-        try:
-            return self._popen.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            return self._popen.wait()
+        return exit_status(self._popen)
 
 
 @final

@@ -7,8 +7,6 @@ process. On Windows, which has no such limits, it is parsed in this process.
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -19,8 +17,8 @@ from tunesmith.core.errors import InternalError, MissingExtraError, SourceError,
 from tunesmith.core.files import LARGEST_FILE
 from tunesmith.core.words import megabytes
 from tunesmith.data.archives import most_unpacked
-from tunesmith.data.decoder import ENVIRONMENT, HAS_LIMITS, PATIENCE
 from tunesmith.data.parquet_worker import Cell, Head, Row, batches, damaged, head, opened
+from tunesmith.data.processes import HAS_LIMITS, exit_status, start
 
 SUFFIX = ".parquet"
 ROW = 500  # bytes that a row takes in memory in addition to its cells, at least
@@ -29,6 +27,7 @@ MEMORY = 8_000_000_000  # bytes assumed if the system does not report its memory
 WORKING_MEMORY = 1_000_000_000  # bytes that a process may take at any rate
 CPU_S, WALL_S = 10.0, 300.0  # seconds that a process may take for a few rows
 WORKER = "tunesmith.data.parquet_worker"
+ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system"}  # the others reserve more than they use
 ERRORS: Mapping[str, type[UserError]] = {
     each.__name__: each for each in (SourceError, MissingExtraError)
 }
@@ -111,19 +110,7 @@ class _Process:
         self._path = path
         memory = max(WORKING_MEMORY, _memory() // SHARE)
         arguments = path, memory, CPU_S, WALL_S, json.dumps(places)
-        self._popen = subprocess.Popen(  # noqa: S603 (this Python, and a module of ours)
-            # -P: import modules from our own path, never from the current folder.
-            [sys.executable, "-P", "-m", WORKER, *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            process_group=0,  # Ctrl-C must not reach it
-            env=os.environ
-            | ENVIRONMENT
-            | {
-                "ARROW_DEFAULT_MEMORY_POOL": "system",  # the others reserve more than they use
-                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            },
-        )
+        self._popen = start(WORKER, *arguments, environment=ENVIRONMENT)
         assert self._popen.stdout
         self._answers = self._popen.stdout
         if not self._answers.readline():
@@ -166,11 +153,7 @@ class _Process:
     def end(self) -> int:
         """Wait until the process has ended, and return its exit status."""
         self._answers.close()
-        try:
-            return self._popen.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            return self._popen.wait()
+        return exit_status(self._popen)
 
 
 def _why(status: int) -> str:

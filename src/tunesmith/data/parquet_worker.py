@@ -15,7 +15,6 @@ finds goes to standard output, in lines of JSON that are pairs of a kind and a v
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -157,9 +156,7 @@ def _cell(value: Any, classes: list[str] | None) -> Cell:
 def main(path: Path, memory: int, cpu_s: float, wall_s: float, places: Sequence[int]) -> None:
     """Parse a file under limits: of memory in all, and of time for each line that is written."""
     # Windows has no such limits, and uses what is above in its own process.
-    import resource
-
-    from tunesmith.data.worker import limit_memory, set_alarms
+    from tunesmith.data.worker import confine, set_alarms
 
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
 
@@ -172,13 +169,7 @@ def main(path: Path, memory: int, cpu_s: float, wall_s: float, places: Sequence[
 
     with suppress(MissingExtraError):  # raised again below, where it is told
         _packages()  # before the limit of memory, which counts from what there is
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):  # a dying pyarrow writes there
-        os.dup2(nowhere, stream.fileno())
-    for alarm in (signal.SIGPROF, signal.SIGALRM):
-        signal.signal(alarm, signal.SIG_DFL)  # the default: terminate
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    limit_memory(memory)
+    confine(memory)
     tell("ready")
     try:
         with opened(path) as file:

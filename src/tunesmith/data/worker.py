@@ -55,6 +55,17 @@ def set_alarms(cpu_s: float, wall_s: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, wall_s)
 
 
+def confine(memory: int) -> None:
+    """Silence this process, limit its memory, and have it die of `set_alarms` without a core."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):  # libraries write useless messages there
+        os.dup2(nowhere, stream.fileno())
+    for alarm in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(alarm, signal.SIG_DFL)  # the default: terminate
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit_memory(memory)
+
+
 def fill(
     room: Pixels, files: Sequence[Named], channels: int | None, *, cpu_s: float, wall_s: float
 ) -> Answer:
@@ -88,13 +99,7 @@ def main(fd: int, memory: int, cpu_s: float, wall_s: float) -> None:
     """Respond to requests until there are no more."""
     room = np.frombuffer(mmap.mmap(fd, ROOM), np.uint8)
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):  # decoders write useless messages there
-        os.dup2(nowhere, stream.fileno())
-    for alarm in (signal.SIGPROF, signal.SIGALRM):
-        signal.signal(alarm, signal.SIG_DFL)  # the default: terminate
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    limit_memory(memory)
+    confine(memory)
 
     def tell(answer: Answer) -> None:
         answers.write(json.dumps(answer).encode() + b"\n")
