@@ -50,12 +50,20 @@ def test_a_device_that_is_not_there_is_told(asked: Device) -> None:
 
 
 @pytest.mark.usefixtures("no_devices")
-@pytest.mark.parametrize("tiles", [True, False])
-def test_a_processor_multiplies_in_bfloat16_where_it_has_tiles(
-    monkeypatch: pytest.MonkeyPatch, *, tiles: bool
+@pytest.mark.parametrize(
+    ("has", "autocast"),
+    [
+        ({"amx_bf16": True, "avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": False, "avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": False, "avx512_bf16": False, "avx512_f": True}, None),
+        ({}, None),
+    ],
+)
+def test_a_processor_multiplies_in_bfloat16_where_it_has_instructions_for_it(
+    monkeypatch: pytest.MonkeyPatch, has: dict[str, bool], autocast: torch.dtype | None
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": tiles})
-    assert choose_device("auto").autocast == (torch.bfloat16 if tiles else None)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    assert choose_device("auto").autocast == autocast
 
 
 @pytest.mark.parametrize(("has_bf16", "autocast"), [(True, torch.bfloat16), (False, None)])

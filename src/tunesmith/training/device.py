@@ -10,6 +10,7 @@ from torch import Tensor
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.settings import Device
 
+PROCESSORS_BFLOAT16 = ("amx_bf16", "avx512_bf16")  # capabilities, as torch calls them
 HELD_SHARE = 0.4  # share of a device's free memory for the images; the rest is for the network
 
 
@@ -70,10 +71,10 @@ def free_bytes(device: torch.device) -> int | None:
 def choose_device(asked: Device) -> Compute:
     """Return the requested device, or the best available one, with its best precision.
 
-    That is bfloat16 if the hardware multiplies matrices in it (NVIDIA from Ampere on, Intel's
-    processors with AMX): it needs no loss scaling, so a training can be paused and resumed without
-    further state. Elsewhere it is float32, with TF32 for matrix products if available; most
-    processors only emulate bfloat16.
+    That is bfloat16 if the hardware multiplies matrices in it (NVIDIA from Ampere on, processors
+    with AMX or AVX-512 BF16): it needs no loss scaling, so a training can be paused and resumed
+    without further state. Elsewhere it is float32, with TF32 for matrix products if available;
+    most processors only emulate bfloat16.
 
     Raises:
         SettingsError: The device is not available.
@@ -100,4 +101,4 @@ def _has_bfloat16(kind: str) -> bool:
     if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     ask = getattr(torch.cpu, "get_capabilities", dict[str, bool])  # newer than torch 2.10
-    return kind == "cpu" and bool(ask().get("amx_bf16"))
+    return kind == "cpu" and any(ask().get(name, False) for name in PROCESSORS_BFLOAT16)
