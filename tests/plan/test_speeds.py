@@ -8,13 +8,15 @@ from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.plan.augmentation import brief_seconds
 from tunesmith.plan.speeds import (
     Speed,
-    choose_resolution,
+    at_most,
     choose_size,
     choose_width,
     enough_seconds,
     interpolate,
+    leaves_time,
     passes_in,
     resolutions_of,
+    size_for,
     sizes_of,
 )
 
@@ -92,31 +94,31 @@ LOWEST = speed(0, 400).model_copy(update={"resolution": 64, "size": (32, 32)})
 
 
 @pytest.mark.parametrize(
-    ("seconds", "examples", "resolution"),
+    ("seconds", "examples", "asked", "time"),
     [
-        (5, 4000, 64),  # no time for anything, so the lowest
-        (50, 4000, 96),  # 128 would need 33 s for answers
-        (300, 4000, 128),  # all that an image of 32 pixels shows
-        (300, 180_000, 64),  # many images are better seen often than large
-        (1800, 180_000, 96),
+        (100, 30_000, 10_000, True),
+        (100, 40_000, 10_000, False),  # 8 s are needed to answer
+        (10, 400, 10_000, False),  # most of the time would go into answers
+        (10, 0, 1000, True),
     ],
 )
-def test_resolution_leaves_time_to_learn_and_to_answer(
-    photos: Fingerprint, seconds: float, examples: int, resolution: int
+def test_fine_tuning_and_answers_both_need_time(
+    seconds: float, examples: int, asked: int, *, time: bool
 ) -> None:
-    best = choose_resolution(photos, LOWEST, examples=examples, asked=10_000, seconds=seconds)
-    assert best.resolution == resolution
-    assert best.images_per_s == pytest.approx(400 * (64 / resolution) ** 2)
-    assert best.answers_per_s == pytest.approx(1200 * (64 / resolution) ** 2)
-    assert best.size == (32, 32)
+    assert leaves_time(LOWEST, examples=examples, asked=asked, seconds=seconds) is time
+
+
+def test_a_higher_resolution_is_hoped_to_cost_little_more() -> None:
+    higher = at_most(LOWEST, 128)
+    assert (higher.resolution, higher.images_per_s) == (128, 200)
+    assert higher.answers_per_s == LOWEST.answers_per_s / 2
 
 
 def test_large_photographs_are_decoded_no_larger_than_they_are_looked_at(
     photos: Fingerprint,
 ) -> None:
     large = dataclasses.replace(photos, heights=(300, 400, 500), widths=(600, 800, 900))
-    best = choose_resolution(large, LOWEST, examples=500, asked=100, seconds=600)
-    assert (best.resolution, best.size) == (224, (112, 224))
+    assert size_for(large, 224) == (112, 224)
     assert resolutions_of(large) == (64, 96, 128, 160, 224)
     tiny = dataclasses.replace(photos, heights=(8, 8, 8), widths=(8, 8, 8))
     assert resolutions_of(tiny) == (64,)

@@ -95,6 +95,24 @@ def test_it_changes_neither_its_start_nor_the_global_random_state(
     torch.testing.assert_close(torch.get_rng_state(), state_before)
 
 
+@pytest.mark.parametrize("optimizer", ["muon", "sgd", "adamw"])
+def test_frozen_layers_keep_their_weights(data: TrainData, optimizer: str) -> None:
+    config = CONFIG.model_copy(update={"optimizer": optimizer, "lr": 0.01, "frozen": 0.5})
+    first, whole = (run(data, config, None, until).checkpoint for until in (16, 256))
+    assert first is not None
+    assert whole is not None
+    tail = run(data, config, first, 256).checkpoint
+    assert tail is not None
+    equal(tail, whole)
+    moved = {n for n, value in whole.network.items() if not torch.equal(value, first.network[n])}
+    trained = {name for name, _ in build().named_parameters()}
+    assert {name for name in trained - moved if "convs" in name} == {
+        name for name in trained if name.startswith("groups.0.convs")
+    }
+    assert "head.linear.weight" in moved
+    assert all(name.partition("/")[2] in moved for name in whole.optimizer)
+
+
 def test_it_learns(data: TrainData) -> None:
     config = CONFIG.model_copy(update={"augmentation": Augmentation(), "label_smoothing": 0.0})
     first, last = run(data, config, None, 16).row, run(data, config, None, 512).row

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tunesmith.models.depthwise import depthwise
+
 Activation = Literal["gelu", "relu", "silu"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU, "silu": nn.SiLU}
 MAXIMUM, AVERAGE = nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d
@@ -168,6 +170,8 @@ class SameConv2d(nn.Conv2d):
         if (down, right) != (2 * above, 2 * left):
             x_NCHW = F.pad(x_NCHW, (left, right - left, above, down - above))
             above = left = 0
+        if self.groups > 1 and above == left:
+            return depthwise(x_NCHW, self.weight, self.bias, stride=stride, padding=above)
         return F.conv2d(x_NCHW, self.weight, self.bias, stride, (above, left), groups=self.groups)
 
 

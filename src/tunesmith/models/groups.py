@@ -8,6 +8,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from tunesmith.models.blocks import ACTIVATIONS, FixedGainNorm, Residual, SqueezeExcite, conv3x3
+from tunesmith.models.depthwise import DepthwiseConv2d
 
 POOLINGS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 
@@ -132,7 +133,7 @@ def inverted_block(
         nn.Conv2d(channels_in, wide, 1, bias=False),
         FixedGainNorm(wide),
         ACTIVATIONS[activation](),
-        nn.Conv2d(wide, wide, 3, _stride(pooling), padding=1, groups=wide, bias=False),
+        DepthwiseConv2d(wide, 3, stride=_stride(pooling)),
         *_pool(pooling),
         FixedGainNorm(wide),
         ACTIVATIONS[activation](),

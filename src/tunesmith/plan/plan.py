@@ -26,8 +26,8 @@ from tunesmith.plan.search import SearchPlan
 from tunesmith.plan.speeds import (
     COARSE_FROM,
     ENOUGH_EPOCHS,
+    FEWEST_EPOCHS_SMALL,
     FEWEST_TUNED,
-    FEWEST_TUNED_SMALL,
     Speed,
     batch_of,
     choose_width,
@@ -121,7 +121,7 @@ def trained_images(data: Fingerprint) -> int:
 
 def tuned_examples(data: Fingerprint) -> float:
     """Minimum number of examples for fine-tuning."""
-    return (FEWEST_TUNED_SMALL if has_folds(data) else FEWEST_TUNED) * trained_images(data)
+    return FEWEST_EPOCHS_SMALL * trained_images(data) if has_folds(data) else FEWEST_TUNED
 
 
 def asked_images(data: Fingerprint) -> int:

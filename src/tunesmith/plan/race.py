@@ -15,6 +15,8 @@ TRANSFER_FEWEST_S = 20.0  # a shorter budget is better spent on one network
 # From the error after a heat to the final error. A network from scratch has more to gain, and the
 # more, the better it learns, down to a least share of the error; a pretrained one is good at once.
 LEFT_SCRATCH, LEAST_LEFT, LEFT_PRETRAINED = 0.9, 0.35, 0.65
+# From the error of a head on frozen features to that after fine-tuning on so many examples or more.
+LEFT_HEAD, TUNED = 0.4, 20_000
 # Share of a probe's error that is left after a heat from scratch, if it is so many times longer.
 HEAT_LEFT, LONG = 0.75, 4.0
 
@@ -28,6 +30,17 @@ def after_heat(brief: float, *, heat_s: float, brief_s: float) -> float:
 
     """
     return 1 - HEAT_LEFT * (1 - brief) if heat_s >= LONG * brief_s else brief
+
+
+def after_tuning(head: float, examples: int) -> float:
+    """Expected accuracy of a fine-tuned network, by that of a linear head on its frozen features.
+
+    Example:
+        >>> after_tuning(0.75, 20_000), after_tuning(0.75, 0)
+        (0.9, 0.75)
+
+    """
+    return 1 - float(LEFT_HEAD ** min(1.0, examples / TUNED)) * (1 - head)
 
 
 def is_worth_trying(brief: float, chance: float) -> bool:

@@ -19,8 +19,9 @@ ENOUGH_EPOCHS = 3.0  # if even the narrowest network gets fewer, there is too li
 COARSE_FROM = 32  # pixels of the shorter side: smaller images lose their content at three quarters
 RESOLUTIONS = (64, 96, 128, 160, 224)  # resolutions to try for pretrained networks
 LARGEST_ZOOM = 4  # times an image's own side; larger copies show nothing more
-FEWEST_TUNED = 4.0  # epochs of fine-tuning that a higher resolution must leave time for
-FEWEST_TUNED_SMALL = 1.0  # the same for few images, where the head on frozen features does most
+# Examples for fine-tuning that a higher resolution must leave time for. Of few images, where the
+# head on frozen features does most, it is a number of epochs.
+FEWEST_TUNED, FEWEST_EPOCHS_SMALL = 12_000, 1.0
 READ_SHARE, LEAST_READ = 0.4, 200  # share of the time for decoding; images to read in any case
 ANSWERING_SHARE = 0.5  # share of the time for predicting images that are not trained on, at most
 # Test-time augmentation passes per image -> share of the budget that they may take.
@@ -179,38 +180,33 @@ def size_for(data: Fingerprint, resolution: int) -> tuple[int, int]:
     )
 
 
-def choose_resolution(
-    data: Fingerprint, lowest: Speed, *, examples: float, asked: int, seconds: float
-) -> Speed:
-    """Choose the highest resolution that leaves time for fine-tuning and for testing.
+def leaves_time(speed: Speed, *, examples: float, asked: int, seconds: float) -> bool:
+    """Whether a pretrained network leaves time for fine-tuning and for testing.
 
     Args:
-        data: Fingerprint of the data.
-        lowest: Speed at the lowest resolution; cost grows with the number of pixels.
+        speed: Its speed at some resolution.
         examples: Minimum number of examples for fine-tuning.
         asked: Number of images to predict that are not trained on.
         seconds: Seconds for both.
     """
+    answering = asked / max(1e-9, speed.answers_per_s)
+    learning = speed.images_per_s * (seconds - answering)
+    return answering <= ANSWERING_SHARE * seconds and learning >= examples
 
-    def at(side: int) -> Speed:
-        factor = (side / lowest.resolution) ** 2
-        return lowest.model_copy(
-            update={
-                "resolution": side,
-                "size": size_for(data, side),
-                "images_per_s": lowest.images_per_s / factor,
-                "answers_per_s": lowest.answers_per_s / factor,
-                "activation_bytes": round(lowest.activation_bytes * factor),
-            }
-        )
 
-    def fits(speed: Speed) -> bool:
-        answering = asked / max(1e-9, speed.answers_per_s)
-        learning = speed.images_per_s * (seconds - answering)
-        return answering <= ANSWERING_SHARE * seconds and learning >= examples
+def at_most(speed: Speed, resolution: int) -> Speed:
+    """The speed that a network may have at a higher resolution, at most.
 
-    speeds = [at(side) for side in resolutions_of(data) if side > lowest.resolution]
-    return max(filter(fits, speeds), key=lambda s: s.resolution, default=lowest)
+    The cost grows with the number of pixels, but small images are computed less efficiently.
+    """
+    slower = resolution / speed.resolution
+    return speed.model_copy(
+        update={
+            "resolution": resolution,
+            "images_per_s": speed.images_per_s / slower,
+            "answers_per_s": speed.answers_per_s / slower,
+        }
+    )
 
 
 def interpolate(speeds: Sequence[Speed]) -> list[Speed]:

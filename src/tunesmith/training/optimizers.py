@@ -97,6 +97,27 @@ def layer_of(name: str) -> str:
     return ".".join(parts[: numbers[0] + 1] if numbers else parts[:1])
 
 
+def freeze(network: nn.Module, share: float) -> None:
+    """Exclude the first ``share`` of a network's layers from training, rounded down.
+
+    The first layers of a pretrained network are the most general, and work on the largest images:
+    without gradients for them, a step is much shorter.
+
+    Example:
+        >>> network = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.Linear(2, 2))
+        >>> freeze(network, 0.5)
+        >>> [p.requires_grad for p in network.parameters()]
+        [False, False, True, True, True, True]
+
+    """
+    names = [name for name, p in network.named_parameters() if p.requires_grad]
+    layers = list(dict.fromkeys(map(layer_of, names)))
+    kept = set(layers[: int(share * len(layers))])
+    for name, p in network.named_parameters():
+        if layer_of(name) in kept:
+            p.requires_grad = False
+
+
 def _groups_by_layer(
     names: Mapping[Tensor, str], lr: float, weight_decay: float, layer_decay: float
 ) -> list[dict[str, Any]]:

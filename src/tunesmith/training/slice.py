@@ -18,7 +18,7 @@ from tunesmith.evaluation.memory import is_out_of_memory
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.epoch import TrainData, train_batches
 from tunesmith.training.losses import Loss
-from tunesmith.training.optimizers import Optimizers
+from tunesmith.training.optimizers import Optimizers, freeze
 from tunesmith.training.schedule import Segment, multiplier
 
 REFERENCE_BATCH = 512  # the batch that a config's learning rates are meant for
@@ -174,6 +174,7 @@ def train_slice(
 
 
 def place(network: nn.Module, data: TrainData, config: TrainConfig) -> nn.Module:
-    """Move a network to the compute device, in the config's memory layout."""
+    """Move a network to the compute device, in the config's memory layout; freeze some layers."""
+    freeze(network, config.frozen)
     memory = torch.channels_last if config.channels_last else torch.contiguous_format
     return network.to(data.compute.device).to(memory_format=memory)  # type: ignore[call-overload, no-any-return]

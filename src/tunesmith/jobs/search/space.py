@@ -17,13 +17,15 @@ from tunesmith.training.config import TrainConfig
 
 # What is not searched: the optimizer, since learning rates mean another thing for another one; a
 # pretrained network's resolution, which the plan has measured and images were read for (from
-# scratch, shares of it are searched as `resolution_multiplier`); the shape of the schedule, early
-# small images and the EMA decay, which would bias the comparison of paused trainings; the balance
-# of the classes, which the metric decides; the robust loss, which training itself decides; and
-# flips, which the probe training decides.
+# scratch, shares of it are searched as `resolution_multiplier`), and its frozen layers, which a
+# network from scratch must not have; the shape of the schedule, early small images and the EMA
+# decay, which would bias the comparison of paused trainings; the balance of the classes, which the
+# metric decides; the robust loss, which training itself decides; and flips, which the probe
+# training decides.
 FIXED = {
-    "params.resolution", "train.optimizer", "train.warmup", "train.early_scale", "train.ema_decay",
-    "train.balance", "train.robust", "train.augmentation.flip", "train.augmentation.flip_vertical",
+    "params.resolution", "train.optimizer", "train.frozen", "train.warmup", "train.early_scale",
+    "train.ema_decay", "train.balance", "train.robust", "train.augmentation.flip",
+    "train.augmentation.flip_vertical",
 }  # fmt: skip
 SPAN = 8.0  # on a log scale, largest factor between a tried value and the plan's
 PARTS = ("params.", "train.augmentation.", "train.")

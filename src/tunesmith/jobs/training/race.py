@@ -1,6 +1,6 @@
 """Choose between networks by short trainings on these data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tunesmith import plan as planning
@@ -66,10 +66,9 @@ def _decide(
             words = planning.untried_words(brief, head)
             return Chosen(trial=scratch.name, reason=words, raced=False)
     scores = {scratch.name: brief or 0.0, pretrained.name: head or 0.0}
+    at_end = _hoped(session, scratch, pretrained, scores)
     for candidate in candidates:
         # Before each heat, skipped if the pretrained network is expected to be clearly worse.
-        hoped = scores | (_hoped(session, scratch, brief) if candidate is scratch else {})
-        at_end = {c.name: _expected(c, hoped[c.name]) for c in candidates}
         if many and head is not None and not planning.is_worth_racing(*at_end.values()):
             words = planning.unraced_words(scores, at_end)
             return Chosen(trial=scratch.name, reason=words, raced=candidate is pretrained)
@@ -80,7 +79,7 @@ def _decide(
             # A short heat of a large batch has few steps: an accuracy reached before counts too.
             reached = blocks[-1].metrics[ranked_by] if blocks else 0.0
             scores[candidate.name] = max(reached, scores[candidate.name])
-    at_end = {c.name: _expected(c, scores[c.name]) for c in candidates}
+        at_end[candidate.name] = _expected(candidate, scores[candidate.name])
     # The first wins ties: it is smaller.
     best, other = sorted(at_end, key=lambda name: -at_end[name])
     whole = many and not session.interrupted.is_set()
@@ -102,13 +101,22 @@ def _expected(candidate: Candidate, score: float) -> float:
     )
 
 
-def _hoped(session: Session, candidate: Candidate, brief: float | None) -> dict[str, float]:
-    """Expected accuracy of a heat from scratch, if there was a probe training."""
-    if brief is None:
-        return {}
-    _, heat_s = _times(session, candidate)
+def _hoped(
+    session: Session, scratch: Candidate, pretrained: Candidate, scores: Mapping[str, float]
+) -> dict[str, float]:
+    """Expected final accuracies before the heats.
+
+    Args:
+        session: Session of this process.
+        scratch: Network to train from scratch.
+        pretrained: Pretrained network.
+        scores: Accuracies by name: of the probe training, and of a head on frozen features.
+    """
+    _, heat_s = _times(session, scratch)
     brief_s = planning.brief_seconds(session.settings.budget)
-    return {candidate.name: planning.after_heat(brief, heat_s=heat_s, brief_s=brief_s)}
+    heat = planning.after_heat(scores[scratch.name], heat_s=heat_s, brief_s=brief_s)
+    tuned = planning.after_tuning(scores[pretrained.name], pretrained.chosen.horizon)
+    return {scratch.name: _expected(scratch, heat), pretrained.name: tuned}
 
 
 def _times(session: Session, candidate: Candidate) -> tuple[float, float]:

@@ -1,0 +1,64 @@
+"""Tests of `tunesmith.models.depthwise`."""
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tunesmith.models.depthwise import DepthwiseConv2d, depthwise
+
+CHANNELS = 6
+CASES = list(itertools.product((3, 5, 7), (1, 2), (9, 12), (True, False)))
+
+
+def _inputs(kernel: int, side: int, *, bias: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Values that bfloat16 holds exactly, so that only sums are rounded."""
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        drawn = torch.randn(shape, generator=generator).bfloat16().float()
+        return drawn.requires_grad_()
+
+    x_NCHW = draw(4, CHANNELS, side, side + 1)
+    return x_NCHW, draw(CHANNELS, 1, kernel, kernel), draw(CHANNELS) if bias else None
+
+
+@pytest.mark.parametrize(("kernel", "stride", "side", "bias"), CASES)
+def test_in_mixed_precision_its_gradients_are_those_of_torch(
+    kernel: int, stride: int, side: int, *, bias: bool
+) -> None:
+    x_NCHW, weight, shift = _inputs(kernel, side, bias=bias)
+    wanted = [value for value in (x_NCHW, weight, shift) if value is not None]
+    y_NCHW = F.conv2d(x_NCHW, weight, shift, stride, kernel // 2, groups=CHANNELS)
+    up = torch.randn(y_NCHW.shape, generator=torch.Generator().manual_seed(1)).bfloat16()
+    theirs = torch.autograd.grad(y_NCHW, wanted, up.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = depthwise(x_NCHW, weight, shift, stride=stride, padding=kernel // 2)
+    assert mixed.dtype == torch.bfloat16
+    torch.testing.assert_close(mixed.float(), y_NCHW, rtol=0.02, atol=0.05)
+    ours = torch.autograd.grad(mixed, wanted, up)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine.dtype == other.dtype
+        assert (mine - other).norm() < 0.01 * other.norm()
+
+
+def test_what_needs_no_gradient_gets_none() -> None:
+    x_NCHW, weight = (value.detach() for value in _inputs(5, 8, bias=False)[:2])
+    weight.requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        depthwise(x_NCHW, weight, None, stride=1, padding=2).sum().backward()
+    assert x_NCHW.grad is None
+    assert weight.grad is not None
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_in_full_precision_it_is_that_of_torch(stride: int) -> None:
+    x_NCHW, weight, shift = _inputs(5, 9, bias=True)
+    theirs = F.conv2d(x_NCHW, weight, shift, stride, 2, groups=CHANNELS)
+    assert torch.equal(depthwise(x_NCHW, weight, shift, stride=stride, padding=2), theirs)
+    layer = DepthwiseConv2d(CHANNELS, 5, stride=stride)
+    torch.testing.assert_close(
+        layer(x_NCHW), F.conv2d(x_NCHW, layer.weight, None, stride, 2, groups=CHANNELS)
+    )
