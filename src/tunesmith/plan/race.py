@@ -6,7 +6,7 @@ from tunesmith.training.findings import beyond_chance
 
 RACE_SHARE = 0.1  # share of the training time for each candidate's heat, a short training
 WELL = 0.9  # accuracy beyond chance of the probe training from which on pretraining cannot help
-TOGETHER_FEWEST_S = 240.0  # a shorter budget is better spent on one network to the end
+TOGETHER_FEWEST_S = 450.0  # a shorter budget is better spent on one network to the end
 # Largest ratio of two networks' errors to train both. A pretrained network that is not even better
 # costs many times as much for each image, and so takes more than it adds.
 WITHIN_SCRATCH, WITHIN_PRETRAINED = 1.1, 1.3
@@ -14,8 +14,9 @@ OPEN_WITHIN = 1.15  # largest ratio of a pretrained network's error to the other
 TRANSFER_FEWEST_S = 20.0  # a shorter budget is better spent on one network
 # From the error after a heat to the final error. A network from scratch has more to gain, and the
 # more, the better it learns, down to a least share of the error; a pretrained one is good at once.
-LEFT_SCRATCH, LEAST_LEFT, LEFT_PRETRAINED = 0.9, 0.35, 0.65
-# From the error of a head on frozen features to that after fine-tuning on so many examples or more.
+LEFT_SCRATCH, LEAST_LEFT, LEFT_PRETRAINED = 0.9, 0.35, 0.58
+# The same for a head on frozen features, before any fine-tuning; and the number of examples after
+# which fine-tuning has brought most of what it brings.
 LEFT_HEAD, TUNED = 0.4, 20_000
 # Share of a probe's error that is left after a heat from scratch, if it is so many times longer.
 HEAT_LEFT, LONG = 0.75, 4.0
@@ -77,25 +78,26 @@ def untried_words(brief: float, head: float | None = None) -> str:
     return f"{start}, and a head on features learned from photographs only {100 * head:.1f} %."
 
 
-def expected(score: float, *, pretrained: bool, epochs: float) -> float:
+def expected(score: float, *, pretrained: bool, examples: int) -> float:
     """Expected accuracy of a full training, by that after the first `RACE_SHARE` of it.
 
     Args:
         score: Accuracy after that share.
         pretrained: Whether the network is pretrained. Such a one is good at once, and gains less if
-            it sees fewer of the images in the time there is.
-        epochs: Number of epochs of the full training.
+            there is little time to fine-tune it.
+        examples: Number of examples of the full training.
 
     Example:
-        >>> expected(0.75, pretrained=False, epochs=8) > expected(0.8, pretrained=True, epochs=4)
+        >>> scratch = expected(0.75, pretrained=False, examples=400_000)
+        >>> scratch > expected(0.8, pretrained=True, examples=50_000)
         True
-        >>> expected(0.8, pretrained=True, epochs=0.0)
+        >>> expected(0.8, pretrained=True, examples=0)
         0.8
 
     """
     error = 1 - score
     if pretrained:
-        return 1 - float(LEFT_PRETRAINED ** min(1.0, epochs)) * error
+        return 1 - float(LEFT_PRETRAINED ** min(1.0, examples / TUNED)) * error
     return 1 - error * max(LEAST_LEFT, LEFT_SCRATCH * error)
 
 

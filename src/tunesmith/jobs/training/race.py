@@ -97,7 +97,7 @@ def _expected(candidate: Candidate, score: float) -> float:
     return planning.expected(
         score,
         pretrained=candidate.family.pretrained is not None,
-        epochs=candidate.chosen.horizon / len(candidate.prepared.train),
+        examples=candidate.chosen.horizon,
     )
 
 
