@@ -22,6 +22,7 @@ NAMES = {
     "digits": "digits",
 }
 PLOTTED = ("mnist", "fashion", "cifar10")
+TARGETS = {"mnist": 0.99, "cifar10": 0.8}  # accuracies that a time is stated for
 OURS, REFERENCE, BY_HAND = "tunesmith", "reference", "by_hand"
 SHOWN_AS = {BY_HAND: "script by hand"}  # the other scripts are shown by their names
 ALONE, WORKERS = "dataloader_", "dataloader_with_workers_"  # of whose rates those are
@@ -54,15 +55,28 @@ same machine.
 
 ![Error against budget]({plot})
 
-Single points are existing tools that were given the same time, one run each, on a machine of the
-same kind: rough marks, not a ranking.
+Lines are what was measured on the first machine. Single points are existing tools that were given
+the same time, one run each, on the second one, whose cores are slower: rough marks, not a ranking.
 
-Again on your machine: `TUNESMITH_DATA=FOLDER python benchmarks/fit.py`, and `loader.py` and
-`engine.py` beside it for the speeds; this page: `python benchmarks/pages.py`.
+{parts}Again on your machine: `TUNESMITH_DATA=FOLDER python benchmarks/fit.py`, and `loader.py`
+and `engine.py` beside it for the speeds; this page: `python benchmarks/pages.py`.
 """
+PARTS = """\
+## What each part is worth
+
+The difference in accuracy, in points, of the same training in the same time with one thing changed:
+medians over the same seeds.
+
+"""
+COMPARED = {  # what is compared with the training as it is, by the names of results
+    "ablation": "Settings, by whole runs of `tunesmith fit` (`python benchmarks/ablation.py`):",
+    "tricks": "Methods that are no settings, by the training alone (`benchmarks/tricks.py`):",
+}
+AS_IT_IS = "as it is"
 # Endings of the names of results, and what they were measured on; the first ones are plotted.
 MACHINES = (
-    ("", "Two cores with AVX2"),
+    ("", "Two cores with AVX-512, which train in bfloat16"),
+    ("-avx2", "Two cores with AVX2; earlier revisions"),
     ("-amx", "Two cores with AMX, which train in bfloat16; earlier revisions"),
 )
 MACHINE = """\
@@ -71,6 +85,8 @@ MACHINE = """\
 Hardware: {cpu}, {cores} cores, {system}, no GPU, shared with other work; torch {torch}.
 
 {table}{searches}
+
+**Time to an accuracy**, the shortest budget in the table whose median reaches it: {times}.
 
 **Speed.** Images trained on in a second, against a DataLoader that transforms them one by one and
 the same network, medians of {repeats} turns. Both do the same arithmetic: where that takes most of
@@ -194,6 +210,25 @@ def searches(rows: Sequence[Row]) -> str:
     return "\n\nNone of these budgets opened a hyperparameter search."
 
 
+def first_to(rows: Sequence[Row], who: str, data: str) -> str:
+    """The shortest budget with which a contestant reaches the target of a data set."""
+    budgets = [
+        budget
+        for (name, budget), found in by_cell(rows, who).items()
+        if name == data and statistics.median(accuracies(found)) >= TARGETS[data]
+    ]
+    return f"{who} {f'{min(budgets)} s' if budgets else 'in none'}"
+
+
+def times(rows: Sequence[Row]) -> str:
+    """How long ours and the reference take to the targets."""
+    return "; ".join(
+        f"{NAMES[data]}, {percent(target)}: "
+        f"{first_to(rows, OURS, data)}, {first_to(rows, REFERENCE, data)}"
+        for data, target in TARGETS.items()
+    )
+
+
 def loaders(cases: Sequence[Row]) -> str:
     """Speed of training against a DataLoader."""
     head = ["data", "width", "ours", "DataLoader", "ratio", "with workers", "ratio"]
@@ -216,6 +251,7 @@ def machine(ending: str, title: str) -> str:
         torch=found["versions"]["torch"],
         table=table(found["rows"]),
         searches=searches(found["rows"]),
+        times=times(found["rows"]),
         repeats=loader["repeats"],
         loaders=loaders(loader["cases"]),
         decoded=engine["decoding"]["images_per_s"],
@@ -225,9 +261,44 @@ def machine(ending: str, title: str) -> str:
     )
 
 
+def gains(rows: Sequence[Row]) -> str:
+    """A line for each variant: what it brings on each data set, by the seeds that both have."""
+    cells = list(dict.fromkeys((row["data"], row["budget_s"]) for row in rows))
+    found = {
+        (row["variant"], row["data"], row["budget_s"], row["seed"]): row["accuracy"] for row in rows
+    }
+
+    def gain(variant: str, data: str, budget: float) -> str:
+        pairs = [
+            (accuracy, found[AS_IT_IS, *cell])
+            for (name, *cell), accuracy in found.items()
+            if name == variant and cell[:2] == [data, budget] and (AS_IT_IS, *cell) in found
+        ]
+        if not pairs:
+            return ""
+        if variant == AS_IT_IS:
+            return f"{100 * statistics.median(own for own, _ in pairs):.2f} %"
+        return f"{100 * statistics.median(own - other for own, other in pairs):+.2f} ({len(pairs)})"
+
+    variants = dict.fromkeys(row["variant"] for row in rows)
+    head = ["", *(f"{NAMES[data]}, {budget:.0f} s (seeds)" for data, budget in cells)]
+    return rows_of(head, [[name, *(gain(name, *cell) for cell in cells)] for name in variants])
+
+
+def parts() -> str:
+    """What each part of the training is worth; nothing before it was measured."""
+    tables = [
+        f"{words}\n\n{gains(read(name)['rows'])}\n\n"
+        for name, words in COMPARED.items()
+        if (RESULTS / f"{name}.json").exists()
+    ]
+    return f"{PARTS}{''.join(tables)}" if tables else ""
+
+
 def page() -> str:
     """The page as it should be committed."""
-    return PAGE.format(machines="\n\n".join(machine(*each) for each in MACHINES), plot=PLOT)
+    machines = "\n\n".join(machine(*each) for each in MACHINES)
+    return PAGE.format(machines=machines, plot=PLOT, parts=parts())
 
 
 def rows_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

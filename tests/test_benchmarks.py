@@ -114,3 +114,34 @@ def test_shifted_images_keep_their_size_and_move_apart(module: Module) -> None:
     assert places[:, 0].tolist() == list(range(200))
     seen = {(y, x) for y, x in places[:, 1:].tolist()}
     assert seen == {(y, x) for y in (1, 2, 3) for x in (2, 3, 4)}
+
+
+@pytest.mark.parametrize("name", ["MixUp", "CutMix", "the harder half of 1,024 images"])
+def test_a_loss_that_was_tried_is_one_of_the_images(module: Module, name: str) -> None:
+    loss = module("tricks").TRICKS[name].loss(0.1)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64, 4))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        value = loss(network, torch.randn(8, 3, 8, 8), torch.arange(8) % 4)
+    value.backward()
+    assert value.isfinite()
+    assert all(p.grad is not None for p in network.parameters())
+
+
+def test_a_rectangle_is_pasted_over_the_share_that_is_told(module: Module) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        mixed, share = module("tricks").pasted(torch.zeros(2, 1, 8, 8), torch.ones(2, 1, 8, 8), 0.7)
+    assert mixed.mean().item() == pytest.approx(1 - share)
+    assert 0.5 < share < 0.9
+
+
+@pytest.mark.parametrize(
+    "name", ["pooling before the first convolution", "the same with stochastic depth"]
+)
+def test_a_changed_network_answers_for_each_image(module: Module, name: str) -> None:
+    tricks = module("tricks")
+    trick, x_NCHW = tricks.TRICKS[name], torch.zeros(2, 3, 32, 32)
+    with torch.random.fork_rng(devices=[]):
+        network = trick.change(tricks.made(trick, x_NCHW))
+        assert network.train()(x_NCHW).shape == network.eval()(x_NCHW).shape == (2, 10)

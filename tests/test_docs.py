@@ -62,6 +62,32 @@ def test_the_script_by_hand_is_shown_once_it_was_measured(
     assert "tried: MNIST in 60 s, 2 to 4. At the latest, it ended after 95.0 % of" in shown
 
 
+def test_what_a_part_is_worth_is_told_by_the_seeds_that_both_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = script("pages")
+    monkeypatch.setattr(pages, "RESULTS", tmp_path)
+    assert pages.parts() == ""
+    cell = {"data": "cifar10", "budget_s": 60}
+    measured = (("as it is", 0, 0.8), ("as it is", 1, 0.9), ("ReLU", 1, 0.85), ("ReLU", 2, 0.5))
+    rows = [{**cell, "variant": name, "seed": s, "accuracy": share} for name, s, share in measured]
+    (tmp_path / "ablation.json").write_text(json.dumps({"rows": rows}))
+    shown = pages.parts()
+    assert "|  | CIFAR-10, 60 s (seeds) |" in shown
+    assert "| as it is | 85.00 % |" in shown
+    assert "| ReLU | -5.00 (1) |" in shown
+
+
+def test_the_time_to_an_accuracy_is_the_shortest_budget_that_reaches_it() -> None:
+    pages = script("pages")
+    measured = (("tunesmith", 30, 0.989), ("tunesmith", 60, 0.991), ("reference", 60, 0.98))
+    rows = [
+        {"who": who, "data": "mnist", "budget_s": budget, "accuracy": share}
+        for who, budget, share in measured
+    ]
+    assert pages.times(rows).startswith("MNIST, 99.0 %: tunesmith 60 s, reference in none; ")
+
+
 def test_the_tables_on_tuning_are_those_of_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     """`python benchmarks/tuning.py` writes them anew."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")

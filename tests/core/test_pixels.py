@@ -22,6 +22,7 @@ from tunesmith.core.pixels import (
     decode,
     decode_or_say,
     encode_png,
+    full_size,
     recolor,
     shrink,
 )
@@ -119,6 +120,31 @@ def test_sixteen_bits_lose_the_lower_eight(suffix: str, channels: int | None) ->
     deep = np.array([[0x00FF, 0x01FF], [0x8000, 0xFFFE]], np.uint16)
     data = cv2.imencode(suffix, deep)[1].tobytes()
     assert decode(data, channels)[..., 0].tolist() == [[0, 1], [128, 255]]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("channels", [None, *CHANNELS])
+def test_a_large_jpeg_is_decoded_at_a_fraction_of_its_size(
+    orientation: int, channels: int | None
+) -> None:
+    coarse = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
+    image = np.asarray(cv2.resize(coarse, (480, 320), interpolation=cv2.INTER_CUBIC), np.uint8)
+    data = marked_jpeg(image, orientation)
+    whole = decode(data, channels)
+    for enough, divisor in ((320, 1), (161, 1), (160, 2), (100, 2), (80, 4), (40, 8), (1, 8)):
+        found = decode(data, channels, enough=enough)
+        assert found.shape == (whole.shape[0] // divisor, whole.shape[1] // divisor, whole.shape[2])
+        assert full_size(data, found) == whole.shape[:2]
+        small = cv2.resize(whole, found.shape[1::-1], interpolation=cv2.INTER_AREA)
+        assert np.abs(found.astype(int) - small.reshape(found.shape)).mean() < 4
+
+
+def test_files_of_other_kinds_are_decoded_whole() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)
+    data = encode_png(image)
+    assert np.array_equal(decode(data, enough=4), image)
+    assert full_size(data, image) == (64, 48)
+    assert np.array_equal(decode(image, enough=4), image)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

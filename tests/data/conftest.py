@@ -14,7 +14,7 @@ from tunesmith.core import pixels
 honest, spoiled = pixels.decode, False
 
 
-def decode(encoded, channels=None):
+def decode(encoded, channels=None, **options):
     global spoiled
     text = bytes(encoded[:20])
     if spoiled:
@@ -35,7 +35,7 @@ def decode(encoded, channels=None):
     if text == b"spoil":
         spoiled = True
         return np.zeros((1, 1, 1), np.uint8)
-    return honest(encoded, channels)
+    return honest(encoded, channels, **options)
 
 
 pixels.decode = decode

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -10,11 +11,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tunesmith.core.pixels import decode as decode_image
 from tunesmith.core.pixels import encode_png
 from tunesmith.data import decode
-from tunesmith.data.decode import load, on_threads, originals, sample
+from tunesmith.data.decode import load, on_threads, sample
+from tunesmith.data.decoder import Decoder, Named
 from tunesmith.data.examine import examine
-from tunesmith.data.loaded import CHUNK, Loaded
+from tunesmith.data.loaded import CHUNK, Decoded, Loaded
+from tunesmith.data.originals import originals
 from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
 
@@ -136,6 +140,33 @@ def test_files_are_examined_as_they_are_decoded(
     assert loaded.examined == expected
     assert len(loaded.examined) == COUNT - 1
     assert [place for place, each in enumerate(expected) if each.findings] == [4, COUNT - 2]
+
+
+def test_files_are_examined_where_that_is_asked_for_or_timed(
+    numbered: tuple[Path, Pixels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = open_source(numbered[0])
+    named: list[bool] = []
+    honest = Decoder.examine
+
+    def noting(
+        decoder: Decoder,
+        files: Sequence[Named],
+        channels: int | None,
+        *,
+        enough: int | None = None,
+    ) -> Iterator[Decoded | str]:
+        named.extend(name is not None for _, name in files)
+        return honest(decoder, files, channels, enough=enough)
+
+    monkeypatch.setattr(Decoder, "examine", noting)
+    ((indices, _),) = originals(source, np.arange(9), channels=1, threads=2)
+    assert indices.tolist() == list(range(9))
+    assert named == [False] * 9
+    named.clear()
+    sample(source, count=9, seed=0, threads=2)
+    assert named
+    assert all(named)  # a speed without it would promise too much
 
 
 def test_images_that_are_no_files_are_not_examined(tmp_path: Path) -> None:
@@ -279,27 +310,6 @@ def test_a_sample_leaves_the_test_part_alone_and_lists_what_is_bad(tmp_path: Pat
     assert [(r.name, r.reason) for r in found.rejected] == [("train/a/0.png", "the file is empty")]
 
 
-@pytest.mark.parametrize("batch", [1, 3, 100])
-def test_originals_are_all_images_once_in_batches_of_one_size(batch: int) -> None:
-    x = [np.full((2 + i % 3, 2, 3), i, np.uint8) for i in range(20)]
-    source = open_source([(image, i % 2) for i, image in enumerate(x)])
-    chosen = np.random.default_rng(0).permutation(20)[:15]
-    seen = []
-    for indices, pixels in originals(source, chosen, channels=3, threads=2, batch=batch):
-        assert 1 <= len(indices) == len(pixels) <= batch
-        assert [p[0, 0, 0] for p in pixels] == indices.tolist()
-        assert all(p.shape == x[i].shape for i, p in zip(indices, pixels, strict=True))
-        seen += indices.tolist()
-    assert sorted(seen) == sorted(chosen)
-
-
-def test_an_original_that_is_gone_is_left_out(numbered: tuple[Path, Pixels]) -> None:
-    source = open_source(numbered[0])
-    (numbered[0] / source.names[1]).unlink()
-    ((indices, _),) = originals(source, np.arange(3), channels=1, threads=1)
-    assert indices.tolist() == [0, 2]
-
-
 def test_large_photographs_neither_fill_the_memory_nor_take_all_of_the_time() -> None:
     x = [np.full((1200, 2400, 3), i, np.uint8) for i in range(40)]
     source = open_source([(image, i % 2) for i, image in enumerate(x)])
@@ -312,14 +322,38 @@ def test_large_photographs_neither_fill_the_memory_nor_take_all_of_the_time() ->
     assert np.array_equal(few.images, found.images[: len(few.images)])
 
 
-def test_originals_are_handed_on_before_they_fill_the_memory(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(decode, "TOGETHER", 4 * 12)
-    monkeypatch.setattr(decode, "WAITING", 100)
-    # Twelve bytes each of one size, and many sizes of which there is but one.
-    x = [np.full((2, 2, 3) if i % 2 else (i + 1, 3, 3), i, np.uint8) for i in range(40)]
-    source = open_source([(image, i % 2) for i, image in enumerate(x)])
-    batches = [i.tolist() for i, _ in originals(source, np.arange(40), channels=3, threads=2)]
-    assert sorted(index for batch in batches for index in batch) == list(range(40))
-    assert max(map(len, batches)) == 4
+def test_large_jpegs_are_decoded_at_a_fraction_of_their_size(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    for index in range(6):
+        coarse = chance.integers(0, 256, (6, 9, 3), np.uint8)
+        image = cv2.resize(coarse, (900, 600), interpolation=cv2.INTER_CUBIC)
+        path = tmp_path / "data" / "ab"[index % 2] / f"{index}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(".jpg", image)[1].tobytes())
+    source = open_source(tmp_path / "data")
+    looked = sample(source, count=6, seed=0, threads=1)
+    assert looked.shapes.tolist() == [[600, 900, 3]] * 6  # as they are
+    resized: list[tuple[int, ...]] = []
+
+    def area(image: Pixels, size: tuple[int, int]) -> Pixels:
+        resized.append(image.shape)
+        return np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+
+    def loaded(size: tuple[int, int]) -> Loaded:
+        return load(
+            source, channels=3, size=size, resize=area, threads=1, memory_bound=10**9,
+            folder=tmp_path,
+        )  # fmt: skip
+
+    small = loaded((30, 45))
+    assert set(resized) == {(150, 225, 3)}
+    assert small.shapes.tolist() == [[600, 900]] * 6
+    assert small.resized
+    resized.clear()
+    for index in range(6):
+        whole = decode_image(source.read(index), 3)
+        wanted = area(whole, (30, 45)).astype(int)
+        assert np.abs(small.pixels[index].astype(int) - wanted).mean() < 1
+    resized.clear()
+    loaded((400, 600))
+    assert set(resized) == {(600, 900, 3)}  # half of it would not be enough

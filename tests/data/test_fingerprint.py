@@ -1,5 +1,7 @@
 """Tests of `tunesmith.data.fingerprint`."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -32,6 +34,16 @@ def test_numbers(source: Source) -> None:
     assert found.heights == (5, 9, 9)
     assert found.widths == (7, 7, 20)
     assert found.test_images == 0
+
+
+def test_a_typical_image_has_the_mean_aspect_ratio(source: Source) -> None:
+    lying, upright = np.zeros((30, 40, 1), np.uint8), np.zeros((40, 30, 1), np.uint8)
+    assert fingerprint(source, sample(lying, lying)).typical == (30, 40)
+    assert fingerprint(source, sample(upright)).typical == (40, 30)
+    assert fingerprint(source, sample(lying, upright)).typical == (35, 35)
+    assert fingerprint(source, sample(lying, lying, upright)).typical == (36, 40)
+    without = dataclasses.replace(fingerprint(source, sample(lying, lying, upright)), aspect=None)
+    assert without.typical == (30, 40)
 
 
 def test_channels_are_those_that_tell_something(source: Source) -> None:

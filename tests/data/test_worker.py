@@ -18,9 +18,10 @@ FILES = [encode_png(image) for image in IMAGES]
 def test_pixels_lie_one_behind_the_other_and_equal_examinations_are_one() -> None:
     room = np.zeros(1000, np.uint8)
     files = [(FILES[1], "1.png"), (b"", "2.png"), (FILES[2], None), (FILES[3], "3.jpg")]
-    answer = fill(room, [*files, (FILES[4], "4.png")], 3, cpu_s=9, wall_s=9)
+    answer = fill(room, [*files, (FILES[4], "4.png")], 3, enough=None, cpu_s=9, wall_s=9)
     assert answer["images"] == [
-        (4, 5, 3, 0), "the file is empty", (4, 5, 3, 1), (4, 5, 3, 2), (4, 5, 3, 0)
+        (4, 5, 3, 4, 5, 0), "the file is empty", (4, 5, 3, 4, 5, 1), (4, 5, 3, 4, 5, 2),
+        (4, 5, 3, 4, 5, 0),
     ]  # fmt: skip
     misnamed = ["PNG", [["name", "its name ends in .jpg, but it is a PNG"]]]
     assert answer["examined"] == [["PNG", []], None, misnamed]
@@ -29,7 +30,14 @@ def test_pixels_lie_one_behind_the_other_and_equal_examinations_are_one() -> Non
 
 def test_an_answer_ends_where_the_room_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "FULL", 100)
-    answer = fill(np.zeros(1000, np.uint8), [(file, None) for file in FILES], 3, cpu_s=9, wall_s=9)
+    answer = fill(
+        np.zeros(1000, np.uint8),
+        [(file, None) for file in FILES],
+        3,
+        enough=None,
+        cpu_s=9,
+        wall_s=9,
+    )
     assert len(answer["images"]) == 2
 
 

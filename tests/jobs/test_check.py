@@ -243,10 +243,10 @@ def test_a_killed_check_goes_on_where_it_was(
     examine = Decoder.examine
 
     def noting(
-        decoder: Decoder, files: Sequence[Named], channels: int | None
+        decoder: Decoder, files: Sequence[Named], channels: int | None, **options: Any
     ) -> Iterator[Decoded | str]:
         fresh.extend(name for _, name in files)
-        return examine(decoder, files, channels)
+        return examine(decoder, files, channels, **options)
 
     def unnoted(source: Source, **options: Any) -> Sample:
         found = sample(source, **options)

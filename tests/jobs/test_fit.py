@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import tunesmith as ts
 from tunesmith.core.errors import ModelError, RunFolderError
-from tunesmith.data.decode import originals
+from tunesmith.data.originals import originals
 from tunesmith.data.source import Source
 from tunesmith.jobs.closing.result import Result
 from tunesmith.models.preprocess import Normalize
@@ -236,6 +236,7 @@ def test_again_is_instant_and_more_budget_extends(tmp_path: Path) -> None:
     x, y = digits()
     first = quick((x, y), tmp_path / "out")
     assert first.is_new
+    assert "Expected: finished after" in first.report.read_text("utf-8")
     others: list[dict[str, Any]] = [{}, {"budget": 2}, {"device": "cpu", "workers": 1}]
     for options in others:
         again = quick((x, y), tmp_path / "out", **options)
@@ -246,6 +247,9 @@ def test_again_is_instant_and_more_budget_extends(tmp_path: Path) -> None:
     seen = past.trials["convnet"].seen
     longer = quick((x, y), tmp_path / "out", budget=first.summary.wall_s + 8)
     assert longer.is_new
+    told = longer.report.read_text("utf-8")
+    assert "Expected when the budget was 4.0 s: finished after" in told
+    assert "Expected: finished" not in told
     history = read_history(longer.folder)
     assert history.trials["convnet"].seen > seen
     assert longer.summary.test_openings == 2

@@ -21,10 +21,10 @@ from tunesmith.core import pixels
 honest = pixels.decode
 
 
-def decode(encoded, channels=None):
+def decode(encoded, channels=None, **options):
     if bytes(encoded) == b"crash":
         os.abort()
-    return honest(encoded, channels)
+    return honest(encoded, channels, **options)
 
 
 pixels.decode = decode

@@ -4,19 +4,11 @@ import pytest
 
 from tunesmith.core.settings import Settings
 from tunesmith.data.fingerprint import Fingerprint
-from tunesmith.execution.machine import Machine
 from tunesmith.plan import Plan, extend
 from tunesmith.training.config import TrainConfig
 
-MACHINE = Machine(
-    cores=2,
-    memory_bytes=8 * 10**9,
-    disk_free_bytes=10**11,
-    system="Linux x86_64",
-    cpu="a processor",
-    torch="2.13.0",
-    cuda=(),
-)
+from .conftest import MACHINE
+
 # A run of one minute on MNIST: 10,000 images/s, so that 222.4 s are enough for 40 epochs.
 CHOSEN = Plan(
     size=(28, 28),

@@ -11,35 +11,12 @@ from tunesmith.core.settings import Settings
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.source import Given
 from tunesmith.data.split import split
-from tunesmith.execution.machine import Machine
-from tunesmith.plan import VERIFIED, Plan, Speed, asked_images, describe, plan, trained_images
+from tunesmith.plan import VERIFIED, Plan, asked_images, describe, plan, trained_images
 from tunesmith.training.config import TrainConfig
 
+from .conftest import MACHINE, SPEEDS, speed
+
 Make = Callable[..., Plan]
-MACHINE = Machine(
-    cores=2,
-    memory_bytes=8 * 10**9,
-    disk_free_bytes=10**11,
-    system="Linux x86_64",
-    cpu="a processor",
-    torch="2.13.0",
-    cuda=(),
-)
-
-
-def speed(width: int, images_per_s: float, *, channels_last: bool = True) -> Speed:
-    return Speed(
-        width=width,
-        size=(28, 28),
-        channels_last=channels_last,
-        images_per_s=images_per_s,
-        answers_per_s=3 * images_per_s,
-        parameters=width * width * 500,
-        activation_bytes=width * 40_000,
-    )
-
-
-SPEEDS = [speed(8, 10_000), speed(16, 4000), speed(32, 1200), speed(64, 350)]
 
 
 @pytest.fixture
@@ -101,6 +78,14 @@ def test_a_run_may_end_early_and_says_so_by_its_horizon(make: Make) -> None:
     chosen = make("10h")
     assert chosen.horizon <= 80 * 55_600
     assert chosen.finish_s < 36_000
+
+
+def test_what_was_expected_of_another_budget_is_told_with_that_one(make: Make) -> None:
+    chosen = make("60s")
+    *reasons, expected = describe(chosen)
+    assert expected.startswith("Expected: finished after ")
+    told = expected.replace("Expected:", "Expected when the budget was 1 min 00 s:")
+    assert describe(chosen, former=60.0) == (*reasons, told)
 
 
 def test_small_data_get_folds(make: Make, mnist: Fingerprint) -> None:

@@ -3,7 +3,9 @@
 import pytest
 
 from tunesmith.plan.race import (
+    after_tuning,
     expected,
+    is_hopeless,
     is_worth_racing,
     is_worth_trying,
     pays_together,
@@ -28,6 +30,22 @@ def test_what_promises_much_less_is_not_raced(
     scratch: float, pretrained: float, *, open_: bool
 ) -> None:
     assert is_worth_racing(scratch, pretrained) is open_
+
+
+@pytest.mark.parametrize(
+    ("scratch", "pretrained", "hopeless"), [(0.6, 0.9, True), (0.81, 0.9, False), (0.9, 0.6, False)]
+)
+def test_what_is_far_behind_need_not_be_tried(
+    scratch: float, pretrained: float, *, hopeless: bool
+) -> None:
+    assert is_hopeless(scratch, pretrained) is hopeless
+
+
+@pytest.mark.parametrize("examples", [0, 100, 20_000, 10**6])
+def test_fine_tuning_is_expected_to_bring_something_but_not_all(examples: int) -> None:
+    tuned = after_tuning(0.7, examples)
+    assert 0.7 <= tuned <= after_tuning(0.7, 20_000) < 0.9
+    assert after_tuning(1.0, examples) == 1.0
 
 
 def test_reasons_give_the_numbers() -> None:
@@ -71,12 +89,12 @@ def test_a_pretrained_network_that_hardly_trains_hardly_gains() -> None:
 @pytest.mark.parametrize(
     ("first", "second", "budget", "together"),
     [
-        (0.9, 0.895, 600, True),
-        (0.9, 0.88, 600, False),
-        (0.88, 0.9, 600, True),
-        (0.9, 0.86, 600, False),
+        (0.9, 0.895, 1800, True),
+        (0.9, 0.88, 1800, False),
+        (0.88, 0.9, 1800, True),
+        (0.9, 0.86, 1800, False),
         (0.9, 0.9, 60, False),
-        (1.0, 1.0, 600, True),
+        (1.0, 1.0, 1800, True),
     ],
 )
 def test_two_go_on_if_neither_is_much_worse_and_there_is_time(

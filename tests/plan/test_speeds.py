@@ -7,7 +7,6 @@ import pytest
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.plan.augmentation import brief_seconds
 from tunesmith.plan.speeds import (
-    Speed,
     at_most,
     choose_size,
     choose_width,
@@ -20,20 +19,7 @@ from tunesmith.plan.speeds import (
     sizes_of,
 )
 
-
-def speed(width: int, images_per_s: float) -> Speed:
-    return Speed(
-        width=width,
-        size=(28, 28),
-        channels_last=True,
-        images_per_s=images_per_s,
-        answers_per_s=3 * images_per_s,
-        parameters=width * width * 500,
-        activation_bytes=width * 40_000,
-    )
-
-
-SPEEDS = [speed(8, 10_000), speed(16, 4000), speed(32, 1200), speed(64, 350)]
+from .conftest import SPEEDS, speed
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,13 @@ def test_a_run_that_ended_is_extended_by_more_than_it_had() -> None:
     assert not functools.reduce(fold, stopped, replay([])).is_extended_by(more[1])
 
 
+def test_a_plan_is_of_the_session_that_made_it_first() -> None:
+    killed, first, later = (events.SessionStarted(budget=budget) for budget in (1.0, 2.0, 3.0))
+    planned = at(events.Planned(plan={}))
+    assert replay([at(killed), at(first)]).planned is None
+    assert replay([at(killed), at(first), planned, at(later), planned]).planned == first
+
+
 @pytest.mark.parametrize("content", ['{"text": "hello", "mood": "good"}', "{}"])
 def test_an_event_with_other_fields_is_refused(content: str) -> None:
     with pytest.raises(RunFolderError, match=r"an event 'noted' that .* cannot read .* Update"):

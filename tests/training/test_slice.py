@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tunesmith.core.seeds import derive
 from tunesmith.data.augmentation import Augmentation
 from tunesmith.models.convnet import convnet
 from tunesmith.models.preprocess import Normalize
@@ -111,6 +112,22 @@ def test_frozen_layers_keep_their_weights(data: TrainData, optimizer: str) -> No
     }
     assert "head.linear.weight" in moved
     assert all(name.partition("/")[2] in moved for name in whole.optimizer)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 5, 8])
+def test_of_a_short_training_the_last_weights_count_most(data: TrainData, steps: int) -> None:
+    config, end = CONFIG.model_copy(update={"ema_decay": 0.9}), steps * CONFIG.batch
+    found = train_slice(
+        config, build, data, CrossEntropy(), start=None, until=end,
+        segments=warmup_decay(end, warmup=0.0),
+    ).checkpoint  # fmt: skip
+    assert found is not None
+    with torch.random.fork_rng():
+        torch.manual_seed(derive(config.seed, "init"))
+        start = build().state_dict()
+    name = "head.linear.weight"
+    moved = (found.network[name] - start[name]).norm()
+    assert (found.average[name] - found.network[name]).norm() < 0.3 * moved
 
 
 def test_it_learns(data: TrainData) -> None:

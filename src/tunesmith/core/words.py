@@ -55,3 +55,14 @@ def counted(count: int, noun: str, plural: str = "", *, verb: tuple[str, str] = 
     """
     noun, agreeing = (noun, verb[0]) if count == 1 else (plural or f"{noun}s", verb[1])
     return f"{count:,} {noun} {agreeing}".rstrip()
+
+
+def short(value: object) -> str:
+    """Format the value of a setting, a float with three significant digits.
+
+    Example:
+        >>> short(0.0123456), short(512), short("adam")
+        ('0.0123', '512', 'adam')
+
+    """
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -29,13 +29,10 @@ _Seen = tuple[tuple[int, ...], Pixels]  # the shape of an image, and the image r
 # and enough to keep the overhead for small images low.
 LEAST_AT_ONCE, MOST_AT_ONCE, TURNS = 16, 1024, 8
 SHOWN = 512  # pixels of the longer side of an image in a `Sample`, at most
-# Bytes of decoded images of one size that are yielded together, and of all sizes that wait.
-TOGETHER, WAITING = 64_000_000, 256_000_000
-ORIGINALS = 8  # images of any size that a thread decodes before they are passed on
+# A JPEG is decoded at a fraction of its size if so many times the side that is needed are left; for
+# a sample, that is the most that a network looks at.
+FINER, LARGEST = 2, 256
 REQUEST = 4_000_000  # bytes of files after which they are decoded before more are read
-
-
-_Waiting = dict[tuple[int, ...], list[tuple[int, Pixels]]]  # indices and images, by their size
 
 
 @final
@@ -48,7 +45,7 @@ class Sample:
             or third, and so on, so that a thousand photographs fit into memory.
         shapes: Original height, width and channels of each image, ``[S, 3]``.
         rejected: Images of the sample that could not be decoded.
-        per_s: Images decoded per second on all threads.
+        per_s: Images decoded and examined per second on all threads.
     """
 
     images: list[Pixels]
@@ -60,29 +57,42 @@ class Sample:
 def read_images(
     source: Source, indices: Sequence[int], channels: int | None, decoder: Decoder
 ) -> Iterator[Pixels | Rejected]:
-    """Decode some images of a source; see `examine_images`."""
-    for image in examine_images(source, indices, channels, decoder):
+    """Decode some images of a source, and nothing more; see `decode_images`."""
+    for image in decode_images(source, indices, channels, decoder, examined=False):
         yield image if isinstance(image, Rejected) else image.pixels
 
 
-def examine_images(
-    source: Source, indices: Sequence[int], channels: int | None, decoder: Decoder
+def decode_images(
+    source: Source,
+    indices: Sequence[int],
+    channels: int | None,
+    decoder: Decoder,
+    *,
+    examined: bool,
+    enough: int | None = None,
 ) -> Iterator[Decoded | Rejected]:
-    """Decode some images of a source, and examine their files.
+    """Decode some images of a source and, if ``examined``, examine their files.
+
+    JPEGs may be decoded at a fraction of their size; see ``enough`` of `core.pixels.decode`.
 
     Yields:
         For each index, in order: the image, its pixels valid until the next one is requested, or
         why decoding failed.
     """
     for part in read_parts(source, indices):
-        files = [(read, source.names[index]) for index, read in part if isinstance(read, bytes)]
-        decoded = decoder.examine(files, channels)
+        files = [
+            (read, source.names[index] if examined else None)
+            for index, read in part
+            if isinstance(read, bytes)
+        ]
+        decoded = decoder.examine(files, channels, enough=enough)
         for index, read in part:
             image = next(decoded) if isinstance(read, bytes) else read
             if isinstance(image, str):
                 yield Rejected(index=index, name=source.names[index], reason=image)
             elif isinstance(image, np.ndarray):
-                yield Decoded(pixels=recolor(image, channels), examined=None)
+                size = (image.shape[0], image.shape[1])
+                yield Decoded(pixels=recolor(image, channels), size=size, examined=None)
             else:
                 yield image
 
@@ -135,10 +145,11 @@ def sample(
 
     def read(part: NDArray[np.int64]) -> list[_Seen | Rejected]:
         with decoders.one() as decoder:
-            return [
-                image if isinstance(image, Rejected) else (image.shape, _reduced(image))
-                for image in read_images(source, part.tolist(), None, decoder)
-            ]
+            # As in `load`, for which the speed measured here stands.
+            images = decode_images(
+                source, part.tolist(), None, decoder, examined=True, enough=FINER * LARGEST
+            )
+            return [image if isinstance(image, Rejected) else _reduced(image) for image in images]
 
     with Decoders(threads) as decoders:
         # Starts the decoding processes.
@@ -159,10 +170,10 @@ def sample(
     )
 
 
-def _reduced(image: Pixels) -> Pixels:
-    """Return a subsampled copy that takes little memory."""
-    step = -(-max(image.shape[:2]) // SHOWN)
-    return image[::step, ::step].copy()
+def _reduced(image: Decoded) -> _Seen:
+    """Return the shape, and a subsampled copy that takes little memory."""
+    step = -(-max(image.pixels.shape) // SHOWN)
+    return image.shape, image.pixels[::step, ::step].copy()
 
 
 def at_once(count: int, threads: int) -> int:
@@ -229,7 +240,9 @@ def load(
         bad = []
         indices = range(begin, min(count, begin + step))
         with decoders.one() as decoder:
-            images = examine_images(source, indices, channels, decoder)
+            images = decode_images(
+                source, indices, channels, decoder, examined=True, enough=FINER * max(size)
+            )
             for index, image in zip(indices, images, strict=True):
                 if over.is_set():
                     break
@@ -238,53 +251,9 @@ def load(
                     continue
                 pixels = image.pixels
                 fitted = pixels if pixels.shape[:2] == size else resize(pixels, size)
-                room.put(index, fitted, pixels.shape, image.examined)
+                room.put(index, fitted, image.shape, image.examined)
         return bad
 
     with Decoders(threads) as decoders:
         bad = list(on_threads(fill, range(0, count, step), threads, over=over))
     return room.loaded(itertools.chain.from_iterable(bad))
-
-
-def originals(
-    source: Source, indices: NDArray[np.int64], *, channels: int, threads: int, batch: int = 256
-) -> Iterator[tuple[NDArray[np.int64], Pixels]]:
-    """Decode images at their original size, in batches of equal size.
-
-    Yields:
-        Source indices ``[B]``, and pixels ``[B, H, W, C]``; B is at most ``batch``, and less for
-        large images. Images that can no longer be read are left out.
-    """
-    waiting: _Waiting = {}
-
-    def read(part: NDArray[np.int64]) -> list[tuple[int, Pixels]]:
-        with decoders.one() as decoder:
-            images = read_images(source, part.tolist(), channels, decoder)
-            return [
-                (int(index), image.copy())
-                for index, image in zip(part, images, strict=True)
-                if not isinstance(image, Rejected)
-            ]
-
-    with Decoders(threads) as decoders:
-        for begin in range(0, len(indices), ORIGINALS * threads):
-            parts = np.array_split(indices[begin : begin + ORIGINALS * threads], threads)
-            for index, image in itertools.chain.from_iterable(on_threads(read, parts, threads)):
-                waiting.setdefault(image.shape, []).append((index, image))
-                shape = _ripe(waiting, image.shape, batch)
-                if shape is not None:
-                    yield _stack(waiting.pop(shape))
-    for group in waiting.values():
-        yield _stack(group)
-
-
-def _ripe(waiting: _Waiting, last: tuple[int, ...], batch: int) -> tuple[int, ...] | None:
-    """Size of the waiting images to yield now, if any, after one of size ``last`` was added."""
-    if len(waiting[last]) >= batch or len(waiting[last]) * math.prod(last) >= TOGETHER:
-        return last
-    held = {shape: len(group) * math.prod(shape) for shape, group in waiting.items()}
-    return max(held, key=lambda shape: held[shape]) if sum(held.values()) >= WAITING else None
-
-
-def _stack(group: list[tuple[int, Pixels]]) -> tuple[NDArray[np.int64], Pixels]:
-    return np.array([index for index, _ in group], np.int64), np.stack([x for _, x in group])

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import InternalError
-from tunesmith.core.pixels import ALPHA, MOST_PIXELS, decode_or_say
+from tunesmith.core.pixels import ALPHA, MOST_PIXELS, decode_or_say, full_size
 from tunesmith.data.examine import Examined, examine
 from tunesmith.data.loaded import Decoded
 from tunesmith.data.processes import HAS_LIMITS, exit_status, start
@@ -82,15 +82,19 @@ def _shared_file() -> IO[bytes]:
     return open(os.memfd_create("pixels"), "r+b") if is_linux else tempfile.TemporaryFile()  # noqa: PTH123 (a descriptor; the caller closes it)
 
 
-def open_or_say(file: bytes, channels: int | None, name: str | None) -> Decoded | str:
+def open_or_say(
+    file: bytes, channels: int | None, name: str | None, *, enough: int | None
+) -> Decoded | str:
     """Decode a file in this process, without limits; return the reason if it fails.
 
     If it has a name, it is examined as well.
     """
-    pixels = decode_or_say(file, channels)
+    pixels = decode_or_say(file, channels, enough=enough)
     if isinstance(pixels, str):
         return pixels
-    return Decoded(pixels=pixels, examined=None if name is None else examine(file, name))
+    size = (pixels.shape[0], pixels.shape[1]) if enough is None else full_size(file, pixels)
+    examined = None if name is None else examine(file, name)
+    return Decoded(pixels=pixels, size=size, examined=examined)
 
 
 @final
@@ -120,7 +124,9 @@ class _Process:
                 f"{WORKER}"
             )
 
-    def ask(self, files: Sequence[Named], channels: int | None) -> list[Decoded | str] | Death:
+    def ask(
+        self, files: Sequence[Named], channels: int | None, enough: int | None
+    ) -> list[Decoded | str] | Death:
         """Request the decoding of files.
 
         Returns:
@@ -128,7 +134,8 @@ class _Process:
             pixels valid until the next call, or why decoding failed.
         """
         sizes, names = [len(file) for file, _ in files], [name for _, name in files]
-        request = json.dumps({"channels": channels, "sizes": sizes, "names": names})
+        told = {"channels": channels, "enough": enough, "sizes": sizes, "names": names}
+        request = json.dumps(told)
         answer = b""
         with contextlib.suppress(BrokenPipeError):
             self._requests.write(b"".join([request.encode(), b"\n", *(file for file, _ in files)]))
@@ -146,11 +153,12 @@ class _Process:
             if isinstance(item, str):
                 images.append(item)
                 continue
-            *shape, place = item
-            size = math.prod(shape)
-            pixels = self._room[used : used + size].reshape(shape)
-            images.append(Decoded(pixels=pixels, examined=examined[place]))
-            used += size
+            *shape, height, width, place = item
+            count = math.prod(shape)
+            pixels = self._room[used : used + count].reshape(shape)
+            size = (height, width)
+            images.append(Decoded(pixels=pixels, size=size, examined=examined[place]))
+            used += count
         return images
 
     def hang_up(self) -> None:
@@ -178,12 +186,15 @@ class Decoder:
         for image in self.examine([(file, None) for file in files], channels):
             yield image if isinstance(image, str) else image.pixels
 
-    def examine(self, files: Sequence[Named], channels: int | None) -> Iterator[Decoded | str]:
+    def examine(
+        self, files: Sequence[Named], channels: int | None, *, enough: int | None = None
+    ) -> Iterator[Decoded | str]:
         """Decode files, one after the other, and examine those that are given with a name.
 
         Args:
             files: Contents of image files, as for `core.pixels.decode`, and their names.
             channels: Number of channels, as for `core.pixels.decode`.
+            enough: Pixels of the shorter side that are enough, as there.
 
         Yields:
             For each file, in order: the image, its pixels valid until the next one is requested, or
@@ -194,29 +205,34 @@ class Decoder:
             InternalError: No process could be started.
         """
         if not HAS_LIMITS:
-            yield from (open_or_say(file, channels, name) for file, name in files)
+            for content, name in files:
+                yield open_or_say(content, channels, name, enough=enough)
             return
         left = files
         while left:
-            answer = self._ask(left, channels)
+            answer = self._ask(left, channels, enough)
             if isinstance(answer, Death):
                 break
             yield from answer
             left = left[len(answer) :]
         for file in left:
-            yield self._examine_alone(file, channels)
+            yield self._examine_alone(file, channels, enough)
 
-    def _ask(self, files: Sequence[Named], channels: int | None) -> list[Decoded | str] | Death:
+    def _ask(
+        self, files: Sequence[Named], channels: int | None, enough: int | None
+    ) -> list[Decoded | str] | Death:
         # A process whose response was not read to its end must not get another request.
         process, self._process = self._process or _Process(self._limits), None
-        answer = process.ask(files, channels)
+        answer = process.ask(files, channels, enough)
         self._process = None if isinstance(answer, Death) else process
         return answer
 
-    def _examine_alone(self, file: Named, channels: int | None) -> Decoded | str:
+    def _examine_alone(
+        self, file: Named, channels: int | None, enough: int | None
+    ) -> Decoded | str:
         while True:
             is_fresh = self._process is None
-            answer = self._ask([file], channels)
+            answer = self._ask([file], channels, enough)
             if not isinstance(answer, Death):
                 return answer[0]
             if is_fresh or answer.is_late:

@@ -29,6 +29,7 @@ class Fingerprint:
         test_images: Number of images in a predefined test set.
         validation_images: Number of images in a predefined validation set.
         decode_per_s: Images decoded per second on all threads.
+        aspect: Geometric mean of height over width; None for that of the medians.
     """
 
     images: int
@@ -40,6 +41,22 @@ class Fingerprint:
     test_images: int
     validation_images: int
     decode_per_s: float
+    aspect: float | None = None
+
+    @property
+    def typical(self) -> tuple[int, int]:
+        """Height and width of a typical image.
+
+        Its aspect ratio is the mean one: if a third of all photographs are upright, the medians are
+        those of the others, and upright ones would be squeezed to half of their width.
+        """
+        height, width = self.heights[1], self.widths[1]
+        if self.aspect is None:
+            return height, width
+        longest = max(height, width)
+        if self.aspect >= 1:
+            return longest, max(1, round(longest / self.aspect))
+        return max(1, round(longest * self.aspect)), longest
 
 
 def fingerprint(source: Source, sample: Sample) -> Fingerprint:
@@ -69,6 +86,7 @@ def fingerprint(source: Source, sample: Sample) -> Fingerprint:
         test_images=int((source.given == Given.TEST).sum()),
         validation_images=int((source.given == Given.VALIDATION).sum()),
         decode_per_s=sample.per_s,
+        aspect=float(np.exp(np.log(sample.shapes[:, 0] / sample.shapes[:, 1]).mean())),
     )
 
 

@@ -26,11 +26,18 @@ class Decoded:
 
     Attributes:
         pixels: uint8 pixels ``[H, W, C]``.
+        size: Height and width of the whole image; the pixels may be a fraction of it.
         examined: Result of examining its file; None if it was not examined, or there is no file.
     """
 
     pixels: Pixels
+    size: tuple[int, int]
     examined: Examined | None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the whole image."""
+        return (*self.size, self.pixels.shape[2])
 
 
 @final

@@ -67,7 +67,13 @@ def confine(memory: int) -> None:
 
 
 def fill(
-    room: Pixels, files: Sequence[Named], channels: int | None, *, cpu_s: float, wall_s: float
+    room: Pixels,
+    files: Sequence[Named],
+    channels: int | None,
+    *,
+    enough: int | None,
+    cpu_s: float,
+    wall_s: float,
 ) -> Answer:
     """Decode files into shared memory until it is full, and examine those that have a name."""
     images: list[tuple[int, ...] | str] = []
@@ -79,7 +85,7 @@ def fill(
         if (now := time.monotonic()) >= due:  # two system calls per image would cost time
             set_alarms(cpu_s, wall_s)
             due = now + SLACK * cpu_s
-        image = open_or_say(file, channels, name)
+        image = open_or_say(file, channels, name, enough=enough)
         if isinstance(image, str):
             images.append(image)
             continue
@@ -87,7 +93,7 @@ def fill(
         room[used : used + pixels.size] = pixels.reshape(-1)
         used += pixels.size
         number = numbers.setdefault(image.examined, len(numbers))
-        images.append((*pixels.shape, number))
+        images.append((*pixels.shape, *image.size, number))
     set_alarms(0, 0)
     return {
         "images": images,
@@ -112,7 +118,8 @@ def main(fd: int, memory: int, cpu_s: float, wall_s: float) -> None:
             (requests.read(size), name)
             for size, name in zip(request["sizes"], request["names"], strict=True)
         ]
-        tell(fill(room, files, request["channels"], cpu_s=cpu_s, wall_s=wall_s))
+        how = {"enough": request["enough"], "cpu_s": cpu_s, "wall_s": wall_s}
+        tell(fill(room, files, request["channels"], **how))
 
 
 if __name__ == "__main__":

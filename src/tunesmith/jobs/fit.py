@@ -28,7 +28,7 @@ from tunesmith.jobs.closing.result import Result, handed_over
 from tunesmith.jobs.closing.tell import tell
 from tunesmith.jobs.fetch import open_data
 from tunesmith.jobs.planning.decide import find_families, judge, plan_all
-from tunesmith.jobs.planning.planner import look, plan_run, record_plan
+from tunesmith.jobs.planning.planner import look, plan_run, plan_words, record_plan
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.prepare import as_expected, prepare
 from tunesmith.jobs.run.session import Session, computing
@@ -239,11 +239,9 @@ def _run(
         for family, chosen in zip(planned.families, planned.plans, strict=True)
     ]
     with session.phase("race"):
-        winners = race(
-            session, candidates, brief=planned.brief, chance=planned.chance, alone=planned.alone
-        )
+        winners = race(session, candidates, planned.probed, alone=planned.alone)
     for winner in winners:
-        for sentence in planning.describe(winner.chosen):
+        for sentence in plan_words(session, winner.chosen):
             session.terminal.say(sentence)
     with session.phase("train"):
         fitted = train_all(session, winners, extended=extended)

@@ -170,7 +170,7 @@ class SameConv2d(nn.Conv2d):
         if (down, right) != (2 * above, 2 * left):
             x_NCHW = F.pad(x_NCHW, (left, right - left, above, down - above))
             above = left = 0
-        if self.groups > 1 and above == left:
+        if self.groups == self.in_channels == self.out_channels and above == left:
             return depthwise(x_NCHW, self.weight, self.bias, stride=stride, padding=above)
         return F.conv2d(x_NCHW, self.weight, self.bias, stride, (above, left), groups=self.groups)
 

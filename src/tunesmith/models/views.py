@@ -78,6 +78,17 @@ def offered(*, most: int, mirrored: bool) -> list[tuple[View, ...]]:
     ]
 
 
+def uncompared(sets: Sequence[tuple[View, ...]]) -> tuple[View, ...]:
+    """The largest of such sets that may be used untested: the image and its mirror image.
+
+    Example:
+        >>> [passes(uncompared(offered(most=6, mirrored=flipped))) for flipped in (True, False)]
+        [2, 1]
+
+    """
+    return [views for views in sets if passes(views) <= 2][-1]  # noqa: PLR2004 (both sides)
+
+
 def _moved(x_NCHW: Tensor) -> list[Tensor]:
     """Move images to the lower right and to the upper left, with reflection padding."""
     height, width = x_NCHW.shape[2:]

@@ -24,13 +24,15 @@ def choose_augmentation(harm: Harm, *, epochs: float) -> tuple[Augmentation, tup
     """Choose augmentations by how a briefly trained network does on changed images.
 
     A change is used if it lowers accuracy by no more than a small share of what was learned beyond
-    chance, plus a standard error; vertical flips only if the network has learned enough to tell. If
-    mirroring changes the meaning, as with digits, small rotations and scalings are used instead, if
-    those are harmless.
+    chance, plus a standard error. Vertical flips have to prove themselves: the network must have
+    learned enough to tell, and no standard error is granted. If mirroring changes the meaning, as
+    with digits, small rotations and scalings are used instead, if those are harmless.
     """
     error = math.sqrt(max(1e-9, harm.plain * (1 - harm.plain)) / max(1, harm.images))
+    learned = max(0.0, harm.plain - harm.chance)
+    granted = {name: error if name != "flip_vertical" else 0.0 for name in harm.changed}
     fine = {
-        name: harm.plain - value <= HARMLESS[name] * max(0.0, harm.plain - harm.chance) + error
+        name: harm.plain - value <= HARMLESS[name] * learned + granted[name]
         for name, value in harm.changed.items()
     }
     # A network that has learned little sees no difference; the rarer change must prove itself.

@@ -5,7 +5,7 @@ from typing import Any, final
 
 from pydantic import BaseModel, ConfigDict
 
-from tunesmith.core.settings import Settings, checked
+from tunesmith.core.settings import AUTO, Settings, checked
 from tunesmith.core.words import duration, megabytes
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.split import (
@@ -49,6 +49,7 @@ PROCESS_BYTES = 450_000_000  # memory of the libraries themselves
 VALIDATION = (VALIDATION_SHARE, VALIDATION_MOST)
 ASKED = ((SELECTION_SHARE, SELECTION_MOST), (CALIBRATION_SHARE, CALIBRATION_MOST))
 VERIFIED = 256  # images to compare graph and network on
+PASSES_SMALL = 2  # test-time augmentation of few images: more views could not be compared
 
 
 @final
@@ -128,12 +129,11 @@ def asked_images(data: Fingerprint) -> int:
     """Number of predictions to make once a model is trained.
 
     These are selection, calibration and test set, and twice the images that graph and network are
-    compared on; if there are folds, the last one replaces selection and calibration set.
+    compared on. Folds are predicted in the time that they are trained in.
     """
-    tested = tested_images(data)
-    held = _held(data.images - tested, *ASKED)
-    last = trained_images(data) // FOLDS
-    return tested + 2 * VERIFIED + (last if has_folds(data) else held)
+    tested, verified = tested_images(data), min(VERIFIED, trained_images(data))
+    held = 0 if has_folds(data) else _held(data.images - tested, *ASKED)
+    return tested + 2 * verified + held
 
 
 def reread_seconds(data: Fingerprint, size: tuple[int, int]) -> float:
@@ -157,6 +157,8 @@ def reserve_of(
     """
     once = asked_images(data) / max(1.0, answers_per_s)
     passes = passes_in(budget, once)
+    if has_folds(data):
+        passes = min(passes, PASSES_SMALL)
     return passes, most_reserved(budget, passes * once + reread_s, pretrained=pretrained)
 
 
@@ -213,7 +215,7 @@ def plan(
         best = choose_width(interpolate(speeds), images=images, seconds=useful * pace / sharing)
         rate, answers = max(1e-9, best.images_per_s * pace), best.answers_per_s
     batch = batch_of(images, pretrained=pretrained)
-    train = _config(settings, defaults, best, batch=batch, coarse=coarse)
+    train = _config(settings, defaults, best, batch=batch, coarse=coarse, pretrained=pretrained)
     examples = max(train.batch, min(most_examples(images), int(rate * useful)))
     fewest = tuned_examples(data) if pretrained else ENOUGH_EPOCHS * images
     rest = before + reread + fixed_seconds(pretrained=pretrained)
@@ -247,7 +249,13 @@ def plan(
 
 
 def _config(
-    settings: Settings, defaults: TrainConfig, best: Speed, *, batch: int, coarse: float
+    settings: Settings,
+    defaults: TrainConfig,
+    best: Speed,
+    *,
+    batch: int,
+    coarse: float,
+    pretrained: bool,
 ) -> TrainConfig:
     """Make the training config from defaults, measurements, the metric and, above all, the user."""
     measured = {"channels_last": best.channels_last, "mixed_precision": best.mixed}
@@ -255,6 +263,8 @@ def _config(
     if settings.metric == "balanced_accuracy":
         decided["balance"] = 1.0
     given = {**decided, "seed": settings.seed, **settings.train}
+    if not pretrained and settings.model == AUTO:
+        given.pop("frozen", None)  # it is meant for the network that has learned something
     return checked(TrainConfig, {**defaults.model_dump(), **given})
 
 
@@ -272,10 +282,16 @@ def _memory(data: Fingerprint, best: Speed, batch: int) -> int:
     )
 
 
-def describe(chosen: Plan) -> tuple[str, ...]:
-    """Describe the plan in sentences, as `--dry-run` prints it."""
+def describe(chosen: Plan, *, former: float | None = None) -> tuple[str, ...]:
+    """Describe the plan in sentences, as `--dry-run` prints it.
+
+    Args:
+        chosen: The plan.
+        former: Budget that it was made for, in seconds, if the run has another by now; else None.
+    """
+    when = "" if former is None else f" when the budget was {duration(former)}"
     expected = (
-        f"Expected: finished after {duration(chosen.finish_s)}, of which training "
+        f"Expected{when}: finished after {duration(chosen.finish_s)}, of which training "
         f"{duration(chosen.train_s)}; memory {megabytes(chosen.memory_bytes)}; disk "
         f"{megabytes(chosen.disk_bytes)}; {chosen.threads} threads, batch {chosen.train.batch}."
     )

@@ -1,16 +1,20 @@
 """When networks race against each other, and how the report describes it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
 
 from tunesmith.training.findings import beyond_chance
 
 RACE_SHARE = 0.1  # share of the training time for each candidate's heat, a short training
 WELL = 0.9  # accuracy beyond chance of the probe training from which on pretraining cannot help
-TOGETHER_FEWEST_S = 450.0  # a shorter budget is better spent on one network to the end
+TOGETHER_FEWEST_S = 1200.0  # a shorter budget is better spent on one network to the end
 # Largest ratio of two networks' errors to train both. A pretrained network that is not even better
 # costs many times as much for each image, and so takes more than it adds.
 WITHIN_SCRATCH, WITHIN_PRETRAINED = 1.1, 1.3
 OPEN_WITHIN = 1.15  # largest ratio of a pretrained network's error to the other's, to start a race
+FEW = 100  # images on which an accuracy says little
+HOPELESS = 2.0  # ratio of the other's error to it from which on the other need not be tried
 TRANSFER_FEWEST_S = 20.0  # a shorter budget is better spent on one network
 # From the error after a heat to the final error. A network from scratch has more to gain, and the
 # more, the better it learns, down to a least share of the error; a pretrained one is good at once.
@@ -20,6 +24,22 @@ LEFT_SCRATCH, LEAST_LEFT, LEFT_PRETRAINED = 0.9, 0.35, 0.58
 LEFT_HEAD, TUNED = 0.4, 20_000
 # Share of a probe's error that is left after a heat from scratch, if it is so many times longer.
 HEAT_LEFT, LONG = 0.75, 4.0
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Probed:
+    """Result of the probe training, a few seconds from scratch.
+
+    Attributes:
+        accuracy: Its accuracy; None if there was none.
+        images: Number of images that it was measured on; 0 if that is not known.
+        chance: Accuracy of always predicting the most frequent class.
+    """
+
+    accuracy: float | None
+    images: int = 0
+    chance: float = 0.0
 
 
 def after_heat(brief: float, *, heat_s: float, brief_s: float) -> float:
@@ -70,6 +90,27 @@ def is_worth_racing(scratch: float, pretrained: float) -> bool:
     return 1 - pretrained <= OPEN_WITHIN * (1 - scratch)
 
 
+def is_hopeless(scratch: float, pretrained: float) -> bool:
+    """Whether a network from scratch need not be tried, by the accuracies expected of both.
+
+    Example:
+        >>> is_hopeless(0.61, 0.88), is_hopeless(0.8, 0.88)
+        (True, False)
+
+    """
+    return 1 - scratch > HOPELESS * (1 - pretrained)
+
+
+def unhoped_words(probed: Probed, head: float) -> str:
+    """Explain why a network from scratch did not compete."""
+    few = f" of only {probed.images} images" if probed.images < FEW else ""
+    return (
+        f"A head on features learned from photographs gave {100 * head:.1f} % right, and a few "
+        f"seconds of training from scratch {100 * (probed.accuracy or 0.0):.1f} %{few}, so that "
+        "was not tried further."
+    )
+
+
 def untried_words(brief: float, head: float | None = None) -> str:
     """Explain why a pretrained network did not compete."""
     start = f"Trained from scratch: a few seconds of that gave {100 * brief:.1f} % right"
@@ -105,7 +146,7 @@ def sharing(networks: int, *, budget: float) -> int:
     """Number of networks in a race that may be trained to their end.
 
     Example:
-        >>> sharing(2, budget=60), sharing(2, budget=600)
+        >>> sharing(2, budget=600), sharing(2, budget=1800)
         (1, 2)
 
     """
@@ -119,7 +160,7 @@ def pays_together(scratch: float, pretrained: float, *, budget: float) -> bool:
     neither is much worse than the other. In the end, the held-out images decide.
 
     Example:
-        >>> pays_together(0.86, 0.88, budget=600), pays_together(0.88, 0.86, budget=600)
+        >>> pays_together(0.86, 0.88, budget=1800), pays_together(0.88, 0.86, budget=1800)
         (True, False)
 
     """

@@ -123,9 +123,9 @@ def sizes_of(data: Fingerprint) -> tuple[tuple[int, int], ...]:
 
     Images up to 64 pixels keep their size (but at least 8 pixels a side). Larger ones are tried at
     several resolutions up to their own, at most 256 pixels for the longer side; the aspect ratio is
-    that of the median image.
+    that of a typical image.
     """
-    height, width = data.heights[1], data.widths[1]
+    height, width = data.typical
     longest = max(height, width)
     if longest <= NATIVE:
         return ((max(SMALLEST, height), max(SMALLEST, width)),)
@@ -163,13 +163,13 @@ def choose_size(speeds: Sequence[Speed], *, images: int, seconds: float) -> tupl
 
 def resolutions_of(data: Fingerprint) -> tuple[int, ...]:
     """Resolutions to consider for a pretrained network, smallest first."""
-    most = LARGEST_ZOOM * max(data.heights[1], data.widths[1])
+    most = LARGEST_ZOOM * max(data.typical)
     return tuple(side for side in RESOLUTIONS if side <= most) or RESOLUTIONS[:1]
 
 
 def size_for(data: Fingerprint, resolution: int) -> tuple[int, int]:
     """Decoding size for a network that resizes internally: no larger than its resolution."""
-    height, width = data.heights[1], data.widths[1]
+    height, width = data.typical
     longest = max(height, width)
     if longest <= NATIVE:
         return sizes_of(data)[0]

@@ -28,11 +28,9 @@ def chosen_words(
 
 def _size_words(data: Fingerprint, best: Speed) -> str:
     height, width = best.size
-    from_height, from_width = data.heights[1], data.widths[1]
+    from_height, from_width = data.typical
     same = best.size == (from_height, from_width)
-    origin = (
-        "their own size" if same else f"stretched from {from_height} x {from_width} (the median)"
-    )
+    origin = "their own size" if same else f"stretched from {from_height} x {from_width} (typical)"
     return f"Images are read at {height} x {width} pixels, {origin}."
 
 
@@ -98,9 +96,12 @@ def budget_words(enough: float | None, fewest: float, *, late_s: float = 0.0) ->
     """
     if enough is None:
         return ()
+    goal = f"see each image {fewest:.0f} times"
+    if fewest < 1:
+        goal = f"train on {100 * fewest:.0f} % of the images"
     words = (
-        f"The budget is short for this much data: about {duration(enough)} would be enough to see "
-        f"each image {fewest:.0f} times. You get the best this time allows."
+        f"The budget is short for this much data: about {duration(enough)} would be enough to "
+        f"{goal}. You get the best this time allows."
     )
     late = (
         "Expect the run to end late: what is done before and after the training takes about "

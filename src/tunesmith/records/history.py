@@ -65,6 +65,7 @@ class History:
         past_phases: Seconds by phase in earlier sessions.
         session_phases: Seconds by phase in this session.
         plan: Measurements and decisions; None if there is no plan yet.
+        planned: Session in which they were made; a later one may have added a search to the plan.
         trials: History of each trial, by name.
         workers: Number of parallel search processes; None if it was not chosen here.
         chosen: Network chosen for full training; None if none was chosen.
@@ -80,6 +81,7 @@ class History:
     past_phases: Mapping[str, float] = field(default_factory=dict)
     session_phases: Mapping[str, float] = field(default_factory=dict)
     plan: Mapping[str, Any] | None = None
+    planned: SessionStarted | None = None
     trials: Mapping[str, TrialHistory] = field(default_factory=dict)
     workers: WorkersChosen | None = None
     chosen: Chosen | None = None
@@ -127,9 +129,10 @@ def fold(history: History, stored: Stored) -> History:
 def _changes(history: History, event: Event) -> dict[str, Any]:
     """Fields of the history that an event changes."""
     fields: dict[str, Any] = {}
+    session = history.sessions[-1] if history.sessions else None
     match event:
         case Planned():
-            fields["plan"] = event.plan
+            fields |= {"plan": event.plan, "planned": history.planned or session}
         case TrialStarted() | SliceDone() | BlockDone() | TrialEnded():
             trial = _after(history.trials.get(event.trial, TrialHistory()), event)
             fields["trials"] = {**history.trials, event.trial: trial}
@@ -142,7 +145,6 @@ def _changes(history: History, event: Event) -> dict[str, Any]:
         case TestOpened():
             fields["test_openings"] = history.test_openings + 1
         case Ended():
-            session = history.sessions[-1] if history.sessions else None
             fields |= {"ended": event, "granted": session}
             if event.status == "finished" or history.done is None:
                 fields["done"] = session

@@ -173,7 +173,7 @@ def train_batches(
         if not math.isfinite(total):
             break
         updates, due = divmod(position // config.batch, averaging.EVERY)
-        if due == 0:
+        if due == 0 or seen >= segments[-1].end:  # the last weights count, of a few steps most
             decay = averaging.decay_after(updates, longest=config.ema_decay)
             averaging.update(average, network, decay=decay)
     return Progress(seen=seen, loss=total / steps if steps else 0.0)

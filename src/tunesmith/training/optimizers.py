@@ -3,6 +3,7 @@
 Optimizers are built once for each slice; their state is part of the checkpoint.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -85,16 +86,39 @@ class Muon(Optimizer):
 
 
 def layer_of(name: str) -> str:
-    """The layer that a parameter belongs to: its path up to the first number.
+    """The layer that a parameter belongs to: its path up to the first number, or to its end.
 
     Example:
-        >>> layer_of("blocks.3.layers.0.weight"), layer_of("head.bias")
-        ('blocks.3', 'head')
+        >>> layer_of("blocks.3.layers.0.weight"), layer_of("model.head.bias")
+        ('blocks.3', 'model.head')
 
     """
     parts = name.split(".")[:-1]
     numbers = [place for place, part in enumerate(parts) if part.isdecimal()]
-    return ".".join(parts[: numbers[0] + 1] if numbers else parts[:1])
+    return ".".join(parts[: numbers[0] + 1] if numbers else parts)
+
+
+def layers(network: nn.Module) -> dict[str, list[str]]:
+    """Names of the parameters of each layer, from the first layer to the last.
+
+    The order is that in which a network lists them, but the classifier that a pretrained network
+    names in ``pretrained_cfg`` is the last layer.
+
+    Example:
+        >>> layers(nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2)))
+        {'0': ['0.weight', '0.bias'], '2': ['2.weight', '2.bias']}
+
+    """
+    stated = getattr(network, "pretrained_cfg", None)
+    classifier = stated.get("classifier") if isinstance(stated, Mapping) else None
+    found: dict[str, list[str]] = {}
+    last = []
+    for name, _ in network.named_parameters():
+        if name.rpartition(".")[0] == classifier:
+            last.append(name)
+        else:
+            found.setdefault(layer_of(name), []).append(name)
+    return {**found, str(classifier): last} if last else found
 
 
 def freeze(network: nn.Module, share: float) -> None:
@@ -110,23 +134,25 @@ def freeze(network: nn.Module, share: float) -> None:
         [False, False, True, True, True, True]
 
     """
-    names = [name for name, p in network.named_parameters() if p.requires_grad]
-    layers = list(dict.fromkeys(map(layer_of, names)))
-    kept = set(layers[: int(share * len(layers))])
-    for name, p in network.named_parameters():
-        if layer_of(name) in kept:
-            p.requires_grad = False
+    order = list(layers(network).values())
+    for name in itertools.chain.from_iterable(order[: int(share * len(order))]):
+        network.get_parameter(name).requires_grad = False
 
 
 def _groups_by_layer(
-    names: Mapping[Tensor, str], lr: float, weight_decay: float, layer_decay: float
+    network: nn.Module,
+    names: Mapping[Tensor, str],
+    lr: float,
+    weight_decay: float,
+    layer_decay: float,
 ) -> list[dict[str, Any]]:
     """Group parameters by learning rate and weight decay; layers in their order in the network."""
-    order = list(dict.fromkeys(map(layer_of, names.values())))
+    order = list(reversed(layers(network).values()))
+    after = {name: place for place, layer in enumerate(order) for name in layer}
     groups: dict[tuple[float, float], list[Tensor]] = {}
     for p, name in names.items():
-        rate = lr * layer_decay ** (len(order) - 1 - order.index(layer_of(name)))
-        groups.setdefault((rate, weight_decay if p.ndim > 1 else 0.0), []).append(p)
+        key = lr * layer_decay ** after[name], weight_decay if p.ndim > 1 else 0.0
+        groups.setdefault(key, []).append(p)
     return [{"params": ps, "lr": rate, "weight_decay": wd} for (rate, wd), ps in groups.items()]
 
 
@@ -191,7 +217,7 @@ class Optimizers:
             self._parts = [Muon(grouped, lr=lr, momentum=momentum)] if filters else []
             self._parts += [SGD(rest, momentum=0.85, nesterov=True)] if rest else []
         else:
-            groups = _groups_by_layer(self._names, lr, weight_decay, layer_decay)
+            groups = _groups_by_layer(network, self._names, lr, weight_decay, layer_decay)
             if kind == "sgd":
                 self._parts = [SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0)]
             else:

@@ -67,7 +67,7 @@ def measure(
             return Measured(
                 images_per_s=0, share=1.0, answers_per_s=0, parameters=0, activation_bytes=0
             )
-    count = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    count = sum(p.numel() for p in network.parameters())
     return Measured(
         images_per_s=rate,
         share=share,

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.space import Choice, Config, Float, Int, Range, Space
+from tunesmith.core.words import short
 from tunesmith.tuning.cube import Floats, to_units
 from tunesmith.tuning.protocols import History
 
@@ -98,15 +99,11 @@ def edge_words(space: Space, config: Config, importance: Mapping[str, float]) ->
         importance: Importance of each field; see `importances`.
     """
     return [
-        f"The best {name} that was found, {_short(config[name])}, lies at the {end} end of what "
+        f"The best {name} that was found, {short(config[name])}, lies at the {end} end of what "
         f"was tried ({space[name].range}): there may be better beyond."
         for name, end in at_edges(space, config).items()
         if importance.get(name, 0.0) >= MATTERS
     ]
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _are_few(range_: Int | Float) -> bool:

@@ -43,10 +43,10 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     examine = Decoder.examine
 
     def noting(
-        decoder: Decoder, files: Sequence[Named], channels: int | None
+        decoder: Decoder, files: Sequence[Named], channels: int | None, **options: Any
     ) -> Iterator[Decoded | str]:
         names.extend(str(name) for _, name in files)
-        return examine(decoder, files, channels)
+        return examine(decoder, files, channels, **options)
 
     def unnoted(source: Source, **options: Any) -> Sample:
         found = sample(source, **options)

@@ -13,9 +13,9 @@ from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
 from tunesmith.execution.machine import measure
 from tunesmith.jobs.planning.decide import Planned, find_families
-from tunesmith.jobs.planning.planner import plan_run, record_plan
+from tunesmith.jobs.planning.planner import plan_run, plan_words, record_plan
 from tunesmith.jobs.run.session import Session
-from tunesmith.records.events import SliceDone
+from tunesmith.records.events import SessionStarted, SliceDone
 
 SessionIn = Callable[..., AbstractContextManager[Session]]
 GIVEN: dict[str, Any] = {"model": "convnet", "params": {"width": 8}}
@@ -78,3 +78,21 @@ def test_whoever_wants_no_search_gets_none(
         plans = planned(session, source, extended=True).plans
         assert plans == planned(session, source).plans
         assert plans[0].search is None
+
+
+def test_what_was_expected_of_the_first_budget_is_told_with_that_one(
+    session_in: SessionIn, source: Source, tmp_path: Path
+) -> None:
+    with session_in(tmp_path, budget=20, **GIVEN) as session:
+        session.record(SessionStarted(budget=20.0))
+        first = planned(session, source)
+        record_plan(session, first)
+        *_, expected = plan_words(session, first.plans[0])
+    assert expected.startswith("Expected: finished after ")
+    former = expected.replace("Expected:", "Expected when the budget was 20.0 s:")
+    with session_in(tmp_path, budget=HOURS, **GIVEN) as session:
+        session.record(SessionStarted(budget=HOURS))
+        more = planned(session, source, extended=True)
+        record_plan(session, more)  # as if a search had been added
+        *_, told = plan_words(session, more.plans[0])
+    assert told == former

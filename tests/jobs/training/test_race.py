@@ -28,7 +28,7 @@ from tunesmith.jobs.run.stored import read_checkpoint, write_checkpoint
 from tunesmith.jobs.training.race import race
 from tunesmith.models import efficientnet_lite
 from tunesmith.models.build import Family
-from tunesmith.plan import Speed
+from tunesmith.plan import Probed, Speed
 
 GIVEN: dict[str, Any] = {"budget": 60, "train": {"augmentation": {}}}
 SETTINGS = Settings.make(GIVEN)
@@ -105,7 +105,7 @@ def test_the_better_one_on_unseen_images_goes_on(
 ) -> None:
     with session_in(tmp_path, **GIVEN) as session:
         both = candidates(session, digits, planned)
-        (winner,) = race(session, both, brief=0.1)
+        (winner,) = race(session, both, Probed(accuracy=None))
         history = session.journal.history
         assert history.chosen is not None
         heats = [history.trials[f"{name}, fold 1"] for name in (SCRATCH, PRETRAINED)]
@@ -116,7 +116,7 @@ def test_the_better_one_on_unseen_images_goes_on(
         assert f"{winner.name} goes on" in history.chosen.reason
     with session_in(tmp_path, **GIVEN) as session:  # as after a kill: nothing is raced twice
         before = session.journal.history
-        (again,) = race(session, candidates(session, digits, planned), brief=0.1)
+        (again,) = race(session, candidates(session, digits, planned), Probed(accuracy=None))
         assert again.name == winner.name
         assert session.journal.history.trials == before.trials
 
@@ -125,13 +125,39 @@ def test_what_is_learned_in_seconds_needs_no_race(
     session_in: SessionIn, digits: Source, planned: Planned, tmp_path: Path
 ) -> None:
     with session_in(tmp_path, **GIVEN) as session:
-        (winner,) = race(session, candidates(session, digits, planned), brief=0.95)
+        (winner,) = race(session, candidates(session, digits, planned), Probed(accuracy=0.95))
         history = session.journal.history
         assert winner.name == SCRATCH
         assert history.chosen is not None
         assert (
             "95.0 % right, so features learned from photographs were not" in history.chosen.reason
         )
+        assert not history.trials
+
+
+def test_few_right_answers_are_no_proof(
+    session_in: SessionIn, digits: Source, planned: Planned, tmp_path: Path
+) -> None:
+    with session_in(tmp_path, **GIVEN) as session:
+        probed = Probed(accuracy=1.0, images=4)
+        (winner,) = race(session, candidates(session, digits, planned), probed)
+        history = session.journal.history
+        assert winner.name == PRETRAINED
+        assert history.chosen is not None
+        assert "from scratch 100.0 % of only 4 images, so that was" in history.chosen.reason
+
+
+def test_what_is_hopeless_from_scratch_is_not_tried_further(
+    session_in: SessionIn, digits: Source, planned: Planned, tmp_path: Path
+) -> None:
+    with session_in(tmp_path, **GIVEN) as session:
+        (winner,) = race(
+            session, candidates(session, digits, planned), Probed(accuracy=0.1, images=100)
+        )
+        history = session.journal.history
+        assert winner.name == PRETRAINED
+        assert history.chosen is not None
+        assert "from scratch 10.0 %, so that was not tried further" in history.chosen.reason
         assert not history.trials
 
 
@@ -142,7 +168,7 @@ def test_features_that_do_not_fit_are_not_raced(
         digits, labels=np.random.default_rng(0).permutation(digits.labels)
     )
     with session_in(tmp_path, **GIVEN) as session:
-        (winner,) = race(session, candidates(session, shuffled, planned), brief=0.5)
+        (winner,) = race(session, candidates(session, shuffled, planned), Probed(accuracy=0.5))
         history = session.journal.history
         assert winner.name == SCRATCH
         assert history.chosen is not None
@@ -204,7 +230,7 @@ def test_a_network_that_is_left_alone_has_all_of_the_time(
             parameters=1000,
             activation_bytes=1000,
         )
-        for width, rate in ((8, 10_000), (16, 4000), (32, 1200), (64, 350))
+        for width, rate in ((8, 3300), (16, 1300), (32, 400), (64, 117))
     ]
     too_large: set[str] = set()
 
@@ -215,7 +241,7 @@ def test_a_network_that_is_left_alone_has_all_of_the_time(
 
     monkeypatch.setattr(decide, "measure_speeds", lambda *_args, **_options: speeds)
     monkeypatch.setattr(decide, "within", within)
-    settings, looked = Settings.make({"budget": 600}), sample(digits, count=50, seed=0, threads=1)
+    settings, looked = Settings.make({"budget": 1800}), sample(digits, count=50, seed=0, threads=1)
     plan = functools.partial(
         plan_all,
         settings,
@@ -223,7 +249,7 @@ def test_a_network_that_is_left_alone_has_all_of_the_time(
         fingerprint(digits, looked),
         find_families(settings),
         machine=measure(tmp_path),
-        clock=Clock(budget=600, now=lambda: 0.0),
+        clock=Clock(budget=1800, now=lambda: 0.0),
     )
     both = plan()
     assert both.alone is not None

@@ -18,7 +18,7 @@ from tunesmith.bundle.card import write_card
 from tunesmith.bundle.predictor import Graph
 from tunesmith.core.spread import spread
 from tunesmith.core.words import counted
-from tunesmith.data.decode import originals
+from tunesmith.data.originals import originals
 from tunesmith.evaluation import baselines
 from tunesmith.evaluation.calibration import fit_temperature, softmax
 from tunesmith.evaluation.interval import interval

@@ -7,7 +7,7 @@ from typing import Literal
 
 from tunesmith import plan as planning
 from tunesmith.core.space import Config
-from tunesmith.core.words import counted, duration
+from tunesmith.core.words import counted, duration, short
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import fold_name
@@ -80,7 +80,7 @@ def _stretches(searched: Searched, name: str) -> list[Stretch]:
     best = min((part.median for part in found), default=math.nan)
     return [
         Stretch(
-            values=_short(part.low) + ("" if part.low == part.high else f" to {_short(part.high)}"),
+            values=short(part.low) + ("" if part.low == part.high else f" to {short(part.high)}"),
             trials=part.trials,
             median=searched.sign * part.median,
             is_best=part.median == best,
@@ -102,7 +102,7 @@ def _tried(number: int, searched: Searched) -> Tried:
 
 def _others(config: Config, plan: Config) -> list[tuple[str, str]]:
     """Return the settings that differ from the plan's."""
-    return [(name, _short(value)) for name, value in config.items() if plan.get(name) != value]
+    return [(name, short(value)) for name, value in config.items() if plan.get(name) != value]
 
 
 def _state(trial: Trial) -> str:
@@ -111,10 +111,6 @@ def _state(trial: Trial) -> str:
     if trial.is_dropped:
         return "given up"
     return "finished" if trial.at >= planning.UNITS else "paused"
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _answers(fitted: Fitted) -> Literal["plan", "found", "together"]:

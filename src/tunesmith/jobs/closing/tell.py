@@ -16,6 +16,7 @@ from tunesmith.execution.machine import peak_memory_bytes, versions
 from tunesmith.jobs.closing.finish import Handed, uncalibrated
 from tunesmith.jobs.closing.search_report import search_report, summarize
 from tunesmith.jobs.deep.suspects import find_suspects, out_of_fold, tell_learned, write_suspects
+from tunesmith.jobs.planning.planner import plan_words
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.prepare import Prepared
 from tunesmith.jobs.run.session import Session
@@ -184,7 +185,7 @@ def _story(
         samples=_samples(prepared),
         mistakes=_answers(prepared, handed, surest_wrong[:SHOWN]),
         unsure=_answers(prepared, handed, least_sure[:SHOWN]),
-        plan=(*why, *planning.describe(chosen)),
+        plan=(*why, *plan_words(session, chosen)),
         before=reliability(uncalibrated(p_NK, manifest.temperature), y_N),
         after=reliability(p_NK, y_N),
         config=_config(session, source, chosen),

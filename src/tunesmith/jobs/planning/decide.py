@@ -49,6 +49,7 @@ class Planned:
         alone: Plan of the first family for the case that it gets all of the training time; else
             None.
         brief: Accuracy of the probe training, a few seconds from scratch; None if there was none.
+        judged: Number of images that it was measured on.
         chance: Accuracy of always predicting the most frequent class, on the same images.
     """
 
@@ -57,9 +58,15 @@ class Planned:
     plans: tuple[planning.Plan, ...]
     depth: Depth
     brief: float | None = None
+    judged: int = 0
     chance: float = 0.0
     read: int | None = None
     alone: planning.Plan | None = None
+
+    @property
+    def probed(self) -> planning.Probed:
+        """Result of the probe training."""
+        return planning.Probed(accuracy=self.brief, images=self.judged, chance=self.chance)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -77,6 +84,7 @@ class Planned:
             "read": self.read,
             "alone": self.alone and self.alone.model_dump(mode="json"),
             "brief": self.brief,
+            "judged": self.judged,
             "chance": self.chance,
         }
 
@@ -95,6 +103,7 @@ class Planned:
             depth=Depth(stored["depth"]),
             read=stored["read"],
             brief=stored["brief"],
+            judged=stored.get("judged", 0),  # of an older run
             chance=stored["chance"],
         )
 
@@ -209,7 +218,7 @@ def _plan(
         speeds,
         settings,
         spent=clock.elapsed(),
-        defaults=default_config(family),
+        defaults=default_config(family, data.channels),
         pretrained=family.pretrained is not None,
         sharing=sharing,
     )
@@ -259,6 +268,7 @@ def judge(session: Session, prepared: Prepared, planned: Planned) -> Planned:
         plans=tuple(map(judged, planned.plans)),
         alone=planned.alone and judged(planned.alone),
         brief=harm.plain,
+        judged=harm.images,
         chance=harm.chance,
     )
 
@@ -283,6 +293,6 @@ def _harm(session: Session, prepared: Prepared) -> Harm:
         train,
         x_NCHW,
         torch.from_numpy(y_N),
-        default_config(family).model_copy(update=settings),
+        default_config(family, train.x_NCHW.shape[1]).model_copy(update=settings),
         seconds=planning.brief_seconds(session.settings.budget),
     )

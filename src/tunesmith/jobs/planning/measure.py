@@ -15,6 +15,7 @@ from tunesmith.core.settings import Settings
 from tunesmith.data.decode import Sample
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.execution.threads import ALONE
+from tunesmith.jobs.planning.resolutions import highest, resolutions
 from tunesmith.jobs.run.limits import check_export
 from tunesmith.jobs.run.prepare import builder, tensor
 from tunesmith.models.build import Family
@@ -34,7 +35,7 @@ LAYOUTS_UNTIL = 32  # from this width on, channels last was faster wherever it w
 TUNED_LR = 1e-3  # learning rate of a pretrained network's last layer
 # Share of its layers that are not trained. They are the costliest, and would hardly change: more
 # steps of the others brought more in equal time.
-FROZEN = 1 / 3
+FROZEN, COLORS = 1 / 3, 3
 
 
 def look_at(family: Family, data: Fingerprint, params: Mapping[str, Any]) -> Family:
@@ -48,11 +49,18 @@ def look_at(family: Family, data: Fingerprint, params: Mapping[str, Any]) -> Fam
     return family.looked_at(network, data.channels)
 
 
-def default_config(family: Family) -> TrainConfig:
-    """Return the best known training config, which differs for pretrained networks."""
+def default_config(family: Family, channels: int) -> TrainConfig:
+    """Return the best known training config, which differs for pretrained networks.
+
+    Args:
+        family: Network family.
+        channels: Channels of the images. Of four, the last one is unknown to pretrained networks,
+            so that their first layers have to be trained.
+    """
     if family.pretrained:
+        frozen = FROZEN if channels <= COLORS else 0.0
         return TrainConfig(
-            optimizer="adamw", lr=TUNED_LR, layer_decay=0.8, frozen=FROZEN, weight_decay=0.05,
+            optimizer="adamw", lr=TUNED_LR, layer_decay=0.8, frozen=frozen, weight_decay=0.05,
             warmup=0.1, label_smoothing=0.1,
         )  # fmt: skip
     if family.source is None:
@@ -107,11 +115,16 @@ def _with_fitting_threads(once: Callable[[], list[planning.Speed]]) -> list[plan
     while threads > 1 and max(speed.share for speed in speeds) < ALONE:
         torch.set_num_threads(threads // 2)
         fewer = once()
-        if fewer[0].images_per_s <= speeds[0].images_per_s:
+        if _pixels_per_s(fewer[0]) <= _pixels_per_s(speeds[0]):
             torch.set_num_threads(threads)
             break
         speeds, threads = fewer, threads // 2
     return speeds
+
+
+def _pixels_per_s(speed: planning.Speed) -> float:
+    """Training throughput that may be compared if the resolution is another one."""
+    return speed.images_per_s * max(1, speed.resolution) ** 2
 
 
 def _speeds(
@@ -125,15 +138,13 @@ def _speeds(
 ) -> list[planning.Speed]:
     speed = partial(_speed, settings, sample, data, family)
     images, seconds = planning.trained_images(data), 0.7 * left_s
+    if planning.has_folds(data):
+        seconds *= 1 - planning.FOLD_SHARE
     sizes = (size,) if size else planning.sizes_of(data)
     precisions = (True, False) if choose_device(settings.device).autocast else (False,)
     if "resolution" in family.space:
-        side = settings.params.get("resolution") or planning.resolutions_of(data)[0]
-        by_precision = [speed(size=sizes[0], resolution=side, mixed=mixed) for mixed in precisions]
-        lowest = max(by_precision, key=lambda s: s.images_per_s)
-        if "resolution" in settings.params:
-            return [lowest]
-        return [_highest(partial(speed, mixed=lowest.mixed), data, lowest, seconds)]
+        sides = resolutions(settings, data, family)
+        return [highest(speed, data, sides, precisions, seconds=seconds)]
     searched = "width" in family.space and family.source is None and "width" not in settings.params
     middle = family.space["width"].default if searched else 0
     size = sizes[0]
@@ -174,32 +185,6 @@ def _widths(
     return speeds
 
 
-def _highest(
-    speed: Callable[..., planning.Speed],
-    data: Fingerprint,
-    lowest: planning.Speed,
-    seconds: float,
-) -> planning.Speed:
-    """Measure higher and higher resolutions, as long as they leave time for fine-tuning."""
-    fits = partial(
-        planning.leaves_time,
-        examples=planning.tuned_examples(data),
-        asked=planning.asked_images(data),
-        seconds=seconds,
-    )
-    best = lowest
-    for side in planning.resolutions_of(data):
-        if side <= lowest.resolution:
-            continue
-        if not fits(planning.at_most(best, side)):  # then it need not be measured
-            break
-        higher = speed(size=planning.size_for(data, side), resolution=side)
-        if not fits(higher):
-            break
-        best = higher
-    return best
-
-
 def _speed(
     settings: Settings,
     sample: Sample,
@@ -214,12 +199,13 @@ def _speed(
 ) -> planning.Speed:
     """Measure one throwaway network; 0 stands for the family's default."""
     batch = _batch(settings, sample, data, size)
+    pixels = max(*size, resolution) ** 2
     searched = {"width": width, "resolution": resolution}
     params = {**{name: value for name, value in searched.items() if value}, **settings.params}
     build = builder(family, batch, classes=data.classes, params=params)
     if family.source:
         check_network(build(), batch.some(2).cpu(), data.classes)
-    config = _config(data, family, size).model_copy(
+    config = _config(settings, data, family, pixels).model_copy(
         update={"channels_last": channels_last, "mixed_precision": mixed}
     )
     seconds = planning.probe_seconds(settings.budget)
@@ -259,12 +245,14 @@ def _trained(family: Family, run: Callable[[], Measured]) -> Measured:
         ) from error
 
 
-def _config(data: Fingerprint, family: Family, size: tuple[int, int]) -> TrainConfig:
+def _config(settings: Settings, data: Fingerprint, family: Family, pixels: int) -> TrainConfig:
     """Return the default config, with the planned batch size or a smaller one for large images."""
     images, pretrained = planning.trained_images(data), family.pretrained is not None
-    most = max(16, PROBED_PIXELS // (size[0] * size[1]))
-    batch = min(most, planning.batch_of(images, pretrained=pretrained))
-    return default_config(family).model_copy(update={"batch": batch})
+    most = max(16, PROBED_PIXELS // pixels)
+    changes = {"batch": min(most, planning.batch_of(images, pretrained=pretrained))}
+    if pretrained and "frozen" in settings.train:
+        changes["frozen"] = settings.train["frozen"]
+    return default_config(family, data.channels).model_copy(update=changes)
 
 
 def _batch(

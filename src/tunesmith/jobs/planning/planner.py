@@ -69,6 +69,13 @@ def record_plan(session: Session, planned: Planned) -> None:
     write_atomic(session.folder / "plan.json", json.dumps(stored, indent=2, ensure_ascii=False))
 
 
+def plan_words(session: Session, chosen: planning.Plan) -> tuple[str, ...]:
+    """Describe a plan in sentences, and say so if it was made for another budget than the run's."""
+    planned, budget = session.journal.history.planned, session.settings.budget
+    former = planned.budget if planned and planned.budget != budget else None
+    return planning.describe(chosen, former=former)
+
+
 def _extend(session: Session, planned: Planned, machine: Machine) -> Planned:
     """Add a search if the larger budget makes one worthwhile; only then is the new plan kept."""
     if session.settings.trials is not None:  # whether there is a search was the user's decision

@@ -21,7 +21,7 @@ from tunesmith.jobs.run.prepare import Prepared, builder
 from tunesmith.jobs.run.trial import SUREST_CONTRADICTED, Trained, Trial, Validate
 from tunesmith.models.build import Family
 from tunesmith.models.preprocess import Deployed, Normalize
-from tunesmith.models.views import ManyViews, View, offered, passes
+from tunesmith.models.views import ManyViews, View, offered, uncompared
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.head import features
 from tunesmith.training.losses import log_frequencies, loss_of
@@ -32,7 +32,7 @@ BALANCED = "balanced_accuracy"
 ANSWERS_PER_S = "answers_per_s"  # a validation metric: inference speed
 HEAD_MOST = 5000  # images to fit a pretrained network's head to, at most
 # Share of training time for extracting their features. With few images, the head does most.
-HEAD_SHARE, HEAD_SHARE_SMALL = 0.05, 0.2
+HEAD_SHARE, HEAD_SHARE_SMALL = 0.05, 0.5
 
 
 @final
@@ -167,9 +167,9 @@ class Candidate:
         If mirrored images were trained on, the logits of the mirror image are averaged in. Further
         views are used only after a comparison on held-out images: see `settle`.
         """
-        views = [each for each in self.views if passes(each) <= 2]  # noqa: PLR2004 (both sides)
         normalize = copy.deepcopy(self.prepared.train.normalize)
-        many = many_views(self.load(trained.checkpoint.average), views[-1], normalize)
+        views = uncompared(self.views)
+        many = many_views(self.load(trained.checkpoint.average), views, normalize)
         return Deployed(many, normalize, size=self.chosen.size).eval()
 
     def settle(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 from tunesmith.core.errors import SettingsError
+from tunesmith.core.words import short
 from tunesmith.tuning.folders import at_unit
 from tunesmith.tuning.importance import edge_words, importances
 from tunesmith.tuning.parts import Part, first_look, parts
@@ -100,16 +101,12 @@ class Tuned:
 def _where(name: str, parts: Sequence[Part], at: int) -> str:
     """Describe in which part of a field the best values were."""
     best, *others = parts
-    to = "" if best.low == best.high else f" to {_short(best.high)}"
+    to = "" if best.low == best.high else f" to {short(best.high)}"
     next_best = f"; the next best part has {others[0].median:.4g}" if others else ""
     return (
-        f"{name} {_short(best.low)}{to}: median {best.median:.4g} of {best.trials} trials after "
+        f"{name} {short(best.low)}{to}: median {best.median:.4g} of {best.trials} trials after "
         f"{at} units{next_best}"
     )
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def tell(

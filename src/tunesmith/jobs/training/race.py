@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tunesmith import plan as planning
+from tunesmith.evaluation.metrics import wilson
 from tunesmith.jobs.run.candidate import BALANCED, Candidate
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import Trial
@@ -11,34 +12,35 @@ from tunesmith.jobs.training.slices import run_trial
 from tunesmith.jobs.training.train import fold_trial, main_trial
 from tunesmith.records.events import Chosen
 
+Z_ONE_SIDED = 1.645  # of a bound that is exceeded with a probability of 95 %
+
 
 def race(
     session: Session,
     candidates: Sequence[Candidate],
+    probed: planning.Probed,
     *,
-    brief: float | None,
-    chance: float = 0.0,
     alone: planning.Plan | None = None,
 ) -> tuple[Candidate, ...]:
     """Choose which candidates continue: the only one, an earlier session's, the winner, or both.
 
     A pretrained network competes only if a linear head on its frozen features beats the probe
-    training from scratch, and if its expected final accuracy is not much lower. Then each candidate
-    trains for a share of the time, under the schedule of its full training: its heat. The one with
-    the better expected final accuracy on held-out images continues from there. If they are close
-    and there is time, both do.
+    training from scratch, beyond doubt if that was judged on few images, and if its expected final
+    accuracy is not much lower. It goes on alone if the head is much better than all that may be
+    hoped for from scratch. Otherwise each candidate trains for a share of the time, under the
+    schedule of its full training: its heat. The one with the better expected final accuracy on
+    held-out images continues from there. If they are close and there is time, both do.
 
     Args:
         session: Session of this process.
         candidates: A network to train from scratch, and perhaps a pretrained one.
-        brief: Accuracy of the probe training, a few seconds from scratch; None if there was none.
-        chance: Accuracy of always predicting the most frequent class.
+        probed: Result of the probe training.
         alone: Plan of the first candidate if there is no race. It does not have to share the time
             with another one, so its network is wider.
     """
     chosen = session.journal.history.chosen
     if chosen is None and len(candidates) > 1:
-        chosen = _decide(session, candidates, brief, chance)
+        chosen = _decide(session, candidates, probed)
         if not session.interrupted.is_set():  # else the next session decides
             session.record(chosen)
     if chosen is None:
@@ -50,27 +52,24 @@ def race(
     return tuple(by_name[name] for name in (chosen.trial, chosen.also) if name)
 
 
-def _decide(
-    session: Session, candidates: Sequence[Candidate], brief: float | None, chance: float
-) -> Chosen:
+def _decide(session: Session, candidates: Sequence[Candidate], probed: planning.Probed) -> Chosen:
     scratch, pretrained = candidates
-    many, head = scratch.prepared.split.folds is None, None
+    many = scratch.prepared.split.folds is None
     ranked_by = BALANCED if session.settings.metric == BALANCED else "accuracy"
-    if ranked_by == BALANCED:
-        brief = None  # it is plain accuracy, which the most frequent class alone may explain
-    if brief is not None:
-        if not planning.is_worth_trying(brief, chance):
-            return Chosen(trial=scratch.name, reason=planning.untried_words(brief), raced=False)
-        head = pretrained.head_accuracy()
-        if head < brief:
-            words = planning.untried_words(brief, head)
-            return Chosen(trial=scratch.name, reason=words, raced=False)
-    scores = {scratch.name: brief or 0.0, pretrained.name: head or 0.0}
-    at_end = _hoped(session, scratch, pretrained, scores)
+    if (
+        ranked_by == BALANCED
+    ):  # the probe's is plain accuracy: the most frequent class may explain it
+        probed = replace(probed, accuracy=None)
+    scores, without = _before(session, scratch, pretrained, probed)
+    if without is not None:
+        return without
+    hoped = _hoped(session, scratch, pretrained, scores)
+    at_end = dict(hoped)
     for candidate in candidates:
         # Before each heat, skipped if the pretrained network is expected to be clearly worse.
-        if many and head is not None and not planning.is_worth_racing(*at_end.values()):
-            words = planning.unraced_words(scores, at_end)
+        if many and probed.accuracy is not None and not planning.is_worth_racing(*at_end.values()):
+            told = scores if candidate is pretrained else {**scores, scratch.name: probed.accuracy}
+            words = planning.unraced_words(told, at_end)
             return Chosen(trial=scratch.name, reason=words, raced=candidate is pretrained)
         if not session.interrupted.is_set():
             heat = _heat(session, candidate)
@@ -80,14 +79,35 @@ def _decide(
             reached = blocks[-1].metrics[ranked_by] if blocks else 0.0
             scores[candidate.name] = max(reached, scores[candidate.name])
         at_end[candidate.name] = _expected(candidate, scores[candidate.name])
-    # The first wins ties: it is smaller.
-    best, other = sorted(at_end, key=lambda name: -at_end[name])
+    # Few images often bring a tie; then what was known before decides.
+    best, other = sorted(at_end, key=lambda name: (-at_end[name], -hoped[name]))
     whole = many and not session.interrupted.is_set()
     whole = whole and not session.settings.limit  # two would take twice as much
-    pays = planning.pays_together(*at_end.values(), budget=session.settings.budget)
-    together = whole and pays
+    together = whole and planning.pays_together(*at_end.values(), budget=session.settings.budget)
     reason = planning.race_words(best, scores, at_end, together=together)
     return Chosen(trial=best, reason=reason, also=other if together else None)
+
+
+def _before(
+    session: Session, scratch: Candidate, pretrained: Candidate, probed: planning.Probed
+) -> tuple[dict[str, float], Chosen | None]:
+    """Return what is known before the heats, accuracies by name, and who wins without them."""
+    brief, images = probed.accuracy, probed.images
+    if brief is None:
+        return {scratch.name: 0.0, pretrained.name: 0.0}, None
+    # Of few images, a network that has learned nothing may get all right by chance.
+    sure = wilson(round(brief * images), images, z=Z_ONE_SIDED)[0] if images else brief
+    if not planning.is_worth_trying(sure, probed.chance):
+        words = planning.untried_words(brief)
+        return {}, Chosen(trial=scratch.name, reason=words, raced=False)
+    head = pretrained.head_accuracy()
+    if head < sure:
+        words = planning.untried_words(brief, head)
+        return {}, Chosen(trial=scratch.name, reason=words, raced=False)
+    scores = {scratch.name: sure, pretrained.name: head}
+    if planning.is_hopeless(_hoped(session, scratch, pretrained, scores)[scratch.name], head):
+        return {}, Chosen(trial=pretrained.name, reason=planning.unhoped_words(probed, head))
+    return scores, None
 
 
 def _expected(candidate: Candidate, score: float) -> float:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from tunesmith import plan as planning
 from tunesmith.core.spread import spread
-from tunesmith.data.split import FOLDS
 from tunesmith.jobs.run.candidate import ANSWERS_PER_S, Candidate
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import Trained, Trial, fold_name, network_of
@@ -26,7 +25,7 @@ from tunesmith.jobs.training.together import (
     choose_answering,
 )
 from tunesmith.models.preprocess import Deployed
-from tunesmith.models.views import passes
+from tunesmith.models.views import passes, uncompared
 
 SLOWER_TOGETHER = 1.6  # inference time of an ensemble over the sum of its networks' times
 VALIDATED = 2000  # validation images for the learning curve, at most
@@ -186,20 +185,23 @@ def end_of_training(session: Session, candidates: Sequence[Candidate]) -> float:
 
 
 def _asking_s(session: Session, candidate: Candidate) -> float:
-    """Estimate how long it takes to predict all images that are not trained on.
+    """Estimate how long it takes to predict all images that are not trained on, at the end."""
+    split = candidate.prepared.split
+    asked = len(split.test) + len(split.selection) + len(split.calibration)
+    asked += 2 * min(planning.VERIFIED, len(split.train))
+    return _answering_s(session, candidate, asked)
 
-    The speed is that of the network's validations, or else that of the probe.
+
+def _answering_s(session: Session, candidate: Candidate, images: int) -> float:
+    """Estimate how long it takes to predict images.
+
+    The speed is that of the network's validations, or else that of the probe. With folds, no images
+    are held out on which more views could be compared.
     """
     split, trial = candidate.prepared.split, session.journal.history.trials.get(candidate.name)
     told = [block.metrics.get(ANSWERS_PER_S, 0.0) for block in trial.blocks] if trial else []
-    last = 0 if split.folds is None else len(split.train) // FOLDS
-    asked = len(split.test) + len(split.selection) + len(split.calibration) + last
-    asked += 2 * planning.VERIFIED
-    return (
-        passes(candidate.views[-1])
-        * asked
-        / max(1.0, max(told, default=candidate.chosen.answers_per_s))
-    )
+    views = candidate.views[-1] if split.folds is None else uncompared(candidate.views)
+    return passes(views) * images / max(1.0, max(told, default=candidate.chosen.answers_per_s))
 
 
 def _fitted(session: Session, trials: Sequence[Finished]) -> Fitted:
@@ -261,11 +263,12 @@ def _out_of_fold(
     for fold in range(count):
         if session.interrupted.is_set():
             break
-        now = session.clock.elapsed()
-        trial = fold_trial(candidate, fold, now + (finish_at - now) / (count - fold))
+        x_NCHW, y_N = prepared.part(prepared.without_fold(fold)[1])
+        now, asking_s = session.clock.elapsed(), _answering_s(session, candidate, len(y_N))
+        share_s = (finish_at - now) / (count - fold)
+        trial = fold_trial(candidate, fold, now + max(0.0, share_s - asking_s))
         trained = run_trial(session, trial, extended=extended)
         deployed = candidate.deploy(trained)
-        x_NCHW, y_N = prepared.part(prepared.without_fold(fold)[1])
         parts.append((candidate.logits(deployed, x_NCHW), y_N))
     return parts
 

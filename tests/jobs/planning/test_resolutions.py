@@ -1,4 +1,4 @@
-"""Tests of `tunesmith.jobs.planning.measure`."""
+"""Tests of `tunesmith.jobs.planning.resolutions`."""
 
 import dataclasses
 from collections.abc import Callable

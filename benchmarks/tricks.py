@@ -1,0 +1,291 @@
+"""What methods that the engine does not have would bring: its own training step at equal time.
+
+    TUNESMITH_DATA=FOLDER python benchmarks/tricks.py [--data cifar10] [--seconds 60] [--seeds 2]
+
+Settings are compared by ``ablation.py``. These are no settings: MixUp and CutMix, the hardest
+examples of a batch, stochastic depth, pooling before a group's first convolution, the mean of the
+last few weights, three sizes of images. Each network, of one width, trains for as many examples as
+its speed allows in the time, at a learning rate that falls to zero, and is tested with its averaged
+weights. Rows that are in the results already are kept.
+"""
+
+import argparse
+import itertools
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.distributions import Beta
+from torch.nn import functional as F
+
+from fit import write_results
+from portfolio import Images, read_fashion, read_zip
+from tunesmith.data.augmentation import Augmentation
+from tunesmith.evaluation.metrics import accuracy
+from tunesmith.evaluation.predict import logits
+from tunesmith.execution.allocator import keep_freed_memory
+from tunesmith.models.blocks import Residual
+from tunesmith.models.convnet import ConvNet, convnet
+from tunesmith.models.groups import ConvGroup
+from tunesmith.models.preprocess import Normalize
+from tunesmith.training.config import TrainConfig
+from tunesmith.training.device import choose_device
+from tunesmith.training.epoch import TrainData
+from tunesmith.training.losses import CrossEntropy, Loss
+from tunesmith.training.schedule import Segment, warmup_decay
+from tunesmith.training.slice import Checkpoint, place, train_slice
+
+RESULTS = Path(__file__).parent / "results" / "tricks.json"
+WIDTH, MEASURED, LAST = 32, 12, 5  # steps to measure a speed by; weights to average
+BASE = TrainConfig(
+    lr=0.09 * 2**0.5, early_scale=0.75, augmentation=Augmentation(shift=0.0625, flip=True)
+)
+SIDES = {"cifar10": 32, "fashion": 28}
+Change = Callable[[nn.Module], nn.Module]
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Cross-entropy of images that are mixed in pairs (Zhang et al. 2018; Yun et al. 2019)."""
+
+    smoothing: float
+    cut: bool
+
+    def __call__(self, network: nn.Module, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
+        """See `Loss`."""
+        other = torch.randperm(len(x_NCHW))
+        if self.cut:
+            x_NCHW, share = pasted(x_NCHW, x_NCHW[other], float(torch.rand(())))
+        else:
+            share = float(Beta(0.2, 0.2).sample())
+            x_NCHW = share * x_NCHW + (1 - share) * x_NCHW[other]
+        loss, z_NK = CrossEntropy(self.smoothing), network(x_NCHW)
+        same = nn.Identity()
+        return share * loss(same, z_NK, y_N) + (1 - share) * loss(same, z_NK, y_N[other])
+
+
+def pasted(x_NCHW: Tensor, other_NCHW: Tensor, share: float) -> tuple[Tensor, float]:
+    """Paste a rectangle of other images over all but about ``share`` of these."""
+    height, width = x_NCHW.shape[2:]
+    tall, wide = (round(side * (1 - share) ** 0.5) for side in (height, width))
+    top, left = (int(torch.randint(limit + 1, ())) for limit in (height - tall, width - wide))
+    x_NCHW = x_NCHW.clone()
+    where = (..., slice(top, top + tall), slice(left, left + wide))
+    x_NCHW[where] = other_NCHW[where]
+    return x_NCHW, 1 - tall * wide / (height * width)
+
+
+@dataclass(frozen=True)
+class Hardest:
+    """Cross-entropy of the half of a batch with the largest loss, found without a gradient."""
+
+    smoothing: float
+
+    def __call__(self, network: nn.Module, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
+        """See `Loss`."""
+        with torch.no_grad():
+            loss_N = F.cross_entropy(network.eval()(x_NCHW), y_N, reduction="none")
+        network.train()
+        kept = loss_N.topk(len(y_N) // 2).indices
+        return CrossEntropy(self.smoothing)(network, x_NCHW[kept], y_N[kept])
+
+
+class PooledFirst(nn.Module):
+    """A group that halves the resolution before its first convolution, not after it."""
+
+    def __init__(self, group: ConvGroup) -> None:
+        super().__init__()
+        self.group, self.pool = group, group.pool
+        group.pool = nn.Sequential()
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Apply the module; the shapes are those of what it wraps."""
+        y_NCHW: Tensor = self.group(self.pool(x_NCHW))
+        return y_NCHW
+
+
+class Dropped(nn.Module):
+    """A residual block that is skipped for a tenth of the images (Huang et al. 2016)."""
+
+    def __init__(self, block: Residual) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Apply the module; the shapes are those of what it wraps."""
+        y_NCHW: Tensor = self.block(x_NCHW)
+        if not self.training:
+            return y_NCHW
+        kept = torch.rand(len(x_NCHW), 1, 1, 1) < 0.9
+        return torch.where(kept, y_NCHW, x_NCHW)
+
+
+def pooled_first(network: nn.Module) -> nn.Module:
+    """Pool first in all groups but the first one."""
+    groups = network.groups
+    assert isinstance(groups, nn.Sequential)
+    for place_, group in list(enumerate(groups))[1:]:
+        assert isinstance(group, ConvGroup)
+        groups[place_] = PooledFirst(group)
+    return network
+
+
+def dropped(network: nn.Module) -> nn.Module:
+    """Skip the second block of each group at random."""
+    groups = network.groups
+    assert isinstance(groups, nn.Sequential)
+    for group in groups:
+        assert isinstance(group, nn.Sequential)
+        assert isinstance(group[1], Residual)
+        group[1] = Dropped(group[1])
+    return network
+
+
+def unchanged(network: nn.Module) -> nn.Module:
+    """Leave a network as it is."""
+    return network
+
+
+@dataclass(frozen=True)
+class Trick:
+    """What differs from the engine's own training."""
+
+    loss: Callable[[float], Loss] = CrossEntropy
+    params: Mapping[str, Any] = field(default_factory=dict)
+    train: Mapping[str, Any] = field(default_factory=dict)
+    change: Change = unchanged
+    last: bool = False
+
+
+RESIDUAL = {"block": "residual", "depth": 2}
+TRICKS: Mapping[str, Trick] = {
+    "as it is": Trick(),
+    "MixUp": Trick(loss=lambda smoothing: Mixed(smoothing, cut=False)),
+    "CutMix": Trick(loss=lambda smoothing: Mixed(smoothing, cut=True)),
+    "the harder half of 1,024 images": Trick(loss=Hardest, train={"batch": 1024}),
+    "pooling before the first convolution": Trick(change=pooled_first),
+    "two residual blocks a group": Trick(params=RESIDUAL),
+    "the same with stochastic depth": Trick(params=RESIDUAL, change=dropped),
+    "mean of the last five weights": Trick(last=True),
+}
+Build = Callable[[], nn.Module]
+
+
+def tensor(x: NDArray[np.uint8]) -> Tensor:
+    """Images ``(N, C, H, W)`` of an array with or without channels."""
+    return torch.from_numpy(x if x.ndim == 4 else x[..., None]).permute(0, 3, 1, 2)
+
+
+def data_of(images: Images) -> TrainData:
+    """Training images of one kind, ready for the loop."""
+    x_NCHW, y = tensor(images[0]), images[1]
+    rows = torch.arange(len(y))
+    return TrainData.on(
+        choose_device("cpu"), x_NCHW, torch.from_numpy(y).long(), rows, Normalize.of(x_NCHW)
+    )
+
+
+def made(trick: Trick, x_NCHW: Tensor) -> ConvNet:
+    """The network for these images, before its change."""
+    _, channels, height, width = x_NCHW.shape
+    return convnet(10, channels, size=(height, width), width=WIDTH, **trick.params)
+
+
+def examples_in(
+    seconds: float, config: TrainConfig, build: Build, data: TrainData, loss: Loss
+) -> int:
+    """Examples that there is time for, half of them at the small size."""
+    cost = 0.0  # seconds of an example
+    for scale in (config.early_scale, 1.0):
+        once = config.model_copy(update={"early_scale": scale})
+        begun, took = None, 0.0
+        for steps in (2, 2 + MEASURED):  # the first ones warm up
+            began = time.perf_counter()
+            begun = train_slice(
+                once, build, data, loss, start=begun, segments=warmup_decay(2**40, warmup=0.0),
+                until=steps * config.batch,
+            ).checkpoint  # fmt: skip
+            took = time.perf_counter() - began
+        cost += took / (MEASURED * config.batch) / 2
+    return int(seconds / cost) // config.batch * config.batch
+
+
+def trained(trick: Trick, data: TrainData, *, seconds: float, seed: int) -> Mapping[str, Tensor]:
+    """Weights of one training."""
+    height, width = data.x_NCHW.shape[2:]
+    changes = {"early_scale": 0.75 if min(height, width) >= SIDES["cifar10"] else 1.0, "seed": seed}
+    config = TrainConfig.model_validate({**BASE.model_dump(), **changes, **trick.train})
+    loss = trick.loss(config.label_smoothing)
+
+    def build() -> nn.Module:
+        network = made(trick, data.x_NCHW)
+        network.fit_input(data.some(2000))
+        return trick.change(network)
+
+    end = examples_in(seconds, config, build, data, loss)
+    segments: tuple[Segment, ...] = warmup_decay(end, warmup=config.warmup)
+    parts = [end]
+    if trick.last:  # over the last tenth of the training
+        parts = [round(end * (0.9 + 0.02 * k) / config.batch) * config.batch for k in range(1, 6)]
+    kept: list[Checkpoint] = []
+    for until in parts:
+        start = kept[-1] if kept else None
+        found = train_slice(
+            config, build, data, loss, start=start, segments=segments, until=until
+        ).checkpoint
+        assert found is not None
+        kept.append(found)
+    if not trick.last:
+        return kept[-1].average
+    return {
+        name: torch.stack([each.network[name] for each in kept]).float().mean(0)
+        for name in kept[-1].network
+    }
+
+
+def tested(trick: Trick, weights: Mapping[str, Tensor], data: TrainData, test: Images) -> float:
+    """Accuracy on the test part, averaged over an image and its mirror image."""
+    x_NCHW, y = tensor(test[0]).float(), test[1]
+    network = trick.change(made(trick, x_NCHW))
+    network = place(network, data, BASE)
+    network.load_state_dict(weights)
+    z_NK = [
+        logits(network.eval(), view, normalize=data.normalize) for view in (x_NCHW, x_NCHW.flip(-1))
+    ]
+    return accuracy(np.mean(z_NK, axis=0), y)
+
+
+def main() -> None:
+    """Measure what is missing, then print medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="cifar10", choices=list(SIDES))
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seeds", type=int, default=2)
+    options = parser.parse_args()
+    keep_freed_memory()
+    parts = read_fashion() if options.data == "fashion" else read_zip("cifar10.zip", 3)
+    data = data_of(parts["train"])
+    rows: list[dict[str, Any]] = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
+    for seed, (name, trick) in itertools.product(range(options.seeds), TRICKS.items()):
+        asked = {"data": options.data, "budget_s": options.seconds, "seed": seed, "variant": name}
+        if any(row.items() >= asked.items() for row in rows):
+            continue
+        weights = trained(trick, data, seconds=options.seconds, seed=seed)
+        rows.append({**asked, "accuracy": round(tested(trick, weights, data, parts["test"]), 4)})
+        print(json.dumps(rows[-1]), flush=True)
+        write_results(RESULTS, rows)
+    for name in TRICKS:
+        found = [r["accuracy"] for r in rows if (r["data"], r["variant"]) == (options.data, name)]
+        print(f"{name}: {statistics.median(found):.4f} ({len(found)})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Choose the resolution of a pretrained network by measuring higher and higher ones."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from tunesmith import plan as planning
+from tunesmith.core.settings import Settings
+from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.models.build import Family
+
+Measure = Callable[..., planning.Speed]
+
+
+def resolutions(settings: Settings, data: Fingerprint, family: Family) -> Sequence[int]:
+    """Return the resolutions to consider, lowest first: the user's, or those that a family has."""
+    if "resolution" in settings.params:
+        return (settings.params["resolution"],)
+    has = family.space["resolution"]
+    return tuple(filter(has.range.holds, planning.resolutions_of(data))) or (has.default,)
+
+
+def highest(
+    speed: Measure,
+    data: Fingerprint,
+    sides: Sequence[int],
+    precisions: Sequence[bool],
+    *,
+    seconds: float,
+) -> planning.Speed:
+    """Measure higher and higher resolutions, as long as they leave time for fine-tuning.
+
+    Args:
+        speed: Measures a network of a ``size``, a ``resolution`` and a precision (``mixed``).
+        data: Fingerprint of the data.
+        sides: Resolutions to consider, lowest first.
+        precisions: Whether to multiply in mixed precision; the lowest resolution is measured in
+            each, and what is faster there counts for all.
+        seconds: Seconds for fine-tuning and for testing.
+    """
+    lowest, *higher = sides
+    best = max(
+        (_at(speed, data, lowest, mixed=mixed) for mixed in precisions),
+        key=lambda found: found.images_per_s,
+    )
+    fits = partial(
+        planning.leaves_time,
+        examples=planning.tuned_examples(data),
+        asked=planning.asked_images(data),
+        seconds=seconds,
+    )
+    for side in higher:
+        if not fits(planning.at_most(best, side)):  # then it need not be measured
+            break
+        found = _at(speed, data, side, mixed=best.mixed)
+        if not fits(found):
+            break
+        best = found
+    return best
+
+
+def _at(speed: Measure, data: Fingerprint, resolution: int, *, mixed: bool) -> planning.Speed:
+    """Measure at a resolution, on images that are decoded no larger than it."""
+    return speed(size=planning.size_for(data, resolution), resolution=resolution, mixed=mixed)
