@@ -1,6 +1,7 @@
 """Train the final model, and get predictions to calibrate it on."""
 
 import itertools
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
@@ -27,6 +28,7 @@ from tunesmith.jobs.training.together import (
 from tunesmith.models.preprocess import Deployed
 from tunesmith.models.views import passes, uncompared
 
+SLOWER_EXPORTED = 1.3  # inference time of a pretrained network's graph over the network's own
 SLOWER_TOGETHER = 1.6  # inference time of an ensemble over the sum of its networks' times
 VALIDATED = 2000  # validation images for the learning curve, at most
 FOUND_SLACK = 1.1  # training time for the config that a search finds, over that of the plan's
@@ -201,7 +203,9 @@ def _answering_s(session: Session, candidate: Candidate, images: int) -> float:
     split, trial = candidate.prepared.split, session.journal.history.trials.get(candidate.name)
     told = [block.metrics.get(ANSWERS_PER_S, 0.0) for block in trial.blocks] if trial else []
     views = candidate.views[-1] if split.folds is None else uncompared(candidate.views)
-    return passes(views) * images / max(1.0, max(told, default=candidate.chosen.answers_per_s))
+    rate = statistics.median(told) if told else candidate.chosen.answers_per_s
+    slower = SLOWER_EXPORTED if candidate.family.pretrained else 1.0
+    return slower * passes(views) * images / max(1.0, rate)
 
 
 def _fitted(session: Session, trials: Sequence[Finished]) -> Fitted:
