@@ -74,11 +74,11 @@ def _decide(session: Session, candidates: Sequence[Candidate], probed: planning.
         if not session.interrupted.is_set():
             heat = _heat(session, candidate)
             run_trial(session, heat)
-            blocks = session.journal.history.trials[heat.name].blocks
-            # A short heat of a large batch has few steps: an accuracy reached before counts too.
-            reached = blocks[-1].metrics[ranked_by] if blocks else 0.0
-            scores[candidate.name] = max(reached, scores[candidate.name])
-        at_end[candidate.name] = _expected(candidate, scores[candidate.name])
+            if blocks := session.journal.history.trials[heat.name].blocks:
+                name, last = candidate.name, blocks[-1]
+                # A short heat of a large batch has few steps: what was reached before counts too.
+                scores[name] = max(last.metrics[ranked_by], scores[name])
+                at_end[name] = _expected(candidate, scores[name], seen=last.at)
     # Few images often bring a tie; then what was known before decides.
     best, other = sorted(at_end, key=lambda name: (-at_end[name], -hoped[name]))
     whole = many and not session.interrupted.is_set()
@@ -110,14 +110,20 @@ def _before(
     return scores, None
 
 
-def _expected(candidate: Candidate, score: float) -> float:
-    """Expected final accuracy; with many images, it is extrapolated from that of the heat."""
+def _expected(candidate: Candidate, score: float, *, seen: int) -> float:
+    """Expected final accuracy; with many images, it is extrapolated from that of the heat.
+
+    Args:
+        candidate: The network.
+        score: Its accuracy after its heat.
+        seen: Number of examples of the heat.
+    """
     if candidate.prepared.split.folds is not None:
         return score
     return planning.expected(
         score,
         pretrained=candidate.family.pretrained is not None,
-        examples=candidate.chosen.horizon,
+        longer=max(1.0, candidate.chosen.horizon / max(1, seen)),
     )
 
 
@@ -136,7 +142,7 @@ def _hoped(
     brief_s = planning.brief_seconds(session.settings.budget)
     heat = planning.after_heat(scores[scratch.name], heat_s=heat_s, brief_s=brief_s)
     tuned = planning.after_tuning(scores[pretrained.name], pretrained.chosen.horizon)
-    return {scratch.name: _expected(scratch, heat), pretrained.name: tuned}
+    return {scratch.name: _expected(scratch, heat, seen=1), pretrained.name: tuned}
 
 
 def _times(session: Session, candidate: Candidate) -> tuple[float, float]:
