@@ -20,6 +20,7 @@ from tunesmith.plan.plan import (
     tuned_examples,
 )
 from tunesmith.plan.race import (
+    RACE_FEWEST_S,
     RACE_SHARE,
     TRANSFER_FEWEST_S,
     Probed,
@@ -32,6 +33,7 @@ from tunesmith.plan.race import (
     pays_together,
     race_words,
     sharing,
+    short_words,
     unhoped_words,
     unraced_words,
     untried_words,
@@ -58,6 +60,7 @@ from tunesmith.plan.words import read_words
 __all__ = [
     "FOLD_SHARE",
     "NEEDED_SHARE",
+    "RACE_FEWEST_S",
     "RACE_SHARE",
     "TRANSFER_FEWEST_S",
     "UNITS",
@@ -99,6 +102,7 @@ __all__ = [
     "resolutions_of",
     "sees_enough",
     "sharing",
+    "short_words",
     "size_for",
     "sizes_of",
     "trained_images",

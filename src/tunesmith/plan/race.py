@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
+from tunesmith.core.words import duration
 from tunesmith.training.findings import beyond_chance
 
 RACE_SHARE = 0.1  # share of the training time for each candidate's heat, a short training
@@ -15,6 +16,7 @@ WITHIN_SCRATCH, WITHIN_PRETRAINED = 1.1, 1.3
 OPEN_WITHIN = 1.15  # largest ratio of a pretrained network's error to the other's, to start a race
 FEW = 100  # images on which an accuracy says little
 HOPELESS = 2.0  # ratio of the other's error to it from which on the other need not be tried
+RACE_FEWEST_S = 90.0  # two heats take too much of a shorter budget
 TRANSFER_FEWEST_S = 20.0  # a shorter budget is better spent on one network
 # From the error after a heat to the final error. A network from scratch has more to gain, and the
 # more, the better it learns, down to a least share of the error. A pretrained one is good at once;
@@ -109,6 +111,14 @@ def unhoped_words(probed: Probed, head: float) -> str:
         f"A head on features learned from photographs gave {100 * head:.1f} % right, and a few "
         f"seconds of training from scratch {100 * (probed.accuracy or 0.0):.1f} %{few}, so that "
         "was not tried further."
+    )
+
+
+def short_words(scratch: str) -> str:
+    """Explain why a network from scratch goes on without a race in a short budget."""
+    return (
+        f"{scratch} goes on: a race with a pretrained network takes a budget of "
+        f"{duration(RACE_FEWEST_S)} or more."
     )
 
 

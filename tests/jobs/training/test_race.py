@@ -161,6 +161,24 @@ def test_what_is_hopeless_from_scratch_is_not_tried_further(
         assert not history.trials
 
 
+def test_many_images_and_little_time_are_left_to_one_network(
+    session_in: SessionIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (4000, 8, 8)).astype(np.uint8)
+    source = open_source((pixels, np.arange(4000) % 2))
+    monkeypatch.setattr(Candidate, "head_accuracy", lambda _: 0.8)
+    with session_in(tmp_path, **GIVEN) as session:
+        looked, machine = sample(source, count=100, seed=0, threads=1), measure(tmp_path)
+        data, families = fingerprint(source, looked), find_families(SETTINGS)
+        both = plan_all(SETTINGS, looked, data, families, machine=machine, clock=session.clock)
+        found = race(session, candidates(session, source, both), Probed(accuracy=0.7, images=200))
+        assert [candidate.name for candidate in found] == [SCRATCH]
+        history = session.journal.history
+        assert history.chosen is not None
+        assert history.chosen.reason.endswith("takes a budget of 1 min 30 s or more.")
+        assert not history.trials
+
+
 def test_features_that_do_not_fit_are_not_raced(
     session_in: SessionIn, digits: Source, planned: Planned, tmp_path: Path
 ) -> None:

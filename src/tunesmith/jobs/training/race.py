@@ -56,13 +56,15 @@ def _decide(session: Session, candidates: Sequence[Candidate], probed: planning.
     scratch, pretrained = candidates
     many = scratch.prepared.split.folds is None
     ranked_by = BALANCED if session.settings.metric == BALANCED else "accuracy"
-    if (
-        ranked_by == BALANCED
-    ):  # the probe's is plain accuracy: the most frequent class may explain it
+    if ranked_by == BALANCED:
+        # The probe's accuracy is the plain one, which the most frequent class alone may explain.
         probed = replace(probed, accuracy=None)
     scores, without = _before(session, scratch, pretrained, probed)
     if without is not None:
         return without
+    if many and probed.accuracy is not None and session.settings.budget < planning.RACE_FEWEST_S:
+        words = planning.short_words(scratch.name)
+        return Chosen(trial=scratch.name, reason=words, raced=False)
     hoped = _hoped(session, scratch, pretrained, scores)
     at_end = dict(hoped)
     for candidate in candidates:
