@@ -172,7 +172,7 @@ def sample(
 
 def _reduced(image: Decoded) -> _Seen:
     """Return the shape, and a subsampled copy that takes little memory."""
-    step = -(-max(image.pixels.shape) // SHOWN)
+    step = -(-max(image.pixels.shape[:2]) // SHOWN)
     return image.shape, image.pixels[::step, ::step].copy()
 
 

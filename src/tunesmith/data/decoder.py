@@ -92,7 +92,10 @@ def open_or_say(
     pixels = decode_or_say(file, channels, enough=enough)
     if isinstance(pixels, str):
         return pixels
-    size = (pixels.shape[0], pixels.shape[1]) if enough is None else full_size(file, pixels)
+    height, width, _ = pixels.shape
+    # What is smaller than enough was not reduced: small files need no second look at their header.
+    is_whole = enough is None or min(height, width) < enough
+    size = (height, width) if is_whole else full_size(file, pixels)
     examined = None if name is None else examine(file, name)
     return Decoded(pixels=pixels, size=size, examined=examined)
 

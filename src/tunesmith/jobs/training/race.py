@@ -59,13 +59,16 @@ def _decide(session: Session, candidates: Sequence[Candidate], probed: planning.
     if ranked_by == BALANCED:
         # The probe's accuracy is the plain one, which the most frequent class alone may explain.
         probed = replace(probed, accuracy=None)
-    scores, without = _before(session, scratch, pretrained, probed)
+    scores, without = _before(scratch, pretrained, probed)
     if without is not None:
         return without
-    if many and probed.accuracy is not None and session.settings.budget < planning.RACE_FEWEST_S:
+    hoped, head = _hoped(session, scratch, pretrained, scores), scores[pretrained.name]
+    known = probed.accuracy is not None
+    if known and planning.is_hopeless(hoped[scratch.name], head):
+        return Chosen(trial=pretrained.name, reason=planning.unhoped_words(probed, head))
+    if many and known and session.settings.budget < planning.RACE_FEWEST_S:
         words = planning.short_words(scratch.name)
         return Chosen(trial=scratch.name, reason=words, raced=False)
-    hoped = _hoped(session, scratch, pretrained, scores)
     at_end = dict(hoped)
     for candidate in candidates:
         # Before each heat, skipped if the pretrained network is expected to be clearly worse.
@@ -91,7 +94,7 @@ def _decide(session: Session, candidates: Sequence[Candidate], probed: planning.
 
 
 def _before(
-    session: Session, scratch: Candidate, pretrained: Candidate, probed: planning.Probed
+    scratch: Candidate, pretrained: Candidate, probed: planning.Probed
 ) -> tuple[dict[str, float], Chosen | None]:
     """Return what is known before the heats, accuracies by name, and who wins without them."""
     brief, images = probed.accuracy, probed.images
@@ -106,10 +109,7 @@ def _before(
     if head < sure:
         words = planning.untried_words(brief, head)
         return {}, Chosen(trial=scratch.name, reason=words, raced=False)
-    scores = {scratch.name: sure, pretrained.name: head}
-    if planning.is_hopeless(_hoped(session, scratch, pretrained, scores)[scratch.name], head):
-        return {}, Chosen(trial=pretrained.name, reason=planning.unhoped_words(probed, head))
-    return scores, None
+    return {scratch.name: sure, pretrained.name: head}, None
 
 
 def _expected(candidate: Candidate, score: float, *, seen: int) -> float:

@@ -26,7 +26,7 @@ from tunesmith.jobs.training.together import (
     choose_answering,
 )
 from tunesmith.models.preprocess import Deployed
-from tunesmith.models.views import passes, uncompared
+from tunesmith.models.views import passes
 
 SLOWER_EXPORTED = 1.3  # inference time of a pretrained network's graph over the network's own
 SLOWER_TOGETHER = 1.6  # inference time of an ensemble over the sum of its networks' times
@@ -197,15 +197,13 @@ def _asking_s(session: Session, candidate: Candidate) -> float:
 def _answering_s(session: Session, candidate: Candidate, images: int) -> float:
     """Estimate how long it takes to predict images.
 
-    The speed is that of the network's validations, or else that of the probe. With folds, no images
-    are held out on which more views could be compared.
+    The speed is that of the network's validations, or else that of the probe.
     """
-    split, trial = candidate.prepared.split, session.journal.history.trials.get(candidate.name)
+    trial = session.journal.history.trials.get(candidate.name)
     told = [block.metrics.get(ANSWERS_PER_S, 0.0) for block in trial.blocks] if trial else []
-    views = candidate.views[-1] if split.folds is None else uncompared(candidate.views)
     rate = statistics.median(told) if told else candidate.chosen.answers_per_s
     slower = SLOWER_EXPORTED if candidate.family.pretrained else 1.0
-    return slower * passes(views) * images / max(1.0, rate)
+    return slower * passes(candidate.views[-1]) * images / max(1.0, rate)
 
 
 def _fitted(session: Session, trials: Sequence[Finished]) -> Fitted:
