@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fit import run_ours, write_results
+from tunesmith.training.config import RECIPES
 
 RESULTS = Path(__file__).parent / "results" / "ablation.json"
 Settings = Mapping[str, Mapping[str, Any]]
@@ -26,12 +27,8 @@ VARIANTS: Mapping[str, Settings] = {
     AS_IT_IS: {},
     "full size all the time": {"train": {"early_scale": 1.0}},
     "no weight averaging": {"train": {"ema_decay": 0.0}},
-    "SGD": {
-        "train": {
-            "optimizer": "sgd", "lr": 0.4, "momentum": 0.9, "weight_decay": 5e-4, "warmup": 0.15
-        }
-    },
-    "AdamW": {"train": {"optimizer": "adamw", "lr": 0.002, "weight_decay": 0.05, "warmup": 0.1}},
+    "SGD": {"train": {"optimizer": "sgd", **RECIPES["sgd"]}},
+    "AdamW": {"train": {"optimizer": "adamw", **RECIPES["adamw"]}},
     "momentum 0.9": {"train": {"momentum": 0.9}},
     "batch 512": {"train": {"batch": 512}},
     "label smoothing 0.1": {"train": {"label_smoothing": 0.1}},

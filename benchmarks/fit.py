@@ -75,10 +75,10 @@ def revision() -> str:
 
 
 def job_file(settings: Mapping[str, Any], section: str = "") -> str:
-    """Write settings as TOML: values that JSON writes alike, some of them in a section."""
+    """Write settings as TOML: values that JSON writes alike, some of them in sections."""
     return "\n".join(
         job_file(value, f"{section}{key}.")
-        if isinstance(value, Mapping) and not section
+        if isinstance(value, Mapping) and value
         else f"{section}{key} = {json.dumps(value)}"
         for key, value in settings.items()
     )
@@ -150,14 +150,14 @@ def run_reference(script: str, data: str, budget: int, seed: int) -> Row:
     return {**told, **json.loads(done.stdout.splitlines()[-1])}
 
 
-def write_results(path: Path, rows: list[Row]) -> None:
-    """Write rows with the machine they were measured on."""
+def write_results(path: Path, rows: list[Row], **more: Any) -> None:
+    """Write rows, and what more there is, with the machine they were measured on."""
     from tunesmith.execution.machine import measure, versions
 
     machine = measure(Path())
     hardware = {"cpu": machine.cpu, "cores": machine.cores, "system": machine.system}
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"hardware": hardware, "versions": versions(), "rows": rows}
+    content = {"hardware": hardware, "versions": versions(), "rows": rows, **more}
     path.write_text(json.dumps(content, indent=1) + "\n")
 
 

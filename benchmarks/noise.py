@@ -31,7 +31,7 @@ def measure(parts: dict[str, Images], share: float, loss: str, *, budget: int, s
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "noisy.npz"
         np.savez(path, x_train=x, y_train=y, x_test=x_test, y_test=y_test)
-        return 1 - run(path, {"train": {"seed": seed, **LOSSES[loss]}}, budget)
+        return 1 - run(path, {"train": {"seed": seed, **LOSSES[loss]}}, budget)[0]
 
 
 def main() -> None:

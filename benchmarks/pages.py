@@ -280,7 +280,7 @@ def gains(rows: Sequence[Row]) -> str:
             return f"{100 * statistics.median(own for own, _ in pairs):.2f} %"
         return f"{100 * statistics.median(own - other for own, other in pairs):+.2f} ({len(pairs)})"
 
-    variants = dict.fromkeys(row["variant"] for row in rows)
+    variants = dict.fromkeys([AS_IT_IS, *(row["variant"] for row in rows)])
     head = ["", *(f"{NAMES[data]}, {budget:.0f} s (seeds)" for data, budget in cells)]
     return rows_of(head, [[name, *(gain(name, *cell) for cell in cells)] for name in variants])
 

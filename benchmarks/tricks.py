@@ -45,9 +45,7 @@ from tunesmith.training.slice import Checkpoint, place, train_slice
 
 RESULTS = Path(__file__).parent / "results" / "tricks.json"
 WIDTH, MEASURED, LAST = 32, 12, 5  # steps to measure a speed by; weights to average
-BASE = TrainConfig(
-    lr=0.09 * 2**0.5, early_scale=0.75, augmentation=Augmentation(shift=0.0625, flip=True)
-)
+BASE = TrainConfig(early_scale=0.75, augmentation=Augmentation(shift=0.0625, flip=True))
 SIDES = {"cifar10": 32, "fashion": 28}
 Change = Callable[[nn.Module], nn.Module]
 

@@ -53,7 +53,6 @@ UNMIRRORED: dict[str, str] = {
     "jobs/closing/tell.py": "a step of the job; test_fit.py reads what it wrote",
     "jobs/run/trial.py": "values alone; test_slices.py runs, pauses and ends trainings",
     "records/events.py": "test_history.py writes and reads each kind",
-    "training/config.py": "settings alone; test_slice.py trains with each optimizer",
     "training/findings.py": "values alone; test_probe.py",
     "worker.py": "test_processes.py starts it, and ends it in every way",
 }

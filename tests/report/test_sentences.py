@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunesmith.bundle.manifest import Score
 from tunesmith.core.ending import EndReason
 from tunesmith.evaluation.metrics import evaluate
 from tunesmith.jobs.gate.alike import Depth
@@ -64,6 +65,17 @@ def test_the_interval_says_how_it_was_measured(summary: Summary) -> None:
     ) in sentences.interval_sentence(known)
     again = changed(known, test_openings=3)
     assert "used for 3 measurements" in sentences.interval_sentence(again)
+
+
+def test_a_cross_validation_is_told_where_there_was_one(summary: Summary) -> None:
+    assert sentences.cross_validation_sentence(summary) == ""
+    known = Score(metric="balanced_accuracy", value=0.9, low=0.85, high=0.93, n=240)
+    assert sentences.cross_validation_sentence(
+        summary.model_copy(update={"cross_validation": known})
+    ) == (
+        "By cross-validation on 240 training images, balanced accuracy is 90.0 %, between 85.0 % "
+        "and 93.0 %: each was predicted by a network that was trained without it."
+    )
 
 
 @pytest.mark.parametrize(

@@ -38,13 +38,24 @@ class Input(_Part):
 
 
 class Score(_Part):
-    """A metric of the exported graph on the test set, with its 95 % confidence interval."""
+    """A metric on ``n`` images, with its 95 % confidence interval."""
 
     metric: str
     value: float
     low: float
     high: float
     n: int
+
+    def words(self, images: str) -> str:
+        """State it in a line.
+
+        Example:
+            >>> Score(metric="accuracy", value=0.9, low=0.8, high=0.95, n=60).words("test images")
+            'accuracy 0.9000, 95 % confidence 0.8000 to 0.9500, on 60 test images'
+
+        """
+        bounds = f"95 % confidence {self.low:.4f} to {self.high:.4f}"
+        return f"{self.metric} {self.value:.4f}, {bounds}, on {self.n:,} {images}"
 
 
 class NetworkSource(_Part):

@@ -54,12 +54,11 @@ def _units(history: History) -> str:
 def _fitted(run: Path) -> str:
     """Summarize the result of a `fit`."""
     summary = read_summary(run / RESULT)
-    score = summary.score
     times = "once" if summary.test_openings == 1 else f"{summary.test_openings} times"
     return (
         f"{summary.status}: {ENDED[summary.reason]}\n"
-        f"{score.metric} {score.value:.4f}, 95 % confidence {score.low:.4f} to {score.high:.4f}, "
-        f"on {score.n:,} test images (opened {times})\n"
+        f"{summary.words()}\n"
+        f"test images opened {times}\n"
         f"report  {run / 'report.html'}\n"
         f"bundle  {run / BUNDLE}"
     )

@@ -85,6 +85,19 @@ def interval_sentence(summary: Summary) -> str:
     )
 
 
+def cross_validation_sentence(summary: Summary) -> str:
+    """State the score of out-of-fold predictions, of which there are more; nothing without them."""
+    found = summary.cross_validation
+    if found is None:
+        return ""
+    metric, n = found.metric, found.n
+    value, low, high = (score_text(v, metric, n=n) for v in (found.value, found.low, found.high))
+    return (
+        f"By cross-validation on {n:,} training images, {metric.replace('_', ' ')} is {value}, "
+        f"between {low} and {high}: each was predicted by a network that was trained without it."
+    )
+
+
 def mistakes(accuracy: float, n: int) -> int:
     """Count the wrong answers behind an accuracy on ``n`` images."""
     return round((1 - accuracy) * n)

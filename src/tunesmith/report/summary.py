@@ -148,6 +148,8 @@ class Summary(_Part):
 
     Seconds are live seconds of the run, all sessions together; ``phases`` says where they went.
     ``examples`` were seen by the model that is handed over, ``images_per_s`` on average.
+    ``cross_validation`` is the score of training images, each predicted by a network that was
+    trained without its fold; None if these are no more than the test images.
     """
 
     format: Literal[1] = 1
@@ -171,6 +173,14 @@ class Summary(_Part):
     memory_peak_bytes: int
     versions: Mapping[str, str]
     search: Search | None = None
+    cross_validation: Score | None = None
+
+    def words(self) -> str:
+        """State the score, and that of the cross-validation if there is one, a line each."""
+        lines = [self.score.words("test images")]
+        if self.cross_validation is not None:
+            lines.append(f"cross-validation: {self.cross_validation.words('training images')}")
+        return "\n".join(lines)
 
 
 def to_json(summary: Summary) -> str:

@@ -1,11 +1,19 @@
 """The config of a training: one frozen value, each field with its range beside it."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 
 from tunesmith.core.space import Choice, Float, Int, When
 from tunesmith.data.augmentation import Augmentation
+
+# What goes with each optimizer in a training from scratch.
+RECIPES: Mapping[str, Mapping[str, float]] = {
+    "muon": {"lr": 0.127, "momentum": 0.8, "warmup": 0.0},
+    "sgd": {"lr": 0.4, "momentum": 0.9, "weight_decay": 5e-4, "warmup": 0.15},
+    "adamw": {"lr": 0.002, "weight_decay": 0.05, "warmup": 0.1},
+}
 
 
 class TrainConfig(BaseModel):
@@ -18,14 +26,14 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     optimizer: Annotated[str, Choice("muon", "sgd", "adamw")] = "muon"
-    lr: Annotated[float, Float(1e-4, 1.0, log=True)] = 0.12
+    lr: Annotated[float, Float(1e-4, 1.0, log=True)] = 0.127
     """Learning rate of filters and matrices."""
     lr_head: Annotated[float, Float(1e-3, 5.0, log=True), When("optimizer", "muon")] = 0.67
     """Learning rate of the last layer."""
     lr_bias: Annotated[float, Float(1e-2, 50.0, log=True), When("optimizer", "muon")] = 4.0
     """Learning rate of the shifts of norms without a gain; that of other vectors is a 40th."""
-    momentum: Annotated[float, Float(0.0, 0.99)] = 0.8
-    weight_decay: Annotated[float, Float(0.0, 0.5)] = 0.0
+    momentum: Annotated[float, Float(0.0, 0.99), When("optimizer", "muon", "sgd")] = 0.8
+    weight_decay: Annotated[float, Float(0.0, 0.5), When("optimizer", "sgd", "adamw")] = 0.0
     layer_decay: Annotated[float, Float(0.1, 1.0), When("optimizer", "sgd", "adamw")] = 1.0
     """Layer-wise decay: learning rate of each layer, relative to that of the next."""
     frozen: Annotated[float, Float(0.0, 0.9)] = 0.0

@@ -25,6 +25,7 @@ from tunesmith.data.sources import open_source
 from tunesmith.execution.executor import KILLED, OUT_OF_MEMORY
 from tunesmith.jobs.closing.result import Result
 from tunesmith.jobs.search import search
+from tunesmith.jobs.search.followers import FOLLOWERS
 from tunesmith.jobs.study import export_study
 from tunesmith.records.events import Planned
 from tunesmith.records.journal import Journal, read_history
@@ -246,13 +247,15 @@ def test_what_ran_out_of_memory_is_not_tried_again_with_as_large_a_batch(
     is_own: bool, reason: str
 ) -> None:
     session: Any = SimpleNamespace(settings=Settings.make({}))
-    candidate: Any = SimpleNamespace(family=SimpleNamespace(source=is_own or None))
+    family = SimpleNamespace(source=is_own or None, pretrained=None)
+    candidate: Any = SimpleNamespace(family=family)
     space = {
         "params.width": Field(Int(7, 9), 7),
         "train.batch": Field(Int(8, 512, log=True), 16),
     }
     config = {"params.width": 8, "train.batch": 32}
-    history = History(horizon=25, trials=(Trial(config=config, failed=reason),) * 2)
+    count = 2 + 2 * len(FOLLOWERS)  # all of the portfolio was tried
+    history = History(horizon=25, trials=(Trial(config=config, failed=reason),) * count)
     sampler = search._sampler(session, candidate, space)
     largest = dict.fromkeys((7, 8, 9), 0)
     for seed in range(200):

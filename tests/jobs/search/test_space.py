@@ -1,18 +1,20 @@
 """Tests of `tunesmith.jobs.search.space`."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 from torch import nn
 
 from tunesmith.core.settings import Settings
-from tunesmith.core.space import Choice, Field, Int, When, check_space, space_of
+from tunesmith.core.space import Choice, Field, Int, When, check_space, complete, space_of
 from tunesmith.data.augmentation import Augmentation
 from tunesmith.jobs.search.space import FIXED, applied, flat, training_space
 from tunesmith.models.build import Family, find_family
+from tunesmith.models.custom import CustomSource
 from tunesmith.plan import Plan
-from tunesmith.training.config import TrainConfig
+from tunesmith.training.config import RECIPES, TrainConfig
 
 CONVNET = find_family("convnet")
 PLAN = Plan(
@@ -50,6 +52,38 @@ def test_the_plan_is_the_default_and_every_field_has_its_range() -> None:
     assert found["train.lr"] == Field(found["train.lr"].range, 0.08)
     assert found["train.augmentation.shift"].default == 0.0625
     assert found["train.batch"].range == Int(8, 512, log=True)
+
+
+SOURCE = CustomSource(path=Path("mine.py"), function="net", sha256="", text="")
+MINE = replace(CONVNET, name="mine.py:net", source=SOURCE)
+ADAMW = PLAN.model_copy(update={"train": TrainConfig(optimizer="adamw", lr=1e-3)})
+
+
+def test_of_a_users_network_the_optimizer_is_searched_and_each_has_its_own_rate() -> None:
+    found = space(MINE, ADAMW)
+    check_space(found)
+    assert found["train.optimizer"] == Field(Choice("muon", "sgd", "adamw"), "adamw")
+    assert found["train.lr"].default == 1e-3
+    assert found["train.sgd.lr"].range.holds(RECIPES["sgd"]["lr"])
+    mine = {name for name, field in found.items() if field.when == When("train.optimizer", "adamw")}
+    assert mine == {"train.lr", "train.weight_decay", "train.layer_decay"}
+    sgd = complete(found, {"train.optimizer": "sgd", "train.sgd.lr": 0.3})
+    assert not sgd.keys() & (mine | {"train.muon.lr"})
+    trained = applied(ADAMW, sgd).train
+    assert trained.model_dump().items() >= ({**RECIPES["sgd"], "lr": 0.3}).items()
+    assert applied(ADAMW, complete(found, {})).train == ADAMW.train
+
+
+@pytest.mark.parametrize("name", ["optimizer", "lr", "momentum", "weight_decay"])
+def test_the_optimizer_is_not_searched_if_the_user_set_one_of_its_values(name: str) -> None:
+    given = {"optimizer": "adamw"}.get(name, 0.01)
+    found = space(MINE, ADAMW, train={name: given})
+    assert not {"train.optimizer", "train.muon.lr", "train.sgd.lr"} & found.keys()
+
+
+def test_the_optimizer_of_our_own_networks_is_not_searched() -> None:
+    assert "train.optimizer" not in space()
+    assert "train.weight_decay" not in space()  # Muon has none
 
 
 def test_what_is_fixed_is_a_field() -> None:

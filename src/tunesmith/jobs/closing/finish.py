@@ -21,11 +21,11 @@ from tunesmith.core.words import counted
 from tunesmith.data.originals import originals
 from tunesmith.evaluation import baselines
 from tunesmith.evaluation.calibration import fit_temperature, softmax
-from tunesmith.evaluation.interval import interval
-from tunesmith.evaluation.metrics import METRICS, Evaluation, evaluate, expected_calibration_error
+from tunesmith.evaluation.metrics import Evaluation, evaluate, expected_calibration_error
 from tunesmith.execution.machine import Machine
 from tunesmith.export import onnx, verify
 from tunesmith.jobs.closing import answers
+from tunesmith.jobs.closing.scores import score
 from tunesmith.jobs.run.module import NETWORK_FILE, WEIGHTS_FILE
 from tunesmith.jobs.run.prepare import Prepared
 from tunesmith.jobs.run.session import Session
@@ -244,8 +244,8 @@ def _test(session: Session, prepared: Prepared, path: Path, threads: int) -> Tes
     places, p_NK = found
     y_N = prepared.labels[places]
     evaluation = evaluate(p_NK, y_N)
-    score = _score(session.settings.metric, evaluation, p_NK, y_N)
-    return Tested(places=places, p_NK=p_NK, evaluation=evaluation, score=score)
+    scored = score(session.settings.metric, evaluation, p_NK, y_N)
+    return Tested(places=places, p_NK=p_NK, evaluation=evaluation, score=scored)
 
 
 def _answers(
@@ -285,12 +285,3 @@ def _baselines(prepared: Prepared, tested: NDArray[np.int64]) -> tuple[float, fl
     some, held = spread(train, BASELINE), spread(tested, BASELINE)
     linear = baselines.linear(pixels[some], labels[some], pixels[held], labels[held])
     return baselines.majority(labels[train], labels[tested]), linear
-
-
-def _score(
-    metric: str, evaluation: Evaluation, p_NK: NDArray[np.float32], y_N: NDArray[np.int64]
-) -> handed.Score:
-    """The user's metric with its 95 % interval."""
-    value = METRICS[metric].function(p_NK, y_N)
-    low, high = interval(metric, evaluation, p_NK, y_N)
-    return handed.Score(metric=metric, value=value, low=low, high=high, n=len(y_N))

@@ -59,12 +59,7 @@ class Result:
 
     def words(self) -> str:
         """Summarize the score, and name the paths of report and bundle."""
-        score = self.summary.score
-        return (
-            f"{score.metric} {score.value:.4f}, 95 % confidence {score.low:.4f} to "
-            f"{score.high:.4f}, on {score.n:,} test images\n"
-            f"report  {self.report}\nbundle  {self.bundle}"
-        )
+        return f"{self.summary.words()}\nreport  {self.report}\nbundle  {self.bundle}"
 
 
 def handed_over(folder: Path) -> Result | None:

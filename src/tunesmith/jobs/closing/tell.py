@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith import plan as planning
-from tunesmith.bundle.manifest import BUNDLE, GRAPH_FILE
+from tunesmith.bundle.manifest import BUNDLE, GRAPH_FILE, Score
 from tunesmith.data.source import Source
 from tunesmith.execution.machine import peak_memory_bytes, versions
 from tunesmith.jobs.closing.finish import Handed, uncalibrated
+from tunesmith.jobs.closing.scores import cross_validation
 from tunesmith.jobs.closing.search_report import search_report, summarize
 from tunesmith.jobs.deep.suspects import find_suspects, out_of_fold, tell_learned, write_suspects
 from tunesmith.jobs.planning.planner import plan_words
@@ -53,7 +54,16 @@ def tell(session: Session, fitted: Fitted, handed: Handed) -> report.Summary:
     suspects = find_suspects("test", tested.places, tested.p_NK, prepared.labels)
     write_suspects(session.folder, prepared, [*suspects, *learned])
     gated = prepared.gated.told([tell_learned(prepared, len(asked), learned)])
-    summary = _summary(session, fitted, handed, status, suspects=len(suspects))
+    summary = _summary(
+        session,
+        fitted,
+        handed,
+        status,
+        suspects=len(suspects),
+        validated=cross_validation(
+            session.settings.metric, p_NK, prepared.labels[asked], tested=tested.score.n
+        ),
+    )
     report.write_summary(session.folder / "result.json", summary)
     story = replace(
         _story(session, candidate, handed, summary),
@@ -88,7 +98,13 @@ def _ledger(session: Session) -> dict[str, float]:
 
 
 def _summary(
-    session: Session, fitted: Fitted, handed: Handed, status: Any, *, suspects: int
+    session: Session,
+    fitted: Fitted,
+    handed: Handed,
+    status: Any,
+    *,
+    suspects: int,
+    validated: Score | None,
 ) -> report.Summary:
     history, manifest, candidate = session.journal.history, handed.manifest, fitted.members[0]
     main = history.trials[candidate.name]
@@ -99,6 +115,7 @@ def _summary(
         wall_s=round(session.clock.elapsed() + WRITING_S, 3),
         phases=_ledger(session),
         score=handed.tested.score,
+        cross_validation=validated,
         test_openings=history.test_openings,
         baseline=report.Baseline(majority=handed.majority, linear=handed.linear),
         trials=len({*map(network_of, history.trials), *_searched(fitted)}),

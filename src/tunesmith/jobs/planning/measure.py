@@ -21,7 +21,7 @@ from tunesmith.jobs.run.prepare import builder, tensor
 from tunesmith.models.build import Family
 from tunesmith.models.custom import check_network
 from tunesmith.models.preprocess import Normalize, resize_pixels
-from tunesmith.training.config import TrainConfig
+from tunesmith.training.config import RECIPES, TrainConfig
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.findings import Measured
@@ -64,10 +64,9 @@ def default_config(family: Family, channels: int) -> TrainConfig:
             warmup=0.1, label_smoothing=0.1,
         )  # fmt: skip
     if family.source is None:
-        return TrainConfig(lr=0.09 * 2**0.5, early_scale=0.75)
-    return TrainConfig(
-        optimizer="adamw", lr=0.002, weight_decay=0.05, warmup=0.1, label_smoothing=0.1
-    )
+        return TrainConfig.model_validate({**RECIPES["muon"], "early_scale": 0.75})
+    recipe = RECIPES["adamw"]
+    return TrainConfig.model_validate({"optimizer": "adamw", **recipe, "label_smoothing": 0.1})
 
 
 def measure_speeds(

@@ -15,6 +15,7 @@ from tunesmith.execution.executor import KILLED, OUT_OF_MEMORY
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.limits import COSTLY, KINDS
 from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.search.followers import followers
 from tunesmith.jobs.search.repeats import train_again
 from tunesmith.jobs.search.search_setup import (
     SCHEDULERS,
@@ -32,6 +33,7 @@ from tunesmith.records.history import History as Past
 from tunesmith.records.journal import FILE as JOURNAL
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning.near import Near
+from tunesmith.tuning.portfolio import Portfolio
 from tunesmith.tuning.protocols import History, Sampler
 from tunesmith.tuning.recorded import recall
 from tunesmith.tuning.repeats import SHARE, TIMES, Noise
@@ -206,13 +208,15 @@ def _search(session: Session, candidate: Candidate, space: Space) -> Search:
 
 
 def _sampler(session: Session, candidate: Candidate, space: Space) -> Sampler:
-    """Build the sampler: near the plan, and within what is known of limits and memory."""
+    """Build the sampler: known configs, then near the plan; within what limits and memory allow."""
     # The order of cost of a user's network is unknown: only equal params are compared.
     is_own = candidate.family.source is not None
     costly: tuple[str, ...] = () if is_own else COSTLY
     kinds = tuple(name for name in space if name.startswith("params.")) if is_own else KINDS
     near = Near(sampler_named(session.settings.sampler))
-    small = Within(near, costly=costly, kinds=kinds)
+    is_scratch = not is_own and candidate.family.pretrained is None
+    first = [{}, *followers(space)] if is_scratch else [{}]
+    small = Within(Portfolio(first, then=near), costly=costly, kinds=kinds)
     return Within(small, costly=(*costly, BATCH), kinds=kinds, reasons=(OUT_OF_MEMORY, KILLED))
 
 

@@ -95,7 +95,7 @@ def _fields(given: Mapping[str, Range | Field]) -> Space:
 
 
 def sampler_named(name: SamplerName) -> Sampler:
-    """Build a sampler by its name; its first proposal is the defaults.
+    """Return a sampler by its name.
 
     Raises:
         MissingExtraError: The sampler needs a package that is not installed.
@@ -103,7 +103,7 @@ def sampler_named(name: SamplerName) -> Sampler:
     if name in PACKAGES:
         package, extra = PACKAGES[name]
         require(package, extra=extra)
-    return Portfolio([{}], then=SAMPLERS[name])
+    return SAMPLERS[name]
 
 
 def search_for(settings: TuneSettings, function: str, space: Space) -> Search:
@@ -118,7 +118,7 @@ def search_for(settings: TuneSettings, function: str, space: Space) -> Search:
         space=space,
         horizon=settings.horizon,
         sign=-1 if settings.maximize else 1,
-        sampler=sampler_named(settings.sampler),
+        sampler=Portfolio([{}], then=sampler_named(settings.sampler)),
         scheduler=SCHEDULERS[settings.scheduler],
         block=settings.horizon if is_whole else max(1, round(BLOCK * settings.horizon)),
         trials=settings.trials,

@@ -13,20 +13,21 @@ from tunesmith.core.space import Choice, Config, Field, Float, Int, Range, Space
 from tunesmith.data.augmentation import Augmentation
 from tunesmith.models.build import Family
 from tunesmith.plan import Plan
-from tunesmith.training.config import TrainConfig
+from tunesmith.training.config import RECIPES, TrainConfig
 
-# What is not searched: the optimizer, since learning rates mean another thing for another one; a
-# pretrained network's resolution, which the plan has measured and images were read for (from
-# scratch, shares of it are searched as `resolution_multiplier`), and its frozen layers, which a
-# network from scratch must not have; the shape of the schedule, early small images and the EMA
-# decay, which would bias the comparison of paused trainings; the balance of the classes, which the
-# metric decides; the robust loss, which training itself decides; and flips, which the probe
-# training decides.
+# What is not searched: a pretrained network's resolution, which the plan has measured and images
+# were read for (from scratch, shares of it are searched as `resolution_multiplier`), and its frozen
+# layers, which a network from scratch must not have; the shape of the schedule, early small images
+# and the EMA decay, which would bias the comparison of paused trainings; the balance of the
+# classes, which the metric decides; the robust loss, which training itself decides; and flips,
+# which the probe training decides.
 FIXED = {
-    "params.resolution", "train.optimizer", "train.frozen", "train.warmup", "train.early_scale",
-    "train.ema_decay", "train.balance", "train.robust", "train.augmentation.flip",
-    "train.augmentation.flip_vertical",
+    "params.resolution", "train.frozen", "train.warmup", "train.early_scale", "train.ema_decay",
+    "train.balance", "train.robust", "train.augmentation.flip", "train.augmentation.flip_vertical",
 }  # fmt: skip
+# Of our own networks, the best optimizer is known. A user's may do better with another one, for
+# which values mean another thing: each comes with a recipe, of which the learning rate is searched.
+OPTIMIZER, LR = "train.optimizer", "train.lr"
 SPAN = 8.0  # on a log scale, largest factor between a tried value and the plan's
 PARTS = ("params.", "train.augmentation.", "train.")
 
@@ -36,16 +37,50 @@ def training_space(family: Family, chosen: Plan, settings: Settings) -> dict[str
     values = flat(family, chosen)
     user = {f"params.{name}" for name in settings.params}
     user |= {f"train.{name}" for name in settings.train}
-    space: dict[str, Field] = {}
-    for name, field in _declared(family):
+    space = _optimizers(values) if _is_any_optimizer(family, user) else {}
+    for name, field in declared(family):
         part = name.rpartition(".")[0]
-        if name in FIXED or name in user or part in user:
+        if name in FIXED | {OPTIMIZER} or name in user or part in user:
             continue
         # The field that it depends on may be fixed, and is then not in this space.
         when = field.when if field.when and field.when.field in space else None
-        if field.when is None or when or field.when.holds(values):
+        if OPTIMIZER in space and _is_of_optimizer(name, field):
+            when = When(OPTIMIZER, values[OPTIMIZER]) if _is_active(field, values) else None
+        if when or _is_active(field, values):
             space[name] = Field(around(field.range, values[name]), values[name], when)
     return space
+
+
+def _is_active(field: Field, values: Config) -> bool:
+    return field.when is None or field.when.holds(values)
+
+
+def _is_of_optimizer(name: str, field: Field) -> bool:
+    """Whether a value belongs to one optimizer, and means nothing, or another thing, elsewhere."""
+    return name == LR or (field.when is not None and field.when.field == OPTIMIZER)
+
+
+def _is_any_optimizer(family: Family, user: set[str]) -> bool:
+    """Whether the optimizer is searched: of a user's own network, unless a value of it is set."""
+    is_own = family.source is not None and family.pretrained is None
+    fixed = {name for name, field in declared(family) if _is_of_optimizer(name, field)}
+    return is_own and not user & {OPTIMIZER, *fixed}
+
+
+def _optimizers(values: Config) -> dict[str, Field]:
+    """The field of the optimizer, and a learning rate for each that the plan has not chosen."""
+    chosen, range_ = values[OPTIMIZER], space_of(TrainConfig)["lr"].range
+    space = {OPTIMIZER: Field(Choice(*RECIPES), chosen)}
+    for name, recipe in RECIPES.items():
+        if name != chosen:
+            when, lr = When(OPTIMIZER, name), recipe["lr"]
+            space[_rate_of(name)] = Field(around(range_, lr), lr, when)
+    return space
+
+
+def _rate_of(optimizer: str) -> str:
+    """Name in the space of the learning rate of an optimizer that the plan has not chosen."""
+    return f"train.{optimizer}.lr"
 
 
 def around(range_: Range, value: Any) -> Range:
@@ -80,6 +115,10 @@ def applied(chosen: Plan, config: Config) -> Plan:
     params: dict[str, Any] = dict(chosen.params)
     train: dict[str, Any] = {}
     augmentation: dict[str, Any] = {}
+    optimizer = config.get(OPTIMIZER, chosen.train.optimizer)
+    if optimizer != chosen.train.optimizer:
+        train |= RECIPES[optimizer]
+        config = {LR if name == _rate_of(optimizer) else name: v for name, v in config.items()}
     for name, value in config.items():
         part = next(part for part in PARTS if name.startswith(part))
         into = dict(zip(PARTS, (params, augmentation, train), strict=True))[part]
@@ -90,8 +129,8 @@ def applied(chosen: Plan, config: Config) -> Plan:
     )
 
 
-def _declared(family: Family) -> Iterator[tuple[str, Field]]:
-    """Yield every ranged field, with names as in the space, also in its condition."""
+def declared(family: Family) -> Iterator[tuple[str, Field]]:
+    """Yield every ranged field of a training, with names as in the space, also in conditions."""
     spaces: tuple[Mapping[str, Field] | Space, ...] = (
         family.space,
         space_of(Augmentation),

@@ -1,0 +1,19 @@
+"""Tests of `tunesmith.training.config`."""
+
+from tunesmith.core.space import space_of
+from tunesmith.training.config import RECIPES, TrainConfig
+
+
+def test_the_defaults_are_the_recipe_of_the_default_optimizer() -> None:
+    default = TrainConfig()
+    assert default.model_dump().items() >= dict(RECIPES[default.optimizer]).items()
+
+
+def test_each_optimizer_has_a_recipe_with_what_it_uses() -> None:
+    space = space_of(TrainConfig)
+    for name in RECIPES:
+        assert space["optimizer"].range.holds(name)
+        config = TrainConfig.model_validate({"optimizer": name, **RECIPES[name]})
+        for key in RECIPES[name]:
+            when = space[key].when
+            assert when is None or when.holds(config.model_dump())
