@@ -24,10 +24,10 @@ from tunesmith.jobs.training.pacing import Pacing
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.slice import Outcome, SliceResult
 
-# Seconds left for images of one size, from which on compiling is tried. It took 14 to 46 s on two
-# cores, where compiled steps are 7 to 28 % faster (benchmarks/results/engine*.json): at worst a
-# tenth of the time is lost, and the least of these gains just makes up for 40 s of compiling.
-WORTH_S = {"cpu": 600.0, "cuda": 300.0}
+# Seconds left for images of one size, from which on compiling is tried. On CPUs, it takes a minute,
+# and no network that was measured is faster for it (benchmarks/results/engine*.json): for the sake
+# of users' own networks, an attempt may take about a hundredth of the time there.
+WORTH_S = {"cpu": 3600.0, "cuda": 300.0}
 COMPILING_SHARE = 0.1  # of the time left: beyond it, compiling is given up
 BEFORE, AFTER = 5, 3  # slices that measure the speed without and with compiling
 FASTER = 1.03  # speed-up from which on a network stays compiled; by less, equal speeds differ too
@@ -202,7 +202,7 @@ class Compiling:
     def _give_up(self, why: str) -> None:
         self.contest = replace(self.contest, stage=Stage.OFF)
         if not self.session.interrupted.is_set():  # Ctrl-C ends a compiler too
-            self.session.note(f"{self.name} is trained without `torch.compile`: {why}.")
+            self.session.note(f"{_without(self.name)}: {why}.")
 
     def _tell(self) -> None:
         found = f"{self.contest.speedup:.2f} times as fast"
@@ -216,20 +216,27 @@ class Compiling:
         )
 
 
-def worth_s(session: Session, device: torch.device) -> float:
-    """Seconds left from which on compiling is tried; infinite if it never is.
+def worth_s(session: Session, name: str, device: torch.device) -> float:
+    """Seconds left from which on compiling a training's network is tried; infinite if it never is.
 
     It never is where results may not depend on time (compiled code rounds otherwise), where
-    PyTorch's own switch is off, and in a run that was killed by it: resumed, it would be again.
+    PyTorch's own switch is off, and in a training that went on without before it was resumed. If
+    the process was killed by it, a resumed one would be again.
     """
     notes = session.journal.history.notes
     if notes and notes[-1].endswith(TRIED):
         session.note(KILLED)
+        return math.inf
     is_exact = session.settings.trials is not None
     is_off = os.environ.get("TORCH_COMPILE_DISABLE") == "1"
-    if is_exact or is_off or KILLED in session.journal.history.notes:
+    is_decided = any(note == KILLED or note.startswith(_without(name)) for note in notes)
+    if is_exact or is_off or is_decided:
         return math.inf
     return WORTH_S.get(device.type, math.inf)
+
+
+def _without(name: str) -> str:
+    return f"{name} is trained without `torch.compile`"
 
 
 def _compiled(train: TrainSlice, data: TrainData, stop: Callable[[], bool]) -> SliceResult | str:
@@ -241,7 +248,8 @@ def _compiled(train: TrainSlice, data: TrainData, stop: Callable[[], bool]) -> S
         with _quiet():
             result = train(data=compiled, stop=stop)
     except Exception as error:  # noqa: BLE001 (if the network is at fault, it fails again, without)
-        return f"{type(error).__name__}: {textwrap.shorten(str(error), TOLD)}"
+        what, *_ = str(error).split("\n\n")  # behind it is advice for developers
+        return f"{type(error).__name__}: {textwrap.shorten(what, TOLD)}"
     if result.outcome in {Outcome.DIVERGED, Outcome.OUT_OF_MEMORY}:
         return str(result.outcome.value)
     return result

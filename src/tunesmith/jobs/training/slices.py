@@ -69,7 +69,7 @@ def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trai
     if start is None and trial.begin:
         start = trial.begin()
     pacing = Pacing(clock=session.clock, is_fixed=_is_fixed(session, trial))
-    compile_s = worth_s(session, trial.data.compute.device)
+    compile_s = worth_s(session, trial.name, trial.data.compute.device)
     with ThreadPoolExecutor(1) as saver:
         loop = _Loop(
             session=session,
