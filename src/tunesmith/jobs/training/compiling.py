@@ -24,15 +24,15 @@ from tunesmith.jobs.training.pacing import Pacing
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.slice import Outcome, SliceResult
 
-# Seconds left for images of one size, from which on compiling is tried. On CPUs, it takes a minute,
-# and no network that was measured is faster for it (benchmarks/results/engine*.json): for the sake
-# of users' own networks, an attempt may take about a hundredth of the time there.
+# Seconds left for images of one size, from which on compiling is tried. On CPUs, it takes a minute
+# or two, and no network that was measured is faster for it (benchmarks/results/engine*.json): for
+# the sake of users' own networks, an attempt may take a few hundredths of the time there.
 WORTH_S = {"cpu": 3600.0, "cuda": 300.0}
 COMPILING_SHARE = 0.1  # of the time left: beyond it, compiling is given up
 BEFORE, AFTER = 5, 3  # slices that measure the speed without and with compiling
 FASTER = 1.03  # speed-up from which on a network stays compiled; by less, equal speeds differ too
 TOLD = 200  # characters of an error
-TRIED = "`torch.compile` is tried, which takes up to a minute."
+TRIED = "`torch.compile` is tried, which may take a minute or two."
 KILLED = "`torch.compile` is not tried again, since the process ended in the middle of it."
 
 
