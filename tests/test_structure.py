@@ -51,6 +51,7 @@ UNMIRRORED: dict[str, str] = {
     "jobs/search/search_setup.py": "test_tune.py gives it spaces of every kind",
     "jobs/closing/result.py": "a value alone; test_fit.py reads all of it",
     "jobs/closing/tell.py": "a step of the job; test_fit.py reads what it wrote",
+    "jobs/training/saving.py": "test_slices.py keeps one checkpoint, and resumes from it",
     "jobs/run/trial.py": "values alone; test_slices.py runs, pauses and ends trainings",
     "records/events.py": "test_history.py writes and reads each kind",
     "training/findings.py": "values alone; test_probe.py",

@@ -1,12 +1,19 @@
 """Tests of `tunesmith.training.epoch`."""
 
+from dataclasses import replace
+
+import pytest
 import torch
+from torch import Tensor, nn
 
 from tunesmith.data.augmentation import Augmentation
 from tunesmith.models.preprocess import Normalize
+from tunesmith.training import epoch
 from tunesmith.training.config import TrainConfig
-from tunesmith.training.epoch import TrainData, batches, scale_at
+from tunesmith.training.epoch import TrainData, batches, rescaled_at, scale_at
+from tunesmith.training.losses import CrossEntropy
 from tunesmith.training.schedule import extend, warmup_decay
+from tunesmith.training.slice import train_slice
 
 
 def make() -> TrainData:
@@ -48,3 +55,43 @@ def test_images_are_small_while_the_steps_are_large() -> None:
     longer = extend(plan, seen=1000, end=2000, peak=0.5)
     assert scale_at(config, longer, 1000) == 1.0
     assert scale_at(TrainConfig(), plan, 0) == 1.0
+
+
+def test_where_images_get_another_size() -> None:
+    config, plan = TrainConfig(early_scale=0.75), warmup_decay(1000, warmup=0.2)
+    for seen in (0, 300, 599):
+        until = rescaled_at(config, plan, seen)
+        assert [scale_at(config, plan, at) for at in (until - 1, until)] == [0.75, 1.0]
+    assert rescaled_at(config, plan, 700) == rescaled_at(TrainConfig(), plan, 0) == 1000
+
+
+def test_compiled_code_gets_whole_batches_of_one_size_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Recorded(nn.Module):
+        def __init__(self, network: nn.Module) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, x: Tensor) -> Tensor:
+            shapes.append(tuple(x.shape))
+            z: Tensor = self.network(x)
+            return z
+
+    shapes: list[tuple[int, ...]] = []
+    data, config = make(), TrainConfig(batch=8, early_scale=0.5, optimizer="sgd")
+    fast = replace(data, compute=replace(data.compute, compiled=True))
+    monkeypatch.setattr(epoch, "compiled", Recorded)
+
+    def build() -> nn.Module:
+        return nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4, 30))
+
+    eager, compiled = (
+        train_slice(config, build, each, CrossEntropy(), start=None, segments=plan, until=60)
+        for each in (data, fast)
+        for plan in [warmup_decay(80, warmup=0.0)]
+    )
+    assert shapes == [(8, 1, 4, 4)] * 5  # of eight batches, two are larger, and one is cut short
+    assert compiled.checkpoint is not None
+    assert eager.checkpoint is not None
+    torch.testing.assert_close(vars(compiled.checkpoint), vars(eager.checkpoint), rtol=0, atol=0)

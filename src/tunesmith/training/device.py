@@ -22,10 +22,12 @@ class Compute:
     Attributes:
         device: Where networks and batches live.
         autocast: Type of matrix products in mixed precision; None for float32.
+        compiled: Whether networks train compiled (`torch.compile`).
     """
 
     device: torch.device
     autocast: torch.dtype | None = None
+    compiled: bool = False
 
     def precision(self, *, mixed: bool) -> AbstractContextManager[object]:
         """Return a context for mixed precision: fast matrix products, float32 sums and weights.

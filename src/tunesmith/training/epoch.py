@@ -1,9 +1,10 @@
 """The only loop over training batches."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self, final
+from typing import Self, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -136,6 +137,31 @@ def scale_at(config: TrainConfig, segments: Sequence[Segment], seen: int) -> flo
     return config.early_scale if highest_ahead(segments, seen) > FINE_BELOW else 1.0
 
 
+def rescaled_at(config: TrainConfig, segments: Sequence[Segment], seen: int) -> int:
+    """Return the position at which images get another size than at ``seen``, or the plan's end.
+
+    Example:
+        >>> from tunesmith.training.schedule import warmup_decay
+        >>> config, plan = TrainConfig(early_scale=0.75), warmup_decay(1000, warmup=0.0)
+        >>> rescaled_at(config, plan, 100), rescaled_at(config, plan, 600)
+        (500, 1000)
+
+    """
+    now, ahead = scale_at(config, segments, seen), range(seen, segments[-1].end)
+    return seen + bisect_left(ahead, x=True, key=lambda at: scale_at(config, segments, at) != now)
+
+
+def compiled(network: nn.Module) -> nn.Module:
+    """Return a network that runs the same weights by compiled code.
+
+    The first batch is slow: it compiles, as does the first one of each other shape. The code is
+    kept as long as the process lives, and networks of equal structure share it, so that a slice
+    need not compile again. ``network`` is unchanged, and the only one to take weights from: in the
+    other one, their names differ.
+    """
+    return cast("nn.Module", torch.compile(network, dynamic=False))
+
+
 def train_batches(
     network: nn.Module,
     optimizers: Optimizers,
@@ -155,6 +181,8 @@ def train_batches(
         Where it stopped. The loss is not finite if, and only if, training diverged.
     """
     network.train()
+    fast = compiled(network) if data.compute.compiled else network
+    usual = config.batch, scale_at(config, segments, begin)
     total, steps, seen = 0.0, 0, begin
     for position, batch_NCHW, y_N in batches(data, config, begin, until):
         if stop():
@@ -162,9 +190,11 @@ def train_batches(
         # Dropout is a function of (seed, position) too, so that no random state needs storing.
         torch.manual_seed(derive(config.seed, "step", position))
         optimizers.scale(multiplier(segments, position))
-        x_NCHW = shrink(batch_NCHW, scale_at(config, segments, position))
+        x_NCHW = shrink(batch_NCHW, scale := scale_at(config, segments, position))
+        # Batches of another shape come at the end of a slice, and are too few to compile for.
+        forward = fast if (len(y_N), scale) == usual else network
         with data.compute.precision(mixed=config.mixed_precision):
-            value = loss(network, x_NCHW, y_N)
+            value = loss(forward, x_NCHW, y_N)
         optimizers.zero_grad()
         value.backward()
         with data.compute.precision(mixed=config.mixed_precision):

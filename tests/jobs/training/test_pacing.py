@@ -36,11 +36,22 @@ def test_a_starved_training_tries_fewer_threads_for_a_moment(clock: Clock) -> No
     assert torch.get_num_threads() == 1
 
 
+def test_threads_stay_while_compiled_code_depends_on_them(clock: Clock) -> None:
+    pacing = Pacing(clock=clock, is_fixed=False, threads=Threads(cores=2, now=2))
+    found = []
+    for adapts in (False, False, False, True, False):
+        pacing.begin()
+        pacing.end(1000, adapts=adapts)
+        found.append((pacing.changed, pacing.is_steady))
+    assert found == [*[(False, True)] * 3, (True, False), (False, False)]
+
+
 def test_where_nothing_may_depend_on_speed_threads_stay(clock: Clock) -> None:
     pacing = Pacing(clock=clock, is_fixed=True, threads=Threads(cores=2, now=2))
     for _ in range(5):
         pacing.begin()
         pacing.end(1000)
     assert not pacing.changed
+    assert pacing.is_steady
     assert pacing.took_s > 0
     assert torch.get_num_threads() == 2

@@ -38,6 +38,12 @@ class Pacing:
     batches_s: float = 0.0
     used_s: float = 0.0
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether all threads that there may be are used, and no other number is tested."""
+        is_whole = self.threads.tried is None and self.threads.now == self.threads.cores
+        return self.is_fixed or is_whole
+
     def begin(self) -> None:
         """Begin to measure a slice."""
         self.began_s, self.used_s = self.clock.elapsed(), time.process_time()
@@ -55,11 +61,17 @@ class Pacing:
         self.batches_s = self.batches_s or now
         return now >= self.batches_s + TRY_S
 
-    def end(self, examples: int) -> None:
-        """End the measurement of a slice. The first one does not count: it loads libraries too."""
+    def end(self, examples: int, *, adapts: bool = True) -> None:
+        """End the measurement of a slice. The first one does not count: it loads libraries too.
+
+        Args:
+            examples: Number of examples of the slice.
+            adapts: Whether the number of threads may change; compiled code depends on it.
+        """
         now, before, is_first = self.clock.elapsed(), self.threads.now, self.took_s == 0.0
         self.took_s = max(1e-6, now - self.began_s)
-        if self.is_fixed or is_first:
+        self.changed = False
+        if self.is_fixed or is_first or not adapts:
             return
         share = share_of(time.process_time() - self.used_s, self.took_s, before)
         self.threads = self.threads.after(examples / self.took_s, share=share, at_s=now)

@@ -2,29 +2,31 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 from typing import final
 
 from tunesmith.core.ending import EndReason
 from tunesmith.core.errors import ModelError
 from tunesmith.jobs.run.session import Session
-from tunesmith.jobs.run.stored import load_checkpoint, pack
+from tunesmith.jobs.run.stored import load_checkpoint
 from tunesmith.jobs.run.trial import SUREST_CONTRADICTED, Trained, Trial, network_of
+from tunesmith.jobs.training.compiling import Compiling, worth_s
 from tunesmith.jobs.training.pacing import Pacing
-from tunesmith.records import checkpoint as store
+from tunesmith.jobs.training.saving import Saving
 from tunesmith.records.events import BlockDone, SliceDone, TrialEnded
 from tunesmith.report.terminal import Progress
 from tunesmith.training.config import TrainConfig
-from tunesmith.training.epoch import scale_at
+from tunesmith.training.epoch import rescaled_at, scale_at
 from tunesmith.training.noise import CLUELESS, LEARNED, NOISY, forgiving
 from tunesmith.training.schedule import Segment, damp, extend, refit, warmup_decay
-from tunesmith.training.slice import Checkpoint, Outcome, train_slice
+from tunesmith.training.slice import Checkpoint, Outcome, SliceResult, train_slice
 
 LONGEST_S = 4.0  # per slice: a crash may lose two, the one running and the one being saved
 SHORTEST_S = 0.5  # per slice: setup dominates shorter ones
 VALIDATION_SHARE = 0.015  # share of the training time for validation, at most
-REMEMBERED = 5  # slices to estimate the speed by
+REMEMBERED = 5  # slices whose median speed counts: a slow one must not end the schedule early
 STEPS_BACK = 5  # divergences in a row before a training is given up
 REWARM = 0.5  # peak of the learning rate when a finished training is extended
 
@@ -66,12 +68,15 @@ def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trai
         return Trained(checkpoint=start, config=trial.config, reason=EndReason(past.ended))
     if start is None and trial.begin:
         start = trial.begin()
+    pacing = Pacing(clock=session.clock, is_fixed=_is_fixed(session, trial))
+    compile_s = worth_s(session, trial.name, trial.data.compute.device)
     with ThreadPoolExecutor(1) as saver:
         loop = _Loop(
             session=session,
             trial=trial,
-            saver=saver,
-            pacing=Pacing(clock=session.clock, is_fixed=_is_fixed(session, trial)),
+            saving=Saving(session=session, saver=saver),
+            pacing=pacing,
+            compiling=Compiling(session=session, name=trial.name, pacing=pacing, worth_s=compile_s),
             speed=trial.images_per_s,
         )
         return loop.run(start)
@@ -142,11 +147,10 @@ class _Loop:
 
     session: Session
     trial: Trial
-    saver: ThreadPoolExecutor
+    saving: Saving
     pacing: Pacing
+    compiling: Compiling
     speed: float
-    saving: Future[str] | None = None
-    unsaved: SliceDone | None = None
     speeds: list[float] = field(default_factory=list)
     validation_s: float = 0.0
     trained_s: float = 0.0
@@ -169,16 +173,7 @@ class _Loop:
             self.pacing.begin()
             segments = refit(segments, seen=seen, end=max(end, seen + config.batch))
             until = self._until(seen, max(end, seen + config.batch), config)
-            result = train_slice(
-                config,
-                trial.build,
-                trial.data,
-                trial.loss(config),
-                start=current,
-                segments=segments,
-                until=until,
-                stop=self._stop if current else lambda: False,
-            )
+            result = self._train(config, segments, current, until)
             if result.outcome is Outcome.DIVERGED:
                 failures += 1
                 segments = _step_back(session, segments, current, failures)
@@ -187,11 +182,32 @@ class _Loop:
                 session.note(f"Memory ran out: the batch is now {config.batch} images.")
             elif result.checkpoint and result.checkpoint.seen > seen:
                 failures, current = 0, result.checkpoint
-                self.pacing.end(current.seen - seen)
+                self.compiling.end(current.seen - seen)
                 self._keep(current, result.row, seen)
-                if self.pacing.changed or _is_resized(config, segments, seen, current.seen):
+                if self.compiling.changed or _is_resized(config, segments, seen, current.seen):
                     self.speeds.clear()
                 self._look(current, result.row, end)
+
+    def _train(
+        self, config: TrainConfig, segments: Sequence[Segment], start: Checkpoint | None, until: int
+    ) -> SliceResult:
+        seen, trial = start.seen if start else 0, self.trial
+        train = partial(
+            train_slice,
+            config,
+            trial.build,
+            loss=trial.loss(config),
+            start=start,
+            segments=segments,
+            until=until,
+        )
+        return self.compiling.run(
+            train,
+            trial.data,
+            scale=scale_at(config, segments, seen),
+            left_s=min(self._left(), (rescaled_at(config, segments, seen) - seen) / self.speed),
+            stop=self._stop if start else lambda: False,
+        )
 
     def _stop(self) -> bool:
         return self._left() <= 0 or self.pacing.is_over() or self.session.interrupted.is_set()
@@ -211,7 +227,7 @@ class _Loop:
         return EndReason.PAUSED if self.session.clock.elapsed() >= self.trial.pause_at else None
 
     def _close(self, current: Checkpoint, reason: EndReason) -> None:
-        self._settle()
+        self.saving.settle()
         if reason in {EndReason.PAUSED, EndReason.DIVERGED}:  # an unplanned end, not validated yet
             self._validate(current)
         if reason is not EndReason.PAUSED:
@@ -231,25 +247,13 @@ class _Loop:
         steps = max(1, int(self.speed * seconds / config.batch))
         return min(end, seen + steps * config.batch)
 
-    def _settle(self) -> None:
-        """Wait until the last checkpoint is on disk, then record its slice."""
-        if self.saving and self.unsaved:
-            done = replace(self.unsaved, checkpoint=self.saving.result())
-            self.session.record(done)
-            trials = self.session.journal.history.trials.values()
-            keep = {t.checkpoint for t in trials if t.checkpoint is not None}
-            self.session.journal.flush()
-            store.prune(self.session.folder / "checkpoints", keep=keep)
-        self.saving = self.unsaved = None
-
     def _keep(self, current: Checkpoint, row: Mapping[str, float], begin: int) -> None:
         """Start saving a slice's checkpoint, in parallel to the next slice's training."""
-        self._settle()
-        self.speeds.append((current.seen - begin) / self.pacing.took_s)
-        # The median: one slow slice must not bring the schedule to its end.
-        self.speed = statistics.median(self.speeds[-REMEMBERED:])
+        if self.compiling.counts:
+            self.speeds.append((current.seen - begin) / self.pacing.took_s)
+            self.speed = statistics.median(self.speeds[-REMEMBERED:])
         self.trained_s += self.pacing.took_s
-        self.unsaved = SliceDone(
+        done = SliceDone(
             trial=self.trial.name,
             begin=begin,
             end=current.seen,
@@ -257,9 +261,7 @@ class _Loop:
             checkpoint="",
             rows=(dict(row),),
         )
-        self.saving = self.saver.submit(
-            store.save, self.session.folder / "checkpoints", *pack(current)
-        )
+        self.saving.begin(done, current)
 
     def _look(self, current: Checkpoint, row: Mapping[str, float], end: int) -> None:
         """Validate if its share of the time allows, and at the end; show progress."""
