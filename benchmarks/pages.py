@@ -96,7 +96,7 @@ the time, the ratio is low.
 
 MNIST's PNG files are decoded at {decoded:,} images a second, {pillow} times as fast as by a loop
 over Pillow. Augmentation lengthens a training step at width {width}, compared with one on ready
-tensors, by {photographs} % for photographs and by {digits} % for digits."""
+tensors, by {photographs} % for photographs and by {digits} % for digits.{compiling}"""
 MEASURED = "## Measured\n"  # what follows it in docs/data-gate.md is written by this script
 GATE = """\
 
@@ -241,6 +241,18 @@ def loaders(cases: Sequence[Row]) -> str:
     return rows_of(head, cells)
 
 
+def compiling(found: Mapping[str, Row]) -> str:
+    """What `torch.compile` does to a training step; nothing where it was not measured."""
+    if not found:
+        return ""
+    times = ", ".join(f"{each['time_ratio']:.2f}" for each in found.values())
+    first = ", ".join(f"{each['first_s']:.0f}" for each in found.values())
+    return (
+        f" Compiled by `torch.compile`,\nthe step takes {times} times as long ({', '.join(found)}), "
+        f"after {first} s\nof compiling."
+    )
+
+
 def machine(ending: str, title: str) -> str:
     """What was measured on one machine."""
     found, engine, loader = (read(f"{name}{ending}") for name in ("fit", "engine", "loader"))
@@ -257,6 +269,7 @@ def machine(ending: str, title: str) -> str:
         decoded=engine["decoding"]["images_per_s"],
         pillow=engine["decoding"]["ratio"],
         width=training["width"],
+        compiling=compiling(engine.get("compiling", {})),
         **{name: training[name]["slower_by_percent"] for name in ("photographs", "digits")},
     )
 

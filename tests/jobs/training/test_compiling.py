@@ -84,7 +84,8 @@ def session(
     session_in: Callable[..., AbstractContextManager[Session]], tmp_path: Path
 ) -> Iterator[Session]:
     now = iter(range(10**9))  # every look at the clock takes a tenth of a second
-    with session_in(tmp_path, now=lambda: next(now) / 10, budget=1000) as opened:
+    given = {"model": "mine.py:small", "budget": 1000}
+    with session_in(tmp_path, now=lambda: next(now) / 10, **given) as opened:
         yield opened
 
 
@@ -180,8 +181,12 @@ def test_where_compiling_is_never_tried(
     )
     assert worth_s(session, "model", torch.device("mps")) == math.inf
     (tmp_path / "exact").mkdir()
-    with session_in(tmp_path / "exact", trials=0) as exact:
+    with session_in(tmp_path / "exact", model="mine.py:small", trials=0) as exact:
         assert worth_s(exact, "model", CPU) == math.inf
+    (tmp_path / "ours").mkdir()
+    with session_in(tmp_path / "ours") as ours:  # of which it is known that it does not pay
+        assert worth_s(ours, "convnet", CPU) == math.inf
+        assert worth_s(ours, "convnet", torch.device("cuda", 0)) < math.inf
     with monkeypatch.context() as switch:
         switch.setenv("TORCH_COMPILE_DISABLE", "1")
         assert worth_s(session, "model", CPU) == math.inf

@@ -18,15 +18,17 @@ from typing import Protocol, Self, final
 
 import torch
 
+from tunesmith.core.settings import AUTO
 from tunesmith.data.builtin import cache
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.training.pacing import Pacing
+from tunesmith.models.build import FAMILIES
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.slice import Outcome, SliceResult
 
 # Seconds left for images of one size, from which on compiling is tried. On CPUs, it takes a minute
-# or two, and no network that was measured is faster for it (benchmarks/results/engine*.json): for
-# the sake of users' own networks, an attempt may take a few hundredths of the time there.
+# or two, and none of our networks is faster for it (`benchmarks/engine.py`): there, it is for
+# users' own, and an attempt may take a few hundredths of the time.
 WORTH_S = {"cpu": 3600.0, "cuda": 300.0}
 COMPILING_SHARE = 0.1  # of the time left: beyond it, compiling is given up
 BEFORE, AFTER = 5, 3  # slices that measure the speed without and with compiling
@@ -219,18 +221,19 @@ class Compiling:
 def worth_s(session: Session, name: str, device: torch.device) -> float:
     """Seconds left from which on compiling a training's network is tried; infinite if it never is.
 
-    It never is where results may not depend on time (compiled code rounds otherwise), where
-    PyTorch's own switch is off, and in a training that went on without before it was resumed. If
-    the process was killed by it, a resumed one would be again.
+    It never is where results may not depend on time (compiled code rounds otherwise), where it is
+    known not to pay, where PyTorch's own switch is off, and in a training that went on without
+    before it was resumed. If the process was killed by it, a resumed one would be again.
     """
     notes = session.journal.history.notes
     if notes and notes[-1].endswith(TRIED):
         session.note(KILLED)
         return math.inf
     is_exact = session.settings.trials is not None
+    is_known = device.type == "cpu" and session.settings.model in {AUTO, *FAMILIES}
     is_off = os.environ.get("TORCH_COMPILE_DISABLE") == "1"
     is_decided = any(note == KILLED or note.startswith(_without(name)) for note in notes)
-    if is_exact or is_off or is_decided:
+    if is_exact or is_known or is_off or is_decided:
         return math.inf
     return WORTH_S.get(device.type, math.inf)
 
