@@ -248,8 +248,8 @@ def compiling(found: Mapping[str, Row]) -> str:
     times = ", ".join(f"{each['time_ratio']:.2f}" for each in found.values())
     first = ", ".join(f"{each['first_s']:.0f}" for each in found.values())
     return (
-        f" Compiled by `torch.compile`,\nthe step takes {times} times as long ({', '.join(found)}), "
-        f"after {first} s\nof compiling."
+        f" Compiled by `torch.compile`,\nthe step takes {times} times as long "
+        f"({', '.join(found)}), after {first} s\nof compiling."
     )
 
 
