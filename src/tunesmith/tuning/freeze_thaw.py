@@ -15,16 +15,16 @@ import numpy as np
 
 from tunesmith.core.seeds import derive
 from tunesmith.tuning.cube import Floats
-from tunesmith.tuning.curves import Curves, typical_slope
+from tunesmith.tuning.curves import Curves, Habits
 from tunesmith.tuning.protocols import Decision, History, Resume, Start, Stop, Trial
 
 FIRST = 5  # trials to start before any is resumed
 FEW, FEWEST_STARTS = 10, 0.25  # up to so many trials, least share of the blocks that are starts
 RECENT = 30  # most recent trials, whose first blocks predict that of a new one
 NOISE = 0.01  # noise of a measured value, over the spread of all values
-# Improvement to hope for, as a share of the spread: from 10**-2 to 10**0. Less hope continues what
+# Improvement to hope for, as a share of the spread: from 10**-1 to 10**0. Less hope continues what
 # is good already, and finds less in the end (`benchmarks/tuning.py`).
-HOPE = (-2.0, 0.0)
+HOPE = (-1.0, 0.0)
 FAR = -5.0  # standard deviations beyond which a probability is computed by its logarithm
 GREEDY = 0.5  # share of the blocks that go to the best trial, at the end of the budget
 
@@ -78,14 +78,14 @@ class _Outlook:
         ahead: Units of training to look ahead.
         threshold: Value to beat.
         noise: Standard deviation of a measured value.
-        typical: Slope of a trial with too few measurements for its own.
+        habits: What curves have in common.
     """
 
     horizon: int
     ahead: int
     threshold: float
     noise: float
-    typical: float
+    habits: Habits
 
     @classmethod
     def drawn(cls, history: History, block: int, rng: np.random.Generator) -> Self:
@@ -95,8 +95,8 @@ class _Outlook:
         count, since its value cannot be reached any more.
         """
         measured = [t for t in history.trials if t.failed is None and math.isfinite(t.best)]
-        typical = typical_slope(measured)
-        curves = Curves.of(measured, typical=typical)
+        habits = Habits.of(measured)
+        curves = Curves.of(measured, habits=habits)
         until_N = np.array([trial.until or trial.at for trial in measured])
         best = curves.mean(until_N).min(initial=math.inf)
         spread = max(float(np.median(curves.best_N)) - best, 1e-9 * abs(best), 1e-30)
@@ -105,12 +105,12 @@ class _Outlook:
             ahead=block * int(rng.integers(1, max(2, history.horizon // block + 1))),
             threshold=best - spread * 10 ** rng.uniform(*HOPE),
             noise=NOISE * spread,
-            typical=typical,
+            habits=habits,
         )
 
     def log_gain(self, trials: Sequence[Trial]) -> Floats:
         """Logarithm of each trial's probability to beat the threshold, per second."""
-        curves = Curves.of(trials, typical=self.typical)
+        curves = Curves.of(trials, habits=self.habits)
         to_N = np.minimum(curves.at_N + self.ahead, self.horizon)
         doubt_N = self.noise + curves.doubt(to_N)
         log_N: Floats = _log_normal((self.threshold - curves.mean(to_N)) / doubt_N)

@@ -67,6 +67,20 @@ class Trial:
         half = self.best_until(self.at // 2)
         return (half - self.best) / math.log(2) if math.isfinite(half) else math.nan
 
+    @cached_property
+    def forecasts(self) -> tuple[tuple[float, float], ...]:
+        """Decreases that were to be expected by a slope, and that came: after each doubling."""
+        doublings = (
+            2**n for n in range(1, max(1, self.at).bit_length()) if 2 ** (n + 1) <= self.at
+        )
+        found = []
+        for at in doublings:
+            half, then = self.best_until(at // 2), self.best_until(at)
+            if math.isfinite(half):
+                promised = (half - then) / math.log(2) * math.log(self.at / at)
+                found.append((promised, then - self.best))
+        return tuple(found)
+
     def best_until(self, at: int) -> float:
         """Lowest value in the first ``at`` units of training; infinite if there is none."""
         values = [o.value for o in self.curve if o.at <= at and math.isfinite(o.value)]
