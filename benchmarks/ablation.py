@@ -36,7 +36,6 @@ VARIANTS: Mapping[str, Settings] = {
     "SiLU": {"params": {"activation": "silu"}},
     "three convolutions a group": {"params": {"depth": 3}},
     "residual blocks": {"params": {"block": "residual", "depth": 1}},
-    "inverted residual blocks": {"params": {"block": "inverted"}},
     "average pooling": {"params": {"pooling": "average"}},
     "strided convolutions": {"params": {"pooling": "stride"}},
     "head on averages": {"params": {"head": "average"}},

@@ -73,6 +73,17 @@ COMPARED = {  # what is compared with the training as it is, by the names of res
     "tricks": "Methods that are no settings, by the training alone (`benchmarks/tricks.py`):",
 }
 AS_IT_IS = "as it is"
+PORTFOLIO = """\
+## The portfolio
+
+A search for a network from scratch begins with the plan's own config and seven more, chosen from
+{count} on {problems} small problems (`python benchmarks/portfolio.py`; {budget} s for each
+training, on one core). The table shows what portfolios are worth on a problem that they were chosen
+without: by how much the error of their best config is above that of the best of all.
+
+{table}
+
+"""
 # Endings of the names of results, and what they were measured on; the first ones are plotted.
 MACHINES = (
     ("", "Two cores with AVX-512, which train in bfloat16"),
@@ -308,10 +319,30 @@ def parts() -> str:
     return f"{PARTS}{''.join(tables)}" if tables else ""
 
 
+def portfolio() -> str:
+    """What the portfolio is worth; nothing before it was measured."""
+    if not (RESULTS / "portfolio.json").exists():
+        return ""
+    from portfolio import left_out  # which imports this module
+
+    found = read("portfolio")
+    regrets = left_out(found["rows"])
+    sizes = list(next(iter(regrets.values())))
+    cells = [[name, *(percent(value) for value in each.values())] for name, each in regrets.items()]
+    means = [statistics.mean(each[size] for each in regrets.values()) for size in sizes]
+    head = ["problem", "the plan's own", *(f"{size} configs" for size in sizes[1:])]
+    return PORTFOLIO.format(
+        count=len(found["configs"]),
+        problems=len(regrets),
+        budget=found["rows"][0]["budget_s"],
+        table=rows_of(head, [*cells, ["mean", *map(percent, means)]]),
+    )
+
+
 def page() -> str:
     """The page as it should be committed."""
     machines = "\n\n".join(machine(*each) for each in MACHINES)
-    return PAGE.format(machines=machines, plot=PLOT, parts=parts())
+    return PAGE.format(machines=machines, plot=PLOT, parts=parts() + portfolio())
 
 
 def rows_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

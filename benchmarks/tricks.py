@@ -3,10 +3,10 @@
     TUNESMITH_DATA=FOLDER python benchmarks/tricks.py [--data cifar10] [--seconds 60] [--seeds 2]
 
 Settings are compared by ``ablation.py``. These are no settings: MixUp and CutMix, the hardest
-examples of a batch, stochastic depth, pooling before a group's first convolution, the mean of the
-last few weights, three sizes of images. Each network, of one width, trains for as many examples as
-its speed allows in the time, at a learning rate that falls to zero, and is tested with its averaged
-weights. Rows that are in the results already are kept.
+examples of a batch, stochastic depth, pooling before a group's first convolution, inverted
+residuals, the mean of the last few weights. Each network, of one width, trains for as many examples
+as its speed allows in the time, at a learning rate that falls to zero, and is tested with its
+averaged weights. Rows that are in the results already are kept.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from tunesmith.data.augmentation import Augmentation
 from tunesmith.evaluation.metrics import accuracy
 from tunesmith.evaluation.predict import logits
 from tunesmith.execution.allocator import keep_freed_memory
-from tunesmith.models.blocks import Residual
+from tunesmith.models.blocks import FixedGainNorm, Residual, SameConv2d
 from tunesmith.models.convnet import ConvNet, convnet
 from tunesmith.models.groups import ConvGroup
 from tunesmith.models.preprocess import Normalize
@@ -136,6 +136,59 @@ def pooled_first(network: nn.Module) -> nn.Module:
     return network
 
 
+class SqueezeExcite(nn.Module):
+    """Channels reweighted by global context (Hu et al. 2018)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weigh = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, channels // 4, 1),
+            nn.GELU(),
+            nn.Conv2d(channels // 4, channels, 1),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Apply the module; the shape stays."""
+        y_NCHW: Tensor = x_NCHW * self.weigh(x_NCHW)
+        return y_NCHW
+
+
+def inverted_block(channels_in: int, channels_out: int, pool: nn.Module | None) -> Residual:
+    """Make an inverted residual with squeeze-and-excitation (Howard et al. 2019)."""
+    wide = 4 * channels_in
+    return Residual(
+        nn.Conv2d(channels_in, wide, 1, bias=False),
+        FixedGainNorm(wide),
+        nn.GELU(),
+        SameConv2d(wide, wide, 3, groups=wide),
+        pool or nn.Identity(),
+        FixedGainNorm(wide),
+        nn.GELU(),
+        SqueezeExcite(wide),
+        nn.Conv2d(wide, channels_out, 1, bias=False),
+        FixedGainNorm(channels_out),
+        shortcut=None if pool else nn.Identity(),
+    )
+
+
+def inverted(network: nn.Module) -> nn.Module:
+    """Make each group of two inverted residuals."""
+    groups = network.groups
+    assert isinstance(groups, nn.Sequential)
+    for place_, group in list(enumerate(groups)):
+        assert isinstance(group, ConvGroup)
+        (before, after), pool = group.convs, group.pool
+        assert isinstance(before, nn.Conv2d)
+        assert isinstance(after, nn.Conv2d)
+        groups[place_] = nn.Sequential(
+            inverted_block(before.in_channels, before.out_channels, pool),
+            inverted_block(after.in_channels, after.out_channels, None),
+        )
+    return network
+
+
 def dropped(network: nn.Module) -> nn.Module:
     """Skip the second block of each group at random."""
     groups = network.groups
@@ -172,6 +225,7 @@ TRICKS: Mapping[str, Trick] = {
     "pooling before the first convolution": Trick(change=pooled_first),
     "two residual blocks a group": Trick(params=RESIDUAL),
     "the same with stochastic depth": Trick(params=RESIDUAL, change=dropped),
+    "inverted residual blocks": Trick(change=inverted),
     "mean of the last five weights": Trick(last=True),
 }
 Build = Callable[[], nn.Module]

@@ -153,8 +153,7 @@ def test_branches_keep_what_they_read() -> None:
     "params",
     [
         {"block": "residual", "pooling": "average", "head": "both"},
-        {"block": "inverted", "pooling": "max", "head": "average", "resolution_multiplier": 0.75},
-        {"block": "inverted", "pooling": "stride", "expansion": 1},
+        {"block": "residual", "pooling": "max", "head": "average", "resolution_multiplier": 0.75},
         {"block": "plain", "pooling": "stride", "depth": 3},
     ],
 )

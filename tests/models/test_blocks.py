@@ -9,7 +9,6 @@ from tunesmith.models.blocks import (
     FixedGainNorm,
     Head,
     Residual,
-    SqueezeExcite,
     Whitening,
     conv3x3,
 )
@@ -69,17 +68,6 @@ def test_a_shortcut_is_added_to_what_the_layers_make() -> None:
     torch.testing.assert_close(alone, layers[1](layers[0](x)))
     torch.testing.assert_close(Residual(*layers, shortcut=nn.Identity())(x), x + alone)
     torch.testing.assert_close(Residual(*layers, shortcut=nn.Dropout(1.0))(x), alone)
-
-
-def test_channels_are_weighed_by_what_is_in_the_whole_image() -> None:
-    torch.manual_seed(0)
-    layer = SqueezeExcite(6, activation="relu")
-    x = torch.randn(2, 6, 4, 4)
-    weight_NC = (layer(x) / x).flatten(2)
-    torch.testing.assert_close(weight_NC.amin(2), weight_NC.amax(2))
-    assert ((weight_NC > 0) & (weight_NC < 1)).all()
-    assert not torch.allclose(weight_NC[0], weight_NC[1])
-    torch.testing.assert_close(layer(x.flip(-1)), layer(x).flip(-1))
 
 
 def test_a_head_sees_the_strongest_place() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tunesmith.models.depthwise import DepthwiseConv2d, depthwise
+from tunesmith.models.depthwise import depthwise
 
 CHANNELS = 6
 CASES = list(itertools.product((3, 5, 7), (1, 2), (9, 12), (True, False)))
@@ -58,7 +58,3 @@ def test_in_full_precision_it_is_that_of_torch(stride: int) -> None:
     x_NCHW, weight, shift = _inputs(5, 9, bias=True)
     theirs = F.conv2d(x_NCHW, weight, shift, stride, 2, groups=CHANNELS)
     assert torch.equal(depthwise(x_NCHW, weight, shift, stride=stride, padding=2), theirs)
-    layer = DepthwiseConv2d(CHANNELS, 5, stride=stride)
-    torch.testing.assert_close(
-        layer(x_NCHW), F.conv2d(x_NCHW, layer.weight, None, stride, 2, groups=CHANNELS)
-    )

@@ -142,7 +142,7 @@ def test_the_classifier_is_the_last_layer_wherever_it_is_listed() -> None:
 
 
 def test_only_the_shifts_of_norms_take_large_steps() -> None:
-    network = convnet(2, 1, size=(8, 8), width=8, block="inverted")
+    network = nn.Sequential(convnet(2, 1, size=(8, 8), width=8), nn.Conv2d(2, 2, 1))
     optimizers = Optimizers(
         network, kind="muon", lr=0.1, lr_head=0.1, lr_bias=2.0, momentum=0.6, weight_decay=0
     )

@@ -43,7 +43,7 @@ def run(data: TrainData, config: TrainConfig, start: Checkpoint | None, until: i
     return train_slice(config, build, data, loss, start=start, segments=SEGMENTS, until=until)
 
 
-@pytest.mark.parametrize("block", ["residual", "inverted"])
+@pytest.mark.parametrize("block", ["plain", "residual"])
 @pytest.mark.parametrize("optimizer", ["muon", "sgd", "adamw"])
 def test_every_kind_of_block_learns_slice_by_slice(
     data: TrainData, block: str, optimizer: str

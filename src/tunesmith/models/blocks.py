@@ -204,34 +204,6 @@ class Residual(nn.Module):
         return y_NCHW if self.shortcut is None else self.shortcut(x_NCHW) + y_NCHW
 
 
-class SqueezeExcite(nn.Module):
-    """Reweight channels by global context (Hu et al. 2018, "Squeeze-and-excitation").
-
-    Shape:
-        - input and output: ``(N, channels, H, W)``
-
-    Args:
-        channels: Channels of the input; the bottleneck has a quarter of them, but at least 8.
-        activation: Name in `ACTIVATIONS`.
-    """
-
-    def __init__(self, channels: int, *, activation: str) -> None:
-        super().__init__()
-        squeezed = max(8, channels // 4)
-        self.weigh = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1),
-            nn.Conv2d(channels, squeezed, 1),
-            ACTIVATIONS[activation](),
-            nn.Conv2d(squeezed, channels, 1),
-            nn.Sigmoid(),
-        )
-
-    def forward(self, x_NCHW: Tensor) -> Tensor:
-        """Apply the layer; see the class for the shapes."""
-        y_NCHW: Tensor = x_NCHW * self.weigh(x_NCHW)
-        return y_NCHW
-
-
 class Head(nn.Module):
     """Global pooling, a fully connected layer without bias, and a fixed scale.
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
-from tunesmith.core.space import Choice, Float, Int, When
+from tunesmith.core.space import Choice, Float, Int
 from tunesmith.models.blocks import Head, Whitening
 from tunesmith.models.groups import group
 from tunesmith.models.preprocess import resize
@@ -98,8 +98,7 @@ def convnet(
     size: tuple[int, int],
     width: Annotated[int, Int(8, 128, log=True)] = 32,
     depth: Annotated[int, Int(1, 4)] = 2,
-    block: Annotated[str, Choice("plain", "residual", "inverted")] = "plain",
-    expansion: Annotated[int, Int(1, 6), When("block", "inverted")] = 4,
+    block: Annotated[str, Choice("plain", "residual")] = "plain",
     pooling: Annotated[str, Choice("max", "average", "stride")] = "max",
     head: Annotated[str, Choice("max", "average", "both")] = "max",
     resolution_multiplier: Annotated[float, Choice(1.0, 0.75, 0.5)] = 1.0,
@@ -115,9 +114,7 @@ def convnet(
         width: Channels of the first group, or 16 if that is more; the last ones have four times
             ``width``.
         depth: Blocks in each group.
-        block: Single convolutions, pairs of them with a shortcut, or inverted residuals with
-            squeeze-and-excitation; see `tunesmith.models.groups`.
-        expansion: How many times wider an inverted block is in its middle.
+        block: Single convolutions, or pairs of them with a shortcut.
         pooling: How each group halves the resolution: maximum or average pooling of 2 x 2
             positions, or a convolution with stride 2.
         head: Pooling of each channel over all positions: maximum, average, or both.
@@ -142,9 +139,7 @@ def convnet(
     stem = _stem(channels, side)
     count = max(2, min(4, round(math.log2(side / stem.stride / 4))))
     widths = [max(THINNEST, width * multiple) for multiple in LADDERS[count]]
-    make = partial(
-        group, block=block, depth=depth, pooling=pooling, activation=activation, expansion=expansion
-    )
+    make = partial(group, block=block, depth=depth, pooling=pooling, activation=activation)
     groups = nn.Sequential(*map(make, (stem.channels_out, *widths[:-1]), widths))
     return ConvNet(
         stem,

@@ -9,7 +9,7 @@ import itertools
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_input, conv2d_weight
 
@@ -33,30 +33,6 @@ def depthwise(
     given = [value if value is None else value.to(low) for value in (x_NCHW, weight_C1kk, bias_C)]
     y_NCHW: Tensor = _Depthwise.apply(*given, (stride, padding))  # type: ignore[no-untyped-call]
     return y_NCHW
-
-
-class DepthwiseConv2d(nn.Conv2d):
-    """A depthwise convolution without bias that keeps the size, or halves it with stride 2.
-
-    Shape:
-        - input: ``(N, channels, H, W)``
-        - output: ``(N, channels, ceil(H / stride), ceil(W / stride))``
-
-    Example:
-        >>> tuple(DepthwiseConv2d(4, 3, stride=2)(torch.zeros(1, 4, 9, 6)).shape)
-        (1, 4, 5, 3)
-
-    """
-
-    def __init__(self, channels: int, kernel_size: int, *, stride: int = 1) -> None:
-        super().__init__(
-            channels, channels, kernel_size, stride, kernel_size // 2, groups=channels, bias=False
-        )
-
-    def forward(self, x_NCHW: Tensor) -> Tensor:
-        """Apply the layer; see the class for the shapes."""
-        stride, padding = self.stride[0], self.kernel_size[0] // 2
-        return depthwise(x_NCHW, self.weight, None, stride=stride, padding=padding)
 
 
 class _Depthwise(torch.autograd.Function):

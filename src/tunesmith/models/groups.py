@@ -7,8 +7,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from tunesmith.models.blocks import ACTIVATIONS, FixedGainNorm, Residual, SqueezeExcite, conv3x3
-from tunesmith.models.depthwise import DepthwiseConv2d
+from tunesmith.models.blocks import ACTIVATIONS, FixedGainNorm, Residual, conv3x3
 
 POOLINGS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 
@@ -103,47 +102,6 @@ def residual_block(
     )
 
 
-def inverted_block(
-    channels_in: int,
-    channels_out: int,
-    *,
-    pooling: str | None = None,
-    activation: str = "gelu",
-    expansion: int = 4,
-) -> Residual:
-    """Make an inverted residual block with squeeze-and-excitation.
-
-    The inverted residual is that of MobileNetV2 (Sandler et al. 2018), the squeeze-and-excitation
-    as in MobileNetV3 (Howard et al. 2019).
-
-    Shape:
-        - input: ``(N, channels_in, H, W)``
-        - output: ``(N, channels_out, H, W)``, or as `ConvGroup` where the resolution is halved
-
-    Args:
-        channels_in: Channels of the input.
-        channels_out: Channels of the output; equal, unless the resolution is halved.
-        pooling: How to halve the resolution: a name in `POOLINGS`, or ``"stride"``; None to keep
-            it.
-        activation: Name in `ACTIVATIONS`.
-        expansion: How many times more channels the middle has.
-    """
-    wide = expansion * channels_in
-    return Residual(
-        nn.Conv2d(channels_in, wide, 1, bias=False),
-        FixedGainNorm(wide),
-        ACTIVATIONS[activation](),
-        DepthwiseConv2d(wide, 3, stride=_stride(pooling)),
-        *_pool(pooling),
-        FixedGainNorm(wide),
-        ACTIVATIONS[activation](),
-        SqueezeExcite(wide, activation=activation),
-        nn.Conv2d(wide, channels_out, 1, bias=False),
-        FixedGainNorm(channels_out),
-        shortcut=None if pooling else nn.Identity(),
-    )
-
-
 def group(
     channels_in: int,
     channels_out: int,
@@ -152,7 +110,6 @@ def group(
     depth: int,
     pooling: str,
     activation: str,
-    expansion: int,
 ) -> nn.Module:
     """Make a group of ``depth`` blocks, the first of which halves the resolution.
 
@@ -163,30 +120,25 @@ def group(
     Args:
         channels_in: Channels of the input.
         channels_out: Channels of the output.
-        block: ``"plain"``, ``"residual"`` or ``"inverted"``.
+        block: ``"plain"`` or ``"residual"``.
         depth: Number of blocks; plain ones are single convolutions.
         pooling: Name in `POOLINGS`, or ``"stride"``.
         activation: Name in `ACTIVATIONS`.
-        expansion: How many times more channels the middle of an inverted block has.
 
     Example:
         >>> import torch
-        >>> options = dict(depth=2, pooling="stride", activation="relu", expansion=4)
+        >>> options = dict(depth=2, pooling="stride", activation="relu")
         >>> [
         ...     tuple(group(24, 64, block=block, **options)(torch.zeros(2, 24, 31, 31)).shape)
-        ...     for block in ("plain", "residual", "inverted")
+        ...     for block in ("plain", "residual")
         ... ]
-        [(2, 64, 16, 16), (2, 64, 16, 16), (2, 64, 16, 16)]
+        [(2, 64, 16, 16), (2, 64, 16, 16)]
 
     """
     if block == "plain":
         return ConvGroup(
             channels_in, channels_out, depth=depth, pooling=pooling, activation=activation
         )
-    build = (
-        partial(inverted_block, activation=activation, expansion=expansion)
-        if block == "inverted"
-        else partial(residual_block, activation=activation)
-    )
+    build = partial(residual_block, activation=activation)
     first = build(channels_in, channels_out, pooling=pooling)
     return nn.Sequential(first, *(build(channels_out, channels_out) for _ in range(depth - 1)))

@@ -136,13 +136,10 @@ def custom(
     raise NotImplementedError
 
 
-def test_structure_is_searched_and_what_a_kind_of_block_needs_only_with_it() -> None:
+def test_structure_is_searched() -> None:
     found = space()
-    assert found["params.block"].range == Choice("plain", "residual", "inverted")
-    assert found["params.expansion"].when == When("params.block", "inverted")
-    assert "params.expansion" not in space(params={"block": "plain"})
-    inverted = PLAN.model_copy(update={"params": {"block": "inverted"}})
-    assert "params.expansion" in space(plan=inverted, params={"block": "inverted"})
+    assert found["params.block"].range == Choice("plain", "residual")
+    assert "params.block" not in space(params={"block": "plain"})
 
 
 def test_conditions_of_a_network_of_the_users_own_are_kept() -> None:

@@ -21,7 +21,7 @@ from tunesmith.tuning.within import OVER
 
 UNITS: Mapping[Limit, str] = {LATENCY: "ms for one image", SIZE: "MB"}
 # Of our own networks: parameters that increase the cost, and those without a known order of it.
-COSTLY = ("params.width", "params.depth", "params.expansion")
+COSTLY = ("params.width", "params.depth")
 KINDS = ("params.block", "params.pooling", "params.head", "params.resolution_multiplier")
 
 
