@@ -186,7 +186,16 @@ def grow(error_CP: NDArray[np.float64], count: int) -> list[int]:
     chosen = [0]
     while len(chosen) < count:
         rest = [c for c in range(len(error_CP)) if c not in chosen]
-        chosen.append(min(rest, key=lambda c: regrets(error_CP, [*chosen, c]).mean()))
+        # Where none lowers it any more, the best ones by themselves are next.
+        chosen.append(
+            min(
+                rest,
+                key=lambda c: (
+                    round(float(regrets(error_CP, [*chosen, c]).mean()), 6),
+                    regrets(error_CP, [c]).mean(),
+                ),
+            )
+        )
     return chosen
 
 

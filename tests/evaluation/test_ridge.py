@@ -75,3 +75,39 @@ def test_a_constant_feature_does_no_harm() -> None:
     assert np.isfinite(ridge.weight_KD).all()
     np.testing.assert_allclose(ridge.z_NK, fit_ridge(f_ND, y_N, 3).z_NK, atol=1e-3)
     assert len(PENALTIES) > 1
+
+
+def test_balanced_left_out_answers_are_those_of_a_weighted_layer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tunesmith.evaluation.ridge.PENALTIES", (0.1,))
+    f_ND, y_N = clusters(60)
+    y_N[10:] = 0  # the others are rare
+    weight_N = 1 / np.bincount(y_N)[y_N]
+    weight_N *= 60 / weight_N.sum()
+    mean_D = weight_N @ f_ND / 60
+    f_ND = (f_ND - mean_D) / np.sqrt(weight_N @ (f_ND - mean_D) ** 2 / 60)
+    ridge = fit_ridge(f_ND, y_N, 3, balance=1.0)
+    a_ND, targets_NK = np.concatenate([f_ND, np.ones((60, 1))], axis=1), np.eye(3)[y_N]
+    penalty = np.diag([6.0] * 12 + [0.0])  # 0.1 of 60 images
+    for left_out in (0, 1, 40):
+        rest = np.arange(60) != left_out
+        a, t, w = a_ND[rest], targets_NK[rest], weight_N[rest, None]
+        expected_K = a_ND[left_out] @ np.linalg.solve(a.T @ (w * a) + penalty, a.T @ (w * t))
+        found_K = ridge.z_NK[left_out].astype(np.float64)
+        scale = (found_K[0] - found_K[1]) / (expected_K[0] - expected_K[1])
+        np.testing.assert_allclose(
+            found_K - found_K.mean(), scale * (expected_K - expected_K.mean()), atol=1e-4, rtol=1e-4
+        )
+
+
+def test_a_balanced_layer_recognizes_each_class_as_well_however_rare_it_is() -> None:
+    f_ND, y_N = clusters(6000)
+    kept = (y_N == 0) | (np.arange(6000) % 31 < 2)  # one in 15 of the others
+    recalls = {}
+    for balance in (0.0, 1.0):
+        ridge = fit_ridge(f_ND[kept], y_N[kept], 3, balance=balance)
+        right_N = (f_ND @ ridge.weight_KD.T + ridge.bias_K).argmax(1) == y_N
+        recalls[balance] = [right_N[y_N == k].mean() for k in range(3)]
+    assert min(recalls[0.0]) < 0.4 < min(recalls[1.0])
+    assert np.ptp(recalls[1.0]) < 0.15

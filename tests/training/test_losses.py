@@ -53,9 +53,14 @@ def test_a_label_that_contradicts_all_the_others_pulls_less() -> None:
 def test_a_forgiving_loss_can_be_balanced_too() -> None:
     y_N = torch.tensor([0, 0, 0, 1])
     z = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
-    config = TrainConfig(robust=0.5, balance=1.0, label_smoothing=0.1)
-    plain = GeneralizedCrossEntropy(0.5, 0.1)(nn.Identity(), z + log_frequencies(y_N, 2), y_N)
-    torch.testing.assert_close(loss_of(config, y_N, 2)(nn.Identity(), z, y_N), plain)
+    config, shift_K = (
+        TrainConfig(robust=0.5, balance=1.0, label_smoothing=0.1),
+        log_frequencies(y_N, 2),
+    )
+    plain = GeneralizedCrossEntropy(0.5)(nn.Identity(), z + shift_K, y_N)
+    spread = -(torch.log_softmax(z + shift_K, 1) @ shift_K.exp()).mean()
+    found = loss_of(config, y_N, 2)(nn.Identity(), z, y_N)
+    torch.testing.assert_close(found, 0.9 * plain + 0.1 * spread)
 
 
 def boundary(loss: Loss, x_N1: torch.Tensor, y_N: torch.Tensor) -> float:
@@ -76,16 +81,18 @@ def boundary(loss: Loss, x_N1: torch.Tensor, y_N: torch.Tensor) -> float:
     return float((bias[0] - bias[1]) / (weight[1] - weight[0]))
 
 
-def test_balanced_training_answers_as_if_classes_were_equally_frequent() -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_balanced_training_answers_as_if_classes_were_equally_frequent(smoothing: float) -> None:
     """Two bell curves around -1 and 1: the right boundary is 0, however rare the second is."""
     chance = torch.Generator().manual_seed(0)
     y_N = (torch.arange(40_000) % 20 == 0).long()
     x_N1 = torch.randn(40_000, 1, generator=chance) + 2.0 * y_N[:, None] - 1
     plain, balanced = (
-        loss_of(TrainConfig(balance=b, label_smoothing=0.0), y_N, 2) for b in (0.0, 1.0)
+        loss_of(TrainConfig(balance=b, label_smoothing=b * smoothing), y_N, 2) for b in (0.0, 1.0)
     )
     assert boundary(plain, x_N1, y_N) == pytest.approx(math.log(19) / 2, abs=0.1)
-    assert boundary(balanced, x_N1, y_N) == pytest.approx(0.0, abs=0.1)
+    # Spread evenly, a smoothing of 0.2 would put it at -2.9: the rare class nearly everywhere.
+    assert boundary(balanced, x_N1, y_N) == pytest.approx(0.0, abs=0.3)
 
 
 def test_a_class_without_images_has_a_finite_shift() -> None:

@@ -54,6 +54,12 @@ def test_how_much_of_a_slope_is_kept_is_learned_from_those_that_trained_on(share
     assert Habits.of(scaled).gain == pytest.approx(Habits.of(many).gain)
 
 
+def test_a_curve_promises_the_same_in_other_units() -> None:
+    fine = falling(0.3, until=8)
+    coarse = tuple(Observation(at=40 * o.at, value=o.value) for o in fine.curve)
+    assert np.allclose(Trial(config={}, curve=coarse).forecasts, fine.forecasts)
+
+
 def test_curves_that_rise_promise_nothing() -> None:
     rising = trial(1.0, 2.0, 3.0, 4.0)
     assert rising.forecasts == ((0.0, 0.0),)

@@ -3,7 +3,9 @@
 Shape letters: N images, D features, K classes.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -35,7 +37,9 @@ class Ridge:
     z_NK: NDArray[np.float32]
 
 
-def fit_ridge(f_ND: NDArray[np.floating[Any]], y_N: NDArray[np.int64], classes: int) -> Ridge:
+def fit_ridge(
+    f_ND: NDArray[np.floating[Any]], y_N: NDArray[np.int64], classes: int, *, balance: float = 0.0
+) -> Ridge:
     """Fit a linear classifier by ridge regression on one-hot labels.
 
     The penalty is the one with the least log loss of leave-one-out predictions, which follow from
@@ -46,6 +50,9 @@ def fit_ridge(f_ND: NDArray[np.floating[Any]], y_N: NDArray[np.int64], classes: 
         f_ND: Features.
         y_N: Classes.
         classes: Number of classes K.
+        balance: 0 weighs images equally, 1 as if all classes were equally frequent. To shift the
+            logits by the frequencies afterwards would not do: for rare classes, those of a
+            regression are far from the logarithm of a probability.
 
     Example:
         >>> f_ND = np.random.default_rng(0).normal(size=(60, 5))
@@ -56,13 +63,15 @@ def fit_ridge(f_ND: NDArray[np.floating[Any]], y_N: NDArray[np.int64], classes: 
         True
 
     """
-    n, (mean_D, std_D) = len(f_ND), _spread(f_ND)
-    mean_K = np.bincount(y_N, minlength=classes) / n
+    n, weight_N = len(f_ND), _weights(y_N, balance)
+    mean_D, std_D = _spread(f_ND, weight_N)
+    mean_K = np.bincount(y_N, weight_N, minlength=classes) / n
     gram_DD, c_DK = np.zeros((len(mean_D), len(mean_D))), np.zeros((len(mean_D), classes))
     for rows in _chunks(n):
         a_RD = (f_ND[rows] - mean_D) / std_D
-        gram_DD += a_RD.T @ a_RD
-        c_DK += a_RD.T @ _targets(y_N[rows], mean_K)
+        weighted_DR = a_RD.T * weight_N[rows]
+        gram_DD += weighted_DR @ a_RD
+        c_DK += weighted_DR @ _targets(y_N[rows], mean_K)
     values_D, q_DD = np.linalg.eigh(gram_DD)
     values_D, c_DK = values_D.clip(0), q_DD.T @ c_DK
 
@@ -75,19 +84,14 @@ def fit_ridge(f_ND: NDArray[np.floating[Any]], y_N: NDArray[np.int64], classes: 
     ) -> NDArray[np.float64]:
         """Leave-one-out predictions for some images, ``[R, K]``."""
         shrunk_D = 1 / (values_D + penalty * n)
-        hat_R = b_RD**2 @ shrunk_D + 1 / n
+        hat_R = weight_N[rows] * (b_RD**2 @ shrunk_D + 1 / n)
         t_RK = _targets(y_N[rows], mean_K)
         off_RK = t_RK - b_RD @ (shrunk_D[:, None] * c_DK)
         z_RK: NDArray[np.float64] = t_RK - off_RK / (1 - hat_R).clip(LEAST_LEFT)[:, None]
         return z_RK + mean_K
 
-    some = np.random.default_rng(0).permutation(n)[:JUDGED]
-    best, b_RD = (np.inf, PENALTIES[0], 1.0), turned(some)
-    for penalty in PENALTIES:
-        z_RK = left_out(b_RD, some, penalty)
-        temperature = fit_temperature(z_RK, y_N[some])
-        best = min(best, (log_loss(softmax(z_RK, temperature), y_N[some]), penalty, temperature))
-    _, penalty, temperature = best
+    some = _judged(weight_N)
+    penalty, temperature = _best(partial(left_out, turned(some), some), y_N[some])
     z_NK = np.concatenate([left_out(turned(rows), rows, penalty) for rows in _chunks(n)])
     w_DK = q_DD @ (c_DK / (values_D + penalty * n)[:, None]) / std_D[:, None] / temperature
     return Ridge(
@@ -102,11 +106,40 @@ def _chunks(n: int) -> list[NDArray[np.int64]]:
     return [np.arange(begin, min(n, begin + CHUNK)) for begin in range(0, n, CHUNK)]
 
 
-def _spread(f_ND: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of each feature."""
-    mean_D = f_ND.mean(axis=0, dtype=np.float64)
-    squares = (((f_ND[rows] - mean_D) ** 2).sum(axis=0) for rows in _chunks(len(f_ND)))
-    return mean_D, np.sqrt(sum(squares, np.zeros(len(mean_D))) / len(f_ND)).clip(1e-6)
+def _best(
+    left_out: Callable[[float], NDArray[np.float64]], y_R: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Penalty with the least log loss, and the temperature that goes with it."""
+    best = np.inf, PENALTIES[0], 1.0
+    for penalty in PENALTIES:
+        z_RK = left_out(penalty)
+        temperature = fit_temperature(z_RK, y_R)
+        best = min(best, (log_loss(softmax(z_RK, temperature), y_R), penalty, temperature))
+    return best[1:]
+
+
+def _judged(weight_N: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Images by which the penalty is chosen, drawn by their weights where these differ."""
+    n, chance = len(weight_N), np.random.default_rng(0)
+    if np.ptp(weight_N):
+        return chance.choice(n, min(n, JUDGED), p=weight_N / n)
+    return chance.permutation(n)[:JUDGED]
+
+
+def _weights(y_N: NDArray[np.int64], balance: float) -> NDArray[np.float64]:
+    """Weight of each image, 1 on average."""
+    weight_N = np.bincount(y_N)[y_N].astype(np.float64) ** -balance
+    return np.asarray(weight_N * len(y_N) / weight_N.sum())
+
+
+def _spread(
+    f_ND: NDArray[np.floating[Any]], weight_N: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weighted mean and standard deviation of each feature."""
+    n, zero_D = len(f_ND), np.zeros(f_ND.shape[1])
+    mean_D = sum((weight_N[rows] @ f_ND[rows] for rows in _chunks(n)), zero_D) / n
+    squares = (weight_N[rows] @ (f_ND[rows] - mean_D) ** 2 for rows in _chunks(n))
+    return mean_D, np.sqrt(sum(squares, zero_D) / n).clip(1e-6)
 
 
 def _targets(y_R: NDArray[np.int64], mean_K: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -71,20 +71,26 @@ class LogitAdjusted:
     """A loss of the logits plus the classes' log frequencies.
 
     The network's own logits are then right for classes that are equally frequent (Menon et al.
-    2021, "Long-tail learning via logit adjustment", arXiv:2007.07314).
+    2021, "Long-tail learning via logit adjustment", arXiv:2007.07314). Labels are smoothed towards
+    the frequencies: spread evenly, rare classes would have so much that they win everywhere.
 
     Args:
-        loss: Loss of the shifted logits.
+        loss: Loss of the shifted logits, without label smoothing.
         shift_K: Shift of the logits in training.
+        smoothing: Probability that is spread over all classes.
     """
 
     loss: Loss
     shift_K: Tensor
+    smoothing: float = 0.0
 
     def __call__(self, network: nn.Module, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
         """See `Loss`."""
         z_NK = network(x_NCHW)
-        return self.loss(nn.Identity(), z_NK + self.shift_K.to(z_NK.device), y_N)
+        shift_K = self.shift_K.to(z_NK.device)
+        z_NK = z_NK + shift_K
+        own, spread = self.loss(nn.Identity(), z_NK, y_N), shift_K.softmax(0).expand_as(z_NK)
+        return (1 - self.smoothing) * own + self.smoothing * F.cross_entropy(z_NK, spread)
 
 
 def log_frequencies(y_N: Tensor, classes: int) -> Tensor:
@@ -101,9 +107,11 @@ def log_frequencies(y_N: Tensor, classes: int) -> Tensor:
 
 def loss_of(config: TrainConfig, y_N: Tensor, classes: int) -> Loss:
     """Make the loss of a config, for training images of the classes ``y_N``."""
-    loss: Loss = CrossEntropy(config.label_smoothing)
+    smoothing = 0.0 if config.balance else config.label_smoothing
+    loss: Loss = CrossEntropy(smoothing)
     if config.robust:
-        loss = GeneralizedCrossEntropy(config.robust, config.label_smoothing)
+        loss = GeneralizedCrossEntropy(config.robust, smoothing)
     if config.balance:
-        loss = LogitAdjusted(loss, config.balance * log_frequencies(y_N, classes))
+        shift_K = config.balance * log_frequencies(y_N, classes)
+        loss = LogitAdjusted(loss, shift_K, config.label_smoothing)
     return loss

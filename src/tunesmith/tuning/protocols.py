@@ -70,15 +70,13 @@ class Trial:
     @cached_property
     def forecasts(self) -> tuple[tuple[float, float], ...]:
         """Decreases that were to be expected by a slope, and that came: after each doubling."""
-        doublings = (
-            2**n for n in range(1, max(1, self.at).bit_length()) if 2 ** (n + 1) <= self.at
-        )
-        found = []
-        for at in doublings:
+        found, at = [], 2 * self.curve[0].at if self.curve else 1
+        while 2 * at <= self.at:
             half, then = self.best_until(at // 2), self.best_until(at)
             if math.isfinite(half):
                 promised = (half - then) / math.log(2) * math.log(self.at / at)
                 found.append((promised, then - self.best))
+            at *= 2
         return tuple(found)
 
     def best_until(self, at: int) -> float:

@@ -74,7 +74,7 @@ def test_of_a_users_network_the_optimizer_is_searched_and_each_has_its_own_rate(
     assert applied(ADAMW, complete(found, {})).train == ADAMW.train
 
 
-@pytest.mark.parametrize("name", ["optimizer", "lr", "momentum", "weight_decay"])
+@pytest.mark.parametrize("name", ["optimizer", "lr", "momentum", "weight_decay", "warmup"])
 def test_the_optimizer_is_not_searched_if_the_user_set_one_of_its_values(name: str) -> None:
     given = {"optimizer": "adamw"}.get(name, 0.01)
     found = space(MINE, ADAMW, train={name: given})

@@ -29,9 +29,9 @@ def cross_validation(
 ) -> Score | None:
     """Return the score of out-of-fold predictions, if they are more than the test images.
 
-    The interval of a score on 12 test images says next to nothing; there are five times as many
-    out-of-fold predictions. They err on both sides: each is of a network of fewer images, and they
-    chose among networks.
+    The interval of a score on 12 test images says next to nothing; there are four times as many
+    out-of-fold predictions. They err on both sides: each is of a network of fewer images, but they
+    chose among networks, and the temperature was fitted to them.
 
     Args:
         metric: One of `METRICS`.

@@ -24,7 +24,7 @@ from tunesmith.models.preprocess import Deployed, Normalize
 from tunesmith.models.views import ManyViews, View, offered, uncompared
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.head import features
-from tunesmith.training.losses import log_frequencies, loss_of
+from tunesmith.training.losses import loss_of
 from tunesmith.training.noise import surest_contradicted
 from tunesmith.training.slice import Checkpoint
 
@@ -92,10 +92,8 @@ class Candidate:
         head = self.head(data)
         network = self.builder(data)()
         layer = network.get_submodule(self.family.pretrained.classifier)
-        rare_K = log_frequencies(data.y_N[data.rows].cpu(), self.classes)
-        rare_K *= self.chosen.train.balance
         weight, bias = torch.from_numpy(head.weight_KD), torch.from_numpy(head.bias_K)
-        layer.load_state_dict({"weight": weight, "bias": bias - rare_K}, strict=False)
+        layer.load_state_dict({"weight": weight, "bias": bias}, strict=False)
         weights = network.state_dict()
         # Cloned, since a file holds no two tensors in one memory, and training averages in place.
         average = {name: value.clone() for name, value in weights.items()}
@@ -113,7 +111,8 @@ class Candidate:
         rows_N, f_ND = self._features
         known = torch.isin(rows_N, data.rows)
         y_N = data.y_N[rows_N[known]].cpu().numpy()
-        return fit_ridge(f_ND[known.cpu()].numpy(), y_N, self.classes)
+        balance = self.chosen.train.balance
+        return fit_ridge(f_ND[known.cpu()].numpy(), y_N, self.classes, balance=balance)
 
     def head_accuracy(self) -> float:
         """Leave-one-out accuracy of a linear head on frozen features."""

@@ -6,15 +6,46 @@ from tunesmith.core.space import Choice, Config, Int, Range, Space, complete
 
 # Chosen by `benchmarks/portfolio.py`. A number whose range is logarithmic is a multiple of the
 # plan's: what is a good learning rate or width depends on the plan's batch and time.
-FOLLOWERS: tuple[Config, ...] = ()
+FOLLOWERS: tuple[Config, ...] = (
+    {
+        "params.head": "both",
+        "train.augmentation.brightness": 0.112,
+        "params.pooling": "stride",
+        "params.activation": "silu",
+        "train.augmentation.cutout": 0.08,
+    },
+    {"train.augmentation.shift": 0.058, "train.lr_bias": 0.27, "params.depth": 3},
+    {
+        "train.lr_bias": 0.81,
+        "train.augmentation.brightness": 0.119,
+        "train.momentum": 0.985,
+        "train.augmentation.cutout": 0.427,
+        "train.augmentation.shift": 0.024,
+    },
+    {"train.lr": 0.69, "params.dropout": 0.001},
+    {"params.activation": "silu", "train.momentum": 0.641, "params.width": 1.38},
+    {
+        "params.width": 0.7,
+        "train.augmentation.brightness": 0.084,
+        "params.head": "both",
+        "train.lr_head": 1.3,
+        "train.augmentation.contrast": 0.305,
+    },
+    {"train.augmentation.brightness": 0.243, "train.label_smoothing": 0.207, "train.batch": 1.92},
+)
 
 
 def followers(space: Space) -> list[Config]:
-    """Return the followers as configs of a search space, without what the user has fixed in it."""
-    given = [
-        {name: value for name, value in config.items() if name in space} for config in FOLLOWERS
-    ]
-    return [absolute(space, config) for config in given if config]
+    """Return the followers as configs of a search space, without what the user has fixed in it.
+
+    What is then equal to another one, or to the plan's own config, is left out.
+    """
+    found: list[Config] = [absolute(space, {})]
+    for config in FOLLOWERS:
+        known = {name: value for name, value in config.items() if name in space}
+        if (placed := absolute(space, known)) not in found:
+            found.append(placed)
+    return found[1:]
 
 
 def absolute(space: Space, relative: Config) -> dict[str, Any]:

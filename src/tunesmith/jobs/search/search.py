@@ -213,11 +213,11 @@ def _sampler(session: Session, candidate: Candidate, space: Space) -> Sampler:
     is_own = candidate.family.source is not None
     costly: tuple[str, ...] = () if is_own else COSTLY
     kinds = tuple(name for name in space if name.startswith("params.")) if is_own else KINDS
-    near = Near(sampler_named(session.settings.sampler))
+    small = Within(Near(sampler_named(session.settings.sampler)), costly=costly, kinds=kinds)
+    reasons = OUT_OF_MEMORY, KILLED
+    fitting = Within(small, costly=(*costly, BATCH), kinds=kinds, reasons=reasons)
     is_scratch = not is_own and candidate.family.pretrained is None
-    first = [{}, *followers(space)] if is_scratch else [{}]
-    small = Within(Portfolio(first, then=near), costly=costly, kinds=kinds)
-    return Within(small, costly=(*costly, BATCH), kinds=kinds, reasons=(OUT_OF_MEMORY, KILLED))
+    return Portfolio([{}, *followers(space)] if is_scratch else [{}], then=fitting)
 
 
 def _share(session: Session, candidate: Candidate, folder: Path) -> None:

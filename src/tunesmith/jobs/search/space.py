@@ -63,8 +63,9 @@ def _is_of_optimizer(name: str, field: Field) -> bool:
 def _is_any_optimizer(family: Family, user: set[str]) -> bool:
     """Whether the optimizer is searched: of a user's own network, unless a value of it is set."""
     is_own = family.source is not None and family.pretrained is None
-    fixed = {name for name, field in declared(family) if _is_of_optimizer(name, field)}
-    return is_own and not user & {OPTIMIZER, *fixed}
+    own = {name for name, field in declared(family) if _is_of_optimizer(name, field)}
+    recipes = {f"train.{name}" for recipe in RECIPES.values() for name in recipe}
+    return is_own and not user & {OPTIMIZER, *own, *recipes}
 
 
 def _optimizers(values: Config) -> dict[str, Field]:

@@ -35,6 +35,7 @@ BEFORE, AFTER = 5, 3  # slices that measure the speed without and with compiling
 FASTER = 1.03  # speed-up from which on a network stays compiled; by less, equal speeds differ too
 TOLD = 200  # characters of an error
 TRIED = "`torch.compile` is tried, which may take a minute or two."
+FAILED = {Outcome.DIVERGED, Outcome.OUT_OF_MEMORY}
 KILLED = "`torch.compile` is not tried again, since the process ended in the middle of it."
 
 
@@ -112,8 +113,12 @@ class Contest:
         if self.stage is Stage.MEASURING and len(now.rates) == AFTER:
             return replace(now, stage=Stage.COMPILED if now.speedup >= FASTER else Stage.OFF)
         if self.stage is Stage.COMPILED and max(now.rates[-2:]) < self.eager:  # no mere hiccup
-            return type(self)(scale=self.scale)
+            return self.again()
         return now
+
+    def again(self) -> Self:
+        """Begin again at another number of threads, unless compiling was given up for good."""
+        return self if self.stage is Stage.OFF else type(self)(scale=self.scale)
 
 
 class TrainSlice(Protocol):
@@ -172,14 +177,21 @@ class Compiling:
         is_worth = left_s >= self.worth_s and self.pacing.is_steady
         was, self.contest = self.contest, self.contest.before(scale, is_worth=is_worth)
         if self.contest.stage is Stage.COMPILING and was.stage is Stage.EAGER:
-            self.session.note(f"{self.name}, images at {100 * scale:.0f} % of their side: {TRIED}")
-            self.late_at = self.session.clock.elapsed() + COMPILING_SHARE * left_s
+            now = self.session.clock.elapsed()  # part of the note, as equal ones are noted once
+            size = f"images at {100 * scale:.0f} % of their side, after {now:.0f} s"
+            self.session.note(f"{self.name}, {size}: {TRIED}")
+            self.late_at = now + COMPILING_SHARE * left_s
         if self.contest.is_compiled:
             found = _compiled(train, data, lambda: stop() or self._is_late())
             if isinstance(found, SliceResult):
                 return found
-            self._give_up(found)
             self.pacing.begin()
+            result = train(data=data, stop=stop)
+            if result.outcome in FAILED:  # without compiling too, which is not to blame
+                self.contest = self.contest.again()
+            else:
+                self._give_up(found)
+            return result
         return train(data=data, stop=stop)
 
     def end(self, examples: int) -> None:
@@ -187,11 +199,15 @@ class Compiling:
         was = self.contest
         self.pacing.end(examples, adapts=not was.is_compiled)
         rate = examples / self.pacing.took_s
-        self.contest = Contest(scale=was.scale) if self.pacing.changed else was.after(rate)
+        self.contest = was.again() if self.pacing.changed else was.after(rate)
         self.counts = was.stage is not Stage.COMPILING
         self.changed = self.pacing.changed or self.contest.stage is not was.stage
         if was.stage is Stage.COMPILING:
             self.compiling_s = self.pacing.took_s - examples / was.eager
+            # Any note: that no further one follows shows that the process ended while it compiled.
+            now = self.session.clock.elapsed()
+            took = f"compiling took {self.compiling_s:.0f} s, until {now:.0f} s"
+            self.session.note(f"{self.name}: {took}.")
             if self.session.clock.elapsed() >= self.late_at:
                 self._give_up(f"it took more than {100 * COMPILING_SHARE:.0f} % of the time left")
         elif was.stage is Stage.MEASURING and self.changed:
@@ -213,8 +229,7 @@ class Compiling:
             return
         self.session.note(
             f"Compiled, {self.name} trains {found}: {self.contest.eager:,.0f} images/s before, "
-            f"{statistics.median(self.contest.rates):,.0f} now. "
-            f"Compiling took {self.compiling_s:.0f} s."
+            f"{statistics.median(self.contest.rates):,.0f} now."
         )
 
 
@@ -253,7 +268,7 @@ def _compiled(train: TrainSlice, data: TrainData, stop: Callable[[], bool]) -> S
     except Exception as error:  # noqa: BLE001 (if the network is at fault, it fails again, without)
         what, *_ = str(error).split("\n\n")  # behind it is advice for developers
         return f"{type(error).__name__}: {textwrap.shorten(what, TOLD)}"
-    if result.outcome in {Outcome.DIVERGED, Outcome.OUT_OF_MEMORY}:
+    if result.outcome in FAILED:
         return str(result.outcome.value)
     return result
 
