@@ -10,7 +10,7 @@ from torch import nn
 from tunesmith.core.settings import Settings
 from tunesmith.core.space import Choice, Field, Int, When, check_space, complete, space_of
 from tunesmith.data.augmentation import Augmentation
-from tunesmith.jobs.search.space import FIXED, applied, flat, training_space
+from tunesmith.jobs.search.space import FIXED, applied, as_set, flat, training_space
 from tunesmith.models.build import Family, find_family
 from tunesmith.models.custom import CustomSource
 from tunesmith.plan import Plan
@@ -72,6 +72,11 @@ def test_of_a_users_network_the_optimizer_is_searched_and_each_has_its_own_rate(
     trained = applied(ADAMW, sgd).train
     assert trained.model_dump().items() >= ({**RECIPES["sgd"], "lr": 0.3}).items()
     assert applied(ADAMW, complete(found, {})).train == ADAMW.train
+    told = as_set(sgd)
+    assert "train.sgd.lr" not in told
+    assert told["train.lr"] == 0.3
+    assert told["train.warmup"] == RECIPES["sgd"]["warmup"]
+    assert as_set({"train.lr": 0.1}) == {"train.lr": 0.1}
 
 
 @pytest.mark.parametrize("name", ["optimizer", "lr", "momentum", "weight_decay", "warmup"])

@@ -184,6 +184,17 @@ def test_few_contradictions_and_the_user_leave_the_loss_alone(
     assert run_trial(dataclasses.replace(session, settings=kept), own).config == own.config
 
 
+def test_a_balanced_network_contradicts_frequent_labels_by_design(
+    session: Session, data: TrainData
+) -> None:
+    told = {"accuracy": 0.5, "log_loss": 1.0, "surest_contradicted": 0.31}
+    plain = trial(data, [], horizon=6400)
+    config = plain.config.model_copy(update={"balance": 1.0})
+    balanced = dataclasses.replace(plain, config=config, validate=lambda _: told)
+    assert run_trial(session, balanced).config == config
+    assert session.journal.history.notes == ()
+
+
 def test_a_paused_training_goes_on_where_it_was(session: Session, data: TrainData) -> None:
     whole = trial(data, [])
     paused = run_trial(session, whole.paused(session.clock.elapsed() + 3))

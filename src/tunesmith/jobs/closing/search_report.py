@@ -12,6 +12,7 @@ from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import fold_name
 from tunesmith.jobs.search.search import Searched
+from tunesmith.jobs.search.space import as_set
 from tunesmith.jobs.training.together import Choice
 from tunesmith.jobs.training.train import Fitted
 from tunesmith.records.history import History
@@ -37,7 +38,7 @@ def summarize(session: Session, fitted: Fitted) -> report.Search | None:
         trials=len(trials),
         failed=sum(trial.failed is not None for trial in trials),
         seconds=round(searched.seconds, 3),
-        found=None if searched.number is None else dict(trials[searched.number].config),
+        found=None if searched.number is None else dict(as_set(trials[searched.number].config)),
         answers=_answers(fitted),
         chance=choice.chance if choice else None,
         luck=_luck(session.journal.history, fitted),
@@ -93,7 +94,7 @@ def _tried(number: int, searched: Searched) -> Tried:
     trial, plan = searched.history.trials[number], searched.history.trials[0].config
     return Tried(
         number=number,
-        values=_others(trial.config, plan),
+        values=_others(as_set(trial.config), plan),
         curve=[(o.at / planning.UNITS, searched.sign * o.value) for o in trial.curve],
         seconds=trial.seconds,
         state=_state(trial),

@@ -111,16 +111,25 @@ def flat(family: Family, chosen: Plan) -> dict[str, Any]:
     return {part + name: value for part, values in parts for name, value in values.items()}
 
 
+def as_set(config: Config) -> Config:
+    """Return a config by the names under which a user would set its values.
+
+    An optimizer that the plan has not chosen comes with the rest of its recipe.
+    """
+    rate = _rate_of(str(config.get(OPTIMIZER)))
+    if rate not in config:
+        return config
+    recipe = {f"train.{name}": value for name, value in RECIPES[config[OPTIMIZER]].items()}
+    rest = {name: value for name, value in config.items() if name != rate}
+    return rest | recipe | {LR: config[rate]}
+
+
 def applied(chosen: Plan, config: Config) -> Plan:
     """Return the plan with the values of a config."""
     params: dict[str, Any] = dict(chosen.params)
     train: dict[str, Any] = {}
     augmentation: dict[str, Any] = {}
-    optimizer = config.get(OPTIMIZER, chosen.train.optimizer)
-    if optimizer != chosen.train.optimizer:
-        train |= RECIPES[optimizer]
-        config = {LR if name == _rate_of(optimizer) else name: v for name, v in config.items()}
-    for name, value in config.items():
+    for name, value in as_set(config).items():
         part = next(part for part in PARTS if name.startswith(part))
         into = dict(zip(PARTS, (params, augmentation, train), strict=True))[part]
         into[name.removeprefix(part)] = value

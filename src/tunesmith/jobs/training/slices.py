@@ -121,7 +121,9 @@ def _forgive(session: Session, trial: str, config: TrainConfig, end: int) -> Tra
     """Switch to a loss that is robust to label noise, once the network has revealed some."""
     past = session.journal.history.trials.get(trial)
     is_fold = network_of(trial) != trial  # so that folds train like the full data
-    if config.robust or "robust" in session.settings.train or not past or not past.blocks:
+    # A balanced network contradicts labels of frequent classes by design.
+    is_set = config.robust or config.balance or "robust" in session.settings.train
+    if is_set or not past or not past.blocks:
         return config
     # Twice in a row, since mistakes of an early network soon disappear.
     shares = [block.metrics.get(SUREST_CONTRADICTED, 0.0) for block in past.blocks[-2:]]
