@@ -1,6 +1,6 @@
 """What `--metric balanced_accuracy` buys where some classes are rare.
 
-    TUNESMITH_DATA=FOLDER python benchmarks/imbalance.py [--seeds 3] [--budget 30]
+    TUNESMITH_DATA=FOLDER python benchmarks/imbalance.py [--seeds 3] [--budget 60]
 
 Real images made imbalanced: of CIFAR-10's classes, in a random order for each seed, the first keeps
 all its training images and each further one 0.6 times as many as the one before, so that the last
@@ -63,7 +63,7 @@ def fit(source: Path, out: Path, metric: str, budget: int, seed: int) -> dict[st
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--budget", type=int, default=30)
+    parser.add_argument("--budget", type=int, default=60)
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
     for seed in range(options.seeds):
