@@ -19,6 +19,14 @@ def clusters(count: int, *, spread: float = 1.5) -> tuple[Floats, NDArray[np.int
     return f_ND * np.logspace(-2, 2, 12) + 5.0, y_N
 
 
+def assert_alike(found_K: Floats, expected_K: Floats) -> None:
+    """Assert equality up to the scale of logits, and a shift that no probability sees."""
+    scale = (found_K[0] - found_K[1]) / (expected_K[0] - expected_K[1])
+    np.testing.assert_allclose(
+        found_K - found_K.mean(), scale * (expected_K - expected_K.mean()), atol=1e-4, rtol=1e-4
+    )
+
+
 def test_left_out_answers_are_those_of_a_layer_fitted_without(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -34,12 +42,7 @@ def test_left_out_answers_are_those_of_a_layer_fitted_without(
         rest = np.arange(30) != left_out
         a, t = a_ND[rest], targets_NK[rest]
         expected_K = a_ND[left_out] @ np.linalg.solve(a.T @ a + penalty, a.T @ t)
-        found_K = ridge.z_NK[left_out].astype(np.float64)
-        # Equal up to the scale of the logits, and a shift that no probability sees.
-        scale = (found_K[0] - found_K[1]) / (expected_K[0] - expected_K[1])
-        np.testing.assert_allclose(
-            found_K - found_K.mean(), scale * (expected_K - expected_K.mean()), atol=1e-4, rtol=1e-4
-        )
+        assert_alike(ridge.z_NK[left_out].astype(np.float64), expected_K)
 
 
 def test_left_out_answers_tell_the_accuracy_on_new_images() -> None:
@@ -94,11 +97,7 @@ def test_balanced_left_out_answers_are_those_of_a_weighted_layer(
         rest = np.arange(60) != left_out
         a, t, w = a_ND[rest], targets_NK[rest], weight_N[rest, None]
         expected_K = a_ND[left_out] @ np.linalg.solve(a.T @ (w * a) + penalty, a.T @ (w * t))
-        found_K = ridge.z_NK[left_out].astype(np.float64)
-        scale = (found_K[0] - found_K[1]) / (expected_K[0] - expected_K[1])
-        np.testing.assert_allclose(
-            found_K - found_K.mean(), scale * (expected_K - expected_K.mean()), atol=1e-4, rtol=1e-4
-        )
+        assert_alike(ridge.z_NK[left_out].astype(np.float64), expected_K)
 
 
 def test_a_balanced_layer_recognizes_each_class_as_well_however_rare_it_is() -> None:

@@ -117,7 +117,7 @@ class Contest:
         return now
 
     def again(self) -> Self:
-        """Begin again at another number of threads, unless compiling was given up for good."""
+        """Begin again, unless compiling was given up for good."""
         return self if self.stage is Stage.OFF else type(self)(scale=self.scale)
 
 
@@ -141,7 +141,6 @@ class Compiling:
         worth_s: Seconds left from which on compiling is tried; see `worth_s`.
         contest: What was measured and decided.
         late_at: When compiling has taken too long, on the run's clock.
-        compiling_s: Seconds that compiling took.
         counts: Whether the last slice's speed tells how fast training is.
         changed: Whether the next slice may have another speed than the last one.
     """
@@ -152,7 +151,6 @@ class Compiling:
     worth_s: float
     contest: Contest = Contest(scale=0.0)
     late_at: float = math.inf
-    compiling_s: float = 0.0
     counts: bool = True
     changed: bool = False
 
@@ -203,12 +201,10 @@ class Compiling:
         self.counts = was.stage is not Stage.COMPILING
         self.changed = self.pacing.changed or self.contest.stage is not was.stage
         if was.stage is Stage.COMPILING:
-            self.compiling_s = self.pacing.took_s - examples / was.eager
+            took_s, now = self.pacing.took_s - examples / was.eager, self.session.clock.elapsed()
             # Any note: that no further one follows shows that the process ended while it compiled.
-            now = self.session.clock.elapsed()
-            took = f"compiling took {self.compiling_s:.0f} s, until {now:.0f} s"
-            self.session.note(f"{self.name}: {took}.")
-            if self.session.clock.elapsed() >= self.late_at:
+            self.session.note(f"{self.name}: compiling took {took_s:.0f} s, until {now:.0f} s.")
+            if now >= self.late_at:
                 self._give_up(f"it took more than {100 * COMPILING_SHARE:.0f} % of the time left")
         elif was.stage is Stage.MEASURING and self.changed:
             self._tell()
