@@ -27,6 +27,7 @@ from scipy.stats import spearmanr
 import tunesmith as ts
 from backdoors import load
 from fit import revision, write_results
+from tunesmith import plan as planning
 from tunesmith.core.settings import Settings
 from tunesmith.core.space import Config
 from tunesmith.jobs.search import shared
@@ -58,7 +59,8 @@ def trained(search: Path, name: str, config: Config, begin: int, until: int) -> 
     folder.mkdir(parents=True, exist_ok=True)
     if begin and not (folder / shared.STATE).exists():
         return 0.0
-    value = shared.train(config, folder, begin, until)
+    with patch.object(planning, "UNITS", WHOLE):  # a search has fewer and longer slices
+        value = shared.train(config, folder, begin, until)
     return value if math.isfinite(value) else 0.0
 
 

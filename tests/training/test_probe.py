@@ -1,6 +1,7 @@
 """Tests of `tunesmith.training.probe`."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from tunesmith.models.preprocess import Normalize
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.probe import measure, transform_harm
+
+TWO: dict[str, Any] = {"classes": 2, "metric": "accuracy", "seconds": 60}
 
 
 def half_bright(count: int, *, sided: bool) -> tuple[Tensor, Tensor]:
@@ -40,7 +43,7 @@ def build() -> nn.Module:
 def test_a_change_that_alters_the_meaning_is_found(*, sided: bool) -> None:
     data = make(sided=sided)
     config = TrainConfig(batch=32, optimizer="adamw", lr=0.05, label_smoothing=0.0)
-    harm = transform_harm(build, data, data.x_NCHW, data.y_N, config, seconds=60)
+    harm = transform_harm(build, data, data.x_NCHW, data.y_N, config, **TWO)
     assert harm.plain > 0.95
     harmful, harmless = ("flip", "flip_vertical") if sided else ("flip_vertical", "flip")
     assert harm.changed[harmful] < 0.1
@@ -52,7 +55,7 @@ def test_fewer_images_than_a_batch_are_trained_on_all_the_same() -> None:
     data = make(sided=True)
     one = dataclasses.replace(data, rows=data.rows[:1])
     config = TrainConfig(batch=32, optimizer="adamw", lr=0.05, label_smoothing=0.0)
-    harm = transform_harm(build, one, data.x_NCHW, data.y_N, config, seconds=60)
+    harm = transform_harm(build, one, data.x_NCHW, data.y_N, config, **TWO)
     assert harm.images == 200
     assert 0 <= harm.plain <= 1
 

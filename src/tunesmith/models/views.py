@@ -63,6 +63,18 @@ def passes(views: Sequence[View]) -> int:
     return sum(view.passes for view in views)
 
 
+def copies_in(network: nn.Module) -> int:
+    """Largest number of copies of an image that a network, or a part of it, makes for its views.
+
+    Example:
+        >>> copies_in(nn.Sequential(ManyViews(nn.Flatten(), CHOICES[-1]))), copies_in(nn.Flatten())
+        (6, 1)
+
+    """
+    looking = (part.views for part in network.modules() if isinstance(part, ManyViews))
+    return max(map(passes, looking), default=1)
+
+
 def offered(*, most: int, mirrored: bool) -> list[tuple[View, ...]]:
     """List the sets with at most ``most`` passes; with mirrored views only if trained on.
 

@@ -23,6 +23,7 @@ from tunesmith.plan.race import (
     RACE_FEWEST_S,
     RACE_SHARE,
     TRANSFER_FEWEST_S,
+    TUNED,
     Probed,
     after_heat,
     after_tuning,
@@ -37,6 +38,7 @@ from tunesmith.plan.race import (
     unhoped_words,
     unraced_words,
     untried_words,
+    untuned_words,
 )
 from tunesmith.plan.search import NEEDED_SHARE, UNITS, UNITS_EACH, SearchPlan, plan_search
 from tunesmith.plan.speeds import (
@@ -63,6 +65,7 @@ __all__ = [
     "RACE_FEWEST_S",
     "RACE_SHARE",
     "TRANSFER_FEWEST_S",
+    "TUNED",
     "UNITS",
     "UNITS_EACH",
     "VERIFIED",
@@ -110,4 +113,5 @@ __all__ = [
     "unhoped_words",
     "unraced_words",
     "untried_words",
+    "untuned_words",
 ]

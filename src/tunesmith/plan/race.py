@@ -35,7 +35,7 @@ class Probed:
     """Result of the probe training, a few seconds from scratch.
 
     Attributes:
-        accuracy: Its accuracy; None if there was none.
+        accuracy: Its accuracy, plain or balanced as the user's metric; None if there was none.
         images: Number of images that it was measured on; 0 if that is not known.
         chance: Accuracy of always predicting the most frequent class.
     """
@@ -177,6 +177,21 @@ def pays_together(scratch: float, pretrained: float, *, budget: float) -> bool:
     better, worse = max(scratch, pretrained), min(scratch, pretrained)
     within = WITHIN_SCRATCH if scratch >= pretrained else WITHIN_PRETRAINED
     return budget >= TOGETHER_FEWEST_S and 1 - worse <= within * (1 - better)
+
+
+def untuned_words(head: float, tuned: float, examples: int) -> str:
+    """Explain why a fine-tuned network does not answer.
+
+    Args:
+        head: Accuracy of a head on frozen features, on held-out images.
+        tuned: That of the fine-tuned network.
+        examples: Number of examples that it was fine-tuned with.
+    """
+    return (
+        f"A head on features learned from photographs answers: {100 * head:.1f} % right on "
+        f"held-out images, {100 * tuned:.1f} % after fine-tuning with {examples:,} examples, and "
+        "the lower loss."
+    )
 
 
 def unraced_words(scores: Mapping[str, float], at_end: Mapping[str, float]) -> str:

@@ -39,7 +39,7 @@ def beyond_chance(accuracy: float, chance: float) -> float:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Harm:
-    """Accuracy of a briefly trained network on changed validation images.
+    """Accuracy, plain or balanced, of a briefly trained network on changed validation images.
 
     Attributes:
         plain: Accuracy on unchanged images.

@@ -6,12 +6,14 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tunesmith.data.augment import mirror, warp
 from tunesmith.data.augmentation import Augmentation
+from tunesmith.evaluation.early import chance
 from tunesmith.evaluation.memory import is_out_of_memory
-from tunesmith.evaluation.metrics import accuracy
+from tunesmith.evaluation.metrics import METRICS
 from tunesmith.evaluation.predict import logits
 from tunesmith.execution.threads import ALONE, share_of
 from tunesmith.models.preprocess import Normalize
@@ -19,7 +21,7 @@ from tunesmith.training.averaging import update
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.epoch import TrainData, train_batches
 from tunesmith.training.findings import Harm, Measured, beyond_chance
-from tunesmith.training.losses import CrossEntropy
+from tunesmith.training.losses import CrossEntropy, loss_of
 from tunesmith.training.schedule import Segment
 from tunesmith.training.slice import make_optimizers, place
 
@@ -128,13 +130,25 @@ def transform_harm(
     valid_y: Tensor,
     config: TrainConfig,
     *,
+    classes: int,
+    metric: str,
     seconds: float,
 ) -> Harm:
     """Train briefly on upright images, then evaluate on mirrored and rotated ones.
 
-    If a change alters the meaning (a mirrored digit), accuracy drops; if not (a mirrored cat), it
+    If a change alters the meaning (a mirrored digit), the metric drops; if not (a mirrored cat), it
     hardly does. A network that has learned next to nothing cannot tell: it trains on, up to `TURNS`
     times as long. One that is nearly perfect is evaluated early. Takes about ``seconds`` per turn.
+
+    Args:
+        build: Builds the untrained network.
+        data: Training images.
+        valid_NCHW: Validation images.
+        valid_y: Their classes ``(N,)``.
+        config: Training config.
+        classes: Number of classes.
+        metric: ``"accuracy"`` or ``"balanced_accuracy"``.
+        seconds: Seconds per turn.
     """
     batch = min(BRIEF_BATCH, config.batch)
     config = config.model_copy(update={"augmentation": Augmentation(shift=0.05), "batch": batch})
@@ -144,6 +158,8 @@ def transform_harm(
         network = place(build(), data, config)
         average = {name: value.detach().clone() for name, value in network.state_dict().items()}
         optimizers = make_optimizers(config, network)
+        y_N = valid_y.cpu().numpy()
+        judged, guessed = partial(_score, data.normalize, metric, y_N), chance(metric, y_N)
         for part in range(TURNS * PARTS):
             seen = train_batches(
                 network,
@@ -151,34 +167,39 @@ def transform_harm(
                 average,
                 data=data,
                 config=config,
-                loss=CrossEntropy(config.label_smoothing),
+                loss=loss_of(config, data.y_N[data.rows], classes),
                 segments=[Segment(begin=0, end=FOREVER, first=0.5, last=0.5)],
                 begin=seen,
                 until=most,
                 stop=partial(_is_past, time.perf_counter() + seconds / PARTS),
             ).seen
-            z_NK = logits(network.eval(), valid_NCHW.float(), normalize=data.normalize)
-            knows = beyond_chance(accuracy(z_NK, valid_y.cpu().numpy()), _majority(valid_y))
+            knows = beyond_chance(judged(network.eval(), valid_NCHW.float()), guessed)
             enough = KNOWS_ALL if part + 1 < PARTS else NOTICES
             if knows >= enough or seen >= most:
                 break
-        return _judge(network, data.normalize, valid_NCHW, valid_y, config.seed)
-
-
-def _majority(y_N: Tensor) -> float:
-    """Accuracy of always predicting the most frequent class."""
-    return float(torch.bincount(y_N).max()) / len(y_N)
+        found = _judge(judged, network, valid_NCHW, config.seed)
+    return Harm(plain=found.pop("plain"), chance=guessed, changed=found, images=len(valid_y))
 
 
 def _is_past(deadline: float) -> bool:
     return time.perf_counter() > deadline
 
 
+def _score(
+    normalize: Normalize,
+    metric: str,
+    y_N: NDArray[np.int64],
+    network: nn.Module,
+    x_NCHW: Tensor,
+) -> float:
+    return METRICS[metric].function(logits(network, x_NCHW, normalize=normalize), y_N)
+
+
 def _judge(
-    network: nn.Module, normalize: Normalize, valid_NCHW: Tensor, valid_y: Tensor, seed: int
-) -> Harm:
+    score: Callable[[nn.Module, Tensor], float], network: nn.Module, valid_NCHW: Tensor, seed: int
+) -> dict[str, float]:
     """Evaluate on unchanged and on changed images."""
-    every = torch.ones(len(valid_y), dtype=torch.bool, device=valid_NCHW.device)
+    every = torch.ones(len(valid_NCHW), dtype=torch.bool, device=valid_NCHW.device)
     generator = torch.Generator().manual_seed(seed)
     x_NCHW = valid_NCHW.float()
     views: dict[str, Callable[[], Tensor]] = {  # made one at a time: each is as large as the images
@@ -187,9 +208,4 @@ def _judge(
         "flip_vertical": lambda: mirror(x_NCHW, every, dim=-2),
         "rotate": lambda: warp(x_NCHW, rotate=ROTATION, scale=0.0, shift=0.0, generator=generator),
     }
-    found = {
-        name: accuracy(logits(network, view(), normalize=normalize), valid_y.cpu().numpy())
-        for name, view in views.items()
-    }
-    chance = _majority(valid_y)
-    return Harm(plain=found.pop("plain"), chance=chance, changed=found, images=len(valid_y))
+    return {name: score(network, view()) for name, view in views.items()}

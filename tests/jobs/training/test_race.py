@@ -166,7 +166,7 @@ def test_many_images_and_little_time_are_left_to_one_network(
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (4000, 8, 8)).astype(np.uint8)
     source = open_source((pixels, np.arange(4000) % 2))
-    monkeypatch.setattr(Candidate, "head_accuracy", lambda _: 0.8)
+    monkeypatch.setattr(Candidate, "head_score", lambda *_: 0.8)
     with session_in(tmp_path, **GIVEN) as session:
         looked, machine = sample(source, count=100, seed=0, threads=1), measure(tmp_path)
         data, families = fingerprint(source, looked), find_families(SETTINGS)

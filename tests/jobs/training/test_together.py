@@ -42,8 +42,9 @@ def test_two_networks_answer_as_one(
     session_in: SessionIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From training to the bundle: what is handed over is what was chosen."""
-    # The held-out images decide; that they decide for both is arranged here.
-    losses = iter([0.5, 0.4, 0.3])
+    # The held-out images decide; that they decide for both is arranged here. The first two losses
+    # are those of the pretrained network's head and of the tuned network.
+    losses = iter([0.5, 0.4, 0.5, 0.4, 0.3])
     monkeypatch.setattr(
         together, "calibrated_losses", lambda _, y_N: np.full(len(y_N), next(losses))
     )

@@ -16,6 +16,7 @@ from tunesmith.core.spread import spread
 from tunesmith.data.augmentation import Augmentation
 from tunesmith.data.decode import Sample
 from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.evaluation.early import compared_by
 from tunesmith.execution.machine import Machine
 from tunesmith.jobs.gate.alike import Depth
 from tunesmith.jobs.gate.gate import depth_for
@@ -48,9 +49,10 @@ class Planned:
         read: Maximum number of images to read; see `tunesmith.data.subsample`.
         alone: Plan of the first family for the case that it gets all of the training time; else
             None.
-        brief: Accuracy of the probe training, a few seconds from scratch; None if there was none.
+        brief: Accuracy of the probe training, a few seconds from scratch, plain or balanced as the
+            user's metric; None if there was none.
         judged: Number of images that it was measured on.
-        chance: Accuracy of always predicting the most frequent class, on the same images.
+        chance: The same of always predicting the most frequent class.
     """
 
     data: Fingerprint
@@ -254,7 +256,7 @@ def judge(session: Session, prepared: Prepared, planned: Planned) -> Planned:
     """Choose flips and rotations by a short probe training, unless the user chose augmentation."""
     if "augmentation" in session.settings.train:
         return planned
-    harm = _harm(session, prepared)
+    harm = _harm(session, prepared, balance=planned.plans[0].train.balance)
 
     def judged(chosen: planning.Plan) -> planning.Plan:
         augmentation, reasons = planning.choose_augmentation(
@@ -273,7 +275,7 @@ def judge(session: Session, prepared: Prepared, planned: Planned) -> Planned:
     )
 
 
-def _harm(session: Session, prepared: Prepared) -> Harm:
+def _harm(session: Session, prepared: Prepared, *, balance: float) -> Harm:
     """Probe with a small network of our own: what mirroring does is a property of the images."""
     family, split = find_family(SCRATCH), prepared.split
     if split.folds is None:
@@ -282,17 +284,16 @@ def _harm(session: Session, prepared: Prepared) -> Harm:
     else:
         train, held = prepared.without_fold(0)
         x_NCHW, y_N = prepared.part(spread(held, JUDGED))
-    settings = {"batch": planning.batch_of(len(train)), "seed": session.settings.seed}
+    settings, classes = session.settings, len(prepared.source.classes)
+    batch = planning.batch_of(len(train))
+    changes = {"batch": batch, "seed": settings.seed, "balance": balance}
     return transform_harm(
-        builder(
-            family,
-            train,
-            classes=len(prepared.source.classes),
-            params={"width": planning.WIDTHS[0]},
-        ),
+        builder(family, train, classes=classes, params={"width": planning.WIDTHS[0]}),
         train,
         x_NCHW,
         torch.from_numpy(y_N),
-        default_config(family, train.x_NCHW.shape[1]).model_copy(update=settings),
-        seconds=planning.brief_seconds(session.settings.budget),
+        default_config(family, train.x_NCHW.shape[1]).model_copy(update=changes),
+        classes=classes,
+        metric=compared_by(settings.metric),
+        seconds=planning.brief_seconds(settings.budget),
     )

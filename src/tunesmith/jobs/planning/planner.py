@@ -14,7 +14,7 @@ from tunesmith.data.subsample import thinned
 from tunesmith.execution.machine import Machine
 from tunesmith.jobs.planning.decide import Planned, plan_all
 from tunesmith.jobs.run.session import Session
-from tunesmith.jobs.training.train import trained_seconds
+from tunesmith.jobs.training.timing import trained_seconds
 from tunesmith.models.build import Family
 from tunesmith.records import events
 from tunesmith.records.folder import write_atomic

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tunesmith import plan as planning
 from tunesmith.evaluation.calibration import calibrated_loss, softmax
+from tunesmith.evaluation.early import BALANCED
 from tunesmith.evaluation.metrics import METRICS, accuracy
 from tunesmith.evaluation.predict import logits
 from tunesmith.evaluation.ridge import Ridge, fit_ridge
@@ -21,14 +22,13 @@ from tunesmith.jobs.run.prepare import Prepared, builder
 from tunesmith.jobs.run.trial import SUREST_CONTRADICTED, Trained, Trial, Validate
 from tunesmith.models.build import Family
 from tunesmith.models.preprocess import Deployed, Normalize
-from tunesmith.models.views import ManyViews, View, offered, uncompared
+from tunesmith.models.views import ManyViews, View, copies_in, offered, uncompared
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.head import features
 from tunesmith.training.losses import loss_of
 from tunesmith.training.noise import surest_contradicted
 from tunesmith.training.slice import Checkpoint
 
-BALANCED = "balanced_accuracy"
 ANSWERS_PER_S = "answers_per_s"  # a validation metric: inference speed
 HEAD_MOST = 5000  # images to fit a pretrained network's head to, at most
 # Share of training time for extracting their features. With few images, the head does most.
@@ -67,7 +67,7 @@ class Candidate:
         return Trial(
             name=name,
             build=self.builder(data),
-            begin=(lambda: self.begin(data)) if self.family.pretrained else None,
+            begin=functools.cache(lambda: self.begin(data)) if self.family.pretrained else None,
             config=self.chosen.train,
             data=data,
             loss=lambda config: loss_of(config, data.y_N[data.rows], self.classes),
@@ -114,10 +114,11 @@ class Candidate:
         balance = self.chosen.train.balance
         return fit_ridge(f_ND[known.cpu()].numpy(), y_N, self.classes, balance=balance)
 
-    def head_accuracy(self) -> float:
-        """Leave-one-out accuracy of a linear head on frozen features."""
+    def head_score(self, metric: str) -> float:
+        """Leave-one-out metric of a linear head on frozen features."""
         data = self.prepared.train
-        return accuracy(self.head(data).z_NK, data.y_N[self._features[0]].cpu().numpy())
+        y_N = data.y_N[self._features[0]].cpu().numpy()
+        return METRICS[metric].function(self.head(data).z_NK, y_N)
 
     @functools.cached_property
     def _features(self) -> tuple[Tensor, Tensor]:
@@ -140,7 +141,8 @@ class Candidate:
 
     def logits(self, deployed: Deployed, x_NCHW: Tensor) -> NDArray[np.float32]:
         """Compute the logits ``(N, K)`` of uint8 images ``(N, C, H, W)``."""
-        return logits(deployed.network, x_NCHW, normalize=deployed.normalize)
+        network = deployed.network
+        return logits(network, x_NCHW, normalize=deployed.normalize, copies=copies_in(network))
 
     def validate(self, x_NCHW: Tensor, y_N: NDArray[np.int64]) -> Validate:
         """Bind the validation images of a learning curve."""
@@ -183,7 +185,7 @@ class Candidate:
         assert isinstance(many, ManyViews)
         normalize = self.prepared.train.normalize
         z_NK = {
-            view: logits(many_views(many.network, [view], normalize), x_NCHW, normalize=normalize)
+            view: _seen_as(view, many.network, x_NCHW, normalize)
             for view in {view for views in self.views for view in views}
         }
         means: dict[tuple[View, ...], NDArray[np.float32]] = {
@@ -197,6 +199,14 @@ class Candidate:
 def many_views(network: nn.Module, views: Sequence[View], normalize: Normalize) -> ManyViews:
     """Wrap a network with test-time augmentation, on the device of its normalization."""
     return ManyViews(network, views).eval().to(normalize.mean.device)
+
+
+def _seen_as(
+    view: View, network: nn.Module, x_NCHW: Tensor, normalize: Normalize
+) -> NDArray[np.float32]:
+    """Compute the logits of images by one view of each."""
+    viewing = many_views(network, [view], normalize)
+    return logits(viewing, x_NCHW, normalize=normalize, copies=view.passes)
 
 
 def _horizon(chosen: planning.Plan, images: int) -> int:

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tunesmith import plan as planning
+from tunesmith.evaluation.early import compared_by
 from tunesmith.evaluation.metrics import wilson
-from tunesmith.jobs.run.candidate import BALANCED, Candidate
+from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import Trial
+from tunesmith.jobs.training.folds import fold_trial, main_trial
 from tunesmith.jobs.training.slices import run_trial
-from tunesmith.jobs.training.train import fold_trial, main_trial
 from tunesmith.records.events import Chosen
 
 Z_ONE_SIDED = 1.645  # of a bound that is exceeded with a probability of 95 %
@@ -23,6 +24,8 @@ def race(
     alone: planning.Plan | None = None,
 ) -> tuple[Candidate, ...]:
     """Choose which candidates continue: the only one, an earlier session's, the winner, or both.
+
+    Accuracy stands for balanced accuracy where that is the user's metric.
 
     A pretrained network competes only if a linear head on its frozen features beats the probe
     training from scratch, beyond doubt if that was judged on few images, and if its expected final
@@ -55,11 +58,8 @@ def race(
 def _decide(session: Session, candidates: Sequence[Candidate], probed: planning.Probed) -> Chosen:
     scratch, pretrained = candidates
     many = scratch.prepared.split.folds is None
-    ranked_by = BALANCED if session.settings.metric == BALANCED else "accuracy"
-    if ranked_by == BALANCED:
-        # The probe's accuracy is the plain one, which the most frequent class alone may explain.
-        probed = replace(probed, accuracy=None)
-    scores, without = _before(scratch, pretrained, probed)
+    metric = compared_by(session.settings.metric)
+    scores, without = _before(scratch, pretrained, probed, metric)
     if without is not None:
         return without
     hoped, head = _hoped(session, scratch, pretrained, scores), scores[pretrained.name]
@@ -82,7 +82,7 @@ def _decide(session: Session, candidates: Sequence[Candidate], probed: planning.
             if blocks := session.journal.history.trials[heat.name].blocks:
                 name, last = candidate.name, blocks[-1]
                 # A short heat of a large batch has few steps: what was reached before counts too.
-                scores[name] = max(last.metrics[ranked_by], scores[name])
+                scores[name] = max(last.metrics[metric], scores[name])
                 at_end[name] = _expected(candidate, scores[name], seen=last.at)
     # Few images often bring a tie; then what was known before decides.
     best, other = sorted(at_end, key=lambda name: (-at_end[name], -hoped[name]))
@@ -94,7 +94,7 @@ def _decide(session: Session, candidates: Sequence[Candidate], probed: planning.
 
 
 def _before(
-    scratch: Candidate, pretrained: Candidate, probed: planning.Probed
+    scratch: Candidate, pretrained: Candidate, probed: planning.Probed, metric: str
 ) -> tuple[dict[str, float], Chosen | None]:
     """Return what is known before the heats, accuracies by name, and who wins without them."""
     brief, images = probed.accuracy, probed.images
@@ -105,7 +105,7 @@ def _before(
     if not planning.is_worth_trying(sure, probed.chance):
         words = planning.untried_words(brief)
         return {}, Chosen(trial=scratch.name, reason=words, raced=False)
-    head = pretrained.head_accuracy()
+    head = pretrained.head_score(metric)
     if head < sure:
         words = planning.untried_words(brief, head)
         return {}, Chosen(trial=scratch.name, reason=words, raced=False)

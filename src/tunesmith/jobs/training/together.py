@@ -107,6 +107,12 @@ def _is_no_worse(metric: str, z_NK: Logits, other_NK: Logits, y_N: NDArray[np.in
     return compare(metric, p_NK, q_NK, y_N).gain >= 0
 
 
+def is_better(metric: str, z_NK: Logits, other_NK: Logits, y_N: NDArray[np.int64]) -> bool:
+    """Whether logits are better than others by the loss that decides in `choose`."""
+    one_N, other_N = (calibrated_losses(each_NK, y_N) for each_NK in (z_NK, other_NK))
+    return bool((_weights(metric, y_N) * (one_N - other_N)).sum() < 0)
+
+
 def _weights(metric: str, y_N: NDArray[np.int64]) -> NDArray[np.float64]:
     """Weight of each image's loss: equal per class, if the metric is a mean over classes."""
     if metric not in CLASSES_ALIKE:

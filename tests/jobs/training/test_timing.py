@@ -1,4 +1,4 @@
-"""Tests of `jobs.training.train`: when training is over. That it trains, test_fit.py shows."""
+"""Tests of `jobs.training.timing`."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -18,7 +18,7 @@ from tunesmith.jobs.planning.decide import find_families, plan_all
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.prepare import prepare
 from tunesmith.jobs.run.session import Session
-from tunesmith.jobs.training.train import SLOWER_TOGETHER, deadlines, end_of_training
+from tunesmith.jobs.training.timing import SLOWER_TOGETHER, deadlines, end_of_training
 from tunesmith.models.views import ALONE
 from tunesmith.plan import VERIFIED
 from tunesmith.records.events import BlockDone, Noted, SessionStarted, SliceDone

@@ -1,0 +1,34 @@
+"""How networks that are not fully trained yet are compared. Shape letter: N images."""
+
+import numpy as np
+
+from tunesmith.evaluation.metrics import METRICS, Labels
+
+BALANCED = "balanced_accuracy"
+
+
+def compared_by(metric: str) -> str:
+    """Metric by which networks are compared before the end of training: a share of right answers.
+
+    Others say little so early, since probabilities are not calibrated yet.
+
+    Example:
+        >>> compared_by("balanced_accuracy"), compared_by("log_loss")
+        ('balanced_accuracy', 'accuracy')
+
+    """
+    return metric if metric == BALANCED else "accuracy"
+
+
+def chance(metric: str, y_N: Labels) -> float:
+    """Metric of always predicting the most frequent class.
+
+    Example:
+        >>> y_N = np.array([0, 0, 0, 1])
+        >>> chance("accuracy", y_N), chance("balanced_accuracy", y_N)
+        (0.75, 0.5)
+
+    """
+    counts = np.bincount(y_N)
+    always_NK = np.tile(np.eye(len(counts))[counts.argmax()], (len(y_N), 1))
+    return METRICS[metric].function(always_NK, y_N)

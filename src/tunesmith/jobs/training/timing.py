@@ -1,0 +1,69 @@
+"""How long trainings may take, and how long the predictions after them do."""
+
+import itertools
+import statistics
+from collections.abc import Sequence
+
+from tunesmith import plan as planning
+from tunesmith.jobs.run.candidate import ANSWERS_PER_S, Candidate
+from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.run.trial import network_of
+from tunesmith.models.views import passes
+
+SLOWER_EXPORTED = 1.3  # inference time of a pretrained network's graph over the network's own
+SLOWER_TOGETHER = 1.6  # inference time of an ensemble over the sum of its networks' times
+
+
+def trained_seconds(session: Session, network: str) -> float:
+    """Seconds for which a network was trained so far, trainings without a fold included."""
+    trials = session.journal.history.trials
+    return sum(trial.seconds for name, trial in trials.items() if network_of(name) == network)
+
+
+def deadlines(session: Session, candidates: Sequence[Candidate], finish_at: float) -> list[float]:
+    """Deadlines of the candidates' trainings, one after the other, in equal shares of the time.
+
+    A run that goes on, with the same budget or a larger one, shares out all the time that it has
+    had for training and has now, as if it were one session. What a network has had counts towards
+    its share.
+    """
+    begun, history = session.clock.elapsed(), session.journal.history
+    shares = len(candidates) + (2 if candidates[0].chosen.search is not None else 0)
+    had_s, past_s = [0.0] * len(candidates), 0.0
+    if len(history.sessions) > 1:
+        had_s = [trained_seconds(session, candidate.name) for candidate in candidates]
+        past_s = sum(trial.seconds for trial in history.trials.values())
+        past_s += history.phases.get("search", 0.0)
+    each_s = (finish_at - begun + past_s) / shares
+    ends = itertools.accumulate((max(0.0, each_s - had) for had in had_s), initial=begun)
+    return [min(finish_at, at) for at in ends][1:]
+
+
+def end_of_training(session: Session, candidates: Sequence[Candidate]) -> float:
+    """Deadline of training: time is left for all predictions that are made afterwards."""
+    slower = SLOWER_TOGETHER if len(candidates) > 1 else 1.0
+    asking_s = slower * sum(_asking_s(session, candidate) for candidate in candidates)
+    asking_s += candidates[0].chosen.reread_s
+    deep = any(candidate.family.pretrained for candidate in candidates)
+    budget = session.settings.budget
+    return budget - planning.most_reserved(budget, asking_s, pretrained=deep)
+
+
+def _asking_s(session: Session, candidate: Candidate) -> float:
+    """Estimate how long it takes to predict all images that are not trained on, at the end."""
+    split = candidate.prepared.split
+    asked = len(split.test) + len(split.selection) + len(split.calibration)
+    asked += 2 * min(planning.VERIFIED, len(split.train))
+    return answering_s(session, candidate, asked)
+
+
+def answering_s(session: Session, candidate: Candidate, images: int) -> float:
+    """Estimate how many seconds it takes to predict images.
+
+    The speed is that of the network's validations, or else that of the probe.
+    """
+    trial = session.journal.history.trials.get(candidate.name)
+    told = [block.metrics.get(ANSWERS_PER_S, 0.0) for block in trial.blocks] if trial else []
+    rate = statistics.median(told) if told else candidate.chosen.answers_per_s
+    slower = SLOWER_EXPORTED if candidate.family.pretrained else 1.0
+    return slower * passes(candidate.views[-1]) * images / max(1.0, rate)

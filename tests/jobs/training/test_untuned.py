@@ -1,0 +1,130 @@
+"""Tests of `tunesmith.jobs.training.untuned`: what answers after a brief fine-tuning."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tunesmith.core.ending import EndReason
+from tunesmith.data.decode import sample
+from tunesmith.data.fingerprint import fingerprint
+from tunesmith.data.source import Source
+from tunesmith.data.sources import open_source
+from tunesmith.execution.machine import measure
+from tunesmith.jobs.planning.decide import PRETRAINED, find_families, plan_all
+from tunesmith.jobs.run.candidate import Candidate
+from tunesmith.jobs.run.prepare import as_expected, prepare
+from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.run.trial import Trained
+from tunesmith.jobs.training import untuned
+from tunesmith.jobs.training.folds import joined, main_trial, with_folds
+from tunesmith.jobs.training.train import train_all
+from tunesmith.jobs.training.untuned import tuned_or_head
+from tunesmith.plan import TUNED
+from tunesmith.training.slice import Checkpoint
+
+FEW, MANY = 90, 4000  # images; the latter are enough to hold some out instead of folds
+GIVEN: dict[str, Any] = {"budget": 30, "model": PRETRAINED, "train": {"augmentation": {}}}
+SessionIn = Callable[..., AbstractContextManager[Session]]
+
+
+def halves(count: int) -> Source:
+    """Noise with a bright half, left or right: easily told apart by features of any kind."""
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(0, 80, (count, 16, 16)).astype(np.uint8)
+    labels = np.arange(count) % 2
+    pixels[labels == 0, :, :8] += 100
+    pixels[labels == 1, :, 8:] += 100
+    return open_source((pixels, labels))
+
+
+def candidate_of(session: Session, source: Source) -> Candidate:
+    """The pretrained network at its least resolution, as it is planned otherwise."""
+    settings, machine = session.settings, measure(session.folder)
+    looked = sample(source, count=60, seed=0, threads=1)
+    data, families = fingerprint(source, looked), find_families(settings)
+    planned = plan_all(settings, looked, data, families, machine=machine, clock=session.clock)
+    prepared = prepare(session, source, data, machine, size=planned.size, depth=planned.depth)
+    (family,), (chosen,) = planned.families, planned.plans
+    chosen = chosen.model_copy(update={"params": {"resolution": 32}, "passes": 1})
+    return Candidate(prepared=as_expected(prepared, family), family=family, chosen=chosen)
+
+
+def notes(session: Session) -> str:
+    return " ".join(session.journal.history.notes)
+
+
+def spoiled(good: Checkpoint, classifier: str) -> Checkpoint:
+    """The same with the answers reversed, as fine-tuning of a few examples."""
+    turned = {
+        name: -value if name.startswith(classifier) else value
+        for name, value in good.average.items()
+    }
+    return replace(good, seen=64, average=turned)
+
+
+def test_of_many_images_those_held_out_decide(session_in: SessionIn, tmp_path: Path) -> None:
+    with session_in(tmp_path, **GIVEN) as session:
+        candidate = candidate_of(session, halves(MANY))
+        trial = main_trial(candidate, 10.0)
+        assert trial.begin is not None
+        assert candidate.family.pretrained is not None
+        good = trial.begin()
+        bad = spoiled(good, candidate.family.pretrained.classifier)
+        harmed = Trained(checkpoint=bad, config=trial.config, reason=EndReason.TIME)
+        found = tuned_or_head(session, candidate, trial, harmed)
+        assert found == replace(harmed, checkpoint=good)
+        assert "A head on features learned from photographs answers" in notes(session)
+        assert "after fine-tuning with 64 examples" in notes(session)
+        # One that did good stays, and so does one of many examples, which is not even compared.
+        helped = replace(harmed, checkpoint=good)
+        worse_begun = replace(trial, begin=lambda: bad)
+        assert tuned_or_head(session, candidate, worse_begun, helped) is helped
+        long = replace(harmed, checkpoint=replace(bad, seen=TUNED))
+        assert tuned_or_head(session, candidate, trial, long) is long
+
+
+def test_of_few_images_out_of_fold_predictions_decide(
+    session_in: SessionIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = []
+
+    def is_better(_metric: str, head_NK: Any, tuned_NK: Any, y_N: Any) -> bool:
+        compared.append((len(head_NK), len(tuned_NK), len(y_N)))
+        return True
+
+    monkeypatch.setattr(untuned, "is_better", is_better)
+    with session_in(tmp_path, **GIVEN) as session:
+        candidate = candidate_of(session, halves(FEW))
+        ends_at = session.clock.elapsed() + 8
+        trained, parts = with_folds(session, candidate, ends_at, extended=False)
+        z_NK, y_N = joined(candidate, parts)
+        assert compared == [(len(y_N),) * 3]
+        assert len(y_N) == len(candidate.prepared.train)
+        assert (z_NK.argmax(1) == y_N).mean() > 0.7  # chance is 0.5
+        assert "A head on features learned from photographs answers" in notes(session)
+        begun = candidate.begin(candidate.prepared.train)
+        torch.testing.assert_close(dict(trained.checkpoint.average), dict(begun.average))
+
+
+@pytest.mark.parametrize("count", [FEW, MANY])
+@pytest.mark.parametrize("is_better", [True, False])
+def test_the_whole_training_hands_over_what_is_better(
+    session_in: SessionIn,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    *,
+    is_better: bool,
+) -> None:
+    monkeypatch.setattr(untuned, "is_better", lambda *_: is_better)
+    with session_in(tmp_path, **GIVEN) as session:
+        candidate = candidate_of(session, halves(count))
+        fitted = train_all(session, [candidate], extended=False)
+        assert (fitted.trained.checkpoint.seen == 0) is is_better
+        assert len(fitted.z_NK) == len(fitted.y_N) > 0
