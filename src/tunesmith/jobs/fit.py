@@ -28,7 +28,13 @@ from tunesmith.jobs.closing.result import Result, handed_over
 from tunesmith.jobs.closing.tell import tell
 from tunesmith.jobs.fetch import open_data
 from tunesmith.jobs.planning.decide import find_families, judge, plan_all
-from tunesmith.jobs.planning.planner import look, plan_run, plan_words, record_plan
+from tunesmith.jobs.planning.planner import (
+    look,
+    plan_run,
+    plan_words,
+    record_plan,
+    refuse_other_space,
+)
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.prepare import as_expected, prepare
 from tunesmith.jobs.run.session import Session, computing
@@ -154,7 +160,7 @@ def run(
             if found := handed_over(out):
                 return found
             settings = _as_granted(settings, past)
-        refuse_edited(out / LIST)
+        _refuse_changes(out, past, settings)
         clock = _going_on(begin, settings, past, searched=unrecorded_seconds(out, past))
         with Terminal(
             budget=clock.budget, log_path=out / "run.log", quiet=not progress, to_stderr=to_stderr
@@ -172,6 +178,12 @@ def run(
             with catch_signals(session.interrupted, say=terminal.say), computing(machine.cores):
                 summary = _run(session, data, families, machine, extended=extended)
     return Result(folder=out, summary=summary)
+
+
+def _refuse_changes(out: Path, past: History, settings: Settings) -> None:
+    """Refuse a list that was edited, and a search of another version; no time is spent."""
+    refuse_edited(out / LIST)
+    refuse_other_space(out, past, settings)
 
 
 def _going_on(begin: Clock, settings: Settings, past: History, *, searched: float) -> Clock:

@@ -3,18 +3,30 @@
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tunesmith.core.errors import RunFolderError
+from tunesmith.core.space import Field, Int
 from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
 from tunesmith.execution.machine import measure
 from tunesmith.jobs.planning.decide import Planned, find_families
-from tunesmith.jobs.planning.planner import plan_run, plan_words, record_plan
+from tunesmith.jobs.planning.planner import (
+    plan_run,
+    plan_words,
+    record_plan,
+    refuse_other_space,
+)
 from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.search.search import FOLDER
+from tunesmith.jobs.search.search_setup import remember
+from tunesmith.jobs.search.space import training_space
 from tunesmith.records.events import SessionStarted, SliceDone
 
 SessionIn = Callable[..., AbstractContextManager[Session]]
@@ -96,3 +108,28 @@ def test_what_was_expected_of_the_first_budget_is_told_with_that_one(
         record_plan(session, more)  # as if a search had been added
         *_, told = plan_words(session, more.plans[0])
     assert told == former
+
+
+def test_a_search_goes_on_around_whichever_plan_it_was_begun_but_in_its_space_alone(
+    session_in: SessionIn, source: Source, tmp_path: Path
+) -> None:
+    (tmp_path / FOLDER).mkdir()
+    with session_in(tmp_path, budget=20, model="convnet") as session:
+        first = planned(session, source)
+        (family,), (plan,) = first.families, first.plans
+        alone = plan.model_copy(update={"params": {"width": 9}})
+        record_plan(session, replace(first, alone=alone))
+        past, settings = session.journal.history, session.settings
+
+    def begin(**changes: Any) -> None:
+        for chosen in (plan, alone):
+            space = training_space(family, chosen, settings)
+            search: Any = SimpleNamespace(space={**space, **changes}, horizon=25, sign=1)
+            remember(tmp_path / FOLDER, search)
+            refuse_other_space(tmp_path, past, settings)
+
+    refuse_other_space(tmp_path, past, settings)  # there is none
+    begin()
+    told = r"\(old: 1 in Int\(low=0, high=2, log=False\) there, nothing here\) by another version"
+    with pytest.raises(RunFolderError, match=told):
+        begin(old=Field(Int(0, 2), 1))

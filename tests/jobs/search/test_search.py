@@ -2,7 +2,9 @@
 
 import contextlib
 import importlib
+import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -24,8 +26,10 @@ from tunesmith.core.space import Field, Int
 from tunesmith.data.sources import open_source
 from tunesmith.execution.executor import KILLED, OUT_OF_MEMORY
 from tunesmith.jobs.closing.result import Result
+from tunesmith.jobs.report import look
 from tunesmith.jobs.search import search
 from tunesmith.jobs.search.followers import FOLLOWERS
+from tunesmith.jobs.search.search_setup import REMEMBERED
 from tunesmith.jobs.study import export_study
 from tunesmith.records.events import Planned
 from tunesmith.records.journal import Journal, read_history
@@ -190,6 +194,37 @@ def test_more_trials_extend_a_finished_run(first: Result, tmp_path: Path) -> Non
     assert more(longer.folder).summary == longer.summary
     with pytest.raises(RunFolderError, match=r'trials: "a number" there, null here'):
         ts.fit(digits(), out=longer.folder, **{**GIVEN, "trials": None})
+
+
+def test_a_search_of_another_version_is_refused_and_what_it_gave_stays(
+    first: Result, tmp_path: Path
+) -> None:
+    run = shutil.copytree(first.folder, tmp_path / "run")
+    begun_with_expansion(run / "search")
+    before = read_history(run)
+    told = r"another space \(params\.expansion: 4 in Int\(low=1, high=6, log=False\) there, nothing"
+    with pytest.raises(RunFolderError, match=told):
+        more(run)
+    assert read_history(run) == before  # no time was spent
+    assert look(run).startswith("finished: ")
+    assert len(ts.load(run / "bundle").predict(digits(3)[0])) == 3
+    assert not ts.fit(digits(), out=run, **GIVEN).is_new
+    shutil.rmtree(run / "bundle")  # which cannot be made again
+    with pytest.raises(RunFolderError, match=told):
+        ts.fit(digits(), out=run, **GIVEN)
+
+
+def begun_with_expansion(folder: Path) -> None:
+    """Give a search one more field, which convnet once had."""
+    path, field = folder / REMEMBERED, {"kind": "Int", "default": 4, "low": 1, "high": 6}
+    found = json.loads(path.read_text("utf-8"))
+    found["space"]["params.expansion"] = {**field, "log": False}
+    path.write_text(json.dumps(found), "utf-8")
+    with contextlib.closing(sqlite3.connect(folder / "journal.db")) as journal, journal:
+        journal.execute(
+            """UPDATE events SET content = json_set(content, '$.config."params.expansion"', 4)
+            WHERE kind = 'trial started'"""
+        )
 
 
 def test_a_larger_budget_opens_a_search_in_a_finished_run(

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
+from tunesmith.core.errors import RunFolderError
 from tunesmith.core.settings import Settings
 from tunesmith.data.decode import Sample, sample
 from tunesmith.data.fingerprint import Fingerprint, fingerprint
@@ -14,12 +16,17 @@ from tunesmith.data.subsample import thinned
 from tunesmith.execution.machine import Machine
 from tunesmith.jobs.planning.decide import Planned, plan_all
 from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.search.search import FOLDER
+from tunesmith.jobs.search.search_setup import differing, remembered
+from tunesmith.jobs.search.space import training_space
 from tunesmith.jobs.training.timing import trained_seconds
 from tunesmith.models.build import Family
 from tunesmith.records import events
 from tunesmith.records.folder import write_atomic
+from tunesmith.records.history import History
 
 SAMPLED, SAMPLED_SHARE = 1000, 0.03  # images sampled before planning, and their share of the time
+TOLD = 3  # differences between search spaces, at most
 
 
 def plan_run(
@@ -50,6 +57,37 @@ def plan_run(
     with session.phase("measure speeds"):
         planned = plan_all(settings, looked, data, families, machine=machine, clock=session.clock)
     return replace(planned, read=count)
+
+
+def refuse_other_space(folder: Path, past: History, settings: Settings) -> None:
+    """Refuse a run whose search was begun in another space, as by an earlier version.
+
+    Its trials may have values that no longer exist, so that they cannot be trained on.
+
+    Args:
+        folder: The run's folder.
+        past: Its history.
+        settings: User settings.
+
+    Raises:
+        RunFolderError: The spaces differ; the message says in what.
+    """
+    begun = remembered(folder / FOLDER)
+    if begun is None or past.plan is None:
+        return
+    planned = Planned.restored(past.plan, settings)
+    plans = [*zip(planned.families, planned.plans, strict=True)]
+    if planned.alone:
+        plans.append((planned.families[0], planned.alone))
+    spaces = [training_space(family, chosen, settings) for family, chosen in plans]
+    # The one that was searched around differs least.
+    differences = min((differing(begun[0], space) for space in spaces), key=len)
+    if differences:
+        raise RunFolderError(
+            f"The search in {folder} was begun in another space ({'; '.join(differences[:TOLD])}) "
+            "by another version of Tunesmith, and this one cannot go on with it. Pass another "
+            "--out. What is in its bundle/ still predicts."
+        )
 
 
 def look(

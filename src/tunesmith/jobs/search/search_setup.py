@@ -158,6 +158,26 @@ def space_words(space: Space) -> dict[str, Any]:
     return {name: repr(field) for name, field in space.items()}
 
 
+def differing(there: Space, here: Space) -> list[str]:
+    """Describe in which fields two spaces differ, conditions aside.
+
+    Example:
+        >>> depth, width = Field(Int(1, 4), 2), Field(Int(8, 128, log=True), 32)
+        >>> differing({"depth": depth, "width": width}, {"width": width})
+        ['depth: 2 in Int(low=1, high=4, log=False) there, nothing here']
+
+    """
+    before, now = (
+        {name: f"{field.default!r} in {field.range}" for name, field in space.items()}
+        for space in (there, here)
+    )
+    return [
+        f"{name}: {before.get(name, 'nothing')} there, {now.get(name, 'nothing')} here"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    ]
+
+
 def remember(folder: Path, search: Search) -> None:
     """Store what defines a search, so that its trials can be read without the code."""
     fields = {
