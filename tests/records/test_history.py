@@ -38,6 +38,7 @@ others = st.one_of(
     st.just(events.TestOpened()),
     st.just(events.WorkersChosen(workers=2, reason="faster")),
     st.just(events.TrialEnded(trial="model", reason="done")),
+    st.just(events.CompilingChanged(trial="model", state="begun")),
     st.just(events.Planned(plan={"a": [1, 2]})),
     st.just(events.TrialStarted(trial="fold-1", config={"lr": 0.1})),
     st.just(events.Ended(status="finished", reason="done")),

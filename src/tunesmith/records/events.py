@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, final
+from typing import Any, Literal, final
 
 from tunesmith.core.errors import RunFolderError
 
@@ -83,6 +83,15 @@ class TrialEnded:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class CompilingChanged:
+    """Compiling a trial's network began, was over, or was given up for the rest of its training."""
+
+    trial: str
+    state: Literal["begun", "over", "given up"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Chosen:
     """A network was chosen for full training.
 
@@ -130,6 +139,7 @@ Event = (
     | SliceDone
     | BlockDone
     | TrialEnded
+    | CompilingChanged
     | Chosen
     | Noted
     | TestOpened
@@ -143,6 +153,7 @@ KINDS: dict[str, type[Event]] = {
     "slice done": SliceDone,
     "block done": BlockDone,
     "trial ended": TrialEnded,
+    "compiling changed": CompilingChanged,
     "chosen": Chosen,
     "noted": Noted,
     "test opened": TestOpened,

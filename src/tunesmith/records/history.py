@@ -7,6 +7,7 @@ from typing import Any, final
 from tunesmith.records.events import (
     BlockDone,
     Chosen,
+    CompilingChanged,
     Ended,
     Event,
     Noted,
@@ -31,12 +32,15 @@ class TrialHistory:
         slices: Training slices in order; each begins where the previous one ended.
         blocks: Validations, in order.
         ended: Why the trial ended; None if it did not.
+        compiling: How far compiling its network is; ``"begun"`` by an earlier session means that
+            the process was killed in the middle. None if it was not tried.
     """
 
     config: Mapping[str, Any] | None = None
     slices: tuple[SliceDone, ...] = ()
     blocks: tuple[BlockDone, ...] = ()
     ended: str | None = None
+    compiling: str | None = None
 
     @property
     def seen(self) -> int:
@@ -133,7 +137,7 @@ def _changes(history: History, event: Event) -> dict[str, Any]:
     match event:
         case Planned():
             fields |= {"plan": event.plan, "planned": history.planned or session}
-        case TrialStarted() | SliceDone() | BlockDone() | TrialEnded():
+        case TrialStarted() | SliceDone() | BlockDone() | TrialEnded() | CompilingChanged():
             trial = _after(history.trials.get(event.trial, TrialHistory()), event)
             fields["trials"] = {**history.trials, event.trial: trial}
         case WorkersChosen():
@@ -152,7 +156,8 @@ def _changes(history: History, event: Event) -> dict[str, Any]:
 
 
 def _after(
-    trial: TrialHistory, event: TrialStarted | SliceDone | BlockDone | TrialEnded
+    trial: TrialHistory,
+    event: TrialStarted | SliceDone | BlockDone | TrialEnded | CompilingChanged,
 ) -> TrialHistory:
     """Add one event to a trial's history."""
     match event:
@@ -165,6 +170,8 @@ def _after(
             return replace(trial, blocks=blocks)
         case TrialEnded():
             return replace(trial, ended=event.reason) if event.for_good else trial
+        case CompilingChanged():
+            return replace(trial, compiling=event.state)
 
 
 def _train(trial: TrialHistory, done: SliceDone) -> TrialHistory:

@@ -271,6 +271,7 @@ def test_an_interruption_is_no_failure(session: Session) -> None:
 
     assert run(begun(session), train).outcome is Outcome.STOPPED
     assert len(session.journal.history.notes) == 1
+    assert worth_s(session, "model", CPU) < math.inf  # it is tried again
 
 
 def test_compiling_for_too_long_is_given_up(session: Session) -> None:
@@ -361,6 +362,9 @@ def test_a_run_that_was_killed_while_compiling_does_not_compile_again(
     monkeypatch.setattr(epoch, "compiled", killed)
     with pytest.raises(KeyboardInterrupt):
         run_trial(session, trial())
+    session.note("Something else.")  # words are for people
+    assert worth_s(session, "other", CPU) == math.inf
+    assert KILLED not in session.journal.history.notes
     trained = run_trial(session, trial())
     assert trained.checkpoint.seen == 6400
     assert session.journal.history.notes[-1] == KILLED

@@ -23,6 +23,7 @@ from tunesmith.data.builtin import cache
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.training.pacing import Pacing
 from tunesmith.models.build import FAMILIES
+from tunesmith.records.events import CompilingChanged
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.slice import Outcome, SliceResult
 
@@ -174,13 +175,18 @@ class Compiling:
         """
         is_worth = left_s >= self.worth_s and self.pacing.is_steady
         was, self.contest = self.contest, self.contest.before(scale, is_worth=is_worth)
-        if self.contest.stage is Stage.COMPILING and was.stage is Stage.EAGER:
+        compiles = self.contest.stage is Stage.COMPILING
+        if compiles and was.stage is Stage.EAGER:
             now = self.session.clock.elapsed()  # part of the note, as equal ones are noted once
             size = f"images at {100 * scale:.0f} % of their side, after {now:.0f} s"
             self.session.note(f"{self.name}, {size}: {TRIED}")
             self.late_at = now + COMPILING_SHARE * left_s
         if self.contest.is_compiled:
+            if compiles:
+                self.session.record(CompilingChanged(trial=self.name, state="begun"))
             found = _compiled(train, data, lambda: stop() or self._is_late())
+            if compiles:
+                self.session.record(CompilingChanged(trial=self.name, state="over"))
             if isinstance(found, SliceResult):
                 return found
             self.pacing.begin()
@@ -202,7 +208,6 @@ class Compiling:
         self.changed = self.pacing.changed or self.contest.stage is not was.stage
         if was.stage is Stage.COMPILING:
             took_s, now = self.pacing.took_s - examples / was.eager, self.session.clock.elapsed()
-            # Any note: that no further one follows shows that the process ended while it compiled.
             self.session.note(f"{self.name}: compiling took {took_s:.0f} s, until {now:.0f} s.")
             if now >= self.late_at:
                 self._give_up(f"it took more than {100 * COMPILING_SHARE:.0f} % of the time left")
@@ -216,7 +221,8 @@ class Compiling:
     def _give_up(self, why: str) -> None:
         self.contest = replace(self.contest, stage=Stage.OFF)
         if not self.session.interrupted.is_set():  # Ctrl-C ends a compiler too
-            self.session.note(f"{_without(self.name)}: {why}.")
+            self.session.record(CompilingChanged(trial=self.name, state="given up"))
+            self.session.note(f"{self.name} is trained without `torch.compile`: {why}.")
 
     def _tell(self) -> None:
         found = f"{self.contest.speedup:.2f} times as fast"
@@ -236,21 +242,17 @@ def worth_s(session: Session, name: str, device: torch.device) -> float:
     known not to pay, where PyTorch's own switch is off, and in a training that went on without
     before it was resumed. If the process was killed by it, a resumed one would be again.
     """
-    notes = session.journal.history.notes
-    if notes and notes[-1].endswith(TRIED):
+    trials = session.journal.history.trials
+    states = {trial: past.compiling for trial, past in trials.items()}
+    if states.get(name) == "begun":
         session.note(KILLED)
-        return math.inf
     is_exact = session.settings.trials is not None
     is_known = device.type == "cpu" and session.settings.model in {AUTO, *FAMILIES}
     is_off = os.environ.get("TORCH_COMPILE_DISABLE") == "1"
-    is_decided = any(note == KILLED or note.startswith(_without(name)) for note in notes)
+    is_decided = "begun" in states.values() or states.get(name) == "given up"
     if is_exact or is_known or is_off or is_decided:
         return math.inf
     return WORTH_S.get(device.type, math.inf)
-
-
-def _without(name: str) -> str:
-    return f"{name} is trained without `torch.compile`"
 
 
 def _compiled(train: TrainSlice, data: TrainData, stop: Callable[[], bool]) -> SliceResult | str:
