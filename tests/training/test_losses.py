@@ -10,6 +10,7 @@ from tunesmith.training.config import TrainConfig
 from tunesmith.training.losses import (
     CrossEntropy,
     GeneralizedCrossEntropy,
+    LogitAdjusted,
     Loss,
     log_frequencies,
     loss_of,
@@ -61,6 +62,15 @@ def test_a_forgiving_loss_can_be_balanced_too() -> None:
     spread = -(torch.log_softmax(z + shift_K, 1) @ shift_K.exp()).mean()
     found = loss_of(config, y_N, 2)(nn.Identity(), z, y_N)
     torch.testing.assert_close(found, 0.9 * plain + 0.1 * spread)
+
+
+def test_without_smoothing_a_balanced_loss_is_its_own_loss_of_the_shifted_logits() -> None:
+    z, y = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 3
+    shift_K = log_frequencies(torch.tensor([0, 0, 0, 1, 1, 2]), 3)
+    own, near = (LogitAdjusted(CrossEntropy(), shift_K, s) for s in (0.0, 1e-6))
+    found = own(nn.Identity(), z, y)
+    assert found == CrossEntropy()(nn.Identity(), z + shift_K, y)
+    torch.testing.assert_close(near(nn.Identity(), z, y), found)
 
 
 def boundary(loss: Loss, x_N1: torch.Tensor, y_N: torch.Tensor) -> float:

@@ -89,8 +89,11 @@ class LogitAdjusted:
         z_NK = network(x_NCHW)
         shift_K = self.shift_K.to(z_NK.device)
         z_NK = z_NK + shift_K
-        own, spread = self.loss(nn.Identity(), z_NK, y_N), shift_K.softmax(0).expand_as(z_NK)
-        return (1 - self.smoothing) * own + self.smoothing * F.cross_entropy(z_NK, spread)
+        own = self.loss(nn.Identity(), z_NK, y_N)
+        if not self.smoothing:
+            return own
+        spread = F.cross_entropy(z_NK, shift_K.softmax(0).expand_as(z_NK))
+        return (1 - self.smoothing) * own + self.smoothing * spread
 
 
 def log_frequencies(y_N: Tensor, classes: int) -> Tensor:
