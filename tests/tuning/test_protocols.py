@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from tunesmith.tuning.habits import Habits
 from tunesmith.tuning.protocols import History, Observation, Trial
 
 
@@ -46,6 +47,17 @@ def test_a_history_is_what_happened() -> None:
     history = history.failed(0, "It ran out of memory.")
     assert history.trials[0].until is None
     assert history.paused() == ()
+
+
+def test_what_is_learned_of_trials_is_learned_anew_when_they_change() -> None:
+    history = History(horizon=4).started({}, until=2).started({}, until=2).started({}, until=2)
+    assert (history.measured, history.habits) == ((), Habits())
+    history = history.observed(1, curve(2.0, 1.0), seconds=3.0)
+    assert history.measured == (1,)
+    assert history.habits is history.habits == Habits(slope=history.trials[1].slope)
+    history = history.failed(0, "It gave NaN.").observed(2, curve(math.nan), seconds=1.0)
+    assert history.measured == (1,)
+    assert history.failed(1, "It ran out of memory.").habits == Habits()
 
 
 def test_the_last_value_is_what_there_is_of_a_trial() -> None:

@@ -1,11 +1,8 @@
 """A learning curve model of two numbers: the value, and how fast it falls.
 
-How much of such a slope curves keep is learned from those that were trained further.
-
-Letters: N = trials, P = forecasts.
+Letters: N = trials.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self, final
@@ -13,43 +10,10 @@ from typing import Self, final
 import numpy as np
 
 from tunesmith.tuning.cube import Floats
+from tunesmith.tuning.habits import Habits
 from tunesmith.tuning.protocols import History, Trial
 
-# Curves flatten: each further e-fold of training gains less than the last doubling suggests. How
-# much less differs: some have converged after a tenth of the training, others never do.
-GAIN = 0.4  # before any curve has shown it; counts as one forecast
 DOUBT = 0.5  # uncertainty, in units of the slope
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Habits:
-    """What curves of a search have in common.
-
-    Attributes:
-        slope: Median slope; 0 if none is known.
-        gain: Share of the decrease that slopes promised, and that came, from 0 to 1.
-    """
-
-    slope: float = 0.0
-    gain: float = GAIN
-
-    @classmethod
-    def of(cls, trials: Sequence[Trial]) -> Self:
-        """Learn them from measured trials."""
-        slopes = [trial.slope for trial in trials if not math.isnan(trial.slope)]
-        pairs = [pair for trial in trials for pair in trial.forecasts]
-        promised_P, came_P = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
-        return cls(
-            slope=float(np.median(slopes)) if slopes else 0.0, gain=_gain(promised_P, came_P)
-        )
-
-
-def _gain(promised_P: Floats, came_P: Floats) -> float:
-    """Fit the share by least squares of relative errors; small decreases are mostly noise."""
-    least = float(np.median(promised_P[promised_P > 0])) if (promised_P > 0).any() else math.inf
-    x_P, y_P = (d_P / np.maximum(promised_P, least) for d_P in (promised_P, came_P))
-    return float(np.clip((x_P @ y_P + GAIN) / (x_P @ x_P + 1), 0, 1))
 
 
 @final
@@ -100,12 +64,7 @@ class Curves:
 
 def expected(history: History) -> Floats:
     """Expected value of each trial at the horizon; infinite if it failed or was not measured."""
-    values_N = np.full(len(history.trials), np.inf)
-    sound = [
-        number
-        for number, trial in enumerate(history.trials)
-        if trial.failed is None and math.isfinite(trial.best)
-    ]
-    trials = [history.trials[number] for number in sound]
-    values_N[sound] = Curves.of(trials, habits=Habits.of(trials)).mean(history.horizon)
+    values_N, measured = np.full(len(history.trials), np.inf), list(history.measured)
+    trials = [history.trials[number] for number in measured]
+    values_N[measured] = Curves.of(trials, habits=history.habits).mean(history.horizon)
     return values_N

@@ -15,7 +15,8 @@ import numpy as np
 
 from tunesmith.core.seeds import derive
 from tunesmith.tuning.cube import Floats
-from tunesmith.tuning.curves import Curves, Habits
+from tunesmith.tuning.curves import Curves
+from tunesmith.tuning.habits import Habits
 from tunesmith.tuning.protocols import Decision, History, Resume, Start, Stop, Trial
 
 FIRST = 5  # trials to start before any is resumed
@@ -94,9 +95,8 @@ class _Outlook:
         A running trial counts with its expected value at the next pause. A failed one does not
         count, since its value cannot be reached any more.
         """
-        measured = [t for t in history.trials if t.failed is None and math.isfinite(t.best)]
-        habits = Habits.of(measured)
-        curves = Curves.of(measured, habits=habits)
+        measured = [history.trials[number] for number in history.measured]
+        curves = Curves.of(measured, habits=history.habits)
         until_N = np.array([trial.until or trial.at for trial in measured])
         best = curves.mean(until_N).min(initial=math.inf)
         spread = max(float(np.median(curves.best_N)) - best, 1e-9 * abs(best), 1e-30)
@@ -105,7 +105,7 @@ class _Outlook:
             ahead=block * int(rng.integers(1, max(2, history.horizon // block + 1))),
             threshold=best - spread * 10 ** rng.uniform(*HOPE),
             noise=NOISE * spread,
-            habits=habits,
+            habits=history.habits,
         )
 
     def log_gain(self, trials: Sequence[Trial]) -> Floats:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Protocol, Self, final
 
 from tunesmith.core.space import Config, Space
+from tunesmith.tuning.habits import Habits
 
 
 @final
@@ -129,6 +130,22 @@ class History:
     def dropped(self, number: int) -> Self:
         """Mark the folder of a paused trial as removed; its measurements still count."""
         return self._with(number, replace(self.trials[number], is_dropped=True))
+
+    @cached_property
+    def measured(self) -> tuple[int, ...]:
+        """Numbers of the trials that have a finite value and have not failed."""
+        return tuple(
+            number
+            for number, trial in enumerate(self.trials)
+            if trial.failed is None and math.isfinite(trial.best)
+        )
+
+    @cached_property
+    def habits(self) -> Habits:
+        """What their curves have in common: learned once, for the scheduler and the sampler."""
+        trials = [self.trials[number] for number in self.measured]
+        forecasts = [forecast for trial in trials for forecast in trial.forecasts]
+        return Habits.of([trial.slope for trial in trials], forecasts)
 
     def paused(self) -> tuple[int, ...]:
         """Numbers of the trials that can be resumed now."""
