@@ -110,3 +110,25 @@ def test_a_balanced_layer_recognizes_each_class_as_well_however_rare_it_is() -> 
         recalls[balance] = [right_N[y_N == k].mean() for k in range(3)]
     assert min(recalls[0.0]) < 0.4 < min(recalls[1.0])
     assert np.ptp(recalls[1.0]) < 0.15
+
+
+def test_few_images_do_not_hand_over_their_own_labels() -> None:
+    """Leave-one-out answers know nothing where features mean nothing, however many there are."""
+    f_ND, y_N = np.random.default_rng(0).normal(size=(60, 1280)), np.arange(60) % 6
+    right = [
+        accuracy(fit_ridge(f_ND, labels, 6).z_NK, labels)
+        for labels in map(np.random.default_rng(1).permutation, [y_N] * 5)
+    ]
+    assert max(right) < 0.4  # chance is 0.17
+
+
+def test_a_feature_that_hardly_varied_does_not_outweigh_all_others() -> None:
+    f_ND, y_N = clusters(400)
+    f_ND = (f_ND - f_ND.mean(0)) / f_ND.std(0)
+    rare_N = np.where(np.arange(400) == 3, 1e-3, 0.0)  # on one image, and as strong as others later
+    seen_ND = np.column_stack([f_ND, rare_N])
+    ridge = fit_ridge(seen_ND[:200], y_N[:200], 3, alike=True)
+    later_ND = seen_ND[200:] + np.eye(13)[12]
+    z_NK = (later_ND @ ridge.weight_KD.T + ridge.bias_K).astype(np.float32)
+    assert accuracy(z_NK, y_N[200:]) > 0.6
+    assert log_loss(softmax(z_NK, 1.0), y_N[200:]) < 1.0

@@ -4,6 +4,7 @@ import pytest
 
 from tunesmith.plan.race import (
     after_tuning,
+    continued,
     expected,
     is_hopeless,
     is_worth_racing,
@@ -99,3 +100,17 @@ def test_two_go_on_if_neither_is_much_worse_and_there_is_time(
     first: float, second: float, budget: float, *, together: bool
 ) -> None:
     assert pays_together(first, second, budget=budget) is together
+
+
+def test_a_curve_is_continued_as_it_began() -> None:
+    steep, flat = [(400, 0.14), (4000, 0.75)], [(400, 0.2), (4000, 0.37)]
+    ends = [continued(points, 40_000) for points in (steep, flat)]
+    assert 0.75 < ends[0] < 1
+    assert 0.37 < ends[1] < 0.6
+    # The same power between any two points of the curve.
+    middle = continued(steep, 12_000)
+    assert continued([steep[0], (12_000, middle)], 40_000) == pytest.approx(ends[0])
+    # What does not learn, is perfect, or was judged once only, is expected to stay as it is.
+    assert continued([(400, 0.3), (4000, 0.25)], 40_000) == 0.25
+    assert continued([(400, 0.3), (4000, 1.0)], 40_000) == 1.0
+    assert continued(steep[1:], 40_000) == continued(steep, 4000) == 0.75

@@ -5,9 +5,9 @@ Nothing here reads a clock, a file or a device, so a plan can be tested, printed
 
 from tunesmith.plan.augmentation import brief_seconds, choose_augmentation
 from tunesmith.plan.extension import extend
+from tunesmith.plan.folds import FOLD_SHARE, folds_in
 from tunesmith.plan.foreseen import Foreseen
 from tunesmith.plan.plan import (
-    FOLD_SHARE,
     VERIFIED,
     Plan,
     asked_images,
@@ -27,6 +27,7 @@ from tunesmith.plan.race import (
     Probed,
     after_heat,
     after_tuning,
+    continued,
     expected,
     is_hopeless,
     is_worth_racing,
@@ -84,10 +85,12 @@ __all__ = [
     "choose_augmentation",
     "choose_size",
     "choose_width",
+    "continued",
     "describe",
     "epochs_wanted",
     "expected",
     "extend",
+    "folds_in",
     "has_folds",
     "is_hopeless",
     "is_worth_racing",

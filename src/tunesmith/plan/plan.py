@@ -22,6 +22,7 @@ from tunesmith.data.split import (
 )
 from tunesmith.execution.machine import Machine
 from tunesmith.plan.augmentation import brief_seconds
+from tunesmith.plan.folds import FOLD_SHARE
 from tunesmith.plan.search import SearchPlan
 from tunesmith.plan.speeds import (
     COARSE_FROM,
@@ -42,7 +43,6 @@ from tunesmith.training.config import TrainConfig
 
 MOST_EPOCHS = 80.0  # more did not help on any data set measured
 MOST_EPOCHS_SMALL = 240.0  # the same for data of fewer than `SMALL` images
-FOLD_SHARE = 0.5  # share of the training time for out-of-fold predictions
 PROCESS_BYTES = 450_000_000  # memory of the libraries themselves
 # Held-out sets besides the test set, each as its share of the images and its largest size: the one
 # for the learning curve, and those that are predicted once a model is trained.

@@ -1,6 +1,7 @@
 """When networks race against each other, and how the report describes it."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -150,6 +151,28 @@ def expected(score: float, *, pretrained: bool, longer: float) -> float:
     if pretrained:
         return 1 - float(longer**-POWER) * error
     return 1 - error * max(LEAST_LEFT, LEFT_SCRATCH * error)
+
+
+def continued(points: Sequence[tuple[int, float]], examples: int) -> float:
+    """Expected accuracy after more examples: the error falls by the same power of them as before.
+
+    Of few images, some are learned by heart within seconds and others never: a network's own curve
+    tells more than that of others.
+
+    Args:
+        points: Numbers of examples and accuracies after them; at least one.
+        examples: Number of examples in the end.
+
+    Example:
+        >>> round(continued([(100, 0.2), (1000, 0.6)], 10_000), 4), continued([(100, 0.5)], 1000)
+        (0.8, 0.5)
+
+    """
+    (first, one), (last, other) = points[0], points[-1]
+    if other <= one or first >= last or other >= 1 or examples <= last:
+        return other
+    power = math.log((1 - one) / (1 - other)) / math.log(last / first)
+    return 1 - (1 - other) * float((examples / last) ** -power)
 
 
 def sharing(networks: int, *, budget: float) -> int:

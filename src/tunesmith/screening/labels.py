@@ -161,7 +161,7 @@ def find_doubted(
         [7, 30]
 
     """
-    p_NK = softmax(fit_ridge(f_ND, y_N, classes).z_NK, 1.0)
+    p_NK = softmax(fit_ridge(f_ND, y_N, classes, alike=True).z_NK, 1.0)
     ranking = rank_labels(p_NK, y_N)
     sure = ranking.sure()
     if len(sure):

@@ -58,6 +58,6 @@ def find_shift(f_ND: NDArray[np.floating[Any]], tested_N: NDArray[np.bool_]) -> 
     """
     if min(tested_N.sum(), (~tested_N).sum()) < 2:  # noqa: PLR2004 (a deviation needs two)
         return None
-    z_N2 = fit_ridge(f_ND, tested_N.astype(np.int64), 2).z_NK
+    z_N2 = fit_ridge(f_ND, tested_N.astype(np.int64), 2, alike=True).z_NK
     auc, low, high = area_with_interval(z_N2[:, 1] - z_N2[:, 0], tested_N)
     return Shift(auc=auc, low=low, high=high, images=len(tested_N))

@@ -17,6 +17,10 @@ FEWEST = 100  # images in such a share: fewer tell too little
 # which: a network that contradicts more has learned nothing.
 NOISY, CLUELESS = 0.06, 0.4
 EVEN = 0.6  # least ratio of the contradicted shares, in the smaller set over the larger
+# Shorter trainings do not learn wrong labels by heart, and learn less with a loss that forgives: of
+# 8,000 CIFAR-10 images with 30 % wrong labels, 6 epochs gave 59.3 % with cross-entropy and 55.9 %
+# with the other, 12 gave 67.8 and 68.2 %, 30 gave 70.2 and 72.2 %.
+FEWEST_EPOCHS = 15.0
 LEARNED = 0.25  # share of a training after which confident predictions are trusted
 ROBUST, SMOOTHING = 0.7, 0.05  # of the loss from then on; the first as recommended by its authors
 

@@ -169,11 +169,20 @@ def test_wrong_labels_are_forgiven_once_they_have_shown(session: Session, data: 
     assert "31 % or more bear another label" in note
 
 
+def test_a_training_of_few_epochs_does_not_learn_wrong_labels_by_heart(
+    session: Session, data: TrainData
+) -> None:
+    told = {"accuracy": 0.5, "log_loss": 1.0, "surest_contradicted": 0.31}
+    brief = dataclasses.replace(trial(data, [], horizon=896), validate=lambda _: told)  # 14 epochs
+    assert run_trial(session, brief).config == brief.config
+    assert session.journal.history.notes == ()
+
+
 def test_few_contradictions_and_the_user_leave_the_loss_alone(
     session: Session, data: TrainData
 ) -> None:
     told = {"accuracy": 0.5, "log_loss": 1.0, "surest_contradicted": 0.04}
-    clean = dataclasses.replace(trial(data, []), validate=lambda _: told)
+    clean = dataclasses.replace(trial(data, [], horizon=6400), validate=lambda _: told)
     assert run_trial(session, clean).config == clean.config
     kept = Settings.make({"budget": 1000, "train": {"robust": 0.0}})
     told["surest_contradicted"] = 0.86  # by a network that has learned nothing

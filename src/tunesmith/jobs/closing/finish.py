@@ -21,7 +21,13 @@ from tunesmith.core.words import counted
 from tunesmith.data.originals import originals
 from tunesmith.evaluation import baselines
 from tunesmith.evaluation.calibration import fit_temperature, softmax
-from tunesmith.evaluation.metrics import Evaluation, evaluate, expected_calibration_error
+from tunesmith.evaluation.compare import is_lower
+from tunesmith.evaluation.metrics import (
+    Evaluation,
+    evaluate,
+    expected_calibration_error,
+    log_losses,
+)
 from tunesmith.execution.machine import Machine
 from tunesmith.export import onnx, verify
 from tunesmith.jobs.closing import answers
@@ -38,7 +44,7 @@ from tunesmith.records.events import TestOpened
 from tunesmith.records.folder import write_atomic, writing
 
 # In total, since photographs of 12 megapixels take long; and the least number of images.
-VERIFIED_PIXELS, FEWEST_VERIFIED = 80_000_000, 16
+VERIFIED_PIXELS, FEWEST_VERIFIED = 30_000_000, 16
 BASELINE = 3000  # images to train a linear model on, and to test it on: fast rather than exact
 
 
@@ -93,7 +99,7 @@ def hand_over(session: Session, fitted: Fitted, *, machine: Machine) -> Handed:
     deployed, folder = fitted.deployed, new_folder(session.folder / handed.BUNDLE)
     path = folder / handed.GRAPH_FILE
     with session.phase("calibrate"):
-        deployed.temperature.fill_(fit_temperature(fitted.z_NK, fitted.y_N))
+        deployed.temperature.fill_(_temperature(fitted.z_NK, fitted.y_N))
     deployed.cpu()  # export, verify and test what any machine can run
     with session.phase("export"), writing(folder):
         _export(deployed, prepared, family, folder)
@@ -121,6 +127,13 @@ def hand_over(session: Session, fitted: Fitted, *, machine: Machine) -> Handed:
         majority=majority,
         linear=linear,
     )
+
+
+def _temperature(z_NK: NDArray[np.float32], y_N: NDArray[np.int64]) -> float:
+    """Return the temperature with the least loss, or 1 if that is not significantly lower."""
+    temperature = fit_temperature(z_NK, y_N)
+    losses = (log_losses(softmax(z_NK, t), y_N) for t in (temperature, 1.0))
+    return temperature if is_lower(*losses) else 1.0
 
 
 def _export(deployed: Deployed, prepared: Prepared, family: Family, folder: Path) -> None:

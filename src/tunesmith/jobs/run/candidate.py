@@ -30,7 +30,7 @@ from tunesmith.training.noise import surest_contradicted
 from tunesmith.training.slice import Checkpoint
 
 ANSWERS_PER_S = "answers_per_s"  # a validation metric: inference speed
-HEAD_MOST = 5000  # images to fit a pretrained network's head to, at most
+HEAD_FEWEST, HEAD_MOST = 500, 5000  # images to fit a pretrained network's head to
 # Share of training time for extracting their features. With few images, the head does most.
 HEAD_SHARE, HEAD_SHARE_SMALL = 0.05, 0.5
 
@@ -112,7 +112,7 @@ class Candidate:
         known = torch.isin(rows_N, data.rows)
         y_N = data.y_N[rows_N[known]].cpu().numpy()
         balance = self.chosen.train.balance
-        return fit_ridge(f_ND[known.cpu()].numpy(), y_N, self.classes, balance=balance)
+        return fit_ridge(f_ND[known.cpu()].numpy(), y_N, self.classes, balance=balance, alike=True)
 
     def head_score(self, metric: str) -> float:
         """Leave-one-out metric of a linear head on frozen features."""
@@ -128,7 +128,7 @@ class Candidate:
         share = HEAD_SHARE if self.prepared.split.folds is None else HEAD_SHARE_SMALL
         affordable = int(share * chosen.train_s * chosen.answers_per_s)
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
-        order = order[: max(2 * chosen.train.batch, min(HEAD_MOST, affordable))]
+        order = order[: max(HEAD_FEWEST, min(HEAD_MOST, affordable))]
         some = replace(data, rows=data.rows[order.to(data.rows.device)])
         network = self.builder(data)()
         return some.rows, features(network, self.family.pretrained.classifier, some)

@@ -40,16 +40,16 @@ def fold_trial(candidate: Candidate, fold: int, ends_at: float) -> Trial:
 def with_folds(
     session: Session, candidate: Candidate, ends_at: float, *, extended: bool
 ) -> tuple[Trained, list[Part]]:
-    """Train on all images, and for each fold on the rest.
+    """Train on all images, and on the rest of each fold, or of as many as there is time for.
 
     Returns:
         Result of the training on all images, and logits and labels of each fold's images.
     """
     now = session.clock.elapsed()
-    main_at = now + (ends_at - now) * (1 - planning.FOLD_SHARE)
-    trial = main_trial(candidate, main_at)
+    folds, share = _folds(candidate, ends_at - now)
+    trial = main_trial(candidate, now + (ends_at - now) * (1 - share))
     trained = run_trial(session, trial, extended=extended)
-    parts, head_parts = _out_of_fold(session, candidate, ends_at, extended=extended)
+    parts, head_parts = _out_of_fold(session, candidate, ends_at, folds=folds, extended=extended)
     if not parts or len(head_parts) < len(parts):
         return trained, parts
     (head_NK, y_N), (tuned_NK, _) = (joined(candidate, each) for each in (head_parts, parts))
@@ -59,25 +59,40 @@ def with_folds(
     return head_alone(trial, trained), head_parts
 
 
+def _folds(candidate: Candidate, seconds: float) -> tuple[int, float]:
+    """Return how many folds to predict, all if a search is judged by them, and their time share."""
+    chosen, folds = candidate.chosen, candidate.prepared.split.folds
+    assert folds is not None
+    there = int(folds.max()) + 1
+    if chosen.search is not None:
+        return there, planning.FOLD_SHARE
+    count, share = planning.folds_in(
+        len(candidate.prepared.train),
+        seconds=seconds,
+        images_per_s=chosen.images_per_s,
+        pretrained=candidate.family.pretrained is not None,
+    )
+    return min(there, count), share
+
+
 def _out_of_fold(
-    session: Session, candidate: Candidate, finish_at: float, *, extended: bool
+    session: Session, candidate: Candidate, finish_at: float, *, folds: int, extended: bool
 ) -> tuple[list[Part], list[Part]]:
     """Return logits and labels of each fold's images, by a network trained without them.
 
     After an interruption, folds that were not trained yet are missing. The second list is by
     networks with their head alone fitted, where fine-tuning was brief.
     """
-    prepared, folds = candidate.prepared, candidate.prepared.split.folds
-    assert folds is not None
-    count, asked = int(folds.max()) + 1, 2 if candidate.family.pretrained else 1
+    prepared, asked = candidate.prepared, 2 if candidate.family.pretrained else 1
     parts: list[Part] = []
     head_parts: list[Part] = []
-    for fold in range(count):
+    for fold in range(folds):
         if session.interrupted.is_set():
             break
         x_NCHW, y_N = prepared.part(prepared.without_fold(fold)[1])
-        now, asking_s = session.clock.elapsed(), answering_s(session, candidate, asked * len(y_N))
-        share_s = (finish_at - now) / (count - fold)
+        now = session.clock.elapsed()
+        asking_s = answering_s(session, candidate, asked * len(y_N))
+        share_s = (finish_at - now) / (folds - fold)
         trial = fold_trial(candidate, fold, now + max(0.0, share_s - asking_s))
         trained = run_trial(session, trial, extended=extended)
         parts.append((candidate.logits(candidate.deploy(trained), x_NCHW), y_N))

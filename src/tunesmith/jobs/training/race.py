@@ -80,10 +80,10 @@ def _decide(session: Session, candidates: Sequence[Candidate], probed: planning.
             heat = _heat(session, candidate)
             run_trial(session, heat)
             if blocks := session.journal.history.trials[heat.name].blocks:
-                name, last = candidate.name, blocks[-1]
+                name, points = candidate.name, [(b.at, b.metrics[metric]) for b in blocks]
                 # A short heat of a large batch has few steps: what was reached before counts too.
-                scores[name] = max(last.metrics[metric], scores[name])
-                at_end[name] = _expected(candidate, scores[name], seen=last.at)
+                scores[name] = max(points[-1][1], scores[name])
+                at_end[name] = _expected(candidate, points, before=scores[name])
     # Few images often bring a tie; then what was known before decides.
     best, other = sorted(at_end, key=lambda name: (-at_end[name], -hoped[name]))
     whole = many and not session.interrupted.is_set()
@@ -99,7 +99,7 @@ def _before(
     """Return what is known before the heats, accuracies by name, and who wins without them."""
     brief, images = probed.accuracy, probed.images
     if brief is None:
-        return {scratch.name: 0.0, pretrained.name: 0.0}, None
+        return {scratch.name: 0.0, pretrained.name: pretrained.head_score(metric)}, None
     # Of few images, a network that has learned nothing may get all right by chance.
     sure = wilson(round(brief * images), images, z=Z_ONE_SIDED)[0] if images else brief
     if not planning.is_worth_trying(sure, probed.chance):
@@ -112,21 +112,21 @@ def _before(
     return {scratch.name: sure, pretrained.name: head}, None
 
 
-def _expected(candidate: Candidate, score: float, *, seen: int) -> float:
-    """Expected final accuracy; with many images, it is extrapolated from that of the heat.
+def _expected(candidate: Candidate, points: Sequence[tuple[int, float]], *, before: float) -> float:
+    """Expected final accuracy.
 
     Args:
         candidate: The network.
-        score: Its accuracy after its heat.
-        seen: Number of examples of the heat.
+        points: Numbers of examples in its heat, and accuracies after them.
+        before: Best accuracy so far.
     """
-    if candidate.prepared.split.folds is not None:
-        return score
-    return planning.expected(
-        score,
-        pretrained=candidate.family.pretrained is not None,
-        longer=max(1.0, candidate.chosen.horizon / max(1, seen)),
-    )
+    is_pretrained, most = candidate.family.pretrained is not None, candidate.chosen.horizon
+    if candidate.prepared.split.folds is None:
+        longer = max(1.0, most / max(1, points[-1][0]))
+        return planning.expected(before, pretrained=is_pretrained, longer=longer)
+    if is_pretrained:
+        return planning.after_tuning(before, most)
+    return max(before, planning.continued(points, most))
 
 
 def _hoped(
@@ -144,7 +144,8 @@ def _hoped(
     brief_s = planning.brief_seconds(session.settings.budget)
     heat = planning.after_heat(scores[scratch.name], heat_s=heat_s, brief_s=brief_s)
     tuned = planning.after_tuning(scores[pretrained.name], pretrained.chosen.horizon)
-    return {scratch.name: _expected(scratch, heat, seen=1), pretrained.name: tuned}
+    alone = planning.expected(heat, pretrained=False, longer=1.0)
+    return {scratch.name: alone, pretrained.name: tuned}
 
 
 def _times(session: Session, candidate: Candidate) -> tuple[float, float]:
@@ -154,9 +155,9 @@ def _times(session: Session, candidate: Candidate) -> tuple[float, float]:
 
 
 def _heat(session: Session, candidate: Candidate) -> Trial:
-    """Plan a candidate's heat: the beginning of its training, or its first fold."""
+    """Plan a candidate's heat: the beginning of its training, or of that without the first fold."""
     finish_at, heat_s = _times(session, candidate)
     pause_at = session.clock.elapsed() + heat_s
-    if candidate.prepared.split.folds is None:
-        return main_trial(candidate, finish_at).paused(pause_at)
-    return fold_trial(candidate, 0, pause_at)
+    is_whole = candidate.prepared.split.folds is None
+    trial = main_trial(candidate, finish_at) if is_whole else fold_trial(candidate, 0, finish_at)
+    return trial.paused(pause_at)

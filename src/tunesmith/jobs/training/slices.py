@@ -19,7 +19,7 @@ from tunesmith.records.events import BlockDone, SliceDone, TrialEnded
 from tunesmith.report.terminal import Progress
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.epoch import rescaled_at, scale_at
-from tunesmith.training.noise import CLUELESS, LEARNED, NOISY, forgiving
+from tunesmith.training.noise import CLUELESS, FEWEST_EPOCHS, LEARNED, NOISY, forgiving
 from tunesmith.training.schedule import Segment, damp, extend, refit, warmup_decay
 from tunesmith.training.slice import Checkpoint, Outcome, SliceResult, train_slice
 
@@ -117,22 +117,23 @@ def _step_back(
     return segments
 
 
-def _forgive(session: Session, trial: str, config: TrainConfig, end: int) -> TrainConfig:
+def _forgive(session: Session, trial: Trial, config: TrainConfig, end: int) -> TrainConfig:
     """Switch to a loss that is robust to label noise, once the network has revealed some."""
-    past = session.journal.history.trials.get(trial)
-    is_fold = network_of(trial) != trial  # so that folds train like the full data
+    past = session.journal.history.trials.get(trial.name)
+    is_fold = network_of(trial.name) != trial.name  # so that folds train like the full data
     # A balanced network contradicts labels of frequent classes by design.
     is_set = config.robust or config.balance or "robust" in session.settings.train
-    if is_set or not past or not past.blocks:
+    is_brief = end < FEWEST_EPOCHS * len(trial.data)
+    if is_set or is_brief or is_fold or not past or not past.blocks:
         return config
     # Twice in a row, since mistakes of an early network soon disappear.
     shares = [block.metrics.get(SUREST_CONTRADICTED, 0.0) for block in past.blocks[-2:]]
     agree = len(shares) > 1 and all(NOISY <= share < CLUELESS for share in shares)
-    if is_fold or past.blocks[-1].at < LEARNED * end or not agree:
+    if past.blocks[-1].at < LEARNED * end or not agree:
         return config
     session.note(
-        f"Of the held-out images that {trial} is surest of, {100 * min(shares):.0f} % or more bear "
-        "another label: from here on its loss forgives labels that look wrong."
+        f"Of the held-out images that {trial.name} is surest of, {100 * min(shares):.0f} % or more "
+        "bear another label: from here on its loss forgives labels that look wrong."
     )
     return forgiving(config)
 
@@ -167,7 +168,7 @@ class _Loop:
         while True:
             seen = current.seen if current else 0
             end = self._end(seen, config)
-            config = _forgive(session, trial.name, config, end)
+            config = _forgive(session, trial, config, end)
             reason = EndReason.DIVERGED if failures > STEPS_BACK else self._over(seen, end)
             if reason and current:
                 self._close(current, reason)

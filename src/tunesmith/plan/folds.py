@@ -1,0 +1,35 @@
+"""How many out-of-fold predictions a budget can afford."""
+
+import math
+
+from tunesmith.data.split import FOLDS
+
+FOLD_SHARE = 0.5  # share of the training time for out-of-fold predictions, at most
+# A fold's network says little of the final one if it is trained for a fraction of that time only.
+# Then the rest of fewer folds is trained on, but of enough for as many out-of-fold predictions.
+FOLD_EPOCHS, FOLD_EPOCHS_PRETRAINED, FEWEST_PREDICTED = 10.0, 2.0, 500
+
+
+def folds_in(
+    images: int, *, seconds: float, images_per_s: float, pretrained: bool
+) -> tuple[int, float]:
+    """Number of folds to predict, each by a network trained on the rest, and their share of time.
+
+    Args:
+        images: Number of training images.
+        seconds: Seconds for the final training and those without a fold.
+        images_per_s: Training throughput.
+        pretrained: Whether the network is pretrained, so that little training is needed.
+
+    Example:
+        >>> [folds_in(n, seconds=60, images_per_s=900, pretrained=False) for n in (200, 2000)]
+        [(5, 0.5), (2, 0.5)]
+        >>> folds_in(2700, seconds=30, images_per_s=900, pretrained=False)[0]
+        1
+
+    """
+    epochs = FOLD_EPOCHS_PRETRAINED if pretrained else FOLD_EPOCHS
+    rest = images * (1 - 1 / FOLDS)
+    longest = int(FOLD_SHARE * seconds * images_per_s / (epochs * rest))
+    count = max(1, min(FOLDS, max(longest, math.ceil(FEWEST_PREDICTED * FOLDS / images))))
+    return count, min(FOLD_SHARE, count / (count + 2))
