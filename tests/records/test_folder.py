@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tunesmith.core.errors import RunFolderError
-from tunesmith.records.events import Planned, SessionStarted, SliceDone
-from tunesmith.records.folder import IDENTITY, enter_run, write_atomic
+from tunesmith.records import events
+from tunesmith.records.events import Ended, Event, Planned, SessionStarted, SliceDone
+from tunesmith.records.folder import HANDED_OVER, IDENTITY, enter_run, write_atomic
 from tunesmith.records.history import History
 from tunesmith.records.journal import Journal
 
@@ -66,6 +67,26 @@ def test_a_run_that_never_had_a_plan_is_taken_over(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         assert journal.history == History()
     assert is_resumed(tmp_path, {"width": 16})
+
+
+@pytest.mark.parametrize("event", [Ended(status="finished", reason="time"), events.TestOpened()])
+def test_a_model_that_needed_no_training_is_not_overwritten(tmp_path: Path, event: Event) -> None:
+    """A pretrained network of which only the head was fitted has no slice in the journal."""
+    enter_run(tmp_path, {"data": "a"}).close()
+    with Journal(tmp_path) as journal:
+        journal.append(event, elapsed=1.0, phases={})
+    with pytest.raises(RunFolderError, match=r'belongs to another job \(data: "a" there, "b" here'):
+        enter_run(tmp_path, {"data": "b"})
+    assert is_resumed(tmp_path, {"data": "a"})
+
+
+@pytest.mark.parametrize("name", HANDED_OVER)
+def test_what_a_run_handed_over_is_not_overwritten(tmp_path: Path, name: str) -> None:
+    enter_run(tmp_path, {"data": "a"}).close()
+    (tmp_path / name).mkdir()
+    with pytest.raises(RunFolderError, match="belongs to another job"):
+        enter_run(tmp_path, {"data": "b"})
+    assert is_resumed(tmp_path, {"data": "a"})
 
 
 def test_a_run_that_another_process_begins_is_not_taken_over(tmp_path: Path) -> None:

@@ -9,12 +9,14 @@ from typing import Any
 
 from tunesmith.core.errors import RunFolderError
 from tunesmith.core.files import replace_file
+from tunesmith.records.history import History
 from tunesmith.records.journal import FILE as JOURNAL
 from tunesmith.records.journal import LOCK, Journal
 
 IDENTITY = "job.json"
 # Files, apart from the journal, of a process that is starting or was killed while starting.
 BEGUN = {LOCK, f".{IDENTITY}.part"}
+HANDED_OVER = ("bundle", "result.json")  # what a run leaves to its user
 FORMAT = 5  # increased whenever runs of the version before cannot be resumed
 
 
@@ -53,8 +55,8 @@ def enter_run(path: Path, identity: Mapping[str, Any]) -> Journal:
     """Create or reopen a run's folder, and lock it.
 
     The lock is taken before anything in the folder is read or changed, and held until the journal
-    is closed. A run that ended before it trained anything (for example, because its settings were
-    wrong) has nothing to lose, so the corrected command takes over its folder.
+    is closed. A run that ended before it trained or handed over anything (for example, because its
+    settings were wrong) has nothing to lose, so the corrected command takes over its folder.
 
     Args:
         path: Folder of the run; parent folders are created.
@@ -89,15 +91,14 @@ def _refuse_others(path: Path) -> None:
 
 
 def _begin_or_resume(path: Path, wanted: Mapping[str, Any], journal: Journal) -> None:
-    """Refuse the run of another job, or start over if that run has trained nothing."""
+    """Refuse the run of another job, or start over if that run has nothing to lose."""
     found = _identity_in(path)
     differences = [
         f"{key}: {_short(found.get(key))} there, {_short(wanted.get(key))} here"
         for key in {**found, **wanted}
         if found.get(key) != wanted.get(key)
     ]
-    has_trained = any(trial.slices for trial in journal.history.trials.values())
-    if differences and not has_trained:
+    if differences and not _has_something_to_lose(path, journal.history):
         journal.forget()
         write_atomic(path / IDENTITY, json.dumps(wanted, indent=2, ensure_ascii=False) + "\n")
         return
@@ -113,6 +114,13 @@ def _begin_or_resume(path: Path, wanted: Mapping[str, Any], journal: Journal) ->
         )
     write_atomic(path / ".writable", b"")
     (path / ".writable").unlink(missing_ok=True)
+
+
+def _has_something_to_lose(path: Path, history: History) -> bool:
+    """Whether a run trained, tested or handed over a model, which need not have been trained."""
+    has_trained = any(trial.slices for trial in history.trials.values())
+    has_model = has_trained or history.test_openings > 0 or history.ended is not None
+    return has_model or any((path / name).exists() for name in HANDED_OVER)
 
 
 def _identity_in(path: Path) -> dict[str, Any]:
