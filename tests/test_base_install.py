@@ -90,4 +90,4 @@ def test_fit_names_the_line_that_installs_what_is_missing(tmp_path: Path) -> Non
     done = run("tunesmith", "fit", "digits", "--budget", "20s", cwd=tmp_path)
     assert done.returncode == 2
     # The terminal may break the sentence anywhere between two words.
-    assert 'pip install "tunesmith[train]"' in " ".join((done.stdout + done.stderr).split())
+    assert 'pip install ".[train]"' in " ".join((done.stdout + done.stderr).split())

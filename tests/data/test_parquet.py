@@ -92,7 +92,7 @@ def test_without_its_package_the_extra_is_named(
 ) -> None:
     (tmp_path / "pyarrow.py").write_text("raise ModuleNotFoundError(name='pyarrow')")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    with pytest.raises(MissingExtraError, match=r'pip install "tunesmith\[parquet\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install "\.\[parquet\]"'):
         header(tmp_path / "x.parquet")
 
 

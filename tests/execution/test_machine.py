@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tunesmith.core.optional import install
 from tunesmith.execution import machine
 from tunesmith.execution.machine import doctor, measure, peak_memory_bytes, versions
 
@@ -34,7 +35,7 @@ def test_the_doctor_names_the_line_that_installs_what_is_missing(
     monkeypatch.setattr(machine, "TRAIN", ("torch", "no-such-package"))
     (bad,) = [check for check in doctor() if not check.ok and "packages" in check.name]
     assert bad.detail == "missing: no-such-package"
-    assert bad.fix == 'pip install "tunesmith[train]"'
+    assert bad.fix == install("train")
 
 
 def test_the_doctor_names_data_sets_and_their_places(

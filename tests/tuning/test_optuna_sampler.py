@@ -89,7 +89,7 @@ def test_where_optuna_is_missing_the_line_that_installs_it_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(MissingExtraError, match=r"`optuna`.*pip install \"tunesmith\[train\]\""):
+    with pytest.raises(MissingExtraError, match=r"`optuna`.*pip install \"\.\[train\]\""):
         OptunaSampler()(MIXED, History(horizon=1), seed=0)
 
 

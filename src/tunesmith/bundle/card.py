@@ -124,7 +124,7 @@ def _use(manifest: Manifest) -> str:
 ## How to use it
 
 ```
-pip install tunesmith
+pip install .  # in a clone of Tunesmith
 tunesmith predict path/to/this/folder image.jpg
 ```
 ```python

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from tunesmith.core.errors import BundleError
 from tunesmith.core.files import replace_file
+from tunesmith.core.optional import install
 
 BUNDLE = "bundle"  # name of the folder in the run's folder
 MANIFEST_FILE = "manifest.json"
@@ -193,7 +194,7 @@ def _parse(folder: Path) -> Manifest:
         if first["loc"] == ("format",) and isinstance(first["input"], int):
             raise BundleError(
                 f"{folder} has format {first['input']}, and this Tunesmith reads format {FORMAT}. "
-                "Update it with: pip install --upgrade tunesmith"
+                f"Update it with `git pull`. {install()}"
             ) from None
         place = ".".join(map(str, first["loc"])) or "the file"
         raise BundleError(f"{path} is damaged: {place}: {first['msg']}.") from None

@@ -6,6 +6,21 @@ from types import ModuleType
 from tunesmith.core.errors import MissingExtraError
 
 
+def install(extra: str = "") -> str:
+    """Say how to install Tunesmith: from a clone, since no package index has it.
+
+    Args:
+        extra: Extra that is needed; empty for what predicting needs.
+
+    Example:
+        >>> print(install("train"))
+        In your clone of Tunesmith, run: pip install ".[train]"
+
+    """
+    what = f'".[{extra}]"' if extra else "."
+    return f"In your clone of Tunesmith, run: pip install {what}"
+
+
 def require(module: str, *, extra: str) -> ModuleType:
     """Import an optional package.
 
@@ -27,6 +42,5 @@ def require(module: str, *, extra: str) -> ModuleType:
         if error.name != module.partition(".")[0]:
             raise
         raise MissingExtraError(
-            f"This needs the package `{error.name}`, which is not installed. "
-            f'Install it with: pip install "tunesmith[{extra}]"'
+            f"This needs the package `{error.name}`, which is not installed. {install(extra)}"
         ) from error

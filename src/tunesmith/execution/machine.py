@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import final
 
 from tunesmith.core.cores import CGROUP, cores
+from tunesmith.core.optional import install
 from tunesmith.data.builtin import REMOTES, find
 
 BASE = ("numpy", "onnxruntime", "opencv-python-headless", "pydantic", "rich", "typer")
@@ -144,8 +145,8 @@ def doctor(folder: Path | None = None) -> list[Check]:
     memory, disk = machine.memory_bytes, machine.disk_free_bytes
     return [
         Check(name="Python", ok=True, detail=platform.python_version()),
-        _packages("predicting", base, 'pip install "tunesmith"'),
-        _packages("training", train, 'pip install "tunesmith[train]"'),
+        _packages("predicting", base, install()),
+        _packages("training", train, install("train")),
         Check(name="processor", ok=True, detail=f"{machine.cores} cores, {machine.cpu}"),
         Check(
             name="memory",

