@@ -1,6 +1,7 @@
 """Stories to tell: small, complete, and of any number of classes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,22 @@ from tunesmith.report.summary import (
 )
 
 MakeStory = Callable[..., Story]
+LEARNED = Finding(
+    kind="label",
+    weight="doubtful",
+    title="2 training labels look wrong",
+    meaning="",
+    items=[Item(file="a.png", label="cat"), Item(file="b.png", label="dog")],
+)
+
+
+def changed(summary: Summary, **parts: Any) -> Summary:
+    """Return a summary with some parts' fields changed: ``score={"n": 5}``, ``seed=1``."""
+    update = {
+        name: getattr(summary, name).model_copy(update=value) if isinstance(value, dict) else value
+        for name, value in parts.items()
+    }
+    return summary.model_copy(update=update)
 
 
 def picture(height: int, width: int, channels: int) -> NDArray[np.uint8]:

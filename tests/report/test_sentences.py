@@ -9,37 +9,14 @@ from hypothesis import strategies as st
 
 from tunesmith.bundle.manifest import Score
 from tunesmith.core.ending import EndReason
-from tunesmith.evaluation.metrics import evaluate
 from tunesmith.jobs.gate.alike import Depth
 from tunesmith.jobs.gate.gate import UNSOUGHT
 from tunesmith.report import sentences
-from tunesmith.report.findings import Finding, Item
-from tunesmith.report.story import Story
-from tunesmith.report.summary import Baseline, Measures, Summary
+from tunesmith.report.findings import Finding
+from tunesmith.report.story import Bin
+from tunesmith.report.summary import Baseline, Summary
 
-from .conftest import MakeStory, predictions
-
-LEARNED = Finding(
-    kind="label",
-    weight="doubtful",
-    title="2 training labels look wrong",
-    meaning="",
-    items=[Item(file="a.png", label="cat"), Item(file="b.png", label="dog")],
-)
-
-
-def changed(summary: Summary, **parts: Any) -> Summary:
-    """Return a summary with some parts' fields changed: ``score={"n": 5}``, ``seed=1``."""
-    update = {
-        name: getattr(summary, name).model_copy(update=value) if isinstance(value, dict) else value
-        for name, value in parts.items()
-    }
-    return summary.model_copy(update=update)
-
-
-def steps(story: Story, **parts: Any) -> str:
-    """Return the advice for a story whose numbers were changed."""
-    return "\n".join(sentences.next_steps(replace(story, summary=changed(story.summary, **parts))))
+from .conftest import LEARNED, MakeStory, changed
 
 
 @given(share=st.floats(0, 1), n=st.integers(1, 100_000))
@@ -67,17 +44,6 @@ def test_the_interval_says_how_it_was_measured(summary: Summary) -> None:
     assert "used for 3 measurements" in sentences.interval_sentence(again)
 
 
-def test_a_cross_validation_is_told_where_there_was_one(summary: Summary) -> None:
-    assert sentences.cross_validation_sentence(summary) == ""
-    known = Score(metric="balanced_accuracy", value=0.9, low=0.85, high=0.93, n=240)
-    assert sentences.cross_validation_sentence(
-        summary.model_copy(update={"cross_validation": known})
-    ) == (
-        "By cross-validation on 240 training images, balanced accuracy is 90.0 %, between 85.0 % "
-        "and 93.0 %: each was predicted by a network that was trained without it."
-    )
-
-
 @pytest.mark.parametrize(
     ("accuracy", "linear", "expected"),
     [
@@ -94,7 +60,9 @@ def test_it_is_compared_with_the_best_baseline(
     summary: Summary, accuracy: float, linear: float | None, expected: str
 ) -> None:
     base = Baseline(majority=0.2, linear=linear)
-    given_ = changed(summary, evaluation={"accuracy": accuracy}, baseline=base)
+    given_ = changed(
+        summary, score={"value": accuracy}, evaluation={"accuracy": accuracy}, baseline=base
+    )
     assert expected in sentences.comparison(given_)
 
 
@@ -120,43 +88,6 @@ def test_confused_pairs_come_by_number(summary: Summary) -> None:
     ]
 
 
-def test_advice_follows_from_what_was_found(make_story: MakeStory) -> None:
-    story = make_story()
-    usual = steps(story)
-    assert "Repair or delete the 2 files" in usual
-    assert "In one of them the model was more than 90 % sure" in usual
-    assert "Four times as many would halve" in usual
-    assert "larger --budget" in usual
-    assert "The run was interrupted" in steps(story, status="interrupted")
-    assert "Check 4 test labels in suspects.csv, " in steps(story, data={"suspects": 4})
-    learned = replace(story, findings=(LEARNED,))
-    assert "Check 2 training labels in suspects.csv, " in steps(learned)
-    both = steps(learned, data={"suspects": 1})
-    assert "Check 1 test label and 2 training labels in suspects.csv, " in both
-    weak = {
-        "recall": (0.5, 1.0, None),
-        "recall_interval": ((0.3, 0.7), (0.9, 1.0), (0.0, 1.0)),
-        "confusion": ((10, 10, 0), (0, 20, 0), (0, 0, 0)),
-    }
-    text = steps(story, evaluation=weak)
-    assert "More training images of “cat” would help most: only 50.0 %" in text
-    assert "“cat” is most often taken for “dog” (10 of 20)" in text
-
-
-def test_a_perfect_run_needs_no_advice_but_to_be_used(make_story: MakeStory) -> None:
-    p_NK, y_N = predictions(3)
-    p_NK[:] = 0.05
-    p_NK[range(len(y_N)), y_N] = 0.9
-    story = replace(make_story(), mistakes=(), findings=())
-    text = steps(
-        story,
-        reason=EndReason.HORIZON,
-        data={"quarantined": 0, "leaks": 0},
-        evaluation=Measures.of(evaluate(p_NK, y_N), ece_before=0.1, temperature=1),
-    )
-    assert text == "Try it on images of your own: the end of this page says how."
-
-
 def test_bad_data_are_counted_in_words(make_story: MakeStory) -> None:
     story = replace(make_story(), findings=())
 
@@ -178,37 +109,10 @@ def test_bad_data_are_counted_in_words(make_story: MakeStory) -> None:
     assert said((note,), quarantined=0, leaks=0).startswith("Nothing wrong was found")
 
 
-def test_what_makes_a_score_doubtful_is_to_be_seen_to(make_story: MakeStory) -> None:
-    clue = Finding(kind="shortcut", weight="serious", title="“cat” can be guessed", meaning="")
-    story = make_story()
-    assert "“cat” can be guessed: see" in steps(replace(story, findings=(clue,)))
-    assert "can be guessed" not in steps(replace(story, findings=()))
-
-
-def test_calibration_is_honest(summary: Summary) -> None:
-    better = changed(summary, evaluation={"ece_before": 0.05, "ece_after": 0.01})
-    assert "off by 1.0 percentage points (before calibration: 5.0)" in (
-        sentences.calibration_sentence(better)
-    )
-    worse = changed(summary, evaluation={"ece_before": 0.01, "ece_after": 0.02})
-    assert "did not help here (before: 1.0)" in sentences.calibration_sentence(worse)
-
-
 def test_the_end_is_told(summary: Summary) -> None:
     assert sentences.status_sentence(summary).startswith("Finished after 58.5 s of 1 min 00 s. The")
     stopped = changed(summary, status="interrupted")
     assert "was interrupted after 58.5 s" in sentences.status_sentence(stopped)
-
-
-@pytest.mark.parametrize("reason", EndReason)
-def test_every_end_has_its_sentence_and_only_time_is_to_be_had_for_more(
-    make_story: MakeStory, reason: EndReason
-) -> None:
-    story = make_story()
-    told = sentences.status_sentence(changed(story.summary, reason=reason))
-    assert told.endswith(f" of 1 min 00 s. {sentences.ENDED[reason]}")
-    asks_for_more = "larger --budget" in steps(story, reason=reason)
-    assert asks_for_more == (reason is EndReason.TIME)
 
 
 def test_what_was_not_looked_for_is_not_denied(make_story: MakeStory) -> None:
@@ -225,3 +129,81 @@ def test_what_was_not_looked_for_is_not_denied(make_story: MakeStory) -> None:
     told = sentences.data_sentence(replace(clean, findings=(kept,)))
     assert told.startswith("1 thing below should be looked at")
     assert told.endswith("is in the test part too, to the pixel.")
+
+
+@pytest.mark.parametrize("reason", EndReason)
+def test_every_end_has_its_sentence(summary: Summary, reason: EndReason) -> None:
+    told = sentences.status_sentence(changed(summary, reason=reason))
+    assert told.endswith(f" of 1 min 00 s. {sentences.ENDED[reason]}")
+
+
+def test_a_cross_validation_is_told_where_there_was_one(make_story: MakeStory) -> None:
+    story = make_story()
+    assert sentences.cross_validation_sentence(story) == ""
+    known = Score(metric="balanced_accuracy", value=0.9, low=0.85, high=0.93, n=240)
+    story = replace(story, summary=changed(story.summary, cross_validation=known))
+    whole = (
+        "By cross-validation on 240 training images, balanced accuracy is 90.0 %, between 85.0 % "
+        "and 93.0 %: each was predicted by a network that was trained without it"
+    )
+    assert sentences.cross_validation_sentence(story) == f"{whole}."
+    assert sentences.cross_validation_sentence(replace(story, fold_share=0.25)) == (
+        f"{whole}, for 25.0 % of the examples that the final one saw."
+    )
+
+
+def test_calibration_is_honest(make_story: MakeStory) -> None:
+    story = make_story()
+
+    def said(before: float, after: float, accuracy: float, **fields: Any) -> str:
+        summary = changed(story.summary, evaluation={"ece_before": before, "ece_after": after})
+        bins = [Bin(confidence=0.8, accuracy=accuracy, count=400)]
+        return sentences.calibration_sentence(replace(story, summary=summary, after=bins, **fields))
+
+    assert "off by 1.0 percentage points (before calibration: 5.0)" in said(0.05, 0.01, 0.8)
+    assert said(0.01, 0.02, 0.81).endswith(
+        "did not help here (before: 1.0); with so few test images that is within chance."
+    )
+    assert said(0.01, 0.15, 0.95, fold_share=0.3).endswith(
+        "by more than chance: it was fitted on out-of-fold predictions of networks that trained "
+        "for less time, and so made probabilities less sure than they should be."
+    )
+    for unexplained in (said(0.01, 0.15, 0.95), said(0.01, 0.15, 0.65, fold_share=0.3)):
+        assert unexplained.endswith("the test images may be of another kind.")
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "expected"),
+    [
+        ("accuracy", 0.275, "it is worse than always giving the most frequent class (27.5 % again"),
+        ("accuracy", 0.35, "it is no better than always giving the most frequent class (35.0 %"),
+        ("accuracy", 0.36, ""),
+        ("balanced_accuracy", 0.33, "it is worse than answering without looking at the image (33"),
+        ("balanced_accuracy", 0.34, ""),
+        ("macro_f1", 0.17, "it is worse than"),
+        ("macro_f1", 0.18, ""),
+        ("roc_auc", 0.5, "it is no better than"),
+        ("log_loss", 1.1, "it is worse than answering without looking at the image (1.1000 again"),
+        ("log_loss", 1.0, ""),
+    ],
+)
+def test_a_model_of_no_use_is_warned_of(
+    summary: Summary, metric: str, value: float, expected: str
+) -> None:
+    base = Baseline(majority=0.35, linear=None)
+    poor = changed(summary, score={"metric": metric, "value": value}, baseline=base)
+    found = sentences.warning(poor)
+    assert found.startswith(f"Do not use this model: {expected}" if expected else "")
+    assert bool(found) == bool(expected)
+    assert found in sentences.told(poor)
+
+
+def test_a_linear_model_may_be_equaled_but_not_be_better(summary: Summary) -> None:
+    base = Baseline(majority=0.2, linear=0.5)
+    equal = changed(summary, score={"value": 0.5}, baseline=base)
+    assert sentences.warning(equal) == ""
+    worse = changed(equal, score={"value": 0.4}, reason=EndReason.HORIZON)
+    assert sentences.warning(worse) == (
+        "Do not use this model: it is worse than a linear model (40.0 % against 50.0 %). It needs "
+        "more images."
+    )

@@ -12,7 +12,7 @@ from tunesmith.jobs.search.search_setup import REMEMBERED
 from tunesmith.jobs.search.tune_result import Tuned
 from tunesmith.records.history import History
 from tunesmith.records.journal import read_history
-from tunesmith.report.sentences import ENDED
+from tunesmith.report.sentences import ENDED, told
 from tunesmith.report.summary import read_summary
 from tunesmith.tuning.parts import Part
 
@@ -57,7 +57,7 @@ def _fitted(run: Path) -> str:
     times = "once" if summary.test_openings == 1 else f"{summary.test_openings} times"
     return (
         f"{summary.status}: {ENDED[summary.reason]}\n"
-        f"{summary.words()}\n"
+        f"{told(summary)}\n"
         f"test images opened {times}\n"
         f"report  {run / 'report.html'}\n"
         f"bundle  {run / BUNDLE}"

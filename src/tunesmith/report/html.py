@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tunesmith.core.words import duration, megabytes
 from tunesmith.evaluation.metrics import wilson
 from tunesmith.report import sentences
+from tunesmith.report.advice import next_steps
 from tunesmith.report.bars import Part, interval_bar, stacked_bar
 from tunesmith.report.heat_map import heat_map
 from tunesmith.report.plots import Axis, Series, clip, line_chart
@@ -75,7 +76,7 @@ def _context(story: Story) -> dict[str, Any]:
         "score": sentences.score_text(summary.score.value, summary.score.metric, n=summary.score.n),
         "sentences": sentences,
         "percent": lambda share: sentences.percent(share, n=summary.score.n),
-        "next_steps": list(islice(sentences.next_steps(story), STEPS)),
+        "next_steps": list(islice(next_steps(story), STEPS)),
         "rivals": _rivals(summary),
         "loss_chart": _loss_chart(story),
         "accuracy_chart": _accuracy_chart(story),

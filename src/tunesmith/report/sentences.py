@@ -1,6 +1,7 @@
 """What the numbers mean, in sentences that need no statistics."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import final
@@ -8,12 +9,11 @@ from typing import final
 from tunesmith.core.ending import EndReason
 from tunesmith.core.words import counted, duration
 from tunesmith.report.findings import NO_NEAR_COPIES
-from tunesmith.report.story import Story
+from tunesmith.report.story import Story, is_chance
 from tunesmith.report.summary import Summary
 
 FINE = 2000  # test images from which a second decimal of a percentage means something
-SURE = 0.9  # confidence above which a wrong prediction makes its label suspect
-FEW = 1000  # test images below which the interval is worth a sentence
+ALIKE = 0.95  # share of the final network's examples from which a fold's are called as many
 PAIRS = 10  # confused pairs that are listed
 LOOKS = ("looks", "look")
 
@@ -25,6 +25,14 @@ METRICS: Mapping[str, tuple[str, bool]] = MappingProxyType(
         "macro_f1": ("F1, the mean over classes", True),
         "roc_auc": ("area under the ROC curve", False),
         "log_loss": ("log loss, where less is better", False),
+    }
+)
+
+# A baseline -> the same within a sentence.
+RIVALS: Mapping[str, str] = MappingProxyType(
+    {
+        "Most frequent class": "always giving the most frequent class",
+        "A linear model": "a linear model",
     }
 )
 
@@ -85,16 +93,21 @@ def interval_sentence(summary: Summary) -> str:
     )
 
 
-def cross_validation_sentence(summary: Summary) -> str:
+def cross_validation_sentence(story: Story) -> str:
     """State the score of out-of-fold predictions, of which there are more; nothing without them."""
-    found = summary.cross_validation
+    found = story.summary.cross_validation
     if found is None:
         return ""
     metric, n = found.metric, found.n
     value, low, high = (score_text(v, metric, n=n) for v in (found.value, found.low, found.high))
+    briefly = ""
+    if story.fold_share < ALIKE:
+        share = percent(story.fold_share, n=0)
+        briefly = f", for {share} of the examples that the final one saw"
     return (
         f"By cross-validation on {n:,} training images, {metric.replace('_', ' ')} is {value}, "
-        f"between {low} and {high}: each was predicted by a network that was trained without it."
+        f"between {low} and {high}: each was predicted by a network that was trained without "
+        f"it{briefly}."
     )
 
 
@@ -110,26 +123,64 @@ def baselines(summary: Summary) -> list[tuple[str, float]]:
     return [(name, accuracy) for name, accuracy in rows if accuracy is not None]
 
 
+def _strongest(summary: Summary) -> tuple[str, float]:
+    """Return the better baseline in words, with its accuracy."""
+    name, accuracy = max(baselines(summary), key=lambda row: row[1])
+    return RIVALS[name], accuracy
+
+
 def comparison(summary: Summary) -> str:
     """Compare with models that need no deep learning.
 
     In percent, not in counts: the linear model is tested on some of the test images only.
     """
     n, accuracy = summary.score.n, summary.evaluation.accuracy
-    name, rival = max(baselines(summary), key=lambda row: row[1])
-    theirs = {
-        "A linear model": "a linear model",
-        "Most frequent class": "always giving the most frequent class",
-    }[name]
+    theirs, rival = _strongest(summary)
     if accuracy == rival == 1:
         return f"It makes no mistake, and neither does {theirs}."
     own = f"in {percent(1 - accuracy, n=n)} of cases" if accuracy < 1 else "in no case"
     text = f"It is wrong {own}, {theirs} in {percent(1 - rival, n=n)}"
-    # By another metric, a good model need not have the higher accuracy, and a tie with the linear
-    # model is fine; but one as good as the most frequent class has learned nothing.
-    is_worse = accuracy < rival or accuracy == summary.baseline.majority
-    is_worse = is_worse and summary.score.metric == "accuracy"
-    return f"{text}: this model has not learned what it should." if is_worse else f"{text}."
+    return f"{text}: this model has not learned what it should." if warning(summary) else f"{text}."
+
+
+def warning(summary: Summary) -> str:
+    """Warn of a model that a simpler one beats; empty if none does.
+
+    By accuracy, it must be better than always giving the most frequent class and not worse than a
+    linear model. By another metric, a good model need not have the higher accuracy; but it must be
+    better than answers that do not depend on the image.
+    """
+    metric, n, own = summary.score.metric, summary.score.n, summary.score.value
+    if metric == "accuracy":
+        theirs, rival = _strongest(summary)
+        is_useless = own < rival or own == summary.baseline.majority < 1
+    else:
+        theirs, rival = "answering without looking at the image", _blind(summary)
+        is_useless = own >= rival if metric == "log_loss" else own <= rival
+    if not is_useless:
+        return ""
+    gave_all = summary.reason is EndReason.HORIZON
+    need = "more images" if gave_all else "more time (a larger --budget) or more images"
+    how = "no better" if own == rival else "worse"
+    scores = " against ".join(score_text(value, metric, n=n) for value in (own, rival))
+    return f"Do not use this model: it is {how} than {theirs} ({scores}). It needs {need}."
+
+
+def _blind(summary: Summary) -> float:
+    """Return what answers that do not depend on the image score by a metric but accuracy."""
+    classes = sum(map(any, summary.evaluation.confusion))
+    share = summary.baseline.majority
+    return {
+        "balanced_accuracy": 1 / classes,
+        "macro_f1": 2 * share / (1 + share) / classes,
+        "roc_auc": 0.5,
+        "log_loss": math.log(classes),
+    }[summary.score.metric]
+
+
+def told(summary: Summary) -> str:
+    """State the scores for a terminal, and warn of a model that is of no use."""
+    return "\n".join(filter(None, [summary.words(), warning(summary)]))
 
 
 @final
@@ -163,100 +214,14 @@ def status_sentence(summary: Summary) -> str:
     return f"Finished after {used}. {ENDED[summary.reason]}"
 
 
-def next_steps(story: Story) -> Iterator[str]:
-    """Yield what to do next, most useful first."""
-    summary = story.summary
-    if summary.status == "interrupted":
-        yield "The run was interrupted. The same command goes on where it stopped."
-    yield from _about_data(story)
-    yield from _about_answers(story)
-    if summary.reason is EndReason.TIME and summary.status == "finished":
-        yield (
-            "Training used all its time. The same command with a larger --budget continues from "
-            "here, and may do better."
-        )
-    if summary.score.n < FEW and summary.evaluation.accuracy < 1:
-        yield (
-            f"The score rests on {summary.score.n:,} test images. Four times as many would halve "
-            "the width of its interval."
-        )
-    yield "Try it on images of your own: the end of this page says how."
-
-
-def _about_data(story: Story) -> Iterator[str]:
-    data = story.summary.data
-    if data.quarantined:
-        yield (
-            f"Repair or delete the {counted(data.quarantined, 'file')} that could not be read; "
-            "quarantine.csv lists all of them."
-        )
-    if data.conflicts:
-        yield (
-            f"Mend {counted(data.conflicts, 'label')} of images that are there with different "
-            "ones; with --on-suspects quarantine they are left out of training."
-        )
-    doubted = [
-        counted(count, f"{part} label")
-        for part, count in (("test", data.suspects), ("training", _doubted(story)))
-        if count
-    ]
-    if doubted:
-        yield (
-            f"Check {' and '.join(doubted)} in suspects.csv, where the most doubtful come first: a "
-            "network that did not learn from the image is sure of another class."
-        )
-    if data.leaks:
-        yield (
-            f"Remove the {counted(data.leaks, 'training image')} that the test part has too; this "
-            "training did without."
-        )
-    for finding in story.findings:
-        if finding.weight == "serious" and not finding.is_left_out:
-            yield f"{finding.title}: see The data below for what it means."
-
-
-def _doubted(story: Story) -> int:
+def doubtful_labels(story: Story) -> int:
     """Count the labels of training images that look wrong."""
     return sum(len(finding.items) for finding in story.findings if finding.kind == "label")
 
 
-def _about_answers(story: Story) -> Iterator[str]:
-    summary = story.summary
-    evaluation, names = summary.evaluation, summary.data.classes
-    sure = sum(answer.probability >= SURE for answer in story.mistakes)
-    if sure:
-        many = "one of them" if sure == 1 else f"{sure} of them"
-        yield (
-            f"Look at the worst mistakes below. In {many} the model was more than "
-            f"{100 * SURE:.0f} % sure: often the label is what is wrong."
-        )
-    known = [
-        (recall, interval[1], name)
-        for recall, interval, name in zip(
-            evaluation.recall, evaluation.recall_interval, names, strict=True
-        )
-        if recall is not None
-    ]
-    if known:
-        recall, high, name = min(known)
-        # Only if chance is no good explanation.
-        if high < evaluation.accuracy:
-            yield (
-                f"More training images of “{name}” would help most: only "
-                f"{percent(recall, n=0)} of its test images were recognized."
-            )
-    pairs = confused(summary)
-    if pairs and pairs[0].count >= 3:  # noqa: PLR2004 (fewer is chance)
-        worst = pairs[0]
-        yield (
-            f"“{worst.true}” is most often taken for “{worst.answer}” ({worst.count:,} of "
-            f"{worst.total:,}). If people mix them up too, the labels may need a clearer rule."
-        )
-
-
 def data_sentence(story: Story) -> str:
     """Say what was wrong with the data, in one sentence."""
-    data, learned = story.summary.data, _doubted(story)
+    data, learned = story.summary.data, doubtful_labels(story)
     leaked = counted(data.leaks, "training image", verb=("was", "were"))
     found = [
         text
@@ -285,16 +250,24 @@ def data_sentence(story: Story) -> str:
     return "; ".join([*found, *kept]) + (". None of these was trained on." if left_out else ".")
 
 
-def calibration_sentence(summary: Summary) -> str:
+def calibration_sentence(story: Story) -> str:
     """Say whether the probabilities mean what they say."""
-    before, after = summary.evaluation.ece_before, summary.evaluation.ece_after
+    measures, bins = story.summary.evaluation, story.after
+    before, after = measures.ece_before, measures.ece_after
     text = (
         "When the model says 90 %, it should be right in 90 of 100 cases. On average it is off by "
         f"{100 * after:.1f} percentage points"
     )
     if after <= before:
         return f"{text} (before calibration: {100 * before:.1f})."
-    return (
-        f"{text}. Calibration, fitted on other images, did not help here (before: "
-        f"{100 * before:.1f}); with few test images that is within chance."
-    )
+    text = f"{text}. Calibration, fitted on other images, did not help here (before: "
+    text += f"{100 * before:.1f})"
+    if is_chance(bins):
+        return f"{text}; with so few test images that is within chance."
+    is_modest = sum(b.count * (b.accuracy - b.confidence) for b in bins) > 0
+    if is_modest and story.fold_share < ALIKE:
+        return (
+            f"{text}, by more than chance: it was fitted on out-of-fold predictions of networks "
+            "that trained for less time, and so made probabilities less sure than they should be."
+        )
+    return f"{text}, by more than chance: the test images may be of another kind."

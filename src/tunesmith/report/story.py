@@ -1,5 +1,6 @@
 """The content of the report as values, independent of HTML."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -160,6 +161,8 @@ class Story:
         hunt: The search for better settings, if there was one.
         before: Confidence and accuracy before temperature scaling; see `reliability`.
         after: The same after temperature scaling.
+        fold_share: Examples that the networks of cross-validation saw, as a share of those that
+            the final one saw; 1 if there was none.
         config: The exact configuration, as (name, value).
         usage: Ways of using the bundle; see `how_to_use`.
         command: Command line that started the run, or "".
@@ -180,6 +183,7 @@ class Story:
     hunt: SearchReport | None = None
     before: Sequence[Bin] = ()
     after: Sequence[Bin] = ()
+    fold_share: float = 1.0
     config: Sequence[tuple[str, str]] = ()
     usage: Sequence[Usage] = ()
     command: str = ""
@@ -217,6 +221,26 @@ def reliability(
         for rows in np.array_split(order, bins)
         if len(rows)
     )
+
+
+def is_chance(bins: Sequence[Bin]) -> bool:
+    """Whether chance explains by how much confidence and accuracy differ.
+
+    If every probability is right, the right answers of a bin are binomial; their mean gap from the
+    confidence is then rarely over its expectation by more than two standard deviations.
+
+    Example:
+        >>> [is_chance([Bin(confidence=0.9, accuracy=0.8, count=n)]) for n in (20, 2000)]
+        [True, False]
+
+    """
+    n = max(1, sum(b.count for b in bins))
+    gap = sum(b.count * abs(b.accuracy - b.confidence) for b in bins) / n
+    variances = [b.count * b.confidence * (1 - b.confidence) / n**2 for b in bins]
+    # Of the absolute value of a normal variable: mean and variance.
+    mean = math.sqrt(2 / math.pi) * sum(map(math.sqrt, variances))
+    spread = math.sqrt((1 - 2 / math.pi) * sum(variances))
+    return gap <= mean + 2 * spread
 
 
 def how_to_use(bundle: str, *, channels: int, classes: int) -> tuple[Usage, ...]:

@@ -11,6 +11,7 @@ from torch import nn
 from tunesmith.bundle.manifest import BUNDLE, read_manifest
 from tunesmith.core.errors import BundleError, RunFolderError
 from tunesmith.jobs.run.module import load_module
+from tunesmith.report.sentences import told
 from tunesmith.report.summary import Summary, read_summary
 
 
@@ -59,7 +60,7 @@ class Result:
 
     def words(self) -> str:
         """Summarize the score, and name the paths of report and bundle."""
-        return f"{self.summary.words()}\nreport  {self.report}\nbundle  {self.bundle}"
+        return f"{told(self.summary)}\nreport  {self.report}\nbundle  {self.bundle}"
 
 
 def handed_over(folder: Path) -> Result | None:

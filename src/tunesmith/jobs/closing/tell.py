@@ -205,6 +205,7 @@ def _story(
         plan=(*why, *plan_words(session, chosen)),
         before=reliability(uncalibrated(p_NK, manifest.temperature), y_N),
         after=reliability(p_NK, y_N),
+        fold_share=_fold_share(history, candidate.name),
         config=_config(session, source, chosen),
         usage=how_to_use(
             str(session.folder / BUNDLE),
@@ -246,6 +247,13 @@ def _curves(history: History, name: str) -> tuple[list[CurvePoint], list[Validat
         )
         for block in validated
     ]
+
+
+def _fold_share(history: History, name: str) -> float:
+    """Return the examples that a fold's network saw on average, as a share of the final one's."""
+    final, trials = history.trials[name].seen, history.trials.items()
+    seen = [t.seen for other, t in trials if other != name and network_of(other) == name]
+    return sum(seen) / len(seen) / final if seen and final else 1.0
 
 
 def _samples(prepared: Prepared) -> dict[str, list[NDArray[np.uint8]]]:
