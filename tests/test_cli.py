@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
+import tunesmith
 from tunesmith import cli as command_line
 from tunesmith.records.events import SessionStarted
 from tunesmith.records.journal import Journal
@@ -361,6 +362,10 @@ def test_what_an_interruption_leaves_is_told(
     status, out, err = cli("fit", "digits", *words)
     assert (status, out) == (130, "")
     assert err == "tunesmith: Interrupted. Nothing was trained yet.\n"
+
+
+def test_the_version_is_told(cli: Cli) -> None:
+    assert cli("--version") == (0, f"tunesmith {tunesmith.__version__}\n", "")
 
 
 def test_help_needs_no_torch() -> None:

@@ -18,7 +18,6 @@ from tunesmith.data.folders import shown
 
 app = typer.Typer(
     name="tunesmith",
-    help="Train, tune, test and export a PyTorch image classifier within a time budget.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,6 +35,18 @@ BEFORE = (
     "This run was finished before: nothing was trained. A larger --budget extends it, another "
     "--out begins anew."
 )
+
+
+@app.callback(invoke_without_command=True)
+def without_command(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Train, tune, test and export a PyTorch image classifier within a time budget."""
+    if version:
+        from tunesmith import __version__
+
+        typer.echo(f"tunesmith {__version__}")
+        raise typer.Exit
 
 
 @app.command()
@@ -69,11 +80,11 @@ def fit(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train, test and export the best model that the budget can buy."""
-    from tunesmith.core.settings import Settings, read_job_file, take_test
+    from tunesmith.core.settings import Settings, pairs, read_job_file, take_test
 
     require("torch", extra="train")
     given = {k: v for k, v in locals().items() if k in Settings.model_fields and v is not None}
-    given |= {k: _pairs(f"--{k}", given[k]) for k in ("columns", "limit") if k in given}
+    given |= {k: pairs(f"--{k}", given[k]) for k in ("columns", "limit") if k in given}
     values = read_job_file(config) if config else {}
     tested = take_test(values)
     settings = Settings.make(values | given)
@@ -162,20 +173,6 @@ def _say(text: str, *, err: bool = False) -> None:
     typer.echo("\n".join(map(shown, text.split("\n"))), err=err)
 
 
-PAIRS = {"--columns": "path=file,label=species", "--limit": "latency_ms=5,size_mb=4"}
-
-
-def _pairs(option: str, given: str | list[str] | None) -> dict[str, str] | None:
-    """Read ``use=NAME,use=NAME``, or several of these."""
-    if not given:
-        return None
-    texts = [given] if isinstance(given, str) else given
-    parts = [part.partition("=") for text in texts for part in text.split(",")]
-    if wrong := [use for use, equals, name in parts if not (use and equals and name)]:
-        raise UserError(f"{option} is a list such as {PAIRS[option]}, but got {wrong[0]!r} in it.")
-    return {use.strip(): name.strip() for use, _, name in parts}
-
-
 @app.command()
 def check(
     source: SourceArgument,
@@ -191,6 +188,7 @@ def check(
 ) -> None:
     """Look at the data and say what is wrong with them; nothing is changed."""
     require("scipy", extra="train")
+    from tunesmith.core.settings import pairs
     from tunesmith.jobs import check as job
 
     with _pure(as_json):
@@ -200,7 +198,7 @@ def check(
             deep=deep,
             model=model or (),
             out=out,
-            columns=_pairs("--columns", columns),
+            columns=pairs("--columns", columns),
             to_stderr=as_json,
         )
     _tell(result, as_json=as_json)
@@ -220,6 +218,7 @@ def cleanse(
 ) -> None:
     """Look for backdoors, train without them, and show whether they are gone."""
     require("torch", extra="train")
+    from tunesmith.core.settings import pairs
     from tunesmith.jobs import cleanse as job
 
     result = job.cleanse(
@@ -228,7 +227,7 @@ def cleanse(
         model=model,
         budget=budget,
         out=out,
-        columns=_pairs("--columns", columns),
+        columns=pairs("--columns", columns),
         seed=seed,
     )
     _say(f"{result.words()}\nreport  {result.found.report}")

@@ -1,9 +1,8 @@
 """User settings of a job: frozen pydantic models that refuse unknown keys."""
 
-import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -13,6 +12,8 @@ from tunesmith.core.errors import SettingsError
 from tunesmith.core.words import nearest
 
 AUTO = "auto"  # model: a race of several; workers: measure which number is fastest
+PAIRS = {"--columns": "path=file,label=species", "--limit": "latency_ms=5,size_mb=4"}
+LONGEST = 366 * 86400  # seconds of a budget; more is a slip of the pen
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 T = TypeVar("T", bound=BaseModel)
 Limit = Literal["latency_ms", "size_mb"]
@@ -28,7 +29,7 @@ def seconds(text: str | float) -> float:
     """Parse a time span.
 
     Raises:
-        SettingsError: The text is not a time span, or not longer than zero.
+        SettingsError: The text is not a time span, or one that is not between zero and a year.
 
     Example:
         >>> seconds("90"), seconds("1.5m"), seconds("1h30m")
@@ -40,9 +41,25 @@ def seconds(text: str | float) -> float:
     if not whole or any(unit and unit not in UNITS for _, unit in parts):
         raise SettingsError(f"A budget is a time span such as 60s, 10m or 1h30m, but got {text!r}.")
     total = sum(float(number) * UNITS[unit or "s"] for number, unit in parts)
-    if not 0 < total < math.inf:
-        raise SettingsError(f"A budget must be longer than zero, but got {text!r}.")
+    if not 0 < total <= LONGEST:
+        raise SettingsError(f"A budget must be longer than zero, up to a year, but got {text!r}.")
     return total
+
+
+def pairs(option: str, given: str | Sequence[str] | None) -> dict[str, str] | None:
+    """Read ``use=NAME,use=NAME``, or several of these.
+
+    Raises:
+        SettingsError: A part is no such pair.
+    """
+    if not given:
+        return None
+    texts = [given] if isinstance(given, str) else given
+    parts = [part.partition("=") for text in texts for part in text.split(",")]
+    if wrong := [use for use, equals, name in parts if not (use and equals and name)]:
+        msg = f"{option} is a list such as {PAIRS[option]}, but got {wrong[0]!r} in it."
+        raise SettingsError(msg)
+    return {use.strip(): name.strip() for use, _, name in parts}
 
 
 Workers = Annotated[
