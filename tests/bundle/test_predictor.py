@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -173,10 +174,21 @@ def test_large_images_are_neither_held_nor_answered_many_at_a_time(
     assert rounds == [2, 2, 1]
 
 
-def test_a_folder_without_images_is_said(model: Predictor, tmp_path: Path) -> None:
+def test_a_folder_without_images_is_listed_among_the_others(
+    model: Predictor, tmp_path: Path
+) -> None:
     (tmp_path / "none").mkdir()
-    with pytest.raises(SourceError, match=r"none has no image files\. Their names end with one of"):
-        model.predict(tmp_path / "none")
+    none, good = model.predict([tmp_path / "none", save(tmp_path / "one.png", flat("grün"))])
+    assert none.name == str(tmp_path / "none")
+    assert none.label is None
+    assert str(none.error).startswith("the folder has no image files (names ending with .")
+    assert good.label == "grün"
+
+
+@pytest.mark.parametrize("inputs", [5, [5], [np.zeros((8, 8, 3), np.uint8)], None])
+def test_what_are_no_paths_is_refused(model: Predictor, inputs: Any) -> None:
+    with pytest.raises(SourceError, match=r"Inputs must be a path, .*but got .*pass numpy\.stack"):
+        model.predict(inputs)
 
 
 def test_one_file_and_no_file(model: Predictor, tmp_path: Path) -> None:

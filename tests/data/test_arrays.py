@@ -280,3 +280,12 @@ def test_an_idx_file_of_many_dimensions_is_refused(tmp_path: Path) -> None:
         (tmp_path / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08" + bytes([dims]))
         with pytest.raises(SourceError, match=f"it begins with 000008{dims:02x}"):
             read_idx(tmp_path)
+
+
+@pytest.mark.parametrize("labels", [[None] * 4, ["a", None, "b", "b"]])
+def test_an_image_without_a_label_is_refused(labels: list[str | None]) -> None:
+    count = labels.count(None)
+    with pytest.raises(SourceError, match=rf"needs a label, but {count} of 4 are None\. Leave out"):
+        from_arrays(X, labels)
+    with pytest.raises(SourceError, match=f"{count} of 4 are None"):
+        from_dataset(list(zip(X, labels, strict=True)))

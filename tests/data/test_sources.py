@@ -175,7 +175,10 @@ def test_a_dataset_may_hold_images_of_many_sizes() -> None:
     [
         ([], r"must hold images, .* holds none \(skipped: nothing\)"),
         (["cat/notes.txt", "cat/.hidden.png"], "skipped: 1 hidden, 1 not an image|1 not an image"),
-        (["cat/1.png", "cat/2.png"], "needs at least two, but pets has only cat. Make one folder"),
+        (
+            ["cat/1.png", "cat/2.png"],
+            "needs at least two, but pets has only cat. Add images of another",
+        ),
         (["all/cat/1.png", "all/dog/2.png"], r"folders inside it \(cat, dog\), pass that folder"),
         ([*NAMES, "elk/1.png"], "at least two images to learn from .* fewer: elk"),
         ([*NAMES, "a.png", "b.png"], r"2 images lie in none: a\.png, b\.png\. Move each"),

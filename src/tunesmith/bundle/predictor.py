@@ -6,7 +6,7 @@ Shape letters: N images, H height, W width, C channels, K classes.
 import math
 import os
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -148,7 +148,7 @@ class Predictor:
         *,
         decode: Decode = decode_or_say,
     ) -> list[Prediction]:
-        """Predict the class of each image; an unreadable file does not affect the others.
+        """Predict the class of each image; what cannot be read does not affect the others.
 
         Args:
             inputs: Files; a folder stands for all image files below it, sorted, without symbolic
@@ -159,12 +159,12 @@ class Predictor:
                 in processes with limits.
 
         Raises:
-            SourceError: A folder has no images, or an array has the wrong type or shape.
+            SourceError: Inputs are no paths, or an array has the wrong type or shape.
         """
         if isinstance(inputs, np.ndarray):
             p_NK = self.probabilities(inputs)
             return [self._answer(f"#{i}", p_K) for i, p_K in enumerate(p_NK)]
-        typed = [Path(inputs)] if isinstance(inputs, str | os.PathLike) else [*map(Path, inputs)]
+        typed = _typed(inputs)
         files = [file for path in typed for file in _files(path)]
         channels = self.manifest.input.channels
         read = partial(_read, typed=frozenset(typed), channels=channels, decode=decode)
@@ -219,11 +219,26 @@ def _at_once(images: Sequence[NDArray[np.uint8] | str]) -> int:
     return AT_ONCE if AT_ONCE * largest <= MOST_DECODED else min(AT_ONCE, 2 * cores())
 
 
+def _typed(inputs: PathLike | Sequence[PathLike]) -> list[Path]:
+    """Return the paths that the user passed."""
+    is_one = isinstance(inputs, str) or not isinstance(inputs, Iterable)
+    paths = [inputs] if is_one else [*inputs]
+    if odd := [path for path in paths if not isinstance(path, str | os.PathLike)]:
+        raise SourceError(
+            "Inputs must be a path, a list of paths, or one uint8 array of shape (N, H, W, C), but "
+            f"got {type(odd[0]).__name__}. Of several arrays of one size, pass numpy.stack(images)."
+        )
+    return [*map(Path, paths)]
+
+
 def _files(path: Path) -> list[Path]:
-    """Return a file itself, or a folder's image files without hidden files and symbolic links."""
+    """Return a folder's image files without hidden files and symbolic links, or a path itself.
+
+    A folder without any is returned itself, to be listed as what cannot be read.
+    """
     if not path.is_dir():
         return [path]
-    files = sorted(
+    found = sorted(
         file
         for file in path.rglob("*")
         if file.suffix.lower() in SUFFIXES
@@ -231,12 +246,7 @@ def _files(path: Path) -> list[Path]:
         and file.is_file()
         and not file.is_symlink()
     )
-    if not files:
-        raise SourceError(
-            f"The folder {path} has no image files. Their names end with one of: "
-            f"{' '.join(SUFFIXES)}."
-        )
-    return files
+    return found or [path]
 
 
 def _read(
@@ -247,6 +257,8 @@ def _read(
     Symbolic links are followed only if the user passed them, not inside a folder.
     """
     try:
+        if file.is_dir():
+            return f"the folder has no image files (names ending with {' '.join(SUFFIXES)})"
         with open_plain(file, follow=file in typed) as (opened, found):
             return decode(opened.read(found.st_size), channels)
     except OSError as error:

@@ -119,6 +119,11 @@ def _check_images(x: Any) -> Pixels:
 
 def _check_labels(y: Any, count: int) -> NDArray[Any]:
     labels = np.asarray(y)
+    if absent := labels.dtype == object and sum(label is None for label in labels.flat):
+        raise SourceError(
+            f"Every image needs a label, but {absent:,} of {labels.size:,} are None. Leave out the "
+            "images without one."
+        )
     if labels.shape == (count, 1):
         labels = labels[:, 0]
     if labels.shape != (count,):

@@ -83,7 +83,7 @@ def _way_out(source: Source) -> str:
     inner = sorted({name.split("/")[1] for name in source.names if name.count("/") > 1})
     if len(inner) > 1:
         return f"If the classes are the folders inside it ({listed(inner)}), pass that folder."
-    return "Make one folder of images for each class."
+    return "Add images of another class: in a folder of their own, or with a label of their own."
 
 
 def check_classes(source: Source) -> None:

@@ -19,7 +19,6 @@ def predict(bundle: Path, files: Sequence[Path]) -> list[Prediction]:
 
     Raises:
         BundleError: The bundle is incomplete or damaged, or made by a newer Tunesmith.
-        SourceError: A folder has no images.
     """
     model = load(bundle)
 
