@@ -219,10 +219,11 @@ def _at_once(images: Sequence[NDArray[np.uint8] | str]) -> int:
     return AT_ONCE if AT_ONCE * largest <= MOST_DECODED else min(AT_ONCE, 2 * cores())
 
 
-def _typed(inputs: PathLike | Sequence[PathLike]) -> list[Path]:
+def _typed(inputs: object) -> list[Path]:
     """Return the paths that the user passed."""
-    is_one = isinstance(inputs, str) or not isinstance(inputs, Iterable)
-    paths = [inputs] if is_one else [*inputs]
+    paths: list[Any] = [inputs]
+    if isinstance(inputs, Iterable) and not isinstance(inputs, str):
+        paths = [*inputs]
     if odd := [path for path in paths if not isinstance(path, str | os.PathLike)]:
         raise SourceError(
             "Inputs must be a path, a list of paths, or one uint8 array of shape (N, H, W, C), but "
