@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from tunesmith.report.terminal import Progress, Terminal, sparkline
 
@@ -178,6 +179,7 @@ def test_a_terminal_gets_a_live_display(
                 terminal.phase("train", 2)
                 terminal.row(progress(500, 0.9912))
                 terminal.say("Memory ran out.")
+                terminal.say(f"{'x' * 86} from scratch")
                 os.write(2, b"libpng error\n")
                 assert terminal._live is not None
                 terminal._live.refresh()
@@ -189,9 +191,25 @@ def test_a_terminal_gets_a_live_display(
         assert expected in text
     assert "Memory ran out." in text
     assert "2,500 images/s" in text
+    assert re.search(r"x{86} *\r?\n *from scratch", text), "lines break between words"
     os.write(2, b"afterwards\n")
     assert capfd.readouterr().err == "afterwards\n"
     assert "libpng error\n" in (tmp_path / "run.log").read_text("utf-8")
+
+
+def test_an_overrun_is_told(tmp_path: Path) -> None:
+    seconds = [0.0]
+    with Terminal(budget=20, log_path=tmp_path / "log", now=lambda: seconds[0]) as terminal:
+        terminal.phase("export", 0)
+        for at, told in (
+            (15.0, "5.0 s left of 20.0 s"),
+            (23.0, "finishing, 3.0 s over the budget"),
+        ):
+            seconds[0] = at
+            console = Console(width=100)
+            with console.capture() as shown:
+                console.print(terminal._display())
+            assert told in shown.get()
 
 
 @pytest.mark.parametrize("values", [[], [float("nan")], [float("inf")]])

@@ -56,6 +56,17 @@ class Progress:
     best_score: float | None
 
 
+def remaining(left_s: float) -> str:
+    """Say what is left of the budget, or by how much it is exceeded.
+
+    Example:
+        >>> remaining(8.25), remaining(-3)
+        ('8.2 s left', 'finishing, 3.0 s over')
+
+    """
+    return f"{duration(left_s)} left" if left_s >= 0 else f"finishing, {duration(-left_s)} over"
+
+
 def line(p: Progress) -> str:
     """Format a training's progress as one plain line.
 
@@ -68,7 +79,7 @@ def line(p: Progress) -> str:
     best = "" if p.best_score is None else f" · best {100 * p.best_score:.2f} %"
     return (
         f"{p.phase} · {100 * p.examples / max(1, p.horizon):.0f} % · "
-        f"{duration(max(0.0, p.left_s))} left · {p.images_per_s:,.0f} images/s · "
+        f"{remaining(p.left_s)} · {p.images_per_s:,.0f} images/s · "
         f"loss {p.loss:.3f}{best}"
     )
 
@@ -227,7 +238,8 @@ class Terminal:
         """Draw the moving part; called by `Live`, four times a second."""
         if not self._phase:
             return Text("")
-        left = max(0.0, self._ends_at - self.now())
+        left_s = self._ends_at - self.now()
+        whole = f" of {duration(self.budget)}" if left_s >= 0 else " the budget"
         p = self._progress
         head = Table.grid(padding=(0, 1), expand=True)
         head.add_column()
@@ -238,15 +250,14 @@ class Terminal:
             Text(p.phase if p else self._counted or self._phase, style="bold", overflow="ellipsis"),
             Text()
             if math.isinf(self.budget)
-            else Text.assemble(
-                (duration(left), "bold"), (f" left of {duration(self.budget)}", "dim")
-            ),
+            else Text.assemble((remaining(left_s), "bold"), (whole, "dim")),
         )
         return Group(head, _details(p, self._losses)) if p else Group(head)
 
     def _print(self, text: str | Text) -> None:
         if self._console:
-            self._console.print(text, markup=False, soft_wrap=True)
+            # A terminal's lines break at words; a pipe's are left whole.
+            self._console.print(text, markup=False, soft_wrap=self._live is None)
 
     def _write(self, text: str) -> None:
         if self._log:
