@@ -15,7 +15,9 @@ def test_time_spans_add_up(hours: int, minutes: int, rest: int) -> None:
     assert seconds(f"{hours}h{minutes}m{rest}s") == 3600 * hours + 60 * minutes + rest
 
 
-@pytest.mark.parametrize("text", ["0", "0s", "-5", "ten", "5x", "", "1e3", "5 5m x", "367d", "99999999999h"])
+@pytest.mark.parametrize(
+    "text", ["0", "0s", "-5", "ten", "5x", "", "1e3", "5 5m x", "367d", "99999999999h"]
+)
 def test_what_is_no_time_span(text: str) -> None:
     with pytest.raises(SettingsError, match="budget"):
         seconds(text)

@@ -22,6 +22,11 @@ def test_what_was_chosen_is_told(mnist: Fingerprint) -> None:
     assert speed == "Width 16 trains 4,000 images/s here and sees each image about 3.2 times."
 
 
+def test_too_little_time_for_each_image_is_told(mnist: Fingerprint) -> None:
+    _, speed = chosen_words(mnist, SPEED, 2, 1.0, epochs=0.04)
+    assert speed.endswith("images/s here and sees 4 % of the images.")
+
+
 def test_fewer_threads_and_small_images_are_told(mnist: Fingerprint) -> None:
     busy = SPEED.model_copy(update={"threads": 1, "width": 0, "resolution": 64, "mixed": True})
     _, speed, threads, coarse = chosen_words(mnist, busy, 4, 0.75, epochs=1.0)
@@ -32,7 +37,7 @@ def test_fewer_threads_and_small_images_are_told(mnist: Fingerprint) -> None:
 
 def test_what_is_done_with_few_images_and_little_time_is_told() -> None:
     assert fold_words(small=False) == budget_words(None, 3.0) == ()
-    assert "under 3,000 images nothing is held out: 5 further" in fold_words(small=True)[0]
+    assert "under 3,000 training images none is held out: 5 further" in fold_words(small=True)[0]
     assert "about 1 min 30 s would be enough to see each image 3 times" in budget_words(90, 3.0)[0]
     assert "enough to train on 27 % of the images. You" in budget_words(90, 0.267)[0]
     short, late = budget_words(90, 3.0, late_s=4.0)

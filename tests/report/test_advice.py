@@ -38,6 +38,8 @@ def test_advice_follows_from_what_was_found(make_story: MakeStory) -> None:
         "recall": (0.5, 1.0, None),
         "confusion": ((10, 10, 0), (0, 20, 0), (0, 0, 0)),
     }
+    none = weak | {"recall": (0.0, 1.0, None), "confusion": ((0, 20, 0), (0, 20, 0), (0, 0, 0))}
+    assert "help most: none of its test images was rec" in steps(story, evaluation=none)
     text = steps(story, evaluation=weak)
     assert "More training images of “cat” would help most: only 50.0 %" in text
     assert "“cat” is most often taken for “dog” (10 of 20)" in text

@@ -13,7 +13,7 @@ import pytest
 from tunesmith.report.html import DRAWN_CLASSES, data_uri, render
 from tunesmith.report.story import Story
 
-from .conftest import MakeStory, picture
+from .conftest import MakeStory, changed, picture
 
 NASTY = ("<script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "{{ 7 * 7 }}", "a & b")
 VOID = {"meta", "img", "br"}
@@ -105,6 +105,15 @@ def test_it_tells_the_whole_story(make_story: MakeStory) -> None:
         "tunesmith fit photos --budget 60s",
     ):
         assert expected in text
+
+
+def test_dots_of_a_fold_are_called_that(make_story: MakeStory) -> None:
+    story = make_story()
+    counts = story.summary.data.counts.model_copy(update={"validation": 0})
+    folded = dataclasses.replace(story, summary=changed(story.summary, data={"counts": counts}))
+    text = Page(render(folded)).text
+    assert "first fold accuracy" in text
+    assert "validation accuracy" not in text
 
 
 @pytest.mark.parametrize("name", NASTY)

@@ -57,6 +57,20 @@ def counted(count: int, noun: str, plural: str = "", *, verb: tuple[str, str] = 
     return f"{count:,} {noun} {agreeing}".rstrip()
 
 
+def passes(epochs: float, noun: str = "image") -> str:
+    """Say how often each image is seen, or which part of the images if not each is.
+
+    Example:
+        >>> passes(3.21), passes(0.27), passes(0.004)
+        ('each image about 3.2 times', '27 % of the images', 'under 1 % of the images')
+
+    """
+    if epochs >= 0.995:  # noqa: PLR2004 (below, fewer than 100 %)
+        return f"each {noun} about {epochs:.1f} times"
+    share = f"{100 * epochs:.0f}" if epochs >= 0.01 else "under 1"  # noqa: PLR2004 (a percent)
+    return f"{share} % of the {noun}s"
+
+
 def short(value: object) -> str:
     """Format the value of a setting, a float with three significant digits.
 

@@ -1,6 +1,6 @@
 """Sentences that explain a plan."""
 
-from tunesmith.core.words import duration
+from tunesmith.core.words import duration, passes
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.split import FOLDS, SMALL
 from tunesmith.plan.speeds import READ_SHARE, Speed
@@ -39,8 +39,7 @@ def _speed_words(best: Speed, epochs: float) -> str:
     network = f"Width {best.width}" if best.width else f"The network{inside}"
     mixed = " in bfloat16" if best.mixed else ""
     return (
-        f"{network} trains {best.images_per_s:,.0f} images/s here{mixed} and sees each image about "
-        f"{epochs:.1f} times."
+        f"{network} trains {best.images_per_s:,.0f} images/s here{mixed} and sees {passes(epochs)}."
     )
 
 
@@ -80,8 +79,8 @@ def read_words(read: int, images: int, decode_per_s: float) -> tuple[str, ...]:
 def fold_words(*, small: bool) -> tuple[str, ...]:
     """Explain what is done if there are few images."""
     words = (
-        f"With under {SMALL:,} images nothing is held out: {FOLDS} further networks, each trained "
-        "without a part of the images, give honest predictions for calibration."
+        f"With under {SMALL:,} training images none is held out: {FOLDS} further networks, each "
+        "trained without a part of the images, give honest predictions for calibration."
     )
     return (words,) if small else ()
 

@@ -101,9 +101,10 @@ def _weakest(summary: Summary) -> Iterator[str]:
     ]
     luck, recall, name = min(rows, default=(1.0, 0.0, ""))
     if luck * len(summary.data.classes) < UNLIKELY:
+        few = f"only {percent(recall, n=0)} of its test images were"
         yield (
-            f"More training images of “{name}” would help most: only {percent(recall, n=0)} of its "
-            "test images were recognized."
+            f"More training images of “{name}” would help most: "
+            f"{few if recall else 'none of its test images was'} recognized."
         )
 
 

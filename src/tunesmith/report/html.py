@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from tunesmith.core.words import duration, megabytes
+from tunesmith.core.words import duration, megabytes, passes
 from tunesmith.evaluation.metrics import wilson
 from tunesmith.report import sentences
 from tunesmith.report.advice import next_steps
@@ -75,6 +75,7 @@ def _context(story: Story) -> dict[str, Any]:
         "summary": summary,
         "score": sentences.score_text(summary.score.value, summary.score.metric, n=summary.score.n),
         "sentences": sentences,
+        "passes": passes,
         "percent": lambda share: sentences.percent(share, n=summary.score.n),
         "next_steps": list(islice(next_steps(story), STEPS)),
         "rivals": _rivals(summary),
@@ -132,12 +133,17 @@ def _rivals(summary: Summary) -> list[dict[str, Any]]:
     ]
 
 
+def _validated(story: Story) -> str:
+    """Name the images of the dots; if none are held out, another network is asked about a fold."""
+    return "validation" if story.summary.data.counts.validation else "first fold"
+
+
 def _loss_chart(story: Story) -> Markup:
     return line_chart(
         [
             Series(name="training", points=[(p.examples, p.loss) for p in story.curve], style="b"),
             Series(
-                name="validation",
+                name=_validated(story),
                 points=[(p.examples, p.log_loss) for p in story.validation],
                 dots=True,
             ),
@@ -152,7 +158,7 @@ def _loss_chart(story: Story) -> Markup:
 def _accuracy_chart(story: Story) -> Markup:
     points = [(float(p.examples), p.accuracy) for p in story.validation]
     return line_chart(
-        [Series(name="validation accuracy", points=points, dots=True)],
+        [Series(name=f"{_validated(story)} accuracy", points=points, dots=True)],
         x=Axis(
             label="images seen", low=0, high=max((p.examples for p in story.curve), default=None)
         ),

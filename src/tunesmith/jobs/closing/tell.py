@@ -39,6 +39,7 @@ from tunesmith.report.story import (
 
 SHOWN = 24  # pictures in a gallery
 SAMPLED_CLASSES, SAMPLED_IMAGES = 12, 5  # sample images: classes, and images per class
+FIRST_FOLD = "images of the first fold, in the shorter training without them"
 WRITING_S = 0.3  # estimated seconds to write the report, which states when it ends itself
 
 
@@ -198,7 +199,7 @@ def _story(
         summary=summary,
         curve=curve,
         validation=validation,
-        validated_on="images of the first fold" if chosen.folds else "validation images",
+        validated_on=FIRST_FOLD if chosen.folds else "validation images",
         samples=_samples(prepared),
         mistakes=_answers(prepared, handed, surest_wrong[:SHOWN]),
         unsure=_answers(prepared, handed, least_sure[:SHOWN]),
