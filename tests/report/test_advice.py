@@ -94,7 +94,7 @@ def test_of_a_model_of_no_use_nothing_else_is_said_of_its_answers(make_story: Ma
     weak = {"accuracy": 0.275, "recall": (0.0, 1.0, 1.0), "confusion": ((0, 20, 0),) * 3}
     text = steps(
         make_story(),
-        score={"value": 0.275},
+        score={"value": 0.275, "low": 0.25, "high": 0.3},
         evaluation=weak,
         baseline=Baseline(majority=0.35, linear=None),
     )

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import final
 
 from tunesmith.core.ending import EndReason
-from tunesmith.core.words import counted, duration
+from tunesmith.core.words import counted, duration, passes
 from tunesmith.report.findings import NO_NEAR_COPIES
 from tunesmith.report.story import Story, is_chance
 from tunesmith.report.summary import Summary
@@ -102,8 +102,7 @@ def cross_validation_sentence(story: Story) -> str:
     value, low, high = (score_text(v, metric, n=n) for v in (found.value, found.low, found.high))
     briefly = ""
     if story.fold_share < ALIKE:
-        share = percent(story.fold_share, n=0)
-        briefly = f", for {share} of the examples that the final one saw"
+        briefly = f", on {passes(story.fold_share, 'example')} that the final one saw"
     return (
         f"By cross-validation on {n:,} training images, {metric.replace('_', ' ')} is {value}, "
         f"between {low} and {high}: each was predicted by a network that was trained without "
@@ -150,7 +149,8 @@ def warning(summary: Summary) -> str:
     linear model. By another metric, a good model need not have the higher accuracy; but it must be
     better than answers that do not depend on the image.
     """
-    metric, n, own = summary.score.metric, summary.score.n, summary.score.value
+    score = summary.score
+    metric, own = score.metric, score.value
     if metric == "accuracy":
         theirs, rival = _strongest(summary)
         is_useless = own < rival or own == summary.baseline.majority < 1
@@ -161,8 +161,8 @@ def warning(summary: Summary) -> str:
         return ""
     gave_all = summary.reason is EndReason.HORIZON
     need = "more images" if gave_all else "more time (a larger --budget) or more images"
-    how = "no better" if own == rival else "worse"
-    scores = " against ".join(score_text(value, metric, n=n) for value in (own, rival))
+    how = "no better" if score.low <= rival <= score.high else "worse"
+    scores = " against ".join(score_text(value, metric, n=score.n) for value in (own, rival))
     return f"Do not use this model: it is {how} than {theirs} ({scores}). It needs {need}."
 
 

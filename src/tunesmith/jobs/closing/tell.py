@@ -69,6 +69,7 @@ def tell(session: Session, fitted: Fitted, handed: Handed) -> report.Summary:
     story = replace(
         _story(session, candidate, handed, summary),
         hunt=search_report(session, fitted),
+        fold_share=_fold_share(session.journal.history, fitted),
         findings=gated.findings,
         fine=gated.fine,
     )
@@ -206,7 +207,6 @@ def _story(
         plan=(*why, *plan_words(session, chosen)),
         before=reliability(uncalibrated(p_NK, manifest.temperature), y_N),
         after=reliability(p_NK, y_N),
-        fold_share=_fold_share(history, candidate.name),
         config=_config(session, source, chosen),
         usage=how_to_use(
             str(session.folder / BUNDLE),
@@ -250,9 +250,10 @@ def _curves(history: History, name: str) -> tuple[list[CurvePoint], list[Validat
     ]
 
 
-def _fold_share(history: History, name: str) -> float:
+def _fold_share(history: History, fitted: Fitted) -> float:
     """Return the examples that a fold's network saw on average, as a share of the final one's."""
-    final, trials = history.trials[name].seen, history.trials.items()
+    name, final = fitted.members[0].name, fitted.trained.checkpoint.seen
+    trials = history.trials.items()
     seen = [t.seen for other, t in trials if other != name and network_of(other) == name]
     return sum(seen) / len(seen) / final if seen and final else 1.0
 
