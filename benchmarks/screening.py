@@ -194,7 +194,8 @@ def _near(data: Data) -> Pairs:
 
 
 def _turned(data: Data) -> Pairs:
-    return find_mirrored(_gray(data))
+    pairs_P2 = find_mirrored(_gray(data))
+    return pairs_P2[same_colors(data.loaded.pixels, pairs_P2, mirrored=True)]
 
 
 def _parts(data: Data) -> Pairs:

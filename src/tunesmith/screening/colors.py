@@ -1,47 +1,91 @@
-"""Compare the colors of near duplicates: a red shirt is not a duplicate of a blue one.
+"""Compare near duplicates in color, place by place: a red shirt is no duplicate of a blue one.
+
+By their spectra, small things on a large empty page are all alike. Here what is empty counts for
+nothing: images are compared by how they deviate from their mean, which is the color of such a page.
 
 Shape letters: N images of H x W pixels and C channels, P pairs of them.
 """
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.pixels import COLOR
 
-FARTHEST = 20.0  # gray levels that mean colors may differ by; JPEG and shifts change them less
+Floats = NDArray[np.float32]
+
+REACH = 0.09  # share of a side by which duplicates may be shifted
+FINE = 1.0  # pixels over which images are averaged, against shifts by parts of a pixel
+COARSE = 1 / 16  # share of a side over which differences are averaged
+LEAST_AGREED = 0.9  # correlation of two duplicates
+FARTHEST = 48.0  # gray levels by which colors of a place may differ; clipping changes them by less
 MOST_GAIN = 2.0  # by which one of two duplicates may be brighter
 
 
-def same_colors(pixels_NHWC: NDArray[np.uint8], pairs_P2: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether the mean colors of each pair agree up to brightness, ``[P]``.
+def same_colors(
+    pixels_NHWC: NDArray[np.uint8], pairs_P2: NDArray[np.int64], *, mirrored: bool = False
+) -> NDArray[np.bool_]:
+    """Whether each pair shows the same colors at the same places, up to brightness, ``[P]``.
 
     Args:
-        pixels_NHWC: Images; gray ones always agree.
+        pixels_NHWC: Images, in gray or color.
         pairs_P2: Indices of both images of each pair.
+        mirrored: Whether to compare the first image with the mirror image of the second.
 
     Example:
-        >>> red_blue_gray_N = [(200, 30, 30), (30, 30, 200), (90, 90, 90), (100, 15, 15)]
-        >>> x_NHWC = np.tile(np.uint8(red_blue_gray_N)[:, None, None], (1, 8, 8, 1))
+        >>> red_blue_dark_N = [(200, 30, 30), (30, 30, 200), (100, 15, 15)]
+        >>> x_NHWC = np.tile(np.uint8(red_blue_dark_N)[:, None, None], (1, 8, 8, 1))
         >>> x_NHWC[:, :4] //= 2
-        >>> same_colors(x_NHWC, np.array([(0, 1), (0, 2), (0, 3)])).tolist()
-        [False, False, True]
+        >>> same_colors(x_NHWC, np.array([(0, 1), (0, 2)])).tolist()
+        [False, True]
 
     """
-    if pixels_NHWC.shape[3] < COLOR:
-        return np.ones(len(pairs_P2), bool)
-    places, inverse = np.unique(pairs_P2, return_inverse=True)
-    found = [_color_and_contrast(pixels_NHWC[place, ..., :COLOR]) for place in places]
-    color_P22, contrast_P2 = (
-        np.array([each[part] for each in found])[inverse.reshape(-1, 2)] for part in (0, 1)
+    turn = slice(None, None, -1 if mirrored else 1)
+    same = [_is_same(pixels_NHWC[i], pixels_NHWC[j][:, turn]) for i, j in pairs_P2.tolist()]
+    return np.array(same, bool)
+
+
+def _is_same(one_HWC: NDArray[np.uint8], other_HWC: NDArray[np.uint8]) -> bool:
+    side = min(one_HWC.shape[:2])
+    reach = round(REACH * side)
+    one, other = map(_centered, _overlap(_smooth(one_HWC), _smooth(other_HWC), reach))
+    contrast, other_contrast = float(one.std()), float(other.std())
+    if float((one * other).mean()) <= LEAST_AGREED * contrast * other_contrast:
+        return False
+    gain = np.clip(other_contrast / contrast, 1 / MOST_GAIN, MOST_GAIN)
+    apart_HWC = _blurred((gain * one - other) / max(1, gain), COARSE * side)
+    # At the margin, one of them may have a frame, or a strip that the other was cropped of.
+    inner_HWC = apart_HWC[reach : len(one) - reach, reach : one.shape[1] - reach]
+    return bool(np.linalg.norm(inner_HWC, axis=2).max(initial=0) <= FARTHEST)
+
+
+def _smooth(x_HWC: NDArray[np.uint8]) -> Floats:
+    """Average over a pixel or two, and hide what is transparent."""
+    smooth_HWC = x_HWC.astype(np.float32)
+    if x_HWC.shape[2] > COLOR:
+        smooth_HWC[..., :COLOR] *= smooth_HWC[..., COLOR:] / 255
+    return _blurred(smooth_HWC, FINE)
+
+
+def _blurred(x_HWC: Floats, sigma: float) -> Floats:
+    blurred = cv2.GaussianBlur(x_HWC, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred, np.float32).reshape(x_HWC.shape)
+
+
+def _overlap(one_HWC: Floats, other_HWC: Floats, reach: int) -> tuple[Floats, Floats]:
+    """Parts of both images that show the same, at the shift that fits best."""
+    height, width, _ = one_HWC.shape
+    padded_HWC = np.pad(one_HWC, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
+    agreed = cv2.matchTemplate(padded_HWC, other_HWC, cv2.TM_CCOEFF_NORMED)
+    _, _, _, (left, top) = cv2.minMaxLoc(agreed)
+    down, across = top - reach, left - reach
+    return (
+        one_HWC[max(down, 0) : height + min(down, 0), max(across, 0) : width + min(across, 0)],
+        other_HWC[max(-down, 0) : height - max(down, 0), max(-across, 0) : width - max(across, 0)],
     )
-    gain_P = contrast_P2[:, 1] / contrast_P2[:, 0].clip(1)
-    gain_P1 = gain_P.clip(1 / MOST_GAIN, MOST_GAIN)[:, None]
-    apart_P2 = (color_P22[:, 1] - gain_P1 * color_P22[:, 0]) / gain_P1.clip(1)
-    are_same_P: NDArray[np.bool_] = np.linalg.norm(apart_P2, axis=1) <= FARTHEST
-    return are_same_P
 
 
-def _color_and_contrast(x_HWC: NDArray[np.uint8]) -> tuple[NDArray[np.float64], float]:
-    """Mean of red - green and of green - blue, and the standard deviation of gray levels."""
-    red, green, blue = x_HWC.reshape(-1, COLOR).mean(axis=0)
-    return np.array([red - green, green - blue]), float(x_HWC.mean(axis=2).std())
+def _centered(x_HWC: Floats) -> Floats:
+    """Deviation from the mean, which is one for all colors, and another one for opacity."""
+    parts = np.split(x_HWC, [COLOR], axis=2)
+    return np.concatenate([part - part.mean() for part in parts if part.size], axis=2)

@@ -117,6 +117,13 @@ def test_less_time_finds_less() -> None:
     assert near_another == [Depth.NEAR, Depth.WHOLE]
 
 
+def frames(count: int) -> NDArray[np.uint8]:
+    """Frames of a film in which hardly anything happens."""
+    x_NHWC = textures(1).repeat(count, 0)
+    x_NHWC[:, 8, 8, 0] = 2 * np.arange(count)
+    return x_NHWC
+
+
 def finds(pairs: list[tuple[int, int]]) -> Search:
     """A search that names these pairs."""
     return lambda _gray_NSS, _asked: np.array(pairs)
@@ -124,7 +131,7 @@ def finds(pairs: list[tuple[int, int]]) -> Search:
 
 def test_only_frames_that_were_compared_contradict_each_other() -> None:
     film = [(place, place + 1) for place in range(59)]
-    data = data_of(textures(60), np.arange(60) // 30, tested=0)
+    data = data_of(frames(60), np.arange(60) // 30, tested=0)
     alike = find_alike(data, Depth.WHOLE, finds(film))
     assert len(np.unique(alike.near_N)) == 1
     assert torn(data, alike).tolist() == [29, 30]
@@ -137,14 +144,14 @@ def test_only_frames_that_were_compared_contradict_each_other() -> None:
 
 
 def test_all_that_are_equal_to_one_of_a_torn_pair_are_torn() -> None:
-    x_NHWC, y_N = textures(60), np.zeros(60, np.int64)
+    x_NHWC, y_N = frames(60), np.zeros(60, np.int64)
     x_NHWC[50], y_N[20:23] = x_NHWC[10], 1
     data = data_of(x_NHWC, y_N, tested=0)
     assert torn(data, find_alike(data, Depth.WHOLE, finds([(10, 20)]))).tolist() == [10, 20, 50]
 
 
 def test_so_many_near_copies_of_test_images_are_no_accident() -> None:
-    x_NHWC, y_N = textures(90), np.arange(90) % 3
+    x_NHWC, y_N = frames(90), np.arange(90) % 3
     x_NHWC[30], y_N[:15] = x_NHWC[80], y_N[60:65].repeat(3)
     y_N[30] = y_N[80]
     data = data_of(x_NHWC, y_N, tested=30)
@@ -168,7 +175,7 @@ def test_so_many_near_copies_of_test_images_are_no_accident() -> None:
 
 
 def test_where_near_copies_are_kept_none_are_said_to_be_missing() -> None:
-    data = data_of(textures(90), np.arange(90) % 3, tested=30)
+    data = data_of(frames(90), np.arange(90) % 3, tested=30)
     alike = find_alike(data, Depth.WHOLE, finds([(place, 60) for place in range(40)]))
     assert leaks(data, alike) == (
         "Copies of test images among those to learn from, equal to the pixel: none."

@@ -85,7 +85,7 @@ def find_alike(
         if mirrored:
             mirrored_P2 = first[mirrored(gray_NSS, asked)]
             mirrored_P2 = mirrored_P2[np.ptp(data.labels[mirrored_P2], axis=1) == 0]
-            mirrored_P2 = mirrored_P2[same_colors(pixels_NHWC, mirrored_P2)]
+            mirrored_P2 = mirrored_P2[same_colors(pixels_NHWC, mirrored_P2, mirrored=True)]
     pairs_P2 = np.concatenate([near_P2, mirrored_P2])
     near_N, same_N = merged(exact_N, near_P2), merged(exact_N, pairs_P2)
     return Alike(
