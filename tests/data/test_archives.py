@@ -138,7 +138,7 @@ def test_other_files_are_counted(tmp_path: Path) -> None:
     others = {"__MACOSX/a/._1.png": b"", "a/.DS_Store": b"", "a/notes.txt": b"", ".git/x.zip": b""}
     archive = Archive(pack(tmp_path / "x.zip", {**others, "b.zip/1.png": b"x", "b.zip/": b""}))
     assert [m.name for m in archive.members] == ["b.zip/1.png"]
-    assert archive.skipped == {"hidden": 3, "not an image": 1}
+    assert archive.skipped == {"hidden file": 3, "file of another kind": 1}
 
 
 @pytest.mark.parametrize("top", ["", "photos/"])

@@ -40,7 +40,7 @@ def test_foreign_files_are_skipped_and_counted(tmp_path: Path) -> None:
     assert found.paths == (b"a/1.png", b"a/deep/2.JPG")
     assert found.others == (b"a/notes.txt",)
     assert found.skipped == {
-        "not an image": 1, "hidden": 2, "empty folder": 1, "no regular file": 1
+        "file of another kind": 1, "hidden file": 2, "empty folder": 1, "special file": 1
     }  # fmt: skip
 
 
@@ -132,9 +132,9 @@ def test_a_class_may_be_named_like_a_part_beside_others() -> None:
 @pytest.mark.parametrize("suffix", [".jfif", ".JPE", ".dib", ".apng", ".jpg"])
 def test_an_image_may_have_a_rare_ending(suffix: str) -> None:
     assert passed_over(f"cat/1{suffix}") is None
-    assert passed_over(f"cat/.1{suffix}") == "hidden"
+    assert passed_over(f"cat/.1{suffix}") == "hidden file"
     assert passed_over(f"cat/1{suffix}.heic") == "image of a format that is not read"
-    assert passed_over(f"cat/1{suffix}.txt") == "not an image"
+    assert passed_over(f"cat/1{suffix}.txt") == "file of another kind"
 
 
 def test_how_a_file_begins_is_read_if_it_can_be(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_what_is_listed_is_gone_and_the_rest_is_as_it_was(source: Source, tmp_pa
     assert rest.classes == source.classes
     np.testing.assert_array_equal(rest.labels, np.delete(Y, [0, 3]))
     np.testing.assert_array_equal(rest.read(2), X[4][..., None])
-    assert rest.skipped == {"listed to be left out": 2}
+    assert rest.skipped == {"image listed to be left out": 2}
     assert rest.identity != source.identity
     assert rest.identity == without_listed(source, written(tmp_path, "#0", "#3")).identity
 
@@ -92,7 +92,7 @@ def test_all_images_of_a_listed_name_are_left_out(source: Source, tmp_path: Path
     rest = without_listed(replace(source, names=names), written(tmp_path, "#3", "cafe\u0301.png"))
     assert rest.names == ("#1", "#2", *(f"#{i}" for i in range(4, 11)))
     np.testing.assert_array_equal(rest.labels, np.delete(Y, [0, 3, 4]))
-    assert rest.skipped == {"listed to be left out": 3}
+    assert rest.skipped == {"image listed to be left out": 3}
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

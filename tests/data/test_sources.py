@@ -174,7 +174,10 @@ def test_a_dataset_may_hold_images_of_many_sizes() -> None:
     ("names", "message"),
     [
         ([], r"must hold images, .* holds none \(skipped: nothing\)"),
-        (["cat/notes.txt", "cat/.hidden.png"], "skipped: 1 hidden, 1 not an image|1 not an image"),
+        (
+            ["cat/notes.txt", "cat/.hidden.png"],
+            "skipped: 1 hidden file, 1 file of another kind|1 file of another kind",
+        ),
         (
             ["cat/1.png", "cat/2.png"],
             "needs at least two, but pets has only cat. Add images of another",
@@ -209,7 +212,7 @@ def test_a_class_that_cannot_be_read_is_refused(
     with pytest.raises(SourceError, match=r"1 file in test/dog can.*endings: nothing\)\. "):
         open_source(parts)
     found = open_source(make(tmp_path / "3.zip", [*NAMES, "cat/1.heic", "cat/2", "x.svg"]))
-    kinds = {"image of a format that is not read": 2, "not an image": 1}
+    kinds = {"image of a format that is not read": 2, "file of another kind": 1}
     assert (len(found.names), found.skipped) == (6, kinds)
 
 
@@ -219,7 +222,7 @@ def test_a_folder_that_is_no_class_is_told(tmp_path: Path) -> None:
     (tmp_path / "pets" / "docs" / "read.me").write_text("P5 is a format, and so is BMP.")
     found = open_source(tmp_path / "pets")
     assert found.classes == ("cat", "dog")
-    assert found.skipped == {"not an image": 1, "folder without images (docs)": 1}
+    assert found.skipped == {"file of another kind": 1, "folder without images (docs)": 1}
 
 
 @pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".dib", ".apng"])

@@ -161,7 +161,7 @@ def test_a_folder_of_images(make_folder: MakeFolder, tmp_path: Path) -> None:
     assert summary == read_summary(tmp_path / "out" / "result.json")
     assert summary.test_openings == 1
     assert summary.data.quarantined == 2
-    assert summary.data.skipped["not an image"] == 1
+    assert summary.data.skipped["file of another kind"] == 1
     rows = (tmp_path / "out" / "quarantine.csv").read_text("utf-8").splitlines()
     assert {row.split(",")[0] for row in rows[1:]} == {"disc/cut.png", "disc/words.jpg"}
     assert summary.exports[0].max_abs_difference <= 1e-4

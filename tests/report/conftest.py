@@ -97,7 +97,7 @@ def summarize(names: tuple[str, ...]) -> Summary:
             size=(16, 24),
             channels=1,
             quarantined=2,
-            skipped={"hidden": 3},
+            skipped={"hidden file": 3},
             leaks=1,
             conflicts=0,
             copies=1,

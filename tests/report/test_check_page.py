@@ -35,7 +35,7 @@ def checked(*findings: Finding, names: tuple[str, ...] = ("cat", "dog")) -> Chec
         classes=[ClassLook(name=n, counts={"train": 5, "test": 0}, looks=looks) for n in names],
         findings=findings,
         fine=["Nothing of another kind."],
-        skipped={"hidden": 2, "link": 1},
+        skipped={"hidden file": 2, "link": 1},
         seconds={"decode": 1.5},
         versions={"tunesmith": "0"},
     )
@@ -55,7 +55,14 @@ def test_the_page_stands_alone_and_says_what_was_found() -> None:
     for words in ("1,234 images in 2 classes", "1 serious problem", "a.png", "b.png", "c.png"):
         assert words in page.text
     assert "Nothing of another kind." in page.text
-    assert "Left aside: hidden: 2, link: 1." in page.text
+    assert "Left aside: 2 hidden files, 1 link." in page.text
+
+
+def test_a_pair_is_shown_once() -> None:
+    one, other = item("a.png", twin=item("b.png")), item("b.png", twin=item("a.png"))
+    page = Page(render(checked(finding("doubtful", one, other))))
+    assert len(page.attributes("img")) == 2
+    assert "more" not in page.text.split("Looked for")[0]
 
 
 def test_a_long_gallery_says_where_the_rest_is() -> None:

@@ -1,12 +1,14 @@
 """Tests of `tunesmith.report.findings`."""
 
 import json
+from dataclasses import replace
 
 from tunesmith.report.findings import (
     Checked,
     ClassLook,
     Finding,
     Item,
+    each_pair_once,
     quarantine_rows,
     to_json,
 )
@@ -46,6 +48,13 @@ def test_each_image_is_listed_once_and_for_the_gravest_reason() -> None:
     assert list(quarantine_rows([LEAK, CONFLICT, ODD], suspects=False)) == rows[:1]
 
 
+def test_of_two_that_are_copies_of_each_other_one_is_shown_with_the_other() -> None:
+    a, b, c = (Item(file=name, label="cat") for name in "abc")
+    pairs = [replace(one, twin=twin) for one, twin in ((a, b), (b, a), (c, a))]
+    assert each_pair_once(pairs) == [pairs[0], pairs[2]]
+    assert each_pair_once([a, a, b]) == [a, a, b]  # these are no pairs
+
+
 def test_programs_read_what_people_see() -> None:
     checked = Checked(
         title="x",
@@ -53,7 +62,7 @@ def test_programs_read_what_people_see() -> None:
         classes=[ClassLook(name="cat", counts={"train": 2}, looks={"brightness": 0.5})],
         findings=[LEAK, CONFLICT],
         fine=["All else."],
-        skipped={"hidden": 1},
+        skipped={"hidden file": 1},
         seconds={"decode": 0.12345},
         versions={"python": "3"},
     )

@@ -199,4 +199,4 @@ def test_a_network_of_which_only_the_last_layer_was_fitted(make_story: MakeStory
 
 
 def test_what_was_left_aside_is_counted(make_story: MakeStory) -> None:
-    assert "Left aside: hidden: 3." in Page(render(make_story(("cat", "dog")))).text
+    assert "Left aside: 3 hidden files." in Page(render(make_story(("cat", "dog")))).text

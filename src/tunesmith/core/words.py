@@ -1,7 +1,8 @@
 """Helpers for messages to users."""
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -69,6 +70,20 @@ def passes(epochs: float, noun: str = "image") -> str:
         return f"each {noun} about {epochs:.1f} times"
     share = f"{100 * epochs:.0f}" if epochs >= 0.01 else "under 1"  # noqa: PLR2004 (a percent)
     return f"{share} % of the {noun}s"
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """Format counts of things that are described in the singular, by a noun and what follows it.
+
+    Example:
+        >>> tally({"empty folder": 2, "row without a label": 1, "image of a kind": 1200})
+        '2 empty folders, 1 row without a label, 1,200 images of a kind'
+
+    """
+    return ", ".join(
+        counted(count, kind, re.sub(r"\b(file|folder|image|link|row)\b", r"\1s", kind, count=1))
+        for kind, count in counts.items()
+    )
 
 
 def short(value: object) -> str:

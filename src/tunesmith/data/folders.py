@@ -21,8 +21,9 @@ UNREAD = (
     ".tga", ".psd", ".xcf", ".exr", ".dds", ".pcx", ".dcm", ".raw", ".dng", ".cr2", ".cr3", ".nef",
     ".nrw", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw",
 )  # fmt: skip
-# Why a file is skipped.
-HIDDEN, NOT_IMAGE, NOT_READ = "hidden", "not an image", "image of a format that is not read"
+# Kinds of files that are skipped.
+HIDDEN, NOT_IMAGE = "hidden file", "file of another kind"
+NOT_READ = "image of a format that is not read"
 PARTS = {
     "train": "train",
     "training": "train",
@@ -164,7 +165,7 @@ def _kind(entry: os.DirEntry[bytes]) -> str | None:
     if entry.is_dir(follow_symlinks=False):
         return None
     if not entry.is_file(follow_symlinks=False):
-        return "no regular file"
+        return "special file"
     return passed_over(os.fsdecode(entry.name))
 
 

@@ -71,7 +71,7 @@ def without_listed(source: Source, path: Path) -> Source:
     out = np.array([name in chosen for name in names], bool)
     return replace(
         source.subset(np.flatnonzero(~out)),
-        skipped={**source.skipped, "listed to be left out": int(out.sum())},
+        skipped={**source.skipped, "image listed to be left out": int(out.sum())},
         identity=hashlib.sha256(source.identity.encode() + out.tobytes()).hexdigest(),
     )
 

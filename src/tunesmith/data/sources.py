@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.headers import SUFFIXES
-from tunesmith.core.words import nearest
+from tunesmith.core.words import nearest, tally
 from tunesmith.data import arrays, builtin, cifar, tables
 from tunesmith.data.archives import Archive
 from tunesmith.data.folders import (
@@ -192,10 +192,9 @@ def _from_files(
 ) -> Source:
     """Build a source, with classes and splits from the files' paths."""
     if not files.paths:
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in files.skipped.items())
         raise SourceError(
             f"The data must hold images, one folder for each class, but {origin} holds none "
-            f"(skipped: {kinds or 'nothing'}). Images are files that end in "
+            f"(skipped: {tally(files.skipped) or 'nothing'}). Images are files that end in "
             f"{' '.join(SUFFIXES)}; links are not followed."
         )
     names = tuple(map(printable, files.paths))

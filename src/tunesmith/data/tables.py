@@ -12,7 +12,7 @@ from typing import Any, final
 import numpy as np
 
 from tunesmith.core.errors import SourceError
-from tunesmith.core.words import nearest
+from tunesmith.core.words import nearest, tally
 from tunesmith.data import parquet
 from tunesmith.data.folders import PARTS, listed, natural, stamp_of
 from tunesmith.data.reading import read_listed
@@ -32,6 +32,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 NEEDED = ("path", "label")
+NO_PATH, NO_LABEL = "row without a path", "row without a label"  # kinds of rows that are skipped
 
 
 @final
@@ -92,7 +93,7 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Table:
     for number, row in parquet.rows(path, at) if is_parquet else _rows(path, at):
         image, label, part, group = (row.get(use, "") for use in NAMES)
         if not image or not label:
-            skipped["row without a label" if image else "row without a path"] += 1
+            skipped[NO_LABEL if image else NO_PATH] += 1
             continue
         if isinstance(image, bytes):
             content, image = image, f"#{number - 1}"
@@ -105,10 +106,10 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Table:
                 f"{_words(said)}, and an earlier row {_words(kept[image])}. Leave one of them out."
             )
     if not kept:
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in skipped.items())
         raise SourceError(
             f"{path} must hold a row with a path and a label for each image, but has none "
-            f"(skipped: {kinds or 'nothing'}). Fill it, or name other columns with --columns."
+            f"(skipped: {tally(skipped) or 'nothing'}). Fill it, or name other columns with "
+            "--columns."
         )
     return _table(path, kept, images, +skipped)
 

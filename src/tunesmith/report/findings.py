@@ -1,7 +1,7 @@
 """Results of a check of the data, as values and as a file for programs."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, final
 
@@ -123,6 +123,17 @@ class Checked:
     seconds: Mapping[str, float]
     versions: Mapping[str, str]
     tried: Sequence[Tried] = ()
+
+
+def each_pair_once(items: Iterable[Item]) -> list[Item]:
+    """Drop the second of two items that are each other's twins, for display."""
+    kept, seen = [], set()
+    for item in items:
+        pair = frozenset({item.file, item.twin.file}) if item.twin else None
+        if pair is None or pair not in seen:
+            kept.append(item)
+        seen.add(pair)
+    return kept
 
 
 def quarantine_rows(

@@ -1,6 +1,7 @@
 """The report as one self-contained HTML file: no network, no scripts, no other files."""
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
@@ -10,14 +11,15 @@ from typing import Any
 import cv2
 import jinja2
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from tunesmith.core.words import duration, megabytes, passes
+from tunesmith.core.words import duration, megabytes, passes, tally
 from tunesmith.evaluation.metrics import wilson
 from tunesmith.report import sentences
 from tunesmith.report.advice import next_steps
 from tunesmith.report.bars import Part, interval_bar, stacked_bar
+from tunesmith.report.findings import each_pair_once
 from tunesmith.report.heat_map import heat_map
 from tunesmith.report.plots import Axis, Series, clip, line_chart
 from tunesmith.report.search_report import hunt_pictures
@@ -60,12 +62,29 @@ def template(name: str) -> jinja2.Template:
     environment.filters |= {
         "duration": duration,
         "megabytes": megabytes,
+        "tally": tally,
+        "prose": prose,
+        "each_pair_once": each_pair_once,
         "clip": lambda name: clip(name, NAME),
         "image": data_uri,
         "image_height": lambda image: image.shape[0],
         "probability": lambda p: sentences.percent(p, n=0),
     }
     return environment.get_template(name)
+
+
+def prose(text: str) -> Markup:
+    r"""Format a sentence: `words in backticks` and options of commands are code, never broken.
+
+    Example:
+        >>> print(prose("Train <b> with --metric log_loss, or see\n`tunesmith check`."))
+        Train &lt;b&gt; with <code class="whole">--metric</code> log_loss, or see
+        <code class="whole">tunesmith check</code>.
+
+    """
+    found = re.compile(r"`([^`]+)`|(?<![\w-])(--[a-z][a-z-]*)")
+    marked = found.sub(lambda m: f'<code class="whole">{m[1] or m[2]}</code>', str(escape(text)))
+    return Markup(marked)  # noqa: S704 (escaped)
 
 
 def _context(story: Story) -> dict[str, Any]:

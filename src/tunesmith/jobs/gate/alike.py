@@ -249,7 +249,7 @@ def copies(data: Data, alike: Alike) -> Finding | str:
     return Finding(
         kind="copies",
         weight="notable",
-        title=counted(len(again), "image", verb=("is", "are")) + " there more than once",
+        title=counted(len(again), "image", verb=("is a copy of another", "are copies of others")),
         meaning=(
             f"Equal to the pixel: {exact:,}; re-encoded, brightened, resized or shifted: "
             f"{near - exact:,}{turned}. Those that a training knows of stay in one part when it "

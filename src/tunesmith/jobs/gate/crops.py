@@ -102,8 +102,7 @@ def _conflict(data: Data, pairs_P2: Places) -> Finding:
     return Finding(
         kind="conflict",
         weight="doubtful",
-        title=counted(len(items), "image", verb=("is", "are"))
-        + " a cropped copy of one of another class",
+        title=counted(len(items), "image") + " with a cropped copy in another class",
         meaning=(
             "At least one of the two labels is wrong, or the classes overlap, or what was cut off "
             f"makes the difference. Decide which, and mend it. {WAY_OUT}"
@@ -118,7 +117,11 @@ def _copies(data: Data, pairs_P2: Places) -> Finding:
     return Finding(
         kind="copies",
         weight="notable",
-        title=counted(len(items), "image", verb=("is", "are")) + " there more than once, cropped",
+        title=counted(
+            len(items),
+            "image",
+            verb=("is a cropped copy of another", "are cropped copies of others"),
+        ),
         meaning=(
             "Of each pair one shows a part of what the other shows, at another scale. They weigh "
             "more in training. When `fit` splits the data it does not know of them: a score is "
