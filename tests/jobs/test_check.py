@@ -161,6 +161,7 @@ def test_few_images_and_uneven_classes(tmp_path: Path) -> None:
     (finding,) = result.checked.findings
     assert finding.kind == "uneven"
     assert "120 images to learn from, the smallest (“1”) 10" in finding.meaning
+    assert "train with --metric balanced_accuracy" in finding.meaning
 
 
 def test_a_list_that_was_edited_is_not_overwritten(make_parts: MakeParts, tmp_path: Path) -> None:

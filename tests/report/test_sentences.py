@@ -103,6 +103,8 @@ def test_bad_data_are_counted_in_words(make_story: MakeStory) -> None:
     assert said(suspects=1).endswith("1 test label looks wrong.")
     assert said((LEARNED,), quarantined=0, leaks=0) == "2 training labels look wrong."
     assert said((LEARNED,)).endswith("too; 2 training labels look wrong.")  # and are trained on
+    lost = Finding(kind="missing", weight="doubtful", title="2 rows are left aside", meaning="")
+    assert said((lost,), quarantined=0, leaks=0) == "2 rows are left aside."
     clue = Finding(kind="shortcut", weight="serious", title="A clue", meaning="")
     note = Finding(kind="uneven", weight="notable", title="Few images", meaning="")
     assert said((clue, note), quarantined=0, leaks=0).startswith("1 thing below should be looked")

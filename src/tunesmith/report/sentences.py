@@ -234,6 +234,7 @@ def data_sentence(story: Story) -> str:
         )
         if count
     ]
+    found += [f.title for f in story.findings if f.kind == "missing"]
     kept = [f.title for f in story.findings if f.kind == "leak" and not f.is_left_out]
     if not found:
         fine = "every image could be read, and no training image is in the test part too"

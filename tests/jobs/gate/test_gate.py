@@ -14,7 +14,7 @@ from tunesmith.data.examine import Examined, Kind
 from tunesmith.data.loaded import Loaded
 from tunesmith.data.sources import open_source
 from tunesmith.jobs.gate.alike import Alike, Depth
-from tunesmith.jobs.gate.findings import Data, inside, shortcuts
+from tunesmith.jobs.gate.findings import Data, inside, shortcuts, uneven
 from tunesmith.jobs.gate.gate import depth_for, gate, one_each
 from tunesmith.report.findings import Finding
 
@@ -143,3 +143,12 @@ def test_sizes_of_which_hardly_two_are_equal_give_a_class_away(cats: int) -> Non
     (clue,) = (each for each in found if each.kind == "shortcut")
     assert clue.title.endswith("can be guessed from the size in pixels")
     assert "area under the ROC curve of 1.00 " in clue.meaning
+
+
+def test_no_one_is_advised_to_use_the_metric_that_is_in_use() -> None:
+    data = opaque(200, 1)
+    by_accuracy, balanced = uneven(data, "accuracy"), uneven(data, "balanced_accuracy")
+    assert by_accuracy is not None
+    assert by_accuracy.meaning.endswith("train with --metric balanced_accuracy.")
+    assert balanced is not None
+    assert balanced.meaning.endswith("fewer than 20 images to learn from.")

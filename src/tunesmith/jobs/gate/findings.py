@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from tunesmith.core.spread import spread
 from tunesmith.core.words import counted
-from tunesmith.data.clean import MOST_BAD
 from tunesmith.data.examine import Kind
 from tunesmith.data.loaded import Loaded
 from tunesmith.data.source import Given, Source
@@ -22,6 +21,7 @@ Places = NDArray[np.int64]
 PICTURED = 24  # images of a finding to show as pictures, at most
 FEW = 20  # images that a class needs to be learned well
 UNEVEN = 10  # ratio of the largest class to the smallest
+EVEN = ("balanced_accuracy", "macro_f1")  # metrics by which rare classes matter as much as others
 # Files of more than 8 bits: how many to measure, and which share of their 8-bit values must be
 # below DARK to conclude that only the lower bits are used.
 MEASURED, DARK, BRIGHTEST = 256, 32, 0.999
@@ -104,30 +104,6 @@ class Data:
             )
             for rank, place in enumerate(places)
         ]
-
-
-def unreadable(data: Data) -> Finding | str:
-    """Report files that cannot be decoded."""
-    source, rejected = data.source, data.loaded.rejected
-    if not rejected:
-        return "Files that cannot be read: every one could be decoded."
-    share = len(rejected) / len(source.names)
-    stops = (
-        f" That is more than {100 * MOST_BAD:.0f} % of all: training stops until they are mended."
-        if share > MOST_BAD
-        else ""
-    )
-    return Finding(
-        kind="unreadable",
-        weight="serious" if stops else "doubtful",
-        title=f"{counted(len(rejected), 'file')} cannot be read",
-        meaning=f"They are left out, never replaced by something else.{stops}",
-        items=[
-            Item(file=bad.name, label=source.classes[source.labels[bad.index]], note=bad.reason)
-            for bad in rejected
-        ],
-        is_left_out=True,
-    )
 
 
 def odd(data: Data, looks: Mapping[str, NDArray[np.float32]]) -> Finding | str:
@@ -236,7 +212,7 @@ def _is_dark(data: Data, places: Sequence[int]) -> bool:
     return bool(counts[:DARK].sum() >= BRIGHTEST * counts.sum())
 
 
-def uneven(data: Data) -> Finding | None:
+def uneven(data: Data, metric: str) -> Finding | None:
     """Report class imbalance, and classes that are too small to be learned well."""
     counts_K = np.bincount(data.labels[~data.tested], minlength=len(data.source.classes))
     few = np.flatnonzero(counts_K < FEW)
@@ -250,14 +226,18 @@ def uneven(data: Data) -> Finding | None:
         if len(few)
         else ""
     )
+    advice = (
+        " If rare classes matter as much as common ones, train with --metric balanced_accuracy."
+        if metric not in EVEN
+        else ""
+    )
     return Finding(
         kind="uneven",
         weight="notable",
         title="The classes are of very different sizes" if factor >= UNEVEN else "Few images",
         meaning=(
             f"The largest class has {counts_K.max():,} images to learn from, the smallest "
-            f"(“{rare}”) {counts_K.min():,}.{small} If rare classes matter as much as common ones, "
-            "train with --metric balanced_accuracy."
+            f"(“{rare}”) {counts_K.min():,}.{small}{advice}"
         ),
     )
 

@@ -29,8 +29,8 @@ from tunesmith.jobs.gate.findings import (
     shifted,
     shortcuts,
     uneven,
-    unreadable,
 )
+from tunesmith.jobs.gate.unread import missing, unreadable
 from tunesmith.report.findings import NO_NEAR_COPIES, ClassLook, Finding
 from tunesmith.screening.copies import find_copies
 from tunesmith.screening.looks import measure
@@ -116,6 +116,7 @@ def gate(
     *,
     search: Search = find_copies,
     mirrored: Search | None = None,
+    metric: str = "accuracy",
 ) -> Gated:
     """Run the checks.
 
@@ -125,17 +126,19 @@ def gate(
         phase: Context manager that records the time of each step under its name.
         search: Function that finds near copies.
         mirrored: Function that finds mirror images; None to skip them.
+        metric: Metric that models are ranked by.
     """
     with phase("look for copies"):
         alike = find_alike(data, depth, search, mirrored)
     said: list[Finding | str | None] = [
         unreadable(data),
+        missing(data.source),
         leaks(data, alike),
         kept_leaks(data, alike),
         conflicts(data, alike),
         copies(data, alike),
         UNSOUGHT.get(depth),
-        uneven(data),
+        uneven(data, metric),
     ]
     classes: tuple[ClassLook, ...] = ()
     if depth is Depth.WHOLE:

@@ -20,8 +20,9 @@ from tunesmith.data.source import Given, Source
 from tunesmith.data.split import Split, split
 from tunesmith.execution.machine import Machine
 from tunesmith.jobs.gate.alike import Depth, torn
-from tunesmith.jobs.gate.findings import Data, unreadable
+from tunesmith.jobs.gate.findings import Data
 from tunesmith.jobs.gate.gate import Gated, gate
+from tunesmith.jobs.gate.unread import missing, unreadable
 from tunesmith.jobs.run.session import Session
 from tunesmith.models.build import Family
 from tunesmith.models.preprocess import Normalize, resize_pixels
@@ -122,9 +123,11 @@ def prepare(
             memory_bound=int(MEMORY_SHARE * machine.memory_bytes),
             folder=session.folder,
         )
+    if lost := missing(source):
+        session.terminal.say(f"{lost.title}.")
     seen = Data(source=source, loaded=loaded)
     _check_readable(session, seen)
-    gated = gate(seen, depth, session.phase)
+    gated = gate(seen, depth, session.phase, metric=session.settings.metric)
     _write_quarantine(session, gated.findings)
     with session.phase("split"):
         parts = _split(session, seen, gated)

@@ -1,0 +1,44 @@
+"""Tests of `tunesmith.jobs.gate.unread`; test_check.py reads files that cannot be decoded."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tunesmith.core.pixels import encode_png
+from tunesmith.data.sources import open_source
+from tunesmith.jobs.check import check
+from tunesmith.jobs.gate.unread import missing
+
+KNOWN = "path,label\n0.png,cat\n1.png,dog\n2.png,cat\n3.png,dog\n"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """A table of eight images, the last ones of which have no label."""
+    chance = np.random.default_rng(0)
+    rows = ["path,label"]
+    for number, label in enumerate(["cat", "dog", "cat", "dog", "cat", "dog", "", ""]):
+        x_HWC = chance.integers(0, 256, (16, 16, 3)).astype(np.uint8)
+        (tmp_path / f"{number}.png").write_bytes(encode_png(x_HWC))
+        rows.append(f"{number}.png,{label}")
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join(rows))
+    return path
+
+
+def test_rows_without_a_label_are_told(table: Path, tmp_path: Path) -> None:
+    result = check(table, out=tmp_path / "out", progress=False)
+    assert "2 rows without a label are left aside" in result.words()
+    page = result.report.read_text()
+    assert "2 rows without a label are left aside" in page
+    assert "Nothing wrong was found" not in page
+
+
+def test_what_was_never_meant_to_be_learned_is_not_told(table: Path, tmp_path: Path) -> None:
+    table.write_text(f"{KNOWN}4.png,\n,cat\n0.png,cat")
+    found = missing(open_source(table))
+    assert found is not None
+    assert found.title == "1 row without a label, 1 row without a path are left aside"
+    table.write_text(f"{KNOWN}0.png,cat")
+    assert missing(open_source(table)) is None
