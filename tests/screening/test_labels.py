@@ -38,6 +38,26 @@ def test_right_labels_are_hardly_suspected() -> None:
     assert ranking.suspected.mean() < 0.01
 
 
+def test_what_networks_are_surest_of_counts_only_where_they_are_right() -> None:
+    p_NK, y_N, is_wrong = classifier(4, wrong=0.05)
+    honest = rank_labels(p_NK, y_N)
+    listed = honest.places[honest.sure()]
+    assert len(listed) > 50
+    assert is_wrong[listed].mean() > 0.95
+    wild = np.flatnonzero(~is_wrong)[:20]  # of these it knows nothing, and is surest
+    p_NK[wild] = np.eye(CLASSES)[(y_N[wild] + 1) % CLASSES]
+    ranking = rank_labels(p_NK, y_N)
+    assert set(ranking.places[:20]) == set(wild)
+    assert not np.isin(wild, ranking.places[ranking.sure()]).any()
+    assert np.isin(listed, ranking.places[ranking.sure()]).mean() > 0.8
+
+
+def test_the_surest_answer_has_the_benefit_of_the_doubt() -> None:
+    p_NK = np.array([[0.999, 0.001], *[[0.97, 0.03], [0.03, 0.97]] * 9])
+    ranking = rank_labels(p_NK, np.array([1, *[0, 1] * 9]))
+    assert ranking.places[ranking.sure()].tolist() == [0]
+
+
 def test_the_other_class_is_the_one_that_was_true() -> None:
     p_NK, y_N, is_wrong = classifier(2, wrong=0.1)
     ranking = rank_labels(p_NK, y_N)

@@ -58,7 +58,7 @@ def _about_data(story: Story) -> Iterator[str]:
     if doubted:
         yield (
             f"Check {' and '.join(doubted)} in suspects.csv, where the most doubtful come first: a "
-            "network that did not learn from the image is sure of another class."
+            "network that did not learn from the image is at least 90 % sure of another class."
         )
     if data.leaks:
         yield (

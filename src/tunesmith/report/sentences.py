@@ -242,8 +242,7 @@ def data_sentence(story: Story) -> str:
             fine += ", to the pixel"
         elif NO_NEAR_COPIES in story.fine:
             fine += ", to the pixel; there was no time to look for near copies"
-        others = sum(f.weight != "notable" for f in story.findings)
-        if others:
+        if others := sum(f.weight != "notable" for f in story.findings):
             return f"{counted(others, 'thing')} below should be looked at; else {fine}."
         return f"Nothing wrong was found: {fine}."
     doubts = data.conflicts or data.suspects or learned or kept

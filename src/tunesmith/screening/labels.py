@@ -18,6 +18,7 @@ from tunesmith.screening.neighbors import nearest
 
 Probabilities = NDArray[np.floating]
 SURE = -0.9  # margin up to which a label counts as wrong; above, the network may just be uncertain
+WARRANTED = 0.5  # share of equally sure answers that must agree with the labels
 NEIGHBORS = 10  # nearest neighbors, which vote on a doubted label
 AGREED = 0.7  # share of the nearest neighbors that must belong to the other class
 
@@ -33,16 +34,23 @@ class Ranking:
             -1 (surely another class) to 1.
         others: That other class, ``[N]``.
         suspected: Whether confident learning counts the label as wrong, ``[N]``.
+        warranted: Share of the answers at least as sure as its own that are right; see `warrants`.
     """
 
     places: NDArray[np.int64]
     margins: NDArray[np.float64]
     others: NDArray[np.int64]
     suspected: NDArray[np.bool_]
+    warranted: NDArray[np.float64]
 
     def sure(self) -> NDArray[np.int64]:
-        """Ranks of the labels that count as wrong by their margin too, most doubtful first."""
-        return np.flatnonzero(self.suspected & (self.margins <= SURE))
+        """Ranks of the labels that count as wrong by their margin too, most doubtful first.
+
+        Networks that learned little may be surest of all where they err, so the surest answers must
+        mostly be right.
+        """
+        is_sure_N = (self.margins <= SURE) & (self.warranted >= WARRANTED)
+        return np.flatnonzero(self.suspected & is_sure_N)
 
 
 def seconded(others_N: NDArray[np.int64], around_NK: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -75,6 +83,25 @@ def thresholds(p_NK: Probabilities, y_N: NDArray[np.int64]) -> NDArray[np.float6
     sums_K = np.bincount(y_N, weights=own_N, minlength=classes)
     mean_K: NDArray[np.float64] = sums_K / np.maximum(counts_K, 1)
     return np.where(counts_K > 0, mean_K, np.inf)
+
+
+def warrants(p_NK: Probabilities, y_N: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of the answers at least as sure as each that agree with the label, ``[N]``.
+
+    One agreement is added, so that the surest answer of all is given the benefit of the doubt.
+
+    Example:
+        >>> p_NK = np.array([[0.95, 0.05], [0.1, 0.9], [0.2, 0.8], [0.7, 0.3]])
+        >>> warrants(p_NK, np.array([0, 0, 1, 0])).tolist()
+        [1.0, 0.6666666666666666, 0.75, 0.8]
+
+    """
+    unsure_N = -p_NK.max(axis=1)
+    order = np.argsort(unsure_N, kind="stable")
+    agreed_N = np.cumsum(p_NK.argmax(axis=1)[order] == y_N[order])
+    counts_N = np.searchsorted(unsure_N[order], unsure_N, side="right")
+    share_N: NDArray[np.float64] = (agreed_N[counts_N - 1] + 1) / (counts_N + 1)
+    return share_N
 
 
 def rank_labels(p_NK: Probabilities, y_N: NDArray[np.int64]) -> Ranking:
@@ -117,6 +144,7 @@ def rank_labels(p_NK: Probabilities, y_N: NDArray[np.int64]) -> Ranking:
         margins=margin_N[order],
         others=other_N[order],
         suspected=suspected_N[order],
+        warranted=warrants(p_NK, y_N)[order],
     )
 
 

@@ -138,8 +138,9 @@ def tell_learned(prepared: Prepared, asked: int, found: Sequence[Suspect]) -> Fi
         title=counted(len(found), "training label", verb=LOOKS) + " wrong",
         meaning=(
             "A network that learned neither from the image it was asked about nor from its copies, "
-            "as far as these are known, is sure of another class. They were trained on all the "
-            "same, since some are mistakes of the network: look before you change a label. "
+            "as far as these are known, is at least 90 % sure of another class. They were trained "
+            "on all the same, since some are mistakes of the network: look before you change a "
+            "label. "
             f"{FILE} lists them, the most doubtful first; a list of those to leave out can be "
             "passed with --quarantine."
         ),
