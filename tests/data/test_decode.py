@@ -93,7 +93,7 @@ def test_what_cannot_be_decoded_is_listed_and_never_replaced(
     assert [r.index for r in loaded.rejected] == sorted([*bad, gone])
     assert {r.index: r.reason for r in loaded.rejected} == {
         0: "the file is empty",
-        7: "its content is no image of a known format, whatever its name says",
+        7: "it is no image of a known format, whatever its name says",
         gone: "No such file or directory",
         CHUNK: "the PNG is damaged, cut off, or of a kind that is not supported",
         COUNT - 1: "the PNG is damaged, cut off, or of a kind that is not supported",

@@ -109,7 +109,7 @@ def _accepted(encoded: bytes) -> Header:
         raise Undecodable("the file is empty")
     header = read_header(encoded)
     if header is None:
-        raise Undecodable("its content is no image of a known format, whatever its name says")
+        raise Undecodable("it is no image of a known format, whatever its name says")
     if reason := _excess(encoded, header):
         raise Undecodable(reason)
     if not header.pixels:
