@@ -67,7 +67,7 @@ def test_every_parameter_is_trained() -> None:
 
 def test_the_weights_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(efficientnet_lite, "PACKAGE", "not_installed_anywhere")
-    with pytest.raises(MissingExtraError, match=r"not-installed-anywhere.*tunesmith\[train\]"):
+    with pytest.raises(MissingExtraError, match=r"not-installed-anywhere.*\[train\]"):
         weights_file()
 
 

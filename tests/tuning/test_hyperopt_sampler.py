@@ -69,5 +69,5 @@ def test_where_hyperopt_is_missing_the_line_that_installs_it_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "hyperopt", None)
-    with pytest.raises(MissingExtraError, match=r"`hyperopt`.*\"tunesmith\[hyperopt\]\""):
+    with pytest.raises(MissingExtraError, match=r"`hyperopt`.*\"\.\[hyperopt\]\""):
         HyperoptSampler()(SPACE, History(horizon=1), seed=0)
