@@ -36,6 +36,8 @@ from tunesmith.training.schedule import warmup_decay
 from tunesmith.tuning.cube import decode
 
 RESULTS = Path(__file__).parent / "results" / "early_curves.json"
+PAGE = Path(__file__).parents[1] / "docs" / "tuning.md"
+BEGIN, END = "<!-- benchmarks/early_curves.py writes this -->", "<!-- to here -->"
 SOURCES = ("fashion", "cifar10")
 IMAGES = 5000
 EARLY, WHOLE = (4, 10, 25), 100  # percent of a training
@@ -90,12 +92,14 @@ def correlation(one_N: NDArray[np.float64], other_N: NDArray[np.float64]) -> flo
 
 
 def table(rows: list[Row]) -> str:
-    """The correlations, a data set in each line."""
-    lines = []
+    """The correlations, with the intervals in which 95 % of the bootstrap samples are."""
+    lines = ["| data | configs | images seen by a whole training | " + " | ".join(
+        f"after {share} %" for share in EARLY
+    ) + " |", "|---" * (3 + len(EARLY)) + "|"]  # fmt: skip
     for name in dict.fromkeys(row["data"] for row in rows):
         here = [row for row in rows if row["data"] == name]
         whole_N = np.array([row[str(WHOLE)] for row in here])
-        texts = []
+        cells = [name, str(len(here)), f"{here[0]['examples']:,}"]
         for share in EARLY:
             early_N = np.array([row[str(share)] for row in here])
             rng = np.random.default_rng(0)
@@ -103,10 +107,9 @@ def table(rows: list[Row]) -> str:
             low, high = np.quantile(
                 [correlation(early_N[i], whole_N[i]) for i in draws], (0.025, 0.975)
             )
-            texts.append(
-                f"{share} %: {correlation(early_N, whole_N):.2f} ({low:.2f} to {high:.2f})"
-            )
-        lines.append(f"{name}, {len(here)} configs: {', '.join(texts)}")
+            found = correlation(early_N, whole_N)
+            cells.append(f"{found:.2f} ({low:.2f} to {high:.2f})")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -122,6 +125,8 @@ def main() -> None:
             rows += measure(name, options.configs, options.budget)
             write_results(RESULTS, rows)
     print(table(rows))
+    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{rest.partition(END)[2]}", "utf-8")
 
 
 if __name__ == "__main__":

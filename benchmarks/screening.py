@@ -286,7 +286,9 @@ def _noise(name: str) -> Rows:
         is_wrong_N = chance.random(len(y_N)) < share
         other_N = (y_N + chance.integers(1, classes, len(y_N))) % classes
         given_N = np.where(is_wrong_N, other_N, y_N)
-        ranking = rank_labels(softmax(fit_ridge(f_ND, given_N, classes).z_NK, 1.0), given_N)
+        ranking = rank_labels(
+            softmax(fit_ridge(f_ND, given_N, classes, alike=True).z_NK, 1.0), given_N
+        )
         area, low, high = area_with_interval(-ranking.margins, is_wrong_N[ranking.places])
         suspected = is_wrong_N[ranking.places[ranking.suspected]]
         rows[f"{share:.0%}"] = {

@@ -80,3 +80,8 @@ def test_under_equal_models_it_is_seldom_sure() -> None:
         one, other = chance.random((2, 300)) < 0.9
         sure += mcnemar(one, other) < 0.05
     assert sure / 400 < 0.05
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_of_fewer_than_two_images_no_loss_is_known_to_be_lower(count: int) -> None:
+    assert not is_lower(np.zeros(count), np.ones(count))

@@ -37,7 +37,9 @@ def test_fewer_threads_and_small_images_are_told(mnist: Fingerprint) -> None:
 
 def test_what_is_done_with_few_images_and_little_time_is_told() -> None:
     assert fold_words(small=False) == budget_words(None, 3.0) == ()
-    assert "under 3,000 training images none is held out: 5 further" in fold_words(small=True)[0]
+    assert (
+        "under 3,000 training images none is held out: up to 5 further" in fold_words(small=True)[0]
+    )
     assert "about 1 min 30 s would be enough to see each image 3 times" in budget_words(90, 3.0)[0]
     assert "enough to train on 27 % of the images. You" in budget_words(90, 0.267)[0]
     short, late = budget_words(90, 3.0, late_s=4.0)

@@ -77,9 +77,11 @@ def compare(
 def is_lower(loss_N: NDArray[np.float64], other_N: NDArray[np.float64]) -> bool:
     """Whether a model's losses are significantly lower than another's on the same images.
 
-    A one-sided paired test of the mean difference.
+    A one-sided paired test of the mean difference; of fewer than two images, nothing is known.
     """
     gain_N = other_N - loss_N
+    if len(gain_N) < 2:  # noqa: PLR2004 (a deviation needs two)
+        return False
     return bool(gain_N.mean() > ONE_SIDED * gain_N.std(ddof=1) / math.sqrt(len(gain_N)))
 
 

@@ -20,6 +20,34 @@ def compared_by(metric: str) -> str:
     return metric if metric == BALANCED else "accuracy"
 
 
+def counting_words(metric: str) -> str:
+    """Explain shares of right answers that are not those of images.
+
+    Example:
+        >>> counting_words("balanced_accuracy"), counting_words("accuracy")
+        (' Of all these shares, each is the mean over classes.', '')
+
+    """
+    is_balanced = compared_by(metric) == BALANCED
+    return " Of all these shares, each is the mean over classes." if is_balanced else ""
+
+
+def counting(metric: str, y_N: Labels) -> int:
+    """Number of images that decide: in a mean over classes, of each as many as of the rarest.
+
+    Example:
+        >>> y_N = np.array([0, 0, 0, 1])
+        >>> counting("accuracy", y_N), counting("balanced_accuracy", y_N)
+        (4, 2)
+
+    """
+    if compared_by(metric) != BALANCED:
+        return len(y_N)
+    counts = np.bincount(y_N)
+    counts = counts[counts > 0]
+    return int(len(counts) * counts.min(initial=len(y_N)))
+
+
 def chance(metric: str, y_N: Labels) -> float:
     """Metric of always predicting the most frequent class.
 

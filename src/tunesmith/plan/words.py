@@ -79,8 +79,8 @@ def read_words(read: int, images: int, decode_per_s: float) -> tuple[str, ...]:
 def fold_words(*, small: bool) -> tuple[str, ...]:
     """Explain what is done if there are few images."""
     words = (
-        f"With under {SMALL:,} training images none is held out: {FOLDS} further networks, each "
-        "trained without a part of the images, give honest predictions for calibration."
+        f"With under {SMALL:,} training images none is held out: up to {FOLDS} further networks, "
+        "each trained without a part of the images, give honest predictions for calibration."
     )
     return (words,) if small else ()
 

@@ -45,7 +45,7 @@ class Harm:
         plain: Accuracy on unchanged images.
         chance: Accuracy of always predicting the most frequent class.
         changed: Accuracy on changed images, by name of the change.
-        images: Number of validation images.
+        images: Number of validation images; of balanced accuracy, of those that decide.
     """
 
     plain: float

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tunesmith.data.augment import mirror, warp
 from tunesmith.data.augmentation import Augmentation
-from tunesmith.evaluation.early import chance
+from tunesmith.evaluation.early import chance, counting
 from tunesmith.evaluation.memory import is_out_of_memory
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.evaluation.predict import logits
@@ -174,11 +174,11 @@ def transform_harm(
                 stop=partial(_is_past, time.perf_counter() + seconds / PARTS),
             ).seen
             knows = beyond_chance(judged(network.eval(), valid_NCHW.float()), guessed)
-            enough = KNOWS_ALL if part + 1 < PARTS else NOTICES
-            if knows >= enough or seen >= most:
+            if knows >= (KNOWS_ALL if part + 1 < PARTS else NOTICES) or seen >= most:
                 break
         found = _judge(judged, network, valid_NCHW, config.seed)
-    return Harm(plain=found.pop("plain"), chance=guessed, changed=found, images=len(valid_y))
+    plain, images = found.pop("plain"), counting(metric, y_N)
+    return Harm(plain=plain, chance=guessed, changed=found, images=images)
 
 
 def _is_past(deadline: float) -> bool:

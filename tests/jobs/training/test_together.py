@@ -1,6 +1,7 @@
 """Tests of `tunesmith.jobs.training.together`: two real networks, one of them pretrained."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from tunesmith import plan as planning
 from tunesmith.bundle.predictor import Graph
 from tunesmith.data.decode import sample
 from tunesmith.data.fingerprint import fingerprint
@@ -49,6 +51,7 @@ def test_two_networks_answer_as_one(
         together, "calibrated_losses", lambda _, y_N: np.full(len(y_N), next(losses))
     )
     monkeypatch.setattr(together, "_is_no_worse", lambda *_: True)
+    monkeypatch.setattr(planning, "TUNED", math.inf)  # however fast the machine is
     source, machine = open_source(many_digits()), measure(tmp_path)
     given = {"budget": BUDGET, "train": {"augmentation": {}}}
     with session_in(tmp_path, **given) as session:

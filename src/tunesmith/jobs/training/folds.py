@@ -1,9 +1,12 @@
 """Train a network on all images, or on the rest of each fold for out-of-fold predictions."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tunesmith import plan as planning
 from tunesmith.core.spread import spread
@@ -11,13 +14,29 @@ from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import Trained, Trial, fold_name
 from tunesmith.jobs.training.slices import run_trial
-from tunesmith.jobs.training.timing import answering_s
+from tunesmith.jobs.training.timing import answering_s, trained_seconds
 from tunesmith.jobs.training.together import Logits
 from tunesmith.jobs.training.untuned import answers_alone, head_alone, is_brief
 
 VALIDATED = 2000  # validation images for the learning curve, at most
 
 Part = tuple[Logits, NDArray[np.int64]]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Predicted:
+    """Logits and labels of a fold's images.
+
+    Attributes:
+        part: By a network trained without them.
+        head: By the same network as its training began; None if that is not asked.
+        examples: Number of examples that it was trained with.
+    """
+
+    part: Part
+    head: Part | None
+    examples: int
 
 
 def main_trial(candidate: Candidate, ends_at: float) -> Trial:
@@ -46,17 +65,27 @@ def with_folds(
         Result of the training on all images, and logits and labels of each fold's images.
     """
     now = session.clock.elapsed()
-    folds, share = _folds(candidate, ends_at - now)
+    # All the time that this network has had and has now: no fold that was trained is given up.
+    folds, share = _folds(candidate, ends_at - now + trained_seconds(session, candidate.name))
     trial = main_trial(candidate, now + (ends_at - now) * (1 - share))
     trained = run_trial(session, trial, extended=extended)
-    parts, head_parts = _out_of_fold(session, candidate, ends_at, folds=folds, extended=extended)
-    if not parts or len(head_parts) < len(parts):
+    predicted = _out_of_fold(
+        session,
+        candidate,
+        ends_at,
+        folds=folds,
+        with_heads=is_brief(candidate, trained),
+        extended=extended,
+    )
+    parts = [fold.part for fold in predicted]
+    heads = [fold.head for fold in predicted if fold.head]
+    if not parts or len(heads) < len(parts):
         return trained, parts
-    (head_NK, y_N), (tuned_NK, _) = (joined(candidate, each) for each in (head_parts, parts))
-    examples = trained.checkpoint.seen
+    (head_NK, y_N), (tuned_NK, _) = (joined(candidate, each) for each in (heads, parts))
+    examples = sum(fold.examples for fold in predicted) // len(predicted)
     if not answers_alone(session, head_NK, tuned_NK, y_N, examples=examples):
         return trained, parts
-    return head_alone(trial, trained), head_parts
+    return head_alone(trial, trained), heads
 
 
 def _folds(candidate: Candidate, seconds: float) -> tuple[int, float]:
@@ -76,16 +105,20 @@ def _folds(candidate: Candidate, seconds: float) -> tuple[int, float]:
 
 
 def _out_of_fold(
-    session: Session, candidate: Candidate, finish_at: float, *, folds: int, extended: bool
-) -> tuple[list[Part], list[Part]]:
-    """Return logits and labels of each fold's images, by a network trained without them.
+    session: Session,
+    candidate: Candidate,
+    finish_at: float,
+    *,
+    folds: int,
+    with_heads: bool,
+    extended: bool,
+) -> list[_Predicted]:
+    """Predict the images of folds, each by a network trained without them.
 
-    After an interruption, folds that were not trained yet are missing. The second list is by
-    networks with their head alone fitted, where fine-tuning was brief.
+    After an interruption, folds that were not trained yet are missing.
     """
-    prepared, asked = candidate.prepared, 2 if candidate.family.pretrained else 1
-    parts: list[Part] = []
-    head_parts: list[Part] = []
+    prepared, asked = candidate.prepared, 2 if with_heads else 1
+    found: list[_Predicted] = []
     for fold in range(folds):
         if session.interrupted.is_set():
             break
@@ -95,11 +128,14 @@ def _out_of_fold(
         share_s = (finish_at - now) / (folds - fold)
         trial = fold_trial(candidate, fold, now + max(0.0, share_s - asking_s))
         trained = run_trial(session, trial, extended=extended)
-        parts.append((candidate.logits(candidate.deploy(trained), x_NCHW), y_N))
-        if is_brief(candidate, trained):
-            head = candidate.deploy(head_alone(trial, trained))
-            head_parts.append((candidate.logits(head, x_NCHW), y_N))
-    return parts, head_parts
+
+        def answers(trained: Trained, x_NCHW: Tensor = x_NCHW) -> Logits:
+            return candidate.logits(candidate.deploy(trained), x_NCHW)
+
+        head = (answers(head_alone(trial, trained)), y_N) if with_heads else None
+        part, examples = (answers(trained), y_N), trained.checkpoint.seen
+        found.append(_Predicted(part=part, head=head, examples=examples))
+    return found
 
 
 def joined(candidate: Candidate, parts: Sequence[Part]) -> Part:

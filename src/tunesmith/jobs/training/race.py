@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tunesmith import plan as planning
-from tunesmith.evaluation.early import compared_by
+from tunesmith.evaluation.early import compared_by, counting_words
 from tunesmith.evaluation.metrics import wilson
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.session import Session
@@ -44,6 +44,8 @@ def race(
     chosen = session.journal.history.chosen
     if chosen is None and len(candidates) > 1:
         chosen = _decide(session, candidates, probed)
+        reason = chosen.reason + counting_words(session.settings.metric)
+        chosen = replace(chosen, reason=reason)
         if not session.interrupted.is_set():  # else the next session decides
             session.record(chosen)
     if chosen is None:
@@ -83,7 +85,7 @@ def _decide(session: Session, candidates: Sequence[Candidate], probed: planning.
                 name, points = candidate.name, [(b.at, b.metrics[metric]) for b in blocks]
                 # A short heat of a large batch has few steps: what was reached before counts too.
                 scores[name] = max(points[-1][1], scores[name])
-                at_end[name] = _expected(candidate, points, before=scores[name])
+                at_end[name] = _expected(candidate, points, scores[name], hoped[name])
     # Few images often bring a tie; then what was known before decides.
     best, other = sorted(at_end, key=lambda name: (-at_end[name], -hoped[name]))
     whole = many and not session.interrupted.is_set()
@@ -112,21 +114,23 @@ def _before(
     return {scratch.name: sure, pretrained.name: head}, None
 
 
-def _expected(candidate: Candidate, points: Sequence[tuple[int, float]], *, before: float) -> float:
+def _expected(
+    candidate: Candidate, points: Sequence[tuple[int, float]], before: float, hoped: float
+) -> float:
     """Expected final accuracy.
 
     Args:
         candidate: The network.
         points: Numbers of examples in its heat, and accuracies after them.
         before: Best accuracy so far.
+        hoped: Accuracy that was expected before the heat.
     """
     is_pretrained, most = candidate.family.pretrained is not None, candidate.chosen.horizon
     if candidate.prepared.split.folds is None:
         longer = max(1.0, most / max(1, points[-1][0]))
         return planning.expected(before, pretrained=is_pretrained, longer=longer)
-    if is_pretrained:
-        return planning.after_tuning(before, most)
-    return max(before, planning.continued(points, most))
+    # Of few images, a heat of a pretrained network is a few steps, which say little.
+    return max(before, hoped if is_pretrained else planning.continued(points, most))
 
 
 def _hoped(

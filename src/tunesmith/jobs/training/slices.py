@@ -120,11 +120,12 @@ def _step_back(
 def _forgive(session: Session, trial: Trial, config: TrainConfig, end: int) -> TrainConfig:
     """Switch to a loss that is robust to label noise, once the network has revealed some."""
     past = session.journal.history.trials.get(trial.name)
-    is_fold = network_of(trial.name) != trial.name  # so that folds train like the full data
+    if network_of(trial.name) != trial.name:  # folds train like the full data
+        return config
     # A balanced network contradicts labels of frequent classes by design.
     is_set = config.robust or config.balance or "robust" in session.settings.train
     is_brief = end < FEWEST_EPOCHS * len(trial.data)
-    if is_set or is_brief or is_fold or not past or not past.blocks:
+    if is_set or is_brief or not past or not past.blocks:
         return config
     # Twice in a row, since mistakes of an early network soon disappear.
     shares = [block.metrics.get(SUREST_CONTRADICTED, 0.0) for block in past.blocks[-2:]]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith import plan as planning
-from tunesmith.evaluation.early import compared_by
+from tunesmith.evaluation.early import compared_by, counting_words
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.session import Session
@@ -34,7 +34,8 @@ def tuned_or_head(
 
 def is_brief(candidate: Candidate, trained: Trained) -> bool:
     """Whether a pretrained network was fine-tuned with so few examples that it may be worse."""
-    return candidate.family.pretrained is not None and trained.checkpoint.seen < planning.TUNED
+    is_few = 0 < trained.checkpoint.seen < planning.TUNED
+    return candidate.family.pretrained is not None and is_few
 
 
 def head_alone(trial: Trial, trained: Trained) -> Trained:
@@ -58,11 +59,12 @@ def answers_alone(
         head_NK: Logits with the head alone.
         tuned_NK: Logits of the fine-tuned network.
         y_N: Labels.
-        examples: Number of examples that it was fine-tuned with.
+        examples: Number of examples that it was fine-tuned with; of several, their mean.
     """
     metric = session.settings.metric
     if not is_better(metric, head_NK, tuned_NK, y_N):
         return False
     score = METRICS[compared_by(metric)].function
-    session.note(planning.untuned_words(score(head_NK, y_N), score(tuned_NK, y_N), examples))
+    words = planning.untuned_words(score(head_NK, y_N), score(tuned_NK, y_N), examples)
+    session.note(words + counting_words(metric))
     return True
