@@ -106,6 +106,21 @@ def test_thumbnails_of_shifted_photographs_are_the_same(down: int, across: int) 
     assert not are_same(whole, shifted[..., ::-1])  # blue for red
 
 
+@pytest.mark.parametrize("size", [(256, 256), (300, 100)])
+def test_large_images_are_compared_like_small_ones(size: tuple[int, int]) -> None:
+    def large(x_HWC: Images) -> Images:
+        return np.asarray(cv2.resize(x_HWC, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+    whole, shifted = large(photograph()), large(photograph(-5, 8))
+    assert are_same(whole, shifted)
+    assert are_same(whole, shifted[:, ::-1], mirrored=True)
+    assert not are_same(whole, shifted[..., ::-1])  # blue for red
+    assert not are_same(*map(large, shirts((200, 30, 30), (30, 30, 200))))
+    hidden = np.concatenate([whole, np.zeros_like(whole[..., :1])], axis=2)
+    seen = np.concatenate([whole, np.full_like(whole[..., :1], 255)], axis=2)
+    assert not are_same(hidden, seen)
+
+
 def test_empty_images_are_not_the_same_and_no_pairs_are_none() -> None:
     assert not are_same(*np.zeros((2, 8, 8, 1), np.uint8))
     assert len(same_colors(shirts(BLACK), np.zeros((0, 2), np.int64))) == 0

@@ -6,14 +6,18 @@ nothing: images are compared by how they deviate from their mean, which is the c
 Shape letters: N images of H x W pixels and C channels, P pairs of them.
 """
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.pixels import COLOR
+from tunesmith.core.pixels import COLOR, squeeze
 
 Floats = NDArray[np.float32]
 
+SIDE = 64  # pixels of a side at which images are compared, at most
+KEPT = 256  # squeezed images that are kept: the copies of an image are mostly close by
 REACH = 0.09  # share of a side by which duplicates may be shifted
 FINE = 1.0  # pixels over which images are averaged, against shifts by parts of a pixel
 COARSE = 1 / 16  # share of a side over which differences are averaged
@@ -40,15 +44,19 @@ def same_colors(
         [False, True]
 
     """
+
+    @lru_cache(KEPT)
+    def seen(place: int) -> Floats:
+        return _seen(pixels_NHWC[place])
+
     turn = slice(None, None, -1 if mirrored else 1)
-    same = [_is_same(pixels_NHWC[i], pixels_NHWC[j][:, turn]) for i, j in pairs_P2.tolist()]
-    return np.array(same, bool)
+    return np.array([_is_same(seen(i), seen(j)[:, turn]) for i, j in pairs_P2.tolist()], bool)
 
 
-def _is_same(one_HWC: NDArray[np.uint8], other_HWC: NDArray[np.uint8]) -> bool:
+def _is_same(one_HWC: Floats, other_HWC: Floats) -> bool:
     side = min(one_HWC.shape[:2])
     reach = round(REACH * side)
-    one, other = map(_centered, _overlap(_smooth(one_HWC), _smooth(other_HWC), reach))
+    one, other = map(_centered, _overlap(one_HWC, other_HWC, reach))
     contrast, other_contrast = float(one.std()), float(other.std())
     if float((one * other).mean()) <= LEAST_AGREED * contrast * other_contrast:
         return False
@@ -59,12 +67,15 @@ def _is_same(one_HWC: NDArray[np.uint8], other_HWC: NDArray[np.uint8]) -> bool:
     return bool(np.linalg.norm(inner_HWC, axis=2).max(initial=0) <= FARTHEST)
 
 
-def _smooth(x_HWC: NDArray[np.uint8]) -> Floats:
-    """Average over a pixel or two, and hide what is transparent."""
-    smooth_HWC = x_HWC.astype(np.float32)
+def _seen(x_HWC: NDArray[np.uint8]) -> Floats:
+    """Hide what is transparent, squeeze, and average over a pixel or two."""
     if x_HWC.shape[2] > COLOR:
-        smooth_HWC[..., :COLOR] *= smooth_HWC[..., COLOR:] / 255
-    return _blurred(smooth_HWC, FINE)
+        opacity_HW1 = np.float32(x_HWC[..., COLOR:]) / 255
+        shown_HWC = np.concatenate([x_HWC[..., :COLOR] * opacity_HW1, x_HWC[..., COLOR:]], axis=2)
+        x_HWC = shown_HWC.astype(np.uint8)
+    height, width, _ = x_HWC.shape
+    small_HWC = squeeze(x_HWC, (min(height, SIDE), min(width, SIDE)))
+    return _blurred(small_HWC.astype(np.float32), FINE)
 
 
 def _blurred(x_HWC: Floats, sigma: float) -> Floats:
