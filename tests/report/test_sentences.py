@@ -52,7 +52,7 @@ def test_the_interval_says_how_it_was_measured(summary: Summary) -> None:
         (1.0, 1.0, "It makes no mistake, and neither does a linear model."),
         (0.5, 0.5, "It is wrong in 50.0 % of cases, a linear model in 50.0 %."),
         (0.2, 0.2, "80.0 %: this model has not learned what it should."),
-        (0.4, 0.5, "in 50.0 %: this model has not learned what it should."),
+        (0.4, 0.6, "in 40.0 %: this model has not learned what it should."),
         (0.9, None, "always giving the most frequent class in 80.0 %."),
     ],
 )
@@ -60,22 +60,23 @@ def test_it_is_compared_with_the_best_baseline(
     summary: Summary, accuracy: float, linear: float | None, expected: str
 ) -> None:
     base = Baseline(majority=0.2, linear=linear)
-    given_ = changed(
-        summary, score={"value": accuracy}, evaluation={"accuracy": accuracy}, baseline=base
-    )
+    score = {"value": accuracy, "high": accuracy + 0.1}
+    given_ = changed(summary, score=score, evaluation={"accuracy": accuracy}, baseline=base)
     assert expected in sentences.comparison(given_)
 
 
-def test_accuracy_is_given_away_for_rare_classes_where_that_is_asked(summary: Summary) -> None:
-    text = sentences.comparison(
-        changed(
-            summary,
-            score={"metric": "balanced_accuracy"},
-            evaluation={"accuracy": 0.95},
-            baseline=Baseline(majority=0.99, linear=0.9),
-        )
+@pytest.mark.parametrize("value", [0.9, 0.3])
+def test_accuracy_is_given_away_for_rare_classes_where_that_is_asked(
+    summary: Summary, value: float
+) -> None:
+    asked = changed(
+        summary,
+        score={"metric": "balanced_accuracy", "value": value},
+        evaluation={"accuracy": 0.95},
+        baseline=Baseline(majority=0.99, linear=0.9),
     )
-    assert "has not learned" not in text
+    assert bool(sentences.warning(asked)) == (value < 1 / 3)
+    assert "has not learned" not in sentences.comparison(asked)
 
 
 def test_confused_pairs_come_by_number(summary: Summary) -> None:
@@ -205,10 +206,29 @@ def test_a_model_of_no_use_is_warned_of(
     assert found in sentences.told(poor)
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1", "log_loss"])
+def test_a_test_part_of_one_class_tells_nothing_of_use(summary: Summary, metric: str) -> None:
+    alone = changed(
+        summary,
+        score={"metric": metric, "value": 0.9, "high": 0.95},
+        evaluation={"confusion": ((54, 6, 0), (0, 0, 0), (0, 0, 0))},
+        baseline=Baseline(majority=1.0, linear=1.0),
+    )
+    assert sentences.warning(alone) == ""
+
+
+def test_what_is_not_tested_could_have_been_answered(summary: Summary) -> None:
+    confusion = {"confusion": ((20, 10, 0), (10, 20, 0), (0, 0, 0))}
+    score = {"metric": "log_loss", "value": 0.9, "low": 0.8, "high": 1.0}  # over log 2
+    assert sentences.warning(changed(summary, score=score, evaluation=confusion)) == ""
+
+
 def test_a_linear_model_may_be_equaled_but_not_be_better(summary: Summary) -> None:
     base = Baseline(majority=0.2, linear=0.5)
     equal = changed(summary, score={"value": 0.5}, baseline=base)
     assert sentences.warning(equal) == ""
+    by_chance = changed(equal, score={"value": 0.4, "low": 0.3, "high": 0.51})
+    assert sentences.warning(by_chance) == ""
     worse = changed(equal, score={"value": 0.4, "low": 0.3, "high": 0.45}, reason=EndReason.HORIZON)
     assert sentences.warning(worse) == (
         "Do not use this model: it is worse than a linear model (40.0 % against 50.0 %). It needs "

@@ -139,21 +139,25 @@ def comparison(summary: Summary) -> str:
         return f"It makes no mistake, and neither does {theirs}."
     own = f"in {percent(1 - accuracy, n=n)} of cases" if accuracy < 1 else "in no case"
     text = f"It is wrong {own}, {theirs} in {percent(1 - rival, n=n)}"
-    return f"{text}: this model has not learned what it should." if warning(summary) else f"{text}."
+    is_poor = summary.score.metric == "accuracy" and warning(summary)
+    return f"{text}: this model has not learned what it should." if is_poor else f"{text}."
 
 
 def warning(summary: Summary) -> str:
     """Warn of a model that a simpler one beats; empty if none does.
 
-    By accuracy, it must be better than always giving the most frequent class and not worse than a
-    linear model. By another metric, a good model need not have the higher accuracy; but it must be
-    better than answers that do not depend on the image.
+    By accuracy, it must be better than always giving the most frequent class and not clearly worse
+    than a linear model, which answers some of the test images only. By another metric, a good model
+    need not have the higher accuracy; but it must be better than answers that do not depend on the
+    image. Where all test images are of one class, that cannot be told.
     """
     score = summary.score
     metric, own = score.metric, score.value
+    if _tested_classes(summary) == 1:
+        return ""
     if metric == "accuracy":
         theirs, rival = _strongest(summary)
-        is_useless = own < rival or own == summary.baseline.majority < 1
+        is_useless = own <= summary.baseline.majority or rival > score.high
     else:
         theirs, rival = "answering without looking at the image", _blind(summary)
         is_useless = own >= rival if metric == "log_loss" else own <= rival
@@ -168,14 +172,19 @@ def warning(summary: Summary) -> str:
 
 def _blind(summary: Summary) -> float:
     """Return what answers that do not depend on the image score by a metric but accuracy."""
-    classes = sum(map(any, summary.evaluation.confusion))
+    classes = _tested_classes(summary)
     share = summary.baseline.majority
     return {
         "balanced_accuracy": 1 / classes,
         "macro_f1": 2 * share / (1 + share) / classes,
         "roc_auc": 0.5,
-        "log_loss": math.log(classes),
+        "log_loss": math.log(len(summary.data.classes)),
     }[summary.score.metric]
+
+
+def _tested_classes(summary: Summary) -> int:
+    """Count the classes of the test images."""
+    return sum(map(any, summary.evaluation.confusion))
 
 
 def told(summary: Summary) -> str:
