@@ -213,6 +213,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "roc_auc": Metric(function=_roc_auc_or_nan),
     }
 )
+# Means over classes, by which rare ones matter as much as others.
+CLASSES_ALIKE = ("balanced_accuracy", "macro_f1")
 
 
 @final

@@ -12,6 +12,7 @@ from tunesmith.core.words import counted
 from tunesmith.data.examine import Kind
 from tunesmith.data.loaded import Loaded
 from tunesmith.data.source import Given, Source
+from tunesmith.evaluation.metrics import CLASSES_ALIKE
 from tunesmith.report.findings import ClassLook, Finding, Item
 from tunesmith.screening.looks import UNLIKE, unlike
 from tunesmith.screening.shift import Shift
@@ -21,7 +22,6 @@ Places = NDArray[np.int64]
 PICTURED = 24  # images of a finding to show as pictures, at most
 FEW = 20  # images that a class needs to be learned well
 UNEVEN = 10  # ratio of the largest class to the smallest
-EVEN = ("balanced_accuracy", "macro_f1")  # metrics by which rare classes matter as much as others
 # Files of more than 8 bits: how many to measure, and which share of their 8-bit values must be
 # below DARK to conclude that only the lower bits are used.
 MEASURED, DARK, BRIGHTEST = 256, 32, 0.999
@@ -228,7 +228,7 @@ def uneven(data: Data, metric: str) -> Finding | None:
     )
     advice = (
         " If rare classes matter as much as common ones, train with --metric balanced_accuracy."
-        if metric not in EVEN
+        if metric not in CLASSES_ALIKE
         else ""
     )
     return Finding(

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from tunesmith.evaluation.calibration import calibrated_losses, fit_temperature, softmax
 from tunesmith.evaluation.compare import compare, is_lower
-from tunesmith.evaluation.metrics import accuracy
+from tunesmith.evaluation.metrics import CLASSES_ALIKE, accuracy
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import Trained
 from tunesmith.models.ensemble import Ensemble
 from tunesmith.models.preprocess import Deployed
 
-CLASSES_ALIKE = ("balanced_accuracy", "macro_f1")  # metrics that are means over classes
 Logits = NDArray[np.float32]
 Finished = tuple[Candidate, Trained]
 
