@@ -1,6 +1,11 @@
 """Tests of `tunesmith.core.words`."""
 
-from tunesmith.core.words import duration, nearest
+import pytest
+
+from tunesmith.core.words import duration, nearest, tally
+from tunesmith.data.archives import REPLACED
+from tunesmith.data.folders import HIDDEN, NOT_IMAGE, NOT_READ
+from tunesmith.data.tables import NO_LABEL, NO_PATH, REPEATED
 
 
 def test_nothing_near_says_nothing() -> None:
@@ -10,3 +15,21 @@ def test_nothing_near_says_nothing() -> None:
 def test_durations_carry() -> None:
     assert duration(59.94) == "59.9 s"
     assert duration(3599.9) == "1 h 00 min"
+
+
+@pytest.mark.parametrize(
+    ("kind", "plural"),
+    [
+        (HIDDEN, "hidden files"),
+        (NOT_IMAGE, "files of another kind"),
+        (NOT_READ, "images of a format that is not read"),
+        (REPLACED, "files that a later one replaces"),
+        (NO_PATH, "rows without a path"),
+        (NO_LABEL, "rows without a label"),
+        (REPEATED, "repeated rows"),
+        ("empty folder", "empty folders"),
+    ],
+)
+def test_what_is_skipped_has_a_plural(kind: str, plural: str) -> None:
+    assert tally({kind: 1}) == f"1 {kind}"
+    assert tally({kind: 3}) == f"3 {plural}"

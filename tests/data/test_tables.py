@@ -64,7 +64,7 @@ def test_rows_that_say_nothing_new_are_counted(folder: Path) -> None:
     assert table.skipped == {
         "row without a path": 1,
         "row without a label": 1,
-        "row that repeats another": 1,
+        "repeated row": 1,
     }
 
 

@@ -251,7 +251,7 @@ def test_of_one_name_the_last_is_read_and_the_others_counted(tmp_path: Path) -> 
     assert outcome(tmp_path / "x.tar") == {"a/1.png": b"new", "b/1.png": b"other"}
     assert archive.skipped == {
         "file of another kind": 1,
-        "file that a later one of its name replaces": 1,
+        "file that a later one replaces": 1,
     }
 
 

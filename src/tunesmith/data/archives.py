@@ -28,7 +28,7 @@ TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ARCHIVES = (".zip", ".7z", ".rar", *TARS)
 ENCRYPTED, IS_UTF8 = 1, 0x800  # flags of a member (APPNOTE 6.3.10, 4.4.4)
 DRIVE = re.compile(r"[A-Za-z]:")
-REPLACED = "file that a later one of its name replaces"
+REPLACED = "file that a later one replaces"
 S = TypeVar("S", bound="Stored")
 
 

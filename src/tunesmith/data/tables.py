@@ -32,7 +32,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 NEEDED = ("path", "label")
-NO_PATH, NO_LABEL = "row without a path", "row without a label"  # kinds of rows that are skipped
+# Kinds of rows that are skipped.
+NO_PATH, NO_LABEL, REPEATED = "row without a path", "row without a label", "repeated row"
 
 
 @final
@@ -99,7 +100,7 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Table:
             content, image = image, f"#{number - 1}"
             images[image] = content
         said = str(label), _part(path, number, str(part)), str(group)
-        skipped["row that repeats another"] += image in kept
+        skipped[REPEATED] += image in kept
         if kept.setdefault(image, said) != said:
             raise SourceError(
                 f"An image must be listed once, but row {number} of {path} says of {image} "
