@@ -198,5 +198,24 @@ def test_a_network_of_which_only_the_last_layer_was_fitted(make_story: MakeStory
     assert "The network saw" not in text
 
 
+def test_a_fine_tuning_that_did_harm(make_story: MakeStory) -> None:
+    story = make_story(("cat", "dog"))
+    untuned = story.summary.model_copy(update={"examples": 0})
+    text = Page(render(dataclasses.replace(story, summary=untuned, seen=3000))).text
+    assert "fine-tuned with 3,000 examples, but answers as before that" in text
+    assert "The network saw" not in text
+    assert "no time" not in text
+
+
+@pytest.mark.parametrize(("temperature", "said"), [(1.3, "it was fitted on"), (1, "it stays 1")])
+def test_a_temperature_that_does_not_help_is_told(
+    make_story: MakeStory, temperature: float, said: str
+) -> None:
+    story = make_story()
+    summary = changed(story.summary, evaluation={"temperature": temperature})
+    text = Page(render(dataclasses.replace(story, summary=summary))).text
+    assert f"divides the logits; {said}" in text
+
+
 def test_what_was_left_aside_is_counted(make_story: MakeStory) -> None:
     assert "Left aside: 3 hidden files." in Page(render(make_story(("cat", "dog")))).text

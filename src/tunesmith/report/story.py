@@ -152,6 +152,8 @@ class Story:
         curve: Training curve of the final model.
         validation: Validation curve, measured on ``validated_on``.
         validated_on: Images of the validation curve, in words.
+        seen: Examples that its training saw; unlike ``summary.examples``, also where the network
+            answers as it did before.
         samples: A few training images of each class (the first classes, if there are many).
         mistakes: Wrong predictions, the most confident first.
         unsure: Predictions with the lowest probability, lowest first.
@@ -174,6 +176,7 @@ class Story:
     curve: Sequence[CurvePoint]
     validation: Sequence[ValidationPoint]
     validated_on: str = "validation images"
+    seen: int = 0
     samples: Mapping[str, Sequence[NDArray[np.uint8]]]
     mistakes: Sequence[Answer]
     unsure: Sequence[Answer]
