@@ -107,6 +107,7 @@ def test_answers_of_each_fold_go_to_its_images(prepared: Any, folds: int) -> Non
     said = tell_learned(prepared, len(asked), learned)
     assert isinstance(said, Finding)
     assert said.title == "1 training label looks wrong"
+    assert said.meaning.startswith("Of 20 training images, 12 were asked about.") is (folds == 3)
     (item,) = said.items
     assert (item.file, item.label, item.note) == ("#5", "1", "probably 0")
     assert item.image is not None

@@ -124,23 +124,24 @@ def tell_learned(prepared: Prepared, asked: int, found: Sequence[Suspect]) -> Fi
     """
     if not asked:
         return None
+    total = len(prepared.split.train)
     if not found:
-        total = len(prepared.split.train)
         some = "" if asked == total else f", of {asked:,} of {total:,} that were asked about"
         return (
             "Labels of training images that look wrong to networks that did not learn from "
             f"them{some}: none."
         )
     data, classes = Data(source=prepared.source, loaded=prepared.loaded), prepared.source.classes
+    some = "" if asked == total else f"Of {total:,} training images, {asked:,} were asked about. "
     return Finding(
         kind="label",
         weight="doubtful",
         title=counted(len(found), "training label", verb=LOOKS) + " wrong",
         meaning=(
-            "A network that learned neither from the image it was asked about nor from its copies, "
-            "as far as these are known, is at least 90 % sure of another class. They were trained "
-            "on all the same, since some are mistakes of the network: look before you change a "
-            "label. "
+            f"{some}A network that learned neither from the image it was asked about nor from its "
+            "copies, as far as these are known, is at least 90 % sure of another class. They were "
+            "trained on all the same, since some are mistakes of the network: look before you "
+            "change a label. "
             f"{FILE} lists them, the most doubtful first; a list of those to leave out can be "
             "passed with --quarantine."
         ),
