@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tunesmith.evaluation.metrics import METRICS, Labels
+from tunesmith.evaluation.baselines import majority
+from tunesmith.evaluation.metrics import Labels
 
 BALANCED = "balanced_accuracy"
 
@@ -49,7 +50,7 @@ def counting(metric: str, y_N: Labels) -> int:
 
 
 def chance(metric: str, y_N: Labels) -> float:
-    """Metric of always predicting the most frequent class.
+    """Metric, one of `compared_by`, of always predicting the most frequent class.
 
     Example:
         >>> y_N = np.array([0, 0, 0, 1])
@@ -57,6 +58,6 @@ def chance(metric: str, y_N: Labels) -> float:
         (0.75, 0.5)
 
     """
-    counts = np.bincount(y_N)
-    always_NK = np.tile(np.eye(len(counts))[counts.argmax()], (len(y_N), 1))
-    return METRICS[metric].function(always_NK, y_N)
+    if compared_by(metric) != BALANCED:
+        return majority(y_N, y_N)
+    return 1 / int(np.count_nonzero(np.bincount(y_N)))

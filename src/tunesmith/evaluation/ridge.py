@@ -161,7 +161,7 @@ def _spread(
     mean_D = sum((weight_N[rows] @ f_ND[rows] for rows in _chunks(n)), zero_D) / n
     squares = (weight_N[rows] @ (f_ND[rows] - mean_D) ** 2 for rows in _chunks(n))
     std_D = np.sqrt(sum(squares, zero_D) / n)
-    return mean_D, std_D.clip(float(np.median(std_D)) if alike else 1e-6).clip(1e-6)
+    return mean_D, std_D.clip(max(1e-6, float(np.median(std_D)) if alike else 0.0))
 
 
 def _targets(y_R: NDArray[np.int64], mean_K: NDArray[np.float64]) -> NDArray[np.float64]:

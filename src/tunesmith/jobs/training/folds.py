@@ -6,7 +6,6 @@ from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tunesmith import plan as planning
 from tunesmith.core.spread import spread
@@ -16,7 +15,7 @@ from tunesmith.jobs.run.trial import Trained, Trial, fold_name
 from tunesmith.jobs.training.slices import run_trial
 from tunesmith.jobs.training.timing import answering_s, trained_seconds
 from tunesmith.jobs.training.together import Logits
-from tunesmith.jobs.training.untuned import answers_alone, head_alone, is_brief
+from tunesmith.jobs.training.untuned import answers, answers_alone, head_alone, is_brief
 
 VALIDATED = 2000  # validation images for the learning curve, at most
 
@@ -79,7 +78,7 @@ def with_folds(
     )
     parts = [fold.part for fold in predicted]
     heads = [fold.head for fold in predicted if fold.head]
-    if not parts or len(heads) < len(parts):
+    if not heads:
         return trained, parts
     (head_NK, y_N), (tuned_NK, _) = (joined(candidate, each) for each in (heads, parts))
     examples = sum(fold.examples for fold in predicted) // len(predicted)
@@ -128,13 +127,10 @@ def _out_of_fold(
         share_s = (finish_at - now) / (folds - fold)
         trial = fold_trial(candidate, fold, now + max(0.0, share_s - asking_s))
         trained = run_trial(session, trial, extended=extended)
-
-        def answers(trained: Trained, x_NCHW: Tensor = x_NCHW) -> Logits:
-            return candidate.logits(candidate.deploy(trained), x_NCHW)
-
-        head = (answers(head_alone(trial, trained)), y_N) if with_heads else None
-        part, examples = (answers(trained), y_N), trained.checkpoint.seen
-        found.append(_Predicted(part=part, head=head, examples=examples))
+        z_NK, examples, head = answers(candidate, trained, x_NCHW), trained.checkpoint.seen, None
+        if with_heads:
+            head = answers(candidate, head_alone(trial, trained), x_NCHW), y_N
+        found.append(_Predicted(part=(z_NK, y_N), head=head, examples=examples))
     return found
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tunesmith import plan as planning
 from tunesmith.evaluation.early import compared_by, counting_words
@@ -25,9 +26,7 @@ def tuned_or_head(
         return trained
     head = head_alone(trial, trained)
     x_NCHW, y_N = candidate.prepared.part(candidate.prepared.split.selection)
-    head_NK, tuned_NK = (
-        candidate.logits(candidate.deploy(each), x_NCHW) for each in (head, trained)
-    )
+    head_NK, tuned_NK = (answers(candidate, each, x_NCHW) for each in (head, trained))
     examples = trained.checkpoint.seen
     return head if answers_alone(session, head_NK, tuned_NK, y_N, examples=examples) else trained
 
@@ -42,6 +41,11 @@ def head_alone(trial: Trial, trained: Trained) -> Trained:
     """Return a pretrained network as its fine-tuning began: with a head fitted to its features."""
     assert trial.begin is not None
     return replace(trained, checkpoint=trial.begin())
+
+
+def answers(candidate: Candidate, trained: Trained, x_NCHW: Tensor) -> Logits:
+    """Logits of images ``(N, C, H, W)`` by a network as it would be deployed."""
+    return candidate.logits(candidate.deploy(trained), x_NCHW)
 
 
 def answers_alone(
