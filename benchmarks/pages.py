@@ -394,7 +394,7 @@ def backdoors(rows: Sequence[Row]) -> str:
     return rows_of(head, cells)
 
 
-def cleansed(rows: Sequence[Row]) -> str:
+def cleansed(rows: Sequence[Row], clean: Mapping[str, Row]) -> str:
     """What is left after cleaning; nothing where it was not measured."""
     if not rows:
         return ""
@@ -403,15 +403,17 @@ def cleansed(rows: Sequence[Row]) -> str:
             *attack_of(row),
             percent(row["found"]),
             *(percent(row.get(f"success_{when}")) for when in ("before", "after")),
+            percent(clean[row["data"]]["success"][row["attack"]] if clean else None),
             *(percent(row.get(f"accuracy_{when}"), 2) for when in ("before", "after")),
         ]
         for row in rows
     ]
-    head = ["data", "attack", "share", "found", "works before", "works after"]
+    head = ["data", "attack", "share", "found", "works before", "works after", "never attacked"]
     return (
         "What `tunesmith cleanse` leaves of them, with a minute for each training: the share of "
         "4,000 test images with\nthe trigger that are answered as the attacker wants, and the "
-        "accuracy without it.\n\n"
+        "accuracy without it. A network that was never\nattacked was trained on the images before "
+        "they were poisoned: what it answers is no backdoor.\n\n"
         f"{rows_of([*head, 'accuracy before', 'accuracy after'], cells)}\n\n"
     )
 
@@ -547,7 +549,7 @@ def gate_numbers() -> str:
         ),
         missed=missed(attacks["rows"]),
         backdoors=backdoors(attacks["rows"]),
-        cleansed=cleansed(attacks.get("trained", [])),
+        cleansed=cleansed(attacks.get("trained", []), attacks.get("clean", {})),
         neighbors=neighbors(attacks.get("neighbors", [])),
         time="; ".join(
             f"{NAMES[name]}, {row['images']:,} images, {row['wall_s']:.1f} s"
