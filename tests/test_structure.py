@@ -50,7 +50,6 @@ UNMIRRORED: dict[str, str] = {
     "jobs/report.py": "test_cli.py calls it as users do",
     "jobs/search/search_setup.py": "test_tune.py gives it spaces of every kind",
     "jobs/closing/result.py": "a value alone; test_fit.py reads all of it",
-    "jobs/training/folds.py": "test_untuned.py trains with folds; test_fit.py, whole jobs",
     "jobs/training/train.py": "test_together.py and test_untuned.py train everything there is",
     "jobs/training/saving.py": "test_slices.py keeps one checkpoint, and resumes from it",
     "jobs/run/trial.py": "values alone; test_slices.py runs, pauses and ends trainings",

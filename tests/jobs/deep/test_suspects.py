@@ -92,14 +92,13 @@ def test_no_cell_is_a_formula(prepared: Any, tmp_path: Path) -> None:
     assert (row["label"], row["probably"], row["margin"]) == ("'=1", "'-2", "-0.900")
 
 
-@pytest.mark.parametrize("folds", [5, 3])  # the latter after an interruption
+@pytest.mark.parametrize("folds", [5, 3])  # all, or as many as there was time for
 def test_answers_of_each_fold_go_to_its_images(prepared: Any, folds: int) -> None:
     places = np.concatenate([np.arange(fold, 20, 5) for fold in range(folds)])
     z_NK = np.log(sure(prepared.labels))[places]
     z_NK[1] = z_NK[1, ::-1]  # the second one of the first fold
-    fitted: Any = SimpleNamespace(
-        members=[SimpleNamespace(prepared=prepared)], z_NK=z_NK, y_N=prepared.labels[places]
-    )
+    members = [SimpleNamespace(prepared=prepared)]
+    fitted: Any = SimpleNamespace(members=members, z_NK=z_NK, places_N=places)
     asked, p_NK = out_of_fold(fitted, temperature=0.5)
     assert asked.tolist() == places.tolist()
     learned = find_suspects("train", asked, p_NK, prepared.labels)
@@ -118,8 +117,8 @@ def test_answers_of_each_fold_go_to_its_images(prepared: Any, folds: int) -> Non
 
 def test_where_images_are_held_out_no_training_image_is_asked_about(prepared: Any) -> None:
     prepared.split.folds = None
-    z_NK, y_N = np.zeros((7, 2), np.float32), np.zeros(7, np.int64)
-    fitted: Any = SimpleNamespace(members=[SimpleNamespace(prepared=prepared)], z_NK=z_NK, y_N=y_N)
+    members, z_NK = [SimpleNamespace(prepared=prepared)], np.zeros((7, 2), np.float32)
+    fitted: Any = SimpleNamespace(members=members, z_NK=z_NK, places_N=np.arange(7))
     asked, p_NK = out_of_fold(fitted, temperature=1.0)
     assert (len(asked), len(p_NK)) == (0, 0)
     assert find_suspects("train", asked, p_NK, prepared.labels) == []

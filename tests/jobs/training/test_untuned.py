@@ -112,9 +112,10 @@ def test_of_few_images_out_of_fold_predictions_decide(
         candidate = candidate_of(session, halves(FEW))
         ends_at = session.clock.elapsed() + 8
         trained, parts = with_folds(session, candidate, ends_at, extended=False)
-        z_NK, y_N = joined(candidate, parts)
+        z_NK, places_N = joined(candidate, parts)
+        y_N = candidate.prepared.labels[places_N]
         assert compared == [(len(y_N),) * 3]
-        assert len(y_N) == len(candidate.prepared.train)
+        assert sorted(places_N) == sorted(candidate.prepared.split.train)
         assert (z_NK.argmax(1) == y_N).mean() > 0.7  # chance is 0.5
         assert "A head on features learned from photographs answers" in notes(session)
         begun = candidate.begin(candidate.prepared.train)
@@ -138,4 +139,4 @@ def test_the_whole_training_hands_over_what_is_better(
         fitted = train_all(session, [candidate], extended=False)
         was_trained = session.journal.history.trials[PRETRAINED].seen > 0
         assert (fitted.trained.checkpoint.seen == 0) is (is_better or not was_trained)
-        assert len(fitted.z_NK) == len(fitted.y_N) > 0
+        assert len(fitted.z_NK) == len(fitted.labels) > 0

@@ -99,7 +99,7 @@ def hand_over(session: Session, fitted: Fitted, *, machine: Machine) -> Handed:
     deployed, folder = fitted.deployed, new_folder(session.folder / handed.BUNDLE)
     path = folder / handed.GRAPH_FILE
     with session.phase("calibrate"):
-        deployed.temperature.fill_(_temperature(fitted.z_NK, fitted.y_N))
+        deployed.temperature.fill_(_temperature(fitted.z_NK, fitted.labels))
     deployed.cpu()  # export, verify and test what any machine can run
     with session.phase("export"), writing(folder):
         _export(deployed, prepared, family, folder)

@@ -82,14 +82,9 @@ def out_of_fold(fitted: Fitted, temperature: float) -> tuple[Places, NDArray[np.
         fitted: Trained model, with the logits that the temperature was fitted to.
         temperature: Temperature of the final model.
     """
-    prepared, z_NK = fitted.members[0].prepared, fitted.z_NK
-    split = prepared.split
-    if split.folds is None:
-        return split.train[:0], z_NK[:0]
-    # Fold by fold, in the order of the predictions.
-    places = split.train[np.argsort(split.folds, kind="stable")][: len(z_NK)]
-    assert np.array_equal(prepared.labels[places], fitted.y_N)
-    return places, softmax(z_NK, temperature)
+    if fitted.members[0].prepared.split.folds is None:
+        return fitted.places_N[:0], fitted.z_NK[:0]
+    return fitted.places_N, softmax(fitted.z_NK, temperature)
 
 
 def write_suspects(folder: Path, prepared: Prepared, found: Sequence[Suspect]) -> None:

@@ -18,14 +18,17 @@ from tunesmith.jobs.training.together import Logits
 from tunesmith.jobs.training.untuned import answers, answers_alone, head_alone, is_brief
 
 VALIDATED = 2000  # validation images for the learning curve, at most
+# A search is judged by networks that are trained half as long as the final one: in a small fraction
+# of that, what learns fastest would win. So there are few; the first tells how much was luck.
+JUDGING, JUDGING_SHARE = 3, 0.6
 
-Part = tuple[Logits, NDArray[np.int64]]
+Part = tuple[Logits, NDArray[np.int64]]  # of some images, and their indices in the decoded data
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class _Predicted:
-    """Logits and labels of a fold's images.
+    """Predictions of a fold's images.
 
     Attributes:
         part: By a network trained without them.
@@ -61,7 +64,7 @@ def with_folds(
     """Train on all images, and on the rest of each fold, or of as many as there is time for.
 
     Returns:
-        Result of the training on all images, and logits and labels of each fold's images.
+        Result of the training on all images, and predictions of each fold's images.
     """
     now = session.clock.elapsed()
     # All the time that this network has had and has now: no fold that was trained is given up.
@@ -80,7 +83,8 @@ def with_folds(
     heads = [fold.head for fold in predicted if fold.head]
     if not heads:
         return trained, parts
-    (head_NK, y_N), (tuned_NK, _) = (joined(candidate, each) for each in (heads, parts))
+    (head_NK, places_N), (tuned_NK, _) = (joined(candidate, each) for each in (heads, parts))
+    y_N = candidate.prepared.labels[places_N]
     examples = sum(fold.examples for fold in predicted) // len(predicted)
     if not answers_alone(session, head_NK, tuned_NK, y_N, examples=examples):
         return trained, parts
@@ -88,12 +92,12 @@ def with_folds(
 
 
 def _folds(candidate: Candidate, seconds: float) -> tuple[int, float]:
-    """Return how many folds to predict, all if a search is judged by them, and their time share."""
+    """Return how many folds to predict, and their share of the time."""
     chosen, folds = candidate.chosen, candidate.prepared.split.folds
     assert folds is not None
     there = int(folds.max()) + 1
     if chosen.search is not None:
-        return there, planning.FOLD_SHARE
+        return min(there, JUDGING), JUDGING_SHARE
     count, share = planning.folds_in(
         len(candidate.prepared.train),
         seconds=seconds,
@@ -121,21 +125,22 @@ def _out_of_fold(
     for fold in range(folds):
         if session.interrupted.is_set():
             break
-        x_NCHW, y_N = prepared.part(prepared.without_fold(fold)[1])
+        held = prepared.without_fold(fold)[1]
+        x_NCHW, _ = prepared.part(held)
         now = session.clock.elapsed()
-        asking_s = answering_s(session, candidate, asked * len(y_N))
+        asking_s = answering_s(session, candidate, asked * len(held))
         share_s = (finish_at - now) / (folds - fold)
         trial = fold_trial(candidate, fold, now + max(0.0, share_s - asking_s))
         trained = run_trial(session, trial, extended=extended)
         z_NK, examples, head = answers(candidate, trained, x_NCHW), trained.checkpoint.seen, None
         if with_heads:
-            head = answers(candidate, head_alone(trial, trained), x_NCHW), y_N
-        found.append(_Predicted(part=(z_NK, y_N), head=head, examples=examples))
+            head = answers(candidate, head_alone(trial, trained), x_NCHW), held
+        found.append(_Predicted(part=(z_NK, held), head=head, examples=examples))
     return found
 
 
 def joined(candidate: Candidate, parts: Sequence[Part]) -> Part:
-    """Concatenate logits and labels; empty if there are none."""
+    """Concatenate logits and indices; empty if there are none."""
     none: Part = np.zeros((0, candidate.classes), np.float32), np.zeros(0, np.int64)
-    logits, labels = zip(none, *parts, strict=True)
-    return np.concatenate(logits), np.concatenate(labels)
+    logits, places = zip(none, *parts, strict=True)
+    return np.concatenate(logits), np.concatenate(places)

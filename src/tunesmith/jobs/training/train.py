@@ -38,7 +38,7 @@ class Fitted:
         deployed: From uint8 images to probabilities, temperature still 1.
         trained: Result of the first member's training.
         z_NK: Logits for calibration, by networks that were not trained on these images.
-        y_N: Their labels.
+        places_N: Indices of these images in the decoded data.
         choice: Choice of the members; None if there was only one network.
         searched: Result of the search for a better config; None if there was none.
     """
@@ -47,9 +47,15 @@ class Fitted:
     deployed: Deployed
     trained: Trained
     z_NK: NDArray[np.float32]
-    y_N: NDArray[np.int64]
+    places_N: NDArray[np.int64]
     choice: Choice | None = None
     searched: Searched | None = None
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Classes of the images for calibration."""
+        labels: NDArray[np.int64] = self.members[0].prepared.labels[self.places_N]
+        return labels
 
 
 def train_all(session: Session, candidates: Sequence[Candidate], *, extended: bool) -> Fitted:
@@ -82,13 +88,13 @@ def _train_small(
     """Train on all images, and without each fold, for out-of-fold predictions of all images."""
     (ends_at,) = deadlines(session, [candidate], finish_at)
     trained, parts = with_folds(session, candidate, ends_at, extended=extended)
-    z_NK, y_N = joined(candidate, parts)
+    z_NK, places_N = joined(candidate, parts)
     fitted = Fitted(
         members=(candidate,),
         deployed=candidate.deploy(trained),
         trained=trained,
         z_NK=z_NK,
-        y_N=y_N,
+        places_N=places_N,
         searched=_search(session, candidate, finish_at, extended=extended),
     )
     found = fitted.searched and fitted.searched.tuned(candidate)
@@ -114,7 +120,7 @@ def _choose_small(
     choice = choose(
         candidates,
         [z_NK for z_NK, _ in unseen],
-        unseen[0][1],
+        candidates[0].prepared.labels[unseen[0][1]],
         metric=session.settings.metric,
         alone=bool(session.settings.limit),
     )
@@ -155,8 +161,13 @@ def _fitted(session: Session, trials: Sequence[Finished]) -> Fitted:
         members = (candidate,)
         deployed = candidate.deploy(trained)
         candidate.settle(deployed, *prepared.part(prepared.split.selection))
-    x_NCHW, y_N = prepared.part(prepared.split.calibration)
-    z_NK = members[0].logits(deployed, x_NCHW)
+    places_N = prepared.split.calibration
+    z_NK = members[0].logits(deployed, prepared.part(places_N)[0])
     return Fitted(
-        members=members, deployed=deployed, trained=trained, z_NK=z_NK, y_N=y_N, choice=choice
+        members=members,
+        deployed=deployed,
+        trained=trained,
+        z_NK=z_NK,
+        places_N=places_N,
+        choice=choice,
     )
