@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
+from tunesmith.core.cores import cores
 from tunesmith.data import quarantine
 from tunesmith.data.source import Source
 from tunesmith.execution.machine import versions
@@ -153,7 +154,7 @@ def write(result: CheckResult) -> None:
 def _gated(data: Data, phase: Phase, cache: Cache, *, is_deep: bool) -> Gated:
     """Run the quick checks; to look for mirrored copies takes as long as for all others."""
     near, mirrored = _once(find_copies, "copies", cache), _once(find_mirrored, "mirrored", cache)
-    run = partial(gate, data, Depth.WHOLE, phase, search=near)
+    run = partial(gate, data, Depth.WHOLE, phase, search=near, threads=cores())
     if is_deep or len(data.labels) <= MIRRORED_MOST:
         return run(mirrored=mirrored)
     return run().told([NO_MIRRORED])

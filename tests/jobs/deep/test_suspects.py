@@ -130,6 +130,7 @@ def copied(groups_N: NDArray[np.int64]) -> Alike:
     return Alike(
         depth=Depth.WHOLE,
         exact_N=np.arange(len(groups_N)),
+        seen_N=np.arange(len(groups_N)),
         near_N=groups_N,
         near_P2=none,
         same_N=groups_N,

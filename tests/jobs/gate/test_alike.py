@@ -6,16 +6,8 @@ from numpy.typing import NDArray
 
 from tunesmith.data.loaded import Loaded
 from tunesmith.data.sources import open_source
-from tunesmith.jobs.gate.alike import (
-    Depth,
-    Search,
-    conflicts,
-    copies,
-    find_alike,
-    kept_leaks,
-    leaks,
-    torn,
-)
+from tunesmith.jobs.gate.alike import Depth, Search, copies, find_alike, kept_leaks, leaks
+from tunesmith.jobs.gate.conflicts import conflicts, torn
 from tunesmith.jobs.gate.findings import Data
 from tunesmith.report.findings import Finding
 from tunesmith.screening.copies import find_mirrored
@@ -62,20 +54,6 @@ def test_copies_of_test_images_are_named_with_their_twins() -> None:
     assert isinstance(again, Finding)
     assert "Equal to the pixel: 1; re-encoded, brightened, resized or shifted: 1" in again.meaning
     assert isinstance(conflicts(data, alike), str)
-
-
-def test_the_same_image_in_two_classes() -> None:
-    x_NHWC, y_N = textures(60), np.arange(60) % 3
-    x_NHWC[4], x_NHWC[9] = x_NHWC[50], x_NHWC[50]  # of classes 1, 0 and 2
-    data = data_of(x_NHWC, y_N, tested=0)
-    alike = find_alike(data, Depth.WHOLE)
-    found = conflicts(data, alike)
-    assert isinstance(found, Finding)
-    assert found.is_suspect
-    assert not found.is_left_out
-    assert sorted(item.file for item in found.items) == ["#4", "#50", "#9"]
-    assert all(item.twin and item.twin.label != item.label for item in found.items)
-    assert leaks(data, alike) is None  # there is no test part to leak into
 
 
 def test_clean_data_are_said_to_be_clean() -> None:
@@ -129,27 +107,6 @@ def finds(pairs: list[tuple[int, int]]) -> Search:
     return lambda _gray_NSS, _asked: np.array(pairs)
 
 
-def test_only_frames_that_were_compared_contradict_each_other() -> None:
-    film = [(place, place + 1) for place in range(59)]
-    data = data_of(frames(60), np.arange(60) // 30, tested=0)
-    alike = find_alike(data, Depth.WHOLE, finds(film))
-    assert len(np.unique(alike.near_N)) == 1
-    assert torn(data, alike).tolist() == [29, 30]
-    found = conflicts(data, alike)
-    assert isinstance(found, Finding)
-    assert [(i.file, i.twin.file, i.note) for i in found.items if i.twin] == [
-        ("#29", "#30", "nearly the same, but labeled otherwise"),
-        ("#30", "#29", "nearly the same, but labeled otherwise"),
-    ]
-
-
-def test_all_that_are_equal_to_one_of_a_torn_pair_are_torn() -> None:
-    x_NHWC, y_N = frames(60), np.zeros(60, np.int64)
-    x_NHWC[50], y_N[20:23] = x_NHWC[10], 1
-    data = data_of(x_NHWC, y_N, tested=0)
-    assert torn(data, find_alike(data, Depth.WHOLE, finds([(10, 20)]))).tolist() == [10, 20, 50]
-
-
 def test_so_many_near_copies_of_test_images_are_no_accident() -> None:
     x_NHWC, y_N = frames(90), np.arange(90) % 3
     x_NHWC[30], y_N[:15] = x_NHWC[80], y_N[60:65].repeat(3)
@@ -180,3 +137,40 @@ def test_where_near_copies_are_kept_none_are_said_to_be_missing() -> None:
     assert leaks(data, alike) == (
         "Copies of test images among those to learn from, equal to the pixel: none."
     )
+
+
+def test_what_is_equal_only_when_made_small_is_called_so() -> None:
+    x_NHWC, y_N = textures(60), np.arange(60) % 3
+    whole = [np.repeat(np.repeat(x_HWC, 20, axis=0), 20, axis=1) for x_HWC in x_NHWC]
+    for place, twin in ((1, 50), (2, 50), (4, 20)):  # the test part begins at 48
+        x_NHWC[place], y_N[place] = x_NHWC[twin], y_N[twin]
+        whole[place] = whole[twin].copy()
+    whole[1][100, 100], whole[4][100, 100] = 0, 255  # a defect
+    y_N[4] = (y_N[20] + 1) % 3
+    source = open_source(
+        [(x, int(y)) for x, y in zip(whole[:48], y_N[:48], strict=True)],
+        test=[(x, int(y)) for x, y in zip(whole[48:], y_N[48:], strict=True)],
+    )
+    loaded = Loaded(
+        pixels=x_NHWC,
+        kept=np.arange(60),
+        rejected=(),
+        shapes=np.full((60, 2), 480),
+        resized=True,
+    )
+    data = Data(source=source, loaded=loaded)
+    alike = find_alike(data, Depth.EXACT, threads=2)
+    found, torn_apart, again = leaks(data, alike), conflicts(data, alike), copies(data, alike)
+    assert isinstance(found, Finding)
+    assert [(i.file, i.note) for i in found.items] == [
+        ("#1", "equal at 24 x 24 pixels"),
+        ("#2", "equal to the pixel"),
+    ]
+    assert isinstance(torn_apart, Finding)
+    assert [(i.file, i.note) for i in torn_apart.items] == [
+        ("#4", "equal at 24 x 24 pixels, but labeled otherwise"),
+        ("#20", "equal at 24 x 24 pixels, but labeled otherwise"),
+    ]
+    assert "too small to show at 24 x 24 pixels" in torn_apart.meaning
+    assert isinstance(again, Finding)
+    assert "Equal to the pixel: 1; equal at 24 x 24 pixels: 2; re-encoded" in again.meaning

@@ -66,6 +66,7 @@ def test_of_copies_and_stated_groups_one_of_each_kind_counts(
     alike = Alike(
         depth=Depth.WHOLE,
         exact_N=np.arange(6),
+        seen_N=np.arange(6),
         near_N=same_N,
         near_P2=np.zeros((0, 2), np.int64),
         same_N=same_N,

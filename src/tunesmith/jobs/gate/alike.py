@@ -1,4 +1,4 @@
-"""Copies among the images: identical pixels, near copies, and mirror images."""
+"""Copies among the images: equal to the pixel, equal when small, near copies, and mirrored."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.words import counted
 from tunesmith.data.clean import merged, twins
+from tunesmith.data.identical import identical
 from tunesmith.jobs.gate.findings import Data
 from tunesmith.report.findings import Finding, Item
 from tunesmith.screening.colors import same_colors
@@ -25,7 +26,7 @@ class Depth(StrEnum):
     """How thoroughly to search for copies."""
 
     EXACT = "exact"
-    """Images with identical pixels."""
+    """Images that are equal as loaded."""
     TEST = "test"
     """Also near copies of test images."""
     NEAR = "near"
@@ -41,10 +42,11 @@ class Alike:
 
     Attributes:
         depth: Depth of the search for copies.
-        exact_N: Group number of each image; the images of a group have identical pixels.
-        near_N: The same with near copies in one group; a chain of near copies is one group,
+        exact_N: Group number of each image; the images of a group are equal to the pixel.
+        seen_N: The same, but they are only known to be equal at the size at which they were loaded.
+        near_N: As ``seen_N``, with near copies in one group; a chain of near copies is one group,
             although its ends may differ.
-        near_P2: Pairs of near copies, ``[P, 2]``, with one image per exact group.
+        near_P2: Pairs of near copies, ``[P, 2]``, with one image per group of ``seen_N``.
         same_N: As ``near_N``, with mirror images of the same class in one group.
         groups_N: Groups used by the split: ``same_N``, but if more than `MOST_NEAR` of the training
             images are near copies of test images, these are not grouped with them.
@@ -52,6 +54,7 @@ class Alike:
 
     depth: Depth
     exact_N: Places
+    seen_N: Places
     near_N: Places
     near_P2: Places
     same_N: Places
@@ -59,9 +62,14 @@ class Alike:
 
 
 def find_alike(
-    data: Data, depth: Depth, search: Search = find_copies, mirrored: Search | None = None
+    data: Data,
+    depth: Depth,
+    search: Search = find_copies,
+    mirrored: Search | None = None,
+    *,
+    threads: int = 1,
 ) -> Alike:
-    """Group exact copies and, depending on ``depth``, near copies of the same shape and colors.
+    """Group equal images and, depending on ``depth``, near copies of the same shape and colors.
 
     Mirror images count as copies only if they have the same label. Otherwise, left and right may be
     just what distinguishes the classes, as with b and d.
@@ -71,13 +79,14 @@ def find_alike(
         depth: Depth of the search.
         search: Function that finds near copies.
         mirrored: Function that finds mirror images; None to skip them.
+        threads: Number of threads used.
     """
     pixels_NHWC = data.loaded.pixels
-    exact_N = twins(pixels_NHWC, data.labels)
+    seen_N = twins(pixels_NHWC, data.labels)
     near_P2 = mirrored_P2 = np.zeros((0, 2), np.int64)
     if depth is not Depth.EXACT:
-        _, first = np.unique(exact_N, return_index=True)
-        tested_N = np.isin(exact_N[first], exact_N[data.tested])
+        _, first = np.unique(seen_N, return_index=True)
+        tested_N = np.isin(seen_N[first], seen_N[data.tested])
         asked = np.flatnonzero(tested_N) if depth is Depth.TEST else None
         gray_NSS = comparable(pixels_NHWC, first)
         near_P2 = first[search(gray_NSS, asked)]
@@ -87,27 +96,28 @@ def find_alike(
             mirrored_P2 = mirrored_P2[np.ptp(data.labels[mirrored_P2], axis=1) == 0]
             mirrored_P2 = mirrored_P2[same_colors(pixels_NHWC, mirrored_P2, mirrored=True)]
     pairs_P2 = np.concatenate([near_P2, mirrored_P2])
-    near_N, same_N = merged(exact_N, near_P2), merged(exact_N, pairs_P2)
+    near_N, same_N = merged(seen_N, near_P2), merged(seen_N, pairs_P2)
     return Alike(
         depth=depth,
-        exact_N=exact_N,
+        exact_N=identical(data.source, data.loaded, seen_N, threads=threads),
+        seen_N=seen_N,
         near_N=near_N,
         near_P2=near_P2,
         same_N=same_N,
-        groups_N=_acted_on(data.tested, exact_N, near_N, same_N, pairs_P2),
+        groups_N=_acted_on(data.tested, seen_N, near_N, same_N, pairs_P2),
     )
 
 
 def _acted_on(
-    tested_N: NDArray[np.bool_], exact_N: Places, near_N: Places, same_N: Places, pairs_P2: Places
+    tested_N: NDArray[np.bool_], seen_N: Places, near_N: Places, same_N: Places, pairs_P2: Places
 ) -> Places:
     """Return ``groups_N`` of `Alike`: leaving out most images of a fixed camera would not help."""
-    is_exact_N = np.isin(exact_N, exact_N[tested_N])
-    is_near_N = np.isin(near_N, near_N[tested_N]) & ~is_exact_N
+    is_seen_N = np.isin(seen_N, seen_N[tested_N])
+    is_near_N = np.isin(near_N, near_N[tested_N]) & ~is_seen_N
     if is_near_N.sum() <= MOST_NEAR * (~tested_N).sum():
         return same_N
-    is_across_P = is_exact_N[pairs_P2[:, 0]] != is_exact_N[pairs_P2[:, 1]]
-    return merged(exact_N, pairs_P2[~is_across_P])
+    is_across_P = is_seen_N[pairs_P2[:, 0]] != is_seen_N[pairs_P2[:, 1]]
+    return merged(seen_N, pairs_P2[~is_across_P])
 
 
 def leaks(data: Data, alike: Alike) -> Finding | str | None:
@@ -117,7 +127,7 @@ def leaks(data: Data, alike: Alike) -> Finding | str | None:
         return None
     leaked = np.flatnonzero(~tested_N & np.isin(groups_N, groups_N[tested_N]))
     if not len(leaked):
-        kind = _kind(near=alike.depth is not Depth.EXACT and not len(_spared(data, alike)))
+        kind = _kind(near=alike.depth is not Depth.EXACT and not len(spared(data, alike)))
         return f"Copies of test images among those to learn from, {kind}: none."
     known, share = _known(tested_N, groups_N, leaked)
     return Finding(
@@ -131,14 +141,14 @@ def leaks(data: Data, alike: Alike) -> Finding | str | None:
             "others as far as there is time to look for them, or where the list is passed on "
             "(--quarantine). The test part stays as it is."
         ),
-        items=_items(data, alike, _with_twins(alike, leaked, tested_N)),
+        items=items(data, alike, _with_twins(alike, leaked, tested_N)),
         is_left_out=True,
     )
 
 
 def kept_leaks(data: Data, alike: Alike) -> Finding | None:
     """Report near copies of test images that stay in training because there are so many."""
-    places = _spared(data, alike)
+    places = spared(data, alike)
     if not len(places):
         return None
     known, share = _known(data.tested, alike.same_N, places)
@@ -154,12 +164,12 @@ def kept_leaks(data: Data, alike: Alike) -> Finding | None:
             "(--on-suspects quarantine, or --quarantine with the list of `tunesmith check`). "
             "Better is a test part that was taken elsewhere."
         ),
-        items=_items(data, alike, _with_twins(alike, places, data.tested)),
+        items=items(data, alike, _with_twins(alike, places, data.tested)),
         is_suspect=True,
     )
 
 
-def _spared(data: Data, alike: Alike) -> Places:
+def spared(data: Data, alike: Alike) -> Places:
     """Return the indices of images that are copies of test images, but not grouped with them."""
     is_same_N, is_grouped_N = (
         np.isin(each_N, each_N[data.tested]) for each_N in (alike.same_N, alike.groups_N)
@@ -171,61 +181,6 @@ def _known(tested_N: NDArray[np.bool_], groups_N: Places, leaked: Places) -> tup
     """Return the number and the percentage of test images that have a copy in ``leaked``."""
     known = int((tested_N & np.isin(groups_N, groups_N[leaked])).sum())
     return known, 100 * known / int(tested_N.sum())
-
-
-def torn(data: Data, alike: Alike) -> Places:
-    """Return the indices of images that `fit` leaves out if suspects are; may include test images.
-
-    A copy contradicts their label, or they are near copies of test images that are kept otherwise.
-    """
-    contradicted = np.array(list(_contradicted(data, alike)), np.int64)
-    return np.union1d(contradicted, _spared(data, alike))
-
-
-def _contradicted(data: Data, alike: Alike) -> dict[int, int]:
-    """Map each image to an image that it is a copy of, and that has another label.
-
-    Along a chain of near copies labels may well change: the first and the last frame of a film show
-    different things. So only direct pairs and exact copies count.
-    """
-    labels_N, exact_N = data.labels, alike.exact_N
-    order_N = np.lexsort((labels_N, exact_N))
-    ends_G = np.cumsum(np.bincount(exact_N))
-    begins_G = np.append(0, ends_G[:-1])
-    least_G, most_G = order_N[begins_G], order_N[ends_G - 1]  # lowest and highest label
-    own_G = np.arange(len(ends_G))
-    near_P2 = exact_N[alike.near_P2]
-    # Exact copies first: of two reasons, the stronger one is reported.
-    pairs_P2 = np.concatenate([np.stack([own_G, own_G], axis=1), near_P2, near_P2[:, ::-1]])
-    low_P = labels_N[least_G[pairs_P2]].min(axis=1)
-    found: dict[int, int] = {}
-    for one, other in pairs_P2[labels_N[most_G[pairs_P2]].max(axis=1) > low_P].tolist():
-        for place in order_N[begins_G[one] : ends_G[one]].tolist():
-            for twin in (int(least_G[other]), int(most_G[other])):
-                if labels_N[twin] != labels_N[place]:
-                    found.setdefault(place, twin)
-    return found
-
-
-def conflicts(data: Data, alike: Alike) -> Finding | str:
-    """Report copies that have different labels."""
-    found = _contradicted(data, alike)
-    if not found:
-        return "Copies with different labels: none."
-    places = sorted(found, key=lambda place: (alike.near_N[place], place))
-    pairs = [(place, found[place]) for place in places]
-    items = _items(data, alike, pairs, but=", but labeled otherwise")
-    return Finding(
-        kind="conflict",
-        weight="doubtful",
-        title=f"{counted(len(items), 'image')} with a copy in another class",
-        meaning=(
-            "At least one of the two labels is wrong, or the classes overlap. Decide which, and "
-            "mend it. With --on-suspects quarantine they are left out of training."
-        ),
-        items=items,
-        is_suspect=True,
-    )
 
 
 def copies(data: Data, alike: Alike) -> Finding | str:
@@ -241,56 +196,73 @@ def copies(data: Data, alike: Alike) -> Finding | str:
     owner = np.maximum.accumulate(np.where(first, np.arange(len(copied)), 0))
     again = np.flatnonzero(~first)
     pairs_P2 = np.stack([copied[again], copied[owner[again]]], axis=1)
-    exact, near = (
-        np.count_nonzero(np.ptp(each_N[pairs_P2], axis=1) == 0)
-        for each_N in (alike.exact_N, alike.near_N)
-    )
-    turned = f"; mirrored: {len(again) - near:,}" if near < len(again) else ""
     return Finding(
         kind="copies",
         weight="notable",
         title=counted(len(again), "image", verb=("is a copy of another", "are copies of others")),
         meaning=(
-            f"Equal to the pixel: {exact:,}; re-encoded, brightened, resized or shifted: "
-            f"{near - exact:,}{turned}. Those that a training knows of stay in one part when it "
+            f"{_counts(data, alike)}. Those that a training knows of stay in one part when it "
             "splits the data, so that no score is raised by them."
         ),
-        items=_items(data, alike, pairs_P2.tolist()),
+        items=items(data, alike, pairs_P2.tolist()),
     )
 
 
-def _items(
+def _counts(data: Data, alike: Alike) -> str:
+    """Count the copies of each kind; their sum is the number of images that others stand for."""
+    kinds = (alike.exact_N, alike.seen_N, alike.near_N, alike.same_N)
+    left = [len(data.labels), *(len(np.unique(each_N)) for each_N in kinds)]
+    exact, seen, near, mirrored = (int(count) for count in -np.diff(left))
+    small = f"equal at {data.size}: {seen:,}; " if seen else ""
+    turned = f"; mirrored: {mirrored:,}" if mirrored else ""
+    return (
+        f"Equal to the pixel: {exact:,}; {small}re-encoded, brightened, resized or shifted: "
+        f"{near:,}{turned}"
+    )
+
+
+def items(
     data: Data, alike: Alike, pairs: Iterable[tuple[int, int]], *, but: str = ""
 ) -> list[Item]:
     """Make report items of images, each with the image that it is a copy of."""
     both = [(int(place), int(twin)) for place, twin in pairs]
-    notes = [f"{_sameness(alike, place, twin)}{but}" for place, twin in both]
+    notes = [f"{_sameness(data, alike, place, twin)}{but}" for place, twin in both]
     return data.items([place for place, _ in both], notes, [twin for _, twin in both])
 
 
 def _with_twins(
     alike: Alike, places: Places, wanted_N: NDArray[np.bool_]
 ) -> Iterator[tuple[int, int]]:
-    """Pair each index with a wanted copy: exact if possible, else near, else any of its group."""
+    """Pair each index with a wanted copy: equal if possible, else near, else any of its group."""
     wanted = np.flatnonzero(wanted_N)
-    exact: dict[int, int] = dict(zip(alike.exact_N[wanted].tolist(), wanted.tolist(), strict=True))
-    group: dict[int, int] = dict(zip(alike.same_N[wanted].tolist(), wanted.tolist(), strict=True))
+    exact, seen, group = (
+        _lasts(each_N, wanted) for each_N in (alike.exact_N, alike.seen_N, alike.same_N)
+    )
     near = {
-        one: exact[other]
-        for pair in alike.exact_N[alike.near_P2].tolist()
+        one: seen[other]
+        for pair in alike.seen_N[alike.near_P2].tolist()
         for one, other in (pair, pair[::-1])
-        if other in exact
+        if other in seen
     }
     for place in places.tolist():
-        own = int(alike.exact_N[place])
-        yield place, exact.get(own, near.get(own, group[int(alike.same_N[place])]))
+        own = int(alike.seen_N[place])
+        equal = exact.get(int(alike.exact_N[place]), seen.get(own))
+        known = near.get(own, group[int(alike.same_N[place])])
+        yield place, known if equal is None else equal
+
+
+def _lasts(groups_N: Places, wanted: Places) -> dict[int, int]:
+    """Map the group of each wanted image to the last one in it."""
+    return dict(zip(groups_N[wanted].tolist(), wanted.tolist(), strict=True))
 
 
 def _kind(*, near: bool) -> str:
     return "equal to the pixel or nearly so" if near else "equal to the pixel"
 
 
-def _sameness(alike: Alike, one: int, other: int) -> str:
+def _sameness(data: Data, alike: Alike, one: int, other: int) -> str:
     if alike.exact_N[one] == alike.exact_N[other]:
         return "equal to the pixel"
+    if alike.seen_N[one] == alike.seen_N[other]:
+        return f"equal at {data.size}"
     return "nearly the same" if alike.near_N[one] == alike.near_N[other] else "mirrored"

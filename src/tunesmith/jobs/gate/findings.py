@@ -73,6 +73,12 @@ class Data:
         _, height, width, *_ = self.loaded.pixels.shape
         return int(min(height, width))
 
+    @property
+    def size(self) -> str:
+        """Size at which the images were loaded, in words."""
+        _, height, width, *_ = self.loaded.pixels.shape
+        return f"{width} x {height} pixels"
+
     def item(self, place: int, note: str = "", *, twin: int | None = None, shown: bool) -> Item:
         """Make a report item of an image, with its picture if ``shown``."""
         index = self.loaded.kept[place]

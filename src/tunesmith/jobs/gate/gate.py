@@ -15,12 +15,12 @@ from tunesmith.jobs.gate.alike import (
     Depth,
     Places,
     Search,
-    conflicts,
     copies,
     find_alike,
     kept_leaks,
     leaks,
 )
+from tunesmith.jobs.gate.conflicts import conflicts
 from tunesmith.jobs.gate.findings import (
     Data,
     class_looks,
@@ -117,6 +117,7 @@ def gate(
     search: Search = find_copies,
     mirrored: Search | None = None,
     metric: str = "accuracy",
+    threads: int = 1,
 ) -> Gated:
     """Run the checks.
 
@@ -127,9 +128,10 @@ def gate(
         search: Function that finds near copies.
         mirrored: Function that finds mirror images; None to skip them.
         metric: Metric that models are ranked by.
+        threads: Number of threads used.
     """
     with phase("look for copies"):
-        alike = find_alike(data, depth, search, mirrored)
+        alike = find_alike(data, depth, search, mirrored, threads=threads)
     said: list[Finding | str | None] = [
         unreadable(data),
         missing(data.source),

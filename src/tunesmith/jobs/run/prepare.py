@@ -19,7 +19,8 @@ from tunesmith.data.loaded import Loaded
 from tunesmith.data.source import Given, Source
 from tunesmith.data.split import Split, split
 from tunesmith.execution.machine import Machine
-from tunesmith.jobs.gate.alike import Depth, torn
+from tunesmith.jobs.gate.alike import Depth
+from tunesmith.jobs.gate.conflicts import torn
 from tunesmith.jobs.gate.findings import Data
 from tunesmith.jobs.gate.gate import Gated, gate
 from tunesmith.jobs.gate.unread import missing, unreadable
@@ -127,11 +128,12 @@ def prepare(
         session.terminal.say(f"{lost.title}.")
     seen = Data(source=source, loaded=loaded)
     _check_readable(session, seen)
-    gated = gate(seen, depth, session.phase, metric=session.settings.metric)
+    metric, threads = session.settings.metric, machine.cores
+    gated = gate(seen, depth, session.phase, metric=metric, threads=threads)
     _write_quarantine(session, gated.findings)
     with session.phase("split"):
         parts = _split(session, seen, gated)
-    _check_metric(session.settings.metric, seen.labels[parts.test], source.classes)
+    _check_metric(metric, seen.labels[parts.test], source.classes)
     x_NCHW, rows = tensor(loaded.pixels), torch.from_numpy(parts.train)
     normalize = _normalize(x_NCHW, parts.train)
     compute = choose_device(session.settings.device)
