@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 import pytest
 
-from tunesmith.core.pixels import decode, encode_png, squeeze
+from tunesmith.core.pixels import DAMAGED, decode, encode_png, squeeze
 from tunesmith.data.decode import Sample, sample
 from tunesmith.data.decoder import Decoder, Named
 from tunesmith.data.examine import Kind
@@ -156,3 +157,37 @@ def test_arrays_have_no_files(tmp_path: Path, fresh: list[str]) -> None:
     np.testing.assert_array_equal(looked.loaded.pixels, x_NHWC)
     assert looked.loaded.examined == ()
     assert fresh == []
+
+
+def test_large_jpegs_are_decoded_at_a_fraction_and_damage_shows_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enough: list[int | None] = []
+    examine = Decoder.examine
+
+    def noting(
+        decoder: Decoder, files: Sequence[Named], channels: int | None, **options: Any
+    ) -> Iterator[Decoded | str]:
+        enough.append(options.get("enough"))
+        return examine(decoder, files, channels, **options)
+
+    chance = np.random.default_rng(0)
+    for number in range(8):
+        coarse = chance.integers(0, 256, (6, 9, 3), np.uint8)
+        image = cv2.resize(coarse, (900, 600), interpolation=cv2.INTER_CUBIC)
+        kind = [cv2.IMWRITE_JPEG_PROGRESSIVE, number // 2 % 2]
+        content = cv2.imencode(".jpg", image, kind)[1].tobytes()
+        path = tmp_path / "data" / "ab"[number % 2] / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if number < 4 else content[: -len(content) // 10])
+    sound = [tmp_path / "data" / "ab"[number % 2] / f"{number}.jpg" for number in range(4)]
+    monkeypatch.setattr(Decoder, "examine", noting)
+    looked = look_at(tmp_path / "data", tmp_path)
+    assert enough[-1] == 2 * 64
+    assert len(looked.loaded.kept) == len(sound)
+    assert [each.reason for each in looked.loaded.rejected] == [DAMAGED.format("JPEG")] * 4
+    assert looked.loaded.shapes.tolist() == [[600, 900]] * 4
+    for place, pixels in enumerate(looked.loaded.pixels):
+        path = tmp_path / "data" / looked.source.names[looked.loaded.kept[place]]
+        whole = squeeze(decode(path.read_bytes(), 3), (64, 64))
+        assert np.abs(pixels.astype(int) - whole).mean() < 4

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.pixels import recolor, squeeze
-from tunesmith.data.decode import Sample, at_once, on_threads, read_parts, sample, sampled
+from tunesmith.data.decode import (
+    FINER,
+    Sample,
+    at_once,
+    on_threads,
+    read_parts,
+    sample,
+    sampled,
+)
 from tunesmith.data.decoder import Decoder, Decoders
 from tunesmith.data.examine import Examined
 from tunesmith.data.fingerprint import fingerprint
@@ -112,27 +120,29 @@ class _Looking:
         }
         known = {} if self.cache.was_empty else self.cache.get(list(keys.values()))
         new = [(content, names[index]) for index, content in files if keys[index] not in known]
-        decoded = decoder.examine(new, self.shape[2])
+        enough = FINER * max(self.shape[:2])
+        decoded = decoder.examine(new, self.shape[2], enough=enough)
         fresh = {}
         for index, content in part:
             if isinstance(content, Rejected):
                 yield content
             elif not isinstance(content, bytes):
-                yield self._small(recolor(content, self.shape[2]), None)
+                pixels = recolor(content, self.shape[2])
+                yield self._small(pixels, pixels.shape, None)
             elif packed := known.get(keys[index]):
                 yield _unpacked(packed, self.shape)
             elif isinstance(image := next(decoded), str):
                 yield Rejected(index=index, name=names[index], reason=image)
             else:
-                seen = self._small(image.pixels, image.examined)
+                seen = self._small(image.pixels, image.shape, image.examined)
                 fresh[keys[index]] = seen.pack()
                 yield seen
         self.cache.put(fresh)
 
-    def _small(self, image_HWC: Pixels, examined: Examined | None) -> _Look:
+    def _small(self, image_HWC: Pixels, shape: tuple[int, ...], examined: Examined | None) -> _Look:
         is_ready = image_HWC.shape == self.shape
         pixels = image_HWC if is_ready else squeeze(image_HWC, self.shape[:2])
-        return _Look(pixels=pixels, shape=image_HWC.shape, examined=examined)
+        return _Look(pixels=pixels, shape=shape, examined=examined)
 
 
 def look(source: Source, folder: Path, cache: Cache, shown: Terminal) -> Data:
@@ -152,7 +162,7 @@ def look(source: Source, folder: Path, cache: Cache, shown: Terminal) -> Data:
     """
     machine, count = measure_machine(folder), len(source.names)
     shape = _shape(source, machine, cache)
-    how = recipe(f"look {shape}", "opencv-python-headless")
+    how = recipe(f"look {shape} of {FINER} times as many pixels", "opencv-python-headless")
     looking = _Looking(source=source, shape=shape, how=how, cache=cache)
     bound = machine.memory_bytes // 4
     step = min(AT_ONCE, at_once(count, machine.cores))
