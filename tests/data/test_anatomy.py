@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.core.headers import Header, read_header
-from tunesmith.data.anatomy import Anatomy, dissect
+from tunesmith.data.anatomy import MOST_KINDS, Anatomy, dissect
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (9, 14, 3), dtype=np.uint8)
 # OpenCV's parameters by a suffix; several of these write what only they do.
@@ -96,6 +96,16 @@ def test_frames_are_counted(suffix: str, count: int) -> None:
 def test_several_pages_are_seen() -> None:
     pages = cv2.imencodemulti(".tiff", [IMAGE, IMAGE])[1].tobytes()
     assert look(pages).frames == 2
+
+
+def test_kinds_of_metadata_are_named_as_the_formats_do() -> None:
+    assert look(with_segment(0xE1, b"Exif\0\0II")).kinds == ("E0", "E1")
+    assert look(with_segment(0xFE, b"hello")).kinds == ("E0", "FE")
+    assert look(encode(".png")).kinds == look(encode(".webp")).kinds == ()
+    assert look(with_chunk(b"tEXt", b"Title\0cat")).kinds == ("tEXt",)
+    many = b"".join(chunk(f"x{number:03}".encode(), b"") for number in range(100))
+    png = encode(".png")
+    assert len(look(png[:33] + many + png[33:]).kinds) == MOST_KINDS
 
 
 def test_metadata_are_found_where_each_format_keeps_them() -> None:

@@ -23,8 +23,8 @@ def test_pixels_lie_one_behind_the_other_and_equal_examinations_are_one() -> Non
         (4, 5, 3, 4, 5, 0), "the file is empty", (4, 5, 3, 4, 5, 1), (4, 5, 3, 4, 5, 2),
         (4, 5, 3, 4, 5, 0),
     ]  # fmt: skip
-    misnamed = ["PNG", [["name", "its name ends in .jpg, but it is a PNG"]]]
-    assert answer["examined"] == [["PNG", []], None, misnamed]
+    misnamed = ["PNG", [["name", "its name ends in .jpg, but it is a PNG"]], []]
+    assert answer["examined"] == [["PNG", [], []], None, misnamed]
     assert room.tolist() == [1] * 60 + [2] * 60 + [3] * 60 + [4] * 60 + [0] * 760
 
 

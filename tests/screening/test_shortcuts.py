@@ -71,3 +71,8 @@ def test_the_plainest_clue_is_told_of_few_images_too() -> None:
 def test_many_classes_are_looked_at() -> None:
     assert can_ask(np.arange(70_000) % 1000, 1000)
     assert not can_ask(np.arange(20_000) % 1000, 1000)
+
+
+def test_a_clue_without_any_value_gives_nothing_away() -> None:
+    empty_NV = np.zeros((200, 0), np.int64)
+    assert find_shortcuts({"none": empty_NV}, np.arange(200) % 2, 2, allowed={"none": 0.6}) == ()

@@ -24,6 +24,9 @@ MOST_TEXT = 1_000_000  # bytes that the compressed texts of a file may decompres
 PNG_TEXTS = {b"zTXt", b"iTXt"}
 WEBP_PIXELS = {b"VP8 ", b"VP8L", b"ALPH", b"ANMF"}
 JPEG_EXIF = 0xE1
+JPEG_METADATA = {*range(0xE0, 0xF0), 0xFE}  # markers of applications, and of comments
+PNG_PIXELS = {b"IDAT", b"PLTE", b"tRNS"}  # chunks without which the image is another one
+MOST_KINDS = 32  # of metadata, named per file
 JPEG_LATE = re.compile(rb"\xff[\xe0-\xef\xfe]")  # metadata after the first scan
 GIF_TABLE = 0x80  # flag: a color table follows, of size 2 << the lowest three bits
 GIF_EXTENSION, GIF_IMAGE, GIF_END = 0x21, 0x2C, 0x3B
@@ -42,12 +45,14 @@ class Anatomy:
         exif: Exif data, in TIFF format; empty if there are none.
         asides: Everything but the pixels, with compressed texts also decompressed; the whole file
             if the pixels cannot be located.
+        kinds: Kinds of metadata, by the format's own names; only of JPEG, PNG and WebP.
     """
 
     end: int | None
     frames: int = 1
     exif: bytes = b""
     asides: tuple[bytes, ...] = ()
+    kinds: tuple[str, ...] = ()
 
 
 def dissect(data: bytes, header: Header) -> Anatomy:
@@ -62,14 +67,17 @@ def dissect(data: bytes, header: Header) -> Anatomy:
 def _png(data: bytes) -> Anatomy | None:
     place, frames, exif, left = 33, 1, b"", MOST_TEXT  # after the header chunk
     asides: list[bytes] = []
+    kinds: set[bytes] = set()
     for _ in range(MOST_PARTS):
         size, kind = struct.unpack_from(">I4s", data, place)
         begin, place = place + 8, place + 12 + size
         if kind == b"IDAT":
             continue
         if kind == b"IEND":
-            return Anatomy(end=place, frames=frames, exif=exif, asides=tuple(asides))
+            named = _named(kinds - PNG_PIXELS)
+            return Anatomy(end=place, frames=frames, exif=exif, asides=tuple(asides), kinds=named)
         content = data[begin : begin + size]
+        kinds.add(kind)
         asides.append(content)
         if kind == b"acTL":
             frames = int.from_bytes(content[:4])
@@ -79,6 +87,11 @@ def _png(data: bytes) -> Anatomy | None:
             asides.append(_unpacked(kind, content, left))
             left -= len(asides[-1])
     return None
+
+
+def _named(kinds: set[bytes]) -> tuple[str, ...]:
+    """Name kinds of metadata; a hostile file may claim any number of them."""
+    return tuple(sorted(kind.decode("latin-1") for kind in kinds)[:MOST_KINDS])
 
 
 def _unpacked(kind: bytes, content: bytes, most: int) -> bytes:
@@ -96,14 +109,17 @@ def _unpacked(kind: bytes, content: bytes, most: int) -> bytes:
 
 def _jpeg(data: bytes) -> Anatomy | None:
     exif, end = b"", 0
+    kinds: set[int] = set()
     for marker, begin, end in jpeg_segments(data):
+        kinds.add(marker)
         if marker == JPEG_EXIF and data.startswith(b"Exif\0\0", begin):
             exif = data[begin + 6 : end]
     close = data.find(b"\xff\xd9", end)  # compressed data do not contain this marker
     if close < 0:
         return None
     asides = data[: close if JPEG_LATE.search(data, end, close) else end]
-    return Anatomy(end=close + 2, exif=exif, asides=(asides,))
+    named = tuple(f"{marker:X}" for marker in sorted(kinds & JPEG_METADATA))
+    return Anatomy(end=close + 2, exif=exif, asides=(asides,), kinds=named)
 
 
 def _gif(data: bytes) -> Anatomy | None:
@@ -154,14 +170,22 @@ def _webp(data: bytes) -> Anatomy | None:
     frames, exif, place = 0, b"", 12
     end = 8 + struct.unpack_from("<I", data, 4)[0]
     asides: list[bytes] = []
+    kinds: set[bytes] = set()
     for _ in range(MOST_PARTS):
         if place >= end:
-            return Anatomy(end=end, frames=max(1, frames), exif=exif, asides=tuple(asides))
+            return Anatomy(
+                end=end,
+                frames=max(1, frames),
+                exif=exif,
+                asides=tuple(asides),
+                kinds=_named(kinds),
+            )
         kind, size = struct.unpack_from("<4sI", data, place)
         begin, place = place + 8, place + 8 + size + size % 2
         frames += kind == b"ANMF"
         if kind not in WEBP_PIXELS:
             asides.append(data[begin:place])
+            kinds.add(kind)
         if kind == b"EXIF":
             exif = asides[-1].removeprefix(b"Exif\0\0")
     return None

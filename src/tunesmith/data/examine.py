@@ -54,22 +54,27 @@ class Examined:
     Attributes:
         format: Format by content; None if the file is not an image.
         findings: Findings to report.
+        metadata: Kinds of metadata, by the format's own names.
     """
 
     format: str | None
     findings: tuple[Finding, ...]
+    metadata: tuple[str, ...] = ()
 
     def as_list(self) -> list[Any]:
-        """Return it as values of JSON: the format, and each finding's kind and text."""
+        """Return it as values of JSON: format, each finding's kind and text, and metadata."""
         # Not `asdict`, which copies deeply and takes ten times as long.
-        return [self.format, [[finding.kind, finding.text] for finding in self.findings]]
+        findings = [[finding.kind, finding.text] for finding in self.findings]
+        return [self.format, findings, [*self.metadata]]
 
     @classmethod
     def from_list(cls, values: Sequence[Any]) -> Self:
         """Restore it from what `as_list` returned."""
-        format_, findings = values
+        format_, findings, metadata = values
         return cls(
-            format=format_, findings=tuple(Finding(Kind(kind), text) for kind, text in findings)
+            format=format_,
+            findings=tuple(Finding(Kind(kind), text) for kind, text in findings),
+            metadata=tuple(metadata),
         )
 
 
@@ -122,7 +127,8 @@ def examine(encoded: bytes, name: str = "") -> Examined:
     anatomy = dissect(encoded, header)
     found = (*_foreign(encoded, anatomy), *_shape(header, anatomy, name), *_private(anatomy))
     # Each only once: a file may have thousands of pieces that give the same finding.
-    return Examined(format=header.format, findings=tuple(dict.fromkeys(found)))
+    findings = tuple(dict.fromkeys(found))
+    return Examined(format=header.format, findings=findings, metadata=anatomy.kinds)
 
 
 def _foreign(encoded: bytes, anatomy: Anatomy) -> Iterator[Finding]:

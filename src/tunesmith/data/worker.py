@@ -6,7 +6,7 @@
 ``{"channels": 1, "sizes": [317, 402, 9], "names": ["a/1.png", "a/2.jpg", null]}``, and the bytes of
 the files; those without a name are decoded only. The response goes to standard output: a line of
 JSON, such as ``{"images": [[28, 28, 1, 0], [28, 28, 1, 0], "the PNG is damaged"], "examined":
-[["PNG", []]]}``. It holds each image's shape and the index of its examination, or why decoding
+[["PNG", [], []]]}``. It holds each image's shape and the index of its examination, or why decoding
 failed; most files share one examination. The pixels are consecutive in the memory shared through
 the file descriptor FD; if they do not all fit, the response covers only the first files. An empty
 response at the start signals that the process is ready.

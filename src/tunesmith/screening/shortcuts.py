@@ -112,7 +112,7 @@ def _told_apart(values: NDArray[Any] | Sequence[NDArray[Any]]) -> NDArray[np.flo
     found = [_columns(value_N) for kind in kinds for value_N in kind.reshape(len(kind), -1).T]
     # A constant value reveals nothing.
     telling = [columns_NB for columns_NB in found if columns_NB.shape[1] > 1]
-    return np.concatenate([found[0][:, :0], *telling], axis=1)
+    return np.concatenate([np.zeros((len(kinds[0]), 0), np.float32), *telling], axis=1)
 
 
 def _columns(values_N: NDArray[Any]) -> NDArray[np.float32]:

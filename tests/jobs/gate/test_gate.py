@@ -153,3 +153,26 @@ def test_no_one_is_advised_to_use_the_metric_that_is_in_use() -> None:
     assert by_accuracy.meaning.endswith("train with --metric balanced_accuracy.")
     assert balanced is not None
     assert balanced.meaning.endswith("fewer than 20 images to learn from.")
+
+
+@pytest.mark.parametrize("kinds", [("E0", "E1"), ()])
+def test_metadata_that_only_one_class_has_give_it_away(kinds: tuple[str, ...]) -> None:
+    chance, labels_N = np.random.default_rng(0), np.arange(200) % 2
+    pixels = chance.integers(0, 256, (200, 8, 8, 1)).astype(np.uint8)
+    where = examine.Finding(Kind.POSITION, "its metadata say where it was taken")
+    plain = Examined(format="JPEG", findings=(), metadata=("E0",))
+    told = Examined(format="JPEG", findings=() if kinds else (where,), metadata=kinds or ("E0",))
+    loaded = Loaded(
+        pixels=pixels,
+        kept=np.arange(200),
+        rejected=(),
+        shapes=np.full((200, 2), 8),
+        resized=False,
+        examined=[(plain, told)[label] for label in labels_N],
+    )
+    data = Data(source=open_source((pixels, labels_N)), loaded=loaded)
+    none = np.zeros((0, 2), np.int64)
+    found = gate(data, Depth.WHOLE, lambda _: nullcontext(), search=lambda *_: none).findings
+    (clue,) = (each for each in found if each.kind == "shortcut")
+    assert clue.title.endswith("can be guessed from the metadata of the file")
+    assert "A model does not see it" in clue.meaning

@@ -29,6 +29,18 @@ LOST = (
     "They use only their lower bits and are read almost black: stretch the values to 16 bits first."
 )
 
+METADATA = "metadata of the file"
+CHEAT = "A model can cheat here, score well, and fail on images that come from elsewhere."
+ALIKE = f"{CHEAT} Make all classes the same in this respect."
+# What a model does not see, it cannot cheat by; but it tells of what it does see.
+CHEATS = {
+    METADATA: (
+        "A model does not see it, but files of different origin mostly differ in what it sees too. "
+        f"{CHEAT} Take the images of all classes from the same places; to remove the metadata "
+        "would only hide this."
+    )
+}
+
 # Kind of content -> end of the title, and its meaning.
 INSIDE: Mapping[Kind, tuple[str, str]] = {
     Kind.HIDDEN: (
@@ -177,8 +189,7 @@ def shortcuts(
             meaning=(
                 f"Without a look at what an image shows, the {clue.clue} alone tells this class "
                 f"from all others with an area under the ROC curve of {clue.auc:.2f} (0.5 is "
-                "chance). A model can cheat here, score well, and fail on images that come from "
-                "elsewhere. Make all classes the same in this respect."
+                f"chance). {CHEATS.get(clue.clue, ALIKE)}"
             ),
         )
 

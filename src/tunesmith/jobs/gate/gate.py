@@ -1,5 +1,6 @@
 """The data gate: all checks of the data, as thorough as time allows."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from tunesmith.jobs.gate.alike import (
 )
 from tunesmith.jobs.gate.conflicts import conflicts
 from tunesmith.jobs.gate.findings import (
+    METADATA,
     Data,
     class_looks,
     inside,
@@ -45,7 +47,14 @@ PAIR_S, IMAGE_S, PIXEL_S, SHRINK_S = 1e-8, 1e-4, 4e-8, 1e-8
 PER_PART = 5000  # images of each split for the classifier that tells the splits apart
 # Clue -> AUC up to which it is harmless: what a program writes should say nothing about the class,
 # while the color of the border depends on the motif as well.
-CLUES = {"format of the file": 0.6, "size in pixels": 0.75, "color of the border": 0.98}
+FORMAT = "format of the file"
+CLUES = {
+    FORMAT: 0.6,
+    METADATA: 0.6,
+    "size in pixels": 0.75,
+    "color of the border": 0.98,
+}
+MOST_KINDS = 32  # of metadata, looked at as clues
 ORDER = ("serious", "doubtful", "notable")
 # Depth -> what was skipped for lack of time.
 UNSOUGHT = {
@@ -170,6 +179,8 @@ def _compared(data: Data, alike: Alike, looks: Looks) -> list[Finding | str | No
     if can_ask(labels_R, classes):
         given = {name: [values[rows] for values in kinds] for name, kinds in _clues(data).items()}
         clues = find_shortcuts(given, labels_R, classes, allowed=CLUES)
+        if any(clue.clue == FORMAT for clue in clues):  # each format has metadata of its own
+            clues = [clue for clue in clues if clue.clue != METADATA]
     return [shifted(shift), *shortcuts(data, clues, looked_at=tuple(CLUES))]
 
 
@@ -195,10 +206,20 @@ def _clues(data: Data) -> dict[str, list[NDArray[Any]]]:
         [pixels[:, 0], pixels[:, -1], pixels[:, 1:-1, 0], pixels[:, 1:-1, -1]], axis=1
     )
     return {
-        "format of the file": [np.array(formats)],
+        FORMAT: [np.array(formats)],
+        METADATA: [_metadata(data)],
         "size in pixels": [np.array(sizes), _ranges(shapes_N2)],
         "color of the border": [border.mean(axis=1)],
     }
+
+
+def _metadata(data: Data) -> NDArray[np.int64]:
+    """Whether each file holds the most frequent kinds of things beside images, ``[N, V]``."""
+    examined = data.loaded.examined
+    told = [{*each.metadata, *(found.kind for found in each.findings)} for each in examined]
+    kinds = [kind for kind, _ in Counter(kind for each in told for kind in each).most_common()]
+    rows = [[kind in each for kind in kinds[:MOST_KINDS]] for each in told]
+    return np.array(rows, np.int64).reshape(len(data.labels), -1)
 
 
 def _ranges(shapes_N2: NDArray[np.int64]) -> NDArray[np.float64]:
