@@ -1,5 +1,7 @@
 """Tests of `tunesmith.jobs.gate.conflicts`."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +69,48 @@ def test_only_frames_that_were_compared_contradict_each_other() -> None:
 
 def test_all_that_are_equal_to_one_of_a_torn_pair_are_torn() -> None:
     x_NHWC, y_N = frames(60), np.zeros(60, np.int64)
-    x_NHWC[50], y_N[20:23] = x_NHWC[10], 1
+    x_NHWC[50], x_NHWC[21], y_N[20:23] = x_NHWC[10], x_NHWC[20], 1
     data = data_of(x_NHWC, y_N)
-    assert torn(data, find_alike(data, Depth.WHOLE, finds([(10, 20)]))).tolist() == [10, 20, 50]
+    places = torn(data, find_alike(data, Depth.WHOLE, finds([(10, 20)])))
+    assert places.tolist() == [10, 20, 21, 50]
+
+
+def test_of_many_equal_images_only_those_with_the_rarer_label_are_listed() -> None:
+    x_NHWC, y_N = textures(90), np.arange(90) % 3
+    x_NHWC[:52], y_N[:50], y_N[50:52] = x_NHWC[0], 1, 2
+    data = data_of(x_NHWC, y_N)
+    alike = find_alike(data, Depth.EXACT)
+    found = conflicts(data, alike)
+    assert isinstance(found, Finding)
+    assert [(i.file, i.twin.label) for i in found.items if i.twin] == [("#50", "1"), ("#51", "1")]
+    assert torn(data, alike).tolist() == [50, 51]
+
+
+def test_of_near_copies_the_one_that_differs_from_the_others_is_listed() -> None:
+    y_N = np.zeros(60, np.int64)
+    y_N[20], y_N[40:] = 1, 1
+    data = data_of(frames(60), y_N)
+    pairs = [(19, 20), (20, 21), (19, 21), (21, 22)]
+    assert torn(data, find_alike(data, Depth.WHOLE, finds(pairs))).tolist() == [20]
+
+
+def test_of_a_torn_pair_the_label_of_more_equal_images_prevails() -> None:
+    x_NHWC, y_N = frames(60), np.zeros(60, np.int64)
+    x_NHWC[50:53], y_N[20:23] = x_NHWC[10], 1
+    data = data_of(x_NHWC, y_N)
+    assert torn(data, find_alike(data, Depth.WHOLE, finds([(10, 20)]))).tolist() == [20]
+
+
+def test_the_twin_that_is_shown_is_equal_to_the_pixel_if_one_is() -> None:
+    x_NHWC, y_N = frames(60), np.arange(60) % 3
+    x_NHWC[1:4] = x_NHWC[0]  # of classes 0, 1, 2 and 0
+    data = data_of(x_NHWC, y_N)
+    alike = find_alike(data, Depth.EXACT)
+    exact_N = alike.exact_N.copy()
+    exact_N[[0, 2]] = exact_N.max() + 1
+    found = conflicts(data, replace(alike, exact_N=exact_N))
+    assert isinstance(found, Finding)
+    assert [(i.file, i.twin.file, i.note) for i in found.items if i.twin] == [
+        ("#1", "#3", "equal to the pixel, but labeled otherwise"),
+        ("#2", "#0", "equal to the pixel, but labeled otherwise"),
+    ]
