@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tunesmith.screening.colors import same_colors
+from tunesmith.screening.colors import PAIRS, same_colors
 
 Images = NDArray[np.uint8]
 Color = tuple[int, ...]
@@ -124,3 +124,15 @@ def test_large_images_are_compared_like_small_ones(size: tuple[int, int]) -> Non
 def test_empty_images_are_not_the_same_and_no_pairs_are_none() -> None:
     assert not are_same(*np.zeros((2, 8, 8, 1), np.uint8))
     assert len(same_colors(shirts(BLACK), np.zeros((0, 2), np.int64))) == 0
+
+
+def test_many_pairs_are_compared_on_many_threads_in_their_order() -> None:
+    x_NHWC = shirts((200, 30, 30), (30, 30, 200), (200, 30, 30))
+    pairs_P2 = np.random.default_rng(0).integers(0, len(x_NHWC), (3 * PAIRS + 1, 2))
+    alone_P = np.concatenate([same_colors(x_NHWC, pairs_P2[at : at + 9]) for at in range(0, 99, 9)])
+    together_P = same_colors(x_NHWC, pairs_P2, threads=3)
+    assert len(together_P) == len(pairs_P2)
+    assert together_P[:99].tolist() == alone_P.tolist()
+    assert len(set(alone_P.tolist())) == 2
+    turned_P = same_colors(x_NHWC, pairs_P2[::-1], threads=1)
+    assert together_P.tolist() == turned_P[::-1].tolist()

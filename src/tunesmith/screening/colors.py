@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.pixels import COLOR, squeeze
+from tunesmith.data.decode import on_threads
 
 Floats = NDArray[np.float32]
 
 SIDE = 64  # pixels of a side at which images are compared, at most
 KEPT = 256  # squeezed images that are kept: the copies of an image are mostly close by
+PAIRS = 512  # compared by a thread at a time
 REACH = 0.09  # share of a side by which duplicates may be shifted
 FINE = 1.0  # pixels over which images are averaged, against shifts by parts of a pixel
 COARSE = 1 / 16  # share of a side over which differences are averaged
@@ -27,7 +29,11 @@ MOST_GAIN = 2.0  # by which one of two duplicates may be brighter
 
 
 def same_colors(
-    pixels_NHWC: NDArray[np.uint8], pairs_P2: NDArray[np.int64], *, mirrored: bool = False
+    pixels_NHWC: NDArray[np.uint8],
+    pairs_P2: NDArray[np.int64],
+    *,
+    mirrored: bool = False,
+    threads: int = 1,
 ) -> NDArray[np.bool_]:
     """Whether each pair shows the same colors at the same places, up to brightness, ``[P]``.
 
@@ -35,6 +41,7 @@ def same_colors(
         pixels_NHWC: Images, in gray or color.
         pairs_P2: Indices of both images of each pair.
         mirrored: Whether to compare the first image with the mirror image of the second.
+        threads: Number of threads used.
 
     Example:
         >>> red_blue_dark_N = [(200, 30, 30), (30, 30, 200), (100, 15, 15)]
@@ -44,27 +51,32 @@ def same_colors(
         [False, True]
 
     """
-
-    @lru_cache(KEPT)
-    def seen(place: int) -> Floats:
-        return _seen(pixels_NHWC[place])
-
     turn = slice(None, None, -1 if mirrored else 1)
-    return np.array([_is_same(seen(i), seen(j)[:, turn]) for i, j in pairs_P2.tolist()], bool)
+
+    def compared(part_P2: NDArray[np.int64]) -> list[bool]:
+        @lru_cache(KEPT)
+        def seen(place: int) -> Floats:
+            return _seen(pixels_NHWC[place])
+
+        return [_is_same(seen(i), seen(j)[:, turn]) for i, j in part_P2.tolist()]
+
+    begins = range(0, len(pairs_P2), PAIRS)
+    parts = on_threads(compared, [pairs_P2[at : at + PAIRS] for at in begins], threads)
+    return np.array([is_same for part in parts for is_same in part], bool)
 
 
 def _is_same(one_HWC: Floats, other_HWC: Floats) -> bool:
     side = min(one_HWC.shape[:2])
     reach = round(REACH * side)
     one, other = map(_centered, _overlap(one_HWC, other_HWC, reach))
-    contrast, other_contrast = float(one.std()), float(other.std())
-    if float((one * other).mean()) <= LEAST_AGREED * contrast * other_contrast:
+    contrast, other_contrast = float(np.linalg.norm(one)), float(np.linalg.norm(other))
+    if float(np.vdot(one, other)) <= LEAST_AGREED * contrast * other_contrast:
         return False
-    gain = np.clip(other_contrast / contrast, 1 / MOST_GAIN, MOST_GAIN)
+    gain = min(max(other_contrast / contrast, 1 / MOST_GAIN), MOST_GAIN)
     apart_HWC = _blurred((gain * one - other) / max(1, gain), COARSE * side)
     # At the margin, one of them may have a frame, or a strip that the other was cropped of.
     inner_HWC = apart_HWC[reach : len(one) - reach, reach : one.shape[1] - reach]
-    return bool(np.linalg.norm(inner_HWC, axis=2).max(initial=0) <= FARTHEST)
+    return bool(np.einsum("hwc,hwc->hw", inner_HWC, inner_HWC).max(initial=0) <= FARTHEST**2)
 
 
 def _seen(x_HWC: NDArray[np.uint8]) -> Floats:
@@ -86,8 +98,9 @@ def _blurred(x_HWC: Floats, sigma: float) -> Floats:
 def _overlap(one_HWC: Floats, other_HWC: Floats, reach: int) -> tuple[Floats, Floats]:
     """Parts of both images that show the same, at the shift that fits best."""
     height, width, _ = one_HWC.shape
-    padded_HWC = np.pad(one_HWC, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
-    agreed = cv2.matchTemplate(padded_HWC, other_HWC, cv2.TM_CCOEFF_NORMED)
+    edge, flat = (reach,) * 4, cv2.BORDER_REPLICATE
+    padded = cv2.copyMakeBorder(np.ascontiguousarray(one_HWC), *edge, flat)
+    agreed = cv2.matchTemplate(padded, np.ascontiguousarray(other_HWC), cv2.TM_CCOEFF_NORMED)
     _, _, _, (left, top) = cv2.minMaxLoc(agreed)
     down, across = top - reach, left - reach
     return (
@@ -98,5 +111,7 @@ def _overlap(one_HWC: Floats, other_HWC: Floats, reach: int) -> tuple[Floats, Fl
 
 def _centered(x_HWC: Floats) -> Floats:
     """Deviation from the mean, which is one for all colors, and another one for opacity."""
+    if x_HWC.shape[2] <= COLOR:
+        return np.subtract(x_HWC, x_HWC.mean(), dtype=np.float32)
     parts = np.split(x_HWC, [COLOR], axis=2)
-    return np.concatenate([part - part.mean() for part in parts if part.size], axis=2)
+    return np.concatenate([part - part.mean() for part in parts], axis=2)

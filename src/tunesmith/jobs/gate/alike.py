@@ -90,11 +90,12 @@ def find_alike(
         asked = np.flatnonzero(tested_N) if depth is Depth.TEST else None
         gray_NSS = comparable(pixels_NHWC, first)
         near_P2 = first[search(gray_NSS, asked)]
-        near_P2 = near_P2[same_colors(pixels_NHWC, near_P2)]
+        near_P2 = near_P2[same_colors(pixels_NHWC, near_P2, threads=threads)]
         if mirrored:
             mirrored_P2 = first[mirrored(gray_NSS, asked)]
             mirrored_P2 = mirrored_P2[np.ptp(data.labels[mirrored_P2], axis=1) == 0]
-            mirrored_P2 = mirrored_P2[same_colors(pixels_NHWC, mirrored_P2, mirrored=True)]
+            same_P = same_colors(pixels_NHWC, mirrored_P2, mirrored=True, threads=threads)
+            mirrored_P2 = mirrored_P2[same_P]
     pairs_P2 = np.concatenate([near_P2, mirrored_P2])
     near_N, same_N = merged(seen_N, near_P2), merged(seen_N, pairs_P2)
     return Alike(

@@ -42,7 +42,8 @@ from tunesmith.screening.shortcuts import Shortcut, can_ask, find_shortcuts
 
 SHARE = 0.025  # share of a budget that the gate may take
 # Estimated seconds of one core: per compared pair, per image, per pixel with all checks, and per
-# pixel if images are only shrunk to look for near copies.
+# pixel if images are only shrunk to look for near copies. The colors of the copies that are found
+# are not counted: copies are few, except among the frames of a film, which take longer therefore.
 PAIR_S, IMAGE_S, PIXEL_S, SHRINK_S = 1e-8, 1e-4, 4e-8, 1e-8
 PER_PART = 5000  # images of each split for the classifier that tells the splits apart
 # Clue -> AUC up to which it is harmless: what a program writes should say nothing about the class,
