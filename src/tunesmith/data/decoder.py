@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import InternalError
-from tunesmith.core.pixels import ALPHA, MOST_PIXELS, decode_or_say, full_size
+from tunesmith.core.pixels import ALPHA, MOST_PIXELS, NO_MEMORY, decode_or_say, full_size
 from tunesmith.data.examine import Examined, examine
 from tunesmith.data.loaded import Decoded
 from tunesmith.data.processes import HAS_LIMITS, exit_status, start
@@ -31,6 +31,8 @@ Named = tuple[bytes, str | None]  # content of a file, and its name if it is to 
 FULL = 32_000_000  # bytes of pixels after which no more images are put into one response
 ROOM = FULL + ALPHA * MOST_PIXELS  # bytes of shared memory per process; unused pages cost nothing
 WORKER = "tunesmith.data.worker"
+# How reasons begin that another try may not give.
+PASSING = TOO_LONG, TOO_LATE, CRASHED = "decoding it needed", "decoding it took", "it crashed"
 
 
 @final
@@ -69,11 +71,22 @@ class Death:
 def _death(status: int, limits: Limits) -> Death:
     """Explain an exit status, which is negative if a signal ended the process."""
     if status == -signal.SIGPROF:
-        return Death(reason=f"decoding it needed more than {limits.cpu_s:g} s", is_late=True)
+        return Death(reason=f"{TOO_LONG} more than {limits.cpu_s:g} s", is_late=True)
     if status == -signal.SIGALRM:
-        return Death(reason=f"decoding it took more than {limits.wall_s:g} s", is_late=True)
+        return Death(reason=f"{TOO_LATE} more than {limits.wall_s:g} s", is_late=True)
     how = f"signal {-status}" if status < 0 else f"exit status {status}"
-    return Death(reason=f"it crashed the decoder ({how})")
+    return Death(reason=f"{CRASHED} the decoder ({how})")
+
+
+def is_passing(reason: str) -> bool:
+    """Whether the machine may be to blame, rather than the file, so that another try is worthwhile.
+
+    Example:
+        >>> is_passing("the file is empty"), is_passing("decoding it took more than 300 s")
+        (False, True)
+
+    """
+    return reason == NO_MEMORY or reason.startswith(PASSING)
 
 
 def _shared_file() -> IO[bytes]:

@@ -112,6 +112,7 @@ def _overlap(one_HWC: Floats, other_HWC: Floats, reach: int) -> tuple[Floats, Fl
 def _centered(x_HWC: Floats) -> Floats:
     """Deviation from the mean, which is one for all colors, and another one for opacity."""
     if x_HWC.shape[2] <= COLOR:
-        return np.subtract(x_HWC, x_HWC.mean(), dtype=np.float32)
+        centered_HWC: Floats = x_HWC - x_HWC.mean()
+        return centered_HWC
     parts = np.split(x_HWC, [COLOR], axis=2)
     return np.concatenate([part - part.mean() for part in parts], axis=2)

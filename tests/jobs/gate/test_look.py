@@ -1,6 +1,7 @@
 """Tests of `tunesmith.jobs.gate.look`."""
 
 import math
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tunesmith.core.pixels import DAMAGED, decode, encode_png, squeeze
+from tunesmith.core.pixels import DAMAGED, NO_MEMORY, decode, encode_png, squeeze
 from tunesmith.data.decode import Sample, sample
-from tunesmith.data.decoder import Decoder, Named
+from tunesmith.data.decoder import DEFAULT, Decoder, Named, _death
 from tunesmith.data.examine import Kind
 from tunesmith.data.loaded import Decoded
 from tunesmith.data.source import Source
@@ -82,7 +83,29 @@ def test_a_second_look_is_the_first_without_the_work(
     assert found.findings[0].kind is Kind.HIDDEN
     fresh.clear()
     assert_equal(look_at(root, tmp_path), first)
-    assert fresh == ["disc/000.png"]  # what could not be decoded is tried again
+    assert fresh == []
+
+
+def test_what_failed_for_want_of_memory_or_time_is_tried_again(
+    make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reasons = [NO_MEMORY, _death(-signal.SIGPROF, DEFAULT).reason, _death(-9, DEFAULT).reason]
+    root, examine = make_folder(count=4), Decoder.examine
+    failing = ["disc/000.png", "disc/001.png", "disc/002.png"]
+
+    def failed(
+        decoder: Decoder, files: Sequence[Named], channels: int | None, **options: Any
+    ) -> Iterator[Decoded | str]:
+        why = dict(zip(failing, reasons, strict=True))
+        for (_, name), image in zip(
+            files, examine(decoder, files, channels, **options), strict=True
+        ):
+            yield why.get(name or "", image)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Decoder, "examine", failed)
+        assert [each.reason for each in look_at(root, tmp_path).loaded.rejected] == reasons
+    assert look_at(root, tmp_path).loaded.rejected == ()
 
 
 def test_a_new_cache_is_not_asked_for_each_image(

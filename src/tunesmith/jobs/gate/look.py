@@ -13,7 +13,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.pixels import recolor, squeeze
+from tunesmith.core.pixels import MOST_PIXELS, recolor, squeeze
 from tunesmith.data.decode import (
     FINER,
     Sample,
@@ -23,10 +23,10 @@ from tunesmith.data.decode import (
     sample,
     sampled,
 )
-from tunesmith.data.decoder import Decoder, Decoders
+from tunesmith.data.decoder import Decoder, Decoders, is_passing
 from tunesmith.data.examine import Examined
 from tunesmith.data.fingerprint import fingerprint
-from tunesmith.data.loaded import Rejected, Room
+from tunesmith.data.loaded import Decoded, Rejected, Room
 from tunesmith.data.source import Source
 from tunesmith.execution.machine import Machine, versions
 from tunesmith.execution.machine import measure as measure_machine
@@ -38,7 +38,9 @@ LARGEST = 64  # longest side of thumbnails, in pixels
 STEP = 8  # the side is a multiple of this, so that a few images more or less seldom change it
 SAMPLED = 300  # images to choose the side by
 AT_ONCE = 256  # images per batch, at most; results are cached after each batch
-HEAD = Struct("<III")  # of a cached look: height, width, and bytes of JSON before the pixels
+# Of a cached look: height, width, and bytes of JSON before the pixels; height and width are 0 where
+# the reason follows why a file cannot be decoded.
+HEAD = Struct("<III")
 DISTINCT = 1000  # examinations of which the JSON is remembered; most files have one of a few
 
 Pixels = NDArray[np.uint8]
@@ -73,9 +75,20 @@ class _Look:
         return HEAD.pack(height, width, len(examined)) + examined + self.pixels.tobytes()
 
 
-def _unpacked(packed: bytes, shape: tuple[int, int, int]) -> _Look:
+def _packed(seen: _Look | str) -> bytes:
+    """Write a look, or the reason why a file cannot be decoded, as bytes; see `HEAD`."""
+    if not isinstance(seen, str):
+        return seen.pack()
+    reason = seen.encode()
+    return HEAD.pack(0, 0, len(reason)) + reason
+
+
+def _unpacked(packed: bytes, shape: tuple[int, int, int]) -> _Look | str:
+    """Read a cached look, or the reason why the file cannot be decoded."""
     height, width, size = HEAD.unpack_from(packed)
     begin = HEAD.size + size
+    if not height:
+        return packed[HEAD.size : begin].decode()
     return _Look(
         pixels=np.frombuffer(packed, np.uint8, offset=begin).reshape(shape),
         shape=(height, width),
@@ -122,22 +135,28 @@ class _Looking:
         new = [(content, names[index]) for index, content in files if keys[index] not in known]
         enough = FINER * max(self.shape[:2])
         decoded = decoder.examine(new, self.shape[2], enough=enough)
-        fresh = {}
+        fresh: dict[bytes, bytes] = {}
         for index, content in part:
             if isinstance(content, Rejected):
                 yield content
             elif not isinstance(content, bytes):
                 pixels = recolor(content, self.shape[2])
                 yield self._small(pixels, pixels.shape, None)
-            elif packed := known.get(keys[index]):
-                yield _unpacked(packed, self.shape)
-            elif isinstance(image := next(decoded), str):
-                yield Rejected(index=index, name=names[index], reason=image)
             else:
-                seen = self._small(image.pixels, image.shape, image.examined)
-                fresh[keys[index]] = seen.pack()
-                yield seen
+                packed = known.get(keys[index])
+                seen = _unpacked(packed, self.shape) if packed else self._seen(next(decoded))
+                if not packed and not (isinstance(seen, str) and is_passing(seen)):
+                    fresh[keys[index]] = _packed(seen)
+                if isinstance(seen, str):
+                    yield Rejected(index=index, name=names[index], reason=seen)
+                else:
+                    yield seen
         self.cache.put(fresh)
+
+    def _seen(self, image: Decoded | str) -> _Look | str:
+        if isinstance(image, str):
+            return image
+        return self._small(image.pixels, image.shape, image.examined)
 
     def _small(self, image_HWC: Pixels, shape: tuple[int, ...], examined: Examined | None) -> _Look:
         is_ready = image_HWC.shape == self.shape
@@ -148,7 +167,7 @@ class _Looking:
 def look(source: Source, folder: Path, cache: Cache, shown: Terminal) -> Data:
     """Inspect all images of a source, except for contents that an earlier check inspected.
 
-    Files that cannot be decoded are tried again each time.
+    Files that could not be decoded for want of memory or time are tried again each time.
 
     Args:
         source: The images.
@@ -162,7 +181,8 @@ def look(source: Source, folder: Path, cache: Cache, shown: Terminal) -> Data:
     """
     machine, count = measure_machine(folder), len(source.names)
     shape = _shape(source, machine, cache)
-    how = recipe(f"look {shape} of {FINER} times as many pixels", "opencv-python-headless")
+    what = f"look {shape} of {FINER} times as many pixels, at most {MOST_PIXELS}"
+    how = recipe(what, "opencv-python-headless")
     looking = _Looking(source=source, shape=shape, how=how, cache=cache)
     bound = machine.memory_bytes // 4
     step = min(AT_ONCE, at_once(count, machine.cores))
