@@ -1,5 +1,7 @@
 """Tests of `tunesmith.report.check_page`."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -91,3 +93,15 @@ def test_the_headline_weighs() -> None:
     assert headline(checked(finding("doubtful"))) == "1 thing to look at"
     assert headline(checked(*[finding("doubtful")] * 2)) == "2 things to look at"
     assert headline(checked(finding("serious"), finding("doubtful"))) == "1 serious problem"
+
+
+def test_the_medians_of_each_part_stand_under_those_of_the_class() -> None:
+    parts = {"train": {"brightness": 0.25}, "test": {"brightness": 0.75}}
+    counts, looks = {"train": 5, "test": 4}, {"brightness": 0.5}
+    look = ClassLook(name="cat", counts=counts, looks=looks, by_part=parts)
+    page = Page(render(replace(checked(), classes=[look])))
+    order = ["cat", "0.50", "cat", ", train", "0.25", "cat", ", test", "0.75"]
+    rest = page.text.split("The classes")[1]
+    for words in order:
+        assert words in rest
+        rest = rest.split(words, 1)[1]

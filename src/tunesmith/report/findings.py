@@ -70,12 +70,14 @@ class ClassLook:
         counts: Number of images, by split.
         looks: Median of each measure of how images look.
         apart: Distance between the two groups that it falls into, by name of the network.
+        by_part: As ``looks``, of the images of each split alone.
     """
 
     name: str
     counts: Mapping[str, int]
     looks: Mapping[str, float]
     apart: Mapping[str, float] = field(default_factory=dict)
+    by_part: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @final

@@ -14,7 +14,7 @@ from tunesmith.data.examine import Examined, Kind
 from tunesmith.data.loaded import Loaded
 from tunesmith.data.sources import open_source
 from tunesmith.jobs.gate.alike import Alike, Depth
-from tunesmith.jobs.gate.findings import Data, inside, shortcuts, uneven
+from tunesmith.jobs.gate.findings import Data, class_looks, inside, shortcuts, uneven
 from tunesmith.jobs.gate.gate import depth_for, gate, one_each
 from tunesmith.report.findings import Finding
 
@@ -176,3 +176,16 @@ def test_metadata_that_only_one_class_has_give_it_away(kinds: tuple[str, ...]) -
     (clue,) = (each for each in found if each.kind == "shortcut")
     assert clue.title.endswith("can be guessed from the metadata of the file")
     assert "A model does not see it" in clue.meaning
+
+
+def test_statistics_of_a_class_are_given_by_part_too() -> None:
+    x_NHWC = np.arange(40, dtype=np.uint8).reshape(-1, 1, 1, 1).repeat(8, 1).repeat(8, 2)
+    source = open_source((x_NHWC[:30], np.arange(30) % 2), test=(x_NHWC[30:], np.zeros(10, int)))
+    kept, shapes = np.arange(40), np.full((40, 2), 8)
+    loaded = Loaded(pixels=x_NHWC, kept=kept, rejected=(), shapes=shapes, resized=False)
+    data = Data(source=source, loaded=loaded)
+    first, second = class_looks(data, {"brightness": np.arange(40, dtype=np.float32)})
+    assert first.counts == {"images": 15, "train": 0, "val": 0, "test": 10}
+    assert first.by_part == {"images": {"brightness": 14.0}, "test": {"brightness": 34.5}}
+    assert first.looks == {"brightness": 24.0}
+    assert second.by_part == {"images": {"brightness": 15.0}}

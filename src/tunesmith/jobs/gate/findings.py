@@ -41,6 +41,13 @@ CHEATS = {
     )
 }
 
+PARTS = {
+    "images": Given.NONE,
+    "train": Given.TRAIN,
+    "val": Given.VALIDATION,
+    "test": Given.TEST,
+}
+
 # Kind of content -> end of the title, and its meaning.
 INSIDE: Mapping[Kind, tuple[str, str]] = {
     Kind.HIDDEN: (
@@ -260,22 +267,26 @@ def uneven(data: Data, metric: str) -> Finding | None:
 
 
 def class_looks(data: Data, looks: Mapping[str, NDArray[np.float32]]) -> tuple[ClassLook, ...]:
-    """Compute statistics of each class."""
-    given_N, labels_N = data.source.given[data.loaded.kept], data.labels
-    parts = {
-        "images": Given.NONE,
-        "train": Given.TRAIN,
-        "val": Given.VALIDATION,
-        "test": Given.TEST,
-    }
-    return tuple(
-        ClassLook(
+    """Compute statistics of each class, as a whole and by part."""
+    given_N = data.source.given[data.loaded.kept]
+
+    def look(name: str, places: Places) -> ClassLook:
+        parts = {part: places[given_N[places] == given] for part, given in PARTS.items()}
+        there = {part: some for part, some in parts.items() if len(some)}
+        return ClassLook(
             name=name,
-            counts={p: int((given_N[labels_N == k] == g).sum()) for p, g in parts.items()},
-            looks={
-                each: float(np.median(values[labels_N == k])) if (labels_N == k).any() else 0.0
-                for each, values in looks.items()
-            },
+            counts={part: len(some) for part, some in parts.items()},
+            looks=_medians(looks, places),
+            by_part={part: _medians(looks, some) for part, some in there.items()},
         )
-        for k, name in enumerate(data.source.classes)
+
+    return tuple(
+        look(name, np.flatnonzero(data.labels == k)) for k, name in enumerate(data.source.classes)
     )
+
+
+def _medians(looks: Mapping[str, NDArray[np.float32]], places: Places) -> dict[str, float]:
+    return {
+        each: float(np.median(values[places])) if len(places) else 0.0
+        for each, values in looks.items()
+    }
