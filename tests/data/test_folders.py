@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tunesmith.core.errors import SourceError
 from tunesmith.data.folders import (
     first_bytes,
-    imageless,
     natural,
     passed_over,
     printable,
@@ -38,7 +37,13 @@ def test_foreign_files_are_skipped_and_counted(tmp_path: Path) -> None:
     os.mkfifo(root / "a" / "pipe.png")
     found = scan(root)
     assert found.paths == (b"a/1.png", b"a/deep/2.JPG")
-    assert found.others == (b"a/notes.txt",)
+    assert found.others == (
+        (b".git", "hidden file"),
+        (b"a/.DS_Store", "hidden file"),
+        (b"a/notes.txt", "file of another kind"),
+        (b"a/pipe.png", "special file"),
+        (b"b/", "empty folder"),
+    )
     assert found.skipped == {
         "file of another kind": 1, "hidden file": 2, "empty folder": 1, "special file": 1
     }  # fmt: skip
@@ -51,7 +56,8 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "pets" / "a" / "loop").symlink_to(tmp_path / "pets")
     found = scan(tmp_path / "pets")
     assert found.paths == (b"a/1.png",)
-    assert found.skipped == {"link": 3}
+    assert found.skipped == {"link": 1, "linked folder": 2}
+    assert (b"b/", "linked folder") in found.others
 
 
 def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
@@ -143,56 +149,3 @@ def test_how_a_file_begins_is_read_if_it_can_be(tmp_path: Path) -> None:
     assert first_bytes(os.fsencode(tmp_path / "a" / "1")) == b"x"
     assert first_bytes(os.fsencode(tmp_path / "pipe")) == b""
     assert first_bytes(os.fsencode(tmp_path / "gone")) == b""
-
-
-CATS = ["cat/1.png", "cat/2.png"]
-PARTED = ["train/cat/1.png", "train/dog/1.png", "test/cat/1.png"]
-TEXT = b"BMW is a maker of cars and of motorcycles, in Munich, and has been one since 1916."
-
-
-@pytest.mark.parametrize(
-    ("names", "others", "content", "told"),
-    [
-        (
-            CATS,
-            ["dog/1.heic", "dog/2.HEIC", "dog/x.txt"],
-            b"",
-            r"3 files in dog .*\.heic, \.txt\)",
-        ),
-        (CATS, ["dog/deep/1.avif", "elk/1.svg"], b"", r"2 files in dog, elk .*\.avif, "),
-        (CATS, ["dog/1", "dog/2.x"], b"P5 640 480 255\n", r"2 files in dog .* nothing, \.x\)"),
-        (PARTED, ["test/dog/1.dng"], b"", r"1 file in test/dog can"),
-    ],
-)
-def test_a_class_that_cannot_be_read_is_told(
-    names: list[str], others: list[str], content: bytes, told: str
-) -> None:
-    with pytest.raises(SourceError, match=f"in pets none of the {told}"):
-        imageless("pets", names, others, lambda _: content)
-
-
-@pytest.mark.parametrize(
-    ("names", "others", "content", "counted"),
-    [
-        (CATS, ["cat/1.heic", "cat/deep/2.heic", "1.heic"], b"", {}),
-        (CATS, ["docs/a.txt", "docs/b.csv", "x.txt"], TEXT, {"folder without images (docs)": 1}),
-        (CATS, ["b/1.md", "a/1.xml"], b"", {"folder without images (b, a)": 2}),
-        (PARTED, ["raw/dog/1.heic", "train/1.heic"], b"", {}),
-        (PARTED, ["val/notes/a.txt"], b"", {"folder without images (val/notes)": 1}),
-    ],
-)
-def test_a_folder_that_is_no_class_is_counted(
-    names: list[str], others: list[str], content: bytes, counted: dict[str, int]
-) -> None:
-    assert imageless("pets", names, others, lambda _: content) == counted
-
-
-def test_few_files_of_a_folder_are_looked_into() -> None:
-    asked: list[int] = []
-
-    def begin(place: int) -> bytes:
-        asked.append(place)
-        return b""
-
-    imageless("pets", CATS, [f"docs/{i}.txt" for i in range(100)], begin)
-    assert asked == list(range(10))

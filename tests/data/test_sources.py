@@ -182,6 +182,10 @@ def test_a_dataset_may_hold_images_of_many_sizes() -> None:
             ["cat/1.png", "cat/2.png"],
             "needs at least two, but pets has only cat. Add images of another",
         ),
+        (
+            ["cat/1.png", "cat/2.png", "dog/.x"],
+            r"only cat \(left aside: 1 hidden file, 1 folder .*dog",
+        ),
         (["all/cat/1.png", "all/dog/2.png"], r"folders inside it \(cat, dog\), pass that folder"),
         ([*NAMES, "elk/1.png"], "at least two images to learn from .* fewer: elk"),
         ([*NAMES, "a.png", "b.png"], r"2 images lie in none: a\.png, b\.png\. Move each"),
@@ -222,7 +226,8 @@ def test_a_folder_that_is_no_class_is_told(tmp_path: Path) -> None:
     (tmp_path / "pets" / "docs" / "read.me").write_text("P5 is a format, and so is BMP.")
     found = open_source(tmp_path / "pets")
     assert found.classes == ("cat", "dog")
-    assert found.skipped == {"file of another kind": 1, "folder without images (docs)": 1}
+    told = "folder without images (docs: 1 file of another kind)"
+    assert found.skipped == {"file of another kind": 1, told: 1}
 
 
 @pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".dib", ".apng"])

@@ -5,15 +5,14 @@ import re
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import final
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.files import open_plain
-from tunesmith.core.headers import SUFFIXES, read_header
-from tunesmith.core.words import counted
+from tunesmith.core.headers import SUFFIXES
 
 # Image formats that cannot be decoded; a folder of such files is probably meant as a class.
 UNREAD = (
@@ -21,9 +20,10 @@ UNREAD = (
     ".tga", ".psd", ".xcf", ".exr", ".dds", ".pcx", ".dcm", ".raw", ".dng", ".cr2", ".cr3", ".nef",
     ".nrw", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw",
 )  # fmt: skip
-# Kinds of files that are skipped.
-HIDDEN, NOT_IMAGE = "hidden file", "file of another kind"
+# Kinds of what is skipped.
+HIDDEN, NOT_IMAGE, SPECIAL = "hidden file", "file of another kind", "special file"
 NOT_READ = "image of a format that is not read"
+LINK, LINKED, EMPTY = "link", "linked folder", "empty folder"
 PARTS = {
     "train": "train",
     "training": "train",
@@ -34,8 +34,7 @@ PARTS = {
     "testing": "test",
 }
 SHOWN = 3  # names that a message lists
-PEEKED, BEGIN = 10, 100_000  # files inspected in a folder without images; bytes read of each
-MOST_CLAIMED = 2**32  # pixels; a text that starts like an image claims far more
+BEGIN = 100_000  # bytes read of a file that may be an image all the same
 
 
 def is_hidden(path: str) -> bool:
@@ -105,11 +104,18 @@ def stamp_of(found: os.stat_result) -> str:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """Sorted files below a folder: images with stamps, other files, and counts of skipped ones."""
+    """Sorted files below a folder: images with stamps, and all that is skipped.
+
+    Attributes:
+        paths: Paths of the images.
+        stamps: Stamps of the images.
+        others: Path and kind of what is skipped; the path of a folder ends in "/".
+        skipped: Counts of what is skipped, by kind.
+    """
 
     paths: tuple[bytes, ...]
     stamps: tuple[str, ...]
-    others: tuple[bytes, ...]
+    others: tuple[tuple[bytes, str], ...]
     skipped: Counter[str]
 
 
@@ -122,8 +128,7 @@ def scan(root: Path) -> Files:
         SourceError: A folder cannot be read.
     """
     found: list[tuple[bytes, str]] = []
-    others: list[bytes] = []
-    skipped: Counter[str] = Counter()
+    others: list[tuple[bytes, str]] = []
     todo = [(os.fsencode(root), b"")]
     while todo:
         folder, prefix = todo.pop()
@@ -137,11 +142,10 @@ def scan(root: Path) -> Files:
                 f"Every folder of {root} must be readable, but {printable(folder)} is not: "
                 f"{error.strerror}. Mend its permissions, or move it elsewhere."
             ) from None
-        skipped["empty folder"] += bool(prefix) and not entries
+        others += [(prefix, EMPTY)] * (bool(prefix) and not entries)
         for entry in entries:
             if kind := _kind(entry):
-                skipped[kind] += 1
-                others += [prefix + entry.name] * (kind in {NOT_IMAGE, NOT_READ})
+                others.append((prefix + entry.name + b"/" * (kind == LINKED), kind))
             elif entry.is_dir(follow_symlinks=False):
                 todo.append((entry.path, prefix + entry.name + b"/"))
             else:
@@ -152,7 +156,7 @@ def scan(root: Path) -> Files:
         paths=tuple(path for path, _ in found),
         stamps=tuple(stamp for _, stamp in found),
         others=tuple(sorted(others)),
-        skipped=+skipped,
+        skipped=Counter(kind for _, kind in others),
     )
 
 
@@ -161,11 +165,11 @@ def _kind(entry: os.DirEntry[bytes]) -> str | None:
     if entry.name.startswith(b"."):
         return HIDDEN
     if entry.is_symlink():
-        return "link"
+        return LINKED if entry.is_dir() else LINK
     if entry.is_dir(follow_symlinks=False):
         return None
     if not entry.is_file(follow_symlinks=False):
-        return "special file"
+        return SPECIAL
     return passed_over(os.fsdecode(entry.name))
 
 
@@ -204,7 +208,7 @@ def read_layout(origin: str, names: Sequence[str]) -> Layout:
         SourceError: An image is outside of the class folders, or top folders mix splits and others.
     """
     split = [name.split("/") for name in names]
-    parts = [_part(name) for name in names]
+    parts = [part_of(name) for name in names]
     has_parts = all(parts)
     if not has_parts and len(set(parts) - {""}) > 1:
         others = sorted({pieces[0] for pieces, part in zip(split, parts, strict=True) if not part})
@@ -230,56 +234,7 @@ def read_layout(origin: str, names: Sequence[str]) -> Layout:
     )
 
 
-def imageless(
-    origin: str, names: Sequence[str], others: Sequence[str], begin: Callable[[int], bytes]
-) -> Counter[str]:
-    """Inspect the folders that are next to class folders, but hold no image.
-
-    Args:
-        origin: Folder or archive that holds the files, for messages.
-        names: "/"-separated paths of its images.
-        others: "/"-separated paths of its other files.
-        begin: Function that returns the first bytes of an other file, by its index.
-
-    Returns:
-        Number of these folders, under a kind that names them, if their files are no images.
-
-    Raises:
-        SourceError: Their files are unreadable images, so that a class would silently be missing.
-    """
-    has_parts = all(map(_part, names))
-    depth = 2 if has_parts else 1
-    taken = {tuple(name.split("/")[:depth]) for name in names}
-    lone: dict[str, list[int]] = {}
-    for place, name in enumerate(others):
-        *folders, _ = name.split("/")
-        is_beside = len(folders) >= depth and tuple(folders[:depth]) not in taken
-        if is_beside and (not has_parts or _part(name)):
-            lone.setdefault("/".join(folders[:depth]), []).append(place)
-    bad = [folder for folder, places in lone.items() if _has_images(others, places, begin)]
-    if bad:
-        files = [others[place] for folder in bad for place in lone[folder]]
-        ends = Counter(PurePosixPath(file).suffix.lower() or "nothing" for file in files)
-        raise SourceError(
-            f"A folder beside those of classes is a class too, but in {origin} none of the "
-            f"{counted(len(files), 'file')} in {listed(bad)} can be read as an image (endings: "
-            f"{listed([end for end, _ in ends.most_common()])}). Images end in "
-            f"{' '.join(SUFFIXES)}: convert or rename the files, or move the folder elsewhere."
-        )
-    return +Counter({f"folder without images ({listed(list(lone))})": len(lone)})
-
-
-def _has_images(
-    others: Sequence[str], places: Sequence[int], begin: Callable[[int], bytes]
-) -> bool:
-    """Whether any file without a supported image suffix is an image after all."""
-    if any(others[place].lower().endswith(UNREAD) for place in places):
-        return True
-    headers = (read_header(begin(place)) for place in places[:PEEKED])
-    return any(header and 0 < header.pixels < MOST_CLAIMED for header in headers)
-
-
-def _part(name: str) -> str:
+def part_of(name: str) -> str:
     """Split that the name of a path's top folder states; empty if it states none."""
     top, _, rest = name.partition("/")
     return PARTS.get(top.lower(), "") if rest else ""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
+from tunesmith.core.words import tally
 from tunesmith.data.folders import listed
 
 
@@ -94,9 +95,10 @@ def check_classes(source: Source) -> None:
             images.
     """
     if len(source.classes) < 2:  # noqa: PLR2004 (a classifier chooses between two)
+        left = f" (left aside: {tally(source.skipped)})" if source.skipped else ""
         raise SourceError(
             f"Telling classes apart needs at least two, but {source.name} has only "
-            f"{listed(source.classes)}. {_way_out(source)}"
+            f"{listed(source.classes)}{left}. {_way_out(source)}"
         )
 
     def without(counts_K: NDArray[np.int64], count: int) -> list[str]:

@@ -18,13 +18,15 @@ from tunesmith.core.words import nearest, tally
 from tunesmith.data import arrays, builtin, cifar, tables
 from tunesmith.data.archives import Archive
 from tunesmith.data.folders import (
+    NOT_IMAGE,
     Files,
     first_bytes,
-    imageless,
+    passed_over,
     printable,
     read_layout,
     scan,
 )
+from tunesmith.data.imageless import imageless
 from tunesmith.data.quarantine import without_listed
 from tunesmith.data.reading import read_listed
 from tunesmith.data.source import PARTS, Given, Source, check_classes, untaught
@@ -144,7 +146,7 @@ def _from_folder(name: str, path: Path) -> Source:
         path,
         files,
         read=lambda index: read_listed(place(files.paths[index]), files.stamps[index]),
-        begin=lambda index: first_bytes(place(files.others[index])),
+        begin=lambda index: first_bytes(place(files.others[index][0])),
     )
 
 
@@ -154,7 +156,10 @@ def _from_archive(name: str, archive: Archive | Tar) -> Source:
     files = Files(
         paths=tuple(member.name.encode("utf-8", "surrogateescape") for member in members),
         stamps=tuple(member.stamp for member in members),
-        others=tuple(other.name.encode("utf-8", "surrogateescape") for other in others),
+        others=tuple(
+            (other.name.encode("utf-8", "surrogateescape"), passed_over(other.name) or NOT_IMAGE)
+            for other in others
+        ),
         skipped=archive.skipped,
     )
     return _from_files(
@@ -199,7 +204,8 @@ def _from_files(
         )
     names = tuple(map(printable, files.paths))
     layout = read_layout(str(origin), names)
-    left = imageless(str(origin), names, [*map(printable, files.others)], begin)
+    others = [(printable(path), kind) for path, kind in files.others]
+    left = imageless(str(origin), names, others, begin)
     digest = hashlib.sha256()
     for path, stamp in zip(files.paths, files.stamps, strict=True):
         digest.update(path + f"\0{stamp}\n".encode())

@@ -42,3 +42,23 @@ def test_what_was_never_meant_to_be_learned_is_not_told(table: Path, tmp_path: P
     assert found.title == "1 row without a label, 1 row without a path are left aside"
     table.write_text(f"{KNOWN}0.png,cat")
     assert missing(open_source(table)) is None
+
+
+def test_a_class_of_links_is_told_with_a_way_out(tmp_path: Path) -> None:
+    chance, pets = np.random.default_rng(0), tmp_path / "pets"
+    for name in ("cat", "dog", "bird", "empty"):
+        (pets / name).mkdir(parents=True)
+        for number in range(0 if name == "empty" else 6):
+            file = (tmp_path if name == "bird" else pets / name) / f"{number}.png"
+            file.write_bytes(encode_png(chance.integers(0, 256, (16, 16, 3)).astype(np.uint8)))
+            if name == "bird":
+                (pets / name / file.name).symlink_to(file)
+    (pets / "elk").symlink_to(tmp_path)
+    result = check(pets, out=tmp_path / "out", progress=False)
+    (found,) = [each for each in result.checked.findings if each.kind == "missing"]
+    assert found.weight == "doubtful"
+    held = "bird: 6 links, elk: 1 linked folder, empty: 1 empty folder"
+    assert f"3 folders without images ({held})" in found.title
+    assert found.title.endswith(" are left aside")
+    assert found.meaning.count("Links are not followed: copy the files") == 1
+    assert "Nothing wrong was found" not in result.report.read_text()

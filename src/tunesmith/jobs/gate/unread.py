@@ -2,25 +2,42 @@
 
 from tunesmith.core.words import counted, tally
 from tunesmith.data.clean import MOST_BAD
-from tunesmith.data.folders import NOT_READ
+from tunesmith.data.folders import LINK, LINKED, NOT_READ
+from tunesmith.data.imageless import LONE
 from tunesmith.data.source import Source
 from tunesmith.data.tables import NO_LABEL, NO_PATH
 from tunesmith.jobs.gate.findings import Data
 from tunesmith.report.findings import Finding, Item
 
-WANTED = (NO_LABEL, NO_PATH, NOT_READ)  # what is left aside, although it seems meant to be learned
+FILL = "Fill in what is missing."
+FOLLOW = "Links are not followed: copy the files to their places, or pass a table of their paths."
+# Kind of what is left aside, although it seems meant to be learned -> what to do about it.
+WANTED = {
+    NO_LABEL: FILL,
+    NO_PATH: FILL,
+    NOT_READ: "Convert the files.",
+    LINK: FOLLOW,
+    LINKED: FOLLOW,
+    LONE: "A folder beside those of classes is no class without images: add some, or remove it.",
+}
 
 
 def missing(source: Source) -> Finding | None:
-    """Report rows and files that seem to be meant as labeled images, but are none."""
-    found = {kind: count for kind, count in source.skipped.items() if kind in WANTED}
-    if not found:
+    """Report rows, files and folders that seem to be meant as labeled images, but are none."""
+    advice = {
+        kind: way_out
+        for kind in source.skipped
+        for wanted, way_out in WANTED.items()
+        if kind == wanted or kind.startswith(f"{wanted} (")
+    }
+    if not advice:
         return None
+    found = {kind: source.skipped[kind] for kind in advice}
     return Finding(
         kind="missing",
         weight="doubtful",
         title=f"{tally(found)} {'is' if sum(found.values()) == 1 else 'are'} left aside",
-        meaning="Nothing is learned from them. Fill in what is missing, or convert the files.",
+        meaning=" ".join(["Nothing is learned from them.", *dict.fromkeys(advice.values())]),
     )
 
 
