@@ -116,15 +116,6 @@ def test_a_file_that_is_gone_is_an_os_error(tmp_path: Path) -> None:
         found.read(0)
 
 
-def test_a_test_part_of_its_own_is_added_by_class_names(tmp_path: Path) -> None:
-    found = open_source(
-        write(tmp_path / "pets", NAMES), test=pack(tmp_path / "test.zip", ["dog/1.png"])
-    )
-    assert ("test:dog/1.png", "dog", Given.TEST) in content(found)
-    assert (found.given == Given.TEST).sum() == 1
-    assert found.read(len(found.names) - 1) == IMAGE
-
-
 def test_files_of_arrays_state_their_test_part(tmp_path: Path) -> None:
     x, y = np.arange(4 * 9, dtype=np.uint8).reshape(4, 3, 3), np.array([7, 7, 9, 9])
     np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=x[:1], y_test=y[:1])
@@ -267,19 +258,6 @@ def test_what_is_no_data_is_refused(tmp_path: Path) -> None:
         open_source(tmp_path / "x.rar")
     with pytest.raises(SourceError, match="but got int"):
         open_source(3)
-
-
-def test_a_test_part_that_cannot_serve_is_refused(tmp_path: Path) -> None:
-    pets = write(tmp_path / "pets", NAMES)
-    parts = write(tmp_path / "parts", [f"{p}/{n}" for p in ("train", "test") for n in NAMES])
-    with pytest.raises(SourceError, match="parts has one already"):
-        open_source(parts, test=pets)
-    with pytest.raises(SourceError, match="parts states parts of its own"):
-        open_source(pets, test=parts)
-    with pytest.raises(SourceError, match="pets is the training data itself"):
-        open_source(pets, test=pets)
-    with pytest.raises(SourceError, match="the test part alone has: elk"):
-        open_source(pets, test=write(tmp_path / "more", ["elk/1.png", "cat/1.png"]))
 
 
 def test_a_class_of_a_dataset_without_images_is_refused() -> None:

@@ -47,6 +47,7 @@ class Source:
         skipped: Number of files that are not images, by kind.
         identity: Text that is equal for equal data.
         groups: Group of each image, ``[N]``; a group is never split. None if there are no groups.
+        group_names: Name of each group by its number; empty for an image without a group.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Source:
     skipped: Mapping[str, int]
     identity: str
     groups: NDArray[np.int64] | None = None
+    group_names: tuple[str, ...] = ()
 
     def subset(self, kept: NDArray[np.int64]) -> Self:
         """Return the images with these indices, in their order; the rest stays as it is."""

@@ -4,13 +4,11 @@ import contextlib
 import hashlib
 import os
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.headers import SUFFIXES
@@ -29,8 +27,9 @@ from tunesmith.data.folders import (
 from tunesmith.data.imageless import imageless
 from tunesmith.data.quarantine import without_listed
 from tunesmith.data.reading import read_listed
-from tunesmith.data.source import PARTS, Given, Source, check_classes, untaught
+from tunesmith.data.source import PARTS, Given, Source, check_classes
 from tunesmith.data.tars import Tar, is_tar
+from tunesmith.data.with_test import with_test
 
 
 def open_source(
@@ -57,7 +56,7 @@ def open_source(
     """
     opened = _open(source, columns or {})
     if test is not None:
-        opened = _join(opened, _open(test, columns or {}))
+        opened = with_test(opened, _open(test, columns or {}))
     if columns and not (tables.is_table(source) or tables.is_table(test)):
         raise SourceError(
             f"`--columns` names columns of a table, but {opened.name} is none: leave it out."
@@ -184,6 +183,7 @@ def _from_table(name: str, path: Path, columns: Mapping[str, str]) -> Source:
         skipped=dict(table.skipped),
         identity=hashlib.sha256(repr([*rows, table.classes, table.groups]).encode()).hexdigest(),
         groups=None if table.groups is None else np.array(table.groups, np.int64),
+        group_names=table.group_names,
     )
 
 
@@ -238,44 +238,3 @@ def _from_arrays(name: str, data: arrays.Arrays) -> Source:
         skipped={},
         identity=digest.hexdigest(),
     )
-
-
-def _join(first: Source, test: Source) -> Source:
-    """Add a separate test set."""
-    if (first.given == Given.TEST).any():
-        raise SourceError(
-            f"There can be one test part, but {first.name} has one already. Leave out the other: "
-            "do not pass `test`, or take the test part out of the data."
-        )
-    if len(np.unique(test.given)) > 1:
-        raise SourceError(
-            f"All images of a test part serve the test, but {test.name} states parts of its own. "
-            "Pass the folder of its test images alone."
-        )
-    if test.identity == first.identity:
-        raise SourceError(
-            f"A test needs images that were not learned from, but {test.name} is the training data "
-            "itself. Leave out `test`: a part is then put aside for it."
-        )
-    unknown = [label for label in test.classes if label not in first.classes]
-    if unknown:
-        raise SourceError(untaught(unknown))
-    number = {label: index for index, label in enumerate(first.classes)}
-    split = len(first.labels)
-    moved = np.array([number[label] for label in test.classes], np.int64)
-    return Source(
-        name=first.name,
-        classes=first.classes,
-        names=(*first.names, *(f"test:{name}" for name in test.names)),
-        labels=np.concatenate([first.labels, moved[test.labels]]),
-        given=np.concatenate([first.given, np.full(len(test.labels), Given.TEST, np.int8)]),
-        read=lambda index: first.read(index) if index < split else test.read(index - split),
-        skipped=dict(Counter(first.skipped) + Counter(test.skipped)),
-        identity=hashlib.sha256((first.identity + test.identity).encode()).hexdigest(),
-        groups=None if first.groups is None else _continued(first.groups, len(test.labels)),
-    )
-
-
-def _continued(groups: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Append images to groups, each in a group of its own."""
-    return np.concatenate([groups, groups.max(initial=-1) + 1 + np.arange(count)])

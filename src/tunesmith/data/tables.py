@@ -49,7 +49,8 @@ class Table:
         classes: Names of the classes, in natural order.
         labels: Class of each image.
         parts: Split of each image: "train", "validation", "test" or "".
-        groups: Group of each image; None if there is no such column.
+        groups: Number of the group of each image; None if there is no such column.
+        group_names: Name of each group by its number; empty for an image without a group.
         skipped: Number of rows that are not labeled images, by kind.
     """
 
@@ -60,6 +61,7 @@ class Table:
     labels: list[int]
     parts: list[str]
     groups: list[int] | None
+    group_names: tuple[str, ...]
     skipped: Counter[str]
 
 
@@ -217,6 +219,8 @@ def _table(
             f"none is there: {listed(names)}. Move the table to where they begin."
         )
 
+    numbers, group_names = _groups(path, groups, parts) if any(groups) else (None, ())
+
     def read(index: int) -> bytes:
         content = images.get(names[index])
         return _read(files[index], stamps[index]) if content is None else content
@@ -228,7 +232,8 @@ def _table(
         classes=classes,
         labels=[number[label] for label in labels],
         parts=list(parts),
-        groups=_groups(path, groups, parts) if any(groups) else None,
+        groups=numbers,
+        group_names=group_names,
         skipped=skipped,
     )
 
@@ -247,8 +252,10 @@ def _stamp(path: Path) -> str:
         return ""
 
 
-def _groups(path: Path, groups: Sequence[str], parts: Sequence[str]) -> list[int]:
-    """Number the groups; an image without a group gets its own."""
+def _groups(
+    path: Path, groups: Sequence[str], parts: Sequence[str]
+) -> tuple[list[int], tuple[str, ...]]:
+    """Number and name the groups; an image without a group gets its own, without a name."""
     part_of: dict[str, str] = {}
     for group, part in zip(groups, parts, strict=True):
         if group and part_of.setdefault(group, part) != part:
@@ -259,5 +266,5 @@ def _groups(path: Path, groups: Sequence[str], parts: Sequence[str]) -> list[int
                 "keeps groups together is then made."
             )
     own = (f"\0{index}" for index in range(len(groups)))
-    _, numbers = np.unique([g or next(own) for g in groups], return_inverse=True)
-    return [int(number) for number in numbers]
+    names, numbers = np.unique([g or next(own) for g in groups], return_inverse=True)
+    return numbers.tolist(), tuple("" if name[0] == "\0" else str(name) for name in names)
