@@ -27,7 +27,7 @@ SourceArgument = Annotated[
 ]
 TestOption = Annotated[str | None, typer.Option(help="Separate test set.")]
 ColumnsOption = Annotated[
-    str | None, typer.Option(help="Table columns, such as path=file,label=species.")
+    str | None, typer.Option(help="Table columns, such as path=file,group=- (no group).")
 ]
 Format = Enum("Format", {"optuna": "optuna"})
 INTERRUPTED = 130  # what shells expect after Ctrl-C

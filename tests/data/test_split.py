@@ -1,5 +1,7 @@
 """Tests of `tunesmith.data.split`: laws over random data."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -240,8 +242,13 @@ def test_a_class_of_which_the_test_part_has_all_images_is_refused(names: list[st
 
 def test_one_group_cannot_be_held_out_from_itself() -> None:
     labels, groups = np.arange(40) % 2, np.repeat([0, 1], 20)
-    with pytest.raises(SourceError, match="all images to learn from are of one group"):
-        split(labels, np.zeros(40, np.int8), np.arange(40), classes=2, seed=0, stated=groups)
+    tell_apart = partial(split, labels, np.zeros(40, np.int8), np.arange(40), classes=2, seed=0)
+    way_out = r"leave the groups \(column camera\) out by --columns group=-\.$"
+    with pytest.raises(SourceError, match=f"all images to learn from are of one group.* {way_out}"):
+        tell_apart(stated=groups, column="camera")
+    differ = r"two images that differ and are of different groups \(column camera\)\."
+    with pytest.raises(SourceError, match=f"{differ} .* {way_out}"):
+        tell_apart(stated=labels, column="camera")
 
 
 def test_a_test_part_that_copies_all_training_images_is_refused() -> None:
@@ -266,7 +273,7 @@ def test_a_class_that_is_left_in_the_validation_part_alone_is_refused() -> None:
 @pytest.mark.parametrize("groups", [[0] * 40, [0, 0, 1, 1] * 10])
 def test_classes_of_one_image_each_cannot_be_tested_and_are_refused(groups: list[int]) -> None:
     labels = np.array([0, 0, 1, 1] * 10)
-    with pytest.raises(SourceError, match="no class has two images that differ"):
+    with pytest.raises(SourceError, match=r"no class has two images that differ\. .* copies\.$"):
         split(labels, np.zeros(40, np.int8), np.array(groups), classes=2, seed=0)
 
 

@@ -48,6 +48,21 @@ def test_columns_may_be_named(folder: Path) -> None:
     assert table.names == ("a/1.png", "b/1.png")
 
 
+def test_columns_are_told_and_may_be_left_out(folder: Path) -> None:
+    text = "File, label,camera,set\na/1.png,x,7,train\na/2.png,x,7,test\n"
+    with pytest.raises(SourceError, match=r"\(column camera\) .* split=-, .* --columns group=-\.$"):
+        read(folder, text)
+    table = read(folder, text, group="-")
+    assert table.columns == {"path": "File", "label": "label", "split": "set"}
+    assert table.groups is None
+    table = read(folder, text, split="-")
+    assert table.columns == {"path": "File", "label": "label", "group": "camera"}
+    assert table.parts == ["", ""]
+    assert read(folder, "path,label,-\na/1.png,x,1\n", group="-").groups == [0]
+    with pytest.raises(SourceError, match="none for label was found"):
+        read(folder, text, label="-")
+
+
 def test_parts_and_groups_are_read(folder: Path) -> None:
     rows = ["a/1.png,x,Train,7", "a/2.png,x,train,7", "b/1.png,y,val,", "b/10.png,y,TEST,"]
     table = read(folder, "\n".join(["path,label,split,patient", *rows]))

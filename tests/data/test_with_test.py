@@ -43,7 +43,10 @@ def test_groups_of_a_test_table_are_compared_by_name(tmp_path: Path) -> None:
     write(tmp_path, NAMES)
     train = _grouped(tmp_path / "train.csv", NAMES[:5], ["p1", "p2", "", "p3", "p1"])
     same = _grouped(tmp_path / "same.csv", NAMES[5:], ["p3"])
-    with pytest.raises(SourceError, match=r"train and its test part, same, share 1 group: p3\."):
+    with pytest.raises(
+        SourceError,
+        match=r"train and its test part, same, share 1 group: p3\. .* by --columns group=-\.$",
+    ):
         open_source(train, test=same)
     # Numbers of groups are those of a table; names alone say what is the same.
     other = _grouped(tmp_path / "other.csv", [NAMES[0], *NAMES[4:]], ["p4", "p4", ""])
@@ -53,6 +56,9 @@ def test_groups_of_a_test_table_are_compared_by_name(tmp_path: Path) -> None:
     assert ours[0] == ours[4]
     assert theirs[0] == theirs[1] != theirs[2]
     assert not set(ours) & set(theirs)
+    assert found.columns == {"path": "path", "label": "label", "group": "patient"}
     plain = open_source(pack(tmp_path / "x.zip", NAMES), test=other).groups
     assert plain is not None
     assert (len(set(plain[:6])), len(set(plain))) == (6, 8)
+    bare = open_source(train, test=same, columns={"group": "-"})
+    assert bare.groups is None

@@ -40,6 +40,7 @@ def checked(*findings: Finding, names: tuple[str, ...] = ("cat", "dog")) -> Chec
         skipped={"hidden file": 2, "link": 1},
         seconds={"decode": 1.5},
         versions={"tunesmith": "0"},
+        columns={"path": "file", "group": "camera"},
     )
 
 
@@ -58,6 +59,8 @@ def test_the_page_stands_alone_and_says_what_was_found() -> None:
         assert words in page.text
     assert "Nothing of another kind." in page.text
     assert "Left aside: 2 hidden files, 1 link." in page.text
+    assert "Columns of the table" in page.text
+    assert "path=file, group=camera" in page.text
 
 
 def test_a_pair_is_shown_once() -> None:

@@ -218,4 +218,8 @@ def test_a_temperature_that_does_not_help_is_told(
 
 
 def test_what_was_left_aside_is_counted(make_story: MakeStory) -> None:
-    assert "Left aside: 3 hidden files." in Page(render(make_story(("cat", "dog")))).text
+    story = dataclasses.replace(make_story(("cat", "dog")), columns={"path": "file", "label": "y"})
+    text = Page(render(story)).text
+    assert "Left aside: 3 hidden files." in text
+    assert "Columns of the table" in text
+    assert "path=file, label=y" in text

@@ -86,6 +86,17 @@ def tally(counts: Mapping[str, int]) -> str:
     )
 
 
+def assigned(values: Mapping[str, str]) -> str:
+    """Format names and values as on the command line.
+
+    Example:
+        >>> assigned({"path": "file", "label": "kind of animal"})
+        'path=file, label=kind of animal'
+
+    """
+    return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
 def short(value: object) -> str:
     """Format the value of a setting, a float with three significant digits.
 

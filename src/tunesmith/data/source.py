@@ -1,7 +1,7 @@
 """Labeled images from any source, and checks of their classes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Self, final
 
@@ -48,6 +48,7 @@ class Source:
         identity: Text that is equal for equal data.
         groups: Group of each image, ``[N]``; a group is never split. None if there are no groups.
         group_names: Name of each group by its number; empty for an image without a group.
+        columns: Names of a table's columns by role; empty for other sources.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Source:
     identity: str
     groups: NDArray[np.int64] | None = None
     group_names: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     def subset(self, kept: NDArray[np.int64]) -> Self:
         """Return the images with these indices, in their order; the rest stays as it is."""

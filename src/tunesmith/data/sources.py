@@ -184,6 +184,7 @@ def _from_table(name: str, path: Path, columns: Mapping[str, str]) -> Source:
         identity=hashlib.sha256(repr([*rows, table.classes, table.groups]).encode()).hexdigest(),
         groups=None if table.groups is None else np.array(table.groups, np.int64),
         group_names=table.group_names,
+        columns=table.columns,
     )
 
 

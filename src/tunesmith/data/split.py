@@ -12,6 +12,7 @@ from tunesmith.core.seeds import derive
 from tunesmith.data.clean import joined
 from tunesmith.data.folders import listed
 from tunesmith.data.source import Given
+from tunesmith.data.tables import UNGROUPED
 
 Indices = NDArray[np.int64]
 SMALL = 3000  # images below which only a test set is held out
@@ -56,6 +57,7 @@ def split(
     seed: int,
     names: Sequence[str] | None = None,
     stated: Indices | None = None,
+    column: str = "",
 ) -> Split:
     """Split images, stratified by class and grouped; deterministic for a given seed.
 
@@ -79,6 +81,7 @@ def split(
         names: Names of the classes, for messages.
         stated: Group that the source states for each image, ``[N]``; None if it states none. No
             such group is both in a predefined test set and elsewhere.
+        column: Name of the table's column that states these groups, for messages.
 
     Raises:
         SourceError: A class has no training image, or there is no image to hold out.
@@ -93,13 +96,14 @@ def split(
     # If the test set is split off here, none of its groups may be in the other sets.
     train, validation = _offered(given, groups if len(test) else together, free)
     _check_taught(labels[train], labels[leaks], classes=classes, names=names)
-    take = _Taker(labels=labels, groups=together, classes=classes, seed=seed)
+    why = "" if stated is None else f"groups{column and f' (column {column})'}"
+    take = _Taker(labels=labels, groups=together, classes=classes, seed=seed, stated=why)
     if not len(test):
         train, test = take(train, "test", TEST_SHARE * len(train), TEST_MOST)
     none = np.zeros(0, np.int64)
     if len(train) + len(validation) < SMALL:
         train = np.sort(np.concatenate([train, validation]))
-        folds = _fold(labels[train], together[train], derive(seed, "folds"))
+        folds = _fold(labels[train], together[train], derive(seed, "folds"), why)
         held = {"validation": none, "selection": none, "calibration": none}
         return Split(train=train, test=test, folds=folds, leaks=leaks, **held)
     total = len(train)
@@ -164,6 +168,7 @@ class _Taker:
     groups: Indices
     classes: int
     seed: int
+    stated: str
 
     def __call__(
         self, places: Indices, name: str, wanted: float, most: int
@@ -202,9 +207,11 @@ class _Taker:
                 take(group)
         # If every group is larger than its class's share, the smallest possible one is taken.
         if not taken.any() and not any(map(take, np.argsort(sizes, kind="stable"))):
+            also = f" and are of different {self.stated}" if self.stated else ""
             raise SourceError(
                 "Images that a model is tested on must differ from those it learns from, but no "
-                "class has two images that differ. Add images that are no copies."
+                f"class has two images that differ{also}. Add images that are no copies"
+                f"{_ungrouped(self.stated)}."
             )
         return np.sort(order[~taken]), np.sort(order[taken])
 
@@ -225,7 +232,12 @@ class _Taker:
         return quotas_K
 
 
-def _fold(labels: Indices, groups: Indices, seed: int) -> Indices:
+def _ungrouped(stated: str) -> str:
+    """Way out of groups that the source states: to have none."""
+    return f", or leave the {stated} out by {UNGROUPED}" if stated else ""
+
+
+def _fold(labels: Indices, groups: Indices, seed: int, stated: str) -> Indices:
     """Assign folds in turn, class by class; the images of a group share a fold."""
     order = _shuffled_groups(groups, seed)
     _, first, number = np.unique(groups[order], return_index=True, return_inverse=True)
@@ -233,7 +245,7 @@ def _fold(labels: Indices, groups: Indices, seed: int) -> Indices:
         raise SourceError(
             "Images that belong together are kept in one part, but all images to learn from are of "
             "one group, so that none can be held out. Add images of other groups, three groups at "
-            "least, or leave the groups out."
+            f"least{_ungrouped(stated)}."
         )
     owner = labels[order][first]
     counts = np.bincount(owner, minlength=1)

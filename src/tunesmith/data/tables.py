@@ -32,6 +32,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 NEEDED = ("path", "label")
+NONE = "-"  # in place of a column's name: no column has this role
+UNGROUPED = "--columns group=-"  # how to say that no column states groups
 # Kinds of rows that are skipped.
 NO_PATH, NO_LABEL, REPEATED = "row without a path", "row without a label", "repeated row"
 
@@ -52,6 +54,7 @@ class Table:
         groups: Number of the group of each image; None if there is no such column.
         group_names: Name of each group by its number; empty for an image without a group.
         skipped: Number of rows that are not labeled images, by kind.
+        columns: Names of the columns by role.
     """
 
     names: tuple[str, ...]
@@ -63,6 +66,7 @@ class Table:
     groups: list[int] | None
     group_names: tuple[str, ...]
     skipped: Counter[str]
+    columns: Mapping[str, str]
 
 
 def is_table(source: Any) -> bool:
@@ -82,14 +86,15 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Table:
     Args:
         path: File to read.
         columns: Names of columns by role: ``path``, ``label``, ``split``, ``group``. Other columns
-            are found by usual names.
+            are found by usual names, unless "-" stands for none.
 
     Raises:
         SourceError: The table cannot be read, lacks a column, or contradicts itself.
         MissingExtraError: The table is a Parquet file, and pyarrow is not installed.
     """
     is_parquet = path.suffix.lower() == parquet.SUFFIX
-    at = _find_columns(path, parquet.header(path) if is_parquet else _header(path), columns)
+    header = [name.strip() for name in (parquet.header(path) if is_parquet else _header(path))]
+    at = _find_columns(path, header, columns)
     kept: dict[str, tuple[str, str, str]] = {}
     images: dict[str, bytes] = {}
     skipped: Counter[str] = Counter()
@@ -114,7 +119,7 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Table:
             f"(skipped: {tally(skipped) or 'nothing'}). Fill it, or name other columns with "
             "--columns."
         )
-    return _table(path, kept, images, +skipped)
+    return _table(path, kept, images, +skipped, {use: header[place] for use, place in at.items()})
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -155,24 +160,25 @@ def _rows(path: Path, at: Mapping[str, int]) -> Iterator[tuple[int, dict[str, st
         )
 
 
-def _find_columns(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
+def _find_columns(path: Path, names: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
     """Find the index of each column that has a role."""
-    names = [name.strip() for name in header]
     lower = [name.lower() for name in names]
     if unknown := [use for use in columns if use not in NAMES]:
         raise SourceError(
             f"`columns` names what a column is for, which is {', '.join(NAMES)}, but got "
             f"{unknown[0]!r}.{nearest(unknown[0], NAMES)}"
         )
-    if missing := [name for name in columns.values() if name not in names]:
+    absent = {use for use, name in columns.items() if name == NONE not in names}
+    named = {use: name for use, name in columns.items() if use not in absent}
+    if missing := [name for name in named.values() if name not in names]:
         raise SourceError(
             f"{path} has no column {missing[0]!r}.{nearest(missing[0], names)} Its columns are: "
             f"{', '.join(names)}."
         )
-    found = {use: names.index(name) for use, name in columns.items()}
+    found = {use: names.index(name) for use, name in named.items()}
     for use, usual in NAMES.items():
         place = next((lower.index(name) for name in usual if name in lower), None)
-        if place is not None and place not in found.values():
+        if place is not None and place not in found.values() and use not in absent:
             found.setdefault(use, place)
     if lacking := [use for use in NEEDED if use not in found]:
         raise SourceError(
@@ -203,6 +209,7 @@ def _table(
     kept: Mapping[str, tuple[str, str, str]],
     images: Mapping[str, bytes],
     skipped: Counter[str],
+    columns: Mapping[str, str],
 ) -> Table:
     names = tuple(kept)
     labels, parts, groups = zip(*kept.values(), strict=True)
@@ -219,7 +226,7 @@ def _table(
             f"none is there: {listed(names)}. Move the table to where they begin."
         )
 
-    numbers, group_names = _groups(path, groups, parts) if any(groups) else (None, ())
+    numbers, group_names = _groups(path, groups, parts, columns) if any(groups) else (None, ())
 
     def read(index: int) -> bytes:
         content = images.get(names[index])
@@ -235,6 +242,7 @@ def _table(
         groups=numbers,
         group_names=group_names,
         skipped=skipped,
+        columns=columns,
     )
 
 
@@ -253,7 +261,7 @@ def _stamp(path: Path) -> str:
 
 
 def _groups(
-    path: Path, groups: Sequence[str], parts: Sequence[str]
+    path: Path, groups: Sequence[str], parts: Sequence[str], columns: Mapping[str, str]
 ) -> tuple[list[int], tuple[str, ...]]:
     """Number and name the groups; an image without a group gets its own, without a name."""
     part_of: dict[str, str] = {}
@@ -261,9 +269,10 @@ def _groups(
         if group and part_of.setdefault(group, part) != part:
             stated = sorted({part_of[group] or "none", part or "none"})
             raise SourceError(
-                f"Images of a group must all be in one part, but in {path} group {group} is in "
-                f"{' and '.join(stated)}. Mend the split, or leave that column out: a split that "
-                "keeps groups together is then made."
+                f"Images of a group (column {columns['group']}) must all be in one part, but in "
+                f"{path} group {group} is in {' and '.join(stated)}. Mend the split; or leave it "
+                "out by --columns split=-, so that one is made that keeps groups together; or, if "
+                f"they need not be kept together, leave the groups out by {UNGROUPED}."
             )
     own = (f"\0{index}" for index in range(len(groups)))
     names, numbers = np.unique([g or next(own) for g in groups], return_inverse=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from tunesmith.core.errors import SourceError
 from tunesmith.core.words import counted
 from tunesmith.data.folders import listed, natural
 from tunesmith.data.source import Given, Source, untaught
+from tunesmith.data.tables import UNGROUPED
 
 
 def with_test(first: Source, test: Source) -> Source:
@@ -50,7 +52,13 @@ def with_test(first: Source, test: Source) -> Source:
         skipped=dict(Counter(first.skipped) + Counter(test.skipped)),
         identity=hashlib.sha256((first.identity + test.identity).encode()).hexdigest(),
         groups=groups,
+        columns=_joined_columns(first.columns, test.columns),
     )
+
+
+def _joined_columns(ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:
+    """Join the columns of two tables; those of the test table are named where they are others."""
+    return {**ours} | {f"test {use}": name for use, name in theirs.items() if ours.get(use) != name}
 
 
 def _joined_groups(first: Source, test: Source) -> NDArray[np.int64] | None:
@@ -61,9 +69,10 @@ def _joined_groups(first: Source, test: Source) -> NDArray[np.int64] | None:
     """
     if shared := sorted({*first.group_names} & {*test.group_names} - {""}, key=natural):
         raise SourceError(
-            f"Images of a group must all be in one part, but {first.name} and its test part, "
-            f"{test.name}, share {counted(len(shared), 'group')}: {listed(shared)}. Mend the "
-            "split, or leave that column out of one of them if equal names mean other groups there."
+            f"Images of a group (column {first.columns.get('group', 'group')}) must all be in one "
+            f"part, but {first.name} and its test part, {test.name}, share "
+            f"{counted(len(shared), 'group')}: {listed(shared)}. Mend the split; or, if equal "
+            f"names mean nothing, leave the groups out by {UNGROUPED}."
         )
     if first.groups is None and test.groups is None:
         return None

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.cores import cores
+from tunesmith.core.words import assigned
 from tunesmith.data import quarantine
 from tunesmith.data.source import Source
 from tunesmith.execution.machine import versions
@@ -135,6 +136,8 @@ def check(
         Terminal(budget=math.inf, log_path=log, quiet=not progress, to_stderr=to_stderr) as shown,
         Cache(folder / CACHE) as cache,
     ):
+        if data.columns:
+            shown.say(f"columns: {assigned(data.columns)}")
         result = _look(data, folder, cache, clock, shown, deep=deep, models=models)
         cache.finish()
         if cache.trouble:
@@ -194,6 +197,7 @@ def _look(
         findings=gated.findings,
         fine=gated.fine,
         skipped=source.skipped,
+        columns=source.columns,
         seconds=clock.phases,
         versions=versions(),
         tried=tried,

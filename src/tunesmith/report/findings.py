@@ -111,6 +111,7 @@ class Checked:
         findings: Findings, the most serious first.
         fine: Checks that found nothing, one sentence each.
         skipped: Files that are no images, counted by kind.
+        columns: Names of a table's columns by role; empty for other data.
         seconds: Duration of each step.
         versions: Versions of the packages that were used.
         tried: Effects on models of the patterns that were found.
@@ -125,6 +126,7 @@ class Checked:
     seconds: Mapping[str, float]
     versions: Mapping[str, str]
     tried: Sequence[Tried] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 def each_pair_once(items: Iterable[Item]) -> list[Item]:
@@ -179,6 +181,7 @@ def to_json(checked: Checked) -> str:
         "fine": list(checked.fine),
         "tried": [asdict(each) for each in checked.tried],
         "skipped": dict(checked.skipped),
+        "columns": dict(checked.columns),
         "seconds": {name: round(value, 3) for name, value in checked.seconds.items()},
         "versions": dict(checked.versions),
     }

@@ -14,7 +14,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from tunesmith.core.words import duration, megabytes, passes, tally
+from tunesmith.core.words import assigned, duration, megabytes, passes, tally
 from tunesmith.evaluation.metrics import wilson
 from tunesmith.report import sentences
 from tunesmith.report.advice import next_steps
@@ -62,6 +62,7 @@ def template(name: str) -> jinja2.Template:
     environment.filters |= {
         "duration": duration,
         "megabytes": megabytes,
+        "assigned": assigned,
         "tally": tally,
         "prose": prose,
         "each_pair_once": each_pair_once,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
@@ -154,6 +154,7 @@ class Story:
         validated_on: Images of the validation curve, in words.
         seen: Examples that its training saw; unlike ``summary.examples``, also where the network
             answers as it did before.
+        columns: Names of a table's columns by role; empty for other data.
         samples: A few training images of each class (the first classes, if there are many).
         mistakes: Wrong predictions, the most confident first.
         unsure: Predictions with the lowest probability, lowest first.
@@ -177,6 +178,7 @@ class Story:
     validation: Sequence[ValidationPoint]
     validated_on: str = "validation images"
     seen: int = 0
+    columns: Mapping[str, str] = field(default_factory=dict)
     samples: Mapping[str, Sequence[NDArray[np.uint8]]]
     mistakes: Sequence[Answer]
     unsure: Sequence[Answer]

@@ -29,6 +29,9 @@ def table(tmp_path: Path) -> Path:
 
 def test_rows_without_a_label_are_told(table: Path, tmp_path: Path) -> None:
     result = check(table, out=tmp_path / "out", progress=False)
+    assert "columns: path=path, label=label\n" in (tmp_path / "out" / "check.log").read_text()
+    assert "Columns of the table: <bdi>path=path, label=label</bdi>" in result.report.read_text()
+    assert '"label": "label"' in result.as_json()
     assert "2 rows without a label are left aside" in result.words()
     page = result.report.read_text()
     assert "2 rows without a label are left aside" in page

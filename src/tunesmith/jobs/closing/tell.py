@@ -198,6 +198,7 @@ def _story(
     return Story(
         title=source.name,
         summary=summary,
+        columns=source.columns,
         curve=curve,
         validation=validation,
         seen=history.trials[candidate.name].seen,

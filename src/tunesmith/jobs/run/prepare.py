@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.spread import spread
+from tunesmith.core.words import assigned
 from tunesmith.data import quarantine
 from tunesmith.data.clean import check
 from tunesmith.data.decode import load
@@ -124,6 +125,8 @@ def prepare(
             memory_bound=int(MEMORY_SHARE * machine.memory_bytes),
             folder=session.folder,
         )
+    if source.columns:
+        session.terminal.say(f"columns: {assigned(source.columns)}")
     if lost := missing(source):
         session.terminal.say(f"{lost.title}.")
     seen = Data(source=source, loaded=loaded)
@@ -199,6 +202,7 @@ def _split(session: Session, data: Data, gated: Gated) -> Split:
         names=source.classes,
         seed=session.settings.seed,
         stated=None if source.groups is None else source.groups[data.loaded.kept],
+        column=source.columns.get("group", ""),
     )
 
 
