@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tunesmith.core.errors import SourceError
 from tunesmith.data.quarantine import bare, shielded, to_csv, without_listed
-from tunesmith.data.source import Source
+from tunesmith.data.source import Given, Source
 from tunesmith.data.sources import open_source
 
 X = np.arange(12, dtype=np.uint8).repeat(4).reshape(12, 2, 2)
@@ -45,6 +45,20 @@ def test_a_spreadsheet_s_own_marks_and_columns_do_no_harm(source: Source, tmp_pa
     path = tmp_path / "q.csv"
     path.write_text("\ufeffreason,file\r\nbad,#5\r\n,\r\n", encoding="utf-8")
     assert "#5" not in without_listed(source, path).names
+
+
+def test_a_list_that_empties_a_class_is_named_as_the_cause(source: Source, tmp_path: Path) -> None:
+    path = written(tmp_path, *(f"#{i}" for i in (1, 4, 7)))
+    with pytest.raises(
+        SourceError, match=r"q\.csv lists .* leaves fewer of: 1\. Take what is good"
+    ):
+        open_source(source, quarantine=path)
+    whole = written(tmp_path, *(f"#{i}" for i in (0, 1, 2, 3, 4, 6, 7, 9, 10)))
+    with pytest.raises(SourceError, match=r"fewer of: 0, 1\."):
+        open_source(source, quarantine=whole)
+    tested = replace(source, given=np.array([Given.TRAIN] * 6 + [Given.TEST] * 6, np.int8))
+    rest = open_source(tested, quarantine=written(tmp_path, "#6", "#9"))
+    assert len(rest.names) == 10
 
 
 def test_groups_stay(tmp_path: Path) -> None:
@@ -81,12 +95,6 @@ def test_a_list_that_cannot_be_read(source: Source, tmp_path: Path) -> None:
         without_listed(source, tmp_path / "q.csv")
 
 
-def test_a_class_must_not_vanish(tmp_path: Path) -> None:
-    listing = written(tmp_path, *(f"#{i}" for i in range(0, 12, 3)))
-    with pytest.raises(SourceError, match="Every class needs images, but there is none of: 0"):
-        open_source((X, Y), quarantine=listing)
-
-
 def test_all_images_of_a_listed_name_are_left_out(source: Source, tmp_path: Path) -> None:
     names = ("caf\N{LATIN SMALL LETTER E WITH ACUTE}.png", *source.names[1:4], *source.names[3:11])
     rest = without_listed(replace(source, names=names), written(tmp_path, "#3", "cafe\u0301.png"))
@@ -118,7 +126,7 @@ def test_no_cell_is_a_formula_and_each_is_read_as_it_was(cell: str) -> None:
 
 
 def test_names_that_look_like_formulas_are_found_again(source: Source, tmp_path: Path) -> None:
-    odd = replace(source, names=(*ODD, *source.names[8:]))
+    odd = replace(source, names=(*ODD, *source.names[8:]), labels=0 * source.labels)
     path = written(tmp_path, *ODD)
     assert "\n'=1.png," in path.read_text()
     assert without_listed(odd, path).names == source.names[8:]

@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.files import open_plain
 from tunesmith.data.folders import listed
-from tunesmith.data.source import Source
+from tunesmith.data.source import LEAST, Given, Source
 from tunesmith.data.tables import DELIMITERS
 
 FILE = "quarantine.csv"
@@ -56,8 +57,8 @@ def without_listed(source: Source, path: Path) -> Source:
     If several images have the same name in composed Unicode, all of them are excluded.
 
     Raises:
-        SourceError: The list cannot be read, has no such column, or names an image that does not
-            exist.
+        SourceError: The list cannot be read, has no such column, names an image that does not
+            exist, or leaves too few images of a class.
     """
     files = _files(path)
     names, chosen = [composed(name) for name in source.names], set(files)
@@ -69,11 +70,33 @@ def without_listed(source: Source, path: Path) -> Source:
             " Was it made of other data?"
         )
     out = np.array([name in chosen for name in names], bool)
+    _refuse_emptied(source, out, path)
     return replace(
         source.subset(np.flatnonzero(~out)),
         skipped={**source.skipped, "image listed to be left out": int(out.sum())},
         identity=hashlib.sha256(source.identity.encode() + out.tobytes()).hexdigest(),
     )
+
+
+def _refuse_emptied(source: Source, is_out_N: NDArray[np.bool_], path: Path) -> None:
+    """Name the list as the cause if it leaves too few images of a class to learn from.
+
+    Raises:
+        SourceError: It does.
+    """
+    is_learned_N = np.isin(source.given, (Given.NONE, Given.TRAIN))
+    left_K, taken_K = (
+        np.bincount(source.labels[is_learned_N & each_N], minlength=len(source.classes))
+        for each_N in (~is_out_N, is_out_N)
+    )
+    gone = np.flatnonzero((left_K < LEAST) & (taken_K > 0))
+    if len(gone):
+        raise SourceError(
+            f"Every class needs {LEAST} images to learn from at least, but what {path} lists as to "
+            f"be left out leaves fewer of: {listed([source.classes[k] for k in gone])}. Take what "
+            "is good out of a copy of that list, and pass the copy to `tunesmith fit` with "
+            "--quarantine; or take the whole class out of the data."
+        )
 
 
 def _files(path: Path) -> list[str]:

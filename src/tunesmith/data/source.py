@@ -12,6 +12,8 @@ from tunesmith.core.errors import SourceError
 from tunesmith.core.words import tally
 from tunesmith.data.folders import listed
 
+LEAST = 2  # images of a class: one to learn from and one to be tested on
+
 
 class Given(IntEnum):
     """Split that a source states for an image; LEFT_OUT excludes it from all splits."""

@@ -5,15 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-import numpy as np
-
 from tunesmith.bundle.manifest import read_manifest
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import SettingsError, SourceError
+from tunesmith.core.errors import SettingsError
 from tunesmith.core.settings import Settings
-from tunesmith.data.folders import listed
 from tunesmith.data.quarantine import FILE as LIST
-from tunesmith.data.source import Given, Source
 from tunesmith.jobs.check import CheckResult, check, write
 from tunesmith.jobs.deep.backdoors import try_backdoors
 from tunesmith.jobs.deep.trained import bundle_of, open_trained
@@ -22,7 +18,6 @@ from tunesmith.jobs.fit import fit
 from tunesmith.records.editable import refuse_edited
 from tunesmith.report.findings import quarantine_rows
 
-LEAST = 2  # images per class: one to train on and one to test on
 BEFORE, AFTER = "before", "after"  # folders of the two runs
 
 
@@ -108,7 +103,6 @@ def cleanse(
     found = check(data, deep=True, model=before, out=folder / "check", progress=progress)
     if not any(quarantine_rows(found.checked.findings, suspects=True)):
         return Cleansed(found=found, before=before, after=None)
-    _refuse_emptied(data, found)
     after = trained(AFTER, found.quarantine)
     compared = _tried_on_both(found, before, after)
     write(compared)
@@ -127,29 +121,6 @@ def _refuse_own(model: str | Path | None, folder: Path) -> None:
             "The model to begin with has learned from all images, but `cleanse` writes the one "
             f"without those that are listed to {model}. Pass another model, or none, or another "
             "--out."
-        )
-
-
-def _refuse_emptied(data: Source, found: CheckResult) -> None:
-    """Refuse a list that empties a class, before time is spent on training.
-
-    Raises:
-        SourceError: The list leaves fewer than two images of a class.
-    """
-    rows = quarantine_rows(found.checked.findings, suspects=True)
-    files = {file for file, *_ in rows}
-    is_listed_N = np.array([name in files for name in data.names])
-    left_K, taken_K = (
-        np.bincount(data.labels[(data.given != Given.TEST) & chosen_N], minlength=len(data.classes))
-        for chosen_N in (~is_listed_N, is_listed_N)
-    )
-    gone = np.flatnonzero((left_K < LEAST) & (taken_K > 0))
-    if len(gone):
-        raise SourceError(
-            f"Every class needs {LEAST} images to learn from at least, but what is listed as bad "
-            f"leaves fewer of: {listed([data.classes[k] for k in gone])}. See {found.report}; take "
-            f"what is good out of a copy of {found.quarantine}, and pass that to `tunesmith fit` "
-            "with --quarantine."
         )
 
 

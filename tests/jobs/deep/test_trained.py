@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 import tunesmith as ts
 from tunesmith.core.errors import BundleError, RunFolderError, SettingsError, SourceError
+from tunesmith.data.quarantine import to_csv
+from tunesmith.data.source import Source
+from tunesmith.data.sources import open_source
 from tunesmith.jobs import cleanse as job
 from tunesmith.jobs.check import CheckResult
 from tunesmith.jobs.cleanse import Cleansed
 from tunesmith.jobs.deep.trained import open_trained
-from tunesmith.report.findings import Checked, Finding, Item
+from tunesmith.report.findings import Checked, Finding, Item, quarantine_rows
 
 NETWORK = """
 from torch import nn
@@ -140,9 +143,12 @@ def test_a_list_that_takes_a_class_away_is_refused_before_a_training(
     )
 
     def check(*_: object, **__: object) -> CheckResult:
+        rows = quarantine_rows([found], suspects=True)
+        (tmp_path / "quarantine.csv").write_text(to_csv(rows))
         return CheckResult(folder=tmp_path, checked=checked, backdoors=())
 
-    def fit(*_: object, **__: object) -> None:
+    def fit(data: Source, *, quarantine: Path, **_: object) -> None:
+        open_source(data, quarantine=quarantine)  # as it does before anything else
         raise TrainedError("dog")
 
     monkeypatch.setattr(job, "check", check)
