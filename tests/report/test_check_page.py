@@ -1,15 +1,19 @@
 """Tests of `tunesmith.report.check_page`."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
-from tunesmith.report.check_page import headline, render
+from tunesmith.report import check_page
+from tunesmith.report.check_page import headline
 from tunesmith.report.findings import Checked, ClassLook, Finding, Item, Weight
 
 from .test_html import NASTY, Page
 
+LIST = "checks/my data/quarantine.csv"
+render = partial(check_page.render, list_path=LIST)
 SHOWN = 24  # pictures of a finding
 
 
@@ -61,6 +65,18 @@ def test_the_page_stands_alone_and_says_what_was_found() -> None:
     assert "Left aside: 2 hidden files, 1 link." in page.text
     assert "Columns of the table" in page.text
     assert "path=file, group=camera" in page.text
+
+
+def test_next_steps_are_those_that_there_are() -> None:
+    nothing = Page(render(checked())).text
+    assert "train right away" in nothing
+    assert LIST not in nothing
+    listed = Page(render(checked(finding("serious", item("a.png"))))).text
+    assert f"--quarantine '{LIST}'" in listed
+    stop = replace(finding("serious", item("a.png")), title="No image can be read", stops=True)
+    stopped = Page(render(checked(stop))).text
+    assert "stops: No image can be read." in stopped
+    assert "train right away" not in stopped
 
 
 def test_a_pair_is_shown_once() -> None:

@@ -151,7 +151,7 @@ def check(
 def write(result: CheckResult) -> None:
     """Write the report and the JSON record."""
     write_atomic(result.folder / RECORD, result.as_json() + "\n")
-    write_atomic(result.report, render(result.checked))
+    write_atomic(result.report, render(result.checked, str(result.quarantine)))
 
 
 def _gated(data: Data, phase: Phase, cache: Cache, *, is_deep: bool) -> Gated:

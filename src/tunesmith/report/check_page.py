@@ -2,13 +2,18 @@
 
 from typing import Any
 
-from tunesmith.report.findings import Checked
+from tunesmith.report.findings import Checked, quarantine_rows
 from tunesmith.report.html import template
 
 
-def render(checked: Checked) -> str:
-    """Render the page. Names are escaped, so that nothing in them is executed."""
-    text = template("check.html").render(_context(checked))
+def render(checked: Checked, list_path: str) -> str:
+    """Render the page. Names are escaped, so that nothing in them is executed.
+
+    Args:
+        checked: Results of the check.
+        list_path: Path of the list of images to leave out, as the user would name it.
+    """
+    text = template("check.html").render(_context(checked) | {"list_path": list_path})
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -41,6 +46,8 @@ def _context(checked: Checked) -> dict[str, Any]:
     return {
         "checked": checked,
         "headline": headline(checked),
+        "is_listed": any(quarantine_rows(checked.findings, suspects=True)),
+        "stops": [finding for finding in checked.findings if finding.stops],
         "parts": [p for p in parts if any(c.counts[p] for c in checked.classes)],
         "looks": list(next(iter(c.looks for c in checked.classes), {})),
         "networks": list(next(iter(c.apart for c in checked.classes), {})),

@@ -49,6 +49,7 @@ class Finding:
         items: Images that it is about, the most important first.
         is_left_out: Whether `fit` leaves these images out by itself.
         is_suspect: Whether `fit` leaves them out on request; either way quarantine.csv lists them.
+        stops: Whether `fit` refuses the data because of it.
     """
 
     kind: str
@@ -58,6 +59,7 @@ class Finding:
     items: Sequence[Item] = ()
     is_left_out: bool = False
     is_suspect: bool = False
+    stops: bool = False
 
 
 @final
@@ -174,6 +176,7 @@ def to_json(checked: Checked) -> str:
                 "meaning": f.meaning,
                 "left_out": f.is_left_out,
                 "suspect": f.is_suspect,
+                "stops": f.stops,
                 "items": [_item(item) for item in f.items],
             }
             for f in checked.findings

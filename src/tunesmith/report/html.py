@@ -2,6 +2,7 @@
 
 import base64
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
@@ -63,6 +64,7 @@ def template(name: str) -> jinja2.Template:
         "duration": duration,
         "megabytes": megabytes,
         "assigned": assigned,
+        "quote": shlex.quote,
         "tally": tally,
         "prose": prose,
         "each_pair_once": each_pair_once,

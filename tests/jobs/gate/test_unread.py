@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tunesmith.core.errors import SourceError
 from tunesmith.core.pixels import encode_png
 from tunesmith.data.sources import open_source
 from tunesmith.jobs.check import check
@@ -65,3 +66,24 @@ def test_a_class_of_links_is_told_with_a_way_out(tmp_path: Path) -> None:
     assert found.title.endswith(" are left aside")
     assert found.meaning.count("Links are not followed: copy the files") == 1
     assert "Nothing wrong was found" not in result.report.read_text()
+
+
+def test_a_class_of_which_nothing_can_be_read_is_a_serious_matter(tmp_path: Path) -> None:
+    chance, pets = np.random.default_rng(0), tmp_path / "pets"
+    for name in ("cat", "dog", "elk"):
+        (pets / name).mkdir(parents=True)
+        for number in range(30):
+            whole = encode_png(chance.integers(0, 256, (16, 16, 3)).astype(np.uint8))
+            (pets / name / f"{number}.png").write_bytes(whole[: 100 if name == "elk" else None])
+    result = check(pets, out=tmp_path / "out", progress=False)
+    found = {each.kind: each for each in result.checked.findings}
+    assert found.keys() == {"emptied", "unreadable"}
+    assert found["emptied"].title == "No image of “elk” can be read"
+    assert found["emptied"].weight == "serious"
+    assert found["emptied"].stops
+    page = result.report.read_text()
+    assert "</code> stops: No image of “elk” can be read; 30 files cannot be read." in page
+    assert f"--quarantine {result.quarantine}" in page
+    # A list that takes these away as well leaves nothing of the class either.
+    with pytest.raises(SourceError, match="fewer of: elk"):
+        open_source(pets, quarantine=result.quarantine)

@@ -238,12 +238,15 @@ def _is_dark(data: Data, places: Sequence[int]) -> bool:
 
 def uneven(data: Data, metric: str) -> Finding | None:
     """Report class imbalance, and classes that are too small to be learned well."""
-    counts_K = np.bincount(data.labels[~data.tested], minlength=len(data.source.classes))
+    # A class without images is another matter: `unread.emptied` reports it.
+    present, counts_K = np.unique(data.labels[~data.tested], return_counts=True)
+    if not len(present):
+        return None
     few = np.flatnonzero(counts_K < FEW)
-    factor = counts_K.max() / max(1, counts_K.min())
+    factor = counts_K.max() / counts_K.min()
     if not len(few) and factor < UNEVEN:
         return None
-    rare = data.source.classes[int(counts_K.argmin())]
+    rare = data.source.classes[present[counts_K.argmin()]]
     small = (
         f" {counted(len(few), 'class', 'classes', verb=('has', 'have'))} fewer than {FEW} images "
         "to learn from."

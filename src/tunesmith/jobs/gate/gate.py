@@ -32,7 +32,7 @@ from tunesmith.jobs.gate.findings import (
     shortcuts,
     uneven,
 )
-from tunesmith.jobs.gate.unread import missing, unreadable
+from tunesmith.jobs.gate.unread import emptied, missing, unreadable
 from tunesmith.report.findings import NO_NEAR_COPIES, ClassLook, Finding
 from tunesmith.screening.copies import find_copies
 from tunesmith.screening.looks import measure
@@ -143,6 +143,7 @@ def gate(
     with phase("look for copies"):
         alike = find_alike(data, depth, search, mirrored, threads=threads)
     said: list[Finding | str | None] = [
+        emptied(data),
         unreadable(data),
         missing(data.source),
         leaks(data, alike),

@@ -1,8 +1,10 @@
 """What of the data is not learned from: files that cannot be read, rows without a label."""
 
+import numpy as np
+
 from tunesmith.core.words import counted, tally
 from tunesmith.data.clean import MOST_BAD
-from tunesmith.data.folders import LINK, LINKED, NOT_READ
+from tunesmith.data.folders import LINK, LINKED, NOT_READ, listed
 from tunesmith.data.imageless import LONE
 from tunesmith.data.source import Source
 from tunesmith.data.tables import NO_LABEL, NO_PATH
@@ -46,20 +48,40 @@ def unreadable(data: Data) -> Finding | str:
     source, rejected = data.source, data.loaded.rejected
     if not rejected:
         return "Files that cannot be read: every one could be decoded."
-    share = len(rejected) / len(source.names)
-    stops = (
-        f" That is more than {100 * MOST_BAD:.0f} % of all: training stops until they are mended."
-        if share > MOST_BAD
-        else ""
-    )
+    stops = len(rejected) > MOST_BAD * len(source.names)
+    why = f" That is more than {100 * MOST_BAD:.0f} % of all: training stops until they are mended."
     return Finding(
         kind="unreadable",
         weight="serious" if stops else "doubtful",
         title=f"{counted(len(rejected), 'file')} cannot be read",
-        meaning=f"They are left out, never replaced by something else.{stops}",
+        meaning=f"They are left out, never replaced by something else.{why if stops else ''}",
         items=[
             Item(file=bad.name, label=source.classes[source.labels[bad.index]], note=bad.reason)
             for bad in rejected
         ],
         is_left_out=True,
+        stops=stops,
+    )
+
+
+def emptied(data: Data) -> Finding | None:
+    """Report classes of which nothing that can be decoded is left to learn from."""
+    source, rejected = data.source, data.loaded.rejected
+    bad_K = np.bincount(
+        source.labels[[bad.index for bad in rejected]] if rejected else [],
+        minlength=len(source.classes),
+    )
+    left_K = np.bincount(data.labels[~data.tested], minlength=len(source.classes))
+    gone = [f"“{source.classes[k]}”" for k in np.flatnonzero((left_K == 0) & (bad_K > 0))]
+    if not gone:
+        return None
+    return Finding(
+        kind="emptied",
+        weight="serious",
+        title=f"No image of {listed(gone)} can be read",
+        meaning=(
+            "Nothing is left to learn these classes from: training stops until their files are "
+            "mended or replaced, or the classes taken out of the data."
+        ),
+        stops=True,
     )
