@@ -277,6 +277,17 @@ def test_the_most_pixels_are_set_by_the_environment() -> None:
     assert done.stdout == "it claims 110 pixels, more than 100\n(10, 10, 1)\n"
 
 
+@pytest.mark.parametrize("value", ["40M", "0", "-1", "", "1e7", "1" + 12 * "0"])
+def test_a_number_of_pixels_that_is_none_is_told_on_the_command_line(value: str) -> None:
+    variables = os.environ | {"TUNESMITH_MOST_PIXELS": value}
+    command = [sys.executable, "-m", "tunesmith", "check", "digits"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=variables)
+    assert done.returncode == 2
+    assert done.stderr.startswith("tunesmith: The environment variable TUNESMITH_MOST_PIXELS is")
+    assert f"but got {value!r}. Write all its digits" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("background", [0, 1, 2, 255])
 def test_a_gif_may_have_any_background(background: int) -> None:
     table, image = b"\1\2\3\4\5\6", b",\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
