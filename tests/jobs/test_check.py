@@ -164,6 +164,19 @@ def test_few_images_and_uneven_classes(tmp_path: Path) -> None:
     assert "train with --metric balanced_accuracy" in finding.meaning
 
 
+def test_names_of_classes_that_are_no_unicode_are_escaped(tmp_path: Path) -> None:
+    x_NHWC = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1)).astype(np.uint8)
+    x_NHWC[1] = x_NHWC[0]  # two labels contradict each other
+    y_N = ["caf\udce9", "é"] * 30
+    result = check((x_NHWC, y_N), out=tmp_path / "out", progress=False)
+    written = json.loads((result.folder / "check.json").read_text("utf-8"))
+    assert [each["name"] for each in written["classes"]] == ["caf\\udce9", "é"]
+    assert listed(result) == {"#0": "conflict", "#1": "conflict"}
+    assert "caf\\udce9" in result.quarantine.read_text("utf-8")
+    assert "caf\\udce9" in result.report.read_text("utf-8")
+    assert result.as_json().encode("utf-8")
+
+
 def test_a_list_that_was_edited_is_not_overwritten(make_parts: MakeParts, tmp_path: Path) -> None:
     root = make_parts()
     (root / "train" / "cow" / "note.png").write_text("no image")

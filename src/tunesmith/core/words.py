@@ -4,6 +4,8 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 
+SURROGATE = re.compile("[\ud800-\udfff]")  # from bytes that are invalid Unicode
+
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """Suggest the most similar of ``names`` in a sentence; empty if none is similar.
@@ -84,6 +86,21 @@ def tally(counts: Mapping[str, int]) -> str:
         counted(count, kind, re.sub(r"\b(file|folder|image|link|row)\b", r"\1s", kind, count=1))
         for kind, count in counts.items()
     )
+
+
+def writable(text: str, mark: str = "\\") -> str:
+    r"""Escape what is invalid Unicode, as in names from old file systems, so that it can be stored.
+
+    Args:
+        text: Text that may not be encodable.
+        mark: What an escape begins with: a backslash, or two of them within JSON.
+
+    Example:
+        >>> writable("caf\udce9, café")
+        'caf\\udce9, café'
+
+    """
+    return SURROGATE.sub(lambda found: f"{mark}u{ord(found[0]):04x}", text)
 
 
 def assigned(values: Mapping[str, str]) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
 from tunesmith.core.files import open_plain
+from tunesmith.core.words import writable
 from tunesmith.data.folders import listed
 from tunesmith.data.source import LEAST, Given, Source
 from tunesmith.data.tables import DELIMITERS
@@ -43,12 +44,15 @@ def bare(cell: str) -> str:
 
 
 def to_csv(rows: Iterable[tuple[str, str, str, str]]) -> str:
-    """Write file, label, kind and reason of each image as CSV with a header."""
+    """Write file, label, kind and reason of each image as CSV with a header.
+
+    Names that are invalid Unicode, as in old file systems, are escaped.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows([shielded(cell) for cell in row] for row in rows)
-    return text.getvalue()
+    return writable(text.getvalue())
 
 
 def without_listed(source: Source, path: Path) -> Source:

@@ -8,6 +8,8 @@ from typing import Any, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.words import writable
+
 Weight = Literal["serious", "doubtful", "notable"]
 FORMAT = 1
 NO_NEAR_COPIES = "Near copies: not looked for, there was no time."  # used by gate and report
@@ -162,7 +164,10 @@ def quarantine_rows(
 
 
 def to_json(checked: Checked) -> str:
-    """Convert the results to JSON for programs; images are named, not included."""
+    """Convert the results to JSON for programs; images are named, not included.
+
+    Names that are invalid Unicode, as in old file systems, are escaped.
+    """
     content = {
         "format": FORMAT,
         "source": checked.title,
@@ -188,7 +193,7 @@ def to_json(checked: Checked) -> str:
         "seconds": {name: round(value, 3) for name, value in checked.seconds.items()},
         "versions": dict(checked.versions),
     }
-    return json.dumps(content, indent=1, ensure_ascii=False)
+    return writable(json.dumps(content, indent=1, ensure_ascii=False), "\\\\")
 
 
 def _item(item: Item) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,9 +13,8 @@ from tunesmith.bundle.manifest import Score
 from tunesmith.core.ending import EndReason
 from tunesmith.core.errors import RunFolderError
 from tunesmith.core.files import replace_file
+from tunesmith.core.words import writable
 from tunesmith.evaluation.metrics import Evaluation
-
-SURROGATE = re.compile("[\ud800-\udfff]")  # from bytes that are invalid Unicode
 
 
 class _Part(BaseModel):
@@ -189,7 +187,7 @@ def to_json(summary: Summary) -> str:
     Names that are invalid Unicode, as in old file systems, are escaped.
     """
     text = json.dumps(summary.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
-    return SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)
+    return writable(text, "\\\\")
 
 
 def write_summary(path: str | os.PathLike[str], summary: Summary) -> None:
