@@ -295,10 +295,52 @@ def test_a_gif_may_have_any_background(background: int) -> None:
     assert decode(data, 3).tolist() == [[[1, 2, 3]]]
 
 
-def test_floats_are_refused_in_words() -> None:
-    data = cv2.imencode(".tiff", np.zeros((4, 4), np.float32))[1].tobytes()
-    with pytest.raises(Undecodable, match="its values are float32"):
-        decode(data)
+def tiff(kind: int, x_HWC: NDArray[Any]) -> bytes:
+    """A TIFF file of values of a kind: 1 unsigned, 2 signed, 3 floats."""
+    height, width, channels = x_HWC.shape
+    bits = struct.pack("<H", 8 * x_HWC.itemsize) * channels
+    kinds = struct.pack("<H", kind) * channels
+    end = 8 + 2 + 10 * 12 + 4  # of the directory; what is too long for an entry follows it
+    entries = [
+        (256, 1, width), (257, 1, height),
+        (258, channels, end if len(bits) > 4 else int.from_bytes(bits, "little")),
+        (259, 1, 1), (262, 1, 1 if channels == 1 else 2), (273, 1, end + 16), (277, 1, channels),
+        (278, 1, height), (279, 1, x_HWC.nbytes),
+        (339, channels, end + 8 if len(kinds) > 4 else int.from_bytes(kinds, "little")),
+    ]  # fmt: skip
+    packed = [
+        struct.pack("<HHII", tag, 3 if tag in {258, 339} else 4, count, value)
+        for tag, count, value in entries
+    ]
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(packed) + bytes(4)
+    return b"".join([head, bits.ljust(8, b"\0"), kinds.ljust(8, b"\0"), x_HWC.tobytes()])
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("wanted", [None, 1, 3])
+@pytest.mark.parametrize(
+    ("kind", "of", "told"),
+    [
+        (2, np.int8, "whole numbers with a sign of 8 bits"),
+        (2, np.int16, "whole numbers with a sign of 16 bits"),
+        (3, np.float16, "decimal numbers of 16 bits"),
+        (3, np.float32, "decimal numbers of 32 bits"),
+        (1, np.uint32, "whole numbers of 32 bits"),
+    ],
+)
+def test_values_that_are_not_read_are_refused_in_words_whatever_the_channels(
+    channels: int, wanted: int | None, kind: int, of: type[Any], told: str
+) -> None:
+    data = tiff(kind, np.ones((4, 4, channels), of))
+    with pytest.raises(Undecodable, match=f"its values are {told}, not whole numbers of 8 or 16"):
+        decode(data, wanted)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("of", [np.uint8, np.uint16])
+def test_values_without_a_sign_are_read(channels: int, of: type[Any]) -> None:
+    x_HWC = np.full((4, 4, channels), np.iinfo(of).max, of)
+    assert np.array_equal(decode(tiff(1, x_HWC)), np.full((4, 4, channels), 255))
 
 
 @given(

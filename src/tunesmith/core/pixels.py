@@ -64,6 +64,8 @@ CONVERSIONS = {
     (ALPHA, COLOR): cv2.COLOR_RGBA2RGB,
 }
 ORIENTATION = 0x0112  # Exif tag (Exif 2.3, 4.6.4 A)
+SAMPLE_FORMAT, UNSIGNED, MOST_BITS = 339, 1, 16  # TIFF tag (TIFF 6.0, section 19) and values read
+OTHER_KINDS = {2: "whole numbers with a sign", 3: "decimal numbers"}
 NO_MEMORY = "decoding it needs more memory than there is"
 DAMAGED = "the {} is damaged, cut off, or of a kind that is not supported"
 
@@ -103,10 +105,8 @@ def decode(
         if error.code == cv2.Error.StsNoMem:
             raise Undecodable(NO_MEMORY) from None
         image = None
-    if image is None:
+    if image is None or image.dtype != np.uint8:
         raise Undecodable(DAMAGED.format(header.format))
-    if image.dtype != np.uint8:
-        raise Undecodable(f"its values are {image.dtype}, not whole numbers of 8 or 16 bits")
     image = image if image.ndim == 3 else image[:, :, None]  # noqa: PLR2004 (height, width, color)
     return recolor(image, channels)
 
@@ -138,7 +138,22 @@ def _accepted(encoded: bytes) -> Header:
         raise Undecodable(reason)
     if not header.pixels:
         raise Undecodable(DAMAGED.format(header.format))
+    if header.format == "TIFF" and (values := _unread_values(encoded, header)):
+        raise Undecodable(
+            f"its values are {values}, not whole numbers of 8 or 16 bits without a sign"
+        )
     return header
+
+
+def _unread_values(tiff: bytes, header: Header) -> str | None:
+    """Describe a TIFF file's values if they are not read; None if they are.
+
+    Of some channels OpenCV takes signed values for unsigned ones, so that -1 becomes white.
+    """
+    kind = directory(tiff).number(SAMPLE_FORMAT, UNSIGNED)
+    if header.bits <= MOST_BITS and kind not in OTHER_KINDS:
+        return None
+    return f"{OTHER_KINDS.get(kind, 'whole numbers')} of {header.bits} bits"
 
 
 def _excess(encoded: bytes, header: Header) -> str | None:
