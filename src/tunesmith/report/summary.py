@@ -60,9 +60,9 @@ class Data(_Part):
 
     ``size`` is the height and width that the network reads. ``quarantined`` files could not be
     read, ``skipped`` ones are no images (by reason), ``leaks`` are training images dropped since
-    a test image is the same, exactly or nearly; ``conflicts`` are images whose label a copy
-    contradicts, ``copies`` those that are there more than once, and ``suspects`` test images whose
-    label looks wrong.
+    a test image is the same, exactly or nearly; ``conflicts`` are images of whose copies as
+    many or more bear another label, ``copies`` those that are there more than once, and
+    ``suspects`` test images whose label looks wrong.
     """
 
     counts: Counts

@@ -16,7 +16,9 @@ from tunesmith.jobs.deep.suspects import (
     Suspect,
     doubtful,
     find_suspects,
+    held_out,
     out_of_fold,
+    tell_held_out,
     tell_learned,
     write_suspects,
 )
@@ -113,6 +115,34 @@ def test_answers_of_each_fold_go_to_its_images(prepared: Any, folds: int) -> Non
     none = str(tell_learned(prepared, len(asked), []))
     assert none.endswith("none.")
     assert ("of 12 of 20 that were asked about" in none) is (folds == 3)
+
+
+def test_labels_of_held_out_images_are_asked_about_and_so_many_are_said(prepared: Any) -> None:
+    prepared.split.folds, prepared.split.calibration = None, np.arange(10, 20)
+    p_NK = sure(prepared.labels)
+    prepared.labels[13] ^= 1
+    z_NK, y_N = np.log(p_NK[10:20]), prepared.labels[10:20]
+    fitted: Any = SimpleNamespace(members=[SimpleNamespace(prepared=prepared)], z_NK=z_NK, y_N=y_N)
+    held, q_NK = held_out(fitted, temperature=1.0)
+    assert held.tolist() == list(range(10, 20))
+    found = find_suspects("held-out", held, q_NK, prepared.labels)
+    assert [(each.place, each.part) for each in found] == [(13, "held-out")]
+    said = tell_held_out(prepared, len(held), found)
+    assert isinstance(said, Finding)
+    assert said.title == "1 held-out label looks wrong"
+    assert "of 10 that were held out" in said.meaning
+    assert [(item.file, item.note) for item in said.items] == [("#13", "probably 1")]
+    assert str(tell_held_out(prepared, 10, [])).endswith("to calibrate the model: none.")
+
+
+def test_where_there_are_folds_no_image_is_held_out(prepared: Any) -> None:
+    prepared.split.calibration = np.zeros(0, np.int64)
+    z_NK = np.zeros((20, 2), np.float32)
+    fitted: Any = SimpleNamespace(members=[SimpleNamespace(prepared=prepared)], z_NK=z_NK)
+    held, q_NK = held_out(fitted, temperature=1.0)
+    assert (len(held), len(q_NK)) == (0, 0)
+    assert find_suspects("held-out", held, q_NK, prepared.labels) == []
+    assert tell_held_out(prepared, 0, []) is None
 
 
 def test_where_images_are_held_out_no_training_image_is_asked_about(prepared: Any) -> None:

@@ -16,7 +16,14 @@ from tunesmith.execution.machine import peak_memory_bytes, versions
 from tunesmith.jobs.closing.finish import Handed, uncalibrated
 from tunesmith.jobs.closing.scores import cross_validation
 from tunesmith.jobs.closing.search_report import search_report, summarize
-from tunesmith.jobs.deep.suspects import find_suspects, out_of_fold, tell_learned, write_suspects
+from tunesmith.jobs.deep.suspects import (
+    find_suspects,
+    held_out,
+    out_of_fold,
+    tell_held_out,
+    tell_learned,
+    write_suspects,
+)
 from tunesmith.jobs.planning.planner import plan_words
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.prepare import Prepared
@@ -52,9 +59,16 @@ def tell(session: Session, fitted: Fitted, handed: Handed) -> report.Summary:
     _look_at_limits(session, handed)
     asked, p_NK = out_of_fold(fitted, handed.manifest.temperature)
     learned = find_suspects("train", asked, p_NK, prepared.labels)
+    held, q_NK = held_out(fitted, handed.manifest.temperature)
+    unlearned = find_suspects("held-out", held, q_NK, prepared.labels)
     suspects = find_suspects("test", tested.places, tested.p_NK, prepared.labels)
-    write_suspects(session.folder, prepared, [*suspects, *learned])
-    gated = prepared.gated.told([tell_learned(prepared, len(asked), learned)])
+    write_suspects(session.folder, prepared, [*suspects, *learned, *unlearned])
+    gated = prepared.gated.told(
+        [
+            tell_learned(prepared, len(asked), learned),
+            tell_held_out(prepared, len(held), unlearned),
+        ]
+    )
     summary = _summary(
         session,
         fitted,

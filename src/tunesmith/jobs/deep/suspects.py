@@ -39,7 +39,7 @@ class Suspect:
 
     Attributes:
         place: Index of the image in the decoded data.
-        part: Split of the image, "test" or "train".
+        part: Split of the image: "test", "train" or "held-out".
         other: Probable class.
         margin: Probability of the label minus that of the probable class.
     """
@@ -56,7 +56,7 @@ def find_suspects(
     """Find the labels that look wrong, the most doubtful first.
 
     Args:
-        part: Split of the images, "test" or "train".
+        part: Split of the images: "test", "train" or "held-out".
         places: Indices of the images in the decoded data.
         p_NK: Probabilities by networks that were not trained on the image in question.
         labels: Class of each decoded image.
@@ -85,6 +85,15 @@ def out_of_fold(fitted: Fitted, temperature: float) -> tuple[Places, NDArray[np.
     if fitted.members[0].prepared.split.folds is None:
         return fitted.places_N[:0], fitted.z_NK[:0]
     return fitted.places_N, softmax(fitted.z_NK, temperature)
+
+
+def held_out(fitted: Fitted, temperature: float) -> tuple[Places, NDArray[np.float32]]:
+    """Return the indices of the images held out for calibration, and their probabilities.
+
+    Empty if there are folds instead; see `out_of_fold`, whose arguments it takes.
+    """
+    split, z_NK = fitted.members[0].prepared.split, fitted.z_NK
+    return split.calibration, softmax(z_NK[: len(split.calibration)], temperature)
 
 
 def write_suspects(folder: Path, prepared: Prepared, found: Sequence[Suspect]) -> None:
@@ -139,6 +148,30 @@ def tell_learned(prepared: Prepared, asked: int, found: Sequence[Suspect]) -> Fi
             "change a label. "
             f"{FILE} lists them, the most doubtful first; a list of those to leave out can be "
             "passed with --quarantine."
+        ),
+        items=data.items(
+            [each.place for each in found], [f"probably {classes[each.other]}" for each in found]
+        ),
+    )
+
+
+def tell_held_out(prepared: Prepared, asked: int, found: Sequence[Suspect]) -> Finding | str | None:
+    """Report labels of held-out images that look wrong; takes the arguments of `tell_learned`."""
+    if not asked:
+        return None
+    some = f"of {asked:,} that were held out of the training to calibrate the model"
+    if not found:
+        return f"Labels of images that look wrong to the model, {some}: none."
+    data, classes = Data(source=prepared.source, loaded=prepared.loaded), prepared.source.classes
+    return Finding(
+        kind="label-held-out",
+        weight="doubtful",
+        title=counted(len(found), "held-out label", verb=LOOKS) + " wrong",
+        meaning=(
+            f"The model is at least 90 % sure of another class for {len(found):,} images, {some}. "
+            "It was not asked about the labels that it learned from, of which a like share may be "
+            "wrong: `tunesmith check --deep` looks at them all. Some of these are mistakes of the "
+            f"model: look before you change a label. {FILE} lists them, the most doubtful first."
         ),
         items=data.items(
             [each.place for each in found], [f"probably {classes[each.other]}" for each in found]
