@@ -83,6 +83,18 @@ def test_rows_that_say_nothing_new_are_counted(folder: Path) -> None:
     }
 
 
+def test_nan_is_no_value(folder: Path) -> None:
+    names = ["path", "label", "split", "group"]
+    rows = [("a/1.png", "x", "NaN", "nan"), ("a/2.png", "y", "", "nan"), ("b/1.png", "NaN", "", "")]
+    text = read(folder, "\n".join(",".join(row) for row in [names, *rows, ("<NA>", "y", "", "")]))
+    assert (text.names, text.classes, text.groups) == (("a/1.png", "a/2.png"), ("x", "y"), None)
+    assert text.skipped == {"row without a path": 1, "row without a label": 1}
+    columns = {"path": list(FILES[:3]), "label": [1.5, 2.0, float("nan")]}
+    parquet.write_table(pa.table(columns), folder / "x.parquet")
+    table = read_table(folder / "x.parquet", {})
+    assert (table.classes, table.skipped) == (("1.5", "2.0"), {"row without a label": 1})
+
+
 @pytest.mark.parametrize("name", ["gone.png", "a", "\0.png", "x" * 5000])
 def test_what_is_no_file_is_an_os_error_and_the_rest_is_read(folder: Path, name: str) -> None:
     table = read(folder, f"path,label\n{name},y\na/1.png,x\n")

@@ -14,6 +14,7 @@ finds goes to standard output, in lines of JSON that are pairs of a kind and a v
 """
 
 import json
+import math
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -138,6 +139,8 @@ def _cell(value: Any, classes: list[str] | None) -> Cell:
     Example:
         >>> _cell(1, ["cat", "dog"]), _cell(-1, ["cat", "dog"]), _cell(None, None)
         ('dog', '', '')
+        >>> _cell(float("nan"), None)
+        ''
         >>> _cell({"bytes": b"PNG", "path": "1.png"}, None)
         b'PNG'
         >>> _cell({"bytes": None, "path": "1.png"}, None)
@@ -148,6 +151,8 @@ def _cell(value: Any, classes: list[str] | None) -> Cell:
         value = value.get("bytes") or value.get("path")
     if value is None or isinstance(value, bytes):
         return value or ""
+    if isinstance(value, float) and math.isnan(value):
+        return ""
     if classes is not None and isinstance(value, int):
         return classes[value] if 0 <= value < len(classes) else ""
     return str(value).strip()

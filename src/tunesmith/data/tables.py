@@ -15,6 +15,7 @@ from tunesmith.core.errors import SourceError
 from tunesmith.core.words import nearest, tally
 from tunesmith.data import parquet
 from tunesmith.data.folders import PARTS, listed, natural, stamp_of
+from tunesmith.data.parquet_worker import Cell
 from tunesmith.data.reading import read_listed
 
 SUFFIXES = (".csv", ".tsv", parquet.SUFFIX)
@@ -34,6 +35,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 NEEDED = ("path", "label")
 NONE = "-"  # in place of a column's name: no column has this role
 UNGROUPED = "--columns group=-"  # how to say that no column states groups
+MISSING = {"nan", "<na>"}  # what pandas and NumPy write, in any case, where a value is missing
 # Kinds of rows that are skipped.
 NO_PATH, NO_LABEL, REPEATED = "row without a path", "row without a label", "repeated row"
 
@@ -81,7 +83,8 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Table:
     """Read a CSV file, with a header, in UTF-8 and separated by ``,;|`` or tabs, or a Parquet file.
 
     Paths are relative to the table's own folder; a Parquet file may hold the images instead. Rows
-    without a path or a label, and rows that repeat another, are counted and left out.
+    without a path or a label, and rows that repeat another, are counted and left out. NaN in a cell
+    is no value.
 
     Args:
         path: File to read.
@@ -99,7 +102,7 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Table:
     images: dict[str, bytes] = {}
     skipped: Counter[str] = Counter()
     for number, row in parquet.rows(path, at) if is_parquet else _rows(path, at):
-        image, label, part, group = (row.get(use, "") for use in NAMES)
+        image, label, part, group = (_present(row.get(use, "")) for use in NAMES)
         if not image or not label:
             skipped[NO_LABEL if image else NO_PATH] += 1
             continue
@@ -120,6 +123,11 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Table:
             "--columns."
         )
     return _table(path, kept, images, +skipped, {use: header[place] for use, place in at.items()})
+
+
+def _present(cell: Cell) -> Cell:
+    """Return a cell, empty if its text says that the value is missing."""
+    return "" if isinstance(cell, str) and cell.lower() in MISSING else cell
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:

@@ -9,7 +9,7 @@ from tunesmith.core.errors import SourceError
 from tunesmith.core.pixels import encode_png
 from tunesmith.data.sources import open_source
 from tunesmith.jobs.check import check
-from tunesmith.jobs.gate.unread import missing
+from tunesmith.jobs.gate.unread import missing, unnamed
 
 KNOWN = "path,label\n0.png,cat\n1.png,dog\n2.png,cat\n3.png,dog\n"
 
@@ -87,3 +87,13 @@ def test_a_class_of_which_nothing_can_be_read_is_a_serious_matter(tmp_path: Path
     # A list that takes these away as well leaves nothing of the class either.
     with pytest.raises(SourceError, match="fewer of: elk"):
         open_source(pets, quarantine=result.quarantine)
+
+
+def test_a_class_whose_name_may_stand_for_a_missing_label_is_told(
+    table: Path, tmp_path: Path
+) -> None:
+    table.write_text(f"{KNOWN}4.png,NA\n5.png,NA\n6.png,none\n7.png,none")
+    result = check(table, out=tmp_path / "out", progress=False)
+    assert "?  1 class is called “NA”" in result.words()
+    x_NHW = np.zeros((8, 4, 4), np.uint8)
+    assert unnamed(open_source((x_NHW, ["NA", "null"] * 4))) is None  # said in so many words

@@ -32,7 +32,7 @@ from tunesmith.jobs.gate.findings import (
     shortcuts,
     uneven,
 )
-from tunesmith.jobs.gate.unread import emptied, missing, unreadable
+from tunesmith.jobs.gate.unread import emptied, missing, unnamed, unreadable
 from tunesmith.report.findings import NO_NEAR_COPIES, ClassLook, Finding
 from tunesmith.screening.copies import find_copies
 from tunesmith.screening.looks import measure
@@ -146,6 +146,7 @@ def gate(
         emptied(data),
         unreadable(data),
         missing(data.source),
+        unnamed(data.source),
         leaks(data, alike),
         kept_leaks(data, alike),
         conflicts(data, alike),

@@ -11,6 +11,8 @@ from tunesmith.data.tables import NO_LABEL, NO_PATH
 from tunesmith.jobs.gate.findings import Data
 from tunesmith.report.findings import Finding, Item
 
+# Labels by which programs mark a missing value; "none" may well be a class.
+PLACEHOLDERS = {"NA", "N/A", "n/a", "#N/A", "null", "NULL", "Null", "None"}
 FILL = "Fill in what is missing."
 FOLLOW = "Links are not followed: copy the files to their places, or pass a table of their paths."
 # Kind of what is left aside, although it seems meant to be learned -> what to do about it.
@@ -40,6 +42,23 @@ def missing(source: Source) -> Finding | None:
         weight="doubtful",
         title=f"{tally(found)} {'is' if sum(found.values()) == 1 else 'are'} left aside",
         meaning=" ".join(["Nothing is learned from them.", *dict.fromkeys(advice.values())]),
+    )
+
+
+def unnamed(source: Source) -> Finding | None:
+    """Report classes of a table whose names often stand for a missing label."""
+    names = [f"“{name}”" for name in source.classes if name in PLACEHOLDERS]
+    if not names or not source.columns:
+        return None
+    count = counted(len(names), "class", "classes", verb=("is", "are"))
+    return Finding(
+        kind="unnamed",
+        weight="doubtful",
+        title=f"{count} called {listed(names)}",
+        meaning=(
+            "Such a name often stands for a missing label. If it does here, leave those cells of "
+            "the table empty: rows without a label are left aside."
+        ),
     )
 
 
