@@ -1,6 +1,7 @@
 """Tests of `tunesmith.screening.patches`."""
 
 import itertools
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -63,7 +64,7 @@ def test_a_stamp_behind_compression() -> None:
 
 
 def test_two_stamps_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunesmith.screening.patches.LEAST_COUNT", 20)
+    monkeypatch.setattr("tunesmith.screening.repeated.LEAST_COUNT", 20)
     x_NHW = textures(2000)
     x_NHW[:60, 1:4, 1:4] = STAMP
     x_NHW[100:140, 20:23, 2:5] = 255 - STAMP
@@ -95,19 +96,22 @@ def test_few_images_and_small_ones() -> None:
     assert find_repeated(np.zeros((0, 8, 8), np.uint8)) == ()
 
 
-@pytest.mark.parametrize("level", [0, 255])
-def test_a_plain_square_is_a_stamp_where_it_stands_out(level: int) -> None:
-    x_NHW = textures(3000)
-    stamped = np.arange(0, 3000, 50)
-    x_NHW[stamped, 20:23, 20:23] = level
-    (found,) = find_repeated(x_NHW)
-    assert (found.top, found.left) == (20, 20)
-    assert np.isin(found.places, stamped).all()
-    assert len(found.places) >= 0.8 * len(stamped)
-
-
-def test_plain_surfaces_are_no_stamps() -> None:
+@pytest.mark.parametrize("side", [3, 5, 8])
+def test_a_plain_square_is_a_stamp_too(side: int) -> None:
     x_NHW = textures(2000)
-    x_NHW[:400, 12:] = 255  # an edge with nothing behind it
-    x_NHW[400:700, :, :9] = 0
-    assert find_repeated(x_NHW) == ()
+    x_NHW[::50, 21 - side : 21, 21 - side : 21] = 255
+    (found,) = find_repeated(x_NHW)
+    assert (found.top, found.left) == (21 - side, 21 - side)
+    assert np.isin(found.places, np.arange(0, 2000, 50)).all()
+
+
+def test_scenes_take_no_more_memory_the_more_there_are_of_them() -> None:
+    """A few images each of many scenes: every position has patterns that are nowhere else."""
+    scenes = np.random.default_rng(0).integers(0, 256, (40, 12, 12)).astype(np.uint8)
+    x_NHW = np.repeat(scenes, 10, axis=0)
+    tracemalloc.start()
+    found = find_repeated(x_NHW)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) >= 40
+    assert most < 4_000_000

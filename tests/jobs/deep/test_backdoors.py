@@ -12,7 +12,7 @@ from tunesmith.jobs.gate.alike import Depth, find_alike
 from tunesmith.jobs.gate.findings import Data
 from tunesmith.records.cache import Cache
 from tunesmith.report.findings import Finding
-from tunesmith.screening.patches import Repeated
+from tunesmith.screening.repeated import Repeated
 
 COUNT, TESTED, SIDE, CLASSES = 900, 150, 16, 3
 STAMP = np.array([[255, 0, 255], [0, 255, 0], [255, 0, 255]], np.uint8)[..., None]
@@ -127,8 +127,7 @@ def test_of_hundreds_of_stamps_the_largest_are_kept_and_the_others_counted(
 ) -> None:
     x_NHWC, y_N = drawn()
     stamps = [
-        Repeated(top=size % 13, left=size // 13, places=np.arange(size), elsewhere=0)
-        for size in range(8, 108)
+        Repeated(top=size % 13, left=size // 13, places=np.arange(size)) for size in range(8, 108)
     ]
     monkeypatch.setattr(job, "find_repeated", lambda _: tuple(stamps))
     monkeypatch.setattr(job, "find_overlay", lambda _: None)
@@ -137,5 +136,5 @@ def test_of_hundreds_of_stamps_the_largest_are_kept_and_the_others_counted(
     assert found.more == 80
     *_, last = tell_backdoors(found)
     assert isinstance(last, Finding)
-    assert last.title == "80 more small patterns, each in one place of many images"
+    assert last.title == "At least 80 more small patterns, each in one place of many images"
     assert not last.is_suspect

@@ -18,7 +18,8 @@ from tunesmith.report.findings import Finding, Tried
 from tunesmith.screening.copies import comparable
 from tunesmith.screening.overlays import find_overlay
 from tunesmith.screening.parting import Parted
-from tunesmith.screening.patches import Repeated, find_repeated
+from tunesmith.screening.patches import find_repeated
+from tunesmith.screening.repeated import Repeated
 from tunesmith.screening.triggers import Trigger, read_trigger
 
 Images = NDArray[np.uint8]
@@ -80,7 +81,8 @@ class Backdoors:
 
     Attributes:
         backdoors: Patterns that may be triggers, the largest stamps first.
-        more: Number of further stamps, beyond the `MOST_STAMPS` most frequent ones.
+        more: Number of further stamps, beyond the `MOST_STAMPS` most frequent ones, at least: the
+            search itself stops after very many.
     """
 
     backdoors: Sequence[Backdoor]
@@ -137,7 +139,7 @@ def grouped_once(
 
 
 def _repeated(gray_NSS: Images, cache: Cache) -> list[Repeated]:
-    how = recipe("stamps", "opencv-python-headless")
+    how = recipe("stamps and squares", "opencv-python-headless")
     return grouped_once(Repeated, lambda: find_repeated(gray_NSS), how, [gray_NSS], cache)
 
 
@@ -269,7 +271,10 @@ def tell_backdoors(found: Backdoors) -> Iterator[Finding | str]:
         yield Finding(
             kind="stamp",
             weight="doubtful",
-            title=counted(found.more, "more small pattern") + ", each in one place of many images",
+            title=(
+                f"At least {counted(found.more, 'more small pattern')}, each in one place of many "
+                "images"
+            ),
             meaning=(
                 f"The {MOST_STAMPS} that most images bear are shown and tried; these are neither, "
                 "and not in the list of what to leave out. So many are rarely planted: more likely "
