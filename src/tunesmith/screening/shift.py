@@ -21,13 +21,11 @@ class Shift:
         auc: Out-of-sample area under its ROC curve: 0.5 if it cannot, 1 if it always can.
         low: Lower end of its 95 % interval.
         high: Upper end of its 95 % interval.
-        images: Number of images.
     """
 
     auc: float
     low: float
     high: float
-    images: int
 
     @property
     def matters(self) -> bool:
@@ -60,4 +58,4 @@ def find_shift(f_ND: NDArray[np.floating[Any]], tested_N: NDArray[np.bool_]) -> 
         return None
     z_N2 = fit_ridge(f_ND, tested_N.astype(np.int64), 2, alike=True).z_NK
     auc, low, high = area_with_interval(z_N2[:, 1] - z_N2[:, 0], tested_N)
-    return Shift(auc=auc, low=low, high=high, images=len(tested_N))
+    return Shift(auc=auc, low=low, high=high)
