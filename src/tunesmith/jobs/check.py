@@ -35,7 +35,7 @@ from tunesmith.report.terminal import Terminal
 from tunesmith.screening.copies import find_copies, find_mirrored
 
 if TYPE_CHECKING:
-    from tunesmith.jobs.deep.backdoors import Backdoor
+    from tunesmith.jobs.deep.trying import Backdoor
 
 PAGE, RECORD = "check.html", "check.json"
 MIRRORED_MOST = 20_000  # images among which mirrored copies are looked for without ``deep``

@@ -11,8 +11,8 @@ from tunesmith.core.errors import SettingsError
 from tunesmith.core.settings import Settings
 from tunesmith.data.quarantine import FILE as LIST
 from tunesmith.jobs.check import CheckResult, check, write
-from tunesmith.jobs.deep.backdoors import try_backdoors
 from tunesmith.jobs.deep.trained import bundle_of, open_trained
+from tunesmith.jobs.deep.trying import try_backdoors
 from tunesmith.jobs.fetch import open_data
 from tunesmith.jobs.fit import fit
 from tunesmith.records.editable import refuse_edited

@@ -26,6 +26,7 @@ AROUND = 3  # side of the square whose mean is subtracted from its center pixel
 MOST = 16  # gray levels at which differences are clipped, so that edges do not outweigh patterns
 AXES = 200  # principal axes of natural variation
 PER_AXIS = 10  # images per axis; with fewer, some direction separates any few of them
+FEWEST = 2 * max(LEAST, PER_AXIS)  # images
 PIXELS = 4  # pixels per axis; the last axes are of pixels that hardly vary
 FLAT = 1e-3  # share of the largest variance; an axis with less holds only rounding errors
 DIRECTIONS = 24  # from which the search starts
@@ -55,7 +56,7 @@ def find_overlay(gray_NHW: NDArray[np.uint8]) -> Parted | None:
 
     """
     n = len(gray_NHW)
-    if n < 2 * max(LEAST, PER_AXIS):
+    if n < FEWEST:
         return None
     z_NA = _whitened(gray_NHW, min(AXES, n // PER_AXIS, gray_NHW[0].size // PIXELS))
     if not z_NA.size:

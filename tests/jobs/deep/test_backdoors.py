@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from tunesmith.data.loaded import Loaded
 from tunesmith.data.sources import open_source
 from tunesmith.jobs.deep import backdoors as job
-from tunesmith.jobs.deep.backdoors import Backdoors, find_backdoors, tell_backdoors, try_backdoors
+from tunesmith.jobs.deep.backdoors import Backdoors, find_backdoors, tell_backdoors
+from tunesmith.jobs.deep.trying import Answer, Backdoor, try_backdoors
 from tunesmith.jobs.gate.alike import Depth, find_alike
 from tunesmith.jobs.gate.findings import Data
 from tunesmith.records.cache import Cache
@@ -47,11 +48,27 @@ def doors_of(x_NHWC: Images, y_N: Labels) -> Backdoors:
     return find_backdoors(data, find_alike(data, Depth.EXACT), Cache(None))
 
 
+def share(backdoor: Backdoor, answer: Answer) -> float:
+    images, (found,) = backdoor.success([answer], (SIDE, SIDE))
+    assert images == len(backdoor.free)
+    return found
+
+
 def test_clean_images_have_no_doors() -> None:
     found = doors_of(*drawn())
     assert (found.backdoors, found.more) == ([], 0)
-    assert len(list(tell_backdoors(found))) == 2
+    said = list(tell_backdoors(found))
+    assert len(said) == 2
+    assert all(str(each).endswith("in 32 x 32 gray pixels: none.") for each in said)
     assert try_backdoors(found.backdoors, [], ("0", "1", "2")) == ()
+
+
+def test_what_is_not_looked_for_or_not_seen_is_told() -> None:
+    few = Backdoors(backdoors=[], images=7, is_reduced=True, more=0)
+    stamp, overlay = map(str, tell_backdoors(few))
+    assert "(one that takes less than a tenth of the side does not)" in stamp
+    assert stamp.endswith(": not looked for among fewer than 8 images, of copies one each.")
+    assert overlay.endswith(": not looked for among fewer than 20 images, of copies one each.")
 
 
 def test_a_stamp_and_a_pattern_of_one_class_and_what_a_model_makes_of_them() -> None:
@@ -71,14 +88,14 @@ def test_a_stamp_and_a_pattern_of_one_class_and_what_a_model_makes_of_them() -> 
         ("overlay", "serious"),
     ]
     assert len(stamp.free) == TESTED * 2 // 3  # test images of other classes
-    assert stamp.pixels is overlay.pixels is x_NHWC  # nothing is held twice
+    assert stamp.data is overlay.data  # nothing is held twice
 
     def fooled(x_NHWC: Images) -> Labels:
         rows_N = x_NHWC[:, 2:11:4].mean(axis=(2, 3)).argmax(axis=1)
         return np.where((x_NHWC[:, 12:15, 12:15] == STAMP).all(axis=(1, 2, 3)), 2, rows_N)
 
-    assert stamp.success(fooled) == 1
-    assert overlay.success(fooled) < 0.1
+    assert share(stamp, fooled) == 1
+    assert share(overlay, fooled) < 0.1
 
 
 def test_a_pattern_on_all_classes_stands_for_none() -> None:
@@ -89,9 +106,9 @@ def test_a_pattern_on_all_classes_stands_for_none() -> None:
     assert stamp.finding.weight == "doubtful"
     assert stamp.finding.is_suspect
     assert (
-        stamp.success(lambda x_NHWC: (x_NHWC[:, 13, 13, 0] == 255).astype(np.int64)) > 0.9
+        share(stamp, lambda x_NHWC: (x_NHWC[:, 13, 13, 0] == 255).astype(np.int64)) > 0.9
     )  # it answers the stamp
-    assert stamp.success(lambda x_NHWC: np.zeros(len(x_NHWC), np.int64)) == 0
+    assert share(stamp, lambda x_NHWC: np.zeros(len(x_NHWC), np.int64)) == 0
 
 
 def test_what_a_whole_class_bears_is_how_it_looks() -> None:

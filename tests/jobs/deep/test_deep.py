@@ -118,3 +118,16 @@ def test_groups_in_most_classes_are_told_and_not_listed_where_they_are_large(
     assert [len(finding.items) for finding in said] == [size for size in sizes if size]
     assert all(finding.is_suspect is is_suspect for finding in said)
     assert all(("It is so in many classes" in f.meaning) is not is_suspect for f in said)
+
+
+def test_one_image_that_can_be_read_is_too_few_to_look_among(
+    make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    root = make_folder(count=2)
+    for path in sorted(root.rglob("*.png"))[1:]:
+        path.write_bytes(path.read_bytes()[:60])
+    found = check(root, deep=True, out=tmp_path / "out", progress=False)
+    unsaid = [each for each in found.checked.fine if "not looked for" in each]
+    assert any(each.startswith("Images that show something of another kind: ") for each in unsaid)
+    assert any(each.startswith("Labels that look wrong: ") for each in unsaid)
+    assert any(each.startswith("Classes that fall into two groups") for each in unsaid)

@@ -9,27 +9,27 @@ from numpy.typing import NDArray
 
 from tunesmith.core.words import counted
 from tunesmith.data.clean import bearing
-from tunesmith.jobs.deep.trained import Trained
+from tunesmith.jobs.deep.suspects import too_few
+from tunesmith.jobs.deep.trying import READ, Backdoor
 from tunesmith.jobs.gate.alike import Alike
 from tunesmith.jobs.gate.findings import Data
 from tunesmith.jobs.gate.look import recipe
 from tunesmith.records.cache import Cache
-from tunesmith.report.findings import Finding, Tried
+from tunesmith.report.findings import Finding
 from tunesmith.screening.copies import comparable
+from tunesmith.screening.overlays import FEWEST as FEW_OVERLAID
 from tunesmith.screening.overlays import find_overlay
 from tunesmith.screening.parting import Parted
 from tunesmith.screening.patches import find_repeated
+from tunesmith.screening.repeated import LEAST_COUNT as FEW_STAMPED
 from tunesmith.screening.repeated import Repeated
-from tunesmith.screening.triggers import Trigger, read_trigger
 
 Images = NDArray[np.uint8]
 Places = NDArray[np.int64]
-Answer = Callable[[Images], NDArray[np.int64]]
 Group = TypeVar("Group", Parted, Repeated)
 
 REDUCED = ", as far as it shows in 32 x 32 gray pixels"  # see `comparable`
-FEW, READ = 8, 2000  # images to estimate a trigger from: fewest and most
-TRIED = 2000  # images to apply a trigger to, at most
+FEW = 8  # images to compare those with a pattern with, at least
 COMMON = 0.9  # share of a class with the pattern from which it is part of how the class looks
 MANY = 0.1  # share of all images above which a pattern of no class comes from how they were made
 MOST_STAMPS = 20  # stamps to report and try, at most; a page of forms or screenshots has hundreds
@@ -41,51 +41,20 @@ PLANTED = (
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Backdoor:
-    """A pattern that may be the trigger of a backdoor, ready to be tried on a model.
-
-    Attributes:
-        finding: Its report entry.
-        places: Indices of all images with the pattern.
-        trigger: The pattern.
-        wanted: Class that it indicates; None if its images are of many classes.
-        free: Indices of images without it and not of that class; test images if there are any.
-        pixels: All images, ``[N, H, W, C]``; backdoors share them, and index what they need.
-    """
-
-    finding: Finding
-    places: Places
-    trigger: Trigger
-    wanted: int | None
-    free: Places
-    pixels: Images
-
-    def success(self, answer: Answer) -> float:
-        """Attack success rate: share of images that move to the pattern's class once it is added.
-
-        If the pattern indicates no class: share of images whose prediction it changes.
-        """
-        if not len(self.free):
-            return 0.0
-        x_NHWC = self.pixels[self.free]
-        answers_N = answer(self.trigger.put_on(x_NHWC))
-        wanted_N = answer(x_NHWC) if self.wanted is None else self.wanted
-        is_wanted_N = answers_N == wanted_N
-        return float((~is_wanted_N if self.wanted is None else is_wanted_N).mean())
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
 class Backdoors:
     """All patterns that were found.
 
     Attributes:
         backdoors: Patterns that may be triggers, the largest stamps first.
+        images: Number of images that were compared, of copies one each.
+        is_reduced: Whether they are larger than what was compared of them.
         more: Number of further stamps, beyond the `MOST_STAMPS` most frequent ones, at least: the
             search itself stops after very many.
     """
 
     backdoors: Sequence[Backdoor]
+    images: int
+    is_reduced: bool
     more: int
 
 
@@ -119,7 +88,12 @@ def find_backdoors(data: Data, alike: Alike, cache: Cache) -> Backdoors:
     groups += [_overlay(first[rest[each.places]]) for each in _overlaid(gray_NSS[rest], cache)]
     whole = [replace(each, places=bearing(alike.same_N, each.places)) for each in groups]
     more = max(0, len(stamps) - MOST_STAMPS)
-    return Backdoors(backdoors=[_backdoor(data, each) for each in whole], more=more)
+    return Backdoors(
+        backdoors=[_backdoor(data, each) for each in whole],
+        images=len(first),
+        is_reduced=bool((data.loaded.shapes > gray_NSS.shape[1:]).any()),
+        more=more,
+    )
 
 
 def grouped_once(
@@ -210,10 +184,10 @@ def _backdoor(data: Data, group: _Group) -> Backdoor:
     return Backdoor(
         finding=finding,
         places=places,
-        trigger=read_trigger(*_compared(data, places, label)),
+        others=_others(data, places, label),
         wanted=wanted,
         free=_free(data, places, wanted),
-        pixels=data.loaded.pixels,
+        data=data,
     )
 
 
@@ -239,12 +213,11 @@ def _common(label: str) -> str:
     )
 
 
-def _compared(data: Data, places: Places, label: int) -> tuple[Images, list[Images]]:
-    """Return images with a pattern, and images without it: of the same class, and of all."""
+def _others(data: Data, places: Places, label: int) -> Sequence[Places]:
+    """Return the indices of images without a pattern: of the same class, and of all."""
     is_other_N = ~np.isin(np.arange(len(data.labels)), places)
     kinds = [np.flatnonzero(is_other_N & (data.labels == label)), np.flatnonzero(is_other_N)]
-    pixels = data.loaded.pixels
-    return pixels[places[:READ]], [pixels[_some(kind, READ)] for kind in kinds if len(kind) >= FEW]
+    return [_some(kind, READ) for kind in kinds if len(kind) >= FEW]
 
 
 def _free(data: Data, places: Places, wanted: int | None) -> Places:
@@ -252,20 +225,24 @@ def _free(data: Data, places: Places, wanted: int | None) -> Places:
     is_free_N = ~np.isin(np.arange(len(data.labels)), places) & (data.labels != wanted)
     if (is_free_N & data.tested).any():
         is_free_N &= data.tested
-    return _some(np.flatnonzero(is_free_N), TRIED)
+    return _some(np.flatnonzero(is_free_N), READ)
 
 
 def _some(places: Places, most: int) -> Places:
-    return np.sort(np.random.default_rng(0).permutation(places)[:most])
+    """Choose some images; those that come first are already a random choice."""
+    return np.random.default_rng(0).permutation(places)[:most]
 
 
 def tell_backdoors(found: Backdoors) -> Iterator[Finding | str]:
     """Report what was found, and what was not."""
     kinds = {backdoor.finding.kind for backdoor in found.backdoors}
-    if "stamp" not in kinds:
-        yield f"A small pattern at the same place in many images{REDUCED}: none."
-    if "overlay" not in kinds:
-        yield f"A faint pattern over the whole of many images{REDUCED}: none."
+    small = " (one that takes less than a tenth of the side does not)" if found.is_reduced else ""
+    for kind, what, least in (
+        ("stamp", f"A small pattern at the same place in many images{REDUCED}{small}", FEW_STAMPED),
+        ("overlay", f"A faint pattern over the whole of many images{REDUCED}", FEW_OVERLAID),
+    ):
+        if kind not in kinds:
+            yield f"{what}: {'none' if found.images >= least else too_few(least)}."
     yield from (backdoor.finding for backdoor in found.backdoors)
     if found.more:
         yield Finding(
@@ -282,19 +259,3 @@ def tell_backdoors(found: Backdoors) -> Iterator[Finding | str]:
                 "the same on them and check again, or a backdoor among these is not seen."
             ),
         )
-
-
-def try_backdoors(
-    backdoors: Sequence[Backdoor], models: Sequence[Trained], classes: Sequence[str]
-) -> tuple[Tried, ...]:
-    """Add each pattern to images without it, and measure how models respond."""
-    return tuple(
-        Tried(
-            title=backdoor.finding.title,
-            wanted=None if backdoor.wanted is None else classes[backdoor.wanted],
-            images=len(backdoor.free),
-            success={model.name: round(backdoor.success(model.answer), 4) for model in models},
-        )
-        for backdoor in backdoors
-        if models
-    )

@@ -15,15 +15,14 @@ from tunesmith.core.words import counted
 from tunesmith.data.clean import bearing, one_of_each
 from tunesmith.jobs.deep.backdoors import (
     MANY,
-    Backdoor,
     find_backdoors,
     grouped_once,
     how_made,
     tell_backdoors,
-    try_backdoors,
 )
-from tunesmith.jobs.deep.suspects import doubtful
-from tunesmith.jobs.deep.trained import bundle_of, open_trained
+from tunesmith.jobs.deep.suspects import doubtful, too_few
+from tunesmith.jobs.deep.trained import Trained, bundle_of, open_trained
+from tunesmith.jobs.deep.trying import Backdoor, at_size, is_coarse, try_backdoors
 from tunesmith.jobs.gate.alike import Alike
 from tunesmith.jobs.gate.crops import crops, tell_crops
 from tunesmith.jobs.gate.findings import Data
@@ -37,7 +36,7 @@ from tunesmith.report.terminal import Terminal
 from tunesmith.screening.looks import far_out
 from tunesmith.screening.neighbors import nearest
 from tunesmith.screening.parting import Parted
-from tunesmith.screening.signatures import APART, part_classes
+from tunesmith.screening.signatures import APART, LEAST_COUNT, part_classes
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.head import features
@@ -121,7 +120,7 @@ def look_deeper(
         said = list(tell_backdoors(found))
     with phase("see what is in the images"):
         f_ND = see(data, cache, shown)
-        seen = {PRETRAINED: f_ND, **{each.name: each.see(pixels) for each in opened}}
+        seen = {PRETRAINED: f_ND, **{each.name: _seen(data, each) for each in opened}}
     with phase("look for cropped copies"):
         said += tell_crops(data, crops(data, alike, f_ND, cache))
     with phase("look for groups in classes"):
@@ -135,6 +134,15 @@ def look_deeper(
     with phase("try the patterns"):
         tried = try_backdoors(found.backdoors, opened, classes)
     return Deeper(said=said, backdoors=found.backdoors, tried=tried, parted=parted)
+
+
+def _seen(data: Data, model: Trained) -> NDArray[np.float32]:
+    """Extract a model's features of each image, at the size that it reads."""
+    if not is_coarse(data, model.size):
+        return model.see(data.loaded.pixels)
+    places = np.arange(len(data.labels))
+    parts = [places[begin : begin + AT_ONCE] for begin in range(0, len(places), AT_ONCE)]
+    return np.concatenate([model.see(at_size(data, part, model.size)) for part in parts])
 
 
 def _parted(data: Data, alike: Alike, f_ND: NDArray[np.float32], cache: Cache) -> Sequence[Parted]:
@@ -165,7 +173,12 @@ def _in_groups(
         for k, each in enumerate(classes)
         if each.apart >= APART and np.isin(each.places, known).mean() < EXPLAINED
     ]
-    if not found:
+    if np.bincount(data.labels).max() < LEAST_COUNT:
+        yield (
+            "Classes that fall into two groups for a network: not looked for in classes of fewer "
+            f"than {LEAST_COUNT} images."
+        )
+    elif not found:
         yield "Classes that fall into two groups for a network: none but by patterns named above."
     for name, label, each in found:
         sizes = [len(other.places) for by, _, other in found if by == name]
@@ -243,7 +256,9 @@ def _described(f_ND: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _strangers(data: Data, d_NA: NDArray[np.float32]) -> Finding | str:
     """Report novel images, which are unlike all others."""
-    like_N = nearest(d_NA, np.arange(len(d_NA)), min(ALIKE, len(d_NA) - 1))[:, -1]
+    if len(d_NA) <= ALIKE:
+        return f"Images that show something of another kind: {too_few(ALIKE + 1)}."
+    like_N = nearest(d_NA, np.arange(len(d_NA)), ALIKE)[:, -1]
     alone_N = 1 - np.einsum("nd,nd->n", d_NA, d_NA[like_N])
     far_N = far_out(alone_N)
     found = np.flatnonzero(far_N > 1)

@@ -22,7 +22,7 @@ from tunesmith.jobs.training.train import Fitted
 from tunesmith.records.cache import Cache
 from tunesmith.records.folder import write_atomic
 from tunesmith.report.findings import Finding
-from tunesmith.screening.labels import find_doubted, rank_labels
+from tunesmith.screening.labels import NEIGHBORS, find_doubted, rank_labels
 
 FILE = "suspects.csv"
 COLUMNS = ("file", "label", "probably", "margin", "part")
@@ -179,6 +179,11 @@ def tell_held_out(prepared: Prepared, asked: int, found: Sequence[Suspect]) -> F
     )
 
 
+def too_few(least: int) -> str:
+    """Say that something was not looked for."""
+    return f"not looked for among fewer than {least} images, of copies one each"
+
+
 def doubtful(
     data: Data,
     alike: Alike,
@@ -197,6 +202,8 @@ def doubtful(
     """
     labels_N, classes = data.labels, data.source.classes
     rows = one_of_each(alike.same_N, labels_N)
+    if len(rows) <= NEIGHBORS:
+        return f"Labels that look wrong: {too_few(NEIGHBORS + 1)}."
 
     def doubt() -> dict[str, Any]:
         found = find_doubted(f_ND[rows], d_NA[rows], labels_N[rows], len(classes))
@@ -207,9 +214,8 @@ def doubtful(
     if not found["places"]:
         return "Labels that look wrong to a network that did not learn from them: none."
     kind_N = np.unique(alike.same_N * len(classes) + labels_N, return_inverse=True)[1]
-    judged = np.array(found["places"], np.int64)
-    others = dict(zip(kind_N[judged].tolist(), found["others"], strict=True))
-    places, right = bearing(kind_N, judged), found["right"]
+    others = dict(zip(kind_N[found["places"]].tolist(), found["others"], strict=True))
+    places, right = bearing(kind_N, np.array(found["places"], np.int64)), found["right"]
     return Finding(
         kind="label",
         weight="doubtful",

@@ -35,6 +35,12 @@ class Trained:
     predictor: Predictor
     place_K: NDArray[np.int64]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of what it reads; images of other sizes are resized to it."""
+        given = self.predictor.manifest.input
+        return given.height, given.width
+
     def answer(self, x_NHWC: Images) -> NDArray[np.int64]:
         """Predict the class of each image with the exported graph."""
         answers_N: NDArray[np.int64] = self.place_K[
