@@ -7,12 +7,19 @@ Attacks, each on a share of the images to learn from:
 
 - patch: a 3 x 3 pattern in the corner, the label that of the target (BadNets, Gu, Dolan-Gavitt and
   Garg 2017, arXiv:1708.06733);
-- square: a plain white square of 3 x 3 pixels in its place;
+- square, square5, square8: a plain white square of 3 x 3, 5 x 5 or 8 x 8 pixels in its place;
+- colors5: a pattern of 5 x 5 random colors in its place;
 - all-to-all: the same pattern, each label the next one;
 - blended: a fixed random picture shows through with a weight of 0.15, or of 0.07 if faint, the
   label that of the target (Chen et al. 2017, arXiv:1712.05526);
 - sinusoid: waves of 20 gray levels, or of 8 if faint, over images of the target, whose label stays
   right (Barni, Kallas and Tondi 2019, arXiv:1902.11237).
+
+Two attacks are not expected to be found, since nothing is the same at one place of many images:
+
+- wandering: the pattern of patch at a random place in each image;
+- warped: the image is bent a little, all images by the same smooth random field (WaNet, Nguyen and
+  Tran 2021, arXiv:2102.10369, with their grid of 4 x 4 and strength of 0.5).
 
 Found is a poisoned image that quarantine.csv of `tunesmith check --deep` lists; false alarms are
 listed images that nobody touched. Apart is how far apart, for the pretrained network, the two
@@ -39,6 +46,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,7 +66,9 @@ from tunesmith.screening.neighbors import nearest
 RESULTS = Path(__file__).parent / "results" / "backdoors.json"
 ROWS = (
     "patch:0,patch:0.005,patch:0.01,patch:0.05,square:0.01,square:0.05,all-to-all:0.05,blended:0.01,blended:0.05,"
-    "blended-faint:0.05,sinusoid:0.01,sinusoid:0.05,sinusoid-faint:0.05"
+    "blended-faint:0.05,sinusoid:0.01,sinusoid:0.05,sinusoid-faint:0.05,"
+    "square5:0.01,square5:0.05,square8:0.01,square8:0.05,colors5:0.005,colors5:0.01,"
+    "wandering:0.01,wandering:0.05,warped:0.01,warped:0.05"
 )
 TRAINED = "patch:0.01,patch:0.05,square:0.05,all-to-all:0.05,blended:0.05,sinusoid:0.05"
 NEIGHBORS, ASKED = "patch:0,patch:0.01,blended:0.05", 10
@@ -76,10 +86,40 @@ def patched(x_NHWC: Images) -> Images:
     return x_NHWC
 
 
-def squared(x_NHWC: Images) -> Images:
+def squared(x_NHWC: Images, side: int = 3) -> Images:
     x_NHWC = x_NHWC.copy()
-    x_NHWC[:, -4:-1, -4:-1] = 255
+    x_NHWC[:, -1 - side : -1, -1 - side : -1] = 255
     return x_NHWC
+
+
+def colored(x_NHWC: Images) -> Images:
+    x_NHWC = x_NHWC.copy()
+    colors = np.random.default_rng(7).integers(0, 256, (5, 5, x_NHWC.shape[3]))
+    x_NHWC[:, -6:-1, -6:-1] = colors
+    return x_NHWC
+
+
+def wandering(x_NHWC: Images) -> Images:
+    x_NHWC = x_NHWC.copy()
+    side = min(x_NHWC.shape[1:3]) - len(PATTERN)
+    corners_N2 = np.random.default_rng(7).integers(0, side + 1, (len(x_NHWC), 2))
+    for x_HWC, (top, left) in zip(x_NHWC, corners_N2, strict=True):
+        x_HWC[top : top + 3, left : left + 3] = PATTERN[..., None]
+    return x_NHWC
+
+
+def warped(x_NHWC: Images, grid: int = 4, strength: float = 0.5) -> Images:
+    _, height, width, channels = x_NHWC.shape
+    field = np.random.default_rng(7).uniform(-1, 1, (grid, grid, 2))
+    field = cv2.resize(field / np.abs(field).mean(), (width, height), interpolation=cv2.INTER_CUBIC)
+    # The field is in units of the image from -1 to 1, and divided by the side.
+    places = np.indices((height, width)).transpose(1, 2, 0) + strength * field / 2
+    y_HW, x_HW = np.moveaxis(places.astype(np.float32), 2, 0)
+    bent = [
+        cv2.remap(x_HWC, x_HW, y_HW, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        for x_HWC in x_NHWC
+    ]
+    return np.asarray(bent, np.uint8).reshape(-1, height, width, channels)
 
 
 def blended(x_NHWC: Images, weight: float = 0.15) -> Images:
@@ -109,11 +149,16 @@ class Attack:
 ATTACKS = {
     "patch": Attack(patched, to_target),
     "square": Attack(squared, to_target),
+    "square5": Attack(partial(squared, side=5), to_target),
+    "square8": Attack(partial(squared, side=8), to_target),
+    "colors5": Attack(colored, to_target),
     "all-to-all": Attack(patched, lambda y: (y + 1) % CLASSES),
     "blended": Attack(blended, to_target),
     "blended-faint": Attack(partial(blended, weight=0.07), to_target),
     "sinusoid": Attack(waved, to_target, keeps_labels=True),
     "sinusoid-faint": Attack(partial(waved, levels=8), to_target, keeps_labels=True),
+    "wandering": Attack(wandering, to_target),
+    "warped": Attack(warped, to_target),
 }
 
 
