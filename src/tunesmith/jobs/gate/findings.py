@@ -158,8 +158,9 @@ def shifted(shift: Shift | None) -> Finding | str | None:
     if shift is None:
         return None
     measured = (
-        f"a linear classifier tells them apart with an area under the ROC curve of {shift.auc:.2f} "
-        f"(95 % confidence {shift.low:.2f} to {shift.high:.2f}; 0.5 is chance)"
+        "a linear classifier, shown one image of each part, tells which is which in "
+        f"{100 * shift.auc:.0f} % of cases (95 % confidence {100 * shift.low:.0f} to "
+        f"{100 * shift.high:.0f} %; guessing: 50 %)"
     )
     if not shift.matters:
         return f"A test part that looks different from what is learned from: no, {measured}."
@@ -194,9 +195,9 @@ def shortcuts(
             weight="serious",
             title=f"“{data.source.classes[clue.label]}” can be guessed from the {clue.clue}",
             meaning=(
-                f"Without a look at what an image shows, the {clue.clue} alone tells this class "
-                f"from all others with an area under the ROC curve of {clue.auc:.2f} (0.5 is "
-                f"chance). {CHEATS.get(clue.clue, ALIKE)}"
+                f"Without a look at what an image shows: of an image of this class and one of any "
+                f"other, the {clue.clue} alone tells which is which in {100 * clue.auc:.0f} % of "
+                f"cases (guessing: 50 %). {CHEATS.get(clue.clue, ALIKE)}"
             ),
         )
 
