@@ -15,8 +15,10 @@ Attacks, each on a share of the images to learn from:
 - sinusoid: waves of 20 gray levels, or of 8 if faint, over images of the target, whose label stays
   right (Barni, Kallas and Tondi 2019, arXiv:1902.11237).
 
-Two attacks are not expected to be found, since nothing is the same at one place of many images:
+Three attacks are not expected to be found, or only in part: two have nothing that is the same at
+one place of many images, and the parts of a checkerboard are frequent at more than one place.
 
+- checks5: a checkerboard of 5 x 5 pixels in the place of the pattern;
 - wandering: the pattern of patch at a random place in each image;
 - warped: the image is bent a little, all images by the same smooth random field (WaNet, Nguyen and
   Tran 2021, arXiv:2102.10369, with their grid of 4 x 4 and strength of 0.5).
@@ -68,7 +70,7 @@ ROWS = (
     "patch:0,patch:0.005,patch:0.01,patch:0.05,square:0.01,square:0.05,all-to-all:0.05,blended:0.01,blended:0.05,"
     "blended-faint:0.05,sinusoid:0.01,sinusoid:0.05,sinusoid-faint:0.05,"
     "square5:0.01,square5:0.05,square8:0.01,square8:0.05,colors5:0.005,colors5:0.01,"
-    "wandering:0.01,wandering:0.05,warped:0.01,warped:0.05"
+    "checks5:0.01,checks5:0.05,wandering:0.01,wandering:0.05,warped:0.01,warped:0.05"
 )
 TRAINED = "patch:0.01,patch:0.05,square:0.05,all-to-all:0.05,blended:0.05,sinusoid:0.05"
 NEIGHBORS, ASKED = "patch:0,patch:0.01,blended:0.05", 10
@@ -96,6 +98,12 @@ def colored(x_NHWC: Images) -> Images:
     x_NHWC = x_NHWC.copy()
     colors = np.random.default_rng(7).integers(0, 256, (5, 5, x_NHWC.shape[3]))
     x_NHWC[:, -6:-1, -6:-1] = colors
+    return x_NHWC
+
+
+def checked(x_NHWC: Images) -> Images:
+    x_NHWC = x_NHWC.copy()
+    x_NHWC[:, -6:-1, -6:-1] = 255 * (np.indices((5, 5, 1)).sum(axis=0) % 2)
     return x_NHWC
 
 
@@ -157,6 +165,7 @@ ATTACKS = {
     "blended-faint": Attack(partial(blended, weight=0.07), to_target),
     "sinusoid": Attack(waved, to_target, keeps_labels=True),
     "sinusoid-faint": Attack(partial(waved, levels=8), to_target, keeps_labels=True),
+    "checks5": Attack(checked, to_target),
     "wandering": Attack(wandering, to_target),
     "warped": Attack(warped, to_target),
 }
