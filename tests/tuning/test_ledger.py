@@ -1,5 +1,6 @@
 """Tests of `tunesmith.tuning.ledger`; test_tuner.py runs whole searches by it."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from tunesmith.core.clock import Clock
 from tunesmith.execution.executor import Outcome
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning.ledger import Ledger
-from tunesmith.tuning.recorded import DROPPED
+from tunesmith.tuning.recorded import DROPPED, NOT_FINITE
 from tunesmith.tuning.running import Running
 
 HORIZON = 8
@@ -94,13 +95,63 @@ def test_a_trial_that_rests_may_go_on_another_time(ledger: Ledger, tmp_path: Pat
     assert kept(tmp_path) == there
 
 
-def test_a_trial_that_has_failed_leaves_nothing_but_why(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_trial_that_has_failed_leaves_why_and_where_it_was_before(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    there = kept(tmp_path)
+    ledger.go_on(0, until=6)
+    open_slice(ledger, 0, 6)
     ledger.end(0, "It hung.")
-    assert ledger.explain(0, "It hung here.").read_text() == "It hung here."
+    ledger.explain(0, "It hung here.")
     assert ledger.recalled(is_timed=True) == ledger.history
-    assert ledger.past.trials["0"].ended == "It hung."
-    assert 0 not in ledger.sizes
-    assert kept(tmp_path) == ["trials/0000/error.txt", "trials/0001/00000008"]
+    assert ledger.sizes == {0: 4, 1: 8}
+    assert kept(tmp_path) == [there[0], "trials/0000/error.txt", there[1]]
+    assert make_again(tmp_path, ledger) == ledger.sizes
+    assert kept(tmp_path) == [there[0], "trials/0000/error.txt", there[1]]
+
+
+def test_one_that_was_never_trained_leaves_why_alone(ledger: Ledger, tmp_path: Path) -> None:
+    there, number = kept(tmp_path), ledger.start({"lr": 0.2}, until=4)
+    open_slice(ledger, number, 4)
+    ledger.end(number, "It hung.")
+    assert ledger.explain(number, "It hung here.").read_text() == "It hung here."
+    assert ledger.recalled(is_timed=True) == ledger.history
+    assert ledger.past.trials["2"].ended == "It hung."
+    assert number not in ledger.sizes
+    assert kept(tmp_path) == [*there, "trials/0002/error.txt"]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "is_left"),
+    [
+        (("No disk 1.", "No disk 2."), True),
+        (("No disk.", "It hung."), False),
+        ((NOT_FINITE, NOT_FINITE), False),
+        (("No disk.",), False),
+    ],
+)
+def test_trials_that_all_failed_in_one_place_go_on(
+    reasons: tuple[str, ...], is_left: bool, tmp_path: Path
+) -> None:
+    with Journal(tmp_path) as journal:
+        before = make(tmp_path, journal)
+        for _ in range(2):
+            train(before, before.start({"lr": 0.1}, until=4), 4)
+        before.start({"lr": 0.2}, until=4)  # what never trained decides nothing
+        for number, reason in enumerate(reasons):
+            before.end(number, reason)
+        after = make(tmp_path, journal)
+        assert (after.history.paused() == (0, 1, 2)) == is_left
+        folders = tmp_path / "trials"
+        shutil.rmtree(folders / "0001")
+        for number, reason in enumerate(reasons):
+            after.end(number, reason)
+        assert (1 in make(tmp_path, journal).history.paused()) == (len(reasons) == 1)
+
+
+def make_again(folder: Path, ledger: Ledger) -> dict[int, int]:
+    """Sizes that another process would find."""
+    return make(folder, ledger._journal).sizes
 
 
 def test_of_what_makes_room_only_what_could_have_gone_on_is_given_up(
@@ -117,10 +168,11 @@ def test_what_is_half_done_is_removed(ledger: Ledger, tmp_path: Path) -> None:
     open_slice(ledger, 1, HORIZON)
     ledger.tidy(1)
     assert kept(tmp_path) == there
-    ledger.end(1, "It hung.")
-    ledger.opened(1, start=0, until=4, is_cut=False)
-    ledger.tidy(1)
-    assert kept(tmp_path) == there[:1]
+    number = ledger.start({"lr": 0.2}, until=4)
+    ledger.end(number, "It hung.")
+    ledger.opened(number, start=0, until=4, is_cut=False)
+    ledger.tidy(number)
+    assert kept(tmp_path) == there
 
 
 def test_the_same_is_noted_once(ledger: Ledger) -> None:

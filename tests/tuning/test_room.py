@@ -56,6 +56,14 @@ def test_what_runs_and_what_has_no_folder_stays() -> None:
     assert superfluous(gone, {n: size for n, size in SIZES.items() if n != 4}, 0) == [3, 1, 6]
 
 
+def test_what_failed_later_goes_where_another_that_trains_no_more_beats_it() -> None:
+    failed = HISTORY.failed(4, "Memory.").failed(5, "Memory.")
+    assert superfluous(failed, SIZES, 0) == [4, 3, 1, 2, 6]
+    assert superfluous(failed, SIZES, 0, suspended=[4]) == [3, 1, 2, 6]
+    untrained = History(horizon=10, trials=(trial(0.9), Trial(config={}, failed="Memory.")))
+    assert superfluous(untrained, {0: 10, 1: 10}, 0) == []
+
+
 def test_the_least_promising_goes_first_whatever_it_has_reached() -> None:
     falling, flat = trial(0.8, 0.75, 0.7), trial(0.68, 0.68, 0.68)
     history = History(horizon=10, trials=(trial(0.9), falling, flat, trial(0.1)))

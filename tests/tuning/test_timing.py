@@ -45,6 +45,8 @@ def test_trial_0_is_finished_first_and_the_best_one_next() -> None:
 def test_what_is_done_failed_or_running_need_not_be_started() -> None:
     assert must_go_on(history((10, 0.4), (5, 0.5)), left_s=0.1, block=1) is None
     assert must_go_on(history((5, 0.4)).failed(0, "Memory."), left_s=0.1, block=1) is None
+    best = history((10, 0.5), (5, 0.4), (6, 0.45)).failed(1, "Memory.")
+    assert must_go_on(best, left_s=0.1, block=1) == Resume(2, 7)
     running = history((5, 0.4)).resumed(0, until=6)
     assert must_go_on(running, left_s=0.1, block=1) is None
 
@@ -55,10 +57,11 @@ def test_what_a_trial_still_needs() -> None:
     assert remaining_s(trials[1], 10) == 0.0
 
 
-def test_the_best_trial_has_not_failed_and_what_it_left_is_there() -> None:
+def test_what_the_best_trial_left_is_there() -> None:
     trials = history((4, 0.5), (4, 0.3))
     assert best_trial(trials) == 1
-    assert best_trial(trials.failed(1, "Memory.")) == 0
+    assert best_trial(trials.failed(1, "Memory.")) == 1  # what it left is there
+    assert best_trial(trials.failed(1, "Memory."), may_have_failed=False) == 0
     assert best_trial(trials.dropped(1)) == 0
     assert best_trial(trials, first=1) == 1
     assert best_trial(history((0, 0.0))) is None

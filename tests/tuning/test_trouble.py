@@ -85,12 +85,14 @@ def test_what_fails_twice_in_one_place_has_failed_once_something_works(
     suspects.append(trouble.suspect)
     assert said[-1] == f"Trial 1 failed after 2 units again. {WHY}"
     assert ledger.history.paused() == (0, 2, 3)
+    assert ledger.suspended == {1}
     assert not ledger.past.trials["1"].ended
     assert ledger.left_by(1).is_dir()
     trouble.worked(0)
     assert [*suspects, trouble.suspect] == [None, 1, None]
     assert ledger.past.trials["1"].ended == WHY
-    assert not ledger.left_by(1).exists()
+    assert ledger.left_by(1).is_dir()
+    assert ledger.suspended == set()
     assert all(ledger.past.trials[name].ended is None for name in "023")
 
 

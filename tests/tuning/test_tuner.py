@@ -346,8 +346,27 @@ def test_one_that_fails_in_the_same_place_again_has_failed_while_others_work(
         assert said.count(once) == is_bad
         assert trial.failed or trial.at == HORIZON
         assert past[str(number)].ended == trial.failed
-        kept = [path.name for path in (tmp_path / "trials" / f"{number:04d}").iterdir()]
-        assert kept == ["error.txt" if is_bad else f"{HORIZON:08d}"]
+        kept = {path.name for path in (tmp_path / "trials" / f"{number:04d}").iterdir()}
+        assert kept == ({f"{BLOCK:08d}", "error.txt"} if is_bad else {f"{HORIZON:08d}"})
+    assert run(tmp_path, function, trials=8)[0] == history
+
+
+def test_where_all_fail_in_one_place_what_they_left_is_kept_and_goes_on_once_mended(
+    tmp_path: Path,
+) -> None:
+    told = r"^Each of the 4 trials that .* after 22 units: It raised RuntimeError: no such file.*0"
+    for _ in range(2):
+        with pytest.raises(SettingsError, match=told):
+            run(tmp_path, "breaks_at_the_end", trials=4)
+    past = read_history(tmp_path)
+    assert [trial.seen for trial in past.trials.values()] == [22] * 4
+    assert len(list(tmp_path.glob("trials/*/00000022/state.json"))) == 4
+    assert best_trial(recall(past, horizon=HORIZON, sign=1, is_timed=False)) is not None
+    (tmp_path / "mended").touch()
+    history, _, _ = run(tmp_path, "breaks_at_the_end", trials=4)
+    assert [(trial.at, trial.failed) for trial in history.trials] == [(HORIZON, None)] * 4
+    whole, _, _ = run(tmp_path / "whole", trials=4)
+    assert {t.last for t in history.trials} == {t.last for t in whole.trials}
 
 
 def test_where_nothing_works_any_more_the_search_stops_and_loses_nothing(tmp_path: Path) -> None:

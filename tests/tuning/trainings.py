@@ -115,6 +115,13 @@ def breaks_later_where_bad(config: Config, folder: Path, start: int, until: int)
     return falls(config, folder, start, until)
 
 
+def breaks_at_the_end(config: Config, folder: Path, start: int, until: int) -> list[float]:
+    """No trial gets through its last slice, until it is mended."""
+    if until == 24 and not (folder.parents[2] / "mended").exists():
+        raise RuntimeError("no such file")
+    return falls(config, folder, start, until)
+
+
 def is_no_number_later_where_bad(config: Config, folder: Path, start: int, until: int) -> Any:
     values = falls(config, folder, start, until)
     return math.nan if start and config.kind == "bad" else values

@@ -162,7 +162,7 @@ def _after(
     """Add one event to a trial's history."""
     match event:
         case TrialStarted():
-            return replace(trial, config=event.config)
+            return replace(trial, config=event.config, ended=None)  # even if it had ended before
         case SliceDone():
             return _train(trial, event)
         case BlockDone():

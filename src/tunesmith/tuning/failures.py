@@ -6,7 +6,10 @@ from pathlib import Path
 
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.words import counted
+from tunesmith.records.history import History as Past
+from tunesmith.tuning.folders import ERROR
 from tunesmith.tuning.protocols import History
+from tunesmith.tuning.recorded import DROPPED, NOT_FINITE
 
 FAILURES = 3  # equal failures of the first trials that prove a common cause
 FAILURES_MOST = 10  # failed trials, for whatever reasons, if none has a value
@@ -57,6 +60,39 @@ def outage(reasons: Collection[str], where: Path) -> SettingsError:
         f"What was trained is kept. Mend the cause ({where} says where it happened), and run the "
         "same command again: it goes on."
     )
+
+
+def failed_in_one_place(past: Past) -> list[str]:
+    """Names of the trials that had trained, if all failed after as many units, for one reason.
+
+    That is rather the function's fault than theirs, unless a value was not finite.
+    """
+    trained = {name: trial for name, trial in past.trials.items() if trial.slices}
+    places = {(trial.seen, trial.ended is None) for trial in trained.values()}
+    reasons = _distinct(trial.ended or "" for trial in trained.values())
+    if len(places) != 1 or len(reasons) != 1 or reasons[0] in ("", NOT_FINITE, DROPPED):
+        return []
+    return [*trained]
+
+
+def check_places(past: Past, where: Path) -> None:
+    """Raise an error if all trials that had trained failed in one place.
+
+    Args:
+        past: Journal history of the trials.
+        where: Folder of all trial folders.
+
+    Raises:
+        SettingsError: They did.
+    """
+    if names := failed_in_one_place(past):
+        last = past.trials[names[-1]]
+        each = "The trial" if len(names) == 1 else f"Each of the {len(names)} trials"
+        raise SettingsError(
+            f"{each} that had trained failed after {last.seen} units: {last.ended} What was "
+            f"trained is kept. Mend the cause ({where / '*' / ERROR} say where it happened), and "
+            "run the same command again: it goes on."
+        )
 
 
 def told(reasons: Iterable[str]) -> str:

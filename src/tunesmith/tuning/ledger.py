@@ -1,5 +1,6 @@
 """State of a search's trials: consistent in the journal, in memory and on disk."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import final
@@ -10,9 +11,15 @@ from tunesmith.records.events import Event, Noted, SliceDone, TrialEnded, TrialS
 from tunesmith.records.history import History as Past
 from tunesmith.records.journal import Journal
 from tunesmith.tuning import folders
-from tunesmith.tuning.protocols import History
+from tunesmith.tuning.failures import failed_in_one_place
+from tunesmith.tuning.protocols import History, Trial
 from tunesmith.tuning.recorded import DROPPED, points, recall
 from tunesmith.tuning.running import Running
+
+
+def _leaves_state(trial: Trial) -> bool:
+    """Whether what a trial's last slice left is of use: to go on from, or as the result."""
+    return not trial.is_dropped and (trial.failed is None or math.isfinite(trial.last))
 
 
 @final
@@ -32,8 +39,10 @@ class Ledger:
             unit.
 
     Attributes:
+        folder: Folder of all trial folders.
         history: The trials.
         sizes: Size of trial folders in bytes, by trial number.
+        suspended: Numbers of the trials that count as failed for now, and may go on another time.
     """
 
     def __init__(
@@ -46,11 +55,12 @@ class Ledger:
         sign: int,
         is_timed: bool,
     ) -> None:
-        self._folder, self._journal, self._clock = folder, journal, clock
+        self.folder, self._journal, self._clock = folder, journal, clock
         self._horizon, self._sign, self._is_timed = horizon, sign, is_timed
+        self.suspended: set[int] = set()
+        self._go_on_where_all_failed()
         self.history = self.recalled(is_timed=is_timed)
-        trials = enumerate(self.history.trials)
-        kept = {n: t.at for n, t in trials if t.failed is None and not t.is_dropped}
+        kept = {n: t.at for n, t in enumerate(self.history.trials) if _leaves_state(t)}
         folders.tidy(folder, kept)
         self.sizes = {n: folders.size(folders.at_unit(folder, n, at)) for n, at in kept.items()}
 
@@ -80,12 +90,12 @@ class Ledger:
         Raises:
             RunFolderError: There is no space, or no permission.
         """
-        folder = folders.opened(self._folder, number, start=start, until=until)
+        folder = folders.opened(self.folder, number, start=start, until=until)
         return Running(trial=number, start=start, until=until, folder=folder, is_cut=is_cut)
 
     def left_by(self, number: int) -> Path:
         """Folder that a trial's last slice left."""
-        return folders.at_unit(self._folder, number, self.history.trials[number].at)
+        return folders.at_unit(self.folder, number, self.history.trials[number].at)
 
     def take(self, running: Running, done: SliceDone) -> None:
         """Record a finished slice; its working folder becomes the trial's folder."""
@@ -95,23 +105,28 @@ class Ledger:
         seconds = done.seconds if self._is_timed else float(done.end - done.begin)
         curve = points(done, sign=self._sign)
         self.history = self.history.observed(number, curve, seconds=seconds)
-        folders.tidy_trial(self._folder, number, running.until)
+        folders.tidy_trial(self.folder, number, running.until)
         self.sizes[number] = folders.size(self.left_by(number))
 
     def put_back(self, running: Running) -> None:
         """Pause a trial where it was before a slice without result."""
         self.history = self.history.observed(running.trial, (), seconds=0.0)
-        folders.tidy_trial(self._folder, running.trial, running.start)
+        folders.tidy_trial(self.folder, running.trial, running.start)
 
     def set_aside(self, number: int, reason: str) -> None:
         """Suspend a trial that may have failed: nothing is removed, and nothing recorded."""
         self.history = self.history.failed(number, reason)
+        self.suspended.add(number)
 
     def end(self, number: int, reason: str) -> None:
-        """Record that a trial has failed, and remove its folder."""
+        """Record that a trial has failed; what its last finished slice left is kept."""
         self._record(TrialEnded(trial=str(number), reason=reason))
         self.history = self.history.failed(number, reason)
-        self._remove(number)
+        self.suspended.discard(number)
+        if self.history.trials[number].curve:
+            self.tidy(number)
+        else:
+            self._remove(number)
 
     def make_room(self, superfluous: Iterable[int]) -> list[int]:
         """Remove trial folders; return the trials that could have continued, and are given up."""
@@ -127,11 +142,18 @@ class Ledger:
     def tidy(self, number: int) -> None:
         """Remove all of a trial's folders except that of its last slice."""
         at = self.history.trials[number].at if number in self.sizes else -1
-        folders.tidy_trial(self._folder, number, at)
+        folders.tidy_trial(self.folder, number, at)
+
+    def _go_on_where_all_failed(self) -> None:
+        """Resume the trials that all failed in one place: its cause may be mended by now."""
+        for name in failed_in_one_place(self.past):
+            trial = self.past.trials[name]
+            if folders.at_unit(self.folder, int(name), trial.seen).is_dir():
+                self._record(TrialStarted(trial=name, config=trial.config or {}))
 
     def explain(self, number: int, text: str) -> Path:
         """Write beside a trial's folders why it failed."""
-        return folders.explain(self._folder, number, text)
+        return folders.explain(self.folder, number, text)
 
     def note(self, text: str) -> bool:
         """Record a note to the user; False if it was recorded before."""
@@ -141,7 +163,7 @@ class Ledger:
         return True
 
     def _remove(self, number: int) -> None:
-        folders.tidy_trial(self._folder, number, -1)
+        folders.tidy_trial(self.folder, number, -1)
         self.sizes.pop(number, None)
 
     def _record(self, event: Event) -> None:

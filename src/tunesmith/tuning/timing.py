@@ -17,15 +17,17 @@ def remaining_s(trial: Trial, horizon: int) -> float:
     return trial.seconds / trial.at * (horizon - trial.at) * SLACK if trial.at else 0.0
 
 
-def best_trial(history: History, *, first: int = 0) -> int | None:
+def best_trial(history: History, *, first: int = 0, may_have_failed: bool = True) -> int | None:
     """Number of the trial that would be the result: the one with the best last value.
 
     Only the state after a trial's last slice is left, so an earlier, better value does not count.
-    Trials that failed, or whose folder was removed, do not count either.
+    Trials whose folder was removed do not count either.
 
     Args:
         history: The trials.
         first: Number of the first trial that counts.
+        may_have_failed: Whether trials count that failed after their last slice: what they left is
+            as good as ever, but their training cannot be done again, or go on.
 
     Returns:
         The number; None if there is none.
@@ -34,7 +36,7 @@ def best_trial(history: History, *, first: int = 0) -> int | None:
         number
         for number, trial in enumerate(history.trials)
         if number >= first
-        and trial.failed is None
+        and (may_have_failed or trial.failed is None)
         and not trial.is_dropped
         and math.isfinite(trial.last)
     ]
@@ -69,7 +71,8 @@ def must_go_on(history: History, *, left_s: float, block: int) -> Resume | None:
 
 def _must_finish(history: History) -> list[int]:
     """Numbers of the trials that have to be finished: the defaults, and the best one."""
-    wanted = [n for n in (0, best_trial(history)) if n is not None and n < len(history.trials)]
+    best = best_trial(history, may_have_failed=False)
+    wanted = [n for n in (0, best) if n is not None and n < len(history.trials)]
     return [
         number
         for number in dict.fromkeys(wanted)

@@ -5,6 +5,7 @@ from typing import final
 
 from tunesmith.tuning.failures import check_failures, outage
 from tunesmith.tuning.ledger import Ledger
+from tunesmith.tuning.recorded import NOT_FINITE
 from tunesmith.tuning.running import Running
 
 MANY = 3  # suspended trials after which a probe checks whether anything works at all
@@ -67,6 +68,13 @@ class Trouble:
         self._doubted.discard(number)
         self._say(f"Trial {number} failed. {reason}")
         check_failures(self._ledger.history, self._ledger.explain(number, details or reason))
+
+    def diverged(self, running: Running) -> None:
+        """Handle values that are not finite: the slice is not recorded, nor what it left kept."""
+        if self.may_repeat(running):
+            self.doubt(running, NOT_FINITE)
+        else:
+            self.end(running.trial, NOT_FINITE)
 
     def worked(self, number: int) -> None:
         """Record that a trial's slice has worked: the suspended trials have failed."""

@@ -11,10 +11,11 @@ from tunesmith.core.space import Space
 from tunesmith.execution.executor import Executor, Outcome
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.continuity import look_at_slices
+from tunesmith.tuning.failures import check_places
 from tunesmith.tuning.fresh import is_exhausted, new_config
 from tunesmith.tuning.ledger import Ledger
 from tunesmith.tuning.protocols import Decision, History, Resume, Sampler, Scheduler, Start, Stop
-from tunesmith.tuning.recorded import NOT_FINITE, are_finite, points
+from tunesmith.tuning.recorded import are_finite, points
 from tunesmith.tuning.room import superfluous
 from tunesmith.tuning.running import Running
 from tunesmith.tuning.timing import (
@@ -129,6 +130,7 @@ class Tuner:
                     self._say(f"Trial {number} was given up to make room on the disk.")
                 reason = self._fill()
                 if not self._running:
+                    check_places(self._ledger.past, self._ledger.folder)
                     return reason
                 if outcome := self._executor.next_done(POLL_S):
                     self._tell(outcome)
@@ -219,16 +221,11 @@ class Tuner:
     def _take(self, running: Running, outcome: Outcome) -> None:
         """Record a finished slice, and tell the user what is new."""
         number, leader, done = running.trial, best_trial(self.history), running.done(outcome)
-        is_sound = are_finite(points(done, sign=self._search.sign))
-        if not is_sound and self._trouble.may_repeat(running):
-            self._trouble.doubt(running, NOT_FINITE)
+        if not are_finite(points(done, sign=self._search.sign)):
+            self._trouble.diverged(running)
             return
-        if is_sound:
-            self._trouble.worked(number)
+        self._trouble.worked(number)
         self._ledger.take(running, done)
-        if not is_sound:
-            self._trouble.end(number, NOT_FINITE)
-            return
         for text in _news(self._search, self._ledger, number, leader):
             self._say(text)
 
@@ -272,7 +269,13 @@ def _news(search: Search, ledger: Ledger, number: int, leader: int | None) -> li
 def _superfluous(search: Search, ledger: Ledger) -> list[int]:
     """Choose trials whose folders to remove; if time is the limit, only the disk counts."""
     most = 0 if search.units is None else FOLDERS
-    return superfluous(ledger.history, ledger.sizes, search.disk_bytes, folders=most)
+    return superfluous(
+        ledger.history,
+        ledger.sizes,
+        search.disk_bytes,
+        folders=most,
+        suspended=ledger.suspended,
+    )
 
 
 def _may_start(search: Search, history: History) -> bool:

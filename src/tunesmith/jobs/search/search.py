@@ -107,12 +107,17 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
     return Searched(
         space=space,
         history=history,
-        number=best_trial(history, first=1),
+        number=_best(history),
         sign=what.sign,
         seconds=past.elapsed,
         reason=ended.reason,
         noise=_noise(session, candidate, what, history, workers=workers, ends_at=ends_at),
     )
+
+
+def _best(history: History) -> int | None:
+    """Number of the best trial that is not the plan's; its config must train to the end."""
+    return best_trial(history, first=1, may_have_failed=False)
 
 
 def unrecorded_seconds(folder: Path, past: Past) -> float:
@@ -177,7 +182,7 @@ def _noise(
     return train_again(
         what,
         history,
-        best_trial(history, first=1),
+        _best(history),
         [{"train.seed": derive(seed, "again", n)} for n in range(TIMES)],
         folder=folder,
         executor=processes(workers, folder, memory_share=MEMORY_SHARE),

@@ -1,6 +1,7 @@
 """The result of `tune`, as values and in words."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
@@ -137,7 +138,7 @@ def tell(
         value=sign * chosen.curve[-1].value,
         units=chosen.at,
         checkpoint=at_unit(path / TRIALS, number, chosen.at),
-        default=sign * first.curve[-1].value if first.curve and not first.failed else None,
+        default=sign * first.last if math.isfinite(first.last) else None,
         trials=len(history.trials),
         parts={
             name: _ranked(search, history, name, at)
