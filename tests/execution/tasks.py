@@ -10,6 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tunesmith.core.errors import LimitError
+
+KEPT: list[bytearray] = []
+
 
 def double(x: float) -> float:
     print("this goes to the log")  # noqa: T201 (that is what is tested)
@@ -22,6 +26,15 @@ def same(x: Any) -> Any:
 
 def raises() -> None:
     raise ValueError("no such luck")
+
+
+def is_over_a_limit() -> None:
+    raise LimitError("7 ms")
+
+
+def keeps(count: int) -> int:
+    KEPT.append(bytearray(count))
+    return os.getpid()
 
 
 def leaves() -> None:

@@ -14,7 +14,7 @@ from typing import IO
 
 import pytest
 
-from tunesmith.execution.executor import KILLED, Executor, Inline, Outcome, Task
+from tunesmith.execution.executor import Executor, Inline, Outcome, Task
 from tunesmith.execution.processes import Processes
 
 TASKS = Path(__file__).with_name("tasks.py")
@@ -76,21 +76,23 @@ def test_every_task_ends_once(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "reason"),
+    ("function", "failure", "reason"),
     [
-        ("raises", "It raised ValueError: no such luck"),
-        ("leaves", "It ended its process (sys.exit(3))."),
-        ("vanishes", "Its process ended with status 4."),
-        ("is_killed", f"{KILLED}, perhaps by the system"),
-        ("crashes", "Its process was ended by SIGSEGV."),
-        ("eats", "It ran out of memory."),
+        ("raises", "raised", "It raised ValueError: no such luck"),
+        ("is_over_a_limit", "limit", "It raised LimitError: 7 ms"),
+        ("leaves", "raised", "It ended its process (sys.exit(3))."),
+        ("vanishes", "ended", "Its process ended with status 4."),
+        ("is_killed", "killed", "Its process was ended by SIGKILL, perhaps by the system"),
+        ("crashes", "ended", "Its process was ended by SIGSEGV."),
+        ("eats", "memory", "It ran out of memory."),
     ],
 )
 def test_a_failure_is_an_outcome_and_the_next_task_runs(
-    processes: Processes, function: str, reason: str
+    processes: Processes, function: str, failure: str, reason: str
 ) -> None:
     first, second = run(processes, task(function), task("double", x=2))
     assert first.key == function
+    assert (first.failure, second.failure) == (failure, "")
     assert str(first.failed).startswith(reason)
     assert second.value == 4
 
@@ -107,7 +109,7 @@ def test_a_task_over_its_deadline_is_ended_with_all_that_it_started(processes: P
 def test_a_process_without_a_sign_of_life_is_ended(tmp_path: Path) -> None:
     (outcome,) = run(Processes(1, log=tmp_path / "log", silence_s=8.0), task("stops"))
     assert outcome.failed == "It gave no sign of life for 8.0 s, and was ended."
-    assert not outcome.is_late
+    assert outcome.failure == "silent"
 
 
 def test_signs_of_life_are_no_outcomes(processes: Processes) -> None:
@@ -143,6 +145,18 @@ def test_what_failed_leaves_nothing_to_the_next_task(processes: Processes) -> No
     first, _, third = run(processes, task("number"), task("raises"), task("number"))
     assert first.value != third.value
     wait_for_the_end_of(first.value)
+
+
+def test_a_task_may_need_a_process_in_which_nothing_ran_before(tmp_path: Path) -> None:
+    executor = Processes(2, log=tmp_path / "log", memory_bytes=600_000_000)
+    again = task("keeps", count=200_000_000)
+    first, second = run(executor, again), run(executor, replace(again, is_fresh=True))
+    assert first[0].value != second[0].value
+    assert len(executor._idle) == 1  # the other one has made room
+    outcomes = [run(executor, again)[0] for _ in range(3)]
+    assert [outcome.failure for outcome in outcomes].count("memory") == 1
+    assert run(executor, replace(again, is_fresh=True))[0].failed is None
+    executor.cancel()
 
 
 def test_a_deadline_begins_when_all_is_loaded(processes: Processes, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ RUNNING = Running(trial=3, start=4, until=8, folder=FOLDER, is_cut=True)
 
 
 def test_what_a_worker_is_told() -> None:
-    task = RUNNING.task("train.py:train", {"lr": 0.1}, deadline_s=9.0, whole_s=20.0)
+    task = RUNNING.task("train.py:train", {"lr": 0.1}, deadline_s=9.0, whole_s=20.0, is_fresh=True)
     arguments = {"function": "train.py:train", "config": {"lr": 0.1}, "folder": str(FOLDER)}
     assert task == Task(
         key="3",
@@ -21,6 +21,7 @@ def test_what_a_worker_is_told() -> None:
         needs=["train.py:train"],
         deadline_s=9.0,
         whole_s=20.0,
+        is_fresh=True,
     )
 
 
@@ -37,7 +38,7 @@ def test_what_the_journal_is_told() -> None:
 
 
 def test_only_what_had_too_little_time_and_ran_out_of_it_was_cut_short() -> None:
-    late = Outcome(key="3", seconds=9.0, failed="It was not over after 9.0 s.", is_late=True)
+    late = Outcome(key="3", seconds=9.0, failed="It was slow.", failure="late")
     assert RUNNING.is_cut_short(late)
     assert not replace(RUNNING, is_cut=False).is_cut_short(late)
-    assert not RUNNING.is_cut_short(replace(late, is_late=False))
+    assert not RUNNING.is_cut_short(replace(late, failure="raised"))

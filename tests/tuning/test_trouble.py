@@ -1,5 +1,6 @@
 """Tests of `tunesmith.tuning.trouble`; test_tuner.py runs whole searches in which slices fail."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from tunesmith.core.errors import SettingsError
 from tunesmith.execution.executor import Outcome
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.ledger import Ledger
+from tunesmith.tuning.recorded import NOT_FINITE
 from tunesmith.tuning.running import Running
 from tunesmith.tuning.trouble import MANY, Trouble
 
 WHY = "It was lost."
+LOST = Outcome(key="1", seconds=1.0, failed=WHY, failure="raised", details="where it was lost")
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def going_on(ledger: Ledger, number: int) -> Running:
 def rest(trouble: Trouble, ledger: Ledger, number: int) -> None:
     """Let a trial fail twice in the same place."""
     for _ in range(2):
-        trouble.doubt(going_on(ledger, number), WHY, "where it was lost")
+        trouble.failed(going_on(ledger, number), LOST)
 
 
 def test_a_trial_that_had_trained_is_tried_once_more(
@@ -59,22 +62,35 @@ def test_a_trial_that_had_trained_is_tried_once_more(
 ) -> None:
     before = ledger.history
     running = going_on(ledger, 1)
-    assert trouble.may_repeat(running)
-    trouble.doubt(running, WHY, "where it was lost")
+    trouble.failed(running, LOST)
     assert ledger.history == before
-    assert not trouble.may_repeat(running)
+    assert trouble.is_doubted(1)
     assert said == [f"Trial 1 failed after 2 units, and is tried once more. {WHY}"]
     assert (ledger.left_by(1).parent / "error.txt").read_text() == "where it was lost"
     trouble.worked(1)
-    assert trouble.may_repeat(running)
+    assert not trouble.is_doubted(1)
 
 
 def test_one_that_had_not_trained_is_not(trouble: Trouble, ledger: Ledger) -> None:
     number = ledger.start({"lr": 0.2}, until=2)
     running = ledger.opened(number, start=0, until=2, is_cut=False)
-    assert not trouble.may_repeat(running)
-    trouble.end(number, WHY)
+    trouble.failed(running, LOST)
+    assert (trouble.is_doubted(number), trouble.again) == (False, None)
     assert ledger.past.trials[str(number)].ended == WHY
+
+
+def test_a_value_that_is_not_finite_twice_is_the_trials_own(
+    trouble: Trouble, ledger: Ledger
+) -> None:
+    done = Outcome(key="1", value=[math.nan], seconds=1.0)
+    trouble.diverged(going_on(ledger, 1), done)
+    assert trouble.is_doubted(1)
+    trouble.diverged(going_on(ledger, 1), done)
+    assert trouble.suspect is None
+    assert ledger.history.trials[1].failure == "diverged"
+    assert ledger.past.trials["1"].ended == NOT_FINITE
+    assert ledger.past.trials["1"].seen == 2
+    assert ledger.left_by(1).is_dir()
 
 
 def test_what_fails_twice_in_one_place_has_failed_once_something_works(
@@ -111,9 +127,9 @@ def test_many_that_rest_are_none_of_their_faults_where_nothing_works(
 
 
 def test_failures_of_different_places_do_not_add_up(trouble: Trouble, ledger: Ledger) -> None:
-    trouble.doubt(going_on(ledger, 1), WHY)
+    trouble.failed(going_on(ledger, 1), LOST)
     trouble.worked(0)  # that another works does not make this one sound
-    assert not trouble.may_repeat(going_on(ledger, 1))
+    assert trouble.is_doubted(1)
     trouble.worked(1)
-    trouble.doubt(going_on(ledger, 1), WHY)
+    trouble.failed(going_on(ledger, 1), LOST)
     assert trouble.suspect is None

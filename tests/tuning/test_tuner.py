@@ -14,7 +14,7 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.functions import load_function
 from tunesmith.core.space import space_of
-from tunesmith.execution.executor import Executor, Inline, Outcome, Task
+from tunesmith.execution.executor import Executor, Failure, Inline, Outcome, Task
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import folders, tuner
 from tunesmith.tuning.asha import ASHA, FULL
@@ -147,7 +147,7 @@ class Slow:
         if outcome and outcome.key == str(self._late):
             self._late, seconds = None, self.deadlines[-1]
             self.time += seconds
-            return Outcome(key=outcome.key, seconds=seconds, failed="It was slow.", is_late=True)
+            return Outcome(key=outcome.key, seconds=seconds, failed="It was slow.", failure="late")
         self.time += 10.0 * self._units
         return outcome and replace(outcome, seconds=10.0 * self._units)
 
@@ -315,6 +315,64 @@ def test_a_trial_that_fails_costs_itself_alone(function: str, reason: str, tmp_p
     assert f"Trial {number} failed. {reason}" in said
     kept = [p.name for p in (tmp_path / "trials" / f"{number:04d}").iterdir()]
     assert kept == ["error.txt"]
+
+
+@final
+class Killing:
+    """Runs tasks in this process, and fails the first slices of some trials in some way, or two."""
+
+    workers = 1
+
+    def __init__(self, failure: Failure, *trials: int, times: int = 1) -> None:
+        self.began: list[str] = []  # trials, by the order of their first slices
+        self.fresh: list[str] = []  # those that asked for a process of their own
+        self._inline, self._failure = Inline(), failure
+        self._left = dict.fromkeys(map(str, trials), times)
+
+    def submit(self, task: Task) -> None:
+        if not task.arguments["start"]:
+            self.began.append(task.key)
+        if task.is_fresh:
+            self.fresh.append(task.key)
+        self._inline.submit(task)
+
+    def next_done(self, timeout_s: float) -> Outcome | None:
+        outcome = self._inline.next_done(timeout_s)
+        if outcome is None or not self._left.get(outcome.key):
+            return outcome
+        self._left[outcome.key] -= 1
+        return replace(outcome, value=None, failed="It was lost.", failure=self._failure)
+
+    def cancel(self) -> None:
+        self._inline.cancel()
+
+
+@pytest.mark.parametrize("failure", ["memory", "killed", "ended", "silent"])
+def test_a_new_trial_that_may_have_failed_by_no_fault_of_its_own_is_tried_once_more(
+    failure: Failure, tmp_path: Path
+) -> None:
+    whole, _, _ = run(tmp_path / "whole", trials=4)
+    killing = Killing(failure, 0, 2)
+    history, _, said = run(tmp_path / "once", trials=4, executor=killing)
+    assert history == whole
+    assert killing.fresh == ["0", "2"]
+    assert killing.began == ["0", "0", "1", "2", "2", "3"]
+    assert "Trial 2 failed in its first slice, and is tried once more. It was lost." in said
+    twice = Killing(failure, 0, 2, times=2)
+    history, _, said = run(tmp_path / "twice", trials=4, executor=twice)
+    assert [trial.failure for trial in history.trials] == [failure, "", failure, ""]
+    assert "Trial 2 failed. It was lost." in said
+    past = read_history(tmp_path / "twice")
+    assert recall(past, horizon=HORIZON, sign=1, is_timed=False) == history
+
+
+@pytest.mark.parametrize(("failure", "is_retried"), [("raised", True), ("late", False)])
+def test_of_what_failed_by_itself_the_defaults_alone_are_tried_once_more(
+    failure: Failure, is_retried: bool, tmp_path: Path
+) -> None:
+    history, _, _ = run(tmp_path, trials=4, executor=Killing(failure, 0, 2))
+    failed = [number for number, trial in enumerate(history.trials) if trial.failed]
+    assert failed == ([2] if is_retried else [0, 2])
 
 
 def test_a_trial_that_had_trained_is_tried_once_more_from_its_last_block(tmp_path: Path) -> None:

@@ -9,13 +9,17 @@ import traceback
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Any, Literal, Protocol, final
 
+from tunesmith.core.errors import LimitError
 from tunesmith.core.functions import load_function
 
 LOADED = "loaded"  # sent by a process once it has loaded what a task needs
-# Why a task failed: out of memory, or killed, perhaps for the same reason.
-OUT_OF_MEMORY, KILLED = "It ran out of memory.", "Its process was ended by SIGKILL"
+OUT_OF_MEMORY = "It ran out of memory."
+# Kind of a failure: the function raised an error, for want of memory, for a network that is over
+# the user's limits, or another one; the process was killed (perhaps for want of memory), or ended
+# otherwise; it gave no sign of life; it exceeded its deadline; its values were not finite.
+Failure = Literal["", "raised", "memory", "limit", "killed", "ended", "silent", "late", "diverged"]
 # Texts of an out-of-memory RuntimeError; torch's own class is not available here.
 FULL = ("allocate memory", "out of memory", "not enough memory", "bad_alloc")
 
@@ -32,6 +36,7 @@ class Task:
         needs: Further functions that it will load; loading does not count as its time.
         deadline_s: Time limit in seconds, once all functions are loaded.
         whole_s: Time limit in seconds that includes loading.
+        is_fresh: Whether it needs a process in which nothing ran before.
     """
 
     key: str
@@ -40,6 +45,7 @@ class Task:
     needs: Sequence[str] = ()
     deadline_s: float
     whole_s: float = math.inf
+    is_fresh: bool = False
 
 
 @final
@@ -52,16 +58,21 @@ class Outcome:
         value: What the function returned, a JSON value; None if it failed.
         seconds: Duration in seconds.
         failed: Why it failed, in words; None if it did not.
+        failure: Kind of the failure; empty if it did not fail.
         details: The traceback, if there is one.
-        is_late: Whether it failed by exceeding its deadline.
     """
 
     key: str
     value: Any = None
     seconds: float
     failed: str | None = None
+    failure: Failure = ""
     details: str = ""
-    is_late: bool = False
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it failed by exceeding its deadline."""
+        return self.failure == "late"
 
 
 class Executor(Protocol):
@@ -100,37 +111,28 @@ def call(task: Task) -> Outcome:
         began = time.monotonic()
         value = function(**task.arguments)
         json.dumps(value)  # only JSON values reach the other process
-    except SystemExit as error:
-        failed, details = f"It ended its process (sys.exit({error.code!r})).", _details(error)
-    except Exception as error:  # noqa: BLE001 (whatever it is, it is the task's outcome)
-        failed, details = _reason(error), _details(error)
-    else:
-        return Outcome(key=task.key, value=value, seconds=time.monotonic() - began)
-    return Outcome(key=task.key, seconds=time.monotonic() - began, failed=failed, details=details)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever it is, it is the outcome)
+        failed, failure = _reason(error)
+        return Outcome(
+            key=task.key,
+            seconds=time.monotonic() - began,
+            failed=failed,
+            failure=failure,
+            details="".join(traceback.format_exception(error)),
+        )
+    return Outcome(key=task.key, value=value, seconds=time.monotonic() - began)
 
 
-def raised(kind: type[BaseException]) -> str:
-    """How the failure of a task begins that raised an exception of this very type.
-
-    Example:
-        >>> raised(ValueError)
-        'It raised ValueError:'
-
-    """
-    return f"It raised {kind.__name__}:"
-
-
-def _reason(error: Exception) -> str:
+def _reason(error: Exception | SystemExit) -> tuple[str, Failure]:
     """Explain the failure of a task that raised an exception."""
+    if isinstance(error, SystemExit):
+        return f"It ended its process (sys.exit({error.code!r})).", "raised"
     is_system = isinstance(error, OSError) and error.errno == errno.ENOMEM
     is_torch = isinstance(error, RuntimeError) and any(text in str(error) for text in FULL)
     if isinstance(error, MemoryError) or is_system or is_torch:
-        return OUT_OF_MEMORY
-    return f"{raised(type(error))} {error}"
-
-
-def _details(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))
+        return OUT_OF_MEMORY, "memory"
+    failure: Failure = "limit" if isinstance(error, LimitError) else "raised"
+    return f"It raised {type(error).__name__}: {error}", failure
 
 
 @final

@@ -14,7 +14,7 @@ from typing import final
 
 from tunesmith.core.cores import cores
 from tunesmith.core.words import duration
-from tunesmith.execution.executor import LOADED, Outcome, Task
+from tunesmith.execution.executor import LOADED, Failure, Outcome, Task
 
 # -P: a file beside the user's, such as queue.py, must not shadow a module of Python's own. Where
 # this process finds modules is passed on, its own folder too if it is part of that.
@@ -57,7 +57,10 @@ class Processes:
     def submit(self, task: Task) -> None:
         """Begin a task; see `Executor`."""
         assert len(self._busy) < self.workers, "every worker has a task"
-        worker = self._idle.pop() if self._idle else self._started()
+        if task.is_fresh and self._idle:
+            self._idle.pop().end()  # to make room for another one
+        can_reuse = self._idle and not task.is_fresh
+        worker = self._idle.pop() if can_reuse else self._started()
         if not worker.begin(task):  # its process has ended meanwhile
             worker = self._started()
             worker.begin(task)
@@ -181,19 +184,22 @@ class _Worker:
             elif line:  # an empty line is a heartbeat
                 return Outcome(**json.loads(line))
         seconds = time.monotonic() - self._began
-        is_late = not self.is_silent and seconds >= self._limit_s()
+        failure: Failure
         if self.is_silent:
             self.end()
             failed = _death(self._process.returncode)
-        elif is_late:
+            failure = "killed" if self._process.returncode == -signal.SIGKILL else "ended"
+        elif seconds >= self._limit_s():
             self.end()
             failed = f"It was not over after {duration(self._limit_s())}, and was ended."
+            failure = "late"
         elif time.monotonic() - self._heard >= silence_s:
             self.end()
             failed = f"It gave no sign of life for {duration(silence_s)}, and was ended."
+            failure = "silent"
         else:
             return None
-        return Outcome(key=self._task.key, seconds=seconds, failed=failed, is_late=is_late)
+        return Outcome(key=self._task.key, seconds=seconds, failed=failed, failure=failure)
 
     def end(self) -> None:
         """Kill the process and all that it started."""

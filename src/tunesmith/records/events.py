@@ -74,11 +74,19 @@ class BlockDone:
 @final
 @dataclass(frozen=True, kw_only=True)
 class TrialEnded:
-    """A trial ended, for this reason; after an interruption, not for good."""
+    """A trial ended, for this reason; after an interruption, not for good.
+
+    Attributes:
+        trial: The trial.
+        reason: Why it ended, in words.
+        for_good: Whether it cannot go on.
+        failure: Kind of its failure in a search; empty if it did not fail.
+    """
 
     trial: str
     reason: str
     for_good: bool = True
+    failure: str = ""
 
 
 @final

@@ -32,6 +32,7 @@ class TrialHistory:
         slices: Training slices in order; each begins where the previous one ended.
         blocks: Validations, in order.
         ended: Why the trial ended; None if it did not.
+        failure: Kind of its failure in a search; empty if it did not fail.
         compiling: How far compiling its network is; ``"begun"`` by an earlier session means that
             the process was killed in the middle. None if it was not tried.
     """
@@ -40,6 +41,7 @@ class TrialHistory:
     slices: tuple[SliceDone, ...] = ()
     blocks: tuple[BlockDone, ...] = ()
     ended: str | None = None
+    failure: str = ""
     compiling: str | None = None
 
     @property
@@ -162,14 +164,16 @@ def _after(
     """Add one event to a trial's history."""
     match event:
         case TrialStarted():
-            return replace(trial, config=event.config, ended=None)  # even if it had ended before
+            # Even if it had ended before: what made it fail is mended.
+            return replace(trial, config=event.config, ended=None, failure="")
         case SliceDone():
             return _train(trial, event)
         case BlockDone():
             blocks = (*(b for b in trial.blocks if b.at < event.at), event)
             return replace(trial, blocks=blocks)
         case TrialEnded():
-            return replace(trial, ended=event.reason) if event.for_good else trial
+            after = replace(trial, ended=event.reason, failure=event.failure)
+            return after if event.for_good else trial
         case CompilingChanged():
             return replace(trial, compiling=event.state)
 
@@ -181,7 +185,7 @@ def _train(trial: TrialHistory, done: SliceDone) -> TrialHistory:
     kept = tuple(s for s in trial.slices if s.end <= done.begin)
     if done.begin != (kept[-1].end if kept else 0):
         return trial
-    return replace(trial, slices=(*kept, done), ended=None)
+    return replace(trial, slices=(*kept, done), ended=None, failure="")
 
 
 def replay(events: Iterable[Stored]) -> History:

@@ -113,15 +113,15 @@ class Ledger:
         self.history = self.history.observed(running.trial, (), seconds=0.0)
         folders.tidy_trial(self.folder, running.trial, running.start)
 
-    def set_aside(self, number: int, reason: str) -> None:
+    def set_aside(self, number: int, reason: str, failure: str = "") -> None:
         """Suspend a trial that may have failed: nothing is removed, and nothing recorded."""
-        self.history = self.history.failed(number, reason)
+        self.history = self.history.failed(number, reason, failure)
         self.suspended.add(number)
 
-    def end(self, number: int, reason: str) -> None:
+    def end(self, number: int, reason: str, failure: str = "") -> None:
         """Record that a trial has failed; what its last finished slice left is kept."""
-        self._record(TrialEnded(trial=str(number), reason=reason))
-        self.history = self.history.failed(number, reason)
+        self._record(TrialEnded(trial=str(number), reason=reason, failure=failure))
+        self.history = self.history.failed(number, reason, failure)
         self.suspended.discard(number)
         if self.history.trials[number].curve:
             self.tidy(number)

@@ -33,6 +33,7 @@ class Trial:
         seconds: Seconds of training.
         until: Units at which the running slice will pause; None if none is running.
         failed: Why it failed; None if it has not.
+        failure: Kind of the failure, as of an `Outcome`; empty if it has not failed.
         is_dropped: Whether its folder was removed to free disk space, so that it cannot be resumed
             either.
     """
@@ -42,6 +43,7 @@ class Trial:
     seconds: float = 0.0
     until: int | None = None
     failed: str | None = None
+    failure: str = ""
     is_dropped: bool = False
 
     @property
@@ -123,9 +125,10 @@ class History:
             ),
         )
 
-    def failed(self, number: int, reason: str) -> Self:
+    def failed(self, number: int, reason: str, failure: str = "") -> Self:
         """Mark a trial as failed."""
-        return self._with(number, replace(self.trials[number], until=None, failed=reason))
+        trial = self.trials[number]
+        return self._with(number, replace(trial, until=None, failed=reason, failure=failure))
 
     def dropped(self, number: int) -> Self:
         """Mark the folder of a paused trial as removed; its measurements still count."""

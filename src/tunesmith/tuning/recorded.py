@@ -74,6 +74,7 @@ def recall(past: Past, *, horizon: int, sign: int, is_timed: bool) -> History:
                 curve=curve,
                 seconds=seconds,
                 failed=None if is_dropped else failed,
+                failure=trial.failure,
                 is_dropped=is_dropped,
             )
         )

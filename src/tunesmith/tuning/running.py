@@ -34,7 +34,13 @@ class Running:
     is_cut: bool
 
     def task(
-        self, function: str, config: Config, *, deadline_s: float, whole_s: float = math.inf
+        self,
+        function: str,
+        config: Config,
+        *,
+        deadline_s: float,
+        whole_s: float = math.inf,
+        is_fresh: bool = False,
     ) -> Task:
         """Make the task for a worker.
 
@@ -43,6 +49,7 @@ class Running:
             config: Config of the trial.
             deadline_s: See `Task`.
             whole_s: See `Task`.
+            is_fresh: See `Task`.
         """
         arguments: dict[str, Any] = {"function": function, "config": dict(config)}
         arguments |= {"folder": str(self.folder), "start": self.start, "until": self.until}
@@ -53,6 +60,7 @@ class Running:
             needs=[function],
             deadline_s=deadline_s,
             whole_s=whole_s,
+            is_fresh=is_fresh,
         )
 
     def is_cut_short(self, outcome: Outcome) -> bool:

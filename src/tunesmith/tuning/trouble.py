@@ -1,14 +1,18 @@
 """Handle slices that fail: a trial has failed only if other slices still work."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import final
 
+from tunesmith.execution.executor import Outcome
 from tunesmith.tuning.failures import check_failures, outage
 from tunesmith.tuning.ledger import Ledger
+from tunesmith.tuning.protocols import Resume
 from tunesmith.tuning.recorded import NOT_FINITE
 from tunesmith.tuning.running import Running
 
 MANY = 3  # suspended trials after which a probe checks whether anything works at all
+OUTSIDE = {"memory", "killed", "ended", "silent"}  # failures that may have a cause outside
 
 
 @final
@@ -22,6 +26,10 @@ class Trouble:
 
     None of this is in the journal: a search that is killed meanwhile retries, and ends the same.
 
+    A new trial is retried if its process ended, or had too little memory: what ran there before may
+    have taken it. The retry has a process of its own. If the function raised, or took too long, it
+    is not retried, unless it is trial 0, the defaults, which may have failed for a passing reason.
+
     Args:
         ledger: State of the trials.
         say: Shows a message to the user.
@@ -29,8 +37,9 @@ class Trouble:
 
     def __init__(self, ledger: Ledger, say: Callable[[str], None]) -> None:
         self._ledger, self._say = ledger, say
-        self._doubted: set[int] = set()  # failed once since their last finished block
-        self._resting: dict[int, str] = {}  # failed there twice -> why
+        # Trials that failed once since their last finished block -> until where they are to train.
+        self._doubted: dict[int, int] = {}
+        self._resting: dict[int, Outcome] = {}  # failed there twice -> how
 
     @property
     def suspect(self) -> int | None:
@@ -42,47 +51,74 @@ class Trouble:
         """Whether so many trials are suspended that a probe should check whether anything works."""
         return len(self._resting) >= MANY
 
-    def may_repeat(self, running: Running) -> bool:
-        """Whether a trial had trained before a slice, and has not failed in the same place."""
-        return running.start > 0 and running.trial not in self._doubted
+    @property
+    def again(self) -> Resume | None:
+        """First slice of a new trial, to retry before anything else; None if there is none."""
+        trials = self._ledger.history.trials
+        for number, until in self._doubted.items():
+            if not trials[number].curve and trials[number].until is None:
+                return Resume(number, until)
+        return None
 
-    def doubt(self, running: Running, reason: str, details: str = "") -> None:
-        """Retry a trial that had trained; suspend it if it was retried already."""
-        number, is_first = running.trial, self.may_repeat(running)
+    def is_doubted(self, number: int) -> bool:
+        """Whether a trial has failed since its last finished block."""
+        return number in self._doubted
+
+    def failed(self, running: Running, outcome: Outcome) -> None:
+        """Handle a slice that failed: retry its trial, suspend it, or record that it has failed."""
+        if running.start or self._may_repeat(running, outcome):
+            self._doubt(running, outcome)
+        else:
+            self._end(running.trial, outcome)
+
+    def diverged(self, running: Running, outcome: Outcome) -> None:
+        """Handle values that are not finite: the slice is not recorded, nor what it left kept."""
+        told = replace(outcome, value=None, failed=NOT_FINITE, failure="diverged")
+        if self._may_repeat(running, told):
+            self._doubt(running, told)
+        else:
+            self._end(running.trial, told)
+
+    def _may_repeat(self, running: Running, outcome: Outcome) -> bool:
+        """Whether a slice may have failed by no fault of its trial, for the first time there."""
+        is_default = running.trial == 0 and not outcome.is_late
+        is_innocent = running.start > 0 or is_default or outcome.failure in OUTSIDE
+        return is_innocent and running.trial not in self._doubted
+
+    def _doubt(self, running: Running, outcome: Outcome) -> None:
+        """Retry a trial; suspend it if it was retried already."""
+        number, reason = running.trial, str(outcome.failed)
+        is_first = not self.is_doubted(number)
         self._ledger.put_back(running)
-        self._ledger.explain(number, details or reason)
-        self._doubted.add(number)
+        self._ledger.explain(number, outcome.details or reason)
+        self._doubted[number] = running.until
         if not is_first:
-            self._ledger.set_aside(number, reason)
-            self._resting[number] = reason
+            self._ledger.set_aside(number, reason, outcome.failure)
+            self._resting[number] = outcome
+        where = f"after {running.start} units" if running.start else "in its first slice"
         then = ", and is tried once more" if is_first else " again"
-        self._say(f"Trial {number} failed after {running.start} units{then}. {reason}")
+        self._say(f"Trial {number} failed {where}{then}. {reason}")
 
-    def end(self, number: int, reason: str, details: str = "") -> None:
+    def _end(self, number: int, outcome: Outcome) -> None:
         """Record that a trial has failed.
 
         Raises:
             SettingsError: The failures have a common cause.
         """
-        self._ledger.end(number, reason)
-        self._doubted.discard(number)
+        reason = str(outcome.failed)
+        self._ledger.end(number, reason, outcome.failure)
+        self._doubted.pop(number, None)
         self._say(f"Trial {number} failed. {reason}")
-        check_failures(self._ledger.history, self._ledger.explain(number, details or reason))
-
-    def diverged(self, running: Running) -> None:
-        """Handle values that are not finite: the slice is not recorded, nor what it left kept."""
-        if self.may_repeat(running):
-            self.doubt(running, NOT_FINITE)
-        else:
-            self.end(running.trial, NOT_FINITE)
+        where = self._ledger.explain(number, outcome.details or reason)
+        check_failures(self._ledger.history, where)
 
     def worked(self, number: int) -> None:
         """Record that a trial's slice has worked: the suspended trials have failed."""
-        for resting, reason in self._resting.items():
-            self._ledger.end(resting, reason)
-            self._doubted.discard(resting)
+        for resting, outcome in self._resting.items():
+            self._ledger.end(resting, str(outcome.failed), outcome.failure)
+            self._doubted.pop(resting, None)
         self._resting = {}
-        self._doubted.discard(number)
+        self._doubted.pop(number, None)
 
     def nothing_works(self, number: int, details: str) -> None:
         """Handle a failed probe: the first slice of a suspended trial, which worked before.
@@ -92,4 +128,5 @@ class Trouble:
                 meanwhile.
         """
         if number in self._resting:
-            raise outage(self._resting.values(), self._ledger.explain(number, details))
+            reasons = [str(outcome.failed) for outcome in self._resting.values()]
+            raise outage(reasons, self._ledger.explain(number, details))

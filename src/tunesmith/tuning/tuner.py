@@ -141,7 +141,7 @@ class Tuner:
     def _fill(self) -> str:
         """Give slices to free workers; return why no more were started."""
         while len(self._running) < self._executor.workers:
-            decision = _decide(self._search, self._ledger, self._clock)
+            decision = _decide(self._search, self._ledger, self._clock, self._trouble.again)
             if self._is_to_probe(decision):
                 self._probe = self._probe or self._begin_probe()
                 return "It is seen whether anything works."
@@ -190,6 +190,7 @@ class Tuner:
             history.trials[number].config,
             deadline_s=min(left_s, patience),
             whole_s=self._clock.left(),
+            is_fresh=self._trouble.is_doubted(number),
         )
         self._running[number] = running
         self._executor.submit(task)
@@ -204,10 +205,8 @@ class Tuner:
             self._take(running, outcome)
         elif running.is_cut_short(outcome) or self._clock.left() <= 0:
             self._ledger.put_back(running)
-        elif running.start:
-            self._trouble.doubt(running, outcome.failed, outcome.details)
         else:
-            self._trouble.end(running.trial, outcome.failed, outcome.details)
+            self._trouble.failed(running, outcome)
 
     def _judge(self, running: Running, outcome: Outcome) -> None:
         """Handle the outcome of a probe: if it worked, the suspended trials have failed."""
@@ -222,7 +221,7 @@ class Tuner:
         """Record a finished slice, and tell the user what is new."""
         number, leader, done = running.trial, best_trial(self.history), running.done(outcome)
         if not are_finite(points(done, sign=self._search.sign)):
-            self._trouble.diverged(running)
+            self._trouble.diverged(running, outcome)
             return
         self._trouble.worked(number)
         self._ledger.take(running, done)
@@ -230,12 +229,14 @@ class Tuner:
             self._say(text)
 
 
-def _decide(search: Search, ledger: Ledger, clock: Clock) -> Decision:
-    """Decide what a free worker runs."""
+def _decide(search: Search, ledger: Ledger, clock: Clock, again: Resume | None) -> Decision:
+    """Decide what a free worker runs: what is to be done again comes first."""
     history, left_s = ledger.history, clock.left()
     spent = _spent(search, history, clock)
-    decision: Decision | None = must_go_on(history, left_s=left_s, block=search.block)
-    if decision is None or not search.reserves_time_to_finish:
+    decision: Decision | None = again
+    if decision is None and search.reserves_time_to_finish:
+        decision = must_go_on(history, left_s=left_s, block=search.block)
+    if decision is None:
         may = _may_start(search, history)
         decision = search.scheduler(history, spent=spent, may_start=may, seed=search.seed)
     if isinstance(decision, Stop):

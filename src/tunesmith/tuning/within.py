@@ -1,13 +1,11 @@
 """Avoid proposals that must be too costly, by what the trials have shown."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from tunesmith.core.errors import LimitError
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Config, Space, complete
-from tunesmith.execution.executor import raised
 from tunesmith.tuning.protocols import History, Sampler
 
 OVER = "over the limit"  # in the message of an error that a too costly graph raises
@@ -26,18 +24,17 @@ class Within:
         then: Sampler whose proposals are filtered.
         costly: Fields that increase the cost.
         kinds: Fields without a known order of cost.
-        reasons: How the failure of a trial begins that was too costly. The rest of it may be the
-            user's own words, which prove nothing.
+        failures: Kinds of failures of trials that were too costly; see `Outcome`.
     """
 
     then: Sampler
     costly: Sequence[str]
     kinds: Sequence[str] = ()
-    reasons: Sequence[str] = (raised(LimitError),)
+    failures: Collection[str] = ("limit", "late")
 
     def __call__(self, space: Space, history: History, *, seed: int) -> dict[str, Any]:
         """Propose a config; see `Sampler`."""
-        over = [t.config for t in history.trials if self._is_reason(t.failed)]
+        over = [trial.config for trial in history.trials if trial.failure in self.failures]
         config = dict(self.then(space, history, seed=seed))
         for attempt in range(1, TRIES):
             if not self._is_costly(config, over):
@@ -47,9 +44,6 @@ class Within:
         # The first trial has the defaults, which are within the limits.
         names = [name for name in (*self.costly, *self.kinds) if name in space]
         return complete(space, config | {name: space[name].default for name in names})
-
-    def _is_reason(self, failed: str | None) -> bool:
-        return failed is not None and failed.startswith(tuple(self.reasons))
 
     def _is_costly(self, config: Config, over: Sequence[Config]) -> bool:
         names = [name for name in self.costly if name in config]

@@ -24,7 +24,6 @@ from tunesmith.core.errors import RunFolderError
 from tunesmith.core.settings import Settings
 from tunesmith.core.space import Field, Int
 from tunesmith.data.sources import open_source
-from tunesmith.execution.executor import KILLED, OUT_OF_MEMORY
 from tunesmith.jobs.closing.result import Result
 from tunesmith.jobs.report import look
 from tunesmith.jobs.search import search
@@ -276,10 +275,10 @@ def wait_for_slices(folder: Path, count: int, driver: "subprocess.Popen[bytes]")
     raise AssertionError(f"the run ended before {count} slices were done")
 
 
-@pytest.mark.parametrize("reason", [OUT_OF_MEMORY, f"{KILLED}, perhaps for want of memory."])
+@pytest.mark.parametrize("failure", ["memory", "killed"])
 @pytest.mark.parametrize("is_own", [False, True])
 def test_what_ran_out_of_memory_is_not_tried_again_with_as_large_a_batch(
-    is_own: bool, reason: str
+    is_own: bool, failure: str
 ) -> None:
     session: Any = SimpleNamespace(settings=Settings.make({}))
     family = SimpleNamespace(source=is_own or None, pretrained=None)
@@ -290,7 +289,8 @@ def test_what_ran_out_of_memory_is_not_tried_again_with_as_large_a_batch(
     }
     config = {"params.width": 8, "train.batch": 32}
     count = 2 + 2 * len(FOLLOWERS)  # all of the portfolio was tried
-    history = History(horizon=25, trials=(Trial(config=config, failed=reason),) * count)
+    trial = Trial(config=config, failed="Why.", failure=failure)
+    history = History(horizon=25, trials=(trial,) * count)
     sampler = search._sampler(session, candidate, space)
     largest = dict.fromkeys((7, 8, 9), 0)
     for seed in range(200):

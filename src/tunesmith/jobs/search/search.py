@@ -11,7 +11,6 @@ from tunesmith.core.errors import SettingsError
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Space
 from tunesmith.evaluation.metrics import METRICS
-from tunesmith.execution.executor import KILLED, OUT_OF_MEMORY
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.limits import COSTLY, KINDS
 from tunesmith.jobs.run.session import Session
@@ -213,14 +212,14 @@ def _search(session: Session, candidate: Candidate, space: Space) -> Search:
 
 
 def _sampler(session: Session, candidate: Candidate, space: Space) -> Sampler:
-    """Build the sampler: known configs, then near the plan; within what limits and memory allow."""
+    """Build the sampler: known configs, then near the plan; within limits, time and memory."""
     # The order of cost of a user's network is unknown: only equal params are compared.
     is_own = candidate.family.source is not None
     costly: tuple[str, ...] = () if is_own else COSTLY
     kinds = tuple(name for name in space if name.startswith("params.")) if is_own else KINDS
     small = Within(Near(sampler_named(session.settings.sampler)), costly=costly, kinds=kinds)
-    reasons = OUT_OF_MEMORY, KILLED
-    fitting = Within(small, costly=(*costly, BATCH), kinds=kinds, reasons=reasons)
+    memory = "memory", "killed"
+    fitting = Within(small, costly=(*costly, BATCH), kinds=kinds, failures=memory)
     is_scratch = not is_own and candidate.family.pretrained is None
     return Portfolio([{}, *followers(space)] if is_scratch else [{}], then=fitting)
 
