@@ -58,6 +58,17 @@ def sleeps(seconds: float) -> float:
     return seconds
 
 
+def computes(seconds: float) -> float:
+    """Use the processor for so long, in calls that let no other thread run."""
+    ends = time.thread_time() + seconds
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000.0)
+    while time.thread_time() < ends:
+        sum(range(1_000_000))
+    sys.setswitchinterval(interval)
+    return seconds
+
+
 def stops() -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 

@@ -112,6 +112,15 @@ def test_a_process_without_a_sign_of_life_is_ended(tmp_path: Path) -> None:
     assert outcome.failure == "silent"
 
 
+def test_a_call_that_python_waits_for_is_a_sign_of_life(tmp_path: Path) -> None:
+    executor = Processes(1, log=tmp_path / "log", silence_s=2.0)
+    executor.submit(task("computes", seconds=6.0))
+    outcome = executor.next_done(60.0)
+    executor.cancel()
+    assert outcome is not None
+    assert (outcome.value, outcome.failed) == (6.0, None)
+
+
 def test_signs_of_life_are_no_outcomes(processes: Processes) -> None:
     (outcome,) = run(processes, task("sleeps", seconds=2.5))
     assert outcome.value == 2.5

@@ -36,7 +36,8 @@ class Processes:
         workers: Number of processes.
         memory_bytes: Memory limit of each; None for no limit.
         log: Log file of what the tasks print.
-        silence_s: Seconds without a heartbeat, after which a process is killed.
+        silence_s: Seconds without a heartbeat, after which a process is killed that does not
+            compute either.
     """
 
     def __init__(
@@ -136,6 +137,7 @@ class _Worker:
         self._read = b""
         self._task: Task | None = None
         self._given = self._began = self._heard = time.monotonic()
+        self._worked = 0  # see `_ticks`, when it was last heard
         self._has_loaded = False
         self.is_silent = False  # it closed its output: it has ended, or soon will
 
@@ -156,6 +158,14 @@ class _Worker:
         piece = os.read(self.output.fileno(), PIECE)
         self._read += piece
         self._heard, self.is_silent = time.monotonic(), not piece
+        self._worked = _ticks(self._process.pid)
+
+    def _computes(self) -> bool:
+        """Whether it computes, though it is not heard, as in a call that Python waits for."""
+        before, self._worked = self._worked, _ticks(self._process.pid)
+        if self._worked > before:
+            self._heard = time.monotonic()
+        return self._worked > before
 
     def left_s(self, silence_s: float) -> float:
         """Seconds until the task exceeds one of its limits."""
@@ -193,7 +203,7 @@ class _Worker:
             self.end()
             failed = f"It was not over after {duration(self._limit_s())}, and was ended."
             failure = "late"
-        elif time.monotonic() - self._heard >= silence_s:
+        elif time.monotonic() - self._heard >= silence_s and not self._computes():
             self.end()
             failed = f"It gave no sign of life for {duration(silence_s)}, and was ended."
             failure = "silent"
@@ -211,6 +221,16 @@ class _Worker:
         with contextlib.suppress(OSError):
             self._input.close()
         self.output.close()
+
+
+def _ticks(process: int) -> int:
+    """Processor time that a process has used, in the system's unit; 0 where that is not known."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text("ascii", "replace").rpartition(")")[2]
+    except OSError:
+        return 0
+    user, system = fields.split()[11:13]
+    return int(user) + int(system)
 
 
 def _death(status: int) -> str:
