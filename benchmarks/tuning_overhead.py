@@ -5,22 +5,30 @@
 Medians of 30 decisions, each in a search of 1,000 trials with the curves of a real one (most short,
 few long), and the rate of calls of a function that does nothing, through one worker process. What
 is known of a single trial is remembered, as in a search; what is learned of all of them is not.
+
+A whole decision is everything that the tuner does between two slices, its journal and folders
+included, but not the waiting for the disk: all times are those of the processor.
 """
 
+import math
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
 from fit import revision, write_results
+from tunesmith.core.clock import Clock
 from tunesmith.core.space import Field, Float
-from tunesmith.execution.executor import Task
+from tunesmith.execution.executor import Outcome, Task
 from tunesmith.execution.processes import Processes
+from tunesmith.records.events import SliceDone, TrialStarted
+from tunesmith.records.journal import Journal
 from tunesmith.tuning.asha import ASHA
 from tunesmith.tuning.cube import decode
 from tunesmith.tuning.freeze_thaw import FreezeThaw
@@ -28,9 +36,11 @@ from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
 from tunesmith.tuning.optuna_sampler import OptunaSampler
 from tunesmith.tuning.protocols import History, Observation, Sampler, Scheduler, Trial
 from tunesmith.tuning.tpe import TPE
+from tunesmith.tuning.tuner import Search, Tuner
 
 RESULTS = Path(__file__).parent / "results" / "tuning_overhead.json"
 TRIALS, HORIZON, REPEATS, CALLS = 1000, 50, 30, 1000
+BLOCK = 2  # units per slice
 SPACE = {f"x{number}": Field(Float(0.0, 1.0), 0.5) for number in range(8)}
 SAMPLERS: dict[str, Sampler] = {
     "TPE": TPE(),
@@ -76,6 +86,86 @@ def milliseconds(past: History, *parts: Part) -> float:
     return round(statistics.median(times[1:]), 2)  # the first one imports
 
 
+@final
+class Instant:
+    """Runs slices that take no time, and measures what the tuner does between two of them."""
+
+    workers = 1
+
+    def __init__(self, interrupted: threading.Event) -> None:
+        self.milliseconds: list[float] = []
+        self._interrupted, self._told = interrupted, math.nan
+        self._tasks: list[Task] = []
+
+    def submit(self, task: Task) -> None:
+        """Begin a slice: a decision is over."""
+        self.milliseconds.append(1000 * (time.process_time() - self._told))
+        self._tasks.append(task)
+
+    def next_done(self, timeout_s: float) -> Outcome:  # noqa: ARG002 (part of the protocol)
+        """End the slice: a decision begins."""
+        task = self._tasks.pop()
+        given = task.arguments
+        (Path(given["folder"]) / "state").touch()
+        if len(self.milliseconds) > REPEATS:
+            self._interrupted.set()
+        values = [1 / (1 + at) for at in range(given["start"], given["until"])]
+        self._told = time.process_time()
+        return Outcome(key=task.key, value=values, seconds=1.0)
+
+    def cancel(self) -> None:
+        """Do nothing; see `Executor`."""
+
+
+def recorded(past: History, journal: Journal) -> None:
+    """Write a search to a journal, in slices of a block."""
+    for number, trial in enumerate(past.trials):
+        name = str(number)
+        journal.append(TrialStarted(trial=name, config=trial.config), elapsed=0.0)
+        for begin in range(0, trial.at, BLOCK):
+            rows = [{"at": o.at, "value": o.value} for o in trial.curve[begin : begin + BLOCK]]
+            end = min(trial.at, begin + BLOCK)
+            done = SliceDone(
+                trial=name,
+                begin=begin,
+                end=end,
+                seconds=1.0,
+                checkpoint=str(end),
+                rows=tuple(rows),
+            )
+            journal.append(done, elapsed=0.0)
+
+
+def whole_milliseconds(past: History, *, is_timed: bool) -> float:
+    """Median processor time of all that the tuner does between two slices."""
+    search = Search(
+        function="train.py:train",
+        space=SPACE,
+        horizon=HORIZON,
+        sign=1,
+        sampler=TPE(),
+        scheduler=FreezeThaw(),
+        block=BLOCK,
+        trials=None if is_timed else 2 * TRIALS,
+        units=None if is_timed else 2 * TRIALS * HORIZON,
+        seed=0,
+    )
+    interrupted = threading.Event()
+    executor = Instant(interrupted)
+    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder)) as journal:
+        recorded(past, journal)
+        Tuner(
+            search,
+            folder=Path(folder) / "trials",
+            executor=executor,
+            clock=Clock(budget=1e9 if is_timed else math.inf),
+            journal=journal,
+            say=lambda _: None,
+            interrupted=interrupted,
+        ).run()
+    return round(statistics.median(executor.milliseconds[1:]), 2)
+
+
 def calls_per_s() -> float:
     """Rate of calls that do nothing, one after the other."""
     with tempfile.TemporaryDirectory() as folder:
@@ -102,6 +192,9 @@ def main() -> None:
     ]
     both = milliseconds(past, parts["freeze-thaw"], parts["TPE"])
     rows.append({"what": "freeze-thaw and TPE", "ms": both})
+    for name, is_timed in (("a budget", True), ("trials", False)):
+        ms = whole_milliseconds(past, is_timed=is_timed)
+        rows.append({"what": f"a whole decision, with {name}", "ms": ms})
     rows.append({"what": "calls through a worker process", "per_s": calls_per_s()})
     write_results(RESULTS, [{**row, "revision": revision()} for row in rows])
     for row in rows:

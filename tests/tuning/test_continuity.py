@@ -1,6 +1,7 @@
 """Tests of `tunesmith.tuning.continuity`."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -64,17 +65,22 @@ def test_too_few_trials_prove_nothing() -> None:
     assert not begins_anew(history(*ANEW), dict.fromkeys(ENDS, (8,)))
 
 
-PAST = replay(
-    Stored(
-        event=SliceDone(
-            trial=str(n), begin=end - 4, end=end, seconds=1.0, checkpoint=str(end), rows=()
-        ),
-        elapsed=0.0,
-        phases={},
+def recorded(ends: Mapping[int, tuple[int, ...]]) -> Past:
+    """The journal of trials whose slices of 4 units ended there."""
+    return replay(
+        Stored(
+            event=SliceDone(
+                trial=str(n), begin=end - 4, end=end, seconds=1.0, checkpoint=str(end), rows=()
+            ),
+            elapsed=0.0,
+            phases={},
+        )
+        for n, ends_of_one in ends.items()
+        for end in ends_of_one
     )
-    for n, ends in ENDS.items()
-    for end in ends
-)
+
+
+PAST = recorded(ENDS)
 
 
 def left(folder: Path) -> Path:
@@ -86,17 +92,20 @@ def left(folder: Path) -> Path:
 
 def test_what_does_not_go_on_is_told_in_the_words_of_the_function(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"`train` does not go on from .*curves begin anew"):
-        look_at_slices(history(*ANEW), PAST, left(tmp_path), "file.py:train")
+        look_at_slices(history(*ANEW), PAST, 4, left(tmp_path), "file.py:train")
     (empty := tmp_path / "00000004").mkdir()
     with pytest.raises(SettingsError, match=r"`train` left nothing in its folder.*none\."):
-        look_at_slices(history(), Past(), empty, "file.py:train")
+        look_at_slices(history(), recorded({0: (4,)}), 0, empty, "file.py:train")
 
 
 def test_what_may_go_on_is_a_doubt_or_none(tmp_path: Path) -> None:
     still, falls = history(*STILL, step=4), history(*[falling(top, 8) for top in TOPS])
     path = left(tmp_path)
-    doubt = look_at_slices(still, PAST, path, "file.py:train")
+    doubt = look_at_slices(still, PAST, 4, path, "file.py:train")
     assert doubt.startswith("Every trial of `train` gave the same value twice.")
-    assert look_at_slices(falls, PAST, path, "file.py:train") == ""
+    assert look_at_slices(falls, PAST, 4, path, "file.py:train") == ""
+    # What another slice says was said before.
+    further = recorded({**ENDS, 5: (4,), 6: (4, 8, 12)})
+    assert not any(look_at_slices(still, further, n, path, "file.py:train") for n in (5, 6))
     (done := tmp_path / "00000100").mkdir()
-    assert look_at_slices(history(), Past(), done, "file.py:train") == ""
+    assert look_at_slices(history(), recorded({0: (4,)}), 0, done, "file.py:train") == ""

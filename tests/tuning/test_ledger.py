@@ -10,7 +10,8 @@ from tunesmith.core.clock import Clock
 from tunesmith.execution.executor import Outcome
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning.ledger import Ledger
-from tunesmith.tuning.recorded import DROPPED, NOT_FINITE
+from tunesmith.tuning.protocols import History
+from tunesmith.tuning.recorded import DROPPED, NOT_FINITE, recall
 from tunesmith.tuning.running import Running
 
 HORIZON = 8
@@ -50,6 +51,11 @@ def train(ledger: Ledger, number: int, until: int) -> None:
     ledger.take(running, running.done(outcome))
 
 
+def recalled(ledger: Ledger, *, is_timed: bool = True) -> History:
+    """The trials as the journal has them."""
+    return recall(ledger.past, horizon=HORIZON, sign=-1, is_timed=is_timed)
+
+
 def kept(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.glob("trials/*/*"))
 
@@ -63,8 +69,9 @@ def test_what_the_journal_says_is_what_was_known(ledger: Ledger, tmp_path: Path)
     assert ledger.sizes == {0: 6, 1: 8}
     assert (ledger.left_by(0) / "state").read_text() == "x" * 6
     assert kept(tmp_path) == ["trials/0000/00000006", "trials/0001/00000008"]
-    assert ledger.recalled(is_timed=True) == ledger.history
-    assert ledger.recalled(is_timed=False).trials[0].seconds == 6.0
+    assert recalled(ledger) == ledger.history
+    assert recalled(ledger, is_timed=False).trials[0].seconds == 6.0
+    assert ledger.seconds == [6.0, 3.0]
     assert read_history(tmp_path) == ledger.past
 
 
@@ -91,7 +98,7 @@ def test_a_trial_that_rests_may_go_on_another_time(ledger: Ledger, tmp_path: Pat
     ledger.set_aside(0, "It hung.")
     assert ledger.history.paused() == ()
     assert ledger.history.trials[0].failed == "It hung."
-    assert ledger.recalled(is_timed=True).paused() == (0,)
+    assert recalled(ledger).paused() == (0,)
     assert kept(tmp_path) == there
 
 
@@ -103,7 +110,7 @@ def test_a_trial_that_has_failed_leaves_why_and_where_it_was_before(
     open_slice(ledger, 0, 6)
     ledger.end(0, "It hung.")
     ledger.explain(0, "It hung here.")
-    assert ledger.recalled(is_timed=True) == ledger.history
+    assert recalled(ledger) == ledger.history
     assert ledger.sizes == {0: 4, 1: 8}
     assert kept(tmp_path) == [there[0], "trials/0000/error.txt", there[1]]
     assert make_again(tmp_path, ledger) == ledger.sizes
@@ -115,7 +122,7 @@ def test_one_that_was_never_trained_leaves_why_alone(ledger: Ledger, tmp_path: P
     open_slice(ledger, number, 4)
     ledger.end(number, "It hung.")
     assert ledger.explain(number, "It hung here.").read_text() == "It hung here."
-    assert ledger.recalled(is_timed=True) == ledger.history
+    assert recalled(ledger) == ledger.history
     assert ledger.past.trials["2"].ended == "It hung."
     assert number not in ledger.sizes
     assert kept(tmp_path) == [*there, "trials/0002/error.txt"]

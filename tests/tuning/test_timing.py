@@ -75,13 +75,13 @@ def test_the_best_trial_has_the_best_last_value_whatever_it_had_before() -> None
 
 
 def test_what_a_slice_takes() -> None:
-    assert expected_s(history(), Start(2)) == 0.0
+    assert expected_s(history(), Start(2), []) == 0.0
     trials = history((4, 0.5), (0, 0.0)).resumed(1, until=2)
-    slow = trials.observed(1, (Observation(at=2, value=0.5),), seconds=8.0)
-    assert expected_s(slow, Resume(0, 6)) == 2.0
-    assert expected_s(slow, Resume(1, 6)) == 16.0
-    assert expected_s(slow, Start(3)) == 6.0
-    assert expected_s(trials, Resume(1, 2)) == 2.0
+    slow = trials.observed(1, (Observation(at=2, value=0.5),), seconds=2.0)
+    assert expected_s(slow, Resume(0, 6), [4.0, 8.0]) == 2.0
+    assert expected_s(slow, Resume(1, 6), [4.0, 8.0]) == 16.0
+    assert expected_s(slow, Start(3), [4.0, 8.0]) == 6.0
+    assert expected_s(trials, Resume(1, 2), [4.0, 0.0]) == 2.0
 
 
 def test_a_slice_that_hangs_does_not_take_the_time_that_is_kept() -> None:

@@ -8,20 +8,23 @@ from pathlib import Path
 
 from tunesmith.core.errors import SettingsError
 from tunesmith.records.history import History as Past
+from tunesmith.records.history import TrialHistory
 from tunesmith.tuning.folders import is_empty
 from tunesmith.tuning.protocols import History, Trial
 
+SECOND = 2  # slices of a trial after which it may be compared with itself
 ENOUGH = 5  # resumed trials that are needed for a verdict
 ALIKE = 0.2  # of the way from a trial's first value to that at its pause
 
 
-def look_at_slices(history: History, past: Past, folder: Path, function: str) -> str:
-    """Check that slices build on each other.
+def look_at_slices(history: History, past: Past, number: int, folder: Path, function: str) -> str:
+    """Check that slices build on each other: what they show, second slices alone can change.
 
     Args:
         history: The trials.
         past: Journal history of the same trials, with their slices.
-        folder: Folder that the last slice left.
+        number: Number of the trial that was trained last.
+        folder: Folder that its last slice left.
         function: Reference to the user's function; see `load_function`.
 
     Returns:
@@ -30,8 +33,9 @@ def look_at_slices(history: History, past: Past, folder: Path, function: str) ->
     Raises:
         SettingsError: Slices do not build on each other.
     """
-    ends = {int(n): tuple(done.end for done in t.slices) for n, t in past.trials.items()}
-    name = function.rpartition(":")[2]
+    name, ends = function.rpartition(":")[2], dict[int, tuple[int, ...]]()
+    if len(past.trials[str(number)].slices) == SECOND:
+        ends = {int(n): _ends(trial) for n, trial in past.trials.items()}
     if int(folder.name) < history.horizon and is_empty(folder):
         found = "left nothing in its folder"
     elif begins_anew(history, ends):
@@ -69,16 +73,23 @@ def stands_still(history: History, slices: Mapping[int, tuple[int, ...]]) -> boo
 
 def _is_seen(history: History, slices: Mapping[int, tuple[int, ...]], *, least: int) -> bool:
     """Whether enough trials have ``least`` values per slice, and all repeat their first slice."""
-    firsts, repeats = set(), []
+    firsts = set()
     for number, trial in enumerate(history.trials):
-        if len(ends := slices.get(number, ())) > 1:
-            first, second = (_values(trial, *span) for span in ((0, ends[0]), ends[:2]))
-            if min(len(first), len(second), 2) == least:
-                firsts.add(first[0])
-                is_alike = _saws(first, second) if least > 1 else first[-1] == second[-1]
-                repeats.append(is_alike)
+        ends = slices.get(number, ())
+        if len(ends) < SECOND or (least == 1 and trial.curve[0].at < ends[0]):
+            continue  # the latter nearly always: it gives several values per slice
+        first, second = (_values(trial, *span) for span in ((0, ends[0]), ends[:SECOND]))
+        if min(len(first), len(second), 2) == least:
+            if not (_saws(first, second) if least > 1 else first[-1] == second[-1]):
+                return False
+            firsts.add(first[0])
     # Trials that all have one value, such as that of guessing, prove nothing.
-    return len(firsts) >= ENOUGH and all(repeats)
+    return len(firsts) >= ENOUGH
+
+
+def _ends(trial: TrialHistory) -> tuple[int, ...]:
+    """Units at which a trial's first slices ended, as many as are compared."""
+    return tuple(done.end for done in trial.slices[:SECOND])
 
 
 def _values(trial: Trial, after: int, until: int) -> list[float]:

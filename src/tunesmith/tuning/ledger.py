@@ -12,7 +12,7 @@ from tunesmith.records.history import History as Past
 from tunesmith.records.journal import Journal
 from tunesmith.tuning import folders
 from tunesmith.tuning.failures import failed_in_one_place
-from tunesmith.tuning.protocols import History, Trial
+from tunesmith.tuning.protocols import Trial
 from tunesmith.tuning.recorded import DROPPED, points, recall
 from tunesmith.tuning.running import Running
 
@@ -41,6 +41,7 @@ class Ledger:
     Attributes:
         folder: Folder of all trial folders.
         history: The trials.
+        seconds: Seconds that each trial took, also where its cost is counted in units.
         sizes: Size of trial folders in bytes, by trial number.
         suspended: Numbers of the trials that count as failed for now, and may go on another time.
     """
@@ -56,10 +57,11 @@ class Ledger:
         is_timed: bool,
     ) -> None:
         self.folder, self._journal, self._clock = folder, journal, clock
-        self._horizon, self._sign, self._is_timed = horizon, sign, is_timed
+        self._sign, self._is_timed = sign, is_timed
         self.suspended: set[int] = set()
         self._go_on_where_all_failed()
-        self.history = self.recalled(is_timed=is_timed)
+        self.history = recall(self.past, horizon=horizon, sign=sign, is_timed=is_timed)
+        self.seconds = [trial.seconds for trial in self.past.trials.values()]
         kept = {n: t.at for n, t in enumerate(self.history.trials) if _leaves_state(t)}
         folders.tidy(folder, kept)
         self.sizes = {n: folders.size(folders.at_unit(folder, n, at)) for n, at in kept.items()}
@@ -69,15 +71,12 @@ class Ledger:
         """History in the journal."""
         return self._journal.history
 
-    def recalled(self, *, is_timed: bool) -> History:
-        """Restore the trials from the journal; see `recall`."""
-        return recall(self.past, horizon=self._horizon, sign=self._sign, is_timed=is_timed)
-
     def start(self, config: Config, *, until: int) -> int:
         """Start a trial, to train until ``until`` units; return its number."""
         number = len(self.history.trials)
         self._record(TrialStarted(trial=str(number), config=config))
         self.history = self.history.started(config, until=until)
+        self.seconds.append(0.0)
         return number
 
     def go_on(self, number: int, *, until: int) -> None:
@@ -102,9 +101,10 @@ class Ledger:
         number = running.trial
         folders.closed(running.folder)
         self._record(done)
-        seconds = done.seconds if self._is_timed else float(done.end - done.begin)
+        cost = done.seconds if self._is_timed else float(done.end - done.begin)
         curve = points(done, sign=self._sign)
-        self.history = self.history.observed(number, curve, seconds=seconds)
+        self.history = self.history.observed(number, curve, seconds=cost)
+        self.seconds[number] += done.seconds
         folders.tidy_trial(self.folder, number, running.until)
         self.sizes[number] = folders.size(self.left_by(number))
 

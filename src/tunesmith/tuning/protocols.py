@@ -152,6 +152,10 @@ class History:
 
     def paused(self) -> tuple[int, ...]:
         """Numbers of the trials that can be resumed now."""
+        return self._paused
+
+    @cached_property
+    def _paused(self) -> tuple[int, ...]:
         return tuple(
             number
             for number, trial in enumerate(self.trials)

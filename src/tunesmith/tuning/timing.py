@@ -1,6 +1,7 @@
 """Expected times of slices, and the time that is kept to finish trial 0 and the best one."""
 
 import math
+from collections.abc import Sequence
 
 from tunesmith.tuning.protocols import History, Resume, Start, Trial
 
@@ -33,14 +34,14 @@ def best_trial(history: History, *, first: int = 0, may_have_failed: bool = True
         The number; None if there is none.
     """
     sound = [
-        number
+        (last, number)
         for number, trial in enumerate(history.trials)
         if number >= first
         and (may_have_failed or trial.failed is None)
         and not trial.is_dropped
-        and math.isfinite(trial.last)
+        and math.isfinite(last := trial.last)
     ]
-    return min(sound, key=lambda number: history.trials[number].last, default=None)
+    return min(sound)[1] if sound else None
 
 
 def must_go_on(history: History, *, left_s: float, block: int) -> Resume | None:
@@ -93,15 +94,17 @@ def kept_s(history: History, decision: Start | Resume) -> float:
     return sum(remaining_s(trial, history.horizon) for trial in waiting)
 
 
-def expected_s(history: History, decision: Start | Resume) -> float:
-    """Expected seconds of a slice; 0 if nothing was measured yet."""
-    measured = [trial for trial in history.trials if trial.at]
-    begin = 0
-    if isinstance(decision, Resume) and history.trials[decision.trial].at:
-        measured = [history.trials[decision.trial]]
-        begin = measured[0].at
-    units = sum(trial.at for trial in measured)
-    return (decision.until - begin) * sum(t.seconds for t in measured) / max(1, units)
+def expected_s(history: History, decision: Start | Resume, seconds: Sequence[float]) -> float:
+    """Expected seconds of a slice; 0 if nothing was measured yet.
+
+    Args:
+        history: The trials.
+        decision: The slice.
+        seconds: Seconds that each trial took, also where its cost is counted in units.
+    """
+    if isinstance(decision, Resume) and (at := history.trials[decision.trial].at):
+        return (decision.until - at) * seconds[decision.trial] / at
+    return decision.until * sum(seconds) / max(1, sum(trial.at for trial in history.trials))
 
 
 def share_of(history: History, decision: Start | Resume) -> float:

@@ -141,13 +141,15 @@ class Tuner:
     def _fill(self) -> str:
         """Give slices to free workers; return why no more were started."""
         while len(self._running) < self._executor.workers:
-            decision = _decide(self._search, self._ledger, self._clock, self._trouble.again)
+            decision, expected = _decide(
+                self._search, self._ledger, self._clock, self._trouble.again
+            )
             if self._is_to_probe(decision):
                 self._probe = self._probe or self._begin_probe()
                 return "It is seen whether anything works."
             if isinstance(decision, Stop):
                 return decision.reason
-            self._submit(decision)
+            self._submit(decision, expected)
         return "Every worker is busy."
 
     def _is_to_probe(self, decision: Decision) -> bool:
@@ -161,9 +163,11 @@ class Tuner:
         number = self._trouble.suspect
         assert number is not None
         first = self._ledger.past.trials[str(number)].slices[0]
-        return self._begin(number, Start(first.end), self._clock.left())
+        again = Start(first.end)
+        expected = expected_s(self.history, again, self._ledger.seconds)
+        return self._begin(number, again, self._clock.left(), expected=expected)
 
-    def _submit(self, decision: Start | Resume) -> None:
+    def _submit(self, decision: Start | Resume, expected: float) -> None:
         """Begin a slice, and record that if it is a trial's first."""
         search, ledger, left_s = self._search, self._ledger, self._clock.left()
         if search.reserves_time_to_finish and search.units is None:  # only then are seconds kept
@@ -174,13 +178,14 @@ class Tuner:
         else:
             number = decision.trial
             ledger.go_on(number, until=decision.until)
-        self._begin(number, decision, left_s)
+        self._begin(number, decision, left_s, expected=expected)
 
-    def _begin(self, number: int, decision: Start | Resume, left_s: float) -> Running:
+    def _begin(
+        self, number: int, decision: Start | Resume, left_s: float, *, expected: float
+    ) -> Running:
         """Begin a slice of a trial, which must not take more than the time left for it."""
         history = self.history
         start = 0 if isinstance(decision, Start) else history.trials[number].at
-        expected = _expected_s(self._search, self._ledger, decision)
         patience = patience_s(expected, left_s, share=share_of(history, decision))
         running = self._ledger.opened(
             number, start=start, until=decision.until, is_cut=left_s <= patience
@@ -229,8 +234,10 @@ class Tuner:
             self._say(text)
 
 
-def _decide(search: Search, ledger: Ledger, clock: Clock, again: Resume | None) -> Decision:
-    """Decide what a free worker runs: what is to be done again comes first."""
+def _decide(
+    search: Search, ledger: Ledger, clock: Clock, again: Resume | None
+) -> tuple[Decision, float]:
+    """Decide what a free worker runs, and expect so many seconds; what is retried comes first."""
     history, left_s = ledger.history, clock.left()
     spent = _spent(search, history, clock)
     decision: Decision | None = again
@@ -240,14 +247,9 @@ def _decide(search: Search, ledger: Ledger, clock: Clock, again: Resume | None) 
         may = _may_start(search, history)
         decision = search.scheduler(history, spent=spent, may_start=may, seed=search.seed)
     if isinstance(decision, Stop):
-        return decision
-    return decision if spent < 1 and left_s >= _expected_s(search, ledger, decision) else SPENT
-
-
-def _expected_s(search: Search, ledger: Ledger, decision: Start | Resume) -> float:
-    """Expected seconds of a slice, also if units are the limit."""
-    is_timed = search.units is None
-    return expected_s(ledger.history if is_timed else ledger.recalled(is_timed=True), decision)
+        return decision, 0.0
+    expected = expected_s(history, decision, ledger.seconds)
+    return decision if spent < 1 and left_s >= expected else SPENT, expected
 
 
 def _news(search: Search, ledger: Ledger, number: int, leader: int | None) -> list[str]:
@@ -257,7 +259,7 @@ def _news(search: Search, ledger: Ledger, number: int, leader: int | None) -> li
         SettingsError: Slices do not build on each other.
     """
     history, said = ledger.history, []
-    note = look_at_slices(history, ledger.past, ledger.left_by(number), search.function)
+    note = look_at_slices(history, ledger.past, number, ledger.left_by(number), search.function)
     if note and ledger.note(note):
         said.append(note)
     if number == best_trial(history) != leader:
