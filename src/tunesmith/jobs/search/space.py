@@ -15,12 +15,12 @@ from tunesmith.models.build import Family
 from tunesmith.plan import Plan
 from tunesmith.training.config import RECIPES, TrainConfig
 
-# What is not searched: a pretrained network's resolution, which the plan has measured and images
-# were read for (from scratch, shares of it are searched as `resolution_multiplier`), and its frozen
-# layers, which a network from scratch must not have; the shape of the schedule, early small images
-# and the EMA decay, which would bias the comparison of paused trainings; the balance of the
-# classes, which the metric decides; the robust loss, which training itself decides; and flips,
-# which the probe training decides.
+# What is not searched: the resolution of a network that has one, a user's too, which the plan has
+# measured and images were read for (of ours from scratch, shares of it are searched as
+# `resolution_multiplier`); a pretrained network's frozen layers, which a network from scratch must
+# not have; the shape of the schedule, early small images and the EMA decay, which would bias the
+# comparison of paused trainings; the balance of the classes, which the metric decides; the robust
+# loss, which training itself decides; and flips, which the probe training decides.
 FIXED = {
     "params.resolution", "train.frozen", "train.warmup", "train.early_scale", "train.ema_decay",
     "train.balance", "train.robust", "train.augmentation.flip", "train.augmentation.flip_vertical",
