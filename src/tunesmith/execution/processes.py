@@ -19,7 +19,8 @@ from tunesmith.execution.executor import LOADED, Failure, Outcome, Task
 # -P: a file beside the user's, such as queue.py, must not shadow a module of Python's own. Where
 # this process finds modules is passed on, its own folder too if it is part of that.
 COMMAND = (sys.executable, "-P", "-m", "tunesmith.worker")
-SILENCE_S = 60.0  # without a heartbeat, after which a process is killed
+SILENCE_S = 60.0  # without a heartbeat, after which a process is watched
+WATCHED = 1 / 6  # share of that, in which its processor time must grow, or it is killed
 LOADING_S = 300.0  # limit for loading what a task needs, which does not count for its deadline
 PIECE = 1 << 16  # bytes read at once
 WORKERS_MOST = 8  # most processes that train at the same time, unless the user sets a number
@@ -36,8 +37,8 @@ class Processes:
         workers: Number of processes.
         memory_bytes: Memory limit of each; None for no limit.
         log: Log file of what the tasks print.
-        silence_s: Seconds without a heartbeat, after which a process is killed that does not
-            compute either.
+        silence_s: Seconds without a heartbeat, after which a process is watched, and killed unless
+            it computes.
     """
 
     def __init__(
@@ -137,7 +138,7 @@ class _Worker:
         self._read = b""
         self._task: Task | None = None
         self._given = self._began = self._heard = time.monotonic()
-        self._worked = 0  # see `_ticks`, when it was last heard
+        self._worked: int | None = None  # see `_ticks`, when it was first missed
         self._has_loaded = False
         self.is_silent = False  # it closed its output: it has ended, or soon will
 
@@ -157,15 +158,20 @@ class _Worker:
         """Read what the process wrote."""
         piece = os.read(self.output.fileno(), PIECE)
         self._read += piece
-        self._heard, self.is_silent = time.monotonic(), not piece
-        self._worked = _ticks(self._process.pid)
+        self._heard, self.is_silent, self._worked = time.monotonic(), not piece, None
 
-    def _computes(self) -> bool:
-        """Whether it computes, though it is not heard, as in a call that Python waits for."""
-        before, self._worked = self._worked, _ticks(self._process.pid)
-        if self._worked > before:
-            self._heard = time.monotonic()
-        return self._worked > before
+    def _may_compute(self, silence_s: float) -> bool:
+        """Whether it may compute, though it is not heard, as in a call that Python waits for.
+
+        It is watched for a while before that is denied.
+        """
+        before, now = self._worked, _ticks(self._process.pid)
+        if before is None:
+            self._worked, pause_s = now, WATCHED * silence_s
+        else:
+            self._worked, pause_s = None, silence_s
+        self._heard = time.monotonic() - silence_s + pause_s
+        return before is None or now > before
 
     def left_s(self, silence_s: float) -> float:
         """Seconds until the task exceeds one of its limits."""
@@ -203,7 +209,7 @@ class _Worker:
             self.end()
             failed = f"It was not over after {duration(self._limit_s())}, and was ended."
             failure = "late"
-        elif time.monotonic() - self._heard >= silence_s and not self._computes():
+        elif time.monotonic() - self._heard >= silence_s and not self._may_compute(silence_s):
             self.end()
             failed = f"It gave no sign of life for {duration(silence_s)}, and was ended."
             failure = "silent"
