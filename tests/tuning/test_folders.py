@@ -39,6 +39,27 @@ def test_a_slice_that_died_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not is_empty(closed(tmp_path / "0000" / "00000004.part"))
 
 
+def test_what_is_closed_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[int, bool]] = []  # files, and whether the folder had its name by then
+    whole, sync = at_unit(tmp_path, 0, 4), os.fsync
+
+    def record(file: int) -> None:
+        synced.append((os.fstat(file).st_ino, whole.exists()))
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", record)
+    part = opened(tmp_path, 0, start=0, until=4)
+    (part / "deep").mkdir()
+    for name in ("state", "deep/state"):
+        (part / name).write_text("four")
+    (part / "link").symlink_to(tmp_path)
+    os.mkfifo(part / "pipe")
+    closed(part)
+    inside = [whole, whole / "deep", whole / "state", whole / "deep" / "state"]
+    assert set(synced[:-1]) == {(path.stat().st_ino, False) for path in inside}
+    assert synced[-1] == (whole.parent.stat().st_ino, True)
+
+
 def test_what_no_trial_goes_on_from_is_removed(tmp_path: Path) -> None:
     for trial, at in ((0, 4), (0, 8), (1, 4)):
         closed(opened(tmp_path, trial, start=0, until=at))

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -32,6 +32,41 @@ def replace_file(path: Path, content: bytes) -> None:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def sync_tree(folder: Path) -> None:
+    """Wait until the files in a folder, and their names, are on disk; links are left alone.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync(Path(place, name))
+        sync(Path(place))
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on disk.
+
+    What is neither, or cannot be opened, is left alone: it may be gone meanwhile.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    try:
+        opened = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | NO_LINK | NO_WAIT)
+    except OSError:  # on Windows, folders cannot be opened
+        return
+    try:
+        mode = os.fstat(opened).st_mode
+        if stat.S_ISREG(mode):
+            os.fsync(opened)
+        elif stat.S_ISDIR(mode):
+            with suppress(OSError):  # not every file system can
+                os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
+from tunesmith.core.files import sync, sync_tree
 from tunesmith.records.folder import writing
 
 PART = ".part"
@@ -39,12 +40,22 @@ def opened(root: Path, trial: int, *, start: int, until: int) -> Path:
 
 
 def closed(part: Path) -> Path:
-    """Make a slice's working folder the trial's folder; an empty one if the slice removed it."""
-    part.mkdir(parents=True, exist_ok=True)
+    """Make a slice's working folder the trial's folder; an empty one if the slice removed it.
+
+    It is on disk before the journal says so: a power cut must not lose a recorded slice.
+
+    Raises:
+        RunFolderError: There is no space, or no permission.
+    """
     whole = part.with_suffix("")
-    shutil.rmtree(whole, ignore_errors=True)
-    whole.with_name(ERROR).unlink(missing_ok=True)  # it worked now
-    return part.rename(whole)
+    with writing(part):
+        part.mkdir(parents=True, exist_ok=True)
+        sync_tree(part)
+        shutil.rmtree(whole, ignore_errors=True)
+        whole.with_name(ERROR).unlink(missing_ok=True)  # it worked now
+        part.rename(whole)
+        sync(whole.parent)
+    return whole
 
 
 def is_empty(folder: Path) -> bool:
