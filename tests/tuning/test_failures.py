@@ -1,5 +1,6 @@
 """Tests of `tunesmith.tuning.failures`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,11 @@ def test_few_failures_other_reasons_and_values_say_nothing(reasons: tuple[str | 
     check_failures(history(*reasons), WHERE)
 
 
+def test_what_trials_had_before_they_failed_is_a_value() -> None:
+    trained = history(None).failed(0, "memory")
+    check_failures(replace(trained, trials=trained.trials * FAILURES_MOST), WHERE)
+
+
 def test_many_failures_and_no_value_are_enough_whatever_the_reasons() -> None:
     reasons = ["memory", "NaN"] * (FAILURES_MOST // 2)
     with pytest.raises(SettingsError, match=r"^10 trials failed and none .*: memory; NaN\. Mend"):
@@ -63,5 +69,5 @@ def test_each_reason_is_told_once_and_not_too_many() -> None:
 def test_an_outage_says_that_nothing_is_lost() -> None:
     error = outage(["No device 1.", "No device 2."], WHERE)
     assert str(error).startswith("2 trials that had trained failed twice in the same place")
-    assert "No device 1. What was trained is kept." in str(error)
-    assert str(WHERE) in str(error)
+    assert f"No device 1. {WHERE} says where it happened. What was trained is kept." in str(error)
+    assert str(error).startswith(error.found)

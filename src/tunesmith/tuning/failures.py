@@ -1,8 +1,10 @@
 """Decide whether failures are the fault of the trials, or have a common cause."""
 
+import math
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import final
 
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.words import counted
@@ -19,6 +21,25 @@ TOLD = 3  # reasons to report
 VARYING = re.compile(r"[\d/\\@]")
 
 
+@final
+class OutageError(SettingsError):
+    """Nothing works any more that worked before; what was trained is kept.
+
+    Args:
+        found: What was found, in words.
+
+    Attributes:
+        found: The same. The message adds how the search goes on, where it is a job of its own.
+    """
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"{found} What was trained is kept. Mend the cause, and run the same command again: it "
+            "goes on."
+        )
+        self.found = found
+
+
 def check_failures(history: History, where: Path) -> None:
     """Raise an error if the trials failed for a common cause.
 
@@ -30,7 +51,7 @@ def check_failures(history: History, where: Path) -> None:
         SettingsError: Nothing was measured, and the first trials failed for the same reason (apart
             from numbers and addresses in it), or many trials for several reasons.
     """
-    if any(trial.curve and trial.failed is None for trial in history.trials):
+    if any(math.isfinite(trial.last) for trial in history.trials):
         return
     first = [trial.failed for trial in history.trials[:FAILURES] if trial.failed is not None]
     if len(first) == FAILURES and len(_distinct(first)) == 1:
@@ -47,18 +68,17 @@ def check_failures(history: History, where: Path) -> None:
         )
 
 
-def outage(reasons: Collection[str], where: Path) -> SettingsError:
+def outage(reasons: Collection[str], where: Path) -> OutageError:
     """Make the error to raise if nothing works any more.
 
     Args:
         reasons: Reasons of trials that had trained, and then failed twice in the same place.
         where: File with details of the last failure.
     """
-    return SettingsError(
+    return OutageError(
         f"{counted(len(reasons), 'trial')} that had trained failed twice in the same place, and "
         f"now a slice fails that had worked before, so the search was stopped: {told(reasons)} "
-        f"What was trained is kept. Mend the cause ({where} says where it happened), and run the "
-        "same command again: it goes on."
+        f"{where} says where it happened."
     )
 
 
@@ -83,15 +103,14 @@ def check_places(past: Past, where: Path) -> None:
         where: Folder of all trial folders.
 
     Raises:
-        SettingsError: They did.
+        OutageError: They did.
     """
     if names := failed_in_one_place(past):
         last = past.trials[names[-1]]
         each = "The trial" if len(names) == 1 else f"Each of the {len(names)} trials"
-        raise SettingsError(
-            f"{each} that had trained failed after {last.seen} units: {last.ended} What was "
-            f"trained is kept. Mend the cause ({where / '*' / ERROR} say where it happened), and "
-            "run the same command again: it goes on."
+        raise OutageError(
+            f"{each} that had trained failed after {last.seen} units: {told([last.ended or ''])} "
+            f"{where / '*' / ERROR} say where it happened."
         )
 
 

@@ -124,8 +124,7 @@ class Trouble:
         """Handle a failed probe: the first slice of a suspended trial, which worked before.
 
         Raises:
-            SettingsError: Nothing works any more. It is not raised if the trial has failed
-                meanwhile.
+            OutageError: Nothing works any more. It is not raised if the trial has failed meanwhile.
         """
         if number in self._resting:
             reasons = [str(outcome.failed) for outcome in self._resting.values()]

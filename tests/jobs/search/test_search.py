@@ -20,7 +20,7 @@ import pytest
 from numpy.typing import NDArray
 
 import tunesmith as ts
-from tunesmith.core.errors import RunFolderError
+from tunesmith.core.errors import RunFolderError, SettingsError
 from tunesmith.core.settings import Settings
 from tunesmith.core.space import Field, Int
 from tunesmith.data.sources import open_source
@@ -33,6 +33,7 @@ from tunesmith.jobs.study import export_study
 from tunesmith.records.events import Planned
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import repeats
+from tunesmith.tuning.failures import outage
 from tunesmith.tuning.protocols import History, Trial
 
 GIVEN: dict[str, Any] = {
@@ -273,6 +274,15 @@ def wait_for_slices(folder: Path, count: int, driver: "subprocess.Popen[bytes]")
                 return
         time.sleep(0.05)
     raise AssertionError(f"the run ended before {count} slices were done")
+
+
+def test_a_search_that_was_stopped_tells_what_goes_on_with_it() -> None:
+    found = outage(["It was lost."], Path("error.txt"))
+    assert "run the same command again: it goes on" in str(found)
+    told = search._why(found)
+    assert "It was lost. error.txt says where it happened. The run goes on with what" in told
+    assert "the same command with a larger --budget, or more --trials, goes on with the s" in told
+    assert search._why(SettingsError("Each failed.")) == "Each failed."
 
 
 @pytest.mark.parametrize("failure", ["memory", "killed"])

@@ -31,6 +31,7 @@ from tunesmith.records.events import Ended
 from tunesmith.records.history import History as Past
 from tunesmith.records.journal import FILE as JOURNAL
 from tunesmith.records.journal import Journal, read_history
+from tunesmith.tuning.failures import OutageError
 from tunesmith.tuning.near import Near
 from tunesmith.tuning.portfolio import Portfolio
 from tunesmith.tuning.protocols import History, Sampler
@@ -159,12 +160,22 @@ def _run(
             workers = choose_workers(what, workers, tuner, journal=journal, clock=clock)
         reason = tuner(what, workers).run()
     except SettingsError as error:  # the failures have a common cause: what was found remains
-        reason = str(error)
+        reason = _why(error)
         session.note(reason)
     status = "interrupted" if session.interrupted.is_set() else "finished"
     ended = Ended(status=status, reason=reason)
     journal.append(ended, elapsed=clock.elapsed())
     return ended
+
+
+def _why(error: SettingsError) -> str:
+    """Explain why a search was stopped within a run, which goes on without it."""
+    if not isinstance(error, OutageError):
+        return str(error)
+    return (
+        f"{error.found} The run goes on with what was found. Once the cause is mended, the same "
+        "command with a larger --budget, or more --trials, goes on with the search."
+    )
 
 
 def _noise(
