@@ -14,6 +14,7 @@ from typing import IO
 
 import pytest
 
+from tunesmith.execution import processes as module
 from tunesmith.execution.executor import Executor, Inline, Outcome, Task
 from tunesmith.execution.processes import Processes
 
@@ -139,6 +140,17 @@ def test_what_a_task_prints_goes_to_the_log_and_it_reads_nothing(
     assert done[1].value == ""
     processes.cancel()
     assert "this goes to the log" in (tmp_path / "log").read_text()
+
+
+def test_a_log_that_has_grown_large_is_put_aside(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOG_BYTES", 4)
+    for text, aside in (("ones", None), ("twice", "twice"), ("thrice", "thrice")):
+        (tmp_path / "log").write_text(text)
+        run(processes, task("raises"))
+        old = tmp_path / "log.old"
+        assert (old.read_text() if old.exists() else None) == aside
 
 
 def test_a_process_is_used_again_and_replaced_when_it_was_killed(processes: Processes) -> None:

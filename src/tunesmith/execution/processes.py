@@ -22,6 +22,7 @@ COMMAND = (sys.executable, "-P", "-m", "tunesmith.worker")
 SILENCE_S = 60.0  # without a heartbeat, after which a process is watched
 WATCHED = 1 / 6  # share of that, in which its processor time must grow, or it is killed
 LOADING_S = 300.0  # limit for loading what a task needs, which does not count for its deadline
+LOG_BYTES = 10_000_000  # of a log file, beyond which the next process begins another one
 PIECE = 1 << 16  # bytes read at once
 WORKERS_MOST = 8  # most processes that train at the same time, unless the user sets a number
 
@@ -36,7 +37,7 @@ class Processes:
     Args:
         workers: Number of processes.
         memory_bytes: Memory limit of each; None for no limit.
-        log: Log file of what the tasks print.
+        log: Log file of what the tasks print; once it is large, its name gets the ending ``.old``.
         silence_s: Seconds without a heartbeat, after which a process is watched, and killed unless
             it computes.
     """
@@ -109,6 +110,7 @@ class Processes:
         # The user's environment takes precedence.
         environment = {"OMP_NUM_THREADS": threads, **os.environ}
         environment["PYTHONPATH"] = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
+        _put_aside(self._log)
         with self._log.open("ab") as log:
             return _Worker(
                 subprocess.Popen(  # noqa: S603 (this interpreter, and what it was called with)
@@ -227,6 +229,13 @@ class _Worker:
         with contextlib.suppress(OSError):
             self._input.close()
         self.output.close()
+
+
+def _put_aside(log: Path) -> None:
+    """Rename a log file that has grown large; one that was renamed before is lost."""
+    with contextlib.suppress(OSError):  # there is none yet, or Windows holds it open
+        if log.stat().st_size > LOG_BYTES:
+            log.replace(log.with_name(f"{log.name}.old"))
 
 
 def _ticks(process: int) -> int:
