@@ -85,6 +85,47 @@ def test_names_that_lead_nowhere(name: str, message: str) -> None:
         load_function(name)
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("import functools\ntrain = functools.partial(print, 1)\n", "partial"),
+        ("class Trainer:\n    def __call__(self): ...\ntrain = Trainer()\n", "Trainer"),
+        ("train = print\n", "builtin_function_or_method"),
+        ("class train: ...\n", "type"),
+    ],
+)
+def test_what_can_be_called_and_is_no_plain_function(text: str, kind: str, tmp_path: Path) -> None:
+    (path := tmp_path / "callables.py").write_text(text)
+    with pytest.raises(SettingsError, match=f"must be a plain function, but is of type {kind}. W"):
+        load_function(f"{path}:train")
+
+
+def test_a_function_below_the_call_that_starts_the_work_is_told(tmp_path: Path) -> None:
+    (path := tmp_path / "two.py").write_text(
+        "import tunesmith as ts\n"
+        "def first(): ...\n"
+        "ts.tune(first, trials=1)\n"
+        "def second(): ...\n"
+        "ts.tune(second, trials=1)\n"
+    )
+    message = (
+        r"no function `second`. It has: first. .* \(here in line 3\): define `second` above it"
+    )
+    with pytest.raises(SettingsError, match=message):
+        load_function(f"{path}:second")
+    path.with_name("fits.py").write_text("import tunesmith as ts\nts.fit('nowhere')\n")
+    with pytest.raises(SettingsError, match=r"\(here in line 2\)"):
+        load_function(f"{path.with_name('fits.py')}:train")
+
+
+def test_a_file_that_raises_is_told_with_its_last_line(tmp_path: Path) -> None:
+    (path := tmp_path / "ranges.py").write_text(
+        "from tunesmith import Float\n\ndef span():\n    return Float(1.0, 1e-4)\n\nspan()\n"
+    )
+    with pytest.raises(SettingsError, match=r"imported \(line 4\): A range needs .* `low < high`"):
+        load_function(f"{path}:train")
+
+
 def test_a_file_that_raises(tmp_path: Path) -> None:
     path = tmp_path / "broken.py"
     path.write_text("1 / 0\n")

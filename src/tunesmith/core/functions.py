@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
@@ -15,6 +16,7 @@ from tunesmith.core.errors import SettingsError
 
 Function = Callable[..., Any]
 USER_MODULE = "tunesmith_user_"
+READ_UNTIL = "__tunesmith_read_until__"  # in a script's module: line at which importing it stopped
 _reading: ContextVar[bool] = ContextVar("reading", default=False)
 
 
@@ -73,24 +75,41 @@ def load_function(name: str) -> Function:
     """Import a function by the name that `reference` returned or the user typed.
 
     Raises:
-        SettingsError: The file, module or function is missing, or importing it raises.
+        SettingsError: The file, module or function is missing, importing it raises, or it is no
+            plain function.
 
     Example:
-        >>> load_function("math:sqrt")(4)
-        2.0
+        >>> load_function("textwrap:shorten")("a  b", 9)
+        'a b'
 
     """
     place, _, function_name = name.rpartition(":")
     if not place or not function_name.isidentifier():
         raise SettingsError(f"A function is named as file.py:function, but got {name!r}.")
     module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
-    function = getattr(module, function_name, None)
+    function: object = getattr(module, function_name, None)
     if not callable(function):
         found = [n for n, value in vars(module).items() if inspect.isfunction(value)]
         raise SettingsError(
             f"{place} has no function `{function_name}`. It has: {', '.join(found) or 'none'}."
+            f"{_unread(module, function_name)}"
         )
-    return function  # type: ignore[no-any-return]  # callable, as was just checked
+    if not inspect.isfunction(inspect.unwrap(function)):
+        raise SettingsError(
+            f"`{function_name}` in {place} must be a plain function, but is of type "
+            f"{type(function).__name__}. Write a `def` that calls it, and name that."
+        )
+    return function
+
+
+def _unread(module: ModuleType, name: str) -> str:
+    """Explain why a script may define a function that is not found; empty if it is no reason."""
+    if (line := getattr(module, READ_UNTIL, None)) is None:
+        return ""
+    return (
+        f" Of a script, other processes read only what is above its first call of `tune` or `fit` "
+        f"(here in line {line}): define `{name}` above it."
+    )
 
 
 def _load_module(name: str) -> ModuleType:
@@ -114,11 +133,18 @@ def _load_file(path: Path) -> ModuleType:
     try:
         return import_file(path, bytes(path.resolve()))
     except Exception as error:
+        where = "".join(f" (line {line})" for line in _lines(path, error)[-1:])
         raise SettingsError(
-            f"{path} raised {type(error).__name__} when imported: {error}"
+            f"{path} raised {type(error).__name__} when imported{where}: {error}"
         ) from error
     finally:
         _reading.reset(token)
+
+
+def _lines(path: Path, error: BaseException) -> list[int]:
+    """Lines of a file that an error passed, from the top level inward."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame.lineno or 0 for frame in frames if frame.filename == str(path)]
 
 
 def import_file(path: Path, identity: bytes) -> ModuleType:
@@ -137,8 +163,8 @@ def import_file(path: Path, identity: bytes) -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except _Reached:
-        pass
+    except _Reached as reached:
+        setattr(module, READ_UNTIL, _lines(path, reached)[0])
     except BaseException:  # even for SystemExit: half a module must not be found later
         sys.modules.pop(name, None)
         raise

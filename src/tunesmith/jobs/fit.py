@@ -14,6 +14,7 @@ import torch
 
 from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
+from tunesmith.core.functions import end_of_reading
 from tunesmith.core.settings import Settings
 from tunesmith.data.quarantine import FILE as LIST
 from tunesmith.data.source import Source
@@ -118,6 +119,7 @@ def fit(
     Raises:
         UserError: Something is wrong that you can fix; the message says how.
     """
+    end_of_reading()
     given: dict[str, Any] = {"budget": budget, "out": out, "model": model, "metric": metric}
     given |= {"device": device, "seed": seed, "columns": columns or {}}
     given |= {"on_suspects": on_suspects, "quarantine": quarantine}
