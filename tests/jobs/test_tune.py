@@ -320,8 +320,8 @@ def test_a_decorated_function_is_the_one_in_the_users_file(
     settings = TuneSettings(trials=1, horizon=1, out=out)
     space: dict[str, Range | Field] = {"lr": Float(0.0, 1.0)}
     job.run(settings, f"{file}:train", space, progress=False)
-    file.write_text(f"{DECORATED}# changed\n")
-    with pytest.raises(RunFolderError, match=r"belongs to another job \(function: "):
+    file.write_text(f"{DECORATED}print('changed')\n")
+    with pytest.raises(RunFolderError, match=r"another job \(the code in .* was changed; undo"):
         job.run(settings, f"{file}:train", space, progress=False)
 
 

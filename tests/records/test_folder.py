@@ -11,7 +11,7 @@ import pytest
 from tunesmith.core.errors import RunFolderError
 from tunesmith.records import events
 from tunesmith.records.events import Ended, Event, Planned, SessionStarted, SliceDone
-from tunesmith.records.folder import HANDED_OVER, IDENTITY, enter_run, write_atomic
+from tunesmith.records.folder import HANDED_OVER, IDENTITY, enter_run, let_differ, write_atomic
 from tunesmith.records.history import History
 from tunesmith.records.journal import Journal
 
@@ -55,6 +55,43 @@ def test_each_difference_is_named(tmp_path: Path) -> None:
     assert "new: null there, 2 here" in message
     assert "old" not in message
     assert "--out" in message
+
+
+def test_a_difference_may_be_told_in_words(tmp_path: Path) -> None:
+    enter_run(tmp_path, {"code": "a", "seed": 0}).close()
+    with Journal(tmp_path) as journal:
+        journal.append(TRAINED, elapsed=1.0, phases={})
+    with pytest.raises(
+        RunFolderError, match=r"another job \(a.py was changed; seed: 0 there, 1 he"
+    ):
+        enter_run(tmp_path, {"code": "b", "seed": 1}, {"code": "a.py was changed"})
+
+
+@pytest.mark.parametrize(("names", "kept"), [(["code"], True), (None, False)])
+def test_a_run_that_was_stopped_may_differ_once(
+    names: list[str] | None, kept: bool, tmp_path: Path
+) -> None:
+    with enter_run(tmp_path, {"code": "a", "seed": 0}) as journal:
+        journal.append(TRAINED, elapsed=1.0, phases={})
+        let_differ(tmp_path, names)
+    if kept:
+        with pytest.raises(RunFolderError, match=r"\(seed: 0 there, 1 here\)"):
+            enter_run(tmp_path, {"code": "b", "seed": 1})
+    with enter_run(tmp_path, {"code": "b", "seed": 0}) as journal:
+        assert bool(journal.history.trials) == kept
+        journal.append(TRAINED, elapsed=1.0, phases={})
+    with pytest.raises(RunFolderError, match="code"):
+        enter_run(tmp_path, {"code": "c", "seed": 0})
+
+
+def test_a_run_that_was_stopped_and_does_not_differ_goes_on(tmp_path: Path) -> None:
+    with enter_run(tmp_path, {"code": "a"}) as journal:
+        journal.append(TRAINED, elapsed=1.0, phases={})
+        let_differ(tmp_path, None)
+    with enter_run(tmp_path, {"code": "a"}) as journal:
+        assert journal.history.trials
+    with pytest.raises(RunFolderError, match="code"):
+        enter_run(tmp_path, {"code": "b"})
 
 
 def test_a_run_that_never_had_a_plan_is_taken_over(tmp_path: Path) -> None:

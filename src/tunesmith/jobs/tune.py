@@ -1,17 +1,19 @@
 """Tune any training function: a space, a budget, and a function that trains in slices."""
 
+import contextlib
 import hashlib
-import inspect
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tunesmith.core.clock import Clock
+from tunesmith.core.errors import SettingsError
 from tunesmith.core.functions import Function, end_of_reading, load_function, reference
 from tunesmith.core.settings import TuneSettings, checked
+from tunesmith.core.source import code_of, file_of
 from tunesmith.core.space import Field, Range
 from tunesmith.execution.machine import measure
 from tunesmith.execution.processes import WORKERS_MOST
@@ -28,15 +30,17 @@ from tunesmith.jobs.search.search_setup import (
 from tunesmith.jobs.search.tune_result import TRIALS, Tuned, tell
 from tunesmith.jobs.search.workers import choose_workers, processes
 from tunesmith.records.events import Ended, Planned, SessionStarted
-from tunesmith.records.folder import enter_run, write_atomic
+from tunesmith.records.folder import enter_run, let_differ, write_atomic
 from tunesmith.records.journal import Journal
 from tunesmith.report.terminal import Terminal
+from tunesmith.tuning.failures import OutageError
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.repeats import SHARE, TIMES
 from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tuner import Search, Tuner
 
 RESULT, LOG = "result.json", "run.log"  # in the run's folder
+CODE = "function"  # in what identifies a search: a hash of the code that its function depends on
 DEFAULT_BUDGET_S = 600.0
 MEMORY_SHARE = 0.9  # share of the machine's memory, for all workers together
 
@@ -120,24 +124,27 @@ def run(
     budget = math.inf if settings.budget is None else settings.budget
     clock = Clock(budget=budget, spent=started_s)  # importing the function's file takes time too
     here, function = Path.cwd(), _located(function)  # importing it may change the working folder
-    train = load_function(function)
+    train, name = load_function(function), function.rpartition(":")[2]
     search = search_for(settings, function, space_for(train, space))
-    source = here / (inspect.getsourcefile(inspect.unwrap(train)) or "")
-    identity = _identity(settings, search, source)
-    path = (here / (settings.out or Path("runs") / train.__name__)).resolve()
+    file = file_of(train, here)
+    identity = _identity(settings, search, code_of(train, name, file))
+    path = (here / (settings.out or Path("runs") / name)).resolve()
+    changed = f"the code in {file} that `{name}` needs was changed; undo that to go on with it"
     with (
-        enter_run(path, identity) as journal,
+        enter_run(path, identity, {CODE: changed}) as journal,
         Terminal(budget=budget, log_path=path / LOG, quiet=not progress, to_stderr=to_stderr) as t,
     ):
         room = disk_bytes(path / TRIALS, is_timed=search.units is None)
         search = replace(search, disk_bytes=room)
         forget_failures(journal, path / TRIALS)
         clock = replace(clock, spent=clock.elapsed() + journal.history.elapsed)
+        if (journal.history.plan or identity)[CODE] != identity[CODE]:
+            t.say(f"`{name}` was changed after the search had stopped; what it trained stays.")
         for event in (SessionStarted(budget=budget), Planned(plan=identity)):
             journal.append(event, elapsed=clock.elapsed())
-        t.phase(f"tune {train.__name__}", clock.elapsed())
+        t.phase(f"tune {name}", clock.elapsed())
         remember(path, search)
-        with clock.phase("tune"):
+        with clock.phase("tune"), _mendable(path):
             found = _run(search, settings.workers, path, clock, journal, say=t.say)
         write_atomic(path / RESULT, found.as_json() + "\n")
         ended = Ended(status=found.status, reason=found.reason)
@@ -145,13 +152,27 @@ def run(
     return found
 
 
-def _identity(settings: TuneSettings, search: Search, source: Path) -> dict[str, Any]:
-    """Return what identifies a search; ``source`` is the file of its function."""
+def _identity(settings: TuneSettings, search: Search, code: str) -> dict[str, Any]:
+    """Return what identifies a search; ``code`` is what its function depends on."""
     return {
-        "function": hashlib.sha256(source.read_bytes()).hexdigest(),
+        CODE: hashlib.sha256(code.encode()).hexdigest(),
         "space": space_words(search.space),
         **settings.identity(),
     }
+
+
+@contextlib.contextmanager
+def _mendable(path: Path) -> Iterator[None]:
+    """Let the user mend the function after an error, and go on or start over in the same folder."""
+    try:
+        yield
+    except OutageError:
+        let_differ(path, [CODE])
+        raise
+    except SettingsError:
+        if not (path / RESULT).exists():
+            let_differ(path, None)
+        raise
 
 
 def _located(function: str) -> str:

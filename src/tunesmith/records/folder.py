@@ -2,7 +2,7 @@
 
 import errno
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from tunesmith.records.journal import LOCK, Journal
 IDENTITY = "job.json"
 # Files, apart from the journal, of a process that is starting or was killed while starting.
 BEGUN = {LOCK, f".{IDENTITY}.part"}
+MAY_DIFFER = "may_differ"  # beside the identity; see `let_differ`
 HANDED_OVER = ("bundle", "result.json")  # what a run leaves to its user
 FORMAT = 5  # increased whenever runs of the version before cannot be resumed
 
@@ -51,7 +52,9 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         replace_file(path, data)
 
 
-def enter_run(path: Path, identity: Mapping[str, Any]) -> Journal:
+def enter_run(
+    path: Path, identity: Mapping[str, Any], differs: Mapping[str, str] | None = None
+) -> Journal:
     """Create or reopen a run's folder, and lock it.
 
     The lock is taken before anything in the folder is read or changed, and held until the journal
@@ -61,6 +64,7 @@ def enter_run(path: Path, identity: Mapping[str, Any]) -> Journal:
     Args:
         path: Folder of the run; parent folders are created.
         identity: JSON values that identify the job.
+        differs: What to say if one of them differs, by its name; else both values are told.
 
     Returns:
         Journal of the run, which the caller closes.
@@ -74,7 +78,7 @@ def enter_run(path: Path, identity: Mapping[str, Any]) -> Journal:
         path.mkdir(parents=True, exist_ok=True)
         _refuse_others(path)
         journal = entered.enter_context(Journal(path))
-        _begin_or_resume(path, wanted, journal)
+        _begin_or_resume(path, wanted, journal, differs or {})
         entered.pop_all()
     return journal
 
@@ -90,17 +94,31 @@ def _refuse_others(path: Path) -> None:
         )
 
 
-def _begin_or_resume(path: Path, wanted: Mapping[str, Any], journal: Journal) -> None:
+def let_differ(path: Path, names: Sequence[str] | None) -> None:
+    """Let the next command that works in a folder be another job in a way, for once.
+
+    Args:
+        path: Folder of the run, locked by this process.
+        names: Parts of the identity that may differ, as what was to be mended is among them; the
+            run then goes on. None if nothing in it is worth that: another job then starts over.
+    """
+    _write_identity(path, {**_identity_in(path), MAY_DIFFER: names})
+
+
+def _begin_or_resume(
+    path: Path, wanted: Mapping[str, Any], journal: Journal, differs: Mapping[str, str]
+) -> None:
     """Refuse the run of another job, or start over if that run has nothing to lose."""
     found = _identity_in(path)
+    may_differ = found.pop(MAY_DIFFER, ())
     differences = [
-        f"{key}: {_short(found.get(key))} there, {_short(wanted.get(key))} here"
+        differs.get(key) or f"{key}: {_short(found.get(key))} there, {_short(wanted.get(key))} here"
         for key in {**found, **wanted}
-        if found.get(key) != wanted.get(key)
+        if found.get(key) != wanted.get(key) and key not in (may_differ or ())
     ]
-    if differences and not _has_something_to_lose(path, journal.history):
+    if differences and (may_differ is None or not _has_something_to_lose(path, journal.history)):
         journal.forget()
-        write_atomic(path / IDENTITY, json.dumps(wanted, indent=2, ensure_ascii=False) + "\n")
+        _write_identity(path, wanted)
         return
     if found.get("format") != FORMAT:
         raise RunFolderError(
@@ -114,6 +132,12 @@ def _begin_or_resume(path: Path, wanted: Mapping[str, Any], journal: Journal) ->
         )
     write_atomic(path / ".writable", b"")
     (path / ".writable").unlink(missing_ok=True)
+    if may_differ != ():
+        _write_identity(path, wanted)
+
+
+def _write_identity(path: Path, identity: Mapping[str, Any]) -> None:
+    write_atomic(path / IDENTITY, json.dumps(identity, indent=2, ensure_ascii=False) + "\n")
 
 
 def _has_something_to_lose(path: Path, history: History) -> bool:

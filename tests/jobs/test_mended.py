@@ -1,0 +1,111 @@
+"""Tests of `tunesmith.jobs.tune`: searches whose function's file was edited between two runs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tunesmith.core.errors import RunFolderError, SettingsError
+from tunesmith.core.settings import TuneSettings
+from tunesmith.core.space import Field, Float, Range
+from tunesmith.jobs import tune as job
+from tunesmith.jobs.search.tune_result import Tuned
+from tunesmith.records.journal import read_history
+
+SPACE: dict[str, Range | Field] = {"lr": Float(0.0, 1.0)}
+SCRIPT = """
+import tunesmith as ts
+
+TRIALS = 1
+
+def train(config, folder, start, until):
+    state = folder / "state"
+    level = float(state.read_text()) if start else 1.0
+    level *= (1 - config["lr"] / 10) ** (until - start)
+    state.write_text(str(level))
+    return level
+
+found = ts.tune(train, {"lr": ts.Float(0.0, 1.0)}, trials=TRIALS, horizon=10, progress=False)
+print(found.trials)  # so many
+"""
+
+
+def run(script: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, script], cwd=script.parent, capture_output=True, text=True, check=False
+    )
+    return done.stdout or done.stderr
+
+
+def test_a_script_that_asks_for_more_trials_extends_its_search(tmp_path: Path) -> None:
+    (script := tmp_path / "script.py").write_text(SCRIPT)
+    assert run(script).strip() == "1"
+    script.write_text(SCRIPT.replace("TRIALS = 1", "TRIALS = 3").replace("  # so many", ""))
+    assert run(script).strip() == "3"
+    script.write_text(SCRIPT.replace("level = float", "level = 0.9 * float"))
+    assert f"(the code in {script} that `train` needs was changed" in run(script)
+
+
+def tune(file: Path, out: Path, *, trials: int = 4, scheduler: str = "auto") -> Tuned:
+    """Tune the function of a file, as a new process that imports it would."""
+    for name in [name for name in sys.modules if name.startswith("tunesmith_user_")]:
+        del sys.modules[name]
+    given = {"trials": trials, "horizon": 10, "out": out, "scheduler": scheduler}
+    settings = TuneSettings.model_validate(given)
+    return job.run(settings, f"{file}:train", SPACE, progress=False)
+
+
+WORKS = """
+def train(config, folder, start, until):
+    state, count = folder / "state", folder.parents[2] / "count"
+    calls = int(count.read_text()) + 1 if count.exists() else 1
+    count.write_text(str(calls))
+    # here
+    level = float(state.read_text()) if start else 1.0
+    level *= (1 - config["lr"] / 10) ** (until - start)
+    state.write_text(str(level))
+    return level
+"""
+BREAKS = WORKS.replace("# here", "if calls > 4: raise OSError('no such device')")
+FORGETS = WORKS.replace("state.write_text(str(level))", "pass")
+
+
+@pytest.fixture(autouse=True)
+def path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+def test_a_function_that_broke_is_mended_and_goes_on(tmp_path: Path) -> None:
+    (file := tmp_path / "train.py").write_text(BREAKS)
+    out = tmp_path / "run"
+    with pytest.raises(SettingsError, match=r"no such device.*same command again: it goes on"):
+        tune(file, out)
+    before = read_history(out).trials
+    assert sum(trial.seen for trial in before.values()) == 4
+    file.write_text(WORKS)
+    with pytest.raises(RunFolderError, match=r"scheduler: .*auto.* there, .*asha.* here"):
+        tune(file, out, scheduler="asha")
+    assert tune(file, out).trials == 4
+    after = read_history(out).trials
+    for name, trial in before.items():
+        assert after[name].slices[: len(trial.slices)] == trial.slices
+    file.write_text(BREAKS)  # once it works, it may not be changed again
+    with pytest.raises(RunFolderError, match=r"the code in .*train\.py that `train` needs was"):
+        tune(file, out, trials=5)
+
+
+def test_what_a_function_trained_that_cannot_go_on_is_not_kept(tmp_path: Path) -> None:
+    (file := tmp_path / "train.py").write_text(FORGETS)
+    out = tmp_path / "run"
+    for _ in range(2):
+        with pytest.raises(SettingsError, match="`train` left nothing in its folder"):
+            tune(file, out)
+    file.write_text(WORKS)
+    found = tune(file, out)
+    assert (found.trials, found.failed) == (4, {})
+    assert json.loads((out / "job.json").read_text()).keys().isdisjoint({"may_differ"})
+    file.write_text(FORGETS)
+    with pytest.raises(RunFolderError, match="was changed"):
+        tune(file, out)
