@@ -1,6 +1,6 @@
 """Tests of `tunesmith.core.space`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
@@ -89,6 +89,25 @@ def test_conditions_that_make_no_sense() -> None:
     space = {"size": Field(Int(1, 5), 2, When("kind", "b")), "kind": Field(Choice("a", "b"), "a")}
     with pytest.raises(SettingsError, match="depends on `kind`, which is no field before it"):
         check_space(space)
+
+
+def test_a_condition_that_never_holds_is_told() -> None:
+    kind = Field(Choice("sgd", "adam"), "sgd")
+    space = {"kind": kind, "momentum": Field(Float(0, 1), 0.5, When("kind", "sgd", "adm"))}
+    with pytest.raises(SettingsError, match=r"`momentum` .* `kind` is 'adm', .*'sgd', 'adam'"):
+        check_space(space)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.5, 4), (1, 4.0), ("1", 4), (False, 4)])
+def test_ends_that_are_no_integers_are_refused(low: Any, high: Any) -> None:
+    with pytest.raises(SettingsError, match=r"must be integers \(or use Float\), but got low="):
+        Int(low, high)
+
+
+@pytest.mark.parametrize(("low", "high"), [("1e-4", 1), (0, None), (False, 1.0)])
+def test_ends_that_are_no_numbers_are_refused(low: Any, high: Any) -> None:
+    with pytest.raises(SettingsError, match="must be numbers, but got low="):
+        Float(low, high)
 
 
 @pytest.mark.parametrize("option", [(64, 64), object, np.int64(3), {1, 2}])

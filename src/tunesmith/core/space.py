@@ -12,7 +12,10 @@ from tunesmith.core.errors import SettingsError
 from tunesmith.core.words import nearest
 
 
-def _check_range(low: float, high: float, *, log: bool) -> None:
+def _check_range(low: float, high: float, kind: type | tuple[type, ...], *, log: bool) -> None:
+    if not all(isinstance(end, kind) and not isinstance(end, bool) for end in (low, high)):
+        what = "integers (or use Float)" if kind is int else "numbers"
+        raise SettingsError(f"`low` and `high` must be {what}, but got {low=}, {high=}.")
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise SettingsError(f"A range needs finite `low < high`, but got {low=}, {high=}.")
     if log and low <= 0:
@@ -35,7 +38,7 @@ class Int:
     log: bool = False
 
     def __post_init__(self) -> None:
-        _check_range(self.low, self.high, log=self.log)
+        _check_range(self.low, self.high, int, log=self.log)
 
     def holds(self, value: object) -> bool:
         """Whether the value lies in the range."""
@@ -62,7 +65,7 @@ class Float:
     log: bool = False
 
     def __post_init__(self) -> None:
-        _check_range(self.low, self.high, log=self.log)
+        _check_range(self.low, self.high, (int, float), log=self.log)
 
     def holds(self, value: object) -> bool:
         """Whether the value lies in the range."""
@@ -200,11 +203,11 @@ def space_of(function: Callable[..., Any]) -> dict[str, Field]:
 
 
 def check_space(space: Space) -> None:
-    """Check that defaults lie in their ranges, and that conditions refer to earlier fields.
+    """Check that defaults lie in their ranges, and that conditions can hold.
 
     Raises:
         SettingsError: A default lies outside its range, or a condition does not refer to an earlier
-            field.
+            field, or asks for a value that this field never has.
     """
     before: dict[str, Field] = {}
     for name, field in space.items():
@@ -213,12 +216,25 @@ def check_space(space: Space) -> None:
                 f"The default of `{name}` must lie in its range {field.range}, but is "
                 f"{field.default!r}."
             )
-        if field.when and field.when.field not in before:
-            raise SettingsError(
-                f"`{name}` depends on `{field.when.field}`, which is no field before it. Name one "
-                f"of: {', '.join(before) or 'none'}."
-            )
+        if field.when:
+            _check_condition(name, field.when, before)
         before[name] = field
+
+
+def _check_condition(name: str, when: When, before: Space) -> None:
+    """Check that a field's condition refers to a field before it, and can hold."""
+    if when.field not in before:
+        raise SettingsError(
+            f"`{name}` depends on `{when.field}`, which is no field before it. Name one of: "
+            f"{', '.join(before) or 'none'}."
+        )
+    range_ = before[when.field].range
+    for value in when.values:
+        if not range_.holds(value):
+            raise SettingsError(
+                f"`{name}` is active where `{when.field}` is {value!r}, but that must lie in "
+                f"{range_}. Name a value that it can have."
+            )
 
 
 def complete(space: Space, values: Config) -> dict[str, Any]:
