@@ -99,6 +99,7 @@ def test_numbers_of_any_kind_are_values(answer: object) -> None:
         (None, "but it returned None"),
         ("0.5", "but it returned '0.5'"),
         (True, "but it returned True"),
+        (b"ab", "but it returned b'ab'"),
         ({"loss": 0.5}, r"but it returned \{'loss': 0.5\}"),
         (["a"], r"but it returned \['a'\]"),
         ([], r"but it returned \[\]"),

@@ -81,7 +81,11 @@ def as_values(answer: object, units: int) -> list[float]:
     one = _number(answer)
     several = list(answer) if isinstance(answer, Iterable) and one is None else [answer]
     values = [value for value in map(_number, several) if value is not None]
-    if isinstance(answer, str | Mapping) or not values or len(values) < len(several):
+    if (
+        isinstance(answer, str | bytes | bytearray | Mapping)
+        or not values
+        or len(values) < len(several)
+    ):
         raise SettingsError(f"{RULE}, but it returned {_short(answer)}.")
     if len(values) > units:
         raise SettingsError(
