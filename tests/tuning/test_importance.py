@@ -1,6 +1,7 @@
 """Tests of `tunesmith.tuning.importance`."""
 
 import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,19 @@ def test_what_matters_comes_first_and_what_does_not_is_near_zero() -> None:
 def test_without_any_effect_there_is_little() -> None:
     means = [np.mean(list(importances(SPACE, history(20, s), at=9).values())) for s in range(20)]
     assert np.mean(means) < 0.1
+
+
+def test_very_many_trials_take_no_more_memory_than_a_few_lists() -> None:
+    few = history(2_000)
+    many = History(horizon=10, trials=few.trials * 25)
+    tracemalloc.start()
+    try:
+        found = importances(SPACE, many, at=1)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == pytest.approx(importances(SPACE, few, at=1), abs=0.01)
+    assert peak < 1000 * len(many.trials)
 
 
 def test_few_trials_tell_nothing_and_failed_ones_do_not_count() -> None:

@@ -37,7 +37,7 @@ def importances(space: Space, history: History, *, at: int) -> dict[str, float]:
     if len(trials) < FEWEST:
         return {}
     values_N = np.array([trial.best_until(at) for trial in trials])
-    rank_N = (values_N[:, None] > values_N).sum(1) + (values_N[:, None] == values_N).sum(1) / 2
+    rank_N = _ranks(values_N)
     found = {}
     for name, field in space.items():
         configs = [trial.config for trial in trials]
@@ -46,6 +46,13 @@ def importances(space: Space, history: History, *, at: int) -> dict[str, float]:
             group_N = _groups(field.range, [config[name] for config in configs if name in config])
             found[name] = _explained(rank_N[known_N], group_N)
     return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def _ranks(values_N: Floats) -> Floats:
+    """Rank of each value; equal ones share the middle of theirs."""
+    _, place_N, count_M = np.unique(values_N, return_inverse=True, return_counts=True)
+    middle_M: Floats = np.cumsum(count_M) - count_M / 2
+    return middle_M[place_N]
 
 
 def _groups(range_: Range, values: Sequence[object]) -> NDArray[np.int64]:
