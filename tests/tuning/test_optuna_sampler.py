@@ -11,7 +11,7 @@ import pytest
 
 from tunesmith.core.errors import MissingExtraError
 from tunesmith.core.space import Choice, Config, Field, Float
-from tunesmith.tuning.optuna_sampler import OptunaSampler, failed_as_worst
+from tunesmith.tuning.optuna_sampler import OptunaSampler, failed_as_worst, quiet
 from tunesmith.tuning.protocols import History, Observation, Sampler, Trial
 from tunesmith.tuning.random_sampler import RandomSampler
 
@@ -99,6 +99,8 @@ def test_it_is_quiet_and_leaves_the_user_s_own_setting(capfd: pytest.CaptureFixt
     optuna.logging.set_verbosity(optuna.logging.DEBUG)
     try:
         OptunaSampler()(MIXED, History(horizon=1), seed=0)
+        with quiet(optuna):
+            optuna.logging.get_logger("optuna").warning("A package is unavailable.")
         assert optuna.logging.get_verbosity() == optuna.logging.DEBUG
     finally:
         optuna.logging.set_verbosity(optuna.logging.INFO)

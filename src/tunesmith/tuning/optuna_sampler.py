@@ -113,9 +113,9 @@ def _told(
 
 @contextmanager
 def quiet(optuna: Any) -> Iterator[None]:
-    """Silence Optuna's message about each new study."""
+    """Silence Optuna's messages, such as about each new study, or a package that it could use."""
     before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         yield
     finally:
