@@ -262,10 +262,10 @@ def export(
     format_: Annotated[Format, typer.Option("--format", help="optuna: the search as a study.")],
 ) -> None:
     """Hand over what a run holds in the form of another tool."""
-    from tunesmith.jobs.study import export_study
+    from tunesmith.jobs.study import command_to_look, export_study
 
     path = export_study(run)
-    _say(f"{format_.value}  {path}\nlook at it with: optuna-dashboard sqlite:///{path}")
+    _say(f"{format_.value}  {path}\nlook at it with: {command_to_look(path)}")
 
 
 @app.command()

@@ -37,3 +37,13 @@ def test_optuna_reads_what_was_written(sign: int, tmp_path: Path) -> None:
     assert study.trials[1].params == CONFIG | {"kernel": "[3, 3]"}
     assert study.trials[2].user_attrs == {"seconds": 2.0, "failed": "It gave NaN."}
     assert study.trials[2].intermediate_values == {1: sign * 0.7}
+
+
+def test_an_export_that_fails_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path := tmp_path / "optuna.db").write_bytes(b"before")
+    monkeypatch.setattr("optuna.study.Study.add_trial", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_study(path, "mine", SPACE, History(horizon=3, trials=(trial(0.5),)), sign=1)
+    assert path.read_bytes() == b"before"

@@ -1,5 +1,7 @@
 """Export a search to other tools: `tunesmith export RUN --format optuna`."""
 
+import re
+import shlex
 from pathlib import Path
 
 from tunesmith.core.errors import RunFolderError
@@ -10,6 +12,7 @@ from tunesmith.tuning.optuna_study import write_study
 from tunesmith.tuning.recorded import recall
 
 STUDY = "optuna.db"
+PLAIN = re.compile(r"[\w./-]+")  # paths that neither shells nor addresses of databases change
 
 
 def export_study(run: Path) -> Path:
@@ -19,7 +22,7 @@ def export_study(run: Path) -> Path:
         Path of the database, for ``optuna-dashboard sqlite:///...``.
 
     Raises:
-        RunFolderError: The folder holds no search.
+        RunFolderError: The folder holds no search, or it is damaged or cannot be written.
         MissingExtraError: Optuna is not installed.
     """
     folder = run / FOLDER if (run / FOLDER).is_dir() else run
@@ -34,3 +37,16 @@ def export_study(run: Path) -> Path:
     path = run / STUDY
     write_study(path, run.resolve().name, space, history, sign=sign)
     return path
+
+
+def command_to_look(path: Path) -> str:
+    """Return the command that shows an exported study.
+
+    Example:
+        >>> command_to_look(Path("runs/a?b/optuna.db"))
+        "cd 'runs/a?b' && optuna-dashboard sqlite:///optuna.db"
+
+    """
+    if PLAIN.fullmatch(str(path)):
+        return f"optuna-dashboard sqlite:///{path}"
+    return f"cd {shlex.quote(str(path.parent))} && optuna-dashboard sqlite:///{path.name}"

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tunesmith.core.errors import SettingsError
+from tunesmith.core.errors import RunFolderError, SettingsError
 from tunesmith.core.functions import Function
 from tunesmith.core.optional import require
 from tunesmith.core.settings import SamplerName, TuneSettings
@@ -189,14 +189,28 @@ def remember(folder: Path, search: Search) -> None:
 
 
 def remembered(folder: Path) -> tuple[Space, int, int] | None:
-    """Undo `remember`: return space, horizon and sign; None if there was no search."""
+    """Undo `remember`: return space, horizon and sign; None if there was no search.
+
+    Raises:
+        RunFolderError: The file is damaged.
+    """
     path = folder / REMEMBERED
     if not path.is_file():
         return None
-    found = json.loads(path.read_text("utf-8"))
-    space = {}
-    for name, values in found["space"].items():
-        kind, default = values.pop("kind"), values.pop("default")
-        range_ = Choice(*values["options"]) if kind == "Choice" else KINDS[kind](**values)
-        space[name] = Field(range_, default)
-    return space, found["horizon"], found["sign"]
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        space = {name: _field(values) for name, values in found["space"].items()}
+        return space, found["horizon"], found["sign"]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise RunFolderError(
+            f"{path} is damaged ({type(error).__name__}: {error}). The command that began the "
+            "search writes it anew."
+        ) from None
+
+
+def _field(values: Mapping[str, Any]) -> Field:
+    """Undo what `remember` made of a field."""
+    ends = {name: value for name, value in values.items() if name not in {"kind", "default"}}
+    is_choice = values["kind"] == "Choice"
+    range_ = Choice(*ends["options"]) if is_choice else KINDS[values["kind"]](**ends)
+    return Field(range_, values["default"])
