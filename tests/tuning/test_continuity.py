@@ -10,8 +10,10 @@ from tunesmith.core.errors import SettingsError
 from tunesmith.records.events import SliceDone, Stored
 from tunesmith.records.history import History as Past
 from tunesmith.records.history import replay
-from tunesmith.tuning.continuity import begins_anew, look_at_slices, stands_still
+from tunesmith.tuning.continuity import begins_anew, is_ignored, look_at_slices, stands_still
+from tunesmith.tuning.folders import at_unit
 from tunesmith.tuning.protocols import History, Observation
+from tunesmith.tuning.unread import mark
 
 
 def history(*curves: list[float], step: int = 1) -> History:
@@ -81,6 +83,21 @@ def recorded(ends: Mapping[int, tuple[int, ...]]) -> Past:
 
 
 PAST = recorded(ENDS)
+
+
+def test_no_trial_read_what_it_left(tmp_path: Path) -> None:
+    falls, path = history(*[falling(top, 8) for top in TOPS]), tmp_path / "0000" / "00000008"
+    path.mkdir(parents=True)
+    (path / "state").touch()
+    for number in ENDS:
+        (tmp_path / f"{number:04d}").mkdir(exist_ok=True)
+        mark(at_unit(tmp_path, number, 8), is_unread=True)
+    with pytest.raises(SettingsError, match="`train` reads nothing of what it left in its folder"):
+        look_at_slices(falls, PAST, path, "file.py:train")
+    assert not is_ignored(path, {0: (4, 8), 1: (4,)})
+    assert is_ignored(path, {0: (4, 8), 1: (4, 8), 2: (4,)})
+    mark(at_unit(tmp_path, 4, 8), is_unread=False)
+    assert look_at_slices(falls, PAST, path, "file.py:train") == ""
 
 
 def left(folder: Path) -> Path:

@@ -13,8 +13,8 @@ import pytest
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.functions import load_function
-from tunesmith.core.space import space_of
 from tunesmith.execution.executor import Executor, Failure, Inline, Outcome, Task
+from tunesmith.jobs.search.search_setup import space_for
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import folders, tuner
 from tunesmith.tuning.asha import ASHA, FULL
@@ -29,7 +29,7 @@ from tunesmith.tuning.tuner import DISK_BYTES, Search, Tuner
 TRAININGS = Path(__file__).with_name("trainings.py")
 HORIZON, BLOCK = 24, 2
 FEW_BYTES = 70.0  # as much as three of the functions' states take
-SPACE = space_of(load_function(f"{TRAININGS}:Config"))
+SPACE = space_for(load_function(f"{TRAININGS}:falls"), None)
 
 
 def search_of(
@@ -465,12 +465,19 @@ def test_a_function_that_keeps_nothing_is_found_at_once(tmp_path: Path) -> None:
     assert [trial.at for trial in history.trials] == [HORIZON] * 3
 
 
-def test_a_function_that_does_not_read_its_folder_is_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize("function", ["ignores", "ignores_once_a_slice", "is_chance"])
+def test_a_function_that_does_not_read_its_folder_is_found(function: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=f"`{function}` reads nothing of what it left in"):
+        run(tmp_path, function, trials=12)
+    assert sum(len(trial.slices) > 1 for trial in read_history(tmp_path).trials.values()) == 2
+
+
+def test_a_function_that_reads_its_folder_and_begins_anew_is_found(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"does not go on .*\(its curves begin anew\)"):
-        run(tmp_path, "ignores", trials=12)
+        run(tmp_path, "only_looks", trials=12)
 
 
 def test_a_doubt_about_a_function_is_told_once(tmp_path: Path) -> None:
-    _, _, said = run(tmp_path, "ignores_once_a_slice", trials=12)
-    doubt = "Every trial of `ignores_once_a_slice` gave the same value twice. Does it go on from"
+    _, _, said = run(tmp_path, "only_looks_once_a_slice", trials=12)
+    doubt = "Every trial of `only_looks_once_a_slice` gave the same value twice. Does it go on from"
     assert sum(text.startswith(doubt) for text in said) == 1

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import random
 import shutil
 import time
 from dataclasses import dataclass
@@ -57,6 +58,19 @@ def ignores(config: Config, folder: Path, start: int, until: int) -> list[float]
 
 def ignores_once_a_slice(config: Config, folder: Path, start: int, until: int) -> float:
     return ignores(config, folder, start, until)[-1]
+
+
+def is_chance(config: Config, folder: Path, start: int, until: int) -> float:
+    return ignores_once_a_slice(config, folder, start, until) + 0.05 * random.random()
+
+
+def only_looks(config: Config, folder: Path, start: int, until: int) -> list[float]:
+    list(folder.iterdir())
+    return ignores(config, folder, start, until)
+
+
+def only_looks_once_a_slice(config: Config, folder: Path, start: int, until: int) -> float:
+    return only_looks(config, folder, start, until)[-1]
 
 
 def breaks(config: Config, folder: Path, start: int, until: int) -> float:

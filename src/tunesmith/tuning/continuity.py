@@ -9,11 +9,13 @@ from pathlib import Path
 from tunesmith.core.errors import SettingsError
 from tunesmith.records.history import History as Past
 from tunesmith.records.history import TrialHistory
-from tunesmith.tuning.folders import is_empty
+from tunesmith.tuning.folders import at_unit, is_empty
 from tunesmith.tuning.protocols import History, Trial
+from tunesmith.tuning.unread import is_marked
 
 SECOND = 2  # slices of a trial after which it may be compared with itself
-ENOUGH = 5  # resumed trials that are needed for a verdict
+ENOUGH = 5  # resumed trials whose values are needed for a verdict
+ENOUGH_UNREAD = 2  # resumed trials that read nothing
 ALIKE = 0.2  # of the way from a trial's first value to that at its pause
 
 
@@ -38,6 +40,8 @@ def look_at_slices(history: History, past: Past, number: int, folder: Path, func
         ends = {int(n): _ends(trial) for n, trial in past.trials.items()}
     if int(folder.name) < history.horizon and is_empty(folder):
         found = "left nothing in its folder"
+    elif is_ignored(folder, ends):
+        found = "reads nothing of what it left in its folder"
     elif begins_anew(history, ends):
         found = "does not go on from what it left in its folder (its curves begin anew)"
     else:
@@ -46,6 +50,20 @@ def look_at_slices(history: History, past: Past, number: int, folder: Path, func
     raise SettingsError(
         f"`{name}` {found}, so it cannot be trained in slices. Write its state to `folder`, and "
         "read it from there where `start` is over 0; or pass --scheduler none."
+    )
+
+
+def is_ignored(folder: Path, slices: Mapping[int, tuple[int, ...]]) -> bool:
+    """Whether no resumed trial read anything of what it had left.
+
+    Args:
+        folder: Folder of a trial, after a slice.
+        slices: Units at which the slices of each trial ended, by its number.
+    """
+    resumed = [number for number, ends in slices.items() if len(ends) >= SECOND]
+    root = folder.parents[1]
+    return len(resumed) >= ENOUGH_UNREAD and all(
+        is_marked(at_unit(root, number, 0)) for number in resumed
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.functions import Function, load_function
 from tunesmith.core.space import space_of
+from tunesmith.tuning.unread import mark, watching
 
 RULE = "A slice returns a number, or a list of them at even steps"
 
@@ -63,7 +64,10 @@ def run_slice(
     """
     train = load_function(function)
     kind = config_class(train)
-    answer = train(kind(**config) if kind else dict(config), Path(folder), start, until)
+    with watching(Path(folder)) as is_unread:
+        answer = train(kind(**config) if kind else dict(config), Path(folder), start, until)
+        if start:
+            mark(Path(folder), is_unread=is_unread())
     return as_values(answer, until - start)
 
 

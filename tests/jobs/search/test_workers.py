@@ -9,8 +9,8 @@ import pytest
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.functions import load_function
-from tunesmith.core.space import space_of
 from tunesmith.execution.executor import Inline, Outcome, Task
+from tunesmith.jobs.search.search_setup import space_for
 from tunesmith.jobs.search.workers import choose_workers, chosen_workers, compared
 from tunesmith.records.events import SliceDone, WorkersChosen
 from tunesmith.records.history import History, TrialHistory
@@ -23,7 +23,7 @@ TRAININGS = Path(__file__).parents[2] / "tuning" / "trainings.py"
 ONCE_S = 50.0  # that the first slice of a process takes longer
 SEARCH = Search(
     function=f"{TRAININGS}:falls",
-    space=space_of(load_function(f"{TRAININGS}:Config")),
+    space=space_for(load_function(f"{TRAININGS}:falls"), None),
     horizon=24,
     sign=1,
     sampler=QuasiRandomSampler(),
