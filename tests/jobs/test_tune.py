@@ -352,7 +352,7 @@ def test_what_failed_before_anything_was_trained_is_tried_again(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        (None, r"The space of `train` is not known. Pass one, or annotate `config` with"),
+        (None, r"The space of `train` is not known. Annotate `config` with .* in Python, pass one"),
         ({}, "needs at least one field"),
         ({"lr": 0.5}, r"`lr` needs a range \(Int, Float or Choice\) or a Field, but got 0.5"),
         ({"lr": Field(Float(0, 1), 2.0)}, "The default of `lr` must lie in its range"),

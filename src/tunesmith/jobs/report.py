@@ -9,14 +9,12 @@ from tunesmith.bundle.manifest import BUNDLE
 from tunesmith.core.errors import RunFolderError
 from tunesmith.core.words import counted, duration
 from tunesmith.jobs.search.search_setup import REMEMBERED
-from tunesmith.jobs.search.tune_result import Tuned
+from tunesmith.jobs.search.tune_result import RESULT, Tuned
 from tunesmith.records.history import History
 from tunesmith.records.journal import read_history
 from tunesmith.report.sentences import ENDED, told
 from tunesmith.report.summary import read_summary
 from tunesmith.tuning.parts import Part
-
-RESULT = "result.json"
 
 
 def look(run: Path) -> str:

@@ -27,19 +27,19 @@ from tunesmith.jobs.search.search_setup import (
     space_for,
     space_words,
 )
-from tunesmith.jobs.search.tune_result import TRIALS, Tuned, tell
+from tunesmith.jobs.search.tune_result import RESULT, TRIALS, Tuned, tell
 from tunesmith.jobs.search.workers import choose_workers, processes
-from tunesmith.records.events import Ended, Planned, SessionStarted
+from tunesmith.records.events import Ended, Noted, Planned, SessionStarted
 from tunesmith.records.folder import enter_run, let_differ, write_atomic
 from tunesmith.records.journal import Journal
 from tunesmith.report.terminal import Terminal
 from tunesmith.tuning.failures import OutageError
 from tunesmith.tuning.protocols import History
-from tunesmith.tuning.repeats import SHARE, TIMES
+from tunesmith.tuning.repeats import SHARE, TIMES, Noise
 from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tuner import Search, Tuner
 
-RESULT, LOG = "result.json", "run.log"  # in the run's folder
+LOG = "run.log"  # in the run's folder
 CODE = "function"  # in what identifies a search: a hash of the code that its function depends on
 DEFAULT_BUDGET_S = 600.0
 MEMORY_SHARE = 0.9  # share of the machine's memory, for all workers together
@@ -138,9 +138,7 @@ def run(
         search = replace(search, disk_bytes=room)
         forget_failures(journal, path / TRIALS)
         clock = replace(clock, spent=clock.elapsed() + journal.history.elapsed)
-        if (journal.history.plan or identity)[CODE] != identity[CODE]:
-            t.say(f"`{name}` was changed after the search had stopped; what it trained stays.")
-        for event in (SessionStarted(budget=budget), Planned(plan=identity)):
+        for event in (SessionStarted(budget=budget), *_planned(journal, identity, name)):
             journal.append(event, elapsed=clock.elapsed())
         t.phase(f"tune {name}", clock.elapsed())
         remember(path, search)
@@ -159,6 +157,15 @@ def _identity(settings: TuneSettings, search: Search, code: str) -> dict[str, An
         "space": space_words(search.space),
         **settings.identity(),
     }
+
+
+def _planned(journal: Journal, identity: Mapping[str, Any], name: str) -> list[Planned | Noted]:
+    """Return what a session begins with: also a note if the function was changed since the last."""
+    planned, before = Planned(plan=identity), journal.history.plan
+    if before is None or before[CODE] == identity[CODE]:
+        return [planned]
+    told = f"`{name}` was changed after its search had stopped; what it had trained stays."
+    return [planned, Noted(text=told)]
 
 
 @contextlib.contextmanager
@@ -210,18 +217,32 @@ def _run(
             workers = choose_workers(search, _most(path), tuner, journal=journal, clock=searching)
         whole = tuner(search, workers)
         reason = whole.run()
-        noise = train_again(
-            search,
-            whole.history,
-            best_trial(whole.history),
-            [{}] * TIMES,
-            folder=path,
-            executor=processes(workers, path, memory_share=MEMORY_SHARE),
-            clock=clock,
-            interrupted=interrupted,
-        )
+        noise = _noise(search, whole.history, workers, path, clock=clock, interrupted=interrupted)
     status = _status(whole.history, reason, is_interrupted=interrupted.is_set(), say=say)
-    return tell(path, search, whole.history, noise, status=status, reason=reason)
+    notes = journal.history.notes
+    return tell(path, search, whole.history, noise, status=status, reason=reason, notes=notes)
+
+
+def _noise(
+    search: Search,
+    history: History,
+    workers: int,
+    path: Path,
+    *,
+    clock: Clock,
+    interrupted: threading.Event,
+) -> Noise | None:
+    """Measure the noise between equal configs; None if there was no time."""
+    return train_again(
+        search,
+        history,
+        best_trial(history),
+        [{}] * TIMES,
+        folder=path,
+        executor=processes(workers, path, memory_share=MEMORY_SHARE),
+        clock=clock,
+        interrupted=interrupted,
+    )
 
 
 def _status(

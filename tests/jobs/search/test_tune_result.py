@@ -65,7 +65,7 @@ def test_what_was_found_is_told_with_its_doubts() -> None:
     assert json.loads(found.as_json())["parts"]["lr"][0]["trials"] == 4
     (warning,) = found.warnings
     assert warning.startswith("The best lr that was found, 1, lies at the high end of what was")
-    assert found.words().splitlines()[-2] == f"edge    {warning}"
+    assert found.words().splitlines()[-2] == f"note    {warning}"
 
 
 def test_few_trials_and_no_time_are_told_too() -> None:
@@ -73,6 +73,22 @@ def test_few_trials_and_no_time_are_told_too() -> None:
     found = tell(Path("run"), SEARCH, few, None, status="finished", reason="It is over.")
     assert (found.parts, found.noise, found.warnings) == ({}, None, [])
     assert "there was no time to see by how much equal configs differ" in found.words()
+
+
+def test_units_of_the_defaults_are_told_if_they_are_others() -> None:
+    first, *others = HISTORY.trials
+    paused = History(horizon=10, trials=(first.after(2), *others))
+    for history, words in ((HISTORY, "(defaults: 1)"), (paused, "(defaults: 0.2 after 2)")):
+        found = tell(Path("run"), SEARCH, history, None, status="finished", reason="It is over.")
+        assert found.words().startswith(f"value   16 after 10 units {words}\n")
+
+
+def test_notes_of_the_search_are_among_the_warnings() -> None:
+    given = {"status": "finished", "reason": "It is over.", "notes": ["Does it go on?"]}
+    found = tell(Path("run"), SEARCH, HISTORY, None, **given)  # type: ignore[arg-type]
+    assert len(found.warnings) == 2
+    assert "note    Does it go on?\n" in found.words()
+    assert json.loads(found.as_json())["warnings"] == found.warnings
 
 
 def test_what_was_given_up_is_counted() -> None:

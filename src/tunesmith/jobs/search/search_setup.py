@@ -67,8 +67,9 @@ def space_for(function: Function, given: Mapping[str, Range | Field] | None) -> 
     if given is None and kind is None:
         first = next(iter(inspect.signature(function).parameters))
         raise SettingsError(
-            f"The space of `{function.__name__}` is not known. Pass one, or annotate `{first}` "
-            "with a dataclass of ranged fields, such as `lr: Annotated[float, Float(0, 1)] = 0.1`."
+            f"The space of `{function.__name__}` is not known. Annotate `{first}` with a dataclass "
+            "of ranged fields, such as `lr: Annotated[float, Float(0, 1)] = 0.1`; or, in Python, "
+            'pass one: `tune(function, {"lr": Float(0, 1)})`. See docs/tuning.md.'
         )
     space = space_of(kind) if given is None and kind is not None else _fields(given or {})
     if not space:

@@ -18,7 +18,7 @@ from tunesmith.tuning.repeats import Noise
 from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tuner import Search
 
-TRIALS = "trials"  # in the run's folder
+TRIALS, RESULT = "trials", "result.json"  # in the run's folder
 FIELDS = 3  # most important fields, to be reported in parts
 
 
@@ -35,6 +35,7 @@ class Tuned:
         units: Units of its training.
         checkpoint: Folder with its state.
         default: The last value of trial 0; None if it has none.
+        default_units: Units of its training.
         trials: Number of trials that were started.
         parts: For the most important fields, the tried quarters of their range (or options), each
             with the median value of its trials after ``parts_at`` units, the best first. Empty if
@@ -57,13 +58,14 @@ class Tuned:
     units: int
     checkpoint: Path
     default: float | None
+    default_units: int = 0  # missing in files of earlier versions
     trials: int
     parts: Mapping[str, Sequence[Part]]
     parts_at: int
     noise: float | None
     noise_at: int
     failed: Mapping[int, str]
-    dropped: int = 0  # missing in files of earlier versions
+    dropped: int = 0  # missing in those as well
     status: str
     reason: str
     warnings: Sequence[str] = ()  # missing in those as well
@@ -76,6 +78,8 @@ class Tuned:
         """Summarize what a person wants to know first."""
         values = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
         default = "no value" if self.default is None else f"{self.default:.6g}"
+        if self.default is not None and self.default_units not in (0, self.units):
+            default += f" after {self.default_units}"
         failed = f", {len(self.failed)} of them failed" if self.failed else ""
         dropped = f", {self.dropped} given up to make room" if self.dropped else ""
         return (
@@ -84,7 +88,7 @@ class Tuned:
             f"trial   {self.number} of {self.trials}{failed}{dropped}; {self.reason}\n"
             f"why     {self._why()}\n"
             + "".join(f"where   {_where(*field, self.parts_at)}\n" for field in self.parts.items())
-            + "".join(f"edge    {warning}\n" for warning in self.warnings)
+            + "".join(f"note    {warning}\n" for warning in self.warnings)
             + f"state   {self.checkpoint}"
         )
 
@@ -111,7 +115,14 @@ def _where(name: str, parts: Sequence[Part], at: int) -> str:
 
 
 def tell(
-    path: Path, search: Search, history: History, noise: Noise | None, *, status: str, reason: str
+    path: Path,
+    search: Search,
+    history: History,
+    noise: Noise | None,
+    *,
+    status: str,
+    reason: str,
+    notes: Sequence[str] = (),
 ) -> Tuned:
     """Build the result of a search, with the value as measured in the trial itself.
 
@@ -122,6 +133,7 @@ def tell(
         noise: Noise between equal configs; None if it was not measured.
         status: See `Tuned`.
         reason: See `Tuned`.
+        notes: What the user was told during the search, and should know of its result.
 
     Raises:
         SettingsError: No trial has a value.
@@ -139,6 +151,7 @@ def tell(
         units=chosen.at,
         checkpoint=at_unit(path / TRIALS, number, chosen.at),
         default=sign * first.last if math.isfinite(first.last) else None,
+        default_units=first.at,
         trials=len(history.trials),
         parts={
             name: _ranked(search, history, name, at)
@@ -152,7 +165,7 @@ def tell(
         dropped=sum(trial.is_dropped for trial in history.trials),
         status=status,
         reason=reason,
-        warnings=edge_words(search.space, chosen.config, importance),
+        warnings=[*notes, *edge_words(search.space, chosen.config, importance)],
     )
 
 
