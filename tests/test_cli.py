@@ -1,5 +1,6 @@
 """Tests of `tunesmith.cli`: every way a user can go wrong ends in a sentence and status 2."""
 
+import importlib
 import json
 import os
 import re
@@ -362,6 +363,20 @@ def test_what_an_interruption_leaves_is_told(
     status, out, err = cli("fit", "digits", *words)
     assert (status, out) == (130, "")
     assert err == "tunesmith: Interrupted. Nothing was trained yet.\n"
+
+
+@pytest.mark.parametrize("command", ["check", "cleanse"])
+def test_an_interrupted_check_says_that_it_goes_on(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def interrupt(*_args: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    job = importlib.import_module(f"tunesmith.jobs.{command}")
+    monkeypatch.setattr(job, command, interrupt)
+    status, out, err = cli(command, "digits")
+    assert (status, out) == (130, "")
+    assert err.startswith("tunesmith: Interrupted. What was done so far is kept: the same command")
 
 
 def test_the_version_is_told(cli: Cli) -> None:

@@ -31,6 +31,7 @@ ColumnsOption = Annotated[
 ]
 Format = Enum("Format", {"optuna": "optuna"})
 INTERRUPTED = 130  # what shells expect after Ctrl-C
+RESUMES = "What was done so far is kept: the same command goes on from there."
 BEFORE = (
     "This run was finished before: nothing was trained. A larger --budget extends it, another "
     "--out begins anew."
@@ -152,12 +153,12 @@ def _pure(as_json: bool) -> AbstractContextManager[object]:
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Say what an interruption leaves; typer by itself ends a command without a word."""
+def _interruptible(kept: str = "") -> Iterator[None]:
+    """Say what an interruption leaves, itself or by default; typer alone would not say a word."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        _fail(f"Interrupted. {interrupt}".strip(), INTERRUPTED)
+        _fail(f"Interrupted. {str(interrupt) or kept}".strip(), INTERRUPTED)
 
 
 def _tell(result: Any, *, as_json: bool) -> None:
@@ -191,7 +192,7 @@ def check(
     from tunesmith.core.settings import pairs
     from tunesmith.jobs import check as job
 
-    with _pure(as_json):
+    with _pure(as_json), _interruptible(RESUMES):
         result = job.check(
             source,
             test=test,
@@ -221,15 +222,16 @@ def cleanse(
     from tunesmith.core.settings import pairs
     from tunesmith.jobs import cleanse as job
 
-    result = job.cleanse(
-        source,
-        test=test,
-        model=model,
-        budget=budget,
-        out=out,
-        columns=pairs("--columns", columns),
-        seed=seed,
-    )
+    with _interruptible(RESUMES):
+        result = job.cleanse(
+            source,
+            test=test,
+            model=model,
+            budget=budget,
+            out=out,
+            columns=pairs("--columns", columns),
+            seed=seed,
+        )
     _say(f"{result.words()}\nreport  {result.found.report}")
 
 

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
+from tunesmith.data.folders import listed
 from tunesmith.data.loaded import Rejected
 from tunesmith.data.source import Given, Source
 
 MOST_BAD = 0.10  # share of all images; more points to a problem beyond single files
 EXAMPLES = 3  # rejected images that a message names
-NAMED_CLASSES = 5  # classes that a message names
 
 
 def check(source: Source, rejected: Sequence[Rejected], kept: NDArray[np.int64]) -> None:
@@ -37,7 +37,7 @@ def check(source: Source, rejected: Sequence[Rejected], kept: NDArray[np.int64])
     if gone:
         raise SourceError(
             "Every class needs images that can be decoded, but none is left of "
-            f"{_listed(gone)}.{_examples(rejected)} {_way_out(rejected)}"
+            f"{listed(gone)}.{_examples(rejected)} {_way_out(rejected)}"
         )
     if len(rejected) > MOST_BAD * total:
         share = 100 * len(rejected) / total
@@ -55,7 +55,7 @@ def check(source: Source, rejected: Sequence[Rejected], kept: NDArray[np.int64])
     if single:
         raise SourceError(
             "Every class needs at least 2 images, one to learn from and one to test on, but only "
-            f"1 can be used of {_listed(single)}.{_examples(rejected)} Add images, or remove the "
+            f"1 can be used of {listed(single)}.{_examples(rejected)} Add images, or remove the "
             "class."
         )
 
@@ -164,11 +164,6 @@ def bearing(groups_N: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[n
     rank_N = rank_G[groups_N]
     order_N = np.argsort(rank_N, kind="stable")
     return order_N[rank_N[order_N] >= 0]
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED_CLASSES:,} more" if len(names) > NAMED_CLASSES else ""
-    return ", ".join(names[:NAMED_CLASSES]) + more
 
 
 def _of_all(bad: int) -> str:
