@@ -93,11 +93,11 @@ def test_no_trial_read_what_it_left(tmp_path: Path) -> None:
         (tmp_path / f"{number:04d}").mkdir(exist_ok=True)
         mark(at_unit(tmp_path, number, 8), is_unread=True)
     with pytest.raises(SettingsError, match="`train` reads nothing of what it left in its folder"):
-        look_at_slices(falls, PAST, path, "file.py:train")
+        look_at_slices(falls, PAST, 0, path, "file.py:train")
     assert not is_ignored(path, {0: (4, 8), 1: (4,)})
     assert is_ignored(path, {0: (4, 8), 1: (4, 8), 2: (4,)})
     mark(at_unit(tmp_path, 4, 8), is_unread=False)
-    assert look_at_slices(falls, PAST, path, "file.py:train") == ""
+    assert look_at_slices(falls, PAST, 0, path, "file.py:train") == ""
 
 
 def left(folder: Path) -> Path:
