@@ -95,23 +95,22 @@ def failed_in_one_place(past: Past) -> list[str]:
     return [*trained]
 
 
-def check_places(past: Past, where: Path) -> None:
-    """Raise an error if all trials that had trained failed in one place.
+def common_place(past: Past, where: Path) -> str:
+    """Say it if all trials that had trained failed in one place; empty if they did not.
 
     Args:
         past: Journal history of the trials.
         where: Folder of all trial folders.
-
-    Raises:
-        OutageError: They did.
     """
-    if names := failed_in_one_place(past):
-        last = past.trials[names[-1]]
-        each = "The trial" if len(names) == 1 else f"Each of the {len(names)} trials"
-        raise OutageError(
-            f"{each} that had trained failed after {last.seen} units: {told([last.ended or ''])} "
-            f"{where / '*' / ERROR} say where it happened."
-        )
+    names = failed_in_one_place(past)
+    if not names:
+        return ""
+    last = past.trials[names[-1]]
+    each = "The trial" if len(names) == 1 else f"Each of the {len(names)} trials"
+    return (
+        f"{each} that had trained failed after {last.seen} units: {told([last.ended or ''])} "
+        f"{where / '*' / ERROR} say where it happened. What was trained is kept."
+    )
 
 
 def told(reasons: Iterable[str]) -> str:

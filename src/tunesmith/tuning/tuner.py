@@ -11,7 +11,7 @@ from tunesmith.core.space import Space
 from tunesmith.execution.executor import Executor, Outcome
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.continuity import look_at_slices
-from tunesmith.tuning.failures import check_places
+from tunesmith.tuning.failures import common_place
 from tunesmith.tuning.fresh import is_exhausted, new_config
 from tunesmith.tuning.ledger import Ledger
 from tunesmith.tuning.protocols import Decision, History, Resume, Sampler, Scheduler, Start, Stop
@@ -130,8 +130,7 @@ class Tuner:
                     self._say(f"Trial {number} was given up to make room on the disk.")
                 reason = self._fill()
                 if not self._running:
-                    check_places(self._ledger.past, self._ledger.folder)
-                    return reason
+                    return common_place(self._ledger.past, self._ledger.folder) or reason
                 if outcome := self._executor.next_done(POLL_S):
                     self._tell(outcome)
             return "It was interrupted."

@@ -34,7 +34,7 @@ from tunesmith.records.events import Planned
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import repeats
 from tunesmith.tuning.failures import outage
-from tunesmith.tuning.protocols import History, Trial
+from tunesmith.tuning.protocols import History, Observation, Trial
 
 GIVEN: dict[str, Any] = {
     "budget": "100h",  # however slow the machine is, time decides nothing
@@ -274,6 +274,14 @@ def wait_for_slices(folder: Path, count: int, driver: "subprocess.Popen[bytes]")
                 return
         time.sleep(0.05)
     raise AssertionError(f"the run ended before {count} slices were done")
+
+
+def test_the_final_network_has_settings_that_trained_without_a_failure() -> None:
+    curves = [(Observation(at=1, value=value),) for value in (0.1, 0.2, 0.3)]
+    trials = tuple(Trial(config={}, curve=curve) for curve in curves)
+    history = History(horizon=25, trials=trials)
+    assert search._best(history) == 1
+    assert search._best(history.failed(1, "It diverged.")) == 2
 
 
 def test_a_search_that_was_stopped_tells_what_goes_on_with_it() -> None:

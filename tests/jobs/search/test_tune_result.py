@@ -47,6 +47,12 @@ HISTORY = History(
 )
 
 
+def test_defaults_that_failed_later_have_the_value_they_had() -> None:
+    history = HISTORY.failed(0, "It was lost.").failed(15, "It was lost.")
+    found = tell(Path("run"), SEARCH, history, None, status="finished", reason="It is over.")
+    assert (found.number, found.default, len(found.failed)) == (15, 1.0, 3)
+
+
 def test_what_was_found_is_told_with_its_doubts() -> None:
     noise = Noise(at=2, values={0: (0.0, 0.25, -0.25)})
     found = tell(Path("run"), SEARCH, HISTORY, noise, status="finished", reason="It is over.")
