@@ -98,6 +98,20 @@ def test_a_function_that_broke_is_mended_and_goes_on(tmp_path: Path) -> None:
         tune(file, out, trials=5)
 
 
+def test_a_function_that_always_breaks_at_the_end_is_mended_and_goes_on(tmp_path: Path) -> None:
+    (file := tmp_path / "train.py").write_text(WORKS.replace("# here", "assert until < 10"))
+    out = tmp_path / "run"
+    found = tune(file, out)
+    assert "Each of the 4 trials that had trained failed after" in found.reason
+    before = read_history(out).trials
+    file.write_text(WORKS)
+    found = tune(file, out)
+    assert (found.units, found.failed) == (10, {})
+    after = read_history(out).trials
+    for name, trial in before.items():
+        assert after[name].slices[: len(trial.slices)] == trial.slices
+
+
 def test_what_a_function_trained_that_cannot_go_on_is_not_kept(tmp_path: Path) -> None:
     (file := tmp_path / "train.py").write_text(FORGETS)
     out = tmp_path / "run"

@@ -33,7 +33,7 @@ from tunesmith.records.events import Ended, Noted, Planned, SessionStarted
 from tunesmith.records.folder import enter_run, let_differ, write_atomic
 from tunesmith.records.journal import Journal
 from tunesmith.report.terminal import Terminal
-from tunesmith.tuning.failures import OutageError
+from tunesmith.tuning.failures import OutageError, failed_in_one_place
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.repeats import SHARE, TIMES, Noise
 from tunesmith.tuning.timing import best_trial
@@ -147,6 +147,8 @@ def run(
         write_atomic(path / RESULT, found.as_json() + "\n")
         ended = Ended(status=found.status, reason=found.reason)
         journal.append(ended, elapsed=clock.elapsed(), phases=clock.phases)
+        if failed_in_one_place(journal.history):  # what was trained can go on with mended code
+            let_differ(path, [CODE])
     return found
 
 
