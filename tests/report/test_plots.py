@@ -1,13 +1,14 @@
 """Tests of `tunesmith.report.plots`."""
 
 import itertools
+import math
 from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.report.plots import HEIGHT, LEFT, WIDTH, Axis, Series, line_chart, ticks
+from tunesmith.report.plots import HEIGHT, LEFT, WIDTH, Axis, Series, line_chart, log_ticks, ticks
 
 NUMBERS = st.floats(-1e9, 1e9, allow_nan=False)
 
@@ -57,3 +58,26 @@ def test_points_stand_where_they_should() -> None:
     texts = [t.text for t in picture.iter("text")]
     assert {"0 %", "100 %", "images", "accuracy", "loss", "rate"} <= set(texts)
     assert picture.find("polygon") is not None
+
+
+@given(low=st.floats(-12, 12), size=st.floats(0.01, 24))
+def test_ticks_of_a_logarithmic_scale_are_inside_and_few(low: float, size: float) -> None:
+    found = log_ticks(low, low + size)
+    assert 1 <= len(found) <= 7
+    assert all(low - 1e-6 <= math.log10(tick) <= low + size + 1e-6 for tick in found)
+    assert found == sorted(found)
+
+
+def test_a_logarithmic_scale_has_even_steps_by_factors() -> None:
+    drawn = line_chart(
+        [Series(name="", points=[(1e-4, 0), (1e-2, 1), (1.0, 2), (0.0, 3), (-1.0, 4)])],
+        x=Axis(label="lr", log=True),
+        y=Axis(label="value"),
+        title="t",
+    )
+    line = ET.fromstring(drawn).find("polyline")
+    assert line is not None
+    places = [float(point.split(",")[0]) for point in (line.get("points") or "").split()]
+    assert len(places) == 3
+    assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=0.2)
+    assert {"0.0001", "0.01", "1"} <= {text.text for text in ET.fromstring(drawn).iter("text")}

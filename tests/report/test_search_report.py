@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tunesmith.report.html import render
-from tunesmith.report.search_report import hunt_pictures
+from tunesmith.report.search_report import SHOWN, hunt_pictures
 from tunesmith.report.story import SearchReport, Story, Stretch, Tried
 
 
@@ -51,7 +51,7 @@ def test_the_plan_and_what_was_found_stand_out(hunt: SearchReport) -> None:
     assert curves.count(">the plan's settings<".replace("'", "&#39;")) == 1
     assert curves.count(">found<") == 1
     assert curves.count('class="line a"') == 2  # in the legend and in the chart
-    assert "accuracy of 4 trials on validation images" in curves
+    assert "accuracy of 4 trials against their training" in curves
 
 
 def test_the_time_of_each_trial_is_a_part_of_one_bar(hunt: SearchReport) -> None:
@@ -59,6 +59,30 @@ def test_the_time_of_each_trial_is_a_part_of_one_bar(hunt: SearchReport) -> None
     assert "12.0 s of training in 4 trials" in time
     assert [time.count(f'class="{style}"') for style in ("p0", "p1", "p6")] == [1, 1, 2]
     assert "trial 2, 6.0 s" in time
+
+
+def test_of_very_many_trials_the_others_are_one_part_of_it(hunt: SearchReport) -> None:
+    many = [tried(number, 0.5) for number in range(4, SHOWN + 1)]
+    found = dataclasses.replace(hunt, trials=[*hunt.trials, *many])
+    pictures = hunt_pictures(found)
+    time = str(pictures["time"])
+    assert [time.count(f'class="{style}"') for style in ("p0", "p1", "p6")] == [1, 1, 2]
+    assert f"trials 3 to {SHOWN}, 6 min 34 s" in time
+    first = dataclasses.replace(found, trials=[*many, *hunt.trials], found=4)
+    assert str(hunt_pictures(first)["curves"]).count("the plan") == 1
+
+
+def test_values_far_out_do_not_hide_the_others(hunt: SearchReport) -> None:
+    calm = [tried(n, 1.0, 0.5 + 0.01 * n) for n in range(20)]
+    wild = dataclasses.replace(hunt, trials=[*calm, tried(20, 1e9, 1e12)], metric="value", found=1)
+    assert "1000G" not in str(hunt_pictures(wild)["curves"])
+    assert "1000G" in str(hunt_pictures(dataclasses.replace(wild, found=20))["curves"])
+
+
+def test_values_of_a_metric_that_is_not_known_may_have_any_size(hunt: SearchReport) -> None:
+    pictures = hunt_pictures(dataclasses.replace(hunt, metric="value"))
+    assert pictures["value"](tried(1, 1.25e-7)) == "1.25e-07"
+    assert pictures["median"](hunt.stretches["train.lr"][0]) == "0.8125"
 
 
 def test_the_value_of_a_trial_is_the_last_one(hunt: SearchReport) -> None:

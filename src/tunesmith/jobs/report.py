@@ -9,6 +9,7 @@ from tunesmith.bundle.manifest import BUNDLE
 from tunesmith.core.errors import RunFolderError
 from tunesmith.core.words import counted, duration
 from tunesmith.jobs.search.search_setup import REMEMBERED
+from tunesmith.jobs.search.tune_report import REPORT
 from tunesmith.jobs.search.tune_result import RESULT, Tuned
 from tunesmith.records.history import History
 from tunesmith.records.journal import read_history
@@ -57,7 +58,7 @@ def _fitted(run: Path) -> str:
         f"{summary.status}: {ENDED[summary.reason]}\n"
         f"{told(summary)}\n"
         f"test images opened {times}\n"
-        f"report  {run / 'report.html'}\n"
+        f"report  {run / REPORT}\n"
         f"bundle  {run / BUNDLE}"
     )
 
@@ -70,6 +71,7 @@ def _found(run: Path) -> str:
         parts = {name: [Part(**part) for part in each] for name, each in values["parts"].items()}
         fields: dict[str, Any] = {**values, "folder": run, "parts": parts}
         fields["checkpoint"] = Path(values["checkpoint"])
+        fields["report"] = path.with_name(REPORT) if values.get("report") else None
         found = Tuned(**fields)
         return f"{found.status}\n{found.words()}"
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:

@@ -27,6 +27,7 @@ from tunesmith.jobs.search.search_setup import (
     space_for,
     space_words,
 )
+from tunesmith.jobs.search.tune_report import with_report
 from tunesmith.jobs.search.tune_result import RESULT, TRIALS, Tuned, tell
 from tunesmith.jobs.search.workers import choose_workers, processes
 from tunesmith.records.events import Ended, Noted, Planned, SessionStarted
@@ -222,7 +223,8 @@ def _run(
         noise = _noise(search, whole.history, workers, path, clock=clock, interrupted=interrupted)
     status = _status(whole.history, reason, is_interrupted=interrupted.is_set(), say=say)
     notes = journal.history.notes
-    return tell(path, search, whole.history, noise, status=status, reason=reason, notes=notes)
+    found = tell(path, search, whole.history, noise, status=status, reason=reason, notes=notes)
+    return with_report(found, search, journal.history)
 
 
 def _noise(

@@ -6,7 +6,7 @@ words what it shows (``role="img"`` and ``aria-label``), and every name is escap
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from markupsafe import Markup
@@ -50,12 +50,20 @@ class Axis:
         low: Start of the axis; None to fit the values.
         high: End of the axis; None to fit the values.
         percent: Whether values are shares, to be written in percent.
+        log: Whether the scale is logarithmic; values that are not positive are left out.
     """
 
     label: str
     low: float | None = None
     high: float | None = None
     percent: bool = False
+    log: bool = False
+
+    def at(self, value: float) -> float:
+        """Place of a value on the scale; not finite if it has none."""
+        if not self.log:
+            return value
+        return math.log10(value) if value > 0 else math.inf
 
 
 def ticks(low: float, high: float, *, most: int = 6) -> list[float]:
@@ -75,6 +83,24 @@ def ticks(low: float, high: float, *, most: int = 6) -> list[float]:
     count = math.floor(high / step + 1e-9) - first + 1
     digits = max(0, 2 - math.floor(math.log10(step)))
     return [round((first + i) * step, digits) for i in range(count)]
+
+
+def log_ticks(low: float, high: float, *, most: int = 6) -> list[float]:
+    """Choose round numbers inside an interval that is given by its logarithms.
+
+    Example:
+        >>> log_ticks(-4.0, 0.0), log_ticks(0.0, 1.0)
+        ([0.0001, 0.001, 0.01, 0.1, 1.0], [1.0, 2.0, 5.0, 10.0])
+
+    """
+    first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
+    places = [e + math.log10(m) for e in range(first - 1, last + 1) for m in (1, 2, 5)]
+    fine = [place for place in places if low - 1e-9 <= place <= high + 1e-9]
+    if len(fine) < 2:  # noqa: PLR2004 (one says nothing of the scale)
+        return ticks(10**low, 10**high, most=most)
+    step = 1 + (last - first) // most
+    chosen = fine if len(fine) <= most else range(first, last + 1, step)
+    return [float(f"{10**place:.1g}") for place in chosen]
 
 
 def short(value: float) -> str:
@@ -107,8 +133,8 @@ def _range(axis: Axis, values: Sequence[float]) -> tuple[float, float]:
     """Range of an axis, with some padding around values without bounds of their own."""
     low, high = min(values), max(values)
     air = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
-    low = low - air if axis.low is None else axis.low
-    high = high + air if axis.high is None else axis.high
+    low = low - air if axis.low is None else axis.at(axis.low)
+    high = high + air if axis.high is None else axis.at(axis.high)
     if axis.percent:
         low, high = max(0.0, low), min(1.0, high)
     return (low, high) if high > low else (low - 0.5, low + 0.5)
@@ -129,7 +155,8 @@ def line_chart(
     Returns:
         SVG, or "" where there is nothing to draw.
     """
-    drawn = [(s, s.finite()) for s in series if s.finite()]
+    placed = [replace(s, points=[(x.at(a), y.at(b)) for a, b in s.points]) for s in series]
+    drawn = [(s, s.finite()) for s in placed if s.finite()]
     if not drawn:
         return Markup("")
     x_low, x_high = _range(x, [p[0] for _, points in drawn for p in points])
@@ -159,21 +186,25 @@ def svg(width: float, height: float, title: str, inside: Markup, *, kind: str) -
     ).format(kind, width, height, title, width, inside)
 
 
+def _marks(axis: Axis, low: float, high: float, *, most: int) -> list[tuple[float, str]]:
+    """Places of an axis's ticks on its scale, with what is written there."""
+    values = (log_ticks if axis.log else ticks)(low, high, most=most)
+    return [(axis.at(v), f"{100 * v:.4g} %" if axis.percent else short(v)) for v in values]
+
+
 def _axes(x: Axis, y: Axis, x_range: Point, y_range: Point) -> Markup:
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     parts = []
-    for tick in ticks(*y_range, most=5):
+    for tick, text in _marks(y, *y_range, most=5):
         at = bottom - (bottom - TOP) * (tick - y_range[0]) / (y_range[1] - y_range[0])
-        text = f"{100 * tick:.4g} %" if y.percent else short(tick)
         parts.append(
             Markup(
                 '<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
                 '<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>'
             ).format(LEFT, right, at, at, LEFT - 6, at + 4, text)
         )
-    for tick in ticks(*x_range, most=6):
+    for tick, text in _marks(x, *x_range, most=6):
         at = LEFT + (right - LEFT) * (tick - x_range[0]) / (x_range[1] - x_range[0])
-        text = f"{100 * tick:.4g} %" if x.percent else short(tick)
         parts.append(
             Markup(
                 '<line class="axis" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"/>'

@@ -85,9 +85,9 @@ class Tried:
     """A trial of a search.
 
     Attributes:
-        number: Number of the trial; trial 0 has the plan's own settings.
-        values: Its settings that differ from the plan's, as (name, value).
-        curve: Learning curve: (share of a full training, metric on validation images).
+        number: Number of the trial; trial 0 is what the search began with.
+        values: Its settings that differ from trial 0, as (name, value).
+        curve: Learning curve: (share of a full training, metric).
         seconds: Seconds of training.
         state: Finished, paused, or why it failed.
     """
@@ -120,10 +120,11 @@ class Stretch:
 @final
 @dataclass(frozen=True, kw_only=True)
 class SearchReport:
-    """A search for a better config than the plan's.
+    """A search for a better config than the one that it began with.
 
     Attributes:
         trials: Trials, the best first.
+        first: What trial 0 has, in words.
         found: Number of the trial whose settings were trained to the end; None if there is none.
         metric: Metric that trials are compared by.
         importance: Share of the differences between trials that each setting explains.
@@ -133,6 +134,7 @@ class SearchReport:
     """
 
     trials: Sequence[Tried]
+    first: str = "the plan's settings"
     found: int | None
     metric: str
     importance: Mapping[str, float]

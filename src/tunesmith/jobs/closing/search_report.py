@@ -2,29 +2,24 @@
 
 import math
 import re
-from itertools import islice
 from typing import Literal
 
 from tunesmith import plan as planning
-from tunesmith.core.space import Config
-from tunesmith.core.words import counted, duration, short
+from tunesmith.core.words import counted, duration
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import fold_name
 from tunesmith.jobs.search.search import Searched
 from tunesmith.jobs.search.space import as_set
+from tunesmith.jobs.search.tried import describe
 from tunesmith.jobs.training.together import Choice
 from tunesmith.jobs.training.train import Fitted
 from tunesmith.records.history import History
 from tunesmith.report import summary as report
 from tunesmith.report.sentences import METRICS, score_text
-from tunesmith.report.story import SearchReport, Stretch, Tried
-from tunesmith.tuning.importance import edge_words, importances
-from tunesmith.tuning.parts import first_look, parts
-from tunesmith.tuning.protocols import Trial
+from tunesmith.report.story import SearchReport
 from tunesmith.tuning.repeats import TIMES
 
-SETTINGS = 4  # most important settings, to be shown in parts
 RARE = 0.01  # chance below which it is reported as "fewer than"
 
 
@@ -50,68 +45,16 @@ def search_report(session: Session, fitted: Fitted) -> SearchReport | None:
     searched = fitted.searched
     if searched is None:
         return None
-    history, space = searched.history, searched.space
-    found = None if searched.number is None else history.trials[searched.number]
-    order = sorted(range(len(history.trials)), key=lambda n: _rank(history.trials[n]))
-    importance = importances(space, history, at=first_look(history))
-    return SearchReport(
-        trials=[_tried(number, searched) for number in order],
+    return describe(
+        searched.space,
+        searched.history,
+        sign=searched.sign,
         found=searched.number,
         metric=session.settings.metric,
-        importance=importance,
-        stretches={
-            name: _stretches(searched, name)
-            for name in islice(importance, SETTINGS)
-            if importance[name] > 0
-        },
-        warnings=[] if found is None else edge_words(space, found.config, importance),
+        first="the plan's settings",
         reasons=_reasons(session, fitted, searched),
+        as_set=as_set,
     )
-
-
-def _rank(trial: Trial) -> float:
-    """Sort key of a trial: its last value, which is that of its final weights."""
-    return trial.last if math.isfinite(trial.last) else math.inf
-
-
-def _stretches(searched: Searched, name: str) -> list[Stretch]:
-    """Split the tried values of a setting into parts."""
-    history = searched.history
-    found = parts(searched.space, history, name, at=first_look(history))
-    best = min((part.median for part in found), default=math.nan)
-    return [
-        Stretch(
-            values=short(part.low) + ("" if part.low == part.high else f" to {short(part.high)}"),
-            trials=part.trials,
-            median=searched.sign * part.median,
-            is_best=part.median == best,
-        )
-        for part in found
-    ]
-
-
-def _tried(number: int, searched: Searched) -> Tried:
-    trial, plan = searched.history.trials[number], searched.history.trials[0].config
-    return Tried(
-        number=number,
-        values=_others(as_set(trial.config), plan),
-        curve=[(o.at / planning.UNITS, searched.sign * o.value) for o in trial.curve],
-        seconds=trial.seconds,
-        state=_state(trial),
-    )
-
-
-def _others(config: Config, plan: Config) -> list[tuple[str, str]]:
-    """Return the settings that differ from the plan's."""
-    return [(name, short(value)) for name, value in config.items() if plan.get(name) != value]
-
-
-def _state(trial: Trial) -> str:
-    if trial.failed is not None:
-        return f"failed: {trial.failed}"
-    if trial.is_dropped:
-        return "given up"
-    return "finished" if trial.at >= planning.UNITS else "paused"
 
 
 def _answers(fitted: Fitted) -> Literal["plan", "found", "together"]:

@@ -49,6 +49,7 @@ class Tuned:
         status: ``"finished"`` or ``"interrupted"``.
         reason: Why the search ended, in words.
         warnings: Warnings to the user.
+        report: Path of the report; None if the extra that writes it is not installed.
     """
 
     folder: Path
@@ -69,6 +70,7 @@ class Tuned:
     status: str
     reason: str
     warnings: Sequence[str] = ()  # missing in those as well
+    report: Path | None = None  # missing in those as well
 
     def as_json(self) -> str:
         """Return all fields as JSON."""
@@ -77,22 +79,31 @@ class Tuned:
     def words(self) -> str:
         """Summarize what a person wants to know first."""
         values = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
-        default = "no value" if self.default is None else f"{self.default:.6g}"
-        if self.default is not None and self.default_units not in (0, self.units):
-            default += f" after {self.default_units}"
-        failed = f", {len(self.failed)} of them failed" if self.failed else ""
-        dropped = f", {self.dropped} given up to make room" if self.dropped else ""
         return (
-            f"value   {self.value:.6g} after {self.units} units (defaults: {default})\n"
+            f"value   {self.value:.6g} {self.trained()}\n"
             f"config  {values}\n"
-            f"trial   {self.number} of {self.trials}{failed}{dropped}; {self.reason}\n"
-            f"why     {self._why()}\n"
+            f"trial   {self.count()}; {self.reason}\n"
+            f"why     {self.why()}\n"
             + "".join(f"where   {_where(*field, self.parts_at)}\n" for field in self.parts.items())
             + "".join(f"note    {warning}\n" for warning in self.warnings)
+            + (f"report  {self.report}\n" if self.report else "")
             + f"state   {self.checkpoint}"
         )
 
-    def _why(self) -> str:
+    def trained(self) -> str:
+        """Say how long this trial was trained, and what the defaults have."""
+        default = "no value" if self.default is None else f"{self.default:.6g}"
+        if self.default is not None and self.default_units not in (0, self.units):
+            default += f" after {self.default_units}"
+        return f"after {self.units} units (defaults: {default})"
+
+    def count(self) -> str:
+        """Say which of how many trials this is."""
+        failed = f", {len(self.failed)} of them failed" if self.failed else ""
+        dropped = f", {self.dropped} given up to make room" if self.dropped else ""
+        return f"{self.number} of {self.trials}{failed}{dropped}"
+
+    def why(self) -> str:
         """Explain why this trial was chosen, and how sure that is."""
         why = "it has the best last value of all"
         if self.noise is None:
