@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tunesmith.tuning.recorded import DROPPED, NOT_FINITE, recall
 from tunesmith.tuning.running import Running
 
 HORIZON = 8
+DONE = Outcome(key="0", value=[0.5], seconds=3.0)
 
 
 def make(folder: Path, journal: Journal) -> Ledger:
@@ -47,8 +49,7 @@ def open_slice(ledger: Ledger, number: int, until: int) -> Running:
 
 def train(ledger: Ledger, number: int, until: int) -> None:
     running = open_slice(ledger, number, until)
-    outcome = Outcome(key=str(number), value=[0.5], seconds=3.0)
-    ledger.take(running, running.done(outcome))
+    ledger.take(running, running.done(replace(DONE, key=str(number))))
 
 
 def recalled(ledger: Ledger, *, is_timed: bool = True) -> History:
@@ -73,6 +74,17 @@ def test_what_the_journal_says_is_what_was_known(ledger: Ledger, tmp_path: Path)
     assert recalled(ledger, is_timed=False).trials[0].seconds == 6.0
     assert ledger.seconds == [6.0, 3.0]
     assert read_history(tmp_path) == ledger.past
+
+
+def test_what_a_slice_takes_beside_its_training_is_measured(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        ledger = make(tmp_path, journal)
+        ledger.start({"lr": 0.1}, until=4)
+        running = open_slice(ledger, 0, 4)
+        assert ledger.beside_s == 0.0
+        # The clock stands still: it began 7 seconds ago, and trained for 3 of them.
+        ledger.take(replace(running, began_s=running.began_s - 7.0), running.done(DONE))
+        assert ledger.beside_s == 1.0  # for each of four units
 
 
 def test_a_new_process_goes_on_from_the_journal(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from tunesmith.records.events import SliceDone
 from tunesmith.tuning.running import SLICE, Running
 
 FOLDER = Path("trials/0003/00000008.part")
-RUNNING = Running(trial=3, start=4, until=8, folder=FOLDER, is_cut=True)
+RUNNING = Running(trial=3, start=4, until=8, folder=FOLDER, is_cut=True, began_s=0.0)
 
 
 def test_what_a_worker_is_told() -> None:

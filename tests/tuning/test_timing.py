@@ -6,6 +6,7 @@ import pytest
 
 from tunesmith.tuning.protocols import History, Observation, Resume, Start
 from tunesmith.tuning.timing import (
+    HICCUP_S,
     SLACK,
     best_trial,
     expected_s,
@@ -34,12 +35,20 @@ def test_nothing_must_be_while_there_is_time() -> None:
 
 def test_trial_0_is_finished_first_and_the_best_one_next() -> None:
     trials = history((4, 0.5), (5, 0.4), (6, 0.6))
-    needed = SLACK * (6 + 5)
+    needed = SLACK * (6 + 5) + HICCUP_S
     assert must_go_on(trials, left_s=needed + 1.1, block=1) is None
     assert must_go_on(trials, left_s=needed + 0.9, block=1) == Resume(0, 5)
     done = history((10, 0.5), (5, 0.4), (6, 0.6))
     assert must_go_on(done, left_s=6.0, block=3) == Resume(1, 8)
     assert must_go_on(done, left_s=6.0, block=30) == Resume(1, 10)
+
+
+def test_what_a_slice_takes_beside_its_training_counts() -> None:
+    trials = history((4, 0.5), (5, 0.4), (6, 0.6))
+    needed = 2 * SLACK * (6 + 5) + HICCUP_S  # a unit takes a second, and another one beside
+    assert must_go_on(trials, left_s=needed + 2.1, block=1, beside_s=1.0) is None
+    assert must_go_on(trials, left_s=needed + 1.9, block=1, beside_s=1.0) == Resume(0, 5)
+    assert kept_s(trials, Start(1), beside_s=1.0) == 2 * kept_s(trials, Start(1))
 
 
 def test_what_is_done_failed_or_running_need_not_be_started() -> None:

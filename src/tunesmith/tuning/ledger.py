@@ -1,6 +1,8 @@
 """State of a search's trials: consistent in the journal, in memory and on disk."""
 
 import math
+import statistics
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import final
@@ -15,6 +17,8 @@ from tunesmith.tuning.failures import failed_in_one_place
 from tunesmith.tuning.protocols import Trial
 from tunesmith.tuning.recorded import DROPPED, points, recall
 from tunesmith.tuning.running import Running
+
+RECENT = 15  # slices by which it is measured what one takes beside the training
 
 
 def _leaves_state(trial: Trial) -> bool:
@@ -59,6 +63,7 @@ class Ledger:
         self.folder, self._journal, self._clock = folder, journal, clock
         self._sign, self._is_timed = sign, is_timed
         self.suspended: set[int] = set()
+        self._beside_s = deque[float](maxlen=RECENT)
         self._go_on_where_all_failed()
         self.history = recall(self.past, horizon=horizon, sign=sign, is_timed=is_timed)
         self.seconds = [trial.seconds for trial in self.past.trials.values()]
@@ -89,8 +94,16 @@ class Ledger:
         Raises:
             RunFolderError: There is no space, or no permission.
         """
+        began_s = self._clock.elapsed()
         folder = folders.opened(self.folder, number, start=start, until=until)
-        return Running(trial=number, start=start, until=until, folder=folder, is_cut=is_cut)
+        return Running(
+            trial=number,
+            start=start,
+            until=until,
+            folder=folder,
+            is_cut=is_cut,
+            began_s=began_s,
+        )
 
     def left_by(self, number: int) -> Path:
         """Folder that a trial's last slice left."""
@@ -107,6 +120,13 @@ class Ledger:
         self.seconds[number] += done.seconds
         folders.tidy_trial(self.folder, number, running.until)
         self.sizes[number] = folders.size(self.left_by(number))
+        beside_s = self._clock.elapsed() - running.began_s - done.seconds
+        self._beside_s.append(max(0.0, beside_s) / (done.end - done.begin))
+
+    @property
+    def beside_s(self) -> float:
+        """Seconds that a unit takes beside its training: to copy, to record, to wait."""
+        return statistics.median(self._beside_s) if self._beside_s else 0.0
 
     def put_back(self, running: Running) -> None:
         """Pause a trial where it was before a slice without result."""

@@ -25,6 +25,7 @@ class Running:
         folder: Its working folder.
         is_cut: Whether the time left is shorter than a slice may take: that it does not end in time
             then says nothing about its trial.
+        began_s: When it began, in seconds of the run.
     """
 
     trial: int
@@ -32,6 +33,7 @@ class Running:
     until: int
     folder: Path
     is_cut: bool
+    began_s: float
 
     def task(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from tunesmith.tuning.protocols import History, Resume, Start, Trial
 
 SLACK = 1.15  # a trial's remaining training may be so much slower than it was so far
+HICCUP_S = 0.3  # seconds that a busy machine may take from any training, however short
 PATIENCE, GRACE_S = 10.0, 30.0  # a slice may take so many times its expected seconds, or GRACE_S
 # Share of the time left for a slice without an estimate; one that is a larger share of a training
 # may take that share, and a full training all the time left. Without a time limit, FIRST_S seconds
@@ -13,9 +14,16 @@ PATIENCE, GRACE_S = 10.0, 30.0  # a slice may take so many times its expected se
 FIRST_SHARE, FIRST_S = 0.25, 3600.0
 
 
-def remaining_s(trial: Trial, horizon: int) -> float:
-    """Expected seconds that a trial still needs; 0 if it was never measured."""
-    return trial.seconds / trial.at * (horizon - trial.at) * SLACK if trial.at else 0.0
+def remaining_s(trial: Trial, horizon: int, *, beside_s: float = 0.0) -> float:
+    """Expected seconds that a trial still needs; 0 if it was never measured.
+
+    Args:
+        trial: The trial.
+        horizon: Units of a full training.
+        beside_s: Seconds that a unit takes beside its training.
+    """
+    each_s = trial.seconds / trial.at + beside_s if trial.at else 0.0
+    return each_s * (horizon - trial.at) * SLACK
 
 
 def best_trial(history: History, *, first: int = 0, may_have_failed: bool = True) -> int | None:
@@ -44,7 +52,9 @@ def best_trial(history: History, *, first: int = 0, may_have_failed: bool = True
     return min(sound)[1] if sound else None
 
 
-def must_go_on(history: History, *, left_s: float, block: int) -> Resume | None:
+def must_go_on(
+    history: History, *, left_s: float, block: int, beside_s: float = 0.0
+) -> Resume | None:
     """Return what must train now, because there is just enough time left to finish it.
 
     Trial 0, the defaults, comes first, so that a search never ends with something worse. The best
@@ -54,15 +64,17 @@ def must_go_on(history: History, *, left_s: float, block: int) -> Resume | None:
         history: The trials.
         left_s: Seconds left of the budget.
         block: Units per slice.
+        beside_s: Seconds that a unit takes beside its training.
 
     Returns:
         The slice; None while there is time for other trials as well.
     """
     must = _must_finish(history)
-    costs = [t.seconds / t.at for t in history.trials if t.at]
-    needed_s = sum(remaining_s(history.trials[number], history.horizon) for number in must)
+    costs = [t.seconds / t.at + beside_s for t in history.trials if t.at]
+    trials = [history.trials[number] for number in must]
+    needed_s = sum(remaining_s(trial, history.horizon, beside_s=beside_s) for trial in trials)
     # One more block must be left, or the next decision would come too late.
-    if left_s > needed_s + max(costs, default=0.0) * block:
+    if left_s > needed_s + max(costs, default=0.0) * block + HICCUP_S:
         return None
     for number in must:
         if number in history.paused():
@@ -81,7 +93,7 @@ def _must_finish(history: History) -> list[int]:
     ]
 
 
-def kept_s(history: History, decision: Start | Resume) -> float:
+def kept_s(history: History, decision: Start | Resume, *, beside_s: float = 0.0) -> float:
     """Seconds to keep for trials that have to be finished, even if a slice hangs.
 
     It is 0 for a slice of such a trial. A trial that is running needs none, since its own worker
@@ -91,7 +103,7 @@ def kept_s(history: History, decision: Start | Resume) -> float:
     if isinstance(decision, Resume) and decision.trial in must:
         return 0.0
     waiting = [history.trials[number] for number in must if number in history.paused()]
-    return sum(remaining_s(trial, history.horizon) for trial in waiting)
+    return sum(remaining_s(trial, history.horizon, beside_s=beside_s) for trial in waiting)
 
 
 def expected_s(history: History, decision: Start | Resume, seconds: Sequence[float]) -> float:

@@ -170,7 +170,7 @@ class Tuner:
         """Begin a slice, and record that if it is a trial's first."""
         search, ledger, left_s = self._search, self._ledger, self._clock.left()
         if search.reserves_time_to_finish and search.units is None:  # only then are seconds kept
-            left_s -= kept_s(ledger.history, decision)
+            left_s -= kept_s(ledger.history, decision, beside_s=ledger.beside_s)
         if isinstance(decision, Start):
             config = new_config(search.sampler, search.space, ledger.history, seed=search.seed)
             number = ledger.start(config, until=decision.until)
@@ -241,7 +241,8 @@ def _decide(
     spent = _spent(search, history, clock)
     decision: Decision | None = again
     if decision is None and search.reserves_time_to_finish:
-        decision = must_go_on(history, left_s=left_s, block=search.block)
+        beside_s = ledger.beside_s
+        decision = must_go_on(history, left_s=left_s, block=search.block, beside_s=beside_s)
     if decision is None:
         may = _may_start(search, history)
         decision = search.scheduler(history, spent=spent, may_start=may, seed=search.seed)
