@@ -1,6 +1,6 @@
 """Backdoors planted in real data: what the deep check finds, and what is left after cleaning.
 
-    TUNESMITH_DATA=FOLDER python benchmarks/backdoors.py [--rows ...] [--train]
+    TUNESMITH_DATA=FOLDER python benchmarks/backdoors.py [--data mnist] [--rows ...] [--train]
 
 FOLDER holds ``mnist.zip`` and ``cifar10.zip``. Of each 10,000 random training images are used.
 Attacks, each on a share of the images to learn from:
@@ -312,6 +312,7 @@ def measure_neighbors(given: Data, attack: Attack, share: float) -> Row:
 def main() -> None:
     """Measure what is missing, then print everything."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="mnist,cifar10")
     parser.add_argument("--rows", default=ROWS)
     parser.add_argument("--neighbors", default=NEIGHBORS)
     parser.add_argument("--train", nargs="?", const=TRAINED, default="")
@@ -322,7 +323,7 @@ def main() -> None:
         ("neighbors", options.neighbors, measure_neighbors),
         ("trained", options.train, measure_cleansed),
     )
-    for (part, wanted, measured), name in product(parts, ("mnist", "cifar10")):
+    for (part, wanted, measured), name in product(parts, options.data.split(",")):
         rows = results.setdefault(part, [])
         there = {(row["data"], row["attack"], row["share"]) for row in rows}
         asked = [text.split(":") for text in wanted.split(",") if text]
@@ -334,7 +335,7 @@ def main() -> None:
             rows.append({"data": name, "attack": kind, "share": share, **row})
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     clean = results.setdefault("clean", {})
-    for name in ("mnist", "cifar10"):
+    for name in options.data.split(","):
         if options.train and name not in clean:
             clean[name] = measure_clean(load(name))
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
