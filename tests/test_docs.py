@@ -63,6 +63,29 @@ def test_the_script_by_hand_is_shown_once_it_was_measured(
     assert "tried: MNIST in 60 s, 2 to 4. At the latest, it ended after 95.0 % of" in shown
 
 
+def test_searches_are_shown_against_the_plans_own_settings_once_they_were_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = script("pages")
+    monkeypatch.setattr(pages, "RESULTS", tmp_path)
+    assert pages.overtuned() == ""
+    row = {"problem": 0, "images": 300, "budget_s": 30.0, "plan": 0.5, "answers": "plan"}
+    rows = [
+        {**row, "handed": 0.5, "chance": 1.0},
+        {**row, "handed": 0.4, "chance": 0.01},
+        {**row, "handed": 0.8, "chance": 0.04, "answers": "together", "images": 4000},
+        {**row, "handed": 0.6, "chance": 0.2, "answers": "found", "problem": 1},
+    ]
+    found = {"hardware": {"cpu": "C", "cores": 2, "system": "S"}, "rows": rows}
+    (tmp_path / "overtuning.json").write_text(json.dumps(found))
+    shown = " ".join(pages.overtuned().split())
+    assert "In 4 short runs" in shown
+    assert "2 problems of 300 to 4,000 images, 30 s each" in shown
+    assert "settings in 1, and better in 1 (McNemar" in shown
+    assert "The mean difference is +7.50 points." in shown
+    assert "alone in 2, the found one in 1, and both together in 1. Hardware: C." in shown
+
+
 def test_what_a_part_is_worth_is_told_by_the_seeds_that_both_have(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

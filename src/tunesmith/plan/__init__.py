@@ -5,7 +5,7 @@ Nothing here reads a clock, a file or a device, so a plan can be tested, printed
 
 from tunesmith.plan.augmentation import brief_seconds, choose_augmentation
 from tunesmith.plan.extension import extend
-from tunesmith.plan.folds import FOLD_SHARE, folds_in
+from tunesmith.plan.folds import FOLD_SHARE, fold_epochs, folds_in
 from tunesmith.plan.foreseen import Foreseen
 from tunesmith.plan.plan import (
     VERIFIED,
@@ -90,6 +90,7 @@ __all__ = [
     "epochs_wanted",
     "expected",
     "extend",
+    "fold_epochs",
     "folds_in",
     "has_folds",
     "is_hopeless",

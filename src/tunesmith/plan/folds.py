@@ -28,8 +28,12 @@ def folds_in(
         1
 
     """
-    epochs = FOLD_EPOCHS_PRETRAINED if pretrained else FOLD_EPOCHS
-    rest = images * (1 - 1 / FOLDS)
+    epochs, rest = fold_epochs(pretrained=pretrained), images * (1 - 1 / FOLDS)
     longest = int(FOLD_SHARE * seconds * images_per_s / (epochs * rest))
     count = max(1, min(FOLDS, max(longest, math.ceil(FEWEST_PREDICTED * FOLDS / images))))
     return count, min(FOLD_SHARE, count / (count + 2))
+
+
+def fold_epochs(*, pretrained: bool) -> float:
+    """Epochs from which a fold's network says something of the final one."""
+    return FOLD_EPOCHS_PRETRAINED if pretrained else FOLD_EPOCHS

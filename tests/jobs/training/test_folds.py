@@ -17,7 +17,7 @@ from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.prepare import as_expected, prepare
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import fold_name
-from tunesmith.jobs.training.folds import fold_trial, joined, with_folds
+from tunesmith.jobs.training.folds import are_telling, fold_trial, joined, with_folds
 
 IMAGES, SCRATCH = 90, "convnet"
 SessionIn = Callable[..., AbstractContextManager[Session]]
@@ -36,7 +36,9 @@ def candidate_of(session: Session) -> Candidate:
     return Candidate(prepared=as_expected(prepared, family), family=family, chosen=chosen)
 
 
-def test_a_search_is_judged_by_few_folds(session_in: SessionIn, tmp_path: Path) -> None:
+def test_a_search_is_judged_by_few_folds(
+    session_in: SessionIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with session_in(tmp_path, budget=30, model=SCRATCH, trials=3) as session:
         candidate = candidate_of(session)
         assert candidate.chosen.search
@@ -49,6 +51,10 @@ def test_a_search_is_judged_by_few_folds(session_in: SessionIn, tmp_path: Path) 
         predicting = [fold_name(SCRATCH, fold) for fold in range(3)]
         assert set(session.journal.history.trials) == {SCRATCH, *predicting}
         assert all(each.seen > 0 for each in session.journal.history.trials.values())
+        needed = min(session.journal.history.trials[name].seen for name in predicting)
+        for epochs, telling in ((0.0, True), (2.0 * needed, False)):
+            monkeypatch.setattr(planning, "fold_epochs", lambda epochs=epochs, **_: epochs)
+            assert are_telling(session, [candidate], folds=3) is telling
 
 
 def test_without_a_search_all_folds_are_predicted_where_there_is_time(

@@ -25,7 +25,7 @@ from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.module import load_module
 from tunesmith.jobs.run.prepare import as_expected, prepare
 from tunesmith.jobs.run.session import Session
-from tunesmith.jobs.training import together
+from tunesmith.jobs.training import together, untuned
 from tunesmith.jobs.training.train import train_all
 
 BUDGET = 20.0
@@ -44,9 +44,9 @@ def test_two_networks_answer_as_one(
     session_in: SessionIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From training to the bundle: what is handed over is what was chosen."""
-    # The held-out images decide; that they decide for both is arranged here. The first two losses
-    # are those of the pretrained network's head and of the tuned network.
-    losses = iter([0.5, 0.4, 0.5, 0.4, 0.3])
+    # The held-out images decide; that they decide for both is arranged here.
+    monkeypatch.setattr(untuned, "is_better", lambda *_: False)
+    losses = iter([0.5, 0.4, 0.3])
     monkeypatch.setattr(
         together, "calibrated_losses", lambda _, y_N: np.full(len(y_N), next(losses))
     )
@@ -129,3 +129,19 @@ def test_networks_that_are_worse_together_by_the_metric_do_not_answer_together(
     candidates: Any = [SimpleNamespace(name=name, number=None) for name in ("one", "other")]
     choice = together.choose(candidates, [z_NK, z_NK], y_N, metric=metric, alone=False)
     assert choice.members == members
+
+
+@pytest.mark.parametrize(("are_telling", "members"), [(True, (1,)), (False, (0,))])
+def test_what_was_found_answers_alone_only_if_the_networks_tell_of_the_final_ones(
+    members: tuple[int, ...], *, are_telling: bool
+) -> None:
+    y_N = np.arange(40) % 2
+    right_NK = 8 * np.eye(2, dtype=np.float32)[y_N]
+    wrong_NK = np.where(np.arange(40)[:, None] < 10, -right_NK, right_NK)
+    plan, found = (SimpleNamespace(name=name, number=n) for name, n in (("a", None), ("b", 3)))
+    logits, asked = [wrong_NK, right_NK], {"metric": "accuracy", "alone": True}
+    choice = together.choose([plan, found], logits, y_N, **asked, are_telling=are_telling)  # type: ignore[list-item,arg-type]
+    assert choice.members == members
+    assert choice.chance is not None
+    assert choice.chance < 0.05
+    assert ("too little time to judge" in choice.reason) is not are_telling

@@ -139,6 +139,18 @@ def _out_of_fold(
     return found
 
 
+def are_telling(session: Session, candidates: Sequence[Candidate], *, folds: int) -> bool:
+    """Whether the networks without these folds were trained enough to tell of the final ones."""
+    trials = session.journal.history.trials
+    return all(
+        trials[fold_name(each.name, fold)].seen
+        >= planning.fold_epochs(pretrained=each.family.pretrained is not None)
+        * len(each.prepared.without_fold(fold)[0])
+        for each in candidates
+        for fold in range(folds)
+    )
+
+
 def joined(candidate: Candidate, parts: Sequence[Part]) -> Part:
     """Concatenate logits and indices; empty if there are none."""
     none: Part = np.zeros((0, candidate.classes), np.float32), np.zeros(0, np.int64)

@@ -17,6 +17,7 @@ from tunesmith.jobs.run.trial import Trained
 from tunesmith.models.ensemble import Ensemble
 from tunesmith.models.preprocess import Deployed
 
+BRIEF = " There was too little time to judge whether what was searched for is better alone."
 Logits = NDArray[np.float32]
 Finished = tuple[Candidate, Trained]
 
@@ -53,6 +54,7 @@ def choose(
     *,
     metric: str,
     alone: bool,
+    are_telling: bool = True,
 ) -> Choice:
     """Compare each network and the ensemble of all on images that none of them has seen.
 
@@ -71,6 +73,8 @@ def choose(
         y_N: Labels of the images.
         metric: The user's metric.
         alone: Whether to choose one network only, since an ensemble might exceed the limits.
+        are_telling: Whether these networks tell of the final ones. If they were trained much less,
+            a found config that learns faster would win: it then answers in an ensemble at most.
     """
     temperatures = tuple(fit_temperature(z_NK, y_N) for z_NK in logits)
     mean_NK = averaged(logits, temperatures)
@@ -82,7 +86,8 @@ def choose(
     if found is not None:
         p_NK, other_NK = (softmax(logits[n], temperatures[n]) for n in (found, best))
         compared = compare(metric, p_NK, other_NK, y_N)
-        chance, best = compared.chance, found if compared.is_better else best
+        chance = compared.chance
+        best = found if compared.is_better and are_telling else best
     pays = whole_N.mean() < losses[best].mean() and (
         found is None or is_lower(whole_N, losses[best])
     )
@@ -96,7 +101,8 @@ def choose(
         accuracies=accuracies,
         images=len(y_N),
         chance=chance,
-        reason=_words(names, accuracies, chance, best=best, is_together=is_together),
+        reason=_words(names, accuracies, chance, best=best, is_together=is_together)
+        + ("" if are_telling else BRIEF),
     )
 
 

@@ -11,7 +11,7 @@ from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import Trained
 from tunesmith.jobs.search.search import Searched, search
-from tunesmith.jobs.training.folds import Part, joined, main_trial, with_folds
+from tunesmith.jobs.training.folds import Part, are_telling, joined, main_trial, with_folds
 from tunesmith.jobs.training.slices import run_trial
 from tunesmith.jobs.training.timing import deadlines, end_of_training, trained_seconds
 from tunesmith.jobs.training.together import (
@@ -123,6 +123,7 @@ def _choose_small(
         candidates[0].prepared.labels[unseen[0][1]],
         metric=session.settings.metric,
         alone=bool(session.settings.limit),
+        are_telling=are_telling(session, candidates, folds=len(parts[0])),
     )
     session.note(choice.reason)
     answer = answering(trials, deployed, choice)
