@@ -163,3 +163,14 @@ def test_half_a_module_is_not_found_later(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(SystemExit):
             import_file(path, bytes(path))
+
+
+def test_the_line_of_an_error_is_told_of_a_relative_path_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("broken.py").write_text("x = 1\n\nraise ValueError(x)\n")
+    with pytest.raises(
+        SettingsError, match=r"broken\.py raised ValueError when imported \(line 3\)"
+    ):
+        load_function("broken.py:train")

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,3 +122,10 @@ def test_a_function_without_a_file_of_its_own_is_told(monkeypatch: pytest.Monkey
     monkeypatch.setattr("inspect.getsourcefile", lambda _: None)
     with pytest.raises(SettingsError, match=r"no source file of `dumps`.*in a \.py file"):
         file_of(json.dumps, Path.cwd())
+
+
+def test_a_function_whose_source_was_never_a_file_is_told() -> None:
+    made: dict[str, Any] = {}
+    exec("def train(): ...", made)
+    with pytest.raises(SettingsError, match=r"no source file of `train`"):
+        file_of(made["train"], Path.cwd())

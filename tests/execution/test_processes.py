@@ -114,12 +114,12 @@ def test_a_process_without_a_sign_of_life_is_ended(tmp_path: Path) -> None:
 
 
 def test_a_call_that_python_waits_for_is_a_sign_of_life(tmp_path: Path) -> None:
-    executor = Processes(1, log=tmp_path / "log", silence_s=3.0)
-    executor.submit(task("computes", seconds=6.0))
-    outcome = executor.next_done(60.0)
+    executor = Processes(1, log=tmp_path / "log", silence_s=6.0)
+    executor.submit(task("computes", seconds=9.0))
+    outcome = executor.next_done(120.0)
     executor.cancel()
     assert outcome is not None
-    assert (outcome.value, outcome.failed) == (6.0, None)
+    assert (outcome.value, outcome.failed) == (9.0, None)
 
 
 def test_signs_of_life_are_no_outcomes(processes: Processes) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tunesmith.core.clock import Clock
 from tunesmith.execution.executor import Outcome
+from tunesmith.jobs.search.search_setup import forget_failures
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning.ledger import Ledger
 from tunesmith.tuning.protocols import History
@@ -159,12 +160,16 @@ def test_trials_that_all_failed_in_one_place_go_on(
         before.start({"lr": 0.2}, until=4)  # what never trained decides nothing
         for number, reason in enumerate(reasons):
             before.end(number, reason)
+        assert make(tmp_path, journal).history.paused()[-1:] == (2,)
+        assert 0 not in make(tmp_path, journal).history.paused()
+        forget_failures(journal, tmp_path / "trials")
         after = make(tmp_path, journal)
         assert (after.history.paused() == (0, 1, 2)) == is_left
         folders = tmp_path / "trials"
         shutil.rmtree(folders / "0001")
         for number, reason in enumerate(reasons):
             after.end(number, reason)
+        forget_failures(journal, folders)
         assert (1 in make(tmp_path, journal).history.paused()) == (len(reasons) == 1)
 
 

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import final
+from types import SimpleNamespace
+from typing import Any, final
 
 import pytest
 
@@ -15,13 +16,13 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.functions import load_function
 from tunesmith.execution.executor import Executor, Failure, Inline, Outcome, Task
-from tunesmith.jobs.search.search_setup import space_for
+from tunesmith.jobs.search.search_setup import forget_failures, space_for
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import folders, tuner
 from tunesmith.tuning.asha import ASHA, FULL
 from tunesmith.tuning.freeze_thaw import FreezeThaw
 from tunesmith.tuning.portfolio import Portfolio
-from tunesmith.tuning.protocols import History, Scheduler
+from tunesmith.tuning.protocols import History, Observation, Resume, Scheduler
 from tunesmith.tuning.recorded import recall
 from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tpe import TPE
@@ -80,6 +81,7 @@ def run(
     if trials and math.isinf(budget):
         units = units or HORIZON * trials
     with Journal(folder) as journal:
+        forget_failures(journal, folder / "trials")
         searching = Tuner(
             search_of(
                 function,
@@ -365,6 +367,19 @@ def test_a_new_trial_that_may_have_failed_by_no_fault_of_its_own_is_tried_once_m
     assert "Trial 2 failed. It was lost." in said
     past = read_history(tmp_path / "twice")
     assert recall(past, horizon=HORIZON, sign=1, is_timed=False) == history
+
+
+@pytest.mark.parametrize(("left_s", "first"), [(1000.0, Resume(1, 2)), (25.0, Resume(0, 6))])
+def test_what_must_be_finished_comes_before_what_is_retried(left_s: float, first: Resume) -> None:
+    history = History(horizon=HORIZON).started({}, until=4)
+    history = history.observed(0, (Observation(at=4, value=0.5),), seconds=4.0).started({}, until=2)
+    ledger: Any = SimpleNamespace(
+        history=history.observed(1, (), seconds=0.0), seconds=[4.0, 0.0], beside_s=0.0
+    )
+    asked = search_of("falls", scheduler=ASHA(), trials=None, units=None)
+    clock = Clock(budget=2000.0, spent=2000.0 - left_s, now=lambda: 0.0)
+    decision, _ = tuner._decide(asked, ledger, clock, Resume(1, 2))
+    assert decision == first
 
 
 @pytest.mark.parametrize(("failure", "is_retried"), [("raised", True), ("late", False)])

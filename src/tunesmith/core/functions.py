@@ -144,7 +144,7 @@ def _load_file(path: Path) -> ModuleType:
 def _lines(path: Path, error: BaseException) -> list[int]:
     """Lines of a file that an error passed, from the top level inward."""
     frames = traceback.extract_tb(error.__traceback__)
-    return [frame.lineno or 0 for frame in frames if frame.filename == str(path)]
+    return [f.lineno or 0 for f in frames if Path(f.filename) == path.absolute()]
 
 
 def import_file(path: Path, identity: bytes) -> ModuleType:

@@ -27,7 +27,7 @@ def file_of(function: Function, here: Path) -> Path:
     """
     inner = inspect.unwrap(function)
     file = inspect.getsourcefile(inner)
-    if file is None:
+    if file is None or not (here / file).is_file():
         raise SettingsError(
             f"There is no source file of `{inner.__name__}`, by which to see whether it was "
             "changed between two runs. Define a function that calls it in a .py file."

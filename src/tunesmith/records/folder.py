@@ -18,7 +18,7 @@ IDENTITY = "job.json"
 BEGUN = {LOCK, f".{IDENTITY}.part"}
 MAY_DIFFER = "may_differ"  # beside the identity; see `let_differ`
 HANDED_OVER = ("bundle", "result.json")  # what a run leaves to its user
-FORMAT = 5  # increased whenever runs of the version before cannot be resumed
+FORMAT = 6  # increased whenever runs of the version before cannot be resumed
 
 
 @contextmanager

@@ -74,9 +74,7 @@ def _repeated(
     codes, counts = np.unique(kind_S * height * width + corner_S, return_counts=True)
     codes, counts = codes[counts >= least_of(n)], counts[counts >= least_of(n)]
     kinds, corners = np.divmod(codes, height * width)
-    others = [counts[(kinds == kinds[k]) & (codes != codes[k])] for k in range(len(codes))]
-    elsewhere = np.array([each.max(initial=0) for each in others], np.int64)
-    for k in examined(counts, elsewhere):
+    for k in examined(counts, elsewhere(kinds, counts)):
         is_here_S = (squares.side == kinds[k] >> BITS) & (corner_S == corners[k])
         level = int(kinds[k] % (1 << BITS))
         is_alike_S = is_here_S & (np.abs(level_S.astype(np.int64) - level) <= 1)
@@ -84,6 +82,28 @@ def _repeated(
             top, left = divmod(int(corners[k]), width)
             places = np.sort(squares.image[is_here_S & (level_S == level)])
             yield Repeated(top=top, left=left, places=places)
+
+
+def elsewhere(kinds: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often the same kind is found at the other place where it is most frequent; 0 if at none.
+
+    Args:
+        kinds: Kind of a square at a place.
+        counts: Number of images that have it there.
+
+    Example:
+        >>> elsewhere(np.array([7, 7, 9, 7]), np.array([30, 50, 20, 10])).tolist()
+        [50, 30, 0, 50]
+
+    """
+    order = np.lexsort((-counts, kinds))
+    _, starts, kind_of = np.unique(kinds[order], return_index=True, return_inverse=True)
+    ranked = np.append(counts[order], 0)
+    has_second = np.diff(np.append(starts, len(order))) > 1
+    found = np.empty_like(counts)
+    found[order] = ranked[starts][kind_of]
+    found[order[starts]] = np.where(has_second, ranked[starts + 1], 0)
+    return found
 
 
 def _squares(gray_NHW: NDArray[np.uint8]) -> _Squares:

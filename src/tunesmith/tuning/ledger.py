@@ -1,7 +1,6 @@
 """State of a search's trials: consistent in the journal, in memory and on disk."""
 
 import math
-import statistics
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +12,6 @@ from tunesmith.records.events import Event, Noted, SliceDone, TrialEnded, TrialS
 from tunesmith.records.history import History as Past
 from tunesmith.records.journal import Journal
 from tunesmith.tuning import folders
-from tunesmith.tuning.failures import failed_in_one_place
 from tunesmith.tuning.protocols import Trial
 from tunesmith.tuning.recorded import DROPPED, points, recall
 from tunesmith.tuning.running import Running
@@ -64,7 +62,6 @@ class Ledger:
         self._sign, self._is_timed = sign, is_timed
         self.suspended: set[int] = set()
         self._beside_s = deque[float](maxlen=RECENT)
-        self._go_on_where_all_failed()
         self.history = recall(self.past, horizon=horizon, sign=sign, is_timed=is_timed)
         self.seconds = [trial.seconds for trial in self.past.trials.values()]
         kept = {n: t.at for n, t in enumerate(self.history.trials) if _leaves_state(t)}
@@ -126,7 +123,8 @@ class Ledger:
     @property
     def beside_s(self) -> float:
         """Seconds that a unit takes beside its training: to copy, to record, to wait."""
-        return statistics.median(self._beside_s) if self._beside_s else 0.0
+        # The lower quartile: the first slice of a process also takes what it imports.
+        return sorted(self._beside_s)[len(self._beside_s) // 4] if self._beside_s else 0.0
 
     def put_back(self, running: Running) -> None:
         """Pause a trial where it was before a slice without result."""
@@ -163,13 +161,6 @@ class Ledger:
         """Remove all of a trial's folders except that of its last slice."""
         at = self.history.trials[number].at if number in self.sizes else -1
         folders.tidy_trial(self.folder, number, at)
-
-    def _go_on_where_all_failed(self) -> None:
-        """Resume the trials that all failed in one place: its cause may be mended by now."""
-        for name in failed_in_one_place(self.past):
-            trial = self.past.trials[name]
-            if folders.at_unit(self.folder, int(name), trial.seen).is_dir():
-                self._record(TrialStarted(trial=name, config=trial.config or {}))
 
     def explain(self, number: int, text: str) -> Path:
         """Write beside a trial's folders why it failed."""

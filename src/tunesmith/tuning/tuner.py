@@ -236,13 +236,17 @@ class Tuner:
 def _decide(
     search: Search, ledger: Ledger, clock: Clock, again: Resume | None
 ) -> tuple[Decision, float]:
-    """Decide what a free worker runs, and expect so many seconds; what is retried comes first."""
+    """Decide what a free worker runs, and expect so many seconds.
+
+    What must be finished comes first, then what is retried.
+    """
     history, left_s = ledger.history, clock.left()
     spent = _spent(search, history, clock)
-    decision: Decision | None = again
-    if decision is None and search.reserves_time_to_finish:
+    decision: Decision | None = None
+    if search.reserves_time_to_finish:
         beside_s = ledger.beside_s
         decision = must_go_on(history, left_s=left_s, block=search.block, beside_s=beside_s)
+    decision = decision or again
     if decision is None:
         may = _may_start(search, history)
         decision = search.scheduler(history, spent=spent, may_start=may, seed=search.seed)

@@ -21,14 +21,19 @@ def trial(
     return Trial(config={"lr": lr}, curve=curve, is_dropped=is_dropped, failed=failed)
 
 
-def told(*trials: Trial, metric: str = "accuracy") -> SearchReport:
+def told(*trials: Trial, metric: str = "accuracy", is_brief: bool = False) -> SearchReport:
     """What is told of a search by which trial 1 was found, and does not surely do better."""
     session: Any = SimpleNamespace(
         settings=SimpleNamespace(metric=metric), journal=SimpleNamespace(history=Past())
     )
     plan, found = (SimpleNamespace(name=f"m {n}", number=n) for n in (None, 1))
     choice = SimpleNamespace(
-        candidates=(plan, found), accuracies=(0.9, 0.91, 0.92), images=1000, chance=0.2, reason=""
+        candidates=(plan, found),
+        accuracies=(0.9, 0.91, 0.92),
+        images=1000,
+        chance=0.2,
+        is_brief=is_brief,
+        reason="",
     )
     searched = Searched(
         space={"lr": Field(Float(1e-4, 1.0, log=True), 0.1)},
@@ -80,4 +85,15 @@ def test_an_end_of_a_range_is_a_warning_only_where_the_setting_mattered() -> Non
 def test_chance_is_told_of_the_metric_that_was_compared(metric: str, name: str) -> None:
     why = told(trial(0.5), trial(0.4), metric=metric).reasons[2]
     assert f"By {name}, two equally good networks would differ" in why
-    assert "in 20 of 100 such comparisons. What was found is not surely better" in why
+    assert why.endswith(
+        "in 20 of 100 such comparisons. What was found is not surely better. So the plan's "
+        "settings answer."
+    )
+
+
+def test_too_little_time_to_judge_is_told() -> None:
+    why = told(trial(0.5), trial(0.4), is_brief=True).reasons[2]
+    assert (
+        "There was too little time to judge whether what was found is better alone. So the" in why
+    )
+    assert "not surely better" not in why

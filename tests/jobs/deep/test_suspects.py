@@ -118,13 +118,13 @@ def test_answers_of_each_fold_go_to_its_images(prepared: Any, folds: int) -> Non
 
 
 def test_labels_of_held_out_images_are_asked_about_and_so_many_are_said(prepared: Any) -> None:
-    prepared.split.folds, prepared.split.calibration = None, np.arange(10, 20)
+    prepared.split.folds = None
     p_NK = sure(prepared.labels)
     prepared.labels[13] ^= 1
-    z_NK, y_N = np.log(p_NK[10:20]), prepared.labels[10:20]
-    fitted: Any = SimpleNamespace(members=[SimpleNamespace(prepared=prepared)], z_NK=z_NK, y_N=y_N)
+    members, places = [SimpleNamespace(prepared=prepared)], np.arange(10, 20)[::-1]
+    fitted: Any = SimpleNamespace(members=members, z_NK=np.log(p_NK[places]), places_N=places)
     held, q_NK = held_out(fitted, temperature=1.0)
-    assert held.tolist() == list(range(10, 20))
+    assert held.tolist() == places.tolist()
     found = find_suspects("held-out", held, q_NK, prepared.labels)
     assert [(each.place, each.part) for each in found] == [(13, "held-out")]
     said = tell_held_out(prepared, len(held), found)
@@ -136,9 +136,8 @@ def test_labels_of_held_out_images_are_asked_about_and_so_many_are_said(prepared
 
 
 def test_where_there_are_folds_no_image_is_held_out(prepared: Any) -> None:
-    prepared.split.calibration = np.zeros(0, np.int64)
-    z_NK = np.zeros((20, 2), np.float32)
-    fitted: Any = SimpleNamespace(members=[SimpleNamespace(prepared=prepared)], z_NK=z_NK)
+    members, z_NK = [SimpleNamespace(prepared=prepared)], np.zeros((20, 2), np.float32)
+    fitted: Any = SimpleNamespace(members=members, z_NK=z_NK, places_N=np.arange(20))
     held, q_NK = held_out(fitted, temperature=1.0)
     assert (len(held), len(q_NK)) == (0, 0)
     assert find_suspects("held-out", held, q_NK, prepared.labels) == []

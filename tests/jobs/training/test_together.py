@@ -144,4 +144,4 @@ def test_what_was_found_answers_alone_only_if_the_networks_tell_of_the_final_one
     assert choice.members == members
     assert choice.chance is not None
     assert choice.chance < 0.05
-    assert ("too little time to judge" in choice.reason) is not are_telling
+    assert choice.is_brief is ("too little time to judge" in choice.reason) is not are_telling

@@ -12,7 +12,7 @@ from tunesmith.jobs.run.trial import fold_name
 from tunesmith.jobs.search.search import Searched
 from tunesmith.jobs.search.space import as_set
 from tunesmith.jobs.search.tried import describe
-from tunesmith.jobs.training.together import Choice
+from tunesmith.jobs.training.together import BRIEF, Choice
 from tunesmith.jobs.training.train import Fitted
 from tunesmith.records.history import History
 from tunesmith.report import summary as report
@@ -94,8 +94,9 @@ def _why(fitted: Fitted, choice: Choice, metric: str) -> str:
     plan, found, together = (f"{100 * share:.1f} %" for share in choice.accuracies)
     times = f"{100 * choice.chance:.0f} of 100" if choice.chance >= RARE else "fewer than 1 of 100"
     name = re.split("[:,]", METRICS[metric][0])[0]  # without the explanation
+    unsure = BRIEF if choice.is_brief else "What was found is not surely better."
     answers = {
-        "plan": "What was found is not surely better, so the plan's settings answer.",
+        "plan": f"{unsure} So the plan's settings answer.",
         "found": "That is rare enough to count, so the found settings answer.",
         "together": "Together they have better probabilities and are no worse, so both answer.",
     }

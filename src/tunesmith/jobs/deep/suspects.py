@@ -21,7 +21,7 @@ from tunesmith.jobs.run.prepare import Prepared
 from tunesmith.jobs.training.train import Fitted
 from tunesmith.records.cache import Cache
 from tunesmith.records.folder import write_atomic
-from tunesmith.report.findings import Finding
+from tunesmith.report.findings import Finding, Item
 from tunesmith.screening.labels import NEIGHBORS, find_doubted, rank_labels
 
 FILE = "suspects.csv"
@@ -92,8 +92,9 @@ def held_out(fitted: Fitted, temperature: float) -> tuple[Places, NDArray[np.flo
 
     Empty if there are folds instead; see `out_of_fold`, whose arguments it takes.
     """
-    split, z_NK = fitted.members[0].prepared.split, fitted.z_NK
-    return split.calibration, softmax(z_NK[: len(split.calibration)], temperature)
+    if fitted.members[0].prepared.split.folds is not None:
+        return fitted.places_N[:0], fitted.z_NK[:0]
+    return fitted.places_N, softmax(fitted.z_NK, temperature)
 
 
 def write_suspects(folder: Path, prepared: Prepared, found: Sequence[Suspect]) -> None:
@@ -118,6 +119,13 @@ def write_suspects(folder: Path, prepared: Prepared, found: Sequence[Suspect]) -
     write_atomic(folder / FILE, text.getvalue())
 
 
+def _items(prepared: Prepared, found: Sequence[Suspect]) -> list[Item]:
+    """Show the images, and what they probably are."""
+    data, classes = Data(source=prepared.source, loaded=prepared.loaded), prepared.source.classes
+    notes = [f"probably {classes[each.other]}" for each in found]
+    return data.items([each.place for each in found], notes)
+
+
 def tell_learned(prepared: Prepared, asked: int, found: Sequence[Suspect]) -> Finding | str | None:
     """Report labels of training images that look wrong.
 
@@ -135,7 +143,6 @@ def tell_learned(prepared: Prepared, asked: int, found: Sequence[Suspect]) -> Fi
             "Labels of training images that look wrong to networks that did not learn from "
             f"them{some}: none."
         )
-    data, classes = Data(source=prepared.source, loaded=prepared.loaded), prepared.source.classes
     some = "" if asked == total else f"Of {total:,} training images, {asked:,} were asked about. "
     return Finding(
         kind="label",
@@ -149,9 +156,7 @@ def tell_learned(prepared: Prepared, asked: int, found: Sequence[Suspect]) -> Fi
             f"{FILE} lists them, the most doubtful first; a list of those to leave out can be "
             "passed with --quarantine."
         ),
-        items=data.items(
-            [each.place for each in found], [f"probably {classes[each.other]}" for each in found]
-        ),
+        items=_items(prepared, found),
     )
 
 
@@ -162,7 +167,6 @@ def tell_held_out(prepared: Prepared, asked: int, found: Sequence[Suspect]) -> F
     some = f"of {asked:,} that were held out of the training to calibrate the model"
     if not found:
         return f"Labels of images that look wrong to the model, {some}: none."
-    data, classes = Data(source=prepared.source, loaded=prepared.loaded), prepared.source.classes
     return Finding(
         kind="label-held-out",
         weight="doubtful",
@@ -173,9 +177,7 @@ def tell_held_out(prepared: Prepared, asked: int, found: Sequence[Suspect]) -> F
             "wrong: `tunesmith check --deep` looks at them all. Some of these are mistakes of the "
             f"model: look before you change a label. {FILE} lists them, the most doubtful first."
         ),
-        items=data.items(
-            [each.place for each in found], [f"probably {classes[each.other]}" for each in found]
-        ),
+        items=_items(prepared, found),
     )
 
 

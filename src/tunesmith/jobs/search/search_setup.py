@@ -14,11 +14,13 @@ from tunesmith.core.optional import require
 from tunesmith.core.settings import SamplerName, TuneSettings
 from tunesmith.core.space import Choice, Field, Float, Int, Range, Space, check_space, space_of
 from tunesmith.execution.machine import measure
+from tunesmith.records.events import TrialStarted
 from tunesmith.records.folder import write_atomic
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.asha import ASHA, FULL
 from tunesmith.tuning.cube import from_unit
-from tunesmith.tuning.folders import size
+from tunesmith.tuning.failures import failed_in_one_place
+from tunesmith.tuning.folders import at_unit, size
 from tunesmith.tuning.freeze_thaw import FreezeThaw
 from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
 from tunesmith.tuning.optuna_sampler import OptunaSampler
@@ -143,15 +145,24 @@ def disk_bytes(trials: Path, *, is_timed: bool) -> float:
 
 
 def forget_failures(journal: Journal, trials: Path) -> None:
-    """Start over if all trials failed before any training, since the cause may be fixed now.
+    """Try again what failed for a common cause, since it may be mended by now.
+
+    If all trials failed before any training, the search starts over. If all that had trained failed
+    in one place, those go on whose last state is there.
 
     Args:
         journal: Journal of the search.
         trials: Folder of the trial folders.
     """
-    if none_trained(journal.history):
+    past = journal.history
+    if none_trained(past):
         journal.forget()
         shutil.rmtree(trials, ignore_errors=True)
+    for name in failed_in_one_place(past):
+        trial = past.trials[name]
+        if at_unit(trials, int(name), trial.seen).is_dir():
+            started = TrialStarted(trial=name, config=trial.config or {})
+            journal.append(started, elapsed=past.elapsed)
 
 
 def space_words(space: Space) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tunesmith.jobs.run.trial import Trained
 from tunesmith.models.ensemble import Ensemble
 from tunesmith.models.preprocess import Deployed
 
-BRIEF = " There was too little time to judge whether what was searched for is better alone."
+BRIEF = "There was too little time to judge whether what was found is better alone."
 Logits = NDArray[np.float32]
 Finished = tuple[Candidate, Trained]
 
@@ -35,6 +35,8 @@ class Choice:
         images: Number of images that decided.
         chance: p-value of the metric's difference between the network that a search found and the
             best other one; None without a search.
+        is_brief: Whether the network that a search found might be better alone, but was judged by
+            networks that were hardly trained.
         reason: Reason for the choice, in words.
     """
 
@@ -44,6 +46,7 @@ class Choice:
     accuracies: tuple[float, ...]
     images: int
     chance: float | None
+    is_brief: bool
     reason: str
 
 
@@ -82,11 +85,11 @@ def choose(
     *losses, whole_N = [weight_N * calibrated_losses(z_NK, y_N) for z_NK in (*logits, mean_NK)]
     found = next((n for n, each in enumerate(candidates) if each.number is not None), None)
     best = min((n for n in range(len(losses)) if n != found), key=lambda n: losses[n].mean())
-    chance = None
+    chance, is_brief = None, False
     if found is not None:
         p_NK, other_NK = (softmax(logits[n], temperatures[n]) for n in (found, best))
         compared = compare(metric, p_NK, other_NK, y_N)
-        chance = compared.chance
+        chance, is_brief = compared.chance, compared.is_better and not are_telling
         best = found if compared.is_better and are_telling else best
     pays = whole_N.mean() < losses[best].mean() and (
         found is None or is_lower(whole_N, losses[best])
@@ -101,8 +104,9 @@ def choose(
         accuracies=accuracies,
         images=len(y_N),
         chance=chance,
+        is_brief=is_brief,
         reason=_words(names, accuracies, chance, best=best, is_together=is_together)
-        + ("" if are_telling else BRIEF),
+        + (f" {BRIEF}" if is_brief else ""),
     )
 
 
