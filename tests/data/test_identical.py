@@ -140,6 +140,16 @@ def test_what_can_no_longer_be_read_is_equal_to_nothing(root: Path, tmp_path: Pa
     assert sorted(map(len, groups(source, loaded).values())) == [1, 1, 1, 1, 1]
 
 
+@pytest.mark.parametrize(("most", "sizes"), [(3, [1, 1, 1, 1, 1]), (4, [1, 1, 3])])
+def test_more_than_may_be_read_again_are_not(
+    root: Path, tmp_path: Path, most: int, sizes: list[int]
+) -> None:
+    source, loaded = loaded_from(root, tmp_path)
+    seen_N = twins(loaded.pixels, source.labels[loaded.kept])
+    found_N = identical(source, loaded, seen_N, threads=1, most=most)
+    assert sorted(np.unique(found_N, return_counts=True)[1].tolist()) == sizes
+
+
 def test_images_that_were_not_resized_are_not_read_again() -> None:
     def read(index: int) -> bytes:
         raise AssertionError(index)

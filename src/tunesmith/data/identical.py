@@ -19,7 +19,9 @@ from tunesmith.data.source import Source
 Places = NDArray[np.int64]
 
 
-def identical(source: Source, loaded: Loaded, seen_N: Places, *, threads: int) -> Places:
+def identical(
+    source: Source, loaded: Loaded, seen_N: Places, *, threads: int, most: int | None = None
+) -> Places:
     """Split groups of images that are equal as loaded into groups that are equal to the pixel.
 
     Args:
@@ -27,10 +29,11 @@ def identical(source: Source, loaded: Loaded, seen_N: Places, *, threads: int) -
         loaded: The images as loaded.
         seen_N: Number of the group of each image.
         threads: Number of threads used.
+        most: Images to read again, at most; None for all. If there are more, none is.
 
     Returns:
-        Group of each image ``[N]``, numbered from 0. An image that can no longer be read is in a
-        group of its own.
+        Group of each image ``[N]``, numbered from 0. An image that was not read again, or can no
+        longer be read, is in a group of its own.
     """
     if not loaded.resized:
         return seen_N
@@ -39,7 +42,10 @@ def identical(source: Source, loaded: Loaded, seen_N: Places, *, threads: int) -
     )  # images of different sizes are never equal
     is_whole_N = (loaded.shapes == loaded.pixels.shape[1:3]).all(axis=1)
     doubtful = np.flatnonzero((np.bincount(kind_N)[kind_N] > 1) & ~is_whole_N)
-    digests = _digests(source, loaded, kind_N, doubtful, threads)
+    if most is not None and len(doubtful) > most:
+        digests = {place: _unread(place) for place in doubtful.tolist()}
+    else:
+        digests = _digests(source, loaded, kind_N, doubtful, threads)
     numbers: dict[tuple[int, bytes], int] = {}
     keys = ((kind, digests.get(place, b"")) for place, kind in enumerate(kind_N.tolist()))
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)

@@ -19,6 +19,9 @@ from tunesmith.screening.copies import comparable, find_copies
 Places = NDArray[np.int64]
 # Gray thumbnails [N, S, S], and perhaps the query indices -> index pairs of copies, [P, 2].
 Search = Callable[[NDArray[np.uint8], Places | None], Places]
+MOST_AGAIN = (
+    1000  # images to read again to see whether they are equal to the pixel, if time is short
+)
 MOST_NEAR = 0.2  # share of training images that may be near copies of test images by chance
 
 
@@ -98,9 +101,10 @@ def find_alike(
             mirrored_P2 = mirrored_P2[same_P]
     pairs_P2 = np.concatenate([near_P2, mirrored_P2])
     near_N, same_N = merged(seen_N, near_P2), merged(seen_N, pairs_P2)
+    most = None if depth is Depth.WHOLE else MOST_AGAIN
     return Alike(
         depth=depth,
-        exact_N=identical(data.source, data.loaded, seen_N, threads=threads),
+        exact_N=identical(data.source, data.loaded, seen_N, threads=threads, most=most),
         seen_N=seen_N,
         near_N=near_N,
         near_P2=near_P2,
