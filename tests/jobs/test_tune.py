@@ -116,6 +116,19 @@ def test_more_whole_trainings_are_those_that_would_have_been_there_at_once(tmp_p
     assert curves(tmp_path / "parts") == curves(tmp_path / "whole")
 
 
+def test_a_command_that_trains_nothing_costs_nothing_of_an_extension(tmp_path: Path) -> None:
+    function, elapsed = f"{TRAININGS}:falls", []
+    for trials in (2, 2, 2, 3):
+        settings = TuneSettings(trials=trials, horizon=5, budget=900.0, out=tmp_path)
+        found = job.run(settings, function, progress=False, started_s=200.0)
+        elapsed.append(read_history(tmp_path).elapsed)
+    first, second, third, last = elapsed
+    assert first == second == third
+    assert 200 < first < 300
+    assert 400 < last < 600
+    assert found.trials == 3
+
+
 SCRIPT = f"""
 import sys
 sys.path.insert(0, {str(TRAININGS.parent)!r})
@@ -262,8 +275,9 @@ def test_loading_the_function_counts(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(job, "load_function", load_slowly)
     tune(tmp_path, trials=1)
+    query = "SELECT min(elapsed) FROM events WHERE kind = 'trial started'"
     with contextlib.closing(sqlite3.connect(tmp_path / "journal.db")) as database:
-        (first,) = database.execute("SELECT min(elapsed) FROM events").fetchone()
+        (first,) = database.execute(query).fetchone()
     assert first >= 1.5
 
 

@@ -32,6 +32,7 @@ from tunesmith.jobs.search.tune_result import RESULT, TRIALS, Tuned, tell
 from tunesmith.jobs.search.workers import choose_workers, processes
 from tunesmith.records.events import Ended, Noted, Planned, SessionStarted
 from tunesmith.records.folder import enter_run, let_differ, write_atomic
+from tunesmith.records.history import History as Past
 from tunesmith.records.journal import Journal
 from tunesmith.report.terminal import Terminal
 from tunesmith.tuning.failures import OutageError, failed_in_one_place
@@ -138,16 +139,17 @@ def run(
         room = disk_bytes(path / TRIALS, is_timed=search.units is None)
         search = replace(search, disk_bytes=room)
         forget_failures(journal, path / TRIALS)
-        clock = replace(clock, spent=clock.elapsed() + journal.history.elapsed)
+        past = journal.history
+        clock = replace(clock, spent=clock.elapsed() + past.elapsed)
         for event in (SessionStarted(budget=budget), *_planned(journal, identity, name)):
-            journal.append(event, elapsed=clock.elapsed())
+            journal.append(event, elapsed=past.elapsed)
         t.phase(f"tune {name}", clock.elapsed())
         remember(path, search)
         with clock.phase("tune"), _mendable(path):
             found = _run(search, settings.workers, path, clock, journal, say=t.say)
         write_atomic(path / RESULT, found.as_json() + "\n")
         ended = Ended(status=found.status, reason=found.reason)
-        journal.append(ended, elapsed=clock.elapsed(), phases=clock.phases)
+        journal.append(ended, elapsed=_charged_s(past, journal, clock), phases=clock.phases)
         if failed_in_one_place(journal.history):  # what was trained can go on with mended code
             let_differ(path, [CODE])
     return found
@@ -169,6 +171,14 @@ def _planned(journal: Journal, identity: Mapping[str, Any], name: str) -> list[P
         return [planned]
     told = f"`{name}` was changed after its search had stopped; what it had trained stays."
     return [planned, Noted(text=told)]
+
+
+def _charged_s(past: Past, journal: Journal, clock: Clock) -> float:
+    """Seconds of the budget that are used up: a session that trains nothing, uses nothing.
+
+    Else repeating the command of a finished search would use up the time of an extension.
+    """
+    return clock.elapsed() if journal.history.trials != past.trials else past.elapsed
 
 
 @contextlib.contextmanager
