@@ -43,6 +43,12 @@ def test_trial_0_is_finished_first_and_the_best_one_next() -> None:
     assert must_go_on(done, left_s=6.0, block=30) == Resume(1, 10)
 
 
+def test_the_best_trial_may_have_to_be_finished() -> None:
+    trials = history((10, 0.5), (5, 0.4), (10, 0.45))
+    assert (best_trial(trials), best_trial(trials, least=10)) == (1, 2)
+    assert best_trial(history((5, 0.4)), least=10) is None
+
+
 def test_what_a_slice_takes_beside_its_training_counts() -> None:
     trials = history((4, 0.5), (5, 0.4), (6, 0.6))
     needed = 2 * SLACK * (6 + 5) + HICCUP_S  # a unit takes a second, and another one beside

@@ -295,6 +295,14 @@ def test_a_search_that_was_interrupted_goes_on_as_if_it_had_not_been(
     assert resumed == whole
 
 
+def test_who_leads_is_said_also_where_the_leader_got_worse(tmp_path: Path) -> None:
+    history, _, said = run(tmp_path, "turns", units=80)
+    best = best_trial(history)
+    leads = [text for text in said if " leads: " in text]
+    assert any(f" got worse. Trial {best} leads: " in text for text in leads)
+    assert f"Trial {best} leads: {history.trials[best or 0].last:.6g} after " in leads[-1]
+
+
 def test_values_may_be_maximized(tmp_path: Path) -> None:
     low, _, _ = run(tmp_path / "low", trials=6)
     high, _, said = run(tmp_path / "high", "rises", trials=6, sign=-1)

@@ -43,6 +43,12 @@ def falls_slowly(config: Config, folder: Path, start: int, until: int) -> list[f
     return falls(config, folder, start, until)
 
 
+def turns(config: Config, folder: Path, start: int, until: int) -> list[float]:
+    """Values get worse when half of the training is over."""
+    values = falls(config, folder, start, until)
+    return [value + (at > 12) for at, value in enumerate(values, start + 1)]
+
+
 def rises(config: Config, folder: Path, start: int, until: int) -> list[float]:
     return [1 - value for value in falls(config, folder, start, until)]
 

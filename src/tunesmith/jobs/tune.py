@@ -136,8 +136,9 @@ def run(
         enter_run(path, identity, {CODE: changed}) as journal,
         Terminal(budget=budget, log_path=path / LOG, quiet=not progress, to_stderr=to_stderr) as t,
     ):
-        room = disk_bytes(path / TRIALS, is_timed=search.units is None)
-        search = replace(search, disk_bytes=room)
+        search = replace(
+            search, disk_bytes=disk_bytes(path / TRIALS, is_timed=search.units is None)
+        )
         forget_failures(journal, path / TRIALS)
         past = journal.history
         clock = replace(clock, spent=clock.elapsed() + past.elapsed)

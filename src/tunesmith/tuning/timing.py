@@ -26,7 +26,9 @@ def remaining_s(trial: Trial, horizon: int, *, beside_s: float = 0.0) -> float:
     return each_s * (horizon - trial.at) * SLACK
 
 
-def best_trial(history: History, *, first: int = 0, may_have_failed: bool = True) -> int | None:
+def best_trial(
+    history: History, *, first: int = 0, least: int = 0, may_have_failed: bool = True
+) -> int | None:
     """Number of the trial that would be the result: the one with the best last value.
 
     Only the state after a trial's last slice is left, so an earlier, better value does not count.
@@ -35,6 +37,7 @@ def best_trial(history: History, *, first: int = 0, may_have_failed: bool = True
     Args:
         history: The trials.
         first: Number of the first trial that counts.
+        least: Units of training that a trial needs to count.
         may_have_failed: Whether trials count that failed after their last slice: what they left is
             as good as ever, but their training cannot be done again, or go on.
 
@@ -45,6 +48,7 @@ def best_trial(history: History, *, first: int = 0, may_have_failed: bool = True
         (last, number)
         for number, trial in enumerate(history.trials)
         if number >= first
+        and trial.at >= least
         and (may_have_failed or trial.failed is None)
         and not trial.is_dropped
         and math.isfinite(last := trial.last)

@@ -266,10 +266,11 @@ def _news(search: Search, ledger: Ledger, number: int, leader: int | None) -> li
     note = look_at_slices(history, ledger.past, number, ledger.left_by(number), search.function)
     if note and ledger.note(note):
         said.append(note)
-    if number == best_trial(history) != leader:
-        trial = history.trials[number]
+    best = best_trial(history)
+    if best is not None and best != leader:
+        trial, why = history.trials[best], "" if best == number else f"Trial {number} got worse. "
         trained = f"{trial.at} of {search.horizon} units"
-        said.append(f"Trial {number} leads: {search.sign * trial.last:.6g} after {trained}.")
+        said.append(f"{why}Trial {best} leads: {search.sign * trial.last:.6g} after {trained}.")
     return said
 
 

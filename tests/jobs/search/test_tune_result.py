@@ -66,7 +66,8 @@ def test_what_was_found_is_told_with_its_doubts() -> None:
     assert trial_line == "trial   15 of 17, 1 of them failed; It is over."
     assert why.endswith("trained again, differ by 0.25 (standard deviation after 2 units)")
     assert where == (
-        "where   lr 0.158 to 1: median 13.7 of 4 trials after 2 units; the next best part has 9.7"
+        "where   lr 0.158 to 1: median 13.7 of 4 trials after 2 of 10 units; the next best part "
+        "has 9.7"
     )
     assert json.loads(found.as_json())["parts"]["lr"][0]["trials"] == 4
     (warning,) = found.warnings
@@ -87,6 +88,26 @@ def test_units_of_the_defaults_are_told_if_they_are_others() -> None:
     for history, words in ((HISTORY, "(defaults: 1)"), (paused, "(defaults: 0.2 after 2)")):
         found = tell(Path("run"), SEARCH, history, None, status="finished", reason="It is over.")
         assert found.words().startswith(f"value   16 after 10 units {words}\n")
+
+
+def test_a_best_trial_that_was_not_trained_to_the_end_says_so() -> None:
+    *others, last, failed = HISTORY.trials
+    paused = replace(HISTORY, trials=(*others, last.after(2), failed))
+    found = tell(Path("run"), SEARCH, paused, None, status="finished", reason="It is over.")
+    assert (found.number, found.units, found.whole, found.whole_value) == (15, 2, 14, 15.0)
+    assert found.words().startswith("value   15.2 after 2 of 10 units (defaults: 1 after 10)\n")
+    told = "though it was not trained to the end (the best that was is trial 14, with 15)"
+    assert found.why().startswith(f"it has the best last value of all, {told}; ")
+    whole = tell(Path("run"), SEARCH, HISTORY, None, status="finished", reason="It is over.")
+    assert (whole.whole, whole.whole_value) == (15, 16.0)
+    assert "the end" not in whole.why()
+
+
+def test_where_nothing_was_trained_to_the_end_that_is_said_too() -> None:
+    none = replace(HISTORY, trials=(HISTORY.trials[0].after(2),))
+    found = tell(Path("run"), SEARCH, none, None, status="interrupted", reason="It is over.")
+    assert "though it was not trained to the end (none was); " in found.why()
+    assert replace(found, horizon=0).why().startswith("it has the best last value of all; ")
 
 
 def test_notes_of_the_search_are_among_the_warnings() -> None:

@@ -33,6 +33,9 @@ class Tuned:
         config: Config of this trial.
         value: Its last value.
         units: Units of its training.
+        horizon: Units of a full training; 0 if it is not known.
+        whole: Number of the best trial that was trained to the end; None if there is none.
+        whole_value: Its last value.
         checkpoint: Folder with its state.
         default: The last value of trial 0; None if it has none.
         default_units: Units of its training.
@@ -57,9 +60,12 @@ class Tuned:
     config: Mapping[str, Any]
     value: float
     units: int
+    horizon: int = 0  # missing in files of earlier versions
+    whole: int | None = None  # missing in those as well
+    whole_value: float | None = None  # missing in those as well
     checkpoint: Path
     default: float | None
-    default_units: int = 0  # missing in files of earlier versions
+    default_units: int = 0  # missing in those as well
     trials: int
     parts: Mapping[str, Sequence[Part]]
     parts_at: int
@@ -84,7 +90,10 @@ class Tuned:
             f"config  {values}\n"
             f"trial   {self.count()}; {self.reason}\n"
             f"why     {self.why()}\n"
-            + "".join(f"where   {_where(*field, self.parts_at)}\n" for field in self.parts.items())
+            + "".join(
+                f"where   {_where(*field, self._of_all(self.parts_at))}\n"
+                for field in self.parts.items()
+            )
             + "".join(f"note    {warning}\n" for warning in self.warnings)
             + (f"report  {self.report}\n" if self.report else "")
             + f"state   {self.checkpoint}"
@@ -95,7 +104,7 @@ class Tuned:
         default = "no value" if self.default is None else f"{self.default:.6g}"
         if self.default is not None and self.default_units not in (0, self.units):
             default += f" after {self.default_units}"
-        return f"after {self.units} units (defaults: {default})"
+        return f"after {self._of_all(self.units)} (defaults: {default})"
 
     def count(self) -> str:
         """Say which of how many trials this is."""
@@ -105,7 +114,7 @@ class Tuned:
 
     def why(self) -> str:
         """Explain why this trial was chosen, and how sure that is."""
-        why = "it has the best last value of all"
+        why = f"it has the best last value of all{self._unfinished()}"
         if self.noise is None:
             return f"{why}; there was no time to see by how much equal configs differ"
         return (
@@ -113,15 +122,28 @@ class Tuned:
             f"deviation after {self.noise_at} units)"
         )
 
+    def _unfinished(self) -> str:
+        """Say what was trained to the end instead, if this trial was not."""
+        if self.units >= self.horizon:
+            return ""
+        other = "none was"
+        if self.whole is not None:
+            other = f"the best that was is trial {self.whole}, with {self.whole_value:.6g}"
+        return f", though it was not trained to the end ({other})"
 
-def _where(name: str, parts: Sequence[Part], at: int) -> str:
+    def _of_all(self, units: int) -> str:
+        """Say how long a training was, and how long a full one is if that is longer."""
+        return f"{units} of {self.horizon} units" if units < self.horizon else f"{units} units"
+
+
+def _where(name: str, parts: Sequence[Part], trained: str) -> str:
     """Describe in which part of a field the best values were."""
     best, *others = parts
     to = "" if best.low == best.high else f" to {short(best.high)}"
     next_best = f"; the next best part has {others[0].median:.4g}" if others else ""
     return (
         f"{name} {short(best.low)}{to}: median {best.median:.4g} of {best.trials} trials after "
-        f"{at} units{next_best}"
+        f"{trained}{next_best}"
     )
 
 
@@ -150,6 +172,7 @@ def tell(
         SettingsError: No trial has a value.
     """
     number, sign = best_trial(history), search.sign
+    whole = best_trial(history, least=search.horizon)
     if number is None:
         raise SettingsError(f"{_without(history, reason)} What was tried is in {path}.")
     chosen, first, at = history.trials[number], history.trials[0], first_look(history)
@@ -160,15 +183,14 @@ def tell(
         config=chosen.config,
         value=sign * chosen.curve[-1].value,
         units=chosen.at,
+        horizon=search.horizon,
+        whole=whole,
+        whole_value=None if whole is None else sign * history.trials[whole].last,
         checkpoint=at_unit(path / TRIALS, number, chosen.at),
         default=sign * first.last if math.isfinite(first.last) else None,
         default_units=first.at,
         trials=len(history.trials),
-        parts={
-            name: _ranked(search, history, name, at)
-            for name in islice(importance, FIELDS)
-            if importance[name] > 0
-        },
+        parts={name: _ranked(search, history, name, at) for name in _important(importance)},
         parts_at=at,
         noise=noise and noise.deviation,
         noise_at=noise.at if noise else 0,
@@ -189,6 +211,11 @@ def _without(history: History, reason: str) -> str:
         f"The search ended before any trial had a value ({reason}) Give it a longer budget, or a "
         "function with shorter slices."
     )
+
+
+def _important(importance: Mapping[str, float]) -> list[str]:
+    """Names of the fields to report in parts."""
+    return [name for name in islice(importance, FIELDS) if importance[name] > 0]
 
 
 def _ranked(search: Search, history: History, name: str, at: int) -> list[Part]:
