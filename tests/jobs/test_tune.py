@@ -23,6 +23,7 @@ from tunesmith.core.settings import TuneSettings
 from tunesmith.core.space import Choice, Field, Float, Int, Range
 from tunesmith.execution.machine import measure
 from tunesmith.jobs import tune as job
+from tunesmith.jobs.report import look
 from tunesmith.jobs.search.search_setup import disk_bytes, space_for
 from tunesmith.jobs.search.tune_result import Tuned
 from tunesmith.records.history import TrialHistory
@@ -255,6 +256,10 @@ def test_a_trial_that_hangs_costs_its_own_time(
 def test_a_search_without_a_value_says_why(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"first 3 trials failed .* no device number"):
         tune(tmp_path / "a", "breaks")
+    told = look(tmp_path / "a")
+    assert told.startswith("stopped: The first 3 trials failed for one reason")
+    assert f"{tmp_path / 'a' / 'trials' / '0002' / 'error.txt'} says where it" in told
+    assert told.endswith("\nThe command that began it starts over.")
     with pytest.raises(SettingsError, match=r"each failed, at last so: .* no device number 1"):
         tune(tmp_path / "b", "breaks", trials=1)
 

@@ -42,6 +42,7 @@ others = st.one_of(
     st.just(events.Planned(plan={"a": [1, 2]})),
     st.just(events.TrialStarted(trial="fold-1", config={"lr": 0.1})),
     st.just(events.Ended(status="finished", reason="done")),
+    st.just(events.Stopped(reason="broken")),
 )
 stored = st.builds(
     lambda e, t: Stored(event=e, elapsed=t, phases={"train": t}),
@@ -132,3 +133,9 @@ def test_a_plan_is_of_the_session_that_made_it_first() -> None:
 def test_an_event_with_other_fields_is_refused(content: str) -> None:
     with pytest.raises(RunFolderError, match=r"an event 'noted' that .* cannot read .* Update"):
         decode("noted", content)
+
+
+def test_an_error_counts_until_the_next_session() -> None:
+    begun = replay([at(events.SessionStarted(budget=9.0)), at(events.Stopped(reason="broken"))])
+    assert begun.stopped == "broken"
+    assert fold(begun, at(events.SessionStarted(budget=9.0))).stopped is None

@@ -16,6 +16,7 @@ from tunesmith.records.journal import read_history
 from tunesmith.report.sentences import ENDED, told
 from tunesmith.report.summary import read_summary
 from tunesmith.tuning.parts import Part
+from tunesmith.tuning.recorded import none_trained
 
 
 def look(run: Path) -> str:
@@ -30,7 +31,7 @@ def look(run: Path) -> str:
     if history.granted is not None and history.granted is history.sessions[-1]:
         return told(run)
     trained = _units(history) if is_search else _examples(history)
-    unfinished = (
+    unfinished = _stopped(history) or (
         f"{run} is not finished: {duration(history.elapsed)} so far; "
         f"{trained or 'no training yet'}. The command that began it goes on with it."
     )
@@ -38,6 +39,14 @@ def look(run: Path) -> str:
         with contextlib.suppress(RunFolderError):
             return f"{unfinished}\nBefore, it was {told(run)}"
     return unfinished
+
+
+def _stopped(history: History) -> str:
+    """Say which error ended a search; empty if none did."""
+    if history.stopped is None:
+        return ""
+    then = "\nThe command that began it starts over." if none_trained(history) else ""
+    return f"stopped: {history.stopped}{then}"
 
 
 def _examples(history: History) -> str:

@@ -30,7 +30,7 @@ from tunesmith.jobs.search.search_setup import (
 from tunesmith.jobs.search.tune_report import with_report
 from tunesmith.jobs.search.tune_result import RESULT, TRIALS, Tuned, tell
 from tunesmith.jobs.search.workers import choose_workers, processes
-from tunesmith.records.events import Ended, Noted, Planned, SessionStarted
+from tunesmith.records.events import Ended, Noted, Planned, SessionStarted, Stopped
 from tunesmith.records.folder import enter_run, let_differ, write_atomic
 from tunesmith.records.history import History as Past
 from tunesmith.records.journal import Journal
@@ -146,14 +146,19 @@ def run(
             journal.append(event, elapsed=past.elapsed)
         t.phase(f"tune {name}", clock.elapsed())
         remember(path, search)
-        with clock.phase("tune"), _mendable(path):
+        with clock.phase("tune"), _mendable(path, past, journal, clock):
             found = _run(search, settings.workers, path, clock, journal, say=t.say)
-        write_atomic(path / RESULT, found.as_json() + "\n")
-        ended = Ended(status=found.status, reason=found.reason)
-        journal.append(ended, elapsed=_charged_s(past, journal, clock), phases=clock.phases)
-        if failed_in_one_place(journal.history):  # what was trained can go on with mended code
-            let_differ(path, [CODE])
+        _end(found, past, journal, clock)
     return found
+
+
+def _end(found: Tuned, past: Past, journal: Journal, clock: Clock) -> None:
+    """Store the result, and how the session ended."""
+    write_atomic(found.folder / RESULT, found.as_json() + "\n")
+    ended = Ended(status=found.status, reason=found.reason)
+    journal.append(ended, elapsed=_charged_s(past, journal, clock), phases=clock.phases)
+    if failed_in_one_place(journal.history):  # what was trained can go on with mended code
+        let_differ(found.folder, [CODE])
 
 
 def _identity(settings: TuneSettings, search: Search, code: str) -> dict[str, Any]:
@@ -183,15 +188,15 @@ def _charged_s(past: Past, journal: Journal, clock: Clock) -> float:
 
 
 @contextlib.contextmanager
-def _mendable(path: Path) -> Iterator[None]:
+def _mendable(path: Path, past: Past, journal: Journal, clock: Clock) -> Iterator[None]:
     """Let the user mend the function after an error, and go on or start over in the same folder."""
     try:
         yield
-    except OutageError:
-        let_differ(path, [CODE])
-        raise
-    except SettingsError:
-        if not (path / RESULT).exists():
+    except SettingsError as error:
+        journal.append(Stopped(reason=str(error)), elapsed=_charged_s(past, journal, clock))
+        if isinstance(error, OutageError):
+            let_differ(path, [CODE])
+        elif not (path / RESULT).exists():
             let_differ(path, None)
         raise
 

@@ -139,6 +139,14 @@ class Ended:
     reason: str
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """An error that the user has to mend ended a session."""
+
+    reason: str
+
+
 Event = (
     SessionStarted
     | Planned
@@ -152,6 +160,7 @@ Event = (
     | Noted
     | TestOpened
     | Ended
+    | Stopped
 )
 KINDS: dict[str, type[Event]] = {
     "session started": SessionStarted,
@@ -166,6 +175,7 @@ KINDS: dict[str, type[Event]] = {
     "noted": Noted,
     "test opened": TestOpened,
     "ended": Ended,
+    "stopped": Stopped,
 }
 NAMES = {kind: name for name, kind in KINDS.items()}
 

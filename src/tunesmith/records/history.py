@@ -14,6 +14,7 @@ from tunesmith.records.events import (
     Planned,
     SessionStarted,
     SliceDone,
+    Stopped,
     Stored,
     TestOpened,
     TrialEnded,
@@ -78,6 +79,7 @@ class History:
         notes: Messages to the user.
         test_openings: Number of evaluations on the test set.
         ended: How the run ended last; None if it never did.
+        stopped: Why an error ended this session; None if none did.
         granted: Session in which the run ended last.
         done: Session in which the run was finished last; if it never was, in which it first ended.
     """
@@ -94,6 +96,7 @@ class History:
     notes: tuple[str, ...] = ()
     test_openings: int = 0
     ended: Ended | None = None
+    stopped: str | None = None
     granted: SessionStarted | None = None
     done: SessionStarted | None = None
 
@@ -127,7 +130,8 @@ def fold(history: History, stored: Stored) -> History:
     event = stored.event
     history = replace(history, elapsed=max(history.elapsed, stored.elapsed))
     if isinstance(event, SessionStarted):
-        history = replace(history, past_phases=history.phases, sessions=(*history.sessions, event))
+        history = replace(history, past_phases=history.phases, stopped=None)
+        history = replace(history, sessions=(*history.sessions, event))
     history = replace(history, session_phases=dict(stored.phases))
     return replace(history, **_changes(history, event))
 
@@ -150,6 +154,8 @@ def _changes(history: History, event: Event) -> dict[str, Any]:
             fields["notes"] = (*history.notes, event.text)
         case TestOpened():
             fields["test_openings"] = history.test_openings + 1
+        case Stopped():
+            fields["stopped"] = event.reason
         case Ended():
             fields |= {"ended": event, "granted": session}
             if event.status == "finished" or history.done is None:
