@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunesmith.core.words import duration, nearest, tally
+from tunesmith.core.words import brief, duration, nearest, tally
 from tunesmith.data.archives import REPLACED
 from tunesmith.data.folders import HIDDEN, NOT_IMAGE, NOT_READ
 from tunesmith.data.tables import NO_LABEL, NO_PATH, REPEATED
@@ -15,6 +15,7 @@ def test_nothing_near_says_nothing() -> None:
 def test_durations_carry() -> None:
     assert duration(59.94) == "59.9 s"
     assert duration(3599.9) == "1 h 00 min"
+    assert (brief(0.0949), brief(0.0951), brief(0.0)) == ("95 ms", "0.1 s", "0.0 s")
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,20 @@ def page() -> TunePage:
     )
 
 
+def test_how_early_trials_were_compared_is_said(page: TunePage) -> None:
+    told = "a trial, after as much training as all of them had"
+    assert f"{told};" in render(page)
+    early = replace(page, hunt=replace(page.hunt, compared_at=0.04))
+    assert f"{told} (4 % of a whole one, which may not hold at the end);" in render(early)
+
+
+def test_short_times_are_told_in_milliseconds(page: TunePage) -> None:
+    quick = [replace(trial, seconds=0.0123) for trial in page.hunt.trials]
+    assert '<td class="number">12 ms</td>' in render(
+        replace(page, hunt=replace(page.hunt, trials=quick))
+    )
+
+
 def charts(page: TunePage) -> list[str]:
     return re.findall(r'<svg class="chart".*?</svg>', render(page), re.DOTALL)
 

@@ -37,6 +37,17 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def brief(seconds: float) -> str:
+    """Format a time span that may be far below a second.
+
+    Example:
+        >>> brief(0.0123), brief(0.1), brief(95)
+        ('12 ms', '0.1 s', '1 min 35 s')
+
+    """
+    return f"{1000 * seconds:.2g} ms" if 0 < seconds < 0.095 else duration(seconds)  # noqa: PLR2004 (else 0.1 s)
+
+
 def megabytes(count: float) -> str:
     """Format a number of bytes as megabytes.
 

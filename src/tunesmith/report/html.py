@@ -15,7 +15,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from tunesmith.core.words import assigned, duration, megabytes, passes, tally
+from tunesmith.core.words import assigned, brief, duration, megabytes, passes, tally
 from tunesmith.evaluation.metrics import wilson
 from tunesmith.report import sentences
 from tunesmith.report.advice import next_steps
@@ -62,6 +62,8 @@ def template(name: str) -> jinja2.Template:
     environment.globals["css"] = Markup(css)  # noqa: S704 (ours)
     environment.filters |= {
         "duration": duration,
+        "brief": brief,
+        "share": lambda part: f"{100 * part:.3g} %",
         "megabytes": megabytes,
         "assigned": assigned,
         "quote": shlex.quote,

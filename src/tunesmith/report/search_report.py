@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from tunesmith.core.words import duration
+from tunesmith.core.words import brief
 from tunesmith.report.bars import Part, interval_bar, stacked_bar
 from tunesmith.report.plots import Axis, Series, line_chart
 from tunesmith.report.sentences import METRICS, score_text
@@ -106,14 +106,14 @@ def _time(hunt: SearchReport) -> Markup:
     trials = sorted(hunt.trials, key=lambda trial: trial.number)
     parts = [
         Part(
-            name=f"{_numbers(together)}, {duration(sum(t.seconds for t in together))}",
+            name=f"{_numbers(together)}, {brief(sum(t.seconds for t in together))}",
             size=sum(trial.seconds for trial in together),
             style=styles.get(together[0].number, OTHER),
         )
         for together in _together(trials, hunt.found)
     ]
     total = sum(part.size for part in parts)
-    title = f"{duration(total)} of training in {len(trials)} trials"
+    title = f"{brief(total)} of training in {len(trials)} trials"
     return stacked_bar(parts, whole=total, title=title)
 
 

@@ -129,6 +129,7 @@ class SearchReport:
         metric: Metric that trials are compared by.
         importance: Share of the differences between trials that each setting explains.
         stretches: Parts of the tried values, for the most important settings.
+        compared_at: Share of a full training after which trials are compared for these two.
         warnings: Settings whose best value is at an end of its range, one sentence each.
         reasons: How it ended, and why the final model was chosen, one sentence each.
     """
@@ -139,6 +140,7 @@ class SearchReport:
     metric: str
     importance: Mapping[str, float]
     stretches: Mapping[str, Sequence[Stretch]]
+    compared_at: float = 1.0
     warnings: Sequence[str]
     reasons: Sequence[str]
 

@@ -35,6 +35,7 @@ def test_trials_are_described_the_best_first() -> None:
     assert [tried.state for tried in found.trials] == states
     assert found.trials[0].values == [("lr", "0.123")]
     assert found.trials[1].values == []
+    assert found.compared_at == 0.5
     assert found.trials[0].curve == [(0.5, 0.2), (1.0, 0.1)]
     assert (found.first, found.reasons, found.importance) == ("the defaults", ["It is over."], {})
 

@@ -52,6 +52,7 @@ def describe(
             for name in islice(importance, SETTINGS)
             if importance[name] > 0
         },
+        compared_at=first_look(history) / history.horizon,
         warnings=[] if config is None else edge_words(space, config, importance),
         reasons=reasons,
     )
