@@ -129,7 +129,7 @@ def test_the_tutorial_on_tuning_does_what_it_says(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "train.py"], check=True, capture_output=True, text=True, cwd=tmp_path
     )
-    told = r"value   0\.\d+ after \d+ units \(defaults: 0\.\d+( after \d+)?\)"
+    told = r"value   0\.\d+ after \d+( of 50)? units \(defaults: 0\.\d+( after \d+)?\)"
     assert re.search(told, done.stdout)
     found = json.loads((tmp_path / "runs" / "cancer" / "result.json").read_text())
     assert found["value"] < found["default"]

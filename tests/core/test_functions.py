@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 import subprocess
 import sys
 from functools import partial
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.core.errors import SettingsError
-from tunesmith.core.functions import end_of_reading, import_file, load_function, reference
+from tunesmith.core.functions import Function, end_of_reading, import_file, load_function, reference
 
 
 def test_a_function_of_a_module_is_named_by_it() -> None:
@@ -59,6 +60,13 @@ def test_functions_that_no_other_process_finds() -> None:
     for function in (local, lambda: None, partial(print, "a")):
         with pytest.raises(SettingsError, match="a plain one at the top of a file"):
             reference(function)
+
+
+@pytest.mark.parametrize("function", [max, math.sin, Path])
+def test_what_is_no_plain_function_is_told_by_its_type(function: Function) -> None:
+    kind = type(function).__name__
+    with pytest.raises(SettingsError, match=rf"`{function.__name__}` in .* is of type {kind}\. "):
+        reference(function)
 
 
 def test_a_function_that_was_typed_in() -> None:

@@ -32,6 +32,18 @@ def test_wrong_values_name_their_setting() -> None:
         Settings.make({"sed": 1})
 
 
+@pytest.mark.parametrize("given", ["many", "0", 0, -1, "1.5"])
+def test_what_is_no_number_of_workers_is_told_with_what_is(given: object) -> None:
+    with pytest.raises(SettingsError, match=r"`workers`: It must be `auto` or a number of proc"):
+        Settings.make({"workers": given})
+    assert [Settings.make({"workers": w}).workers for w in ("auto", None, "2", 3)] == [
+        None,
+        None,
+        2,
+        3,
+    ]
+
+
 def test_budget_and_folder_are_not_part_of_a_job_s_identity() -> None:
     short = Settings.make({"budget": "10s", "out": Path("a")})
     long = Settings.make({"budget": "1h", "out": Path("b")})

@@ -20,7 +20,7 @@ import tunesmith as ts
 from tunesmith.core.errors import MissingExtraError, RunFolderError, SettingsError
 from tunesmith.core.functions import Function, load_function
 from tunesmith.core.settings import TuneSettings
-from tunesmith.core.space import Choice, Field, Float, Int, Range
+from tunesmith.core.space import Choice, Field, Float, Int, Range, When
 from tunesmith.execution.machine import measure
 from tunesmith.jobs import tune as job
 from tunesmith.jobs.report import look
@@ -389,9 +389,10 @@ def test_a_range_without_a_default_has_its_middle(script: Path) -> None:
         "lr": Float(1e-4, 1.0, log=True),
         "depth": Int(1, 9),
         "kind": Choice("a", "b"),
+        "width": Field(Int(1, 9), when=When("kind", "a")),
     }
     space = space_for(load_function(f"{script}:train"), given)
-    assert [field.default for field in space.values()] == [pytest.approx(1e-2), 5, "a"]
+    assert [field.default for field in space.values()] == [pytest.approx(1e-2), 5, "a", 5]
 
 
 def test_a_missing_package_is_told_before_anything_runs(

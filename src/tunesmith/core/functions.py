@@ -38,7 +38,8 @@ def reference(function: Function) -> str:
     """Name a function: ``package.module:name`` if it can be imported, else ``file.py:name``.
 
     Raises:
-        SettingsError: The function is not at the top level of a module, or has no source file.
+        SettingsError: The function is no plain one, is not at the top level of a module, or has no
+            source file.
 
     Example:
         >>> reference(importlib.import_module)
@@ -51,6 +52,7 @@ def reference(function: Function) -> str:
             "Other processes run the function, so it must be a plain one at the top of a file, but "
             f"got {name or function!r}. Define it with `def` outside of everything else."
         )
+    _check_plain(function, name, str(function.__module__))
     module = sys.modules.get(function.__module__)
     file = getattr(module, "__file__", None)
     if module is not None and file is not None and _imports_as(module, file):
@@ -94,12 +96,17 @@ def load_function(name: str) -> Function:
             f"{place} has no function `{function_name}`. It has: {', '.join(found) or 'none'}."
             f"{_unread(module, function_name)}"
         )
+    _check_plain(function, function_name, place)
+    return function
+
+
+def _check_plain(function: Function, name: str, place: str) -> None:
+    """Raise an error if a function is not made by `def`, decorators aside."""
     if not inspect.isfunction(inspect.unwrap(function)):
         raise SettingsError(
-            f"`{function_name}` in {place} must be a plain function, but is of type "
+            f"`{name}` in {place} must be a plain function, but is of type "
             f"{type(function).__name__}. Write a `def` that calls it, and name that."
         )
-    return function
 
 
 def _unread(module: ModuleType, name: str) -> str:

@@ -62,9 +62,24 @@ def pairs(option: str, given: str | Sequence[str] | None) -> dict[str, str] | No
     return {use.strip(): name.strip() for use, _, name in parts}
 
 
+def processes(value: object) -> object:
+    """Check a number of processes; None stands for ``auto``.
+
+    Raises:
+        SettingsError: It is no such number.
+    """
+    if value is None or value == AUTO:
+        return None
+    if not re.fullmatch(r"[1-9]\d*", str(value)):
+        raise SettingsError(
+            f"It must be `auto` or a number of processes from 1, but got {value!r}."
+        )
+    return value
+
+
 Workers = Annotated[
     Annotated[int, Field(ge=1)] | None,
-    BeforeValidator(lambda value: None if value == AUTO else value),
+    BeforeValidator(processes),
 ]
 
 

@@ -156,12 +156,12 @@ class Field:
 
     Attributes:
         range: Allowed values.
-        default: Default value.
+        default: Default value; ``...`` for the middle of the range, or the first option.
         when: Condition under which the field is active; None if it always is.
     """
 
     range: Range
-    default: Any
+    default: Any = ...
     when: When | None = None
 
 

@@ -213,7 +213,7 @@ def read_history(folder: Path) -> History:
     """
     path = folder / FILE
     if not os.path.isfile(path):  # noqa: PTH113 (pathlib's raises where no one may enter)
-        raise RunFolderError(f"{folder} holds no run (no {FILE}). Pass the --out of a fit.")
+        raise RunFolderError(f"{folder} holds no run (no {FILE}). Pass the --out of a fit or tune.")
     with _told(path):
         try:
             return _read(path, "mode=ro")

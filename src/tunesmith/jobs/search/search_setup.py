@@ -4,7 +4,7 @@ import inspect
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,18 +83,18 @@ def space_for(function: Function, given: Mapping[str, Range | Field] | None) -> 
 def _fields(given: Mapping[str, Range | Field]) -> Space:
     fields = {}
     for name, value in given.items():
-        match value:
-            case Field():
-                fields[name] = value
-            case Choice():
-                fields[name] = Field(value, value.options[0])
-            case Int() | Float():
-                fields[name] = Field(value, from_unit(value, 0.5))
-            case _:
-                raise SettingsError(
-                    f"`{name}` needs a range (Int, Float or Choice) or a Field, but got {value!r}."
-                )
+        field = Field(value) if isinstance(value, Range) else value
+        if not isinstance(field, Field):
+            raise SettingsError(
+                f"`{name}` needs a range (Int, Float or Choice) or a Field, but got {value!r}."
+            )
+        is_open = field.default is ...
+        fields[name] = replace(field, default=_middle(field.range)) if is_open else field
     return fields
+
+
+def _middle(range_: Range) -> Any:
+    return range_.options[0] if isinstance(range_, Choice) else from_unit(range_, 0.5)
 
 
 def sampler_named(name: SamplerName) -> Sampler:
