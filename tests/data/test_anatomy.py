@@ -99,7 +99,8 @@ def test_several_pages_are_seen() -> None:
 
 
 def test_kinds_of_metadata_are_named_as_the_formats_do() -> None:
-    assert look(with_segment(0xE1, b"Exif\0\0II")).kinds == ("E0", "E1")
+    assert look(with_segment(0xE1, b"Exif\0\0II")).kinds == ("E0", "EXIF")
+    assert look(with_segment(0xE1, b"http://ns.adobe.com/xap")).kinds == ("E0", "E1")
     assert look(with_segment(0xFE, b"hello")).kinds == ("E0", "FE")
     assert look(encode(".png")).kinds == look(encode(".webp")).kinds == ()
     assert look(with_chunk(b"tEXt", b"Title\0cat")).kinds == ("tEXt",)

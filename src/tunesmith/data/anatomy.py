@@ -109,17 +109,18 @@ def _unpacked(kind: bytes, content: bytes, most: int) -> bytes:
 
 def _jpeg(data: bytes) -> Anatomy | None:
     exif, end = b"", 0
-    kinds: set[int] = set()
+    kinds: set[str] = set()
     for marker, begin, end in jpeg_segments(data):
-        kinds.add(marker)
-        if marker == JPEG_EXIF and data.startswith(b"Exif\0\0", begin):
+        is_exif = marker == JPEG_EXIF and data.startswith(b"Exif\0\0", begin)
+        if is_exif:
             exif = data[begin + 6 : end]
+        if marker in JPEG_METADATA:
+            kinds.add("EXIF" if is_exif else f"{marker:X}")  # XMP has the same marker
     close = data.find(b"\xff\xd9", end)  # compressed data do not contain this marker
     if close < 0:
         return None
     asides = data[: close if JPEG_LATE.search(data, end, close) else end]
-    named = tuple(f"{marker:X}" for marker in sorted(kinds & JPEG_METADATA))
-    return Anatomy(end=close + 2, exif=exif, asides=(asides,), kinds=named)
+    return Anatomy(end=close + 2, exif=exif, asides=(asides,), kinds=tuple(sorted(kinds)))
 
 
 def _gif(data: bytes) -> Anatomy | None:

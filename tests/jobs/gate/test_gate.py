@@ -14,7 +14,7 @@ from tunesmith.data.examine import Examined, Kind
 from tunesmith.data.loaded import Loaded
 from tunesmith.data.sources import open_source
 from tunesmith.jobs.gate.alike import Alike, Depth
-from tunesmith.jobs.gate.findings import Data, class_looks, inside, shortcuts, uneven
+from tunesmith.jobs.gate.findings import Data, class_looks, inside, uneven
 from tunesmith.jobs.gate.gate import depth_for, gate, one_each
 from tunesmith.report.findings import Finding
 
@@ -116,13 +116,6 @@ def test_what_was_examined_is_told_without_reading_a_file_again() -> None:
     assert "file-hidden" in [each.kind for each in found]
 
 
-def test_too_few_images_are_not_called_free_of_clues() -> None:
-    data = opaque(255, 1)
-    (said,) = shortcuts(data, None, looked_at=["size"])
-    assert "(size): not looked at: fewer than 40 images a class, of copies" in str(said)
-    assert "none" in str(*shortcuts(data, (), looked_at=["size"]))
-
-
 @pytest.mark.parametrize("cats", [500, 400])
 def test_sizes_of_which_hardly_two_are_equal_give_a_class_away(cats: int) -> None:
     chance, is_cat_N = np.random.default_rng(0), np.arange(1000) < cats
@@ -153,29 +146,6 @@ def test_no_one_is_advised_to_use_the_metric_that_is_in_use() -> None:
     assert by_accuracy.meaning.endswith("train with --metric balanced_accuracy.")
     assert balanced is not None
     assert balanced.meaning.endswith("fewer than 20 images to learn from.")
-
-
-@pytest.mark.parametrize("kinds", [("E0", "E1"), ()])
-def test_metadata_that_only_one_class_has_give_it_away(kinds: tuple[str, ...]) -> None:
-    chance, labels_N = np.random.default_rng(0), np.arange(200) % 2
-    pixels = chance.integers(0, 256, (200, 8, 8, 1)).astype(np.uint8)
-    where = examine.Finding(Kind.POSITION, "its metadata say where it was taken")
-    plain = Examined(format="JPEG", findings=(), metadata=("E0",))
-    told = Examined(format="JPEG", findings=() if kinds else (where,), metadata=kinds or ("E0",))
-    loaded = Loaded(
-        pixels=pixels,
-        kept=np.arange(200),
-        rejected=(),
-        shapes=np.full((200, 2), 8),
-        resized=False,
-        examined=[(plain, told)[label] for label in labels_N],
-    )
-    data = Data(source=open_source((pixels, labels_N)), loaded=loaded)
-    none = np.zeros((0, 2), np.int64)
-    found = gate(data, Depth.WHOLE, lambda _: nullcontext(), search=lambda *_: none).findings
-    (clue,) = (each for each in found if each.kind == "shortcut")
-    assert clue.title.endswith("can be guessed from the metadata of the file")
-    assert "A model does not see it" in clue.meaning
 
 
 def test_statistics_of_a_class_are_given_by_part_too() -> None:

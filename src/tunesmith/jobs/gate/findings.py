@@ -16,7 +16,6 @@ from tunesmith.evaluation.metrics import CLASSES_ALIKE
 from tunesmith.report.findings import ClassLook, Finding, Item
 from tunesmith.screening.looks import UNLIKE, unlike
 from tunesmith.screening.shift import Shift
-from tunesmith.screening.shortcuts import FEWEST, Shortcut
 
 Places = NDArray[np.int64]
 PICTURED = 24  # images of a finding to show as pictures, at most
@@ -28,18 +27,6 @@ MEASURED, DARK, BRIGHTEST = 256, 32, 0.999
 LOST = (
     "They use only their lower bits and are read almost black: stretch the values to 16 bits first."
 )
-
-METADATA = "metadata of the file"
-CHEAT = "A model can cheat here, score well, and fail on images that come from elsewhere."
-ALIKE = f"{CHEAT} Make all classes the same in this respect."
-# What a model does not see, it cannot cheat by; but it tells of what it does see.
-CHEATS = {
-    METADATA: (
-        "A model does not see it, but files of different origin mostly differ in what it sees too. "
-        f"{CHEAT} Take the images of all classes from the same places; to remove the metadata "
-        "would only hide this."
-    )
-}
 
 PARTS = {
     "images": Given.NONE,
@@ -175,31 +162,6 @@ def shifted(shift: Shift | None) -> Finding | str | None:
             "kind."
         ),
     )
-
-
-def shortcuts(
-    data: Data, clues: Sequence[Shortcut] | None, *, looked_at: Sequence[str]
-) -> Iterator[Finding | str]:
-    """Report shortcuts: clues that reveal a class. None means that all classes are too small."""
-    asked = f"Clues that give a class away ({', '.join(looked_at)})"
-    if clues is None:
-        yield (
-            f"{asked}: not looked at: fewer than {2 * FEWEST} images a class, of copies and of "
-            "what the source groups one each."
-        )
-    elif not clues:
-        yield f"{asked}: none."
-    for clue in clues or ():
-        yield Finding(
-            kind="shortcut",
-            weight="serious",
-            title=f"“{data.source.classes[clue.label]}” can be guessed from the {clue.clue}",
-            meaning=(
-                f"Without a look at what an image shows: of an image of this class and one of any "
-                f"other, the {clue.clue} alone tells which is which in {100 * clue.auc:.0f} % of "
-                f"cases (guessing: 50 %). {CHEATS.get(clue.clue, ALIKE)}"
-            ),
-        )
 
 
 def inside(data: Data) -> Iterator[Finding | str]:

@@ -1,10 +1,9 @@
 """The data gate: all checks of the data, as thorough as time allows."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any, Self, final
+from typing import Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +20,14 @@ from tunesmith.jobs.gate.alike import (
     kept_leaks,
     leaks,
 )
+from tunesmith.jobs.gate.clues import clues, shortcuts
 from tunesmith.jobs.gate.conflicts import conflicts
 from tunesmith.jobs.gate.findings import (
-    METADATA,
     Data,
     class_looks,
     inside,
     odd,
     shifted,
-    shortcuts,
     uneven,
 )
 from tunesmith.jobs.gate.unread import emptied, missing, unnamed, unreadable
@@ -38,7 +36,6 @@ from tunesmith.screening.copies import find_copies
 from tunesmith.screening.looks import measure
 from tunesmith.screening.neighbors import comparisons
 from tunesmith.screening.shift import find_shift
-from tunesmith.screening.shortcuts import Shortcut, can_ask, find_shortcuts
 
 SHARE = 0.025  # share of a budget that the gate may take
 # Estimated seconds of one core: per compared pair, per image, per pixel with all checks, and per
@@ -46,16 +43,6 @@ SHARE = 0.025  # share of a budget that the gate may take
 # are not counted: copies are few, except among the frames of a film, which take longer therefore.
 PAIR_S, IMAGE_S, PIXEL_S, SHRINK_S = 1e-8, 1e-4, 4e-8, 1e-8
 PER_PART = 5000  # images of each split for the classifier that tells the splits apart
-# Clue -> AUC up to which it is harmless: what a program writes should say nothing about the class,
-# while the color of the border depends on the motif as well.
-FORMAT = "format of the file"
-CLUES = {
-    FORMAT: 0.6,
-    METADATA: 0.6,
-    "size in pixels": 0.75,
-    "color of the border": 0.98,
-}
-MOST_KINDS = 32  # of metadata, looked at as clues
 ORDER = ("serious", "doubtful", "notable")
 # Depth -> what was skipped for lack of time.
 UNSOUGHT = {
@@ -176,15 +163,8 @@ def one_each(data: Data, alike: Alike, kinds_N: Places) -> Places:
 def _compared(data: Data, alike: Alike, looks: Looks) -> list[Finding | str | None]:
     """Check the test set for a shift, and the classes for shortcuts."""
     shift = find_shift(*_described(data, alike, looks)) if data.tested.any() else None
-    rows, classes = one_each(data, alike, data.labels), len(data.source.classes)
-    labels_R = data.labels[rows]
-    clues: Sequence[Shortcut] | None = None
-    if can_ask(labels_R, classes):
-        given = {name: [values[rows] for values in kinds] for name, kinds in _clues(data).items()}
-        clues = find_shortcuts(given, labels_R, classes, allowed=CLUES)
-        if any(clue.clue == FORMAT for clue in clues):  # each format has metadata of its own
-            clues = [clue for clue in clues if clue.clue != METADATA]
-    return [shifted(shift), *shortcuts(data, clues, looked_at=tuple(CLUES))]
+    found = clues(data, one_each(data, alike, data.labels))
+    return [shifted(shift), *shortcuts(data, found)]
 
 
 def _described(
@@ -198,40 +178,3 @@ def _described(
     numbers = np.stack([values[rows] for values in looks.values()], axis=1)
     pixels = coarse(data.loaded.pixels, rows, side=8)
     return np.concatenate([pixels, numbers], axis=1), data.tested[rows]
-
-
-def _clues(data: Data) -> dict[str, list[NDArray[Any]]]:
-    """Collect clues to where an image comes from, rather than to what it shows."""
-    pixels, shapes_N2 = data.loaded.pixels, data.loaded.shapes
-    formats = [each.format or "" for each in data.loaded.examined] or [""] * len(pixels)
-    sizes = [f"{width} x {height}" for height, width in shapes_N2]
-    border = np.concatenate(
-        [pixels[:, 0], pixels[:, -1], pixels[:, 1:-1, 0], pixels[:, 1:-1, -1]], axis=1
-    )
-    return {
-        FORMAT: [np.array(formats)],
-        METADATA: [_metadata(data)],
-        "size in pixels": [np.array(sizes), _ranges(shapes_N2)],
-        "color of the border": [border.mean(axis=1)],
-    }
-
-
-def _metadata(data: Data) -> NDArray[np.int64]:
-    """Whether each file holds the most frequent kinds of things beside images, ``[N, V]``."""
-    examined = data.loaded.examined
-    told = [{*each.metadata, *(found.kind for found in each.findings)} for each in examined]
-    kinds = [kind for kind, _ in Counter(kind for each in told for kind in each).most_common()]
-    rows = [[kind in each for kind in kinds[:MOST_KINDS]] for each in told]
-    return np.array(rows, np.int64).reshape(len(data.labels), -1)
-
-
-def _ranges(shapes_N2: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Height, width, area and aspect ``[N, 4]``.
-
-    A range of sizes can reveal a class, even if no two sizes are equal.
-    """
-    height_N, width_N = shapes_N2.T.astype(np.float64)
-    ranges_N4: NDArray[np.float64] = np.stack(
-        [height_N, width_N, height_N * width_N, width_N / height_N], axis=1
-    )
-    return ranges_N4
