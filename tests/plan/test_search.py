@@ -78,7 +78,17 @@ def test_a_short_budget_is_far_from_it() -> None:
 def test_a_number_of_trials_decides() -> None:
     search, words = decide(Case(left_s=30.0, horizon=30_000, train_s=30.0), trials=7)
     assert search == SearchPlan(examples=10_000, trials=7, workers=1)
-    assert words.startswith("A search tries 7 settings, as you asked.")
+    assert words.startswith(
+        "A search tries 7 settings, as you asked, or as many as time allows. There is 75 % of the "
+        "40.0 s that the recipe needs;"
+    )
+    _, words = decide(Case(left_s=0.3), trials=1)
+    assert "tries 1 setting, as you asked, or" in words
+    assert "There is less than 1 % of the 40.0 s" in words
+    _, words = decide(Case(left_s=60.0), trials=7)
+    assert words.startswith(
+        "A search tries 7 settings, as you asked. There is 1.5 times the 40.0 s"
+    )
     search, words = decide(Case(left_s=800.0), trials=0)
     assert search is None
     assert words == "No search for better settings, as you asked."

@@ -106,3 +106,7 @@ def test_the_page_shows_all_of_it(hunt: SearchReport, make_story: Callable[[], S
     few = dataclasses.replace(hunt, importance={}, stretches={})
     assert "too few trials" in render(dataclasses.replace(make_story(), hunt=few))
     assert "What was tried" not in render(make_story())
+    none = dataclasses.replace(hunt, trials=[], reasons=["No setting was tried."])
+    page = render(dataclasses.replace(make_story(), hunt=none))
+    assert "No setting was tried." in page
+    assert "Where the time of the search went" not in page

@@ -5,11 +5,12 @@ from typing import final
 from pydantic import BaseModel, ConfigDict
 
 from tunesmith.core.settings import LATENCY, Settings
-from tunesmith.core.words import duration
+from tunesmith.core.words import counted, duration
 from tunesmith.execution.processes import WORKERS_MOST
 
 NEEDED_SHARE = 0.5  # share of the most examples that help; the rest brings little
 SEARCH_FROM = 3.0  # times what the recipe needs: enough for it, a search and the found config
+SMALL = 0.01  # share of what is needed below which it is called less than that
 WORKER_BYTES = 1_500_000_000  # memory that a worker may need
 UNITS = 25  # per full training; a slice of a search is one of them
 UNITS_EACH = 5  # units of training per trial on average, if the number of trials is given
@@ -110,18 +111,26 @@ def _search_words(
     search: SearchPlan, needed_s: float, left_s: float, verb: str, *, search_s: float
 ) -> str:
     times = (
-        f"{left_s / max(1e-9, needed_s):.1f} times the {duration(needed_s)} that the recipe {verb}"
+        f"{_times(left_s / max(1e-9, needed_s))} the {duration(needed_s)} that the recipe {verb}"
     )
     if search.trials is not None:
+        most = "as you asked" if left_s >= needed_s else "as you asked, or as many as time allows"
         return (
-            f"A search tries {search.trials} settings, as you asked. There is {times}; the recipe "
-            "itself is trained too, and the best that is found beside it."
+            f"A search tries {counted(search.trials, 'setting')}, {most}. There is {times}; the "
+            "recipe itself is trained too, and the best that is found beside it."
         )
     return (
         f"There is {times}, so {duration(search_s)} ({100 * search_s / left_s:.0f} %) go into a "
         "search for better settings. The recipe itself is trained too, and the best that is found "
         "beside it."
     )
+
+
+def _times(ratio: float) -> str:
+    """Write a multiple; a part of the whole is a share."""
+    if ratio >= 1:
+        return f"{ratio:.1f} times"
+    return f"{100 * ratio:.0f} % of" if ratio >= SMALL else f"less than {100 * SMALL:.0f} % of"
 
 
 def _at_most(search: SearchPlan) -> str:

@@ -52,6 +52,11 @@ class Trial:
         return self.curve[-1].at if self.curve else 0
 
     @property
+    def is_tried(self) -> bool:
+        """Whether it came to anything: a measurement, or a failure."""
+        return bool(self.curve) or self.failed is not None
+
+    @property
     def last(self) -> float:
         """Last measured value; infinite if there is none."""
         return self.curve[-1].value if self.curve else math.inf

@@ -65,6 +65,15 @@ def test_what_failed_and_what_was_given_up_is_counted() -> None:
     assert "1 failed. It is over." in told(trial(0.5), trial(failed="It hung.")).reasons[0]
 
 
+def test_what_came_to_nothing_is_not_called_tried() -> None:
+    hunt = told(trial(0.5), trial(0.4), trial())
+    assert hunt.reasons[0].startswith("2 settings were tried")
+    assert [tried.number for tried in hunt.trials] == [1, 0]
+    hunt = told(trial(), trial())
+    assert hunt.reasons == ["It is over. The plan's own settings answer."]
+    assert hunt.trials == []
+
+
 def test_an_end_of_a_range_is_a_warning_only_where_the_setting_mattered() -> None:
     found = trial(0.1, lr=1.0)
     assert told(trial(0.5), found).warnings == []

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,7 +31,7 @@ from tunesmith.jobs.search import search
 from tunesmith.jobs.search.followers import FOLLOWERS
 from tunesmith.jobs.search.search_setup import REMEMBERED
 from tunesmith.jobs.study import export_study
-from tunesmith.records.events import Planned
+from tunesmith.records.events import Ended, Planned
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import repeats
 from tunesmith.tuning.failures import outage
@@ -291,6 +292,26 @@ def test_a_search_that_was_stopped_tells_what_goes_on_with_it() -> None:
     assert "It was lost. error.txt says where it happened. The run goes on with what" in told
     assert "the same command with a larger --budget, or more --trials, goes on with the s" in told
     assert search._why(SettingsError("Each failed.")) == "Each failed."
+
+
+@pytest.mark.parametrize(
+    ("asked", "were"), [(6, " (6 were asked for)"), (1, " (1 was asked for)"), (None, "")]
+)
+def test_a_search_that_came_to_nothing_says_so_at_once(asked: int | None, were: str) -> None:
+    noted: list[str] = []
+    session: Any = SimpleNamespace(
+        settings=SimpleNamespace(trials=asked), interrupted=threading.Event(), note=noted.append
+    )
+    ended, begun = Ended(status="finished", reason="The time is up."), Trial(config={})
+    said = f"No setting was tried: the budget was too short for a search{were}."
+    assert search._reason(session, ended, History(horizon=25, trials=(begun,))) == said
+    assert noted == [said]
+    broken = Trial(config={}, failed="It hung.")
+    assert (
+        search._reason(session, ended, History(horizon=25, trials=(broken,))) == "The time is up."
+    )
+    session.interrupted.set()
+    assert search._reason(session, ended, History(horizon=25, trials=(begun,))) == "The time is up."
 
 
 @pytest.mark.parametrize("failure", ["memory", "killed"])

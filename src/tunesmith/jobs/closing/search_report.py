@@ -30,7 +30,7 @@ def summarize(session: Session, fitted: Fitted) -> report.Search | None:
         return None
     trials = searched.history.trials
     return report.Search(
-        trials=len(trials),
+        trials=sum(trial.is_tried for trial in trials),
         failed=sum(trial.failed is not None for trial in trials),
         seconds=round(searched.seconds, 3),
         found=None if searched.number is None else dict(as_set(trials[searched.number].config)),
@@ -66,7 +66,10 @@ def _answers(fitted: Fitted) -> Literal["plan", "found", "together"]:
 
 
 def _reasons(session: Session, fitted: Fitted, searched: Searched) -> list[str]:
-    history, trials = session.journal.history, searched.history.trials
+    history = session.journal.history
+    trials = [trial for trial in searched.history.trials if trial.is_tried]
+    if not trials:
+        return [f"{searched.reason} The plan's own settings answer."]
     failed = sum(trial.failed is not None for trial in trials)
     tried = counted(len(trials), "setting was", "settings were")
     took = duration(searched.seconds)

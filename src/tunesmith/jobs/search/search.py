@@ -10,6 +10,7 @@ from tunesmith.core.cores import cores
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Space
+from tunesmith.core.words import counted
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.limits import COSTLY, KINDS
@@ -110,9 +111,20 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
         number=_best(history),
         sign=what.sign,
         seconds=past.elapsed,
-        reason=ended.reason,
+        reason=_reason(session, ended, history),
         noise=_noise(session, candidate, what, history, workers=workers, ends_at=ends_at),
     )
+
+
+def _reason(session: Session, ended: Ended, history: History) -> str:
+    """Explain why the search ended; the user is told at once if it did not come to anything."""
+    if any(trial.is_tried for trial in history.trials) or session.interrupted.is_set():
+        return ended.reason
+    asked = session.settings.trials
+    were = "" if asked is None else f" ({counted(asked, 'was', 'were')} asked for)"
+    reason = f"No setting was tried: the budget was too short for a search{were}."
+    session.note(reason)
+    return reason
 
 
 def _best(history: History) -> int | None:

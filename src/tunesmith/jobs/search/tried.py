@@ -38,7 +38,8 @@ def describe(
         reasons: See `SearchReport`.
         as_set: Returns the settings of a config as they are to be shown.
     """
-    order = sorted(range(len(history.trials)), key=lambda n: _rank(history.trials[n]))
+    tried = (number for number, trial in enumerate(history.trials) if trial.is_tried)
+    order = sorted(tried, key=lambda n: _rank(history.trials[n]))
     importance = importances(space, history, at=first_look(history))
     config = None if found is None else history.trials[found].config
     return SearchReport(
