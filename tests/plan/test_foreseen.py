@@ -1,9 +1,13 @@
 """Tests of `tunesmith.plan.foreseen`."""
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from tunesmith.plan import Foreseen, Plan
 from tunesmith.training.config import TrainConfig
+
+EMPTY: Mapping[str, int] = MappingProxyType({})
 
 
 def plan(width: int) -> Plan:
@@ -28,9 +32,13 @@ def plan(width: int) -> Plan:
     )
 
 
-def foreseen(*names: str, alone: Plan | None = None, read: int = 100) -> Foreseen:
+def foreseen(
+    *names: str, alone: Plan | None = None, read: int = 100, skipped: Mapping[str, int] = EMPTY
+) -> Foreseen:
     plans = {name: plan(8) for name in names}
-    return Foreseen(plans=plans, alone=alone, images=100, read=read, decode_per_s=2.0)
+    return Foreseen(
+        plans=plans, alone=alone, images=100, read=read, decode_per_s=2.0, skipped=skipped
+    )
 
 
 def test_each_candidate_is_named_and_what_runs_without_a_race_is_told() -> None:
@@ -51,6 +59,13 @@ def test_one_network_is_no_candidate_and_how_many_images_are_read_comes_first() 
     assert lines[0].startswith("40 of 100 images are read, chosen at random")
     assert lines[1] == "Network: convnet"
     assert foreseen("convnet").words().startswith("Network: convnet\n")
+
+
+def test_what_is_left_aside_is_told_before_the_plan() -> None:
+    told = foreseen("convnet", skipped={"empty folder": 1, "link to a file": 2})
+    assert told.words().startswith("Left aside: 1 empty folder, 2 links to a file.\nNetwork: ")
+    (only,) = json.loads(told.as_json())
+    assert only["skipped"] == {"empty folder": 1, "link to a file": 2}
 
 
 def test_programs_are_told_the_same() -> None:

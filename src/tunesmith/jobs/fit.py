@@ -282,4 +282,5 @@ def dry_run(
         images=len(data.names),
         read=seen.images,
         decode_per_s=seen.decode_per_s,
+        skipped=data.skipped,
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+from tunesmith.core.words import tally
 from tunesmith.plan.plan import Plan, describe
 from tunesmith.plan.words import read_words
 
@@ -20,6 +21,7 @@ class Foreseen:
         images: Number of images.
         read: Number of images that there is time to read.
         decode_per_s: Images decoded per second.
+        skipped: Files, folders and rows that are left aside, counted by kind.
     """
 
     plans: Mapping[str, Plan]
@@ -27,10 +29,12 @@ class Foreseen:
     images: int
     read: int
     decode_per_s: float
+    skipped: Mapping[str, int]
 
     def words(self) -> str:
         """Describe the plans in sentences."""
-        lines = [*read_words(self.read, self.images, self.decode_per_s)]
+        lines = [f"Left aside: {tally(self.skipped)}."] if self.skipped else []
+        lines += read_words(self.read, self.images, self.decode_per_s)
         for number, (name, chosen) in enumerate(self.plans.items(), start=1):
             head = f"Candidate {number} of {len(self.plans)}" if len(self.plans) > 1 else "Network"
             lines += [f"{head}: {name}", *describe(chosen)]
@@ -40,7 +44,8 @@ class Foreseen:
 
     def as_json(self) -> str:
         """Return a JSON list of plans, one per network; the first holds the one without a race."""
-        about: dict[str, Any] = {"images": self.images, "read": self.read, "alone": None}
+        about: dict[str, Any] = {"images": self.images, "read": self.read}
+        about |= {"skipped": dict(self.skipped), "alone": None}
         plans: list[dict[str, Any]] = [
             {"family": name, **about, **chosen.model_dump(mode="json")}
             for name, chosen in self.plans.items()
