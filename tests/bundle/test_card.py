@@ -30,7 +30,7 @@ def test_it_tells_score_limits_input_and_use(tmp_path: Path, manifest: Manifest)
         "it tells 3 classes apart",
         "| Accuracy | 90.00% (95 % interval 80.00% to 95.00%) |",
         "Measured once, after the model was chosen, on 40 test images",
-        "8 x 12 pixels, RGB (antialiased bilinear, stretched)",
+        "12 x 8 pixels (width x height), RGB (antialiased bilinear, stretched)",
         "5,000 examples seen in 12 s, seed 3",
         "0.50 ms for 1, 8.25 ms for 32 (images at once, 2 threads)",
         "`net.py:build` (from `net.py`), 1,234 parameters",

@@ -22,6 +22,14 @@ def test_what_was_chosen_is_told(mnist: Fingerprint) -> None:
     assert speed == "Width 16 trains 4,000 images/s here and sees each image about 3.2 times."
 
 
+def test_sizes_are_width_by_height(mnist: Fingerprint) -> None:
+    wide = SPEED.model_copy(update={"size": (45, 48)})
+    size, _ = chosen_words(mnist, wide, 2, 1.0, epochs=1.0)
+    assert size == (
+        "Images are read at 48 x 45 pixels (width x height), stretched from 28 x 28 (typical)."
+    )
+
+
 def test_too_little_time_for_each_image_is_told(mnist: Fingerprint) -> None:
     _, speed = chosen_words(mnist, SPEED, 2, 1.0, epochs=0.04)
     assert speed.endswith("images/s here and sees 4 % of the images.")

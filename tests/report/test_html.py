@@ -107,6 +107,10 @@ def test_it_tells_the_whole_story(make_story: MakeStory) -> None:
         assert expected in text
 
 
+def test_the_size_is_width_by_height(make_story: MakeStory) -> None:
+    assert "24 x 16 pixels (width x height), gray" in Page(render(make_story())).text
+
+
 def test_dots_of_a_fold_are_called_that(make_story: MakeStory) -> None:
     story = make_story()
     counts = story.summary.data.counts.model_copy(update={"validation": 0})

@@ -9,6 +9,7 @@ from typing import Any
 
 from tunesmith.bundle.manifest import Manifest
 from tunesmith.core.files import replace_file
+from tunesmith.core.words import sides
 
 CARD_FILE = "model-card.md"
 LISTED = 20  # classes listed, at most
@@ -43,7 +44,7 @@ def card_text(manifest: Manifest, measures: Mapping[str, Any], *, openings: int)
 def _what(manifest: Manifest) -> str:
     model, shape, training = manifest.model, manifest.input, manifest.training
     kind = {1: "gray", 3: "RGB", 4: "RGB and alpha"}[shape.channels]
-    side = f"{shape.height} x {shape.width} pixels, {kind} ({shape.resize})"
+    side = f"{sides(shape.height, shape.width)}, {kind} ({shape.resize})"
     seen = f"{training.examples:,} examples seen in {training.seconds:,.0f} s"
     source = f" (from `{model.source.path}`)" if model.source else ""
     return f"""\

@@ -85,6 +85,17 @@ def passes(epochs: float, noun: str = "image") -> str:
     return f"{share} % of the {noun}s"
 
 
+def sides(height: int, width: int) -> str:
+    """Format the size of an image; which number is which is said unless they are equal.
+
+    Example:
+        >>> sides(28, 28), sides(45, 48)
+        ('28 x 28 pixels', '48 x 45 pixels (width x height)')
+
+    """
+    return f"{width} x {height} pixels" + ("" if width == height else " (width x height)")
+
+
 def tally(counts: Mapping[str, int]) -> str:
     """Format counts of things that are described in the singular, by a noun and what follows it.
 

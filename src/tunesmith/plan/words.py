@@ -1,6 +1,6 @@
 """Sentences that explain a plan."""
 
-from tunesmith.core.words import duration, passes
+from tunesmith.core.words import duration, passes, sides
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.split import FOLDS, SMALL
 from tunesmith.plan.speeds import READ_SHARE, Speed
@@ -27,11 +27,10 @@ def chosen_words(
 
 
 def _size_words(data: Fingerprint, best: Speed) -> str:
-    height, width = best.size
-    from_height, from_width = data.typical
-    same = best.size == (from_height, from_width)
-    origin = "their own size" if same else f"stretched from {from_height} x {from_width} (typical)"
-    return f"Images are read at {height} x {width} pixels, {origin}."
+    height, width = data.typical
+    same = best.size == (height, width)
+    origin = "their own size" if same else f"stretched from {width} x {height} (typical)"
+    return f"Images are read at {sides(*best.size)}, {origin}."
 
 
 def _speed_words(best: Speed, epochs: float) -> str:

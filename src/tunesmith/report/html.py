@@ -15,7 +15,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from tunesmith.core.words import assigned, brief, duration, megabytes, passes, tally
+from tunesmith.core.words import assigned, brief, duration, megabytes, passes, sides, tally
 from tunesmith.evaluation.metrics import wilson
 from tunesmith.report import sentences
 from tunesmith.report.advice import next_steps
@@ -100,6 +100,7 @@ def _context(story: Story) -> dict[str, Any]:
         "score": sentences.score_text(summary.score.value, summary.score.metric, n=summary.score.n),
         "sentences": sentences,
         "passes": passes,
+        "sides": sides,
         "percent": lambda share: sentences.percent(share, n=summary.score.n),
         "next_steps": list(islice(next_steps(story), STEPS)),
         "rivals": _rivals(summary),
