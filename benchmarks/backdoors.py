@@ -237,8 +237,8 @@ def said(result: CheckResult, is_poisoned_N: NDArray[np.bool_]) -> Row:
         "false_alarms": round(float(listed_N[~is_poisoned_N].mean()), 5),
         "apart": {
             "pretrained network" if number == 0 else "trained network": {
-                "target": scores[TARGET][network],
-                "others": max(s[network] for k, s in enumerate(scores) if k != TARGET),
+                "target": scores[TARGET][network] or 0.0,
+                "others": max(s[network] or 0.0 for k, s in enumerate(scores) if k != TARGET),
             }
             for number, network in enumerate(scores[TARGET])
         },

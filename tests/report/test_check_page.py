@@ -69,7 +69,8 @@ def test_the_page_stands_alone_and_says_what_was_found() -> None:
 
 def test_next_steps_are_those_that_there_are() -> None:
     nothing = Page(render(checked())).text
-    assert "train right away" in nothing
+    assert "Train right away" in nothing
+    assert "marked above" not in nothing
     assert LIST not in nothing
     listed = Page(render(checked(finding("serious", item("a.png"))))).text
     assert f"--quarantine '{LIST}'" in listed
@@ -77,6 +78,28 @@ def test_next_steps_are_those_that_there_are() -> None:
     stopped = Page(render(checked(stop))).text
     assert "stops: No image can be read." in stopped
     assert "train right away" not in stopped
+    marked = Page(render(checked(finding("notable")))).text
+    assert "Look at what is marked above" in marked
+    assert "Or train right away" in marked
+
+
+def test_what_was_not_looked_for_is_not_called_looked_for() -> None:
+    text = Page(render(replace(checked(), fine=["Copies: not looked for.", "Else: none."]))).text
+    found, unsought = text.split("Looked for and not found")[1].split("Not looked for")
+    assert "Else: none." in found
+    assert "Copies: not looked for." not in found
+    assert "Copies: not looked for." in unsought
+    assert "Not looked for" not in Page(render(checked())).text
+
+
+def test_a_class_that_was_too_small_to_fall_into_groups_has_no_distance() -> None:
+    counts, looks = {"train": 5}, {"brightness": 0.5}
+    some = [
+        ClassLook(name=name, counts=counts, looks=looks, apart={"network": apart})
+        for name, apart in (("cat", 1.26), ("dog", None))
+    ]
+    text = Page(render(replace(checked(), classes=some))).text.split("The classes")[1]
+    assert text.index("cat") < text.index("1.3") < text.index("dog") < text.index("\N{EN DASH}")
 
 
 def test_a_pair_is_shown_once() -> None:
@@ -108,7 +131,9 @@ def test_names_are_shown_and_never_run(name: str) -> None:
 
 def test_the_headline_weighs() -> None:
     assert headline(checked()) == "Nothing wrong was found"
-    assert headline(checked(finding("notable"))) == "Nothing wrong was found"
+    assert headline(checked(finding("notable"))) == "Nothing wrong was found; 1 thing to know"
+    unsought = replace(checked(), fine=["Copies: not looked for.", "Else: none."])
+    assert headline(unsought) == "Nothing wrong was found in what was looked at"
     assert headline(checked(finding("doubtful"))) == "1 thing to look at"
     assert headline(checked(*[finding("doubtful")] * 2)) == "2 things to look at"
     assert headline(checked(finding("serious"), finding("doubtful"))) == "1 serious problem"

@@ -61,7 +61,7 @@ def test_programs_read_what_people_see() -> None:
         images=3,
         classes=[ClassLook(name="cat", counts={"train": 2}, looks={"brightness": 0.5})],
         findings=[LEAK, CONFLICT],
-        fine=["All else."],
+        fine=["All else.", "Copies: not looked for, there was no time."],
         skipped={"hidden file": 1},
         seconds={"decode": 0.12345},
         versions={"python": "3"},
@@ -70,5 +70,7 @@ def test_programs_read_what_people_see() -> None:
     assert [f["kind"] for f in found["findings"]] == ["leak", "conflict"]
     assert found["findings"][0]["items"][0]["twin"]["file"] == "test/a.png"
     assert found["findings"][0]["left_out"] is True
+    assert found["fine"] == ["All else."]
+    assert found["unsought"] == ["Copies: not looked for, there was no time."]
     assert found["seconds"] == {"decode": 0.123}
     assert found["classes"][0]["counts"] == {"train": 2}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tunesmith.report.findings import Checked, quarantine_rows
+from tunesmith.report.findings import Checked, quarantine_rows, unsought
 from tunesmith.report.html import template
 
 
@@ -34,7 +34,9 @@ def headline(checked: Checked) -> str:
         return _things(counts["serious"], "serious problem")
     if counts["doubtful"]:
         return _things(counts["doubtful"], "thing") + " to look at"
-    return "Nothing wrong was found"
+    where = " in what was looked at" if unsought(checked.fine) else ""
+    to_know = f"; {_things(len(checked.findings), 'thing')} to know" if checked.findings else ""
+    return f"Nothing wrong was found{where}{to_know}"
 
 
 def _things(count: int, noun: str) -> str:

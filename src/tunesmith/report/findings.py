@@ -12,7 +12,8 @@ from tunesmith.core.words import writable
 
 Weight = Literal["serious", "doubtful", "notable"]
 FORMAT = 1
-NO_NEAR_COPIES = "Near copies: not looked for, there was no time."  # used by gate and report
+UNSOUGHT = ": not looked "  # in each sentence on what was not looked for, or not looked at
+NO_NEAR_COPIES = f"Near copies{UNSOUGHT}for, there was no time."  # used by gate and report
 
 
 @final
@@ -73,14 +74,15 @@ class ClassLook:
         name: Class name.
         counts: Number of images, by split.
         looks: Median of each measure of how images look.
-        apart: Distance between the two groups that it falls into, by name of the network.
+        apart: Distance between the two groups that it falls into, by name of the network; None if
+            it has too few images.
         by_part: As ``looks``, of the images of each split alone.
     """
 
     name: str
     counts: Mapping[str, int]
     looks: Mapping[str, float]
-    apart: Mapping[str, float] = field(default_factory=dict)
+    apart: Mapping[str, float | None] = field(default_factory=dict)
     by_part: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
@@ -113,7 +115,7 @@ class Checked:
         images: How many there are, unreadable ones included.
         classes: Statistics of each class.
         findings: Findings, the most serious first.
-        fine: Checks that found nothing, one sentence each.
+        fine: Checks that found nothing, and what was not looked for, one sentence each.
         skipped: Files that are no images, counted by kind.
         columns: Names of a table's columns by role; empty for other data.
         seconds: Duration of each step.
@@ -131,6 +133,22 @@ class Checked:
     versions: Mapping[str, str]
     tried: Sequence[Tried] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
+
+
+def sought(said: Iterable[str]) -> list[str]:
+    """Keep the sentences on what was looked for."""
+    return [sentence for sentence in said if UNSOUGHT not in sentence]
+
+
+def unsought(said: Iterable[str]) -> list[str]:
+    """Keep the sentences on what was not looked for.
+
+    Example:
+        >>> unsought(["Copies: none.", "Cropped copies: not looked for in such images."])
+        ['Cropped copies: not looked for in such images.']
+
+    """
+    return [sentence for sentence in said if UNSOUGHT in sentence]
 
 
 def each_pair_once(items: Iterable[Item]) -> list[Item]:
@@ -186,7 +204,8 @@ def to_json(checked: Checked) -> str:
             }
             for f in checked.findings
         ],
-        "fine": list(checked.fine),
+        "fine": sought(checked.fine),
+        "unsought": unsought(checked.fine),
         "tried": [asdict(each) for each in checked.tried],
         "skipped": dict(checked.skipped),
         "columns": dict(checked.columns),

@@ -20,7 +20,7 @@ from tunesmith.evaluation.metrics import wilson
 from tunesmith.report import sentences
 from tunesmith.report.advice import next_steps
 from tunesmith.report.bars import Part, interval_bar, stacked_bar
-from tunesmith.report.findings import each_pair_once
+from tunesmith.report.findings import each_pair_once, sought, unsought
 from tunesmith.report.heat_map import heat_map
 from tunesmith.report.plots import Axis, Series, clip, line_chart
 from tunesmith.report.search_report import hunt_pictures
@@ -70,6 +70,8 @@ def template(name: str) -> jinja2.Template:
         "tally": tally,
         "prose": prose,
         "each_pair_once": each_pair_once,
+        "sought": sought,
+        "unsought": unsought,
         "clip": lambda name: clip(name, NAME),
         "image": data_uri,
         "image_height": lambda image: image.shape[0],

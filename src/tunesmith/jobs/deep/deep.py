@@ -69,7 +69,7 @@ class Deeper:
     def added_to(self, gated: Gated) -> Gated:
         """Add these results to those of the gate."""
         scores = [
-            {name: round(found[k].apart, 3) for name, found in self.parted.items()}
+            {name: round(found[k].apart, 3) or None for name, found in self.parted.items()}
             for k in range(len(gated.classes))
         ]
         scored = [
