@@ -59,11 +59,16 @@ def test_clean_images_have_no_doors() -> None:
     assert (found.backdoors, found.more) == ([], 0)
     said = list(tell_backdoors(found))
     assert len(said) == 2
-    assert all(str(each).endswith("in 32 x 32 gray pixels: none.") for each in said)
+    none = "in 32 x 32 gray pixels: none (one on fewer than 8 of them would not be found)."
+    assert all(str(each).endswith(none) for each in said)
     assert try_backdoors(found.backdoors, [], ("0", "1", "2")) == ()
 
 
 def test_what_is_not_looked_for_or_not_seen_is_told() -> None:
+    many = Backdoors(backdoors=[], images=12_000, is_reduced=False, more=0)
+    stamp, overlay = map(str, tell_backdoors(many))
+    assert stamp.endswith(": none (one on fewer than 12 of them would not be found).")
+    assert overlay.endswith(": none (one on fewer than 8 of them would not be found).")
     few = Backdoors(backdoors=[], images=7, is_reduced=True, more=0)
     stamp, overlay = map(str, tell_backdoors(few))
     assert "(one that takes less than a tenth of the side does not)" in stamp

@@ -19,10 +19,11 @@ from tunesmith.report.findings import Finding
 from tunesmith.screening.copies import comparable
 from tunesmith.screening.overlays import FEWEST as FEW_OVERLAID
 from tunesmith.screening.overlays import find_overlay
+from tunesmith.screening.parting import LEAST as LEAST_OVERLAID
 from tunesmith.screening.parting import Parted
 from tunesmith.screening.patches import find_repeated
 from tunesmith.screening.repeated import LEAST_COUNT as FEW_STAMPED
-from tunesmith.screening.repeated import Repeated
+from tunesmith.screening.repeated import Repeated, least_of
 
 Images = NDArray[np.uint8]
 Places = NDArray[np.int64]
@@ -237,12 +238,15 @@ def tell_backdoors(found: Backdoors) -> Iterator[Finding | str]:
     """Report what was found, and what was not."""
     kinds = {backdoor.finding.kind for backdoor in found.backdoors}
     small = " (one that takes less than a tenth of the side does not)" if found.is_reduced else ""
-    for kind, what, least in (
-        ("stamp", f"A small pattern at the same place in many images{REDUCED}{small}", FEW_STAMPED),
-        ("overlay", f"A faint pattern over the whole of many images{REDUCED}", FEW_OVERLAID),
+    stamp = f"A small pattern at the same place in many images{REDUCED}{small}"
+    overlay = f"A faint pattern over the whole of many images{REDUCED}"
+    for kind, what, least, fewest in (
+        ("stamp", stamp, FEW_STAMPED, least_of(found.images)),
+        ("overlay", overlay, FEW_OVERLAID, LEAST_OVERLAID),
     ):
         if kind not in kinds:
-            yield f"{what}: {'none' if found.images >= least else too_few(least)}."
+            none = f"none (one on fewer than {fewest:,} of them would not be found)"
+            yield f"{what}: {none if found.images >= least else too_few(least)}."
     yield from (backdoor.finding for backdoor in found.backdoors)
     if found.more:
         yield Finding(
