@@ -75,7 +75,9 @@ def test_of_copies_and_stated_groups_one_of_each_kind_counts(
     assert one_each(data, alike, kinds_N).tolist() == expected
 
 
-def opaque(brightest: int, channels: int, examined: Sequence[Examined] = ()) -> Data:
+def opaque(
+    brightest: int, channels: int, examined: Sequence[Examined] = (), *, classes: int = 2
+) -> Data:
     """Twenty images whose colors are no brighter, and which are opaque."""
     x_NHWC = np.random.default_rng(0).integers(0, brightest + 1, (20, 8, 8, channels))
     if channels == 4:
@@ -85,7 +87,7 @@ def opaque(brightest: int, channels: int, examined: Sequence[Examined] = ()) -> 
     loaded = Loaded(
         pixels=pixels, kept=kept, rejected=(), shapes=shapes, resized=False, examined=examined
     )
-    return Data(source=open_source((pixels, kept % 2)), loaded=loaded)
+    return Data(source=open_source((pixels, kept % classes)), loaded=loaded)
 
 
 @pytest.mark.parametrize(
@@ -140,12 +142,21 @@ def test_sizes_of_which_hardly_two_are_equal_give_a_class_away(cats: int) -> Non
 
 
 def test_no_one_is_advised_to_use_the_metric_that_is_in_use() -> None:
-    data = opaque(200, 1)
+    data = opaque(200, 1, classes=3)
     by_accuracy, balanced = uneven(data, "accuracy"), uneven(data, "balanced_accuracy")
     assert by_accuracy is not None
     assert by_accuracy.meaning.endswith("train with --metric balanced_accuracy.")
     assert balanced is not None
     assert balanced.meaning.endswith("fewer than 20 images to learn from.")
+
+
+def test_equal_classes_are_not_told_apart_by_size() -> None:
+    found = uneven(opaque(200, 1), "accuracy")
+    assert found is not None
+    assert found.title == "Few images"
+    assert found.meaning == (
+        "Each class has 10 images to learn from: to be learned well, a class needs 20 or more."
+    )
 
 
 def test_statistics_of_a_class_are_given_by_part_too() -> None:

@@ -205,15 +205,29 @@ def uneven(data: Data, metric: str) -> Finding | None:
     present, counts_K = np.unique(data.labels[~data.tested], return_counts=True)
     if not len(present):
         return None
-    few = np.flatnonzero(counts_K < FEW)
     factor = counts_K.max() / counts_K.min()
-    if not len(few) and factor < UNEVEN:
+    if counts_K.min() >= FEW and factor < UNEVEN:
         return None
-    rare = data.source.classes[present[counts_K.argmin()]]
+    return Finding(
+        kind="uneven",
+        weight="notable",
+        title="The classes are of very different sizes" if factor >= UNEVEN else "Few images",
+        meaning=(
+            f"Each class has {counted(int(counts_K.max()), 'image')} to learn from: to be learned "
+            f"well, a class needs {FEW} or more."
+            if factor == 1
+            else _sizes(data.source.classes[present[counts_K.argmin()]], counts_K, metric)
+        ),
+    )
+
+
+def _sizes(rare: str, counts_K: NDArray[np.int64], metric: str) -> str:
+    """Tell how different the sizes of classes are, and what to do if the rare ones matter."""
+    few = int((counts_K < FEW).sum())
     small = (
-        f" {counted(len(few), 'class', 'classes', verb=('has', 'have'))} fewer than {FEW} images "
-        "to learn from."
-        if len(few)
+        f" {counted(few, 'class', 'classes', verb=('has', 'have'))} fewer than {FEW} images to "
+        "learn from."
+        if few
         else ""
     )
     advice = (
@@ -221,14 +235,9 @@ def uneven(data: Data, metric: str) -> Finding | None:
         if metric not in CLASSES_ALIKE
         else ""
     )
-    return Finding(
-        kind="uneven",
-        weight="notable",
-        title="The classes are of very different sizes" if factor >= UNEVEN else "Few images",
-        meaning=(
-            f"The largest class has {counts_K.max():,} images to learn from, the smallest "
-            f"(“{rare}”) {counts_K.min():,}.{small}{advice}"
-        ),
+    return (
+        f"The largest class has {counts_K.max():,} images to learn from, the smallest (“{rare}”) "
+        f"{counts_K.min():,}.{small}{advice}"
     )
 
 
