@@ -243,7 +243,9 @@ def test_what_does_not_exist_is_refused_and_the_nearest_named(tmp_path: Path) ->
     write(tmp_path / "photos", NAMES)
     with pytest.raises(SourceError, match=r"there is no .*potos.*Did you mean `photos`\?"):
         open_source(tmp_path / "potos")
-    with pytest.raises(SourceError, match="there is no"):
+    with pytest.raises(
+        SourceError, match=r"there is no .*a \.tar .*, a \.csv, a \.parquet, an \.npz"
+    ):
         open_source(tmp_path / "none" / "none")
     with pytest.raises(SourceError, match=r"Did you mean `digits`\?"):
         open_source("digit")

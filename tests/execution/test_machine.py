@@ -49,6 +49,13 @@ def test_the_doctor_names_data_sets_and_their_places(
     assert "cifar10 will be downloaded" in found.detail
 
 
+def test_the_doctor_names_a_wrong_number_of_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNESMITH_MOST_PIXELS", "40M")
+    (found,) = [check for check in doctor() if check.name == "largest image"]
+    assert not found.ok
+    assert "but got '40M'" in found.fix
+
+
 def test_looking_imports_no_torch() -> None:
     code = "import sys; from tunesmith.execution.machine import doctor; doctor()"
     code += "; sys.exit('torch' in sys.modules)"

@@ -43,7 +43,7 @@ def test_each_image_is_listed_once_and_for_the_gravest_reason() -> None:
     rows = list(quarantine_rows([LEAK, CONFLICT, ODD], suspects=True))
     assert rows == [
         ("train/a.png", "cat", "leak", "equal"),
-        ("train/b.png", "dog", "conflict", ""),
+        ("train/b.png", "dog", "conflict", "2 images"),
     ]
     assert list(quarantine_rows([LEAK, CONFLICT, ODD], suspects=False)) == rows[:1]
 

@@ -31,6 +31,8 @@ from tunesmith.data.source import PARTS, Given, Source, check_classes
 from tunesmith.data.tars import Tar, is_tar
 from tunesmith.data.with_test import with_test
 
+FORMS = "a folder, a .zip, a .tar (.gz, .bz2, .xz), a .csv, a .parquet"  # see also `open_source`
+
 
 def open_source(
     source: Any,
@@ -103,8 +105,8 @@ def _open_path(path: Path, text: str, columns: Mapping[str, str]) -> Source:
     if path.suffix.lower() in tables.SUFFIXES:
         return _from_table(name, path, columns)
     raise SourceError(
-        f"Data are a folder, a .zip, a .tar (.gz, .bz2, .xz), a .csv, a .parquet or an .npz, but "
-        f"{path} is none of these. Unpack it, or pass the folder that it lies in."
+        f"Data are {FORMS} or an .npz, but {path} is none of these. Unpack it, "
+        "or pass the folder that it lies in."
     )
 
 
@@ -120,8 +122,8 @@ def _open_name(path: Path, text: str, columns: Mapping[str, str]) -> Source:
     with contextlib.suppress(OSError):  # the folder may be missing or unreadable
         siblings += [p.name for p in parent.iterdir()]
     raise SourceError(
-        f"The data must exist, but there is no {text!r}.{nearest(path.name, siblings)} Pass a "
-        f"folder, a .zip, an .npz, or one of: {', '.join(builtin.NAMES)}."
+        f"The data must exist, but there is no {text!r}.{nearest(path.name, siblings)} Pass "
+        f"{FORMS}, an .npz, or one of: {', '.join(builtin.NAMES)}."
     )
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import final
 
 from tunesmith.core.cores import CGROUP, cores
+from tunesmith.core.errors import SettingsError
+from tunesmith.core.most_pixels import most_pixels
 from tunesmith.core.optional import install
 from tunesmith.data.builtin import REMOTES, find
 
@@ -160,8 +162,16 @@ def doctor(folder: Path | None = None) -> list[Check]:
             detail=f"{disk / 1e9:.1f} GB",
             fix="Runs want 1 GB or more: free some, or pass --out on another disk.",
         ),
+        _largest_image(),
         Check(name="data sets", ok=True, detail=_data_sets()),
     ]
+
+
+def _largest_image() -> Check:
+    try:
+        return Check(name="largest image", ok=True, detail=f"{most_pixels():,} pixels")
+    except SettingsError as error:
+        return Check(name="largest image", ok=False, detail="unknown", fix=str(error))
 
 
 def _data_sets() -> str:

@@ -167,6 +167,8 @@ def quarantine_rows(
 ) -> Iterator[tuple[str, str, str, str]]:
     """Yield file, label, kind and reason of each image to leave out, once.
 
+    What has no reason of its own has that of its finding.
+
     Args:
         findings: Findings, the most serious first.
         suspects: Whether to include suspects, which only a person can judge.
@@ -178,7 +180,7 @@ def quarantine_rows(
         for item in finding.items:
             if item.file not in seen and not item.is_tested:
                 seen.add(item.file)
-                yield item.file, item.label, finding.kind, item.note
+                yield item.file, item.label, finding.kind, item.note or finding.title
 
 
 def to_json(checked: Checked) -> str:
