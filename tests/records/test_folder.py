@@ -67,18 +67,15 @@ def test_a_difference_may_be_told_in_words(tmp_path: Path) -> None:
         enter_run(tmp_path, {"code": "b", "seed": 1}, {"code": "a.py was changed"})
 
 
-@pytest.mark.parametrize(("names", "kept"), [(["code"], True), (None, False)])
-def test_a_run_that_was_stopped_may_differ_once(
-    names: list[str] | None, kept: bool, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("starts_over", [False, True])
+def test_a_run_that_was_stopped_may_differ_once(*, starts_over: bool, tmp_path: Path) -> None:
     with enter_run(tmp_path, {"code": "a", "seed": 0}) as journal:
         journal.append(TRAINED, elapsed=1.0, phases={})
-        let_differ(tmp_path, names)
-    if kept:
-        with pytest.raises(RunFolderError, match=r"\(seed: 0 there, 1 here\)"):
-            enter_run(tmp_path, {"code": "b", "seed": 1})
+        let_differ(tmp_path, ["code"], starts_over=starts_over)
+    with pytest.raises(RunFolderError, match=r"\(seed: 0 there, 1 here\)"):  # nothing else may
+        enter_run(tmp_path, {"code": "b", "seed": 1})
     with enter_run(tmp_path, {"code": "b", "seed": 0}) as journal:
-        assert bool(journal.history.trials) == kept
+        assert bool(journal.history.trials) is not starts_over
         journal.append(TRAINED, elapsed=1.0, phases={})
     with pytest.raises(RunFolderError, match="code"):
         enter_run(tmp_path, {"code": "c", "seed": 0})
@@ -87,7 +84,7 @@ def test_a_run_that_was_stopped_may_differ_once(
 def test_a_run_that_was_stopped_and_does_not_differ_goes_on(tmp_path: Path) -> None:
     with enter_run(tmp_path, {"code": "a"}) as journal:
         journal.append(TRAINED, elapsed=1.0, phases={})
-        let_differ(tmp_path, None)
+        let_differ(tmp_path, ["code"], starts_over=True)
     with enter_run(tmp_path, {"code": "a"}) as journal:
         assert journal.history.trials
     with pytest.raises(RunFolderError, match="code"):
@@ -196,7 +193,7 @@ def test_a_run_of_another_version_is_not_gone_on_with(tmp_path: Path) -> None:
     with Journal(out) as journal:
         journal.append(TRAINED, elapsed=1.0, phases={})
     job = json.loads((out / "job.json").read_text())
-    assert job["format"] == 5
+    assert job["format"] == 6
     (out / "job.json").write_text(json.dumps({**job, "format": 2}))
     with pytest.raises(RunFolderError, match="begun by another version of Tunesmith"):
         enter_run(out, {"seed": 0}).close()

@@ -197,7 +197,7 @@ def _mendable(path: Path, past: Past, journal: Journal, clock: Clock) -> Iterato
         if isinstance(error, OutageError):
             let_differ(path, [CODE])
         elif not (path / RESULT).exists():
-            let_differ(path, None)
+            let_differ(path, [CODE], starts_over=True)
         raise
 
 
@@ -240,6 +240,7 @@ def _run(
     status = _status(whole.history, reason, is_interrupted=interrupted.is_set(), say=say)
     notes = journal.history.notes
     found = tell(path, search, whole.history, noise, status=status, reason=reason, notes=notes)
+    write_atomic(path / RESULT, found.as_json() + "\n")  # before the page: it is what counts
     return with_report(found, search, journal.history)
 
 

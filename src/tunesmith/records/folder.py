@@ -16,7 +16,7 @@ from tunesmith.records.journal import LOCK, Journal
 IDENTITY = "job.json"
 # Files, apart from the journal, of a process that is starting or was killed while starting.
 BEGUN = {LOCK, f".{IDENTITY}.part"}
-MAY_DIFFER = "may_differ"  # beside the identity; see `let_differ`
+MAY_DIFFER, STARTS_OVER = "may_differ", "starts_over"  # beside the identity; see `let_differ`
 HANDED_OVER = ("bundle", "result.json")  # what a run leaves to its user
 FORMAT = 6  # increased whenever runs of the version before cannot be resumed
 
@@ -94,15 +94,17 @@ def _refuse_others(path: Path) -> None:
         )
 
 
-def let_differ(path: Path, names: Sequence[str] | None) -> None:
-    """Let the next command that works in a folder be another job in a way, for once.
+def let_differ(path: Path, names: Sequence[str], *, starts_over: bool = False) -> None:
+    """Let the next command that works in a folder differ from its job in a way, for once.
 
     Args:
         path: Folder of the run, locked by this process.
-        names: Parts of the identity that may differ, as what was to be mended is among them; the
-            run then goes on. None if nothing in it is worth that: another job then starts over.
+        names: Parts of the identity that may differ, as what was to be mended is among them.
+        starts_over: Whether a command that differs in these alone starts over, as what was trained
+            cannot go on; else it goes on.
     """
-    _write_identity(path, {**_identity_in(path), MAY_DIFFER: names})
+    marks = {MAY_DIFFER: list(names), STARTS_OVER: starts_over}
+    _write_identity(path, {**_identity_in(path), **marks})
 
 
 def _begin_or_resume(
@@ -110,13 +112,15 @@ def _begin_or_resume(
 ) -> None:
     """Refuse the run of another job, or start over if that run has nothing to lose."""
     found = _identity_in(path)
-    may_differ = found.pop(MAY_DIFFER, ())
+    may_differ, starts_over = found.pop(MAY_DIFFER, None), found.pop(STARTS_OVER, False)
+    differing = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
     differences = [
         differs.get(key) or f"{key}: {_short(found.get(key))} there, {_short(wanted.get(key))} here"
-        for key in {**found, **wanted}
-        if found.get(key) != wanted.get(key) and key not in (may_differ or ())
+        for key in differing
+        if key not in (may_differ or ())
     ]
-    if differences and (may_differ is None or not _has_something_to_lose(path, journal.history)):
+    is_worthless = not _has_something_to_lose(path, journal.history)
+    if (differences and is_worthless) or (differing and not differences and starts_over):
         journal.forget()
         _write_identity(path, wanted)
         return
@@ -132,7 +136,7 @@ def _begin_or_resume(
         )
     write_atomic(path / ".writable", b"")
     (path / ".writable").unlink(missing_ok=True)
-    if may_differ != ():
+    if may_differ is not None:
         _write_identity(path, wanted)
 
 

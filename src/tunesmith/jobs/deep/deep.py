@@ -125,7 +125,7 @@ def look_deeper(
         said += tell_crops(data, crops(data, alike, f_ND, cache))
     with phase("look for groups in classes"):
         parted = {name: _parted(data, alike, f, cache) for name, f in seen.items()}
-        said += _in_groups(data, parted, found.backdoors)
+        said += _in_groups(data, alike, parted, found.backdoors)
     with phase("look for strangers"):
         d_NA = _described(f_ND)
         said.append(_strangers(data, d_NA))
@@ -163,7 +163,10 @@ def _parted(data: Data, alike: Alike, f_ND: NDArray[np.float32], cache: Cache) -
 
 
 def _in_groups(
-    data: Data, parted: Mapping[str, Sequence[Parted]], backdoors: Sequence[Backdoor]
+    data: Data,
+    alike: Alike,
+    parted: Mapping[str, Sequence[Parted]],
+    backdoors: Sequence[Backdoor],
 ) -> Iterator[Finding | str]:
     """Report classes that fall into two groups, unless a known pattern explains it."""
     known = [place for backdoor in backdoors for place in backdoor.places]
@@ -173,10 +176,11 @@ def _in_groups(
         for k, each in enumerate(classes)
         if each.apart >= APART and np.isin(each.places, known).mean() < EXPLAINED
     ]
-    if np.bincount(data.labels).max() < LEAST_COUNT:
+    rows = one_of_each(alike.same_N, data.labels)
+    if np.bincount(data.labels[rows]).max() < LEAST_COUNT:
         yield (
             "Classes that fall into two groups for a network: not looked for in classes of fewer "
-            f"than {LEAST_COUNT} images."
+            f"than {LEAST_COUNT} images, of copies one each."
         )
     elif not found:
         yield "Classes that fall into two groups for a network: none but by patterns named above."
@@ -257,7 +261,7 @@ def _described(f_ND: NDArray[np.float32]) -> NDArray[np.float32]:
 def _strangers(data: Data, d_NA: NDArray[np.float32]) -> Finding | str:
     """Report novel images, which are unlike all others."""
     if len(d_NA) <= ALIKE:
-        return f"Images that show something of another kind: {too_few(ALIKE + 1)}."
+        return f"Images that show something of another kind: {too_few(ALIKE + 1, once=False)}."
     like_N = nearest(d_NA, np.arange(len(d_NA)), ALIKE)[:, -1]
     alone_N = 1 - np.einsum("nd,nd->n", d_NA, d_NA[like_N])
     far_N = far_out(alone_N)

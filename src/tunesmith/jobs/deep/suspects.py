@@ -181,9 +181,9 @@ def tell_held_out(prepared: Prepared, asked: int, found: Sequence[Suspect]) -> F
     )
 
 
-def too_few(least: int) -> str:
-    """Say that something was not looked for."""
-    return f"not looked for among fewer than {least} images, of copies one each"
+def too_few(least: int, *, once: bool = True) -> str:
+    """Say that something was not looked for; ``once`` if of copies only one counts."""
+    return f"not looked for among fewer than {least} images{', of copies one each' if once else ''}"
 
 
 def doubtful(
