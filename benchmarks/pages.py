@@ -142,7 +142,10 @@ published (Northcutt and others 2021): {verdicts}.
 
 {noise}
 
-**Backdoors** in 10,000 images: poisoned images that `check --deep` lists, and others that it lists.
+**Backdoors** in 10,000 images: poisoned images that `check --deep` lists, and others that it lists
+(`benchmarks/backdoors.py` tells how each attack is made: square5 is a white square of 5 x 5 pixels,
+colors5 and checks5 a random colored and a checkered one, wandering a stamp at another place in each
+image, and warped images are bent).
 Apart: how far apart the two groups of a class stand for the pretrained network, of the class that
 the attack stands for and at most of the others; from 2.5 on it is a finding.
 {missed}
