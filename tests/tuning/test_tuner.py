@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,6 +28,7 @@ from tunesmith.tuning.recorded import recall
 from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tpe import TPE
 from tunesmith.tuning.tuner import DISK_BYTES, Search, Tuner
+from tunesmith.tuning.unread import _is_told
 
 TRAININGS = Path(__file__).with_name("trainings.py")
 HORIZON, BLOCK = 24, 2
@@ -489,6 +491,9 @@ def test_a_function_that_keeps_nothing_is_found_at_once(tmp_path: Path) -> None:
     assert [trial.at for trial in history.trials] == [HORIZON] * 3
 
 
+@pytest.mark.skipif(
+    not _is_told(Path(tempfile.gettempdir())), reason="the disk does not tell when files are read"
+)
 @pytest.mark.parametrize("function", ["ignores", "ignores_once_a_slice", "is_chance"])
 def test_a_function_that_does_not_read_its_folder_is_found(function: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=f"`{function}` reads nothing of what it left in"):
