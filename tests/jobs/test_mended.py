@@ -12,7 +12,8 @@ from tunesmith.core.settings import TuneSettings
 from tunesmith.core.space import Field, Float, Range
 from tunesmith.jobs import tune as job
 from tunesmith.jobs.search.tune_result import Tuned
-from tunesmith.records.journal import read_history
+from tunesmith.records.events import SessionStarted
+from tunesmith.records.journal import Journal, read_history
 
 SPACE: dict[str, Range | Field] = {"lr": Float(0.0, 1.0)}
 SCRIPT = """
@@ -48,11 +49,14 @@ def test_a_script_that_asks_for_more_trials_extends_its_search(tmp_path: Path) -
     assert f"(the code in {script} that `train` needs was changed" in run(script)
 
 
-def tune(file: Path, out: Path, *, trials: int = 4, scheduler: str = "auto") -> Tuned:
+def tune(
+    file: Path, out: Path, *, trials: int = 4, scheduler: str = "auto", budget: float | None = None
+) -> Tuned:
     """Tune the function of a file, as a new process that imports it would."""
     for name in [name for name in sys.modules if name.startswith("tunesmith_user_")]:
         del sys.modules[name]
     given = {"trials": trials, "horizon": 10, "out": out, "scheduler": scheduler}
+    given |= {} if budget is None else {"budget": budget}
     settings = TuneSettings.model_validate(given)
     return job.run(settings, f"{file}:train", SPACE, progress=False)
 
@@ -103,6 +107,7 @@ def test_a_function_that_always_breaks_at_the_end_is_mended_and_goes_on(tmp_path
     out = tmp_path / "run"
     found = tune(file, out)
     assert "Each of the 4 trials that had trained failed after" in found.reason
+    assert "Each of the 4 trials" in tune(file, out).reason  # in vain
     before = read_history(out).trials
     file.write_text(WORKS)
     found = tune(file, out)
@@ -110,6 +115,26 @@ def test_a_function_that_always_breaks_at_the_end_is_mended_and_goes_on(tmp_path
     after = read_history(out).trials
     for name, trial in before.items():
         assert after[name].slices[: len(trial.slices)] == trial.slices
+
+
+def test_a_repeat_without_time_leaves_what_is_stuck_to_be_mended(tmp_path: Path) -> None:
+    (file := tmp_path / "train.py").write_text(WORKS.replace("# here", "assert until < 10"))
+    out = tmp_path / "run"
+    tune(file, out, budget=3600.0)
+    with Journal(out) as journal:
+        journal.append(SessionStarted(budget=3600.0), elapsed=4000.0, phases={})
+    assert "Each of the 4 trials" in tune(file, out, budget=3600.0).reason
+    file.write_text(WORKS)
+    found = tune(file, out, budget=9000.0)
+    assert (found.units, found.failed) == (10, {})
+
+
+def test_the_way_out_that_is_named_may_be_taken_in_the_same_folder(tmp_path: Path) -> None:
+    (file := tmp_path / "train.py").write_text(FORGETS)
+    out = tmp_path / "run"
+    with pytest.raises(SettingsError, match="pass --scheduler none"):
+        tune(file, out)
+    assert tune(file, out, scheduler="none").units == 10
 
 
 def test_what_a_function_trained_that_cannot_go_on_is_not_kept(tmp_path: Path) -> None:

@@ -139,7 +139,8 @@ def run(
         search = replace(
             search, disk_bytes=disk_bytes(path / TRIALS, is_timed=search.units is None)
         )
-        forget_failures(journal, path / TRIALS)
+        before = journal.history
+        forget_failures(journal, path / TRIALS, is_over=clock.left() <= before.elapsed)
         past = journal.history
         clock = replace(clock, spent=clock.elapsed() + past.elapsed)
         for event in (SessionStarted(budget=budget), *_planned(journal, identity, name)):
@@ -148,17 +149,24 @@ def run(
         remember(path, search)
         with clock.phase("tune"), _mendable(path, past, journal, clock):
             found = _run(search, settings.workers, path, clock, journal, say=t.say)
-        _end(found, past, journal, clock)
-    return found
+        ended = Ended(status=found.status, reason=found.reason)
+        journal.append(ended, elapsed=_charged_s(past, journal, clock), phases=clock.phases)
+        return _stored(found, search, before, journal.history)
 
 
-def _end(found: Tuned, past: Past, journal: Journal, clock: Clock) -> None:
-    """Store the result, and how the session ended."""
-    write_atomic(found.folder / RESULT, found.as_json() + "\n")
-    ended = Ended(status=found.status, reason=found.reason)
-    journal.append(ended, elapsed=_charged_s(past, journal, clock), phases=clock.phases)
-    if failed_in_one_place(journal.history):  # what was trained can go on with mended code
+def _stored(found: Tuned, search: Search, before: Past, past: Past) -> Tuned:
+    """Store the result, then a page that shows it; what is stuck may go on with mended code."""
+    write_atomic(found.folder / RESULT, found.as_json() + "\n")  # before the page may fail
+    if failed_in_one_place(past) or (failed_in_one_place(before) and not _advanced(before, past)):
         let_differ(found.folder, [CODE])
+    told = with_report(found, search, past)
+    write_atomic(told.folder / RESULT, told.as_json() + "\n")
+    return told
+
+
+def _advanced(before: Past, past: Past) -> bool:
+    """Whether a trial that there was before was trained further."""
+    return any(past.trials[name].seen > trial.seen for name, trial in before.trials.items())
 
 
 def _identity(settings: TuneSettings, search: Search, code: str) -> dict[str, Any]:
@@ -197,7 +205,7 @@ def _mendable(path: Path, past: Past, journal: Journal, clock: Clock) -> Iterato
         if isinstance(error, OutageError):
             let_differ(path, [CODE])
         elif not (path / RESULT).exists():
-            let_differ(path, [CODE], starts_over=True)
+            let_differ(path, [CODE, "scheduler"], starts_over=True)  # both may be the way out
         raise
 
 
@@ -239,9 +247,7 @@ def _run(
         noise = _noise(search, whole.history, workers, path, clock=clock, interrupted=interrupted)
     status = _status(whole.history, reason, is_interrupted=interrupted.is_set(), say=say)
     notes = journal.history.notes
-    found = tell(path, search, whole.history, noise, status=status, reason=reason, notes=notes)
-    write_atomic(path / RESULT, found.as_json() + "\n")  # before the page: it is what counts
-    return with_report(found, search, journal.history)
+    return tell(path, search, whole.history, noise, status=status, reason=reason, notes=notes)
 
 
 def _noise(

@@ -78,8 +78,7 @@ def test_a_mirror_image_is_a_copy_where_both_bear_one_label() -> None:
         ("#3", "test:#3", "mirrored")
     ]
     assert isinstance(again, Finding)
-    assert "Equal to the pixel: 0; re-encoded, brightened, resized or shifted: 0" in again.meaning
-    assert "; mirrored: 1. " in again.meaning
+    assert again.meaning.startswith("Mirrored: 1. ")
     assert "none" in str(conflicts(data, alike))
 
 
@@ -173,4 +172,4 @@ def test_what_is_equal_only_when_made_small_is_called_so() -> None:
     ]
     assert "too small to show at 24 x 24 pixels" in torn_apart.meaning
     assert isinstance(again, Finding)
-    assert "Equal to the pixel: 1; equal at 24 x 24 pixels: 2; re-encoded" in again.meaning
+    assert again.meaning.startswith("Equal to the pixel: 1; equal at 24 x 24 pixels: 2. ")

@@ -218,12 +218,14 @@ def _counts(data: Data, alike: Alike) -> str:
     kinds = (alike.exact_N, alike.seen_N, alike.near_N, alike.same_N)
     left = [len(data.labels), *(len(np.unique(each_N)) for each_N in kinds)]
     exact, seen, near, mirrored = (int(count) for count in -np.diff(left))
-    small = f"equal at {data.size}: {seen:,}; " if seen else ""
-    turned = f"; mirrored: {mirrored:,}" if mirrored else ""
-    return (
-        f"Equal to the pixel: {exact:,}; {small}re-encoded, brightened, resized or shifted: "
-        f"{near:,}{turned}"
-    )
+    counts = {
+        "equal to the pixel": exact,
+        f"equal at {data.size}": seen,
+        "re-encoded, brightened, resized or shifted": near,
+        "mirrored": mirrored,
+    }
+    told = "; ".join(f"{kind}: {count:,}" for kind, count in counts.items() if count)
+    return told[:1].upper() + told[1:]
 
 
 def items(

@@ -113,16 +113,16 @@ def _differs(data: Data, clue: Shortcut) -> str:
     """Name the content in which the files of a class differ most from all others, with shares."""
     if clue.clue not in {FORMAT, METADATA}:
         return ""
-    contents = [_contents(each, clue.clue) for each in data.loaded.examined]
+    own, other = Counter[str](), Counter[str]()
     is_own_N = data.labels == clue.label
-    found = []
-    for what in sorted({what for each in contents for what in each}):
-        has_N = np.array([what in each for each in contents])
-        found.append((what, has_N[is_own_N].mean(), has_N[~is_own_N].mean()))
+    for is_own, each in zip(is_own_N.tolist(), data.loaded.examined, strict=True):
+        (own if is_own else other).update(_contents(each, clue.clue))
+    sizes = is_own_N.sum(), (~is_own_N).sum()
+    found = [(what, own[what] / sizes[0], other[what] / sizes[1]) for what in sorted(own | other)]
     # Of those that differ as much, what the class has says more than what it lacks.
     most, *shares = max(found, key=lambda each: (abs(each[1] - each[2]), each[1]))
-    own, other = map(_share, shares)
-    return f" What differs most: {own} of this class have {most}, {other} of the others."
+    mine, theirs = map(_share, shares)
+    return f" What differs most: {mine} of this class have {most}, {theirs} of the others."
 
 
 def _contents(examined: Examined, clue: str) -> set[str]:

@@ -181,7 +181,7 @@ def look(source: Source, folder: Path, cache: Cache, shown: Terminal) -> Data:
     """
     machine, count = measure_machine(folder), len(source.names)
     shape = _shape(source, machine, cache)
-    what = f"look {shape} of {FINER} times as many pixels, at most {MOST_PIXELS}"
+    what = f"look and name metadata, {shape} of {FINER} times as many pixels, at most {MOST_PIXELS}"
     how = recipe(what, "opencv-python-headless")
     looking = _Looking(source=source, shape=shape, how=how, cache=cache)
     bound = machine.memory_bytes // 4

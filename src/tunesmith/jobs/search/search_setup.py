@@ -144,7 +144,7 @@ def disk_bytes(trials: Path, *, is_timed: bool) -> float:
     return DISK_SHARE * (measure(trials.parent).disk_free_bytes + size(trials))
 
 
-def forget_failures(journal: Journal, trials: Path) -> None:
+def forget_failures(journal: Journal, trials: Path, *, is_over: bool = False) -> None:
     """Try again what failed for a common cause, since it may be mended by now.
 
     If all trials failed before any training, the search starts over. If all that had trained failed
@@ -153,12 +153,13 @@ def forget_failures(journal: Journal, trials: Path) -> None:
     Args:
         journal: Journal of the search.
         trials: Folder of the trial folders.
+        is_over: Whether there is no time to train further.
     """
     past = journal.history
     if none_trained(past):
         journal.forget()
         shutil.rmtree(trials, ignore_errors=True)
-    for name in failed_in_one_place(past):
+    for name in [] if is_over else failed_in_one_place(past):
         trial = past.trials[name]
         if at_unit(trials, int(name), trial.seen).is_dir():
             started = TrialStarted(trial=name, config=trial.config or {})
