@@ -70,6 +70,7 @@ def test_searches_are_shown_against_the_plans_own_settings_once_they_were_measur
     monkeypatch.setattr(pages, "RESULTS", tmp_path)
     assert pages.overtuned() == ""
     row = {"problem": 0, "images": 300, "budget_s": 30.0, "plan": 0.5, "answers": "plan"}
+    row["revision"] = "abc"
     rows = [
         {**row, "handed": 0.5, "chance": 1.0},
         {**row, "handed": 0.4, "chance": 0.01},
@@ -83,7 +84,10 @@ def test_searches_are_shown_against_the_plans_own_settings_once_they_were_measur
     assert "2 problems of 300 to 4,000 images, 30 s each" in shown
     assert "settings in 1, and better in 1 (McNemar" in shown
     assert "The mean difference is +7.50 points." in shown
-    assert "alone in 2, the found one in 1, and both together in 1. Hardware: C." in shown
+    assert (
+        "alone in 2, the found one in 1, and both together in 1. Hardware: C. Measured at abc;"
+        in shown
+    )
 
 
 def test_what_a_part_is_worth_is_told_by_the_seeds_that_both_have(
