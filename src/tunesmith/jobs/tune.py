@@ -136,9 +136,8 @@ def run(
         enter_run(path, identity, {CODE: changed}) as journal,
         Terminal(budget=budget, log_path=path / LOG, quiet=not progress, to_stderr=to_stderr) as t,
     ):
-        search = replace(
-            search, disk_bytes=disk_bytes(path / TRIALS, is_timed=search.units is None)
-        )
+        room = disk_bytes(path / TRIALS, is_timed=search.units is None)
+        search = replace(search, disk_bytes=room)
         before = journal.history
         forget_failures(journal, path / TRIALS, is_over=clock.left() <= before.elapsed)
         past = journal.history
@@ -149,18 +148,22 @@ def run(
         remember(path, search)
         with clock.phase("tune"), _mendable(path, past, journal, clock):
             found = _run(search, settings.workers, path, clock, journal, say=t.say)
+        _store(found)  # before the page, which may fail
         ended = Ended(status=found.status, reason=found.reason)
         journal.append(ended, elapsed=_charged_s(past, journal, clock), phases=clock.phases)
-        return _stored(found, search, before, journal.history)
+        return _shown(found, search, before, journal.history)
 
 
-def _stored(found: Tuned, search: Search, before: Past, past: Past) -> Tuned:
-    """Store the result, then a page that shows it; what is stuck may go on with mended code."""
-    write_atomic(found.folder / RESULT, found.as_json() + "\n")  # before the page may fail
+def _store(found: Tuned) -> None:
+    write_atomic(found.folder / RESULT, found.as_json() + "\n")
+
+
+def _shown(found: Tuned, search: Search, before: Past, past: Past) -> Tuned:
+    """Write a page that shows the result; what is stuck may go on with mended code."""
     if failed_in_one_place(past) or (failed_in_one_place(before) and not _advanced(before, past)):
         let_differ(found.folder, [CODE])
     told = with_report(found, search, past)
-    write_atomic(told.folder / RESULT, told.as_json() + "\n")
+    _store(told)
     return told
 
 

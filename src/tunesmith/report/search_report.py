@@ -46,23 +46,27 @@ def _text(value: float, metric: str) -> str:
 
 def _curves(hunt: SearchReport) -> Markup:
     """Draw every trial's value against its training; the first and the found one stand out."""
-    names = {0: (hunt.first, "a"), hunt.found: ("found", "b")}
-    shown = sorted(_shown(hunt), key=lambda trial: trial.number in names)
+    shown = sorted(_shown(hunt), key=lambda trial: trial.number in {0, hunt.found})
     low, high = _limits(hunt)
     name, is_share = METRICS.get(hunt.metric, (hunt.metric, False))
     return line_chart(
         [
-            Series(
-                name=names.get(trial.number, ("", ""))[0],
-                points=[(x, min(high, max(low, y))) for x, y in trial.curve],
-                style=names.get(trial.number, ("", "ideal"))[1],
-            )
+            series(trial.number, [(x, min(high, max(low, y))) for x, y in trial.curve], hunt)
             for trial in shown
         ],
         x=Axis(label="share of a whole training", low=0, percent=True),
         y=Axis(label=name.partition(":")[0], percent=is_share),
         title=f"{name} of {len(shown)} trials against their training",
     )
+
+
+def series(
+    number: int, points: Sequence[tuple[float, float]], hunt: SearchReport, *, dots: bool = False
+) -> Series:
+    """Draw a trial; the first and the found one stand out."""
+    names = {0: (hunt.first, "a"), hunt.found: ("found", "b")}
+    name, style = names.get(number, ("", "ideal"))
+    return Series(name=name, points=points, style=style, dots=dots)
 
 
 def _shown(hunt: SearchReport) -> list[Tried]:

@@ -8,8 +8,8 @@ from typing import Any, final
 from markupsafe import Markup
 
 from tunesmith.report.html import LISTED, NAME, template
-from tunesmith.report.plots import Axis, Series, clip, line_chart
-from tunesmith.report.search_report import hunt_pictures, limits
+from tunesmith.report.plots import Axis, clip, line_chart
+from tunesmith.report.search_report import hunt_pictures, limits, series
 from tunesmith.report.story import SearchReport
 
 CLOSER = 10  # best trials whose curves are drawn on an axis of their own
@@ -75,13 +75,6 @@ def render(page: TunePage) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _series(number: int, points: Sequence[tuple[float, float]], hunt: SearchReport) -> Series:
-    """Draw a trial; the first and the found one stand out."""
-    names = {0: (hunt.first, "a"), hunt.found: ("found", "b")}
-    name, style = names.get(number, ("", "ideal"))
-    return Series(name=name, points=points, style=style, dots=len(points) == 1)
-
-
 def _closer(hunt: SearchReport) -> Markup:
     """Draw the curves of the best trials where they are level, to tell them apart."""
     best = hunt.trials[:CLOSER]
@@ -91,7 +84,7 @@ def _closer(hunt: SearchReport) -> Markup:
     low, high = min(level), max(level)
     lines = [(t.number, [(x, y) for x, y in t.curve if low <= y <= high]) for t in best]
     return line_chart(
-        [_series(number, points, hunt) for number, points in reversed(lines)],
+        [series(number, points, hunt, dots=len(points) == 1) for number, points in reversed(lines)],
         x=Axis(label="share of a whole training", low=0, high=1, percent=True),
         y=Axis(label=f"{hunt.metric} of the best {CLOSER}"),
         title=f"{hunt.metric} of the best {CLOSER} trials against their training, closer",
@@ -104,7 +97,10 @@ def _cloud(cloud: Cloud, hunt: SearchReport) -> Markup:
     numbers = [t.number for t in hunt.trials[:DOTS] if t.number in cloud.points]
     shown = [(n, cloud.points[n]) for n in sorted(numbers, key=lambda n: n in {0, hunt.found})]
     return line_chart(
-        [_series(number, [(x, min(high, max(low, y)))], hunt) for number, (x, y) in shown],
+        [
+            series(number, [(x, min(high, max(low, y)))], hunt, dots=True)
+            for number, (x, y) in shown
+        ],
         x=Axis(label=clip(cloud.name, NAME), log=cloud.log),
         y=Axis(label=hunt.metric),
         title=f"{hunt.metric} of {len(shown)} trials against {cloud.name}",
