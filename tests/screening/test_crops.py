@@ -54,7 +54,7 @@ def with_crops(x_NSS: Pictures, count: int) -> tuple[Pictures, Places]:
 def test_cropped_copies_are_found_and_nothing_else(coarseness: float) -> None:
     found = find_crops(*with_crops(textures(150, coarseness=coarseness), 100))
     planted = {(place, 150 + place) for place in range(100)}
-    pairs = set(map(tuple, found.tolist()))
+    pairs = set(map(tuple, found.pairs_P2.tolist()))
     assert len(pairs & planted) >= 95
     assert pairs <= planted
 
@@ -62,7 +62,7 @@ def test_cropped_copies_are_found_and_nothing_else(coarseness: float) -> None:
 def test_shapes_that_are_alike_are_no_crops() -> None:
     x_NSS = digits(300)
     candidates_N3 = (np.arange(300)[:, None] + np.array([10, 20, 30])) % 300
-    assert len(find_crops(x_NSS, candidates_N3)) <= 3  # of 900 comparisons
+    assert len(find_crops(x_NSS, candidates_N3).pairs_P2) <= 3  # of 900 comparisons
 
 
 def test_copies_of_another_kind_are_none() -> None:
@@ -70,10 +70,20 @@ def test_copies_of_another_kind_are_none() -> None:
     again = [np.roll(x_NSS[:10], 2, axis=2), x_NSS[10:20] // 2 + 30, x_NSS[20:30, :, ::-1]]
     both_NSS = np.concatenate([x_NSS, *again])
     candidates_N1 = (np.arange(70)[:, None] + 40) % 70
-    assert len(find_crops(both_NSS, candidates_N1)) == 0
+    assert len(find_crops(both_NSS, candidates_N1).pairs_P2) == 0
 
 
 def test_few_small_and_blank_pictures() -> None:
     for x_NSS in (np.zeros((5, 32, 32), np.uint8), textures(5, side=8), textures(1)):
         candidates_N1 = (np.arange(len(x_NSS))[:, None] + 1) % len(x_NSS)
-        assert find_crops(x_NSS, candidates_N1[: len(x_NSS) - 1]).shape == (0, 2)
+        found = find_crops(x_NSS, candidates_N1[: len(x_NSS) - 1])
+        assert (found.pairs_P2.shape, found.windows_P23.shape) == ((0, 2), (0, 2, 3))
+
+
+def test_a_window_is_where_the_crop_was_cut() -> None:
+    x_NSS = textures(12, side=64, coarseness=4.0)
+    x_NSS[2] = cv2.resize(x_NSS[9, 8:56, 4:60], (64, 64), interpolation=cv2.INTER_CUBIC)
+    found = find_crops(x_NSS, (np.arange(12)[:, None] + np.arange(1, 12)) % 12)
+    assert found.pairs_P2.tolist() == [[9, 2]]
+    cut = np.array([[56, 0, 4], [0, 48, 8]]) / 64
+    np.testing.assert_allclose(found.windows_P23[0], cut, atol=0.005)

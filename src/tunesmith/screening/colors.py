@@ -33,6 +33,7 @@ def same_colors(
     pairs_P2: NDArray[np.int64],
     *,
     mirrored: bool = False,
+    windows_P23: Floats | None = None,
     threads: int = 1,
 ) -> NDArray[np.bool_]:
     """Whether each pair shows the same colors at the same places, up to brightness, ``[P]``.
@@ -41,6 +42,7 @@ def same_colors(
         pixels_NHWC: Images, in gray or color.
         pairs_P2: Indices of both images of each pair.
         mirrored: Whether to compare the first image with the mirror image of the second.
+        windows_P23: Parts of the first images to compare with the second ones; see `through`.
         threads: Number of threads used.
 
     Example:
@@ -53,16 +55,50 @@ def same_colors(
     """
     turn = slice(None, None, -1 if mirrored else 1)
 
-    def compared(part_P2: NDArray[np.int64]) -> list[bool]:
+    def compared(begin: int) -> list[bool]:
         @lru_cache(KEPT)
         def seen(place: int) -> Floats:
             return _seen(pixels_NHWC[place])
 
-        return [_is_same(seen(i), seen(j)[:, turn]) for i, j in part_P2.tolist()]
+        def first(pair: int, place: int) -> Floats:
+            if windows_P23 is None:
+                return seen(place)
+            return _seen(through(pixels_NHWC[place], windows_P23[pair]))
 
-    begins = range(0, len(pairs_P2), PAIRS)
-    parts = on_threads(compared, [pairs_P2[at : at + PAIRS] for at in begins], threads)
+        part_P2 = pairs_P2[begin : begin + PAIRS].tolist()
+        return [_is_same(first(p, i), seen(j)[:, turn]) for p, (i, j) in enumerate(part_P2, begin)]
+
+    parts = on_threads(compared, range(0, len(pairs_P2), PAIRS), threads)
     return np.array([is_same for part in parts for is_same in part], bool)
+
+
+def through(x_HWC: NDArray[np.uint8], window_23: Floats) -> NDArray[np.uint8]:
+    """Show what lies in a window of an image, at the image's size.
+
+    Args:
+        x_HWC: The image.
+        window_23: Affine map from places of the result to places of the image, ``(x, y)`` as shares
+            of the sides.
+
+    Example:
+        >>> x_HWC = np.arange(4, dtype=np.uint8).repeat(2).reshape(1, 8, 1)
+        >>> through(x_HWC, np.float32([[0.5, 0, 0.5], [0, 1, 0]]))[..., 0].tolist()
+        [[2, 2, 2, 2, 3, 3, 3, 3]]
+
+    """
+    height, width, _ = x_HWC.shape
+    sides = np.array([width, height])
+    inner_22 = window_23[:, :2] * sides[:, None] / sides
+    # From shares to pixels, whose coordinates are those of their centers.
+    shift = window_23[:, 2] * sides + (inner_22.sum(axis=1) - 1) / 2
+    shown = cv2.warpAffine(
+        x_HWC,
+        np.column_stack([inner_22, shift]),
+        (width, height),
+        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(shown, np.uint8).reshape(x_HWC.shape)
 
 
 def _is_same(one_HWC: Floats, other_HWC: Floats) -> bool:

@@ -9,7 +9,7 @@ Shape letters: N images of S x S pixels, K candidates per image, P pairs.
 """
 
 from dataclasses import dataclass
-from typing import Self, final
+from typing import NamedTuple, Self, final
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.cores import cores
 from tunesmith.data.decode import on_threads
+from tunesmith.screening.colors import through
 from tunesmith.screening.copies import phases_apart
 
 Pictures = NDArray[np.uint8]
@@ -38,41 +39,61 @@ LOOSEST, UNRELATED, SHARE_OF_IT = 0.005, 0.01, 0.1
 ROWS = 256  # pairs at a time
 
 
-def find_crops(gray_NSS: Pictures, candidates_NK: Places) -> Places:
+class Crops(NamedTuple):
+    """Pairs of which the second image shows a part of the first.
+
+    Attributes:
+        pairs_P2: Indices of the whole image and of the crop, sorted, each pair once.
+        windows_P23: Affine maps from places in the crop to places in the whole image, ``(x, y)``
+            as shares of the sides.
+    """
+
+    pairs_P2: Places
+    windows_P23: Floats
+
+
+def find_crops(gray_NSS: Pictures, candidates_NK: Places) -> Crops:
     """Find pairs in which one image is a crop of the other.
 
     Args:
         gray_NSS: Square gray images; see `copies.comparable`.
         candidates_NK: For each image, indices of possible crops or originals of it.
 
-    Returns:
-        Indices of both images, ``[P, 2]``, the smaller first; sorted, each pair once.
-
     Example:
         >>> rough = np.random.default_rng(0).normal(128, 200, (9, 32, 32)).astype(np.float32)
         >>> x_NSS = np.stack([cv2.GaussianBlur(x, (0, 0), 2) for x in rough]).astype(np.uint8)
-        >>> x_NSS[7] = cv2.resize(x_NSS[3, 2:29, 4:31], (32, 32))
-        >>> find_crops(x_NSS, (np.arange(9)[:, None] + np.arange(1, 9)) % 9).tolist()
-        [[3, 7]]
+        >>> x_NSS[3] = cv2.resize(x_NSS[7, 2:29, 4:31], (32, 32))
+        >>> found = find_crops(x_NSS, (np.arange(9)[:, None] + np.arange(1, 9)) % 9)
+        >>> found.pairs_P2.tolist(), (32 * found.windows_P23[0, :, 2]).round().tolist()
+        ([[7, 3]], [4.0, 2.0])
 
     """
     count, most = candidates_NK.shape
     if gray_NSS.shape[1] < LEAST_SIDE:
-        return np.zeros((0, 2), np.int64)
+        return Crops(np.zeros((0, 2), np.int64), np.zeros((0, 2, 3), np.float32))
     asked_P = np.arange(count).repeat(most)
     one_way_P2 = np.stack([asked_P, candidates_NK.reshape(-1)], axis=1)
     pairs_P2 = np.unique(np.sort(one_way_P2, axis=1), axis=0)
     blocks = [pairs_P2[begin : begin + ROWS] for begin in range(0, len(pairs_P2), ROWS)]
     reduced = _Reduced.of(gray_NSS)
 
-    def apart(pairs_P2: Places) -> Floats:
-        one_way_P = _apart(gray_NSS, reduced, pairs_P2)
-        return np.minimum(one_way_P, _apart(gray_NSS, reduced, pairs_P2[:, ::-1]))
+    def both_ways(pairs_P2: Places) -> tuple[Floats, Crops]:
+        one_P, one_P23 = _apart(gray_NSS, reduced, pairs_P2)
+        other_P, other_P23 = _apart(gray_NSS, reduced, pairs_P2[:, ::-1])
+        is_other_P = other_P < one_P
+        return np.minimum(one_P, other_P), Crops(
+            np.where(is_other_P[:, None], pairs_P2[:, ::-1], pairs_P2),
+            np.where(is_other_P[:, None, None], other_P23, one_P23),
+        )
 
     # OpenCV, which does most of the work, holds no lock.
-    apart_P = np.concatenate([np.zeros(0, np.float32), *on_threads(apart, blocks, cores())])
-    found_P2: Places = pairs_P2[apart_P <= _most(apart_P, pairs_P2)]
-    return found_P2
+    compared = list(on_threads(both_ways, blocks, cores()))
+    apart_P = np.concatenate([np.zeros(0, np.float32), *(apart_P for apart_P, _ in compared)])
+    is_crop_P = apart_P <= _most(apart_P, pairs_P2)
+    found_P2 = np.concatenate([pairs_P2[:0], *(crops.pairs_P2 for _, crops in compared)])
+    windows = [np.zeros((0, 2, 3), np.float32), *(crops.windows_P23 for _, crops in compared)]
+    order_C = np.lexsort(found_P2[is_crop_P].T[::-1])
+    return Crops(found_P2[is_crop_P][order_C], np.concatenate(windows)[is_crop_P][order_C])
 
 
 def _most(apart_P: Floats, pairs_P2: Places) -> float:
@@ -127,24 +148,26 @@ def _resized(gray_NSS: Pictures, size: int) -> Pictures:
     return found_NSS
 
 
-def _apart(gray_NSS: Pictures, reduced: _Reduced, pairs_P2: Places) -> Floats:
-    """Distance of the second image from the best window of the first, ``[P]``."""
+def _apart(gray_NSS: Pictures, reduced: _Reduced, pairs_P2: Places) -> tuple[Floats, Floats]:
+    """Distance of the second image from the best window of the first, ``[P]``, and that window."""
     found_P = np.full(len(pairs_P2), NOTHING, np.float32)
-    fits: dict[int, Pictures] = {}
+    windows_P23 = np.zeros((len(pairs_P2), 2, 3), np.float32)
+    shown: dict[int, Pictures] = {}
     for place, (whole, cut) in enumerate(pairs_P2.tolist()):
         agreed, window = reduced.window(whole, cut)
         if agreed < LIKELY:
             continue
-        if (shown_SS := _fitted(gray_NSS[whole], gray_NSS[cut], window)) is not None:
-            fits[place] = shown_SS
-    if fits:
-        cut_PSS = gray_NSS[pairs_P2[list(fits), 1]]
-        found_P[list(fits)] = phases_apart(np.stack(list(fits.values())), cut_PSS)
-    return found_P
+        if (fit := _fitted(gray_NSS[whole], gray_NSS[cut], window)) is not None:
+            windows_P23[place] = fit
+            shown[place] = through(gray_NSS[whole][..., None], fit)[..., 0]
+    if shown:
+        cut_PSS = gray_NSS[pairs_P2[list(shown), 1]]
+        found_P[list(shown)] = phases_apart(np.stack(list(shown.values())), cut_PSS)
+    return found_P, windows_P23
 
 
-def _fitted(whole_SS: Pictures, cut_SS: Pictures, window: Floats) -> Pictures | None:
-    """Content of a window after alignment; None if it is not a crop."""
+def _fitted(whole_SS: Pictures, cut_SS: Pictures, window: Floats) -> Floats | None:
+    """Map from a crop to its window after alignment; None if it is not a crop."""
     side = len(whole_SS)
     scale, top, left = window.tolist()
     middle = (scale - 1) / 2  # in pixels, whose coordinates are those of their centers
@@ -157,11 +180,10 @@ def _fitted(whole_SS: Pictures, cut_SS: Pictures, window: Floats) -> Pictures | 
         return None
     if not _is_crop(fit.astype(np.float32), side):
         return None
-    how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    shown_SS = cv2.warpAffine(
-        whole_SS, fit, (side, side), flags=how, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(shown_SS, np.uint8)
+    # From pixels, whose coordinates are those of their centers, to shares of a side.
+    found = fit.astype(np.float32)
+    found[:, 2] = (found[:, 2] + (1 - found[:, :2].sum(axis=1)) / 2) / side
+    return found
 
 
 def _is_crop(fit: NDArray[np.float32], side: int) -> bool:

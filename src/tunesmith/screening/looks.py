@@ -34,6 +34,7 @@ LEAST = MappingProxyType(
     {"brightness": 0.1, "colorfulness": 0.05, "pixels": math.log(1.5), "aspect": math.log(1.5)}
 )
 WHITE = 255
+GRID, LEVELS = 16, 8  # points of a side, and shades of a channel, by which a background is found
 
 
 def measure(x_NHWC: NDArray[np.uint8], shapes_N2: NDArray[np.int64]) -> Mapping[str, Floats]:
@@ -78,6 +79,41 @@ def _measure(x_BHWC: NDArray[np.uint8]) -> dict[str, Floats]:
         "sharpness": edges_B / contrast_B.clip(1 / WHITE),
         "colorfulness": color_BHW.mean(axis=(1, 2)),
     }
+
+
+def backgrounds(x_NHWC: NDArray[np.uint8]) -> Floats:
+    """Color of the background of each image, ``[N, C]``: mean of its most frequent shade.
+
+    Example:
+        >>> x_NHWC = np.full((1, 9, 9, 3), (250, 90, 20), np.uint8)
+        >>> x_NHWC[0, 2:6, 2:6] = np.arange(48).reshape(4, 4, 3)
+        >>> backgrounds(x_NHWC).tolist()
+        [[250.0, 90.0, 20.0]]
+
+    """
+    count, height, width, channels = x_NHWC.shape
+    steps = -(-height // GRID), -(-width // GRID)
+    found_NC = np.empty((count, channels), np.float32)
+    for begin in range(0, count, BATCH):
+        x_BPC = x_NHWC[begin : begin + BATCH, :: steps[0], :: steps[1]].reshape(
+            len(x_NHWC[begin : begin + BATCH]), -1, channels
+        )
+        found_NC[begin : begin + BATCH] = _most_frequent(x_BPC)
+    return found_NC
+
+
+def _most_frequent(x_BPC: NDArray[np.uint8]) -> Floats:
+    """Mean of the pixels of each image's most frequent shade, ``[B, C]``."""
+    shades = LEVELS ** x_BPC.shape[2]
+    places = LEVELS ** np.arange(x_BPC.shape[2])
+    shade_BP = (x_BPC // (256 // LEVELS)).astype(np.int64) @ places
+    number_BP = shade_BP + shades * np.arange(len(x_BPC))[:, None]
+    counts_BS = np.bincount(number_BP.reshape(-1), minlength=shades * len(x_BPC))
+    most_B = counts_BS.reshape(len(x_BPC), shades).argmax(axis=1)
+    is_most_BP = (shade_BP == most_B[:, None]).astype(np.float32)
+    sums_BC = np.einsum("bp,bpc->bc", is_most_BP, x_BPC.astype(np.float32))
+    mean_BC: Floats = sums_BC / is_most_BP.sum(axis=1, keepdims=True)
+    return mean_BC
 
 
 def unlike(looks: Mapping[str, Floats]) -> tuple[NDArray[np.int64], Floats]:

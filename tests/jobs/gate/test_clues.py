@@ -1,6 +1,7 @@
 """Tests of `tunesmith.jobs.gate.clues`."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def clue_of(data: Data) -> Finding:
 def test_too_few_images_are_not_called_free_of_clues() -> None:
     data = of_files(PLAIN, PLAIN)
     (said,) = shortcuts(data, None)
-    assert "of the border): not looked at: fewer than 40 images a class, of copies" in str(said)
+    assert "of the background): not looked at: fewer than 40 images a class, of copies" in str(said)
     assert "none" in str(*shortcuts(data, ()))
 
 
@@ -75,3 +76,19 @@ def test_the_format_of_a_class_is_named() -> None:
     clue = clue_of(of_files(PLAIN, Examined(format="PNG", findings=())))
     assert clue.title.endswith("can be guessed from the format of the file")
     assert "all of this class have the format PNG, none of the others" in clue.meaning
+
+
+@pytest.mark.parametrize(("frame", "told"), [(0, "border"), (3, "background")])
+def test_the_color_behind_the_things_gives_a_class_away(frame: int, told: str) -> None:
+    chance = np.random.default_rng(0)
+    labels_N = np.arange(200) % 2
+    pixels = chance.integers(0, 256, (200, 32, 32, 3)).astype(np.uint8)
+    inner = slice(frame, 32 - frame)
+    pixels[:, inner, inner] = np.where(labels_N, 200, 90)[:, None, None, None]
+    pixels[:, 12:20, 12:20] = chance.integers(0, 256, (200, 8, 8, 3))
+    data = replace(
+        of_files(PLAIN, PLAIN),
+        source=open_source((pixels, labels_N)),
+        loaded=replace(of_files(PLAIN, PLAIN).loaded, pixels=pixels, shapes=np.full((200, 2), 32)),
+    )
+    assert clue_of(data).title.endswith(f"can be guessed from the color of the {told}")

@@ -1,5 +1,7 @@
 """Tests of `tunesmith.jobs.gate.crops`."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -47,7 +49,7 @@ def seen(data: Data) -> NDArray[np.float32]:
 
 def test_what_crops_mean_and_what_is_listed(data: Data) -> None:
     pairs = crops(data, find_alike(data, Depth.WHOLE), seen(data), Cache(None))
-    assert sorted(map(sorted, pairs.tolist())) == [[3, 63], [7, 70], [11, 20], [14, 50]]
+    assert sorted(pairs.tolist()) == [[20, 11], [50, 14], [63, 3], [70, 7]]  # the whole, its crop
     said = [each for each in tell_crops(data, pairs) if isinstance(each, Finding)]
     assert [each.kind for each in said] == ["leak", "conflict", "copies"]
     leak, conflict, copies = said
@@ -58,11 +60,20 @@ def test_what_crops_mean_and_what_is_listed(data: Data) -> None:
     assert "2 test images (6.7 %) could be answered by heart" in leak.meaning
     assert [i.file for i in conflict.items] == ["#7", "test:#10"]
     assert [(i.file, i.twin.file) for i in copies.items if i.twin] == [
-        ("#20", "#11"),
-        ("#50", "#14"),
+        ("#11", "#20"),
+        ("#14", "#50"),
     ]
     rows = list(quarantine_rows(said, suspects=True))
     assert [(file, kind) for file, _, kind, _ in rows] == [("#3", "leak"), ("#7", "leak")]
+
+
+def test_a_crop_in_other_colors_is_none(data: Data) -> None:
+    tints = np.array([(240, 60, 20), (40, 90, 250)])  # of equal gray
+    tinted = (data.loaded.pixels / 255 * tints[0]).astype(np.uint8)
+    tinted[7] = (data.loaded.pixels[7] / 255 * tints[1]).astype(np.uint8)
+    data = replace(data, loaded=replace(data.loaded, pixels=tinted))
+    pairs = crops(data, find_alike(data, Depth.WHOLE), seen(data), Cache(None))
+    assert sorted(pairs.tolist()) == [[20, 11], [50, 14], [63, 3]]
 
 
 def test_what_was_compared_is_not_compared_again(

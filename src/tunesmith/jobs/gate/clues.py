@@ -10,19 +10,25 @@ from numpy.typing import NDArray
 from tunesmith.data.examine import Examined, Kind
 from tunesmith.jobs.gate.findings import Data
 from tunesmith.report.findings import Finding
+from tunesmith.screening.looks import backgrounds
 from tunesmith.screening.shortcuts import FEWEST, Shortcut, can_ask, find_shortcuts
 
 Places = NDArray[np.int64]
 
 # Clue -> AUC up to which it is harmless: what a program writes should say nothing about the class,
-# while the color of the border depends on the motif as well.
+# while colors of the border and of the background depend on the motif as well.
 FORMAT, METADATA = "format of the file", "metadata of the file"
+BORDER, BACKGROUND = "color of the border", "color of the background"
 CLUES = {
     FORMAT: 0.6,
     METADATA: 0.6,
     "size in pixels": 0.75,
-    "color of the border": 0.98,
+    BORDER: 0.98,
+    BACKGROUND: 0.98,
 }
+# Clue -> one that says less when both reveal the same class: each format has metadata of its own,
+# and a background mostly reaches the border.
+IMPLIED = {FORMAT: METADATA, BORDER: BACKGROUND}
 MOST_KINDS = 32  # of metadata, looked at as clues
 
 CHEAT = "A model can cheat here, score well, and fail on images that come from elsewhere."
@@ -81,9 +87,8 @@ def clues(data: Data, rows: Places) -> Sequence[Shortcut] | None:
         return None
     given = {name: [values[rows] for values in kinds] for name, kinds in _values(data).items()}
     found = find_shortcuts(given, labels_R, classes, allowed=CLUES)
-    if any(clue.clue == FORMAT for clue in found):  # each format has metadata of its own
-        return [clue for clue in found if clue.clue != METADATA]
-    return found
+    implied = {(IMPLIED.get(clue.clue), clue.label) for clue in found}
+    return [clue for clue in found if (clue.clue, clue.label) not in implied]
 
 
 def shortcuts(data: Data, found: Sequence[Shortcut] | None) -> Iterator[Finding | str]:
@@ -149,7 +154,8 @@ def _values(data: Data) -> dict[str, list[NDArray[Any]]]:
         FORMAT: [np.array(formats)],
         METADATA: [_has_metadata(data)],
         "size in pixels": [np.array(sizes), _ranges(shapes_N2)],
-        "color of the border": [border.mean(axis=1)],
+        BORDER: [border.mean(axis=1)],
+        BACKGROUND: [backgrounds(pixels)],
     }
 
 

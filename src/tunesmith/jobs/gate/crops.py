@@ -5,12 +5,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.cores import cores
 from tunesmith.core.words import counted
 from tunesmith.jobs.gate.alike import Alike
 from tunesmith.jobs.gate.findings import Data
 from tunesmith.jobs.gate.look import recipe
 from tunesmith.records.cache import Cache
 from tunesmith.report.findings import Finding, Item
+from tunesmith.screening.colors import same_colors
 from tunesmith.screening.copies import comparable
 from tunesmith.screening.crops import LEAST_SIDE, find_crops
 from tunesmith.screening.neighbors import nearest
@@ -35,22 +37,27 @@ def crops(data: Data, alike: Alike, f_ND: Floats, cache: Cache) -> Places:
         cache: Cache of earlier results.
 
     Returns:
-        Index pairs, ``[P, 2]``.
+        Indices of the whole image and of its crop, ``[P, 2]``.
     """
     tested_first = np.argsort(~data.tested, kind="stable")
     _, first = np.unique(alike.same_N[tested_first], return_index=True)
     chosen = tested_first[first]
-    gray_NSS = comparable(data.loaded.pixels, chosen)
+    pixels = data.loaded.pixels
+    gray_NSS = comparable(pixels, chosen)
     f_ND = f_ND[chosen]
 
     def find() -> list[list[int]]:
         # Not centered or whitened, which moves features of a crop and of the whole farther apart.
         unit_ND = f_ND / np.linalg.norm(f_ND, axis=1, keepdims=True).clip(1e-6)
         nearest_NK = nearest(unit_ND, np.arange(len(f_ND)), min(CANDIDATES, len(f_ND) - 1))
-        found: list[list[int]] = find_crops(gray_NSS, nearest_NK).tolist()
-        return found
+        found = find_crops(gray_NSS, nearest_NK)
+        pairs_P2 = chosen[found.pairs_P2]
+        windows_P23, threads = found.windows_P23, cores()
+        is_same_P = same_colors(pixels, pairs_P2, windows_P23=windows_P23, threads=threads)
+        same: list[list[int]] = found.pairs_P2[is_same_P].tolist()
+        return same
 
-    found = cache.once(recipe("crops", "opencv-python-headless"), [gray_NSS, f_ND], find)
+    found = cache.once(recipe("crops", "opencv-python-headless"), [pixels, chosen, f_ND], find)
     return chosen[np.array(found, np.int64).reshape(-1, 2)]
 
 
@@ -113,7 +120,7 @@ def _conflict(data: Data, pairs_P2: Places) -> Finding:
 
 
 def _copies(data: Data, pairs_P2: Places) -> Finding:
-    items = _items(data, pairs_P2[:, ::-1], "one shows a part of the other")
+    items = _items(data, pairs_P2[:, ::-1], "shows a part of the other")
     return Finding(
         kind="copies",
         weight="notable",
