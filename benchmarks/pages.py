@@ -384,6 +384,14 @@ def percent(share: float | None, digits: int = 1) -> str:
     return "" if share is None else f"{100 * share:.{digits}f} %"
 
 
+def spread(shares: Sequence[float]) -> str:
+    """The range of some shares in percent; nothing where there are none."""
+    if not shares:
+        return ""
+    low, high = 100 * min(shares), 100 * max(shares)
+    return f"{low:.1f} to {high:.1f} %" if f"{low:.1f}" != f"{high:.1f}" else f"{low:.1f} %"
+
+
 def attack_of(row: Row) -> list[str]:
     """What was done to which data, in three cells."""
     return [NAMES[row["data"]], row["attack"] if row["share"] else "none", percent(row["share"])]
@@ -412,7 +420,7 @@ def backdoors(rows: Sequence[Row]) -> str:
     return rows_of(head, cells)
 
 
-def cleansed(rows: Sequence[Row], clean: Mapping[str, Row]) -> str:
+def cleansed(rows: Sequence[Row], clean: Mapping[str, Sequence[Row]]) -> str:
     """What is left after cleaning; nothing where it was not measured."""
     if not rows:
         return ""
@@ -421,7 +429,7 @@ def cleansed(rows: Sequence[Row], clean: Mapping[str, Row]) -> str:
             *attack_of(row),
             percent(row["found"]),
             *(percent(row.get(f"success_{when}")) for when in ("before", "after")),
-            percent(clean[row["data"]]["success"][row["attack"]] if clean else None),
+            spread([each["success"][row["attack"]] for each in clean.get(row["data"], ())]),
             *(percent(row.get(f"accuracy_{when}"), 2) for when in ("before", "after")),
         ]
         for row in rows
@@ -430,8 +438,8 @@ def cleansed(rows: Sequence[Row], clean: Mapping[str, Row]) -> str:
     return (
         "What `tunesmith cleanse` leaves of them, with a minute for each training: the share of "
         "4,000 test images with\nthe trigger that are answered as the attacker wants, and the "
-        "accuracy without it. A network that was never\nattacked was trained on the images before "
-        "they were poisoned: what it answers is no backdoor.\n\n"
+        "accuracy without it. Networks that were never\nattacked (five; least and most) were "
+        "trained on the images before they were poisoned: what they answer is\nno backdoor.\n\n"
         f"{rows_of([*head, 'accuracy before', 'accuracy after'], cells)}\n\n"
     )
 

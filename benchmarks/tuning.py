@@ -39,6 +39,7 @@ from tunesmith.core.space import Choice, Field, Float, Int
 from tunesmith.tuning.asha import ASHA, FULL
 from tunesmith.tuning.cube import Floats, decode, encode
 from tunesmith.tuning.freeze_thaw import FreezeThaw
+from tunesmith.tuning.gp import GP
 from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
 from tunesmith.tuning.protocols import Sampler, Scheduler
 from tunesmith.tuning.random_sampler import QuasiRandomSampler, RandomSampler
@@ -195,10 +196,13 @@ def _distribution(field: Field) -> optuna.distributions.BaseDistribution:
 
 
 LINES: dict[str, Line] = {
-    "ours": ours(TPE(), FreezeThaw()),
+    "ours": ours(GP(), FreezeThaw()),
+    "freeze-thaw + TPE": ours(TPE(), FreezeThaw()),
+    "ASHA + GP": ours(GP(), ASHA()),
     "ASHA + TPE": ours(TPE(), ASHA()),
     "ASHA": ours(RandomSampler(), ASHA()),
     "freeze-thaw": ours(RandomSampler(), FreezeThaw()),
+    "GP": ours(GP(), FULL),
     "TPE": ours(TPE(), FULL),
     "random": ours(RandomSampler(), FULL),
     "quasi-random": ours(QuasiRandomSampler(), FULL),

@@ -32,6 +32,7 @@ from tunesmith.records.journal import Journal
 from tunesmith.tuning.asha import ASHA
 from tunesmith.tuning.cube import decode
 from tunesmith.tuning.freeze_thaw import FreezeThaw
+from tunesmith.tuning.gp import GP
 from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
 from tunesmith.tuning.optuna_sampler import OptunaSampler
 from tunesmith.tuning.protocols import History, Observation, Sampler, Scheduler, Trial
@@ -43,6 +44,7 @@ TRIALS, HORIZON, REPEATS, CALLS = 1000, 50, 30, 1000
 BLOCK = 2  # units per slice
 SPACE = {f"x{number}": Field(Float(0.0, 1.0), 0.5) for number in range(8)}
 SAMPLERS: dict[str, Sampler] = {
+    "GP": GP(),
     "TPE": TPE(),
     "Optuna's TPE": OptunaSampler(),
     "Hyperopt's TPE": HyperoptSampler(),
@@ -143,7 +145,7 @@ def whole_milliseconds(past: History, *, is_timed: bool) -> float:
         space=SPACE,
         horizon=HORIZON,
         sign=1,
-        sampler=TPE(),
+        sampler=GP(),
         scheduler=FreezeThaw(),
         block=BLOCK,
         trials=None if is_timed else 2 * TRIALS,
@@ -192,8 +194,8 @@ def main() -> None:
     rows: list[dict[str, Any]] = [
         {"what": name, "ms": milliseconds(past, part)} for name, part in parts.items()
     ]
-    both = milliseconds(past, parts["freeze-thaw"], parts["TPE"])
-    rows.append({"what": "freeze-thaw and TPE", "ms": both})
+    both = milliseconds(past, parts["freeze-thaw"], parts["GP"])
+    rows.append({"what": "freeze-thaw and GP", "ms": both})
     for name, is_timed in (("a budget", True), ("trials", False)):
         ms = whole_milliseconds(past, is_timed=is_timed)
         rows.append({"what": f"a whole decision, with {name}", "ms": ms})

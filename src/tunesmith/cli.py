@@ -68,7 +68,7 @@ def fit(
     ] = None,
     quarantine: Annotated[Path | None, typer.Option(help="CSV list of images to exclude.")] = None,
     sampler: Annotated[
-        str | None, typer.Option(help="auto, tpe, random, optuna or hyperopt. \\[auto]")
+        str | None, typer.Option(help="auto, gp, tpe, random, optuna, hyperopt. \\[auto]")
     ] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="auto, freeze-thaw, asha or none. \\[auto]")
@@ -125,7 +125,7 @@ def tune(
     trials: Annotated[int | None, typer.Option(help="Largest number of trials.")] = None,
     horizon: Annotated[int, typer.Option(help="Units of a full training.")] = 100,
     out: Annotated[Path | None, typer.Option(help="Output folder. \\[runs/FUNCTION]")] = None,
-    sampler: Annotated[str, typer.Option(help="auto, tpe, random, optuna or hyperopt.")] = "auto",
+    sampler: Annotated[str, typer.Option(help="auto, gp, tpe, random, optuna, hyperopt.")] = "auto",
     scheduler: Annotated[str, typer.Option(help="auto, freeze-thaw, asha or none.")] = "auto",
     workers: Annotated[str, typer.Option(help="Worker processes, or auto.")] = "1",
     maximize: Annotated[bool, typer.Option("--maximize", help="Higher values are better.")] = False,

@@ -12,6 +12,7 @@ from tunesmith.testing import contracts
 from tunesmith.testing.contracts import SAMPLER_LAWS, SCHEDULER_LAWS
 from tunesmith.tuning.asha import ASHA, FULL
 from tunesmith.tuning.freeze_thaw import FreezeThaw
+from tunesmith.tuning.gp import GP
 from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
 from tunesmith.tuning.near import Near
 from tunesmith.tuning.optuna_sampler import OptunaSampler
@@ -34,8 +35,9 @@ SAMPLERS: dict[str, Sampler] = {
     "quasi-random": QuasiRandomSampler(),
     "near": Near(RandomSampler()),
     "within": Within(RandomSampler(), costly=("width", "depth")),
+    "gp": GP(),
     "tpe": TPE(),
-    "portfolio": Portfolio([{}], then=TPE()),
+    "portfolio": Portfolio([{}], then=GP()),
     "optuna": OptunaSampler(),
     "optuna, gaussian": OptunaSampler(gaussian=True),
     "hyperopt": HyperoptSampler(),

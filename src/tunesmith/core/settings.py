@@ -19,7 +19,7 @@ T = TypeVar("T", bound=BaseModel)
 Limit = Literal["latency_ms", "size_mb"]
 LATENCY: Limit = "latency_ms"
 SIZE: Limit = "size_mb"
-SamplerName = Literal["auto", "tpe", "random", "optuna", "hyperopt"]
+SamplerName = Literal["auto", "gp", "tpe", "random", "optuna", "hyperopt"]
 SchedulerName = Literal["auto", "freeze-thaw", "asha", "none"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Metric = Literal["accuracy", "balanced_accuracy", "log_loss", "macro_f1", "roc_auc"]

@@ -100,8 +100,8 @@ def fit(
         quarantine: List of images to leave out, as written by `check` and perhaps edited.
         params: Fixed values of the model's parameters.
         train: Fixed values of fields of the training config.
-        sampler: How the search proposes configs: ``"auto"``, ``"tpe"``, ``"random"``, ``"optuna"``
-            or ``"hyperopt"``.
+        sampler: How the search proposes configs: ``"auto"``, ``"gp"``, ``"tpe"``, ``"random"``,
+            ``"optuna"`` or ``"hyperopt"``.
         scheduler: How the search chooses the trial to train next: ``"auto"``, ``"freeze-thaw"``,
             ``"asha"`` or ``"none"``.
         trials: Number of trials of the search; 0 for no search. By default, there is a search if

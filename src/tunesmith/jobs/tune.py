@@ -79,7 +79,7 @@ def tune(
         horizon: Units of a full training.
         out: Run folder; by default ``runs/NAME``. The same call resumes an unfinished run; with
             more budget or trials, it extends a finished one.
-        sampler: ``"auto"``, ``"tpe"``, ``"random"``, ``"optuna"`` or ``"hyperopt"``.
+        sampler: ``"auto"``, ``"gp"``, ``"tpe"``, ``"random"``, ``"optuna"`` or ``"hyperopt"``.
         scheduler: ``"auto"``, ``"freeze-thaw"``, ``"asha"`` or ``"none"``.
         workers: Number of worker processes; ``"auto"`` measures on the first trials whether several
             that share the cores are faster than one.

@@ -72,3 +72,42 @@ def decode(space: Space, x_D: Floats) -> dict[str, Any]:
         for (name, field), unit in zip(space.items(), x_D, strict=True)
     }
     return complete(space, values)
+
+
+def options_of(space: Space) -> NDArray[np.int64]:
+    """Number of options of each field; 0 for a number.
+
+    Example:
+        >>> options_of({"a": Field(Choice("x", "y"), "x"), "b": Field(Int(1, 4), 2)}).tolist()
+        [2, 0]
+
+    """
+    ranges = [field.range for field in space.values()]
+    return np.array([len(r.options) if isinstance(r, Choice) else 0 for r in ranges], np.int64)
+
+
+def embed(x_ND: Floats, options_D: NDArray[np.int64]) -> Floats:
+    """Map points to columns ``(N, E)`` in which all options of a choice are at distance 1.
+
+    Example:
+        >>> embed(np.array([[0.2, 0.75]]), np.array([0, 2])).round(3).tolist()
+        [[0.2, 0.0, 0.707]]
+
+    """
+    columns = []
+    for x_N, count in zip(x_ND.T, options_D, strict=True):
+        is_option_NE = (x_N[:, None] * count).astype(np.int64) == np.arange(count)
+        columns.append(math.sqrt(0.5) * is_option_NE if count else x_N[:, None])
+    return np.concatenate(columns, axis=1)
+
+
+def reflected(x_ND: Floats) -> Floats:
+    """Move points into the unit cube, as if its walls were mirrors.
+
+    Example:
+        >>> reflected(np.array([-0.25, 0.5, 1.25])).tolist()
+        [0.25, 0.5, 0.75]
+
+    """
+    inside_ND: Floats = 1 - np.abs(1 - np.abs(x_ND) % 2)
+    return inside_ND

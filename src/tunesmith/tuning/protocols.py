@@ -46,7 +46,7 @@ class Trial:
     failure: str = ""
     is_dropped: bool = False
 
-    @property
+    @cached_property
     def at(self) -> int:
         """Units of training so far."""
         return self.curve[-1].at if self.curve else 0

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.seeds import derive
-from tunesmith.core.space import Choice, Space
-from tunesmith.tuning.cube import Floats, decode, encode
+from tunesmith.core.space import Space
+from tunesmith.tuning.cube import Floats, decode, encode, options_of, reflected
 from tunesmith.tuning.curves import expected
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.random_sampler import RandomSampler
@@ -44,9 +44,7 @@ class TPE:
         order_N = np.argsort(values_N, kind="stable")
         good = max(FEWEST_GOOD, math.ceil(GOOD * np.isfinite(values_N).sum()))
         x_ND = encode(space, [trial.config for trial in history.trials])[order_N]
-        options_D = np.array(
-            [len(f.range.options) if isinstance(f.range, Choice) else 0 for f in space.values()]
-        )
+        options_D = options_of(space)
         among_good = _Density.around(x_ND[:good], options_D)
         among_rest = _Density.around(x_ND[good:], options_D)
         x_CD = among_good.draw(rng)
@@ -81,9 +79,8 @@ class _Density:
         center_CD = self.x_ND[rng.integers(len(self.x_ND), size=CANDIDATES)]
         any_CD = rng.random(shape)
         moved_CD = center_CD + self.width_D * rng.standard_normal(shape)
-        inside_CD = 1 - np.abs(1 - np.abs(moved_CD) % 2)  # reflected at the walls
         option_CD = np.where(rng.random(shape) < self.width_D, any_CD, center_CD)
-        near_CD = np.where(self.options_D > 0, option_CD, inside_CD)
+        near_CD = np.where(self.options_D > 0, option_CD, reflected(moved_CD))
         return np.where(rng.random((CANDIDATES, 1)) < UNIFORM, any_CD, near_CD)
 
     def log(self, x_CD: Floats) -> Floats:

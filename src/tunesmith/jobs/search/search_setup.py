@@ -22,6 +22,7 @@ from tunesmith.tuning.cube import from_unit
 from tunesmith.tuning.failures import failed_in_one_place
 from tunesmith.tuning.folders import at_unit, size
 from tunesmith.tuning.freeze_thaw import FreezeThaw
+from tunesmith.tuning.gp import GP
 from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
 from tunesmith.tuning.optuna_sampler import OptunaSampler
 from tunesmith.tuning.portfolio import Portfolio
@@ -37,7 +38,8 @@ DISK_SHARE = 0.25  # share of the free disk space that trial folders may take
 REMEMBERED = "search.json"  # in a search's folder
 KINDS: dict[str, type[Int | Float]] = {"Int": Int, "Float": Float}
 SAMPLERS: dict[str, Sampler] = {
-    "auto": TPE(),
+    "auto": GP(),
+    "gp": GP(),
     "tpe": TPE(),
     "random": QuasiRandomSampler(),
     "optuna": OptunaSampler(gaussian=True),

@@ -1,0 +1,126 @@
+"""Tests of `tunesmith.tuning.gp`; the laws of samplers are tested in test_contracts."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tunesmith.core.space import Choice, Config, Field, Float, Space
+from tunesmith.tuning.gp import GP, _fit, _loss
+from tunesmith.tuning.protocols import History, Observation, Sampler, Trial
+from tunesmith.tuning.random_sampler import RandomSampler
+from tunesmith.tuning.tpe import TPE
+
+NUMBERS: Space = {f"x{n}": Field(Float(0.0, 1.0), 0.5) for n in range(5)}
+MIXED: Space = {
+    "lr": Field(Float(1e-4, 1.0, log=True), 0.1),
+    "kind": Field(Choice("a", "b", "c", "d"), "a"),
+    **{f"x{n}": Field(Float(0.0, 1.0), 0.5) for n in range(2)},
+}
+
+
+def bowl(config: Config) -> float:
+    """The last two fields mean nothing."""
+    return float(sum((config[f"x{n}"] - 0.3) ** 2 for n in range(3)))
+
+
+def forked(config: Config) -> float:
+    miss = {"a": 0.3, "b": 0.2, "c": 0.0, "d": 0.3}[config["kind"]]
+    return float((math.log10(config["lr"]) + 2) ** 2 / 16 + miss + (config["x0"] - 0.3) ** 2)
+
+
+def search(
+    sampler: Sampler,
+    space: Space,
+    function: Callable[[Config], float],
+    count: int,
+    *,
+    seed: int,
+) -> History:
+    history = History(horizon=1)
+    for number in range(count):
+        config = sampler(space, history, seed=seed)
+        history = history.started(config, until=1)
+        if math.isfinite(value := function(config)):
+            point = Observation(at=1, value=value)
+            history = history.observed(number, (point,), seconds=1.0)
+        else:
+            history = history.failed(number, "It is too large.")
+    return history
+
+
+@pytest.mark.parametrize(("space", "function"), [(NUMBERS, bowl), (MIXED, forked)])
+def test_it_finds_what_a_density_does_not(
+    space: Space, function: Callable[[Config], float]
+) -> None:
+    ours, theirs = (
+        [
+            min(trial.best for trial in search(sampler, space, function, 40, seed=seed).trials)
+            for seed in range(12)
+        ]
+        for sampler in (GP(), TPE())
+    )
+    assert np.log(ours).mean() < np.log(theirs).mean() - math.log(2)
+
+
+def test_it_begins_at_random() -> None:
+    ours = search(GP(), NUMBERS, bowl, 6, seed=3)
+    assert ours == search(RandomSampler(), NUMBERS, bowl, 6, seed=3)
+
+
+def test_what_failed_is_avoided() -> None:
+    def fragile(config: Config) -> float:
+        return math.inf if config["x0"] > 0.5 else -float(config["x0"])
+
+    trials = search(GP(), NUMBERS, fragile, 60, seed=0).trials
+    failed = [trial.failed is not None for trial in trials]
+    assert sum(failed[:6]) >= 2
+    assert sum(failed[30:]) <= 10  # the best values lie at the edge
+    assert min(trial.best for trial in trials) < -0.45
+
+
+def test_what_is_running_is_not_proposed_again() -> None:
+    history = search(GP(), NUMBERS, bowl, 25, seed=1)
+    seed = next(s for s in range(99) if GP()(NUMBERS, history, seed=s)["x0"] < 0.5)
+    first = GP()(NUMBERS, history, seed=seed)
+    again = GP()(NUMBERS, history.started(first, until=1), seed=seed)
+    assert math.dist(first.values(), again.values()) > 0.02
+
+
+def test_what_trained_little_hides_nothing_that_trained_long() -> None:
+    """First units call the left half better; whole trainings, the right half."""
+
+    def trial(x: float, value: float, at: int) -> Trial:
+        return Trial(config={"x": x}, curve=(Observation(at=at, value=value),), seconds=1.0)
+
+    space = {"x": Field(Float(0.0, 1.0), 0.5)}
+    whole = [trial(x, (x - 0.75) ** 2, 100) for x in np.linspace(0.01, 0.99, 12)]
+    short = [trial(x, (x - 0.25) ** 2, 1) for x in np.linspace(0.02, 0.98, 12)]
+    for first, second, place in ((100, 1, 0.75), (1, 100, 0.25)):
+        trials = [replace(t, curve=(replace(t.curve[0], at=first),)) for t in whole]
+        trials += [replace(t, curve=(replace(t.curve[0], at=second),)) for t in short]
+        history = History(horizon=100, trials=tuple(trials))
+        proposed = [GP()(space, history, seed=seed)["x"] for seed in range(20)]
+        assert abs(np.median(proposed) - place) < 0.15
+
+
+def test_slopes_are_those_of_the_loss() -> None:
+    chance = np.random.default_rng(0)
+    x_NE, z_N = chance.random((12, 4)), chance.standard_normal(12)
+    noise_N, field_E = 1 + chance.random(12), np.array([0, 1, 2, 2])
+    log_D1 = chance.standard_normal(4)
+    _, slope_D1 = _loss(log_D1, x_NE, z_N, noise_N, field_E)
+    for place, slope in enumerate(slope_D1):
+        step_D1 = 1e-5 * (np.arange(4) == place)
+        above, _ = _loss(log_D1 + step_D1, x_NE, z_N, noise_N, field_E)
+        below, _ = _loss(log_D1 - step_D1, x_NE, z_N, noise_N, field_E)
+        assert slope == pytest.approx((above - below) / 2e-5, rel=1e-4)
+
+
+def test_fields_that_mean_nothing_get_a_long_scale() -> None:
+    x_ND = np.random.default_rng(0).random((60, 3))
+    z_N = np.sin(6 * x_ND[:, 0])
+    log_D1 = _fit(x_ND, z_N - z_N.mean(), np.ones(60), np.arange(3))
+    assert log_D1[0] > log_D1[1:3].max() + 1
