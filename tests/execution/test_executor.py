@@ -30,7 +30,7 @@ def test_importing_what_a_task_needs_is_not_counted(tmp_path: Path) -> None:
 
 def test_what_a_task_raises_is_its_outcome() -> None:
     outcome = call(task("raises"))
-    assert outcome.failed == "It raised ValueError: no such luck"
+    assert outcome.failed == "It raised ValueError: no such luck."
     assert 'raise ValueError("no such luck")' in outcome.details
     assert call(task("leaves")).failed == "It ended its process (sys.exit(3))."
     assert "no function `missing`" in str(call(task("missing")).failed)

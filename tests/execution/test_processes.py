@@ -79,8 +79,8 @@ def test_every_task_ends_once(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("function", "failure", "reason"),
     [
-        ("raises", "raised", "It raised ValueError: no such luck"),
-        ("is_over_a_limit", "limit", "It raised LimitError: 7 ms"),
+        ("raises", "raised", "It raised ValueError: no such luck."),
+        ("is_over_a_limit", "limit", "It raised LimitError: 7 ms."),
         ("leaves", "raised", "It ended its process (sys.exit(3))."),
         ("vanishes", "ended", "Its process ended with status 4."),
         ("is_killed", "killed", "Its process was ended by SIGKILL, perhaps by the system"),

@@ -315,7 +315,7 @@ def test_values_may_be_maximized(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
-        ("breaks_where_bad", "It raised RuntimeError: bad kind"),
+        ("breaks_where_bad", "It raised RuntimeError: bad kind."),
         ("is_no_number_where_bad", "It gave a value that is not finite."),
     ],
 )
@@ -406,14 +406,14 @@ def test_a_trial_that_had_trained_is_tried_once_more_from_its_last_block(tmp_pat
     history, _, said = run(tmp_path / "once", "breaks_once", trials=6)
     assert history == whole
     (told,) = [text for text in said if "failed" in text]
-    assert told.endswith("units, and is tried once more. It raised RuntimeError: lost the device")
+    assert told.endswith("units, and is tried once more. It raised RuntimeError: lost the device.")
     assert all(trial.ended is None for trial in read_history(tmp_path / "once").trials.values())
 
 
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
-        ("breaks_later_where_bad", "It raised RuntimeError: bad kind"),
+        ("breaks_later_where_bad", "It raised RuntimeError: bad kind."),
         ("is_no_number_later_where_bad", "It gave a value that is not finite."),
     ],
 )

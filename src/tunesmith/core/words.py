@@ -19,6 +19,18 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f" Did you mean `{close[0]}`?" if close else ""
 
 
+def sentence(text: str) -> str:
+    """End a text with a period if nothing ends it.
+
+    Example:
+        >>> sentence("It raised KeyError: 'x'"), sentence("Is that so?")
+        ("It raised KeyError: 'x'.", 'Is that so?')
+
+    """
+    text = text.rstrip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
 def duration(seconds: float) -> str:
     """Format a time span for people to read.
 

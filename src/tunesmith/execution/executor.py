@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, final
 
 from tunesmith.core.errors import LimitError
 from tunesmith.core.functions import load_function
+from tunesmith.core.words import sentence
 
 LOADED = "loaded"  # sent by a process once it has loaded what a task needs
 OUT_OF_MEMORY = "It ran out of memory."
@@ -132,7 +133,7 @@ def _reason(error: Exception | SystemExit) -> tuple[str, Failure]:
     if isinstance(error, MemoryError) or is_system or is_torch:
         return OUT_OF_MEMORY, "memory"
     failure: Failure = "limit" if isinstance(error, LimitError) else "raised"
-    return f"It raised {type(error).__name__}: {error}", failure
+    return sentence(f"It raised {type(error).__name__}: {error}"), failure
 
 
 @final
