@@ -439,9 +439,10 @@ def cleansed(rows: Sequence[Row], clean: Mapping[str, Sequence[Row]]) -> str:
         "What `tunesmith cleanse` leaves of them, with a minute for each training: the share of "
         "4,000 test images with\nthe trigger that are answered as the attacker wants, and the "
         "accuracy without it. Networks that were never\nattacked (five; least and most) were "
-        "trained on the images before they were poisoned: what they answer is\nno backdoor. A picture "
-        "that shows through the whole image leads a network to some class by itself, one\nnetwork "
-        "to another one than the next; where all poisoned images were found, none was trained on."
+        "trained on the images before they were poisoned: what they answer is\nno backdoor. A "
+        "picture that shows through the whole image leads a network to some class by itself, one\n"
+        "network to another one than the next; where all poisoned images were found, none was "
+        "trained on."
         "\n\n"
         f"{rows_of([*head, 'accuracy before', 'accuracy after'], cells)}\n\n"
     )
