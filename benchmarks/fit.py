@@ -6,11 +6,12 @@
 ``mnist`` and ``cifar10`` are FOLDER/mnist.zip and FOLDER/cifar10.zip (class folders with train and
 test) where these exist. Else they are known to Tunesmith by name, as Fashion-MNIST always is, and
 what is nowhere on this machine is downloaded before the clock of a row starts. ``cifar10-1000`` is
-made from FOLDER/cifar10.zip: 100 random training images of each class, and the whole test part.
-Each row is one process; rows that are in the results already are kept, so that the command can be
-interrupted and repeated. With ``--reference``, another script is run at the same budget right after
-each row: ``SCRIPT NAME BUDGET --seed N --width W`` must print a JSON line with ``accuracy``,
-``accuracy_mirrored``, ``images_per_s`` and ``wall_s``. Its rows bear the script's name without the
+made from FOLDER/cifar10.zip: 100 random training images of each class, and the whole test part;
+``mnist-300`` and ``cifar10-300`` have 30 of each class. Each row is one process; rows that are in
+the results already are kept, so that the command can be interrupted and repeated. With
+``--reference``, another script is run at the same budget right after each row: ``SCRIPT NAME BUDGET
+--seed N --width W`` must print a JSON line with ``accuracy``, ``accuracy_mirrored``,
+``images_per_s`` and ``wall_s``. Its rows bear the script's name without the
 suffix; ``by_hand.py`` is such a script.
 """
 
@@ -40,25 +41,31 @@ SOURCES = {
     "fashion": "fashion-mnist",
     "digits": "digits",
 }
-SMALL, PER_CLASS = "cifar10-1000", 100
-UNKNOWN_TO = {REFERENCE: {"digits", SMALL}, BY_HAND: {SMALL}}  # data, by the script's name
+# Name -> of what it is a part, and training images of each class.
+SMALL = {
+    "cifar10-1000": ("cifar10", 100),
+    "mnist-300": ("mnist", 30),
+    "cifar10-300": ("cifar10", 30),
+}
+UNKNOWN_TO = {REFERENCE: {"digits", *SMALL}, BY_HAND: {*SMALL}}  # data, by the script's name
 ROWS = "mnist:60,digits:60,mnist:300,fashion:300,cifar10:600"
 LAST = 20  # lines of a failed process that are shown
 Row = dict[str, Any]
 
 
-def make_small(path: Path) -> str:
+def make_small(name: str, path: Path) -> str:
     """Write a zip with a few training images of each class, always the same, and the test."""
-    with zipfile.ZipFile(ZIPS["cifar10"]) as whole, zipfile.ZipFile(path, "w") as part:
-        names = [name for name in whole.namelist() if not name.endswith("/")]
+    given, count = SMALL[name]
+    with zipfile.ZipFile(ZIPS[given]) as whole, zipfile.ZipFile(path, "w") as part:
         by_class: dict[str, list[str]] = {}
-        for name in names:
-            by_class.setdefault(name.rpartition("/")[0], []).append(name)
+        for member in whole.namelist():
+            if member.count("/") >= 2 and not member.endswith("/"):
+                by_class.setdefault(member.rpartition("/")[0], []).append(member)
         chance = random.Random(0)
         for folder, members in sorted(by_class.items()):
-            some = members if "test" in folder else chance.sample(sorted(members), PER_CLASS)
-            for name in some:
-                part.writestr(name, whole.read(name))
+            some = members if "test" in folder else chance.sample(sorted(members), count)
+            for member in some:
+                part.writestr(member, whole.read(member))
     return str(path)
 
 
@@ -94,7 +101,7 @@ def run_ours(
 ) -> Row:
     """One `tunesmith fit`, measured from outside."""
     with tempfile.TemporaryDirectory() as folder:
-        source = make_small(Path(folder) / "small.zip") if data == SMALL else SOURCES[data]
+        source = SOURCES.get(data) or make_small(data, Path(folder) / "small.zip")
         job = Path(folder) / "job.toml"
         job.write_text(job_file(settings or {}))
         fetch(source, clock=Clock(budget=math.inf), quiet=False)

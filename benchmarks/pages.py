@@ -21,6 +21,8 @@ NAMES = {
     "fashion": "Fashion-MNIST",
     "cifar10": "CIFAR-10",
     "cifar10-1000": "CIFAR-10, 1,000 images",
+    "cifar10-300": "CIFAR-10, 300 images",
+    "mnist-300": "MNIST, 300 images",
     "digits": "digits",
 }
 PLOTTED = ("mnist", "fashion", "cifar10")

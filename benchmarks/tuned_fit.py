@@ -19,7 +19,10 @@ from typing import Any
 from fit import run_ours, write_results
 
 RESULTS = Path(__file__).parent / "results" / "tuned_fit.json"
-ROWS = "digits:600,cifar10-1000:1800,fashion:600,fashion:1800,cifar10:600,cifar10:1800"
+ROWS = (
+    "mnist-300:600,cifar10-300:600,digits:1800,cifar10-1000:1800,"
+    "fashion:600,fashion:1800,cifar10:600,cifar10:1800"
+)
 PLAIN = {"block": "plain", "pooling": "max", "head": "max", "resolution_multiplier": 1.0}
 Variants = Mapping[str, Mapping[str, Any]]
 COMPARED: Mapping[str, Variants] = {

@@ -94,7 +94,7 @@ def embed(x_ND: Floats, options_D: NDArray[np.int64]) -> Floats:
         [[0.2, 0.0, 0.707]]
 
     """
-    columns = []
+    columns = [np.zeros((len(x_ND), 0))]
     for x_N, count in zip(x_ND.T, options_D, strict=True):
         is_option_NE = (x_N[:, None] * count).astype(np.int64) == np.arange(count)
         columns.append(math.sqrt(0.5) * is_option_NE if count else x_N[:, None])

@@ -1,17 +1,17 @@
-"""A Gaussian process: propose the config that is expected to improve most on the best one.
+"""A Gaussian process: propose the config with the highest expected improvement.
 
-Expected improvement (Jones, Schonlau and Welch 1998) with a Matérn kernel that has a scale for each
-field (Snoek, Larochelle and Adams 2012). Values are compared by rank, so that a few that diverged
-do not hide the differences between the good ones. A trial that has trained little is a noisy
-measurement of what it would come to.
+Expected improvement (Jones, Schonlau and Welch 1998) with a Matérn kernel that has a length scale
+for each field (Snoek, Larochelle and Adams 2012). Values are replaced by their normal scores, by
+rank, so that a few that diverged do not hide the differences between the good ones. A trial that
+has trained little is a noisy measurement of what it would come to.
 
-Letters: N = trials, C = candidates, D = fields, E = their embedding: a number is one column, a
-choice one for each option.
+Letters: N = trials, P = pending trials, C = candidates, D = fields, E = their embedding: a number
+is one column, a choice one for each option. D1 = fields and the noise.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any, Self, final
 
@@ -28,69 +28,89 @@ from tunesmith.tuning.random_sampler import RandomSampler
 FEWEST = 6  # measured trials before the process is used
 RANDOM = 0.1  # share of the proposals that are random
 CANDIDATES = 256  # half of them anywhere, half near the best trials
-NEAR, WIDTH = 0.1, 0.1  # share of the trials that count as best, and how far off to look
-CHANGED = 0.3  # share of the choices that differ there
-# Trials used at most, which bounds the time of a decision: the best ones, and a random part of the
-# rest. The scales are fitted to fewer.
-MOST, FITTED, BEST = 100, 60, 0.5
-LAG = 6.0  # variance of a trial that trained for one unit, relative to one at the horizon, less 1
+NEAR = 0.1  # share of the trials near which candidates are drawn
+WIDTH = 0.1  # standard deviation of a number near them, as a share of its range
+CHANGED = 0.3  # share of the choices that differ near them
+# Trials used at most, which bounds the time of a decision: as many of the best ones as of the
+# others, which are drawn. The length scales are fitted to fewer.
+MOST, FITTED = 100, 60
+# Variance of the noise of a trial that trained for up to a share `SHORT` of the horizon, relative
+# to one at the horizon, less 1. Also of a failed one: a step is no smooth function.
+LAG, SHORT = 6.0, 0.04
 # Prior of the fit, in logarithms: mean and standard deviation. With more fields, points lie farther
-# apart (Hvarfner, Hellsten and Nardi 2024).
-NOISE, NOISE_SD, SCALE, SCALE_SD = math.log(0.01), 1.0, 0.5, 2.0
+# apart (Hvarfner, Hellsten and Nardi 2024). A relevance is an inverse length scale.
+NOISE, NOISE_SD = math.log(0.01), 1.0
+RELEVANCE, RELEVANCE_SD = 0.5, 2.0
+BOUNDS = -5.0, 4.0  # of these logarithms; so much noise keeps a covariance well conditioned
 STEPS, FIRST_STEP, STEP_RANGE = 6, 0.5, (0.01, 1.5)
 GROW, SHRINK = 1.3, 0.5  # of a step, while a derivative keeps its sign, and when it changes it
-BOUNDS = -5.0, 4.0
+LEAST = 1e-9  # variance
 NORMAL = NormalDist()
 
 
 @final
 @dataclass(frozen=True)
 class GP:
-    """Proposes the candidate with the highest expected improvement."""
+    """Proposes the candidate with the highest expected improvement that was not tried yet."""
 
     def __call__(self, space: Space, history: History, *, seed: int) -> dict[str, Any]:
         """Propose a config; see `Sampler`."""
         rng = np.random.default_rng(derive(seed, "gp", len(history.trials)))
         if len(history.measured) < FEWEST or rng.random() < RANDOM:
             return RandomSampler()(space, history, seed=seed)
-        trials = _ranked(history)
-        used = _some(len(trials), MOST, rng).tolist()
-        z_N = np.array([NORMAL.inv_cdf((rank + 0.5) / len(trials)) for rank in used])
-        trials = [trials[rank] for rank in used]
+        trials, z_N = _scored(history, rng)
         x_ND, options_D = encode(space, [trial.config for trial in trials]), options_of(space)
-        known = _Process.fitted(
+        posterior = _Posterior.fitted(
             embed(x_ND, options_D),
-            z_N - z_N.mean(),
+            z_N,
             _noise(trials, history.horizon),
             field_E=np.arange(len(space)).repeat(np.maximum(options_D, 1)),
             part=_some(len(trials), FITTED, rng),
         )
-        running = [t.config for t in history.trials if t.until is not None and not t.is_tried]
-        if running:
-            known = known.believing(embed(encode(space, running), options_D))
-        x_CD = _candidates(x_ND[: math.ceil(NEAR * len(x_ND))], options_D, rng)
-        return decode(space, x_CD[np.argmax(known.improvement(embed(x_CD, options_D)))])
+        pending = [t.config for t in history.trials if t.until is not None and not t.is_tried]
+        if pending:
+            posterior = posterior.believing(embed(encode(space, pending), options_D))
+        sound = sum(trial.failed is None for trial in trials)
+        x_CD = _candidates(x_ND[: min(sound, math.ceil(NEAR * len(trials)))], options_D, rng)
+        # Inactive fields of a candidate are not at their defaults here, on purpose: it seems less
+        # known than it is, so that rare branches of a space are looked into.
+        gain_C = posterior.expected_improvement(embed(x_CD, options_D))
+        tried = [trial.config for trial in history.trials]
+        best_first = [decode(space, x_CD[c]) for c in np.argsort(-gain_C, kind="stable")]
+        return next((config for config in best_first if config not in tried), best_first[0])
 
 
-def _ranked(history: History) -> list[Trial]:
-    """Trials that were measured or have failed, the best ones first, failed ones last."""
-    order_N = np.argsort(expected(history), kind="stable").tolist()
-    return [trial for n in order_N if (trial := history.trials[n]).is_tried]
+def _scored(history: History, rng: np.random.Generator) -> tuple[list[Trial], Floats]:
+    """Trials that were measured or have failed, the best ones first, with their normal scores.
+
+    Equal values have equal scores; so have failed trials, which come last.
+    """
+    values_N = expected(history)
+    order_N = [n for n in np.argsort(values_N, kind="stable") if history.trials[n].is_tried]
+    values_N = values_N[order_N]
+    used = _some(len(values_N), MOST, rng)
+    first_N, last_N = (
+        np.searchsorted(values_N, values_N[used], side) for side in ("left", "right")
+    )
+    ranks = ((first_N + last_N) / 2).tolist()
+    z_N = np.array([NORMAL.inv_cdf(rank / len(values_N)) for rank in ranks])
+    return [history.trials[order_N[n]] for n in used], z_N
 
 
 def _some(count: int, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Indices of the first ones of many, and of a random part of the rest, in order."""
+    """Indices of some of the trials, which are in order: the best ones, and a draw of others."""
     if count <= most:
         return np.arange(count)
-    best = round(BEST * most)
+    best = most // 2
     others = rng.permutation(count - best)[: most - best] + best
     return np.concatenate([np.arange(best), np.sort(others)])
 
 
 def _noise(trials: Sequence[Trial], horizon: int) -> Floats:
     """Variance of the trials' values relative to that of a whole training, ``[N]``."""
-    at_N = np.array([max(1, trial.at) for trial in trials], dtype=np.float64)
-    return 1 + LAG * np.log(horizon / at_N) / max(math.log(horizon), 1.0)
+    share_N = np.array([trial.at if trial.failed is None else 0 for trial in trials]) / horizon
+    lacks_N = np.log(np.maximum(share_N, SHORT)) / math.log(SHORT)
+    return np.asarray(1 + LAG * lacks_N, np.float64)
 
 
 def _candidates(best_ND: Floats, options_D: NDArray[np.int64], rng: np.random.Generator) -> Floats:
@@ -106,21 +126,23 @@ def _candidates(best_ND: Floats, options_D: NDArray[np.int64], rng: np.random.Ge
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class _Process:
-    """A process with a mean of zero, given values at points.
+class _Posterior:
+    """A Gaussian process with a prior mean of zero, given scores at some points.
 
     Attributes:
-        x_NE: The points, in units of the kernel's scales.
-        z_N: Their values.
-        noise_N: Variances of the values, relative to that of the process.
-        scale_E: Kernel scales, inverted.
-        inverse_NN: Inverse of the covariance.
+        x_NE: The points, in length scales.
+        z_N: Their scores.
+        noise_N: Variances of the noise of the scores, relative to that of the process.
+        relevance_E: Inverse length scales.
+        variance: Variance of the process.
+        inverse_NN: Inverse of the covariance matrix, relative to that variance.
     """
 
     x_NE: Floats
     z_N: Floats
     noise_N: Floats
-    scale_E: Floats
+    relevance_E: Floats
+    variance: float
     inverse_NN: Floats
 
     @classmethod
@@ -133,38 +155,56 @@ class _Process:
         field_E: NDArray[np.int64],
         part: NDArray[np.int64],
     ) -> Self:
-        """Fit the scales and the noise to a part of the points, by maximum a posteriori."""
+        """Fit the length scales and the noise, by maximum a posteriori.
+
+        Args:
+            x_NE: The points.
+            z_N: Their scores.
+            noise_N: Variances of the noise, relative to each other.
+            field_E: Field of each column.
+            part: Indices of the points to which these are fitted.
+        """
         log_D1 = _fit(x_NE[part], z_N[part], noise_N[part], field_E)
-        scale_E, noise_N = np.exp(log_D1[field_E]), np.exp(log_D1[-1]) * noise_N
-        return cls._at(x_NE * scale_E, z_N, noise_N, scale_E)
-
-    @classmethod
-    def _at(cls, x_NE: Floats, z_N: Floats, noise_N: Floats, scale_E: Floats) -> Self:
+        relevance_E, noise_N = np.exp(log_D1[field_E]), np.exp(log_D1[-1]) * noise_N
+        x_NE = x_NE * relevance_E
         inverse_NN = _inverse(_matern(x_NE, x_NE) + np.diag(noise_N))
-        return cls(x_NE=x_NE, z_N=z_N, noise_N=noise_N, scale_E=scale_E, inverse_NN=inverse_NN)
-
-    def believing(self, x_PE: Floats) -> Self:
-        """The process if trials that are running gave what is expected of them."""
-        mean_P = _matern(x_PE * self.scale_E, self.x_NE) @ self.inverse_NN @ self.z_N
-        return self._at(
-            np.concatenate([self.x_NE, x_PE * self.scale_E]),
-            np.concatenate([self.z_N, mean_P]),
-            np.concatenate([self.noise_N, np.full(len(x_PE), self.noise_N.min())]),
-            self.scale_E,
+        return cls(
+            x_NE=x_NE,
+            z_N=z_N,
+            noise_N=noise_N,
+            relevance_E=relevance_E,
+            variance=max(float(z_N @ inverse_NN @ z_N) / len(z_N), LEAST),
+            inverse_NN=inverse_NN,
         )
 
-    def improvement(self, x_CE: Floats) -> Floats:
-        """Expected improvement of points on the lowest expected value of the trials, ``[C]``."""
+    def believing(self, x_PE: Floats) -> Self:
+        """The posterior if pending trials gave what is expected of them.
+
+        A "kriging believer" (Ginsbourger, Le Riche and Carraro 2010).
+        """
+        x_PE = x_PE * self.relevance_E
+        mean_P = _matern(x_PE, self.x_NE) @ self.inverse_NN @ self.z_N
+        x_NE = np.concatenate([self.x_NE, x_PE])
+        noise_N = np.concatenate([self.noise_N, np.full(len(x_PE), self.noise_N.min())])
+        return replace(
+            self,
+            x_NE=x_NE,
+            z_N=np.concatenate([self.z_N, mean_P]),
+            noise_N=noise_N,
+            inverse_NN=_inverse(_matern(x_NE, x_NE) + np.diag(noise_N)),
+        )
+
+    def expected_improvement(self, x_CE: Floats) -> Floats:
+        """Expected improvement of candidates on the trials' lowest posterior mean, ``[C]``."""
         weight_N = self.inverse_NN @ self.z_N
-        lowest = float((_matern(self.x_NE, self.x_NE) @ weight_N).min())
-        near_CN = _matern(x_CE * self.scale_E, self.x_NE)
+        incumbent = float((self.z_N - self.noise_N * weight_N).min())
+        near_CN = _matern(x_CE * self.relevance_E, self.x_NE)
         unknown_C = 1 - np.einsum("cn,cn->c", near_CN @ self.inverse_NN, near_CN)
-        variance = max(float(self.z_N @ weight_N) / len(self.z_N), 1e-9)
-        sd_C = np.sqrt(np.maximum(unknown_C, 1e-9) * variance)
-        u_C = (lowest - near_CN @ weight_N) / sd_C
+        sd_C = np.sqrt(np.maximum(unknown_C, LEAST) * self.variance)
+        u_C = (incumbent - near_CN @ weight_N) / sd_C
         below_C = np.array([math.erfc(-u / math.sqrt(2)) / 2 for u in u_C.tolist()])
-        gain_C: Floats = sd_C * (u_C * below_C + np.exp(-u_C * u_C / 2) / math.sqrt(2 * math.pi))
-        return gain_C
+        density_C = np.exp(-u_C * u_C / 2) / math.sqrt(2 * math.pi)
+        return np.asarray(sd_C * (u_C * below_C + density_C), np.float64)
 
 
 def _inverse(x_NN: Floats) -> Floats:
@@ -172,7 +212,7 @@ def _inverse(x_NN: Floats) -> Floats:
 
 
 def _distance(x_CE: Floats, x_NE: Floats) -> Floats:
-    """Distances times the root of 5, ``[C, N]``."""
+    """Distances times the root of 5, as the kernel takes them, ``[C, N]``."""
     squares_CN = (x_CE**2).sum(axis=1)[:, None] + (x_NE**2).sum(axis=1) - 2 * x_CE @ x_NE.T
     distance_CN: Floats = np.sqrt(5 * np.maximum(squares_CN, 0))
     return distance_CN
@@ -186,45 +226,45 @@ def _matern(x_CE: Floats, x_NE: Floats) -> Floats:
 
 
 def _fit(x_NE: Floats, z_N: Floats, noise_N: Floats, field_E: NDArray[np.int64]) -> Floats:
-    """Logarithms of the inverted scale of each field, and of the noise, ``[D + 1]``.
+    """Logarithms of the relevance of each field, and of the noise, ``[D + 1]``.
 
     By the signs of the derivatives (Riedmiller and Braun 1993, "RPROP"): a few steps suffice.
     """
     fields = int(field_E[-1]) + 1
-    prior_D1 = np.append(np.full(fields, SCALE - math.log(fields) / 2), NOISE)
-    width_D1 = np.append(np.full(fields, SCALE_SD), NOISE_SD)
+    prior_D1 = np.append(np.full(fields, RELEVANCE - math.log(fields) / 2), NOISE)
+    width_D1 = np.append(np.full(fields, RELEVANCE_SD), NOISE_SD)
     log_D1, step_D1 = prior_D1, np.full(fields + 1, FIRST_STEP)
     before_D1, best, found_D1 = np.zeros(fields + 1), math.inf, prior_D1
     for _ in range(STEPS):
-        loss, slope_D1 = _loss(log_D1, x_NE, z_N, noise_N, field_E)
+        loss, gradient_D1 = _loss(log_D1, x_NE, z_N, noise_N, field_E)
         off_D1 = (log_D1 - prior_D1) / width_D1
-        loss, slope_D1 = loss + off_D1 @ off_D1 / 2, slope_D1 + off_D1 / width_D1
+        loss, gradient_D1 = loss + off_D1 @ off_D1 / 2, gradient_D1 + off_D1 / width_D1
         if loss < best:
             best, found_D1 = loss, log_D1
-        agreed_D1 = slope_D1 * before_D1
-        factor_D1 = np.where(agreed_D1 > 0, GROW, np.where(agreed_D1 < 0, SHRINK, 1.0))
-        step_D1, before_D1 = np.clip(step_D1 * factor_D1, *STEP_RANGE), slope_D1
-        log_D1 = np.clip(log_D1 - step_D1 * np.sign(slope_D1), *BOUNDS)
+        turn_D1 = gradient_D1 * before_D1
+        factor_D1 = np.where(turn_D1 > 0, GROW, np.where(turn_D1 < 0, SHRINK, 1.0))
+        step_D1, before_D1 = np.clip(step_D1 * factor_D1, *STEP_RANGE), gradient_D1
+        log_D1 = np.clip(log_D1 - step_D1 * np.sign(gradient_D1), *BOUNDS)
     return found_D1
 
 
 def _loss(
     log_D1: Floats, x_NE: Floats, z_N: Floats, noise_N: Floats, field_E: NDArray[np.int64]
 ) -> tuple[float, Floats]:
-    """Negative log marginal likelihood, at the best variance of the process, and its slopes."""
+    """Negative log marginal likelihood, at the best variance of the process, and its gradient."""
     x_NE, noise_N = x_NE * np.exp(log_D1[field_E]), np.exp(log_D1[-1]) * noise_N
     r_NN = _distance(x_NE, x_NE)
     fall_NN = np.exp(-r_NN)
     covariance_NN = (1 + r_NN + r_NN**2 / 3) * fall_NN + np.diag(noise_N)
     inverse_NN = _inverse(covariance_NN)
-    log_size, weight_N = float(np.linalg.slogdet(covariance_NN)[1]), inverse_NN @ z_N
-    variance = max(float(z_N @ weight_N) / len(z_N), 1e-9)
+    log_determinant, weight_N = float(np.linalg.slogdet(covariance_NN)[1]), inverse_NN @ z_N
+    variance = max(float(z_N @ weight_N) / len(z_N), LEAST)
     by_covariance_NN = (inverse_NN - np.outer(weight_N, weight_N) / variance) / 2
-    # By the logarithm of an inverted scale: -5/3 (1 + r) exp(-r) times the squared difference.
+    # By the logarithm of a relevance: -5/3 (1 + r) exp(-r) times the squared difference.
     by_square_NN = by_covariance_NN * (1 + r_NN) * fall_NN * (-5 / 3)
     by_column_E = 2 * (
         by_square_NN.sum(axis=1) @ x_NE**2 - np.einsum("ne,ne->e", x_NE, by_square_NN @ x_NE)
     )
     by_noise = np.diag(by_covariance_NN) @ noise_N
-    slope_D1: Floats = np.append(np.bincount(field_E, by_column_E), by_noise)
-    return (len(z_N) * math.log(variance) + log_size) / 2, slope_D1
+    gradient_D1: Floats = np.append(np.bincount(field_E, by_column_E), by_noise)
+    return (len(z_N) * math.log(variance) + log_determinant) / 2, gradient_D1
