@@ -38,3 +38,12 @@ def test_nothing_is_expected_of_what_failed_or_was_not_measured() -> None:
     history = History(horizon=2, trials=(FALLING, failed, Trial(config={}, until=1), FLAT))
     assert expected(history).tolist() == [2.0, math.inf, math.inf, 1.0]
     assert np.isinf(expected(History(horizon=2, trials=(failed,)))).all()
+
+
+def test_a_value_that_falls_from_the_largest_number_hides_no_other() -> None:
+    """The difference of both is not a number that can be written."""
+    history = History(horizon=8)
+    for number, values in enumerate(([1e308, 1e308, -1e308, -1e308], [3.0, 2.0, 1.0, 0.5])):
+        curve = tuple(Observation(at=at, value=value) for at, value in enumerate(values, start=1))
+        history = history.started({}, until=4).observed(number, curve, seconds=1.0)
+    assert np.isfinite(expected(history)).all()

@@ -48,7 +48,7 @@ class Curves:
         return cls(
             at_N=at_N,
             best_N=np.array([trial.best for trial in trials]),
-            slope_N=np.where(np.isnan(slope_N), habits.slope, slope_N),
+            slope_N=np.where(np.isfinite(slope_N), slope_N, habits.slope),
             cost_N=np.maximum(np.array([trial.seconds for trial in trials]), 1e-9) / at_N,
             gain=habits.gain,
         )

@@ -108,7 +108,8 @@ def common_place(past: Past, where: Path) -> str:
     last = past.trials[names[-1]]
     each = "The trial" if len(names) == 1 else f"Each of the {len(names)} trials"
     return (
-        f"{each} that had trained failed after {last.seen} units: {told([last.ended or ''])} "
+        f"{each} that had trained failed after {counted(last.seen, 'unit')}: "
+        f"{told([last.ended or ''])} "
         f"{where / '*' / ERROR} say where it happened. What was trained is kept."
     )
 

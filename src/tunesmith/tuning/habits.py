@@ -32,9 +32,10 @@ class Habits:
 
     @classmethod
     def of(cls, slopes: Sequence[float], forecasts: Sequence[tuple[float, float]]) -> Self:
-        """Learn them from the trials' slopes, perhaps NaN, and from all their forecasts."""
-        known = [slope for slope in slopes if not math.isnan(slope)]
-        promised_P, came_P = np.array(forecasts, dtype=np.float64).reshape(-1, 2).T
+        """Learn them from the trials' slopes and all their forecasts; some may not be finite."""
+        known = [slope for slope in slopes if math.isfinite(slope)]
+        known_P2 = np.array(forecasts, dtype=np.float64).reshape(-1, 2)
+        promised_P, came_P = known_P2[np.isfinite(known_P2).all(axis=1)].T
         return cls(slope=float(np.median(known)) if known else 0.0, gain=_gain(promised_P, came_P))
 
 

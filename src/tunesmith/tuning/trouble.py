@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import final
 
+from tunesmith.core.words import counted
 from tunesmith.execution.executor import Outcome
 from tunesmith.tuning.failures import check_failures, outage
 from tunesmith.tuning.ledger import Ledger
@@ -95,7 +96,7 @@ class Trouble:
         if not is_first:
             self._ledger.set_aside(number, reason, outcome.failure)
             self._resting[number] = outcome
-        where = f"after {running.start} units" if running.start else "in its first slice"
+        where = f"after {counted(running.start, 'unit')}" if running.start else "in its first slice"
         then = ", and is tried once more" if is_first else " again"
         self._say(f"Trial {number} failed {where}{then}. {reason}")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 from tunesmith.core.errors import SettingsError
-from tunesmith.core.words import short
+from tunesmith.core.words import counted, short
 from tunesmith.tuning.folders import at_unit
 from tunesmith.tuning.importance import edge_words, importances
 from tunesmith.tuning.parts import Part, first_look, parts
@@ -19,6 +19,7 @@ from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tuner import Search
 
 TRIALS, RESULT = "trials", "result.json"  # in the run's folder
+ROUNDING = 1e-12  # share of a value below which a difference is none
 FIELDS = 3  # most important fields, to be reported in parts
 
 
@@ -84,7 +85,10 @@ class Tuned:
 
     def words(self) -> str:
         """Summarize what a person wants to know first."""
-        values = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
+        values = ", ".join(
+            f"{name}={f'{value:.6g}' if isinstance(value, float) else repr(value)}"
+            for name, value in self.config.items()
+        )
         return (
             f"value   {self.value:.6g} {self.trained()}\n"
             f"config  {values}\n"
@@ -117,9 +121,12 @@ class Tuned:
         why = f"it has the best last value of all{self._unfinished()}"
         if self.noise is None:
             return f"{why}; there was no time to see by how much equal configs differ"
+        after = f"after {counted(self.noise_at, 'unit')}"
+        if self.noise <= ROUNDING * abs(self.value):
+            return f"{why}; equal configs, trained again, have equal values {after}"
         return (
             f"{why}; equal configs, trained again, differ by {self.noise:.2g} (standard "
-            f"deviation after {self.noise_at} units)"
+            f"deviation {after})"
         )
 
     def _unfinished(self) -> str:
@@ -133,7 +140,9 @@ class Tuned:
 
     def _of_all(self, units: int) -> str:
         """Say how long a training was, and how long a full one is if that is longer."""
-        return f"{units} of {self.horizon} units" if units < self.horizon else f"{units} units"
+        return (
+            f"{units} of {self.horizon} units" if units < self.horizon else counted(units, "unit")
+        )
 
 
 def _where(name: str, parts: Sequence[Part], trained: str) -> str:
