@@ -358,7 +358,7 @@ def test_where_time_decides_the_disk_says_how_much_trials_may_take(
 
 
 def test_what_failed_before_anything_was_trained_is_tried_again(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"first 3 trials failed .* no such device Mend it"):
+    with pytest.raises(SettingsError, match=r"first 3 trials failed .* no such device\. Mend it"):
         tune(tmp_path, "breaks_until_mended")
     assert len(read_history(tmp_path).trials) == 3
     (tmp_path / "mended").touch()
