@@ -179,8 +179,12 @@ problems of {least} to {most} images, {budget} s each on one core), the network 
 over was significantly worse than that of the plan's own settings in {worse}, and better in {better}
 (McNemar's test, p < 0.05, on up to 2,000 test images). The mean difference is {gain} points.
 The plan's network answered alone in {plan}, the found one in {found}, and both together in
-{together}. Hardware: {cpu}. Measured at {revision}; since then, what was found never answers alone
-where it was judged by networks of fewer than ten epochs.
+{together}. Hardware: {cpu}. Measured at {revision}.
+"""
+OPENED = """
+Where the budget opens a search by itself (`benchmarks/tuned_fit.py`, {seeds} on {cores}):
+
+{table}
 """
 PAIRED = "not_planted_but_paired"
 SURE = 0.05  # significance level
@@ -662,10 +666,34 @@ def overtuned() -> str:
     )
 
 
+def opened() -> str:
+    """What a search brought that the budget opened; nothing where it was not measured."""
+    if not (RESULTS / "tuned_fit.json").exists():
+        return ""
+    found = read("tuned_fit")
+    by = {(row["data"], row["budget_s"], row["seed"], row["variant"]): row for row in found["rows"]}
+    cells = [
+        [
+            *(NAMES[data], f"{budget} s", str(row["trials"])),
+            *(percent(each["accuracy"], 2) for each in (row, by[data, budget, seed, "no search"])),
+        ]
+        for (data, budget, seed, variant), row in by.items()
+        if variant == "as it decides"
+    ]
+    count, cores = len({row["seed"] for row in found["rows"]}), found["hardware"]["cores"]
+    return OPENED.format(
+        seeds=f"{count} {'seed' if count == 1 else 'seeds'}",
+        cores=f"{cores} {'core' if cores == 1 else 'cores'}",
+        table=rows_of(["data", "budget", "trials", "with the search", "without"], cells),
+    )
+
+
 def tuning_page() -> str:
     """docs/tuning.md with what was measured of `fit` as it should be."""
     before, _, rest = (DOCS / "tuning.md").read_text("utf-8").partition(BEGIN)
-    return f"{before}{BEGIN}\n{beside_by_hand()}{overtuned()}{END}{rest.partition(END)[2]}"
+    return (
+        f"{before}{BEGIN}\n{beside_by_hand()}{overtuned()}{opened()}{END}{rest.partition(END)[2]}"
+    )
 
 
 def draw(path: Path) -> None:
