@@ -182,7 +182,7 @@ The plan's network answered alone in {plan}, the found one in {found}, and both 
 {together}. Hardware: {cpu}. Measured at {revision}.
 """
 OPENED = """
-Where the budget opens a search by itself (`benchmarks/tuned_fit.py`, {seeds} on {cores}):
+Where the budget opens a search by itself (`benchmarks/tuned_fit.py`, on {cores}):
 
 {table}
 """
@@ -674,17 +674,16 @@ def opened() -> str:
     by = {(row["data"], row["budget_s"], row["seed"], row["variant"]): row for row in found["rows"]}
     cells = [
         [
-            *(NAMES[data], f"{budget} s", str(row["trials"])),
-            *(percent(each["accuracy"], 2) for each in (row, by[data, budget, seed, "no search"])),
+            *(NAMES[data], f"{budget} s", str(seed), str(row["trials"])),
+            *(percent(each["accuracy"], 2) for each in (row, other)),
         ]
         for (data, budget, seed, variant), row in by.items()
-        if variant == "as it decides"
+        if variant == "as it decides" and (other := by.get((data, budget, seed, "no search")))
     ]
-    count, cores = len({row["seed"] for row in found["rows"]}), found["hardware"]["cores"]
+    cores = found["hardware"]["cores"]
     return OPENED.format(
-        seeds=f"{count} {'seed' if count == 1 else 'seeds'}",
-        cores=f"{cores} {'core' if cores == 1 else 'cores'}",
-        table=rows_of(["data", "budget", "trials", "with the search", "without"], cells),
+        cores="one core" if cores == 1 else f"{cores} cores",
+        table=rows_of(["data", "budget", "seed", "trials", "with the search", "without"], cells),
     )
 
 

@@ -85,9 +85,29 @@ def test_searches_are_shown_against_the_plans_own_settings_once_they_were_measur
     assert "settings in 1, and better in 1 (McNemar" in shown
     assert "The mean difference is +7.50 points." in shown
     assert (
-        "alone in 2, the found one in 1, and both together in 1. Hardware: C. Measured at abc;"
+        "alone in 2, the found one in 1, and both together in 1. Hardware: C. Measured at abc."
         in shown
     )
+
+
+def test_searches_that_the_budget_opened_are_shown_beside_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = script("pages")
+    monkeypatch.setattr(pages, "RESULTS", tmp_path)
+    assert pages.opened() == ""
+    row = {"data": "digits", "budget_s": 600, "seed": 0, "trials": 31}
+    rows = [
+        {**row, "variant": "as it decides", "accuracy": 0.91},
+        {**row, "variant": "no search", "accuracy": 0.9, "trials": 0},
+        {**row, "variant": "as it decides", "accuracy": 0.5, "seed": 1},  # the other one is missing
+    ]
+    found = {"hardware": {"cpu": "C", "cores": 1, "system": "S"}, "rows": rows}
+    (tmp_path / "tuned_fit.json").write_text(json.dumps(found))
+    shown = pages.opened()
+    assert "on one core" in shown
+    assert "| digits | 600 s | 0 | 31 | 91.00 % | 90.00 % |" in shown
+    assert "50.00 %" not in shown
 
 
 def test_what_a_part_is_worth_is_told_by_the_seeds_that_both_have(
