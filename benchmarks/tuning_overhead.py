@@ -1,13 +1,14 @@
 """What the tuner itself takes: decisions at 1,000 trials, and slices that do nothing.
 
-    python benchmarks/tuning_overhead.py
+    OPENBLAS_NUM_THREADS=1 python benchmarks/tuning_overhead.py
 
 Medians of 30 decisions, each in a search of 1,000 trials with the curves of a real one (most short,
 few long), and the rate of calls of a function that does nothing, through one worker process. What
 is known of a single trial is remembered, as in a search; what is learned of all of them is not.
 
 A whole decision is everything that the tuner does between two slices, its journal and folders
-included, but not the waiting for the disk: all times are those of the processor.
+included, but not the waiting for the disk: all times are those of the processor. So a second thread
+of numpy's BLAS, which makes nothing faster here but keeps a core busy, would count twice.
 """
 
 import math

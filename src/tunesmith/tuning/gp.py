@@ -76,8 +76,9 @@ class GP:
         # known than it is, so that rare branches of a space are looked into.
         gain_C = posterior.expected_improvement(embed(x_CD, options_D))
         tried = [trial.config for trial in history.trials]
-        best_first = [decode(space, x_CD[c]) for c in np.argsort(-gain_C, kind="stable")]
-        return next((config for config in best_first if config not in tried), best_first[0])
+        best_first = (decode(space, x_CD[c]) for c in np.argsort(-gain_C, kind="stable"))
+        found = next((config for config in best_first if config not in tried), None)
+        return found or RandomSampler()(space, history, seed=seed)
 
 
 def _scored(history: History, rng: np.random.Generator) -> tuple[list[Trial], Floats]:
@@ -85,8 +86,9 @@ def _scored(history: History, rng: np.random.Generator) -> tuple[list[Trial], Fl
 
     Equal values have equal scores; so have failed trials, which come last.
     """
-    values_N = expected(history)
-    order_N = [n for n in np.argsort(values_N, kind="stable") if history.trials[n].is_tried]
+    values_N, measured = expected(history), np.array(history.measured)
+    failed = [n for n, trial in enumerate(history.trials) if trial.failed is not None]
+    order_N = [*measured[np.argsort(values_N[measured], kind="stable")].tolist(), *failed]
     values_N = values_N[order_N]
     used = _some(len(values_N), MOST, rng)
     first_N, last_N = (
