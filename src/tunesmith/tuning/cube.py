@@ -78,6 +78,7 @@ def options_of(space: Space) -> NDArray[np.int64]:
     """Number of options of each field; 0 for a number.
 
     Example:
+        >>> from tunesmith.core.space import Field
         >>> options_of({"a": Field(Choice("x", "y"), "x"), "b": Field(Int(1, 4), 2)}).tolist()
         [2, 0]
 
