@@ -95,10 +95,8 @@ def backgrounds(x_NHWC: NDArray[np.uint8]) -> Floats:
     steps = -(-height // GRID), -(-width // GRID)
     found_NC = np.empty((count, channels), np.float32)
     for begin in range(0, count, BATCH):
-        x_BPC = x_NHWC[begin : begin + BATCH, :: steps[0], :: steps[1]].reshape(
-            len(x_NHWC[begin : begin + BATCH]), -1, channels
-        )
-        found_NC[begin : begin + BATCH] = _most_frequent(x_BPC)
+        x_BHWC = x_NHWC[begin : begin + BATCH, :: steps[0], :: steps[1]]
+        found_NC[begin : begin + BATCH] = _most_frequent(x_BHWC.reshape(len(x_BHWC), -1, channels))
     return found_NC
 
 

@@ -95,11 +95,36 @@ def embed(x_ND: Floats, options_D: NDArray[np.int64]) -> Floats:
         [[0.2, 0.0, 0.707]]
 
     """
-    columns = [np.zeros((len(x_ND), 0))]
+    columns: list[Floats] = [np.zeros((len(x_ND), 0))]
     for x_N, count in zip(x_ND.T, options_D, strict=True):
-        is_option_NE = (x_N[:, None] * count).astype(np.int64) == np.arange(count)
-        columns.append(math.sqrt(0.5) * is_option_NE if count else x_N[:, None])
+        columns.append(
+            np.where(is_option(x_N, count), math.sqrt(0.5), 0.0) if count else x_N[:, None]
+        )
     return np.concatenate(columns, axis=1)
+
+
+def is_option(x_N: Floats, count: int) -> NDArray[np.bool_]:
+    """Which of so many options each value of a choice is, ``[N, count]``.
+
+    Example:
+        >>> is_option(np.array([0.2, 0.75]), 2).tolist()
+        [[True, False], [False, True]]
+
+    """
+    is_option_NE: NDArray[np.bool_] = (x_N[:, None] * count).astype(np.int64) == np.arange(count)
+    return is_option_NE
+
+
+def squared_distances(x_CE: Floats, x_NE: Floats) -> Floats:
+    """Squared Euclidean distances ``[C, N]``, up to rounding, which may leave them below 0.
+
+    Example:
+        >>> squared_distances(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]])).tolist()
+        [[25.0]]
+
+    """
+    squares_CN: Floats = (x_CE**2).sum(axis=1)[:, None] + (x_NE**2).sum(axis=1) - 2 * x_CE @ x_NE.T
+    return squares_CN
 
 
 def reflected(x_ND: Floats) -> Floats:

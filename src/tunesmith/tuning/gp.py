@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Space
-from tunesmith.tuning.cube import Floats, decode, embed, encode, options_of, reflected
+from tunesmith.tuning.cube import (
+    Floats,
+    decode,
+    embed,
+    encode,
+    options_of,
+    reflected,
+    squared_distances,
+)
 from tunesmith.tuning.curves import expected
 from tunesmith.tuning.protocols import History, Trial
 from tunesmith.tuning.random_sampler import RandomSampler
@@ -215,8 +223,7 @@ def _inverse(x_NN: Floats) -> Floats:
 
 def _distance(x_CE: Floats, x_NE: Floats) -> Floats:
     """Distances times the root of 5, as the kernel takes them, ``[C, N]``."""
-    squares_CN = (x_CE**2).sum(axis=1)[:, None] + (x_NE**2).sum(axis=1) - 2 * x_CE @ x_NE.T
-    distance_CN: Floats = np.sqrt(5 * np.maximum(squares_CN, 0))
+    distance_CN: Floats = np.sqrt(5 * np.maximum(squared_distances(x_CE, x_NE), 0))
     return distance_CN
 
 

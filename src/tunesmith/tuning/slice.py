@@ -67,9 +67,8 @@ def run_slice(
     with watching(Path(folder)) as is_unread:
         answer = train(kind(**config) if kind else dict(config), Path(folder), start, until)
         if start:
-            with contextlib.suppress(
-                OSError
-            ):  # the disk is full: a doubt less, but the training counts
+            # If the disk is full, a doubt is lost, but the training counts.
+            with contextlib.suppress(OSError):
                 mark(Path(folder), is_unread=is_unread())
     return as_values(answer, until - start)
 

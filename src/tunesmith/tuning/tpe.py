@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Space
-from tunesmith.tuning.cube import Floats, decode, encode, options_of, reflected
+from tunesmith.tuning.cube import (
+    Floats,
+    decode,
+    encode,
+    is_option,
+    options_of,
+    reflected,
+    squared_distances,
+)
 from tunesmith.tuning.curves import expected
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.random_sampler import RandomSampler
@@ -86,8 +94,7 @@ class _Density:
     def log(self, x_CD: Floats) -> Floats:
         """Logarithm of the density at points ``(C, D)``, up to a constant."""
         x_CE, x_NE, log_top = self._embed(x_CD), self._embed(self.x_ND), self._log_top()
-        squares_CN = (x_CE**2).sum(1)[:, None] + (x_NE**2).sum(1) - 2 * x_CE @ x_NE.T
-        near_C = np.exp(log_top - 0.5 * squares_CN).mean(axis=1)
+        near_C = np.exp(log_top - 0.5 * squared_distances(x_CE, x_NE)).mean(axis=1)
         log_C: Floats = np.log((1 - UNIFORM) * near_C + UNIFORM)
         return log_C
 
@@ -99,8 +106,7 @@ class _Density:
                 columns.append(x_C[:, None] / width)
                 continue
             ratio = (count * (1 - width) + width) / width  # same option to another one
-            is_C = (x_C[:, None] * count).astype(np.int64) == np.arange(count)
-            columns.append(is_C * math.sqrt(math.log(ratio)))
+            columns.append(is_option(x_C, count) * math.sqrt(math.log(ratio)))
         return np.concatenate(columns, axis=1)
 
     def _log_top(self) -> float:
