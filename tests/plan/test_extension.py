@@ -46,8 +46,8 @@ def test_a_search_is_added_where_a_first_run_of_that_length_would_search(
     assert short.search is None
     assert short.reasons[0] == "Width 8."
     assert short.reasons[1].startswith(
-        "By now, the budget is 11 min 26 s. No search for better settings: it pays from 3 times "
-        "what the recipe needs (3 min 42 s of training), and there are 11 min 07 s."
+        "By now, the budget is 11 min 26 s. No search for better settings: it pays from 11 min "
+        "07 s of training, 3 times what the recipe needs, and there are 11 min 07 s."
     )
     enough = more(mnist, 668.0)
     assert enough.search is not None
@@ -71,7 +71,7 @@ def test_a_network_that_has_had_more_than_a_third_gets_no_search(mnist: Fingerpr
     assert more(mnist, 3600.0, had_s=1200.0).search is not None
     late = more(mnist, 3600.0, had_s=1201.0)
     assert late.search is None
-    assert "3 times what the recipe has had (20 min 01 s of training)" in late.reasons[1]
+    assert "3 times what the recipe has had" in late.reasons[1]
 
 
 def test_a_search_that_is_planned_stays(mnist: Fingerprint) -> None:

@@ -39,8 +39,8 @@ def test_it_pays_from_three_times_what_the_recipe_needs() -> None:
     short, words = decide(Case(left_s=119.0))
     assert short is None
     assert words == (
-        "No search for better settings: it pays from 3 times what the recipe needs (40.0 s of "
-        "training), and there are 1 min 59 s."
+        "No search for better settings: it pays from 2 min 00 s of training, 3 times what "
+        "the recipe needs, and there are 1 min 59 s."
     )
     search, words = decide(Case(left_s=120.0))
     assert search == SearchPlan(examples=40_000, trials=None, workers=2)
@@ -61,8 +61,8 @@ def test_what_the_recipe_has_had_may_be_a_third_of_the_time_at_most() -> None:
     search, words = decide(Case(left_s=299.0, had_s=100.0))
     assert search is None
     assert words == (
-        "No search for better settings: it pays from 3 times what the recipe has had (1 min 40 s "
-        "of training), and there are 4 min 59 s."
+        "No search for better settings: it pays from 5 min 00 s of training, 3 times what "
+        "the recipe has had, and there are 4 min 59 s."
     )
     search, words = decide(Case(left_s=300.0, had_s=100.0))
     assert search is not None

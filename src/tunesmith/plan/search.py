@@ -102,8 +102,9 @@ def _untuned_words(needed_s: float, left_s: float, verb: str, *, is_off: bool) -
     if is_off:
         return "No search for better settings, as you asked."
     return (
-        f"No search for better settings: it pays from {SEARCH_FROM:.0f} times what the recipe "
-        f"{verb} ({duration(needed_s)} of training), and there are {duration(left_s)}."
+        f"No search for better settings: it pays from {duration(SEARCH_FROM * needed_s)} of "
+        f"training, {SEARCH_FROM:.0f} times what the recipe {verb}, and there are "
+        f"{duration(left_s)}."
     )
 
 
