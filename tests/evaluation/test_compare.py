@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from tunesmith.evaluation.compare import compare, is_lower, mcnemar
+from tunesmith.evaluation.compare import compare, is_lower, mcnemar, optimism
 
 
 def answers(both: int, first: int, second: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -85,3 +85,15 @@ def test_under_equal_models_it_is_seldom_sure() -> None:
 @pytest.mark.parametrize("count", [0, 1])
 def test_of_fewer_than_two_images_no_loss_is_known_to_be_lower(count: int) -> None:
     assert not is_lower(np.zeros(count), np.ones(count))
+
+
+def test_a_gain_is_optimistic_by_what_it_has_lost_on_other_images() -> None:
+    """On a standard error, as drawn again and again."""
+    rng = np.random.default_rng(0)
+    found = [
+        optimism(rng.choice([-1.0, 0, 1], 500, p=[0.02, 0.92, 0.06]), rng.choice([-1.0, 1], 300))
+        for _ in range(400)
+    ]
+    gaps = np.array([each.gain for each in found])
+    assert gaps.mean() == pytest.approx(0.04, abs=0.01)
+    assert gaps.std() == pytest.approx(np.mean([each.error for each in found]), rel=0.15)

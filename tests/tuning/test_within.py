@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunesmith.core.space import Choice, Config, Field, Int, When
+from tunesmith.core.space import Choice, Config, Field, Float, Int, When
 from tunesmith.tuning.protocols import History, Trial
 from tunesmith.tuning.random_sampler import RandomSampler
 from tunesmith.tuning.within import Within
@@ -81,6 +81,16 @@ def test_networks_whose_size_has_no_name_are_all_proposed() -> None:
     history = History(horizon=25, trials=(over,))
     plain = RandomSampler()(SPACE, history, seed=0)
     assert Within(RandomSampler(), costly=())(SPACE, history, seed=0) == plain
+
+
+def test_without_an_order_of_cost_the_same_kind_is_not_proposed_again() -> None:
+    """As of a user's network, of whose parameters nobody knows which make it larger."""
+    space = {"size": Field(Choice(8, 16, 32), 8), "lr": Field(Float(0.0, 1.0), 0.5)}
+    over = Trial(config={"size": 16, "lr": 0.1}, failed="Why.", failure="limit")
+    history = History(horizon=25, trials=(over,))
+    sampler = Within(RandomSampler(), costly=(), kinds=("size",))
+    proposed = {sampler(space, history, seed=seed)["size"] for seed in range(100)}
+    assert proposed == {8, 32}
 
 
 def test_a_cost_may_have_other_reasons_and_other_fields() -> None:

@@ -74,6 +74,51 @@ def compare(
     return Comparison(gain=gain, chance=min(1.0, 2 * (not_so + 1) / (len(known) + 1)))
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class Optimism:
+    """How much larger a gain is on the images that it was chosen for than on others.
+
+    Attributes:
+        gain: The difference of both gains in accuracy, as a share.
+        error: Its standard error.
+    """
+
+    gain: float
+    error: float
+
+
+def optimism(chosen_N: NDArray[np.float64], unseen_N: NDArray[np.float64]) -> Optimism:
+    """Estimate how much of a gain is luck, the winner's curse, by images that did not choose.
+
+    Args:
+        chosen_N: Gain of each image that the better model was chosen by; see `gains`.
+        unseen_N: Gain of each image that it was not chosen by.
+
+    Example:
+        >>> optimism(np.array([1.0, 0, 0, 1]), np.array([1.0, 0, -1, 0])).gain
+        0.5
+
+    """
+    spread = sum(gain_N.var(ddof=1) / len(gain_N) for gain_N in (chosen_N, unseen_N))
+    return Optimism(gain=float(chosen_N.mean() - unseen_N.mean()), error=math.sqrt(spread))
+
+
+def gains(
+    one_NK: Probabilities, other_NK: Probabilities, y_N: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Gain of each image: 1 if only the first model is right, -1 if only the other one is.
+
+    Example:
+        >>> gains(np.eye(3), np.eye(3)[[0, 2, 1]], np.array([0, 1, 1])).tolist()
+        [0.0, 1.0, -1.0]
+
+    """
+    one_N, other_N = ((p_NK.argmax(1) == y_N).astype(np.float64) for p_NK in (one_NK, other_NK))
+    gain_N: NDArray[np.float64] = one_N - other_N
+    return gain_N
+
+
 def is_lower(loss_N: NDArray[np.float64], other_N: NDArray[np.float64]) -> bool:
     """Whether a model's losses are significantly lower than another's on the same images.
 

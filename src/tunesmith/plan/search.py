@@ -11,6 +11,7 @@ from tunesmith.execution.processes import WORKERS_MOST
 NEEDED_SHARE = 0.5  # share of the most examples that help; the rest brings little
 SEARCH_FROM = 3.0  # times what the recipe needs: enough for it, a search and the found config
 SMALL = 0.01  # share of what is needed below which it is called less than that
+FEWEST_VALIDATED = 500  # images that a trial is validated on, if there are so many
 WORKER_BYTES = 1_500_000_000  # memory that a worker may need
 UNITS = 25  # per full training; a slice of a search is one of them
 UNITS_EACH = 5  # units of training per trial on average, if the number of trials is given
@@ -32,6 +33,11 @@ class SearchPlan(BaseModel):
     examples: int
     trials: int | None
     workers: int
+
+    @property
+    def validated(self) -> int:
+        """Maximum number of validation images of a slice: as many as it trains on, or a few."""
+        return max(FEWEST_VALIDATED, self.examples // UNITS)
 
 
 def plan_search(

@@ -129,7 +129,7 @@ class Search(_Part):
     says whose network answers: that of the ``plan``, the ``found`` one, or both ``together``.
     ``chance`` is the probability that equally good networks differ as much on the images that
     decided, and ``luck`` by how much more the found one gained on the images that the search
-    chose by, as a share of them; None where that was not measured.
+    chose by, as a share of them, with its standard error; None where that was not measured.
     """
 
     trials: int
@@ -139,6 +139,7 @@ class Search(_Part):
     answers: Literal["plan", "found", "together"]
     chance: float | None
     luck: float | None
+    luck_error: float | None
 
 
 class Summary(_Part):

@@ -46,8 +46,8 @@ class Within:
         return complete(space, config | {name: space[name].default for name in names})
 
     def _is_costly(self, config: Config, over: Sequence[Config]) -> bool:
-        names = [name for name in self.costly if name in config]
-        alike = [o for o in over if all(o.get(k) == config.get(k) for k in self.kinds)]
-        return bool(names) and any(
-            all(config[name] >= other[name] for name in names) for other in alike
-        )
+        names, kinds = ([n for n in part if n in config] for part in (self.costly, self.kinds))
+        if not names and not kinds:  # nothing is known that a cost depends on
+            return False
+        alike = [o for o in over if all(o.get(kind) == config.get(kind) for kind in self.kinds)]
+        return any(all(config[name] >= other[name] for name in names) for other in alike)

@@ -1,20 +1,16 @@
 """Report what a search tried, and why the final model was chosen."""
 
-import math
 import re
 from typing import Literal
 
 from tunesmith import plan as planning
 from tunesmith.core.words import counted, duration
-from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.session import Session
-from tunesmith.jobs.run.trial import fold_name
 from tunesmith.jobs.search.search import Searched
 from tunesmith.jobs.search.space import as_set
 from tunesmith.jobs.search.tried import describe
 from tunesmith.jobs.training.together import BRIEF, Choice
 from tunesmith.jobs.training.train import Fitted
-from tunesmith.records.history import History
 from tunesmith.report import summary as report
 from tunesmith.report.sentences import METRICS, score_text
 from tunesmith.report.story import SearchReport
@@ -23,7 +19,7 @@ from tunesmith.tuning.repeats import TIMES
 RARE = 0.01  # chance below which it is reported as "fewer than"
 
 
-def summarize(session: Session, fitted: Fitted) -> report.Search | None:
+def summarize(fitted: Fitted) -> report.Search | None:
     """Summarize the search in numbers; None if there was none."""
     searched, choice = fitted.searched, fitted.choice
     if searched is None:
@@ -36,7 +32,8 @@ def summarize(session: Session, fitted: Fitted) -> report.Search | None:
         found=None if searched.number is None else dict(as_set(trials[searched.number].config)),
         answers=_answers(fitted),
         chance=choice.chance if choice else None,
-        luck=_luck(session.journal.history, fitted),
+        luck=choice.luck.gain if choice and choice.luck else None,
+        luck_error=choice.luck.error if choice and choice.luck else None,
     )
 
 
@@ -66,7 +63,6 @@ def _answers(fitted: Fitted) -> Literal["plan", "found", "together"]:
 
 
 def _reasons(session: Session, fitted: Fitted, searched: Searched) -> list[str]:
-    history = session.journal.history
     trials = [trial for trial in searched.history.trials if trial.is_tried]
     if not trials:
         return [f"{searched.reason} The plan's own settings answer."]
@@ -80,12 +76,13 @@ def _reasons(session: Session, fitted: Fitted, searched: Searched) -> list[str]:
     if fitted.choice is None:
         return [*said, "Nothing was found that could be compared, so the plan's own answers."]
     said.append(_why(fitted, fitted.choice, session.settings.metric))
-    luck = _luck(history, fitted)
+    luck = fitted.choice.luck
     if luck is not None:
         said.append(
             "The best of many tries is partly luck: on the images that the search chose by, what "
-            f"was found gained {100 * luck:+.1f} points more over the plan's settings than on "
-            f"{fitted.choice.images:,} images that the search never saw."
+            f"was found gained {100 * luck.gain:+.1f} points more over the plan's settings than on "
+            f"{fitted.choice.images:,} images that the search never saw (standard error "
+            f"{100 * luck.error:.1f})."
         )
     return said
 
@@ -137,26 +134,3 @@ def _noise(searched: Searched, metric: str) -> str:
         )
         said += f" The best had {first} then, and {' and '.join(again)} when trained again."
     return said
-
-
-def _luck(history: History, fitted: Fitted) -> float | None:
-    """Return by how much the found network gained more on the search's images than on others.
-
-    In accuracy of full trainings; None if one of them was not measured.
-    """
-    if fitted.choice is None or fitted.choice.chance is None:
-        return None
-    # The plan's network that was searched around comes first, the found one last.
-    pairs = list(zip(fitted.choice.candidates, fitted.choice.accuracies, strict=False))
-    (plan, plan_unseen), (found, found_unseen) = pairs[0], pairs[-1]
-    gain = _validated(history, found) - _validated(history, plan)
-    return None if math.isnan(gain) else gain - (found_unseen - plan_unseen)
-
-
-def _validated(history: History, candidate: Candidate) -> float:
-    """Return the accuracy of a candidate's last validation; NaN if there is none."""
-    names = (candidate.name, fold_name(candidate.name, 0))
-    blocks = [
-        block for name in names if name in history.trials for block in history.trials[name].blocks
-    ]
-    return blocks[-1].metrics["accuracy"] if blocks else math.nan

@@ -151,7 +151,7 @@ def _summary(
         images_per_s=main.seen / max(main.seconds, 1e-9),
         memory_peak_bytes=peak_memory_bytes(),
         versions={"tunesmith": manifest.tunesmith_version, **versions()},
-        search=summarize(session, fitted),
+        search=summarize(fitted),
     )
 
 

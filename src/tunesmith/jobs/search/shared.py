@@ -44,7 +44,6 @@ from tunesmith.training.schedule import Segment
 from tunesmith.training.slice import Checkpoint, Outcome, place, train_slice
 
 WARMUP = 0.05  # share of a full training; then the rate is constant, so that any pause is fair
-VALIDATED = 500  # validation images, or as many as a slice trains on if that is more
 FLOAT_BYTES = 4
 CHUNK = 4096  # images copied at once
 HANDED_ON = 150  # operations that take as long as writing and reading one activation
@@ -124,8 +123,8 @@ def _write(
 ) -> None:
     chosen, source = candidate.chosen, candidate.family.source
     assert chosen.search is not None
-    most = max(VALIDATED, chosen.search.examples // planning.UNITS)
-    _write_images(folder, data, torch.cat([data.rows.cpu(), torch.from_numpy(spread(held, most))]))
+    validated = torch.from_numpy(spread(held, chosen.search.validated))
+    _write_images(folder, data, torch.cat([data.rows.cpu(), validated]))
     if candidate.family.pretrained:
         write_checkpoint(folder / BEGIN, candidate.begin(data))
     written = {

@@ -54,6 +54,8 @@ def _asking_s(session: Session, candidate: Candidate) -> float:
     split = candidate.prepared.split
     asked = len(split.test) + len(split.selection) + len(split.calibration)
     asked += 2 * min(planning.VERIFIED, len(split.train))
+    if candidate.chosen.search is not None:  # tells how much was luck
+        asked += min(len(split.validation), candidate.chosen.search.validated)
     if candidate.family.pretrained:  # its head alone may be asked too; see `untuned`
         asked += 2 * len(split.selection)
     return answering_s(session, candidate, asked)

@@ -1,15 +1,16 @@
 """Combine several trained networks in an ensemble, if that beats the best of them alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tunesmith.core.spread import spread
 from tunesmith.evaluation.calibration import calibrated_losses, fit_temperature, softmax
-from tunesmith.evaluation.compare import compare, is_lower
+from tunesmith.evaluation.compare import Optimism, compare, gains, is_lower, optimism
 from tunesmith.evaluation.metrics import CLASSES_ALIKE, accuracy
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.session import Session
@@ -17,6 +18,7 @@ from tunesmith.jobs.run.trial import Trained
 from tunesmith.models.ensemble import Ensemble
 from tunesmith.models.preprocess import Deployed
 
+FEWEST = 2  # images for a standard error
 BRIEF = "There was too little time to judge whether what was found is better alone."
 Logits = NDArray[np.float32]
 Finished = tuple[Candidate, Trained]
@@ -38,6 +40,8 @@ class Choice:
         is_brief: Whether the network that a search found might be better alone, but was judged by
             networks that were hardly trained.
         reason: Reason for the choice, in words.
+        luck: How much more the network that a search found gained over the plan's on the images
+            that the search chose by than on those that decided; None without a search.
     """
 
     candidates: tuple[Candidate, ...]
@@ -48,6 +52,7 @@ class Choice:
     chance: float | None
     is_brief: bool
     reason: str
+    luck: Optimism | None = None
 
 
 def choose(
@@ -190,7 +195,28 @@ def choose_answering(session: Session, trials: Sequence[Finished]) -> Answering:
     settings, candidates = session.settings, [candidate for candidate, _ in trials]
     choice = choose(candidates, logits, y_N, metric=settings.metric, alone=bool(settings.limit))
     session.note(choice.reason)
+    if candidates[-1].number is not None:
+        searched, search = candidates[-1], candidates[-1].chosen.search
+        assert search is not None, "its config was found"
+        seen_NCHW, seen_N = prepared.part(spread(prepared.split.validation, search.validated))
+        seen = [searched.logits(each, seen_NCHW) for each in (deployed[0], deployed[-1])]
+        choice = replace(choice, luck=luck((seen, seen_N), (logits, y_N)))
     return answering(trials, deployed, choice)
+
+
+def luck(
+    chosen: tuple[Sequence[Logits], NDArray[np.int64]],
+    unseen: tuple[Sequence[Logits], NDArray[np.int64]],
+) -> Optimism | None:
+    """Estimate how much of a search's gain was luck; None if there are too few images.
+
+    Args:
+        chosen: Logits of the plan's network, which comes first, and of the found one, which comes
+            last, on the images that the search chose by; and their labels.
+        unseen: The same on images that it never saw.
+    """
+    both = [gains(found_NK, plan_NK, y_N) for (plan_NK, *_, found_NK), y_N in (chosen, unseen)]
+    return optimism(*both) if min(map(len, both)) >= FEWEST else None
 
 
 def answering(

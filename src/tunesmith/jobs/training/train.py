@@ -17,14 +17,18 @@ from tunesmith.jobs.training.timing import deadlines, end_of_training, trained_s
 from tunesmith.jobs.training.together import (
     Choice,
     Finished,
+    Logits,
     answering,
     averaged,
     choose,
     choose_answering,
+    luck,
 )
 from tunesmith.jobs.training.untuned import tuned_or_head
 from tunesmith.models.preprocess import Deployed
 
+# The first fold, on which a search is validated all the time, and those that it never saw.
+SPLIT = slice(0, 1), slice(1, None)
 FOUND_SLACK = 1.1  # training time for the config that a search finds, over that of the plan's
 
 
@@ -115,17 +119,16 @@ def _choose_small(
     """Choose by the out-of-fold predictions."""
     candidates, deployed = [candidate for candidate, _ in trials], [fitted.deployed]
     deployed += [candidate.deploy(trained) for candidate, trained in trials[1:]]
-    # Not on the first fold: the search was validated on it all the time.
-    unseen = [joined(candidates[0], each[1:]) for each in parts]
+    seen, unseen = (_labeled(candidates[0], [each[some] for each in parts]) for some in SPLIT)
     choice = choose(
         candidates,
-        [z_NK for z_NK, _ in unseen],
-        candidates[0].prepared.labels[unseen[0][1]],
+        *unseen,
         metric=session.settings.metric,
         alone=bool(session.settings.limit),
         are_telling=are_telling(session, candidates, folds=len(parts[0])),
     )
     session.note(choice.reason)
+    choice = replace(choice, luck=luck(seen, unseen))
     answer = answering(trials, deployed, choice)
     logits = [joined(candidates[0], each)[0] for each in parts]
     members = choice.members
@@ -137,6 +140,14 @@ def _choose_small(
         z_NK=averaged(logits, choice.temperatures) if len(members) > 1 else logits[members[0]],
         choice=choice,
     )
+
+
+def _labeled(
+    candidate: Candidate, parts: Sequence[Sequence[Part]]
+) -> tuple[list[Logits], NDArray[np.int64]]:
+    """Join the logits of each network; return them with the labels of these images."""
+    whole = [joined(candidate, each) for each in parts]
+    return [z_NK for z_NK, _ in whole], candidate.prepared.labels[whole[0][1]]
 
 
 def _search(
