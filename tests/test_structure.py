@@ -284,6 +284,8 @@ def test_the_check_finds_british_spelling(text: str) -> None:
     assert SPELLING.search(text)
 
 
-@pytest.mark.parametrize("text", ["optimistic", "optimism", "an organism", "parallelism", "greedy", "gray"])
+@pytest.mark.parametrize(
+    "text", ["optimistic", "optimism", "an organism", "parallelism", "greedy", "gray"]
+)
 def test_the_check_leaves_other_words_alone(text: str) -> None:
     assert not SPELLING.search(text)
