@@ -91,14 +91,15 @@ without: by how much the error of their best config is above that of the best of
 # Endings of the names of results, and what they were measured on; the first ones are plotted.
 MACHINES = (
     ("", "Two cores with AVX-512, which train in bfloat16"),
-    ("-zen4", "The same, an older and slower model"),
+    ("-zen5", "One such core of a newer model, while the other core was busy too"),
+    ("-zen4", "Two cores of an older and slower model"),
     ("-avx2", "Two cores with AVX2; earlier revisions"),
     ("-amx", "Two cores with AMX, which train in bfloat16; earlier revisions"),
 )
 MACHINE = """\
 ## {title}
 
-Hardware: {cpu}, {cores} cores, {system}, no GPU, shared with other work; torch {torch}.
+Hardware: {cpu}, {counted}, {system}, no GPU, shared with other work; torch {torch}.
 
 {table}{searches}
 
@@ -113,7 +114,7 @@ the time, the ratio is low.
 
 MNIST's PNG files are decoded at {decoded:,} images a second, {pillow} times as fast as by a loop
 over Pillow. Augmentation lengthens a training step at width {width}, compared with one on ready
-tensors, by {photographs} % for photographs and by {digits} % for digits.{compiling}"""
+tensors, by {photographs} % for photographs and by {digits} % for digits.{power}{compiling}"""
 MEASURED = "## Measured\n"  # what follows it in docs/data-gate.md is written by this script
 GATE = """\
 
@@ -295,6 +296,7 @@ def machine(ending: str, title: str) -> str:
     found = read(f"fit{ending}")
     told = MACHINE.format(
         **found["hardware"],
+        counted=cores(found["hardware"]["cores"]),
         title=title,
         torch=found["versions"]["torch"],
         table=table(found["rows"]),
@@ -314,9 +316,31 @@ def speed(ending: str) -> str:
         decoded=engine["decoding"]["images_per_s"],
         pillow=engine["decoding"]["ratio"],
         width=training["width"],
+        power=power(engine.get("power", {})),
         compiling=compiling(engine.get("compiling", {})),
         **{name: training[name]["slower_by_percent"] for name in ("photographs", "digits")},
     )
+
+
+def power(found: Mapping[str, Any]) -> str:
+    """What share of the machine's power a step uses; nothing where no precision is named."""
+    by_precision = {name: found[name] for name in ("float32", "bfloat16") if name in found}
+    if not by_precision:
+        return ""
+    widths = ", ".join(next(iter(by_precision.values())))
+    told = "; ".join(
+        f"in {name}, {', '.join(str(each['share_percent']) for each in by_width.values())} %"
+        for name, by_width in by_precision.items()
+    )
+    return (
+        f" Of the operations a second of a large matrix\nproduct, a step on ready tensors reaches "
+        f"({widths}): {told}."
+    )
+
+
+def cores(count: int) -> str:
+    """A number of cores."""
+    return "one core" if count == 1 else f"{count} cores"
 
 
 def gains(rows: Sequence[Row]) -> str:
@@ -680,9 +704,8 @@ def opened() -> str:
         for (data, budget, seed, variant), row in by.items()
         if variant == "as it decides" and (other := by.get((data, budget, seed, "no search")))
     ]
-    cores = found["hardware"]["cores"]
     return OPENED.format(
-        cores="one core" if cores == 1 else f"{cores} cores",
+        cores=cores(found["hardware"]["cores"]),
         table=rows_of(["data", "budget", "seed", "trials", "with the search", "without"], cells),
     )
 
