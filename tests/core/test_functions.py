@@ -5,13 +5,21 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tunesmith.core.errors import SettingsError
-from tunesmith.core.functions import Function, end_of_reading, import_file, load_function, reference
+from tunesmith.core.functions import (
+    READ_UNTIL,
+    Function,
+    end_of_reading,
+    import_file,
+    load_function,
+    reference,
+)
 
 
 def test_a_function_of_a_module_is_named_by_it() -> None:
@@ -52,6 +60,86 @@ def test_a_script_is_read_until_it_would_start_the_work(tmp_path: Path) -> None:
     )
     assert load_function(f"{path}:train")() == 1
     end_of_reading()  # nothing is read now
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Write a package with a module that starts the work when it is imported."""
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    folder = tmp_path / "made_up_package"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "other.py").write_text("THREE = 3\n")
+    (folder / "train.py").write_text(
+        "from tunesmith.core.functions import end_of_reading, load_function, reference\n"
+        "from .other import THREE\n"
+        "def train(): return THREE\n"
+        "print(reference(train), load_function(reference(train))())\n"
+        "end_of_reading()\n"
+        "THREE = 4\n"
+    )
+    yield folder
+    for name in [name for name in sys.modules if name.startswith(folder.name)]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    "words", [("-m", "made_up_package.train"), ("-c", "import made_up_package.train")]
+)
+def test_a_module_of_a_package_is_named_by_it(words: tuple[str, str], package: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, *words], check=True, capture_output=True, text=True, cwd=package.parent
+    )
+    assert done.stdout.splitlines()[-1] == "made_up_package.train:train 3"
+
+
+def test_a_module_is_read_until_it_would_start_the_work(package: Path) -> None:
+    name = "made_up_package.train"
+    train = load_function(f"{name}:train")
+    assert train() == 3
+    assert load_function(f"{name}:train") is train
+    module = importlib.import_module(name)
+    assert module is sys.modules[name] is sys.modules["made_up_package"].__dict__["train"]
+    assert getattr(module, READ_UNTIL) == 5
+    with pytest.raises(SettingsError, match=r"\(here in line 5\): define `later` above it"):
+        load_function(f"{name}:later")
+
+
+def test_a_module_that_is_being_imported_counts_as_far_as_it_is(package: Path) -> None:
+    (package / "now.py").write_text(
+        "from tunesmith.core.functions import load_function\n"
+        "def train(): ...\n"
+        "assert load_function(__name__ + ':train') is train\n"
+    )
+    module = importlib.import_module("made_up_package.now")
+    assert getattr(module, READ_UNTIL) == 3
+
+
+def test_a_package_that_starts_the_work_itself_is_told(package: Path) -> None:
+    (package / "__init__.py").write_text(
+        "from tunesmith.core.functions import end_of_reading\nend_of_reading()\n"
+    )
+    message = r"importing its package calls `tune` or `fit`\. Make that call in a script of its own"
+    with pytest.raises(SettingsError, match=message):
+        load_function("made_up_package.other:train")
+
+
+def test_a_module_that_its_package_imports_is_there_once(package: Path) -> None:
+    (package / "__init__.py").write_text("from made_up_package.other import double\n")
+    (package / "other.py").write_text("def double(): ...\n")
+    function = load_function("made_up_package.other:double")
+    assert function is load_function("made_up_package:double")
+
+
+@pytest.mark.parametrize("inner", ["", "inner"])
+def test_a_file_with_relative_imports_is_to_be_named_as_a_module(inner: str, package: Path) -> None:
+    folder = package / inner
+    folder.mkdir(exist_ok=True)
+    (folder / "__init__.py").touch()
+    (folder / "related.py").write_text("from . import other\n")
+    dotted = r"made_up_package\.inner" if inner else "made_up_package"
+    with pytest.raises(SettingsError, match=rf"relative .* is named as .*: {dotted}\.related:f$"):
+        load_function(f"{folder / 'related.py'}:f")
 
 
 def test_functions_that_no_other_process_finds() -> None:

@@ -224,6 +224,47 @@ def test_a_worker_that_is_killed_costs_no_finished_slice(script: Path, tmp_path:
     assert curves(killed) == curves(whole)
 
 
+MODULE = """
+import sys
+import tunesmith as ts
+from .losses import loss
+
+def train(config, folder, start, until):
+    (folder / "state").touch()
+    return loss(config)
+
+out, trials = sys.argv[-2:]
+found = ts.tune(train, {"lr": ts.Float(0.0, 1.0)}, trials=int(trials), horizon=2, out=out)
+print("trials", found.trials, found.failed)
+"""
+
+
+@pytest.mark.parametrize("words", [("-m", "steps.training"), ("-c", "import steps.training")])
+def test_a_module_tunes_a_function_of_its_own(words: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps" / "losses.py").write_text("def loss(config): return config['lr']\n")
+    module = tmp_path / "steps" / "training.py"
+    for trials, budget in ((2, ""), (3, ", budget='9h'")):  # what follows the function may change
+        module.write_text(MODULE.replace(", out=out", f"{budget}, out=out"))
+        command = [sys.executable, *words, "run", str(trials)]
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, cwd=tmp_path, timeout=300
+        )
+        assert f"trials {trials} {{}}" in done.stdout
+
+
+def test_a_module_in_the_working_folder_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "module_of_the_folder.py").write_text("def train(*given): return given[0]['lr']\n")
+    settings = TuneSettings(trials=1, horizon=1, scheduler="none", out=Path("run"))
+    space: dict[str, Range | Field] = {"lr": Float(0.0, 1.0)}
+    found = job.run(settings, "module_of_the_folder:train", space, progress=False)
+    assert (found.units, found.failed) == (1, {})
+
+
 def test_the_second_driver_on_a_folder_is_refused(tmp_path: Path) -> None:
     tune(tmp_path, trials=1)
     with (

@@ -6,10 +6,12 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from importlib.machinery import ModuleSpec
+from itertools import takewhile
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from tunesmith.core.errors import SettingsError
@@ -55,8 +57,8 @@ def reference(function: Function) -> str:
     _check_plain(function, name, str(function.__module__))
     module = sys.modules.get(function.__module__)
     file = getattr(module, "__file__", None)
-    if module is not None and file is not None and _imports_as(module, file):
-        return f"{module.__name__}:{name}"
+    if module is not None and file is not None and (place := _imported_as(module, file)):
+        return f"{place}:{name}"
     if file is None or not Path(file).is_file():
         raise SettingsError(
             f"Other processes run `{name}`, so it must be in a file, but it was typed in. Write it "
@@ -65,12 +67,15 @@ def reference(function: Function) -> str:
     return f"{Path(file).resolve()}:{name}"
 
 
-def _imports_as(module: ModuleType, file: str) -> bool:
-    """Whether another process that imports the module's name gets the same file."""
-    if module.__name__ == "__main__" or module.__name__.startswith(USER_MODULE):
-        return False
-    spec = importlib.util.find_spec(module.__name__)
-    return spec is not None and spec.origin == file
+def _imported_as(module: ModuleType, file: str) -> str | None:
+    """Name by which another process imports a module; None if that gives no or another file."""
+    name = module.__name__
+    if name == "__main__" and module.__spec__ is not None:
+        name = module.__spec__.name  # as in `python -m NAME`
+    if name == "__main__" or name.startswith(USER_MODULE):
+        return None
+    spec = importlib.util.find_spec(name)
+    return name if spec is not None and spec.origin == file else None
 
 
 def load_function(name: str) -> Function:
@@ -88,7 +93,8 @@ def load_function(name: str) -> Function:
     place, _, function_name = name.rpartition(":")
     if not place or not function_name.isidentifier():
         raise SettingsError(f"A function is named as file.py:function, but got {name!r}.")
-    module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
+    is_file = place.endswith(".py")
+    module = _load_file(Path(place), function_name) if is_file else _load_module(place)
     function: object = getattr(module, function_name, None)
     if not callable(function):
         found = [n for n, value in vars(module).items() if inspect.isfunction(value)]
@@ -119,39 +125,95 @@ def _unread(module: ModuleType, name: str) -> str:
     )
 
 
+def reach(folder: Path) -> None:
+    """Let imports find what lies in a folder, but last, so that it shadows no package."""
+    if (path := str(folder)) not in sys.path:
+        sys.path.append(path)
+
+
 def _load_module(name: str) -> ModuleType:
+    """Import a module by its name; one that is being imported stays as far as it is."""
+    if (there := sys.modules.get(name)) is not None:
+        if (line := _line_of(there, traceback.walk_stack(None))) is not None:
+            vars(there).setdefault(READ_UNTIL, line)
+        return there
+    token = _reading.set(True)
     try:
-        return importlib.import_module(name)
+        return _import_named(name)
     except Exception as error:
         raise SettingsError(
             f"The module {name} cannot be imported: {type(error).__name__}: {error}. A file is "
             "named with its ending, as in file.py:function."
         ) from error
+    except _Reached:
+        raise SettingsError(
+            f"The module {name} cannot be imported: importing its package calls `tune` or `fit`. "
+            "Make that call in a script of its own."
+        ) from None
+    finally:
+        _reading.reset(token)
 
 
-def _load_file(path: Path) -> ModuleType:
+def _import_named(name: str) -> ModuleType:
+    parent, _, child = name.rpartition(".")
+    if parent:
+        importlib.import_module(parent)
+    spec = importlib.util.find_spec(name)
+    if name in sys.modules or spec is None or spec.loader is None:
+        return importlib.import_module(name)  # there already, a folder, or it says what is missing
+    module = _read_module(spec)
+    if parent:
+        setattr(sys.modules[parent], child, module)
+    return module
+
+
+def _load_file(path: Path, function: str) -> ModuleType:
     """Import a file once, under a unique module name, so that its main guard does not run."""
     if not path.is_file():
         raise SettingsError(f"There is no file {path}. Check the path.")
-    # A script can import files next to it. They come last, so that they shadow no package.
-    if (beside := str(path.resolve().parent)) not in sys.path:
-        sys.path.append(beside)
+    reach(path.resolve().parent)  # a script can import files next to it
     token = _reading.set(True)
     try:
         return import_file(path, bytes(path.resolve()))
     except Exception as error:
         where = "".join(f" (line {line})" for line in _lines(path, error)[-1:])
+        is_relative = isinstance(error, ImportError) and "relative import" in str(error)
+        way_out = (
+            ". A file that imports from its own package is named as a module, from the folder "
+            f"that holds the package: {_dotted(path)}:{function}"
+        )
         raise SettingsError(
             f"{path} raised {type(error).__name__} when imported{where}: {error}"
+            f"{way_out if is_relative else ''}"
         ) from error
     finally:
         _reading.reset(token)
+
+
+def _dotted(path: Path) -> str:
+    """Name of a file in a package as a module."""
+    file = path.resolve()
+    folders = [*takewhile(lambda folder: (folder / "__init__.py").is_file(), file.parents)]
+    names = [folder.name for folder in folders or [file.parent]]
+    return ".".join([*reversed(names), file.stem])
 
 
 def _lines(path: Path, error: BaseException) -> list[int]:
     """Lines of a file that an error passed, from the top level inward."""
     frames = traceback.extract_tb(error.__traceback__)
     return [f.lineno or 0 for f in frames if Path(f.filename) == path.absolute()]
+
+
+def _line_of(module: ModuleType, frames: Iterable[tuple[FrameType, int]]) -> int | None:
+    """Line at which a module's top level stands; None if it is not among the frames."""
+    return next(
+        (
+            line
+            for frame, line in frames
+            if frame.f_globals is vars(module) and frame.f_code.co_name == "<module>"
+        ),
+        None,
+    )
 
 
 def import_file(path: Path, identity: bytes) -> ModuleType:
@@ -166,13 +228,18 @@ def import_file(path: Path, identity: bytes) -> ModuleType:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
+    return _read_module(spec)
+
+
+def _read_module(spec: ModuleSpec) -> ModuleType:
+    """Import a module that was not imported yet; a script only until it would start the work."""
     assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except _Reached as reached:
-        setattr(module, READ_UNTIL, _lines(path, reached)[0])
+        setattr(module, READ_UNTIL, _line_of(module, traceback.walk_tb(reached.__traceback__)))
     except BaseException:  # even for SystemExit: half a module must not be found later
-        sys.modules.pop(name, None)
+        sys.modules.pop(spec.name, None)
         raise
-    return module
+    return sys.modules[spec.name]

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import math
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import SettingsError
-from tunesmith.core.functions import Function, end_of_reading, load_function, reference
+from tunesmith.core.functions import Function, end_of_reading, load_function, reach, reference
 from tunesmith.core.settings import TuneSettings, checked
 from tunesmith.core.source import code_of, file_of
 from tunesmith.core.space import Field, Range
@@ -213,10 +214,13 @@ def _mendable(path: Path, past: Past, journal: Journal, clock: Clock) -> Iterato
 
 
 def _located(function: str) -> str:
-    """Make a function's reference valid in any folder."""
+    """Make a function's reference valid in any folder; a module may lie in the working folder."""
     place, _, name = function.rpartition(":")
-    is_file = place.endswith(".py") and Path(place).is_file()
-    return f"{Path(place).resolve()}:{name}" if is_file else function
+    if place.endswith(".py"):
+        return f"{Path(place).resolve()}:{name}" if Path(place).is_file() else function
+    if place not in sys.modules:
+        reach(Path.cwd())
+    return function
 
 
 def _run(
