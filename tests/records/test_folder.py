@@ -170,8 +170,8 @@ def test_a_run_s_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=r"foreign cannot be written: Is a directory\. Pass"):
         enter_run(tmp_path / "foreign", {"seed": 0}).close()
     enter_run(tmp_path / "run", {"seed": 0}).close()
-    (tmp_path / "run" / "job.json").write_text('{"seed"')
-    for _ in range(2):  # and it is given back each time
+    for damaged in ('{"seed"', "[1]", "[]", "null"):  # and it is given back each time
+        (tmp_path / "run" / "job.json").write_text(damaged)
         with pytest.raises(RunFolderError, match=r"job\.json is damaged: .* Pass another --out"):
             enter_run(tmp_path / "run", {"seed": 0}).close()
 

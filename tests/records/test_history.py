@@ -135,6 +135,15 @@ def test_an_event_with_other_fields_is_refused(content: str) -> None:
         decode("noted", content)
 
 
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [("noted", ""), ("noted", '{"text": "he'), ("noted", "[]"), ("slice done", '{"rows": 1}')],
+)
+def test_an_event_that_is_damaged_is_told(kind: str, content: str) -> None:
+    with pytest.raises(RunFolderError, match=rf"damaged: its event '{kind}' .* Put back a copy"):
+        decode(kind, content)
+
+
 def test_an_error_counts_until_the_next_session() -> None:
     begun = replay([at(events.SessionStarted(budget=9.0)), at(events.Stopped(reason="broken"))])
     assert begun.stopped == "broken"

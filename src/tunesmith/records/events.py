@@ -211,16 +211,23 @@ def decode(kind: str, content: str) -> Event:
     """Decode an event that `encode` encoded.
 
     Raises:
-        RunFolderError: The kind, or a field of it, is unknown, so a newer Tunesmith wrote it.
+        RunFolderError: The kind, or a field of it, is unknown, so a newer Tunesmith wrote it; or it
+            is damaged.
     """
     if kind not in KINDS:
         raise RunFolderError(
             f"The journal holds an event {kind!r} that this version does not know: a newer "
             "Tunesmith wrote it. Update, or pass another --out."
         )
-    fields = json.loads(content)
-    if kind == "slice done":
-        fields["rows"] = tuple(fields["rows"])
+    try:
+        fields = {**json.loads(content)}
+        if "rows" in fields:
+            fields["rows"] = tuple(fields["rows"])
+    except (TypeError, ValueError) as error:  # no JSON, or no object
+        raise RunFolderError(
+            f"The journal is damaged: its event {kind!r} cannot be read ({error}). Put back a copy "
+            "of the folder, or pass another --out."
+        ) from None
     try:
         return KINDS[kind](**fields)
     except TypeError as error:

@@ -154,14 +154,13 @@ def _has_something_to_lose(path: Path, history: History) -> bool:
 def _identity_in(path: Path) -> dict[str, Any]:
     """Read the identity of a folder's job; empty if a kill prevented its writing."""
     try:
-        found: dict[str, Any] = json.loads((path / IDENTITY).read_text("utf-8"))
+        return {**json.loads((path / IDENTITY).read_text("utf-8"))}
     except FileNotFoundError:
         return {}
-    except ValueError as error:  # not JSON, or not even text
+    except (TypeError, ValueError) as error:  # no object, no JSON, or not even text
         raise RunFolderError(
             f"{path / IDENTITY} is damaged: {error}. Pass another --out."
         ) from None
-    return found
 
 
 def _short(value: Any) -> str:
