@@ -48,7 +48,7 @@ UNMIRRORED: dict[str, str] = {
     "jobs/closing/finish.py": "a step of the job; test_fit.py reads what whole jobs left",
     "jobs/planning/measure.py": "test_race.py and test_fit.py choose by what it measured",
     "jobs/report.py": "test_cli.py calls it as users do",
-    "jobs/search/search_setup.py": "test_tune.py gives it spaces of every kind",
+    "jobs/search/search_setup.py": "test_tune.py sets up, resumes and extends searches",
     "jobs/closing/result.py": "a value alone; test_fit.py reads all of it",
     "jobs/training/train.py": "test_together.py and test_untuned.py train everything there is",
     "jobs/training/saving.py": "test_slices.py keeps one checkpoint, and resumes from it",

@@ -40,6 +40,26 @@ def test_ranges_that_make_no_sense() -> None:
         Choice("a")
 
 
+@pytest.mark.parametrize("digits", [400, 5000])  # so many are not even written
+@pytest.mark.parametrize("kind", [Int, Float])
+def test_ends_that_are_no_floats_are_refused(kind: type[Int | Float], digits: int) -> None:
+    for low, high in ((0, 10**digits), (-(10**digits), 0)):
+        with pytest.raises(
+            SettingsError, match=r"within 1\.8e308 of zero, but one is farther away"
+        ):
+            kind(low, high)
+
+
+def test_fields_that_make_no_sense() -> None:
+    wrong: Any = (0, 1)
+    with pytest.raises(SettingsError, match=r"needs a range .* got \(0, 1\)\. Write, for example"):
+        Field(wrong)
+    with pytest.raises(
+        SettingsError, match=r"`when` .* a condition, but got \(0, 1\)\. Write, for"
+    ):
+        Field(Float(0, 1), when=wrong)
+
+
 def test_defaults_must_lie_in_their_range() -> None:
     def missing(*, width: Annotated[int, Int(1, 5)]) -> None: ...
     def outside(*, width: Annotated[int, Int(1, 5)] = 9) -> None: ...

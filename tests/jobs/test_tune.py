@@ -20,11 +20,11 @@ import tunesmith as ts
 from tunesmith.core.errors import MissingExtraError, RunFolderError, SettingsError
 from tunesmith.core.functions import Function, load_function
 from tunesmith.core.settings import TuneSettings
-from tunesmith.core.space import Choice, Field, Float, Int, Range, When
+from tunesmith.core.space import Field, Float, Range
 from tunesmith.execution.machine import measure
 from tunesmith.jobs import tune as job
 from tunesmith.jobs.report import look
-from tunesmith.jobs.search.search_setup import disk_bytes, space_for
+from tunesmith.jobs.search.search_setup import disk_bytes
 from tunesmith.jobs.search.tune_result import Tuned
 from tunesmith.records.history import TrialHistory
 from tunesmith.records.journal import Journal, read_history
@@ -407,33 +407,6 @@ def test_what_failed_before_anything_was_trained_is_tried_again(tmp_path: Path) 
     assert (found.failed, found.trials) == ({}, 6)
     assert found.default is not None
     assert not list(tmp_path.glob("trials/*/error.txt"))
-
-
-@pytest.mark.parametrize(
-    ("space", "message"),
-    [
-        (None, r"The space of `train` is not known. Annotate `config` with .* in Python, pass one"),
-        ({}, "needs at least one field"),
-        ({"lr": 0.5}, r"`lr` needs a range \(Int, Float or Choice\) or a Field, but got 0.5"),
-        ({"lr": Field(Float(0, 1), 2.0)}, "The default of `lr` must lie in its range"),
-    ],
-)
-def test_spaces_that_make_no_sense(
-    script: Path, space: dict[str, Range | Field] | None, message: str
-) -> None:
-    with pytest.raises(SettingsError, match=message):
-        space_for(load_function(f"{script}:train"), space)
-
-
-def test_a_range_without_a_default_has_its_middle(script: Path) -> None:
-    given: dict[str, Range | Field] = {
-        "lr": Float(1e-4, 1.0, log=True),
-        "depth": Int(1, 9),
-        "kind": Choice("a", "b"),
-        "width": Field(Int(1, 9), when=When("kind", "a")),
-    }
-    space = space_for(load_function(f"{script}:train"), given)
-    assert [field.default for field in space.values()] == [pytest.approx(1e-2), 5, "a", 5]
 
 
 def test_a_missing_package_is_told_before_anything_runs(

@@ -17,7 +17,8 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.functions import load_function
 from tunesmith.execution.executor import Executor, Failure, Inline, Outcome, Task
-from tunesmith.jobs.search.search_setup import forget_failures, space_for
+from tunesmith.jobs.search.search_setup import forget_failures
+from tunesmith.jobs.search.tune_space import space_for
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import folders, tuner
 from tunesmith.tuning.asha import ASHA, FULL

@@ -16,7 +16,14 @@ def _check_range(low: float, high: float, kind: type | tuple[type, ...], *, log:
     if not all(isinstance(end, kind) and not isinstance(end, bool) for end in (low, high)):
         what = "integers (or use Float)" if kind is int else "numbers"
         raise SettingsError(f"`low` and `high` must be {what}, but got {low=}, {high=}.")
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+    try:
+        is_range = math.isfinite(low) and math.isfinite(high) and low < high
+    except OverflowError:  # of an integer, which may even have too many digits to be written
+        raise SettingsError(
+            "The ends of a range must lie within 1.8e308 of zero, but one is farther away. Search "
+            "a part of it, or its logarithm."
+        ) from None
+    if not is_range:
         raise SettingsError(f"A range needs finite `low < high`, but got {low=}, {high=}.")
     if log and low <= 0:
         raise SettingsError(f"A logarithmic range needs `low > 0`, but got {low=}.")
@@ -163,6 +170,18 @@ class Field:
     range: Range
     default: Any = ...
     when: When | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.range, Range):
+            raise SettingsError(
+                f"A field needs a range (Int, Float or Choice), but got {self.range!r}. Write, for "
+                "example, `Field(Float(0, 1))`."
+            )
+        if not isinstance(self.when, When | None):
+            raise SettingsError(
+                f"`when` of a field must be a condition, but got {self.when!r}. Write, for "
+                'example, `when=When("optimizer", "sgd")`.'
+            )
 
 
 Space = Mapping[str, Field]

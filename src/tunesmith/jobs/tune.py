@@ -25,11 +25,11 @@ from tunesmith.jobs.search.search_setup import (
     forget_failures,
     remember,
     search_for,
-    space_for,
     space_words,
 )
 from tunesmith.jobs.search.tune_report import with_report
 from tunesmith.jobs.search.tune_result import RESULT, TRIALS, Tuned, tell
+from tunesmith.jobs.search.tune_space import space_for
 from tunesmith.jobs.search.workers import choose_workers, processes
 from tunesmith.records.events import Ended, Noted, Planned, SessionStarted, Stopped
 from tunesmith.records.folder import enter_run, let_differ, write_atomic

@@ -10,7 +10,7 @@ import pytest
 from tunesmith.core.clock import Clock
 from tunesmith.core.functions import load_function
 from tunesmith.execution.executor import Inline, Outcome, Task
-from tunesmith.jobs.search.search_setup import space_for
+from tunesmith.jobs.search.tune_space import space_for
 from tunesmith.jobs.search.workers import choose_workers, chosen_workers, compared
 from tunesmith.records.events import SliceDone, WorkersChosen
 from tunesmith.records.history import History, TrialHistory

@@ -1,24 +1,21 @@
 """Set up a search: from user settings to what the tuner needs."""
 
-import inspect
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tunesmith.core.errors import RunFolderError, SettingsError
-from tunesmith.core.functions import Function
+from tunesmith.core.errors import RunFolderError
 from tunesmith.core.optional import require
 from tunesmith.core.settings import SamplerName, TuneSettings
-from tunesmith.core.space import Choice, Field, Float, Int, Range, Space, check_space, space_of
+from tunesmith.core.space import Choice, Field, Float, Int, Space
 from tunesmith.execution.machine import measure
 from tunesmith.records.events import TrialStarted
 from tunesmith.records.folder import write_atomic
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.asha import ASHA, FULL
-from tunesmith.tuning.cube import from_unit
 from tunesmith.tuning.failures import failed_in_one_place
 from tunesmith.tuning.folders import at_unit, size
 from tunesmith.tuning.freeze_thaw import FreezeThaw
@@ -29,7 +26,6 @@ from tunesmith.tuning.portfolio import Portfolio
 from tunesmith.tuning.protocols import Sampler, Scheduler
 from tunesmith.tuning.random_sampler import QuasiRandomSampler
 from tunesmith.tuning.recorded import none_trained
-from tunesmith.tuning.slice import config_class
 from tunesmith.tuning.tpe import TPE
 from tunesmith.tuning.tuner import DISK_BYTES, Search
 
@@ -57,46 +53,6 @@ SCHEDULERS: dict[str, Scheduler] = {
     "asha": ASHA(block=BLOCK),
     "none": FULL,
 }
-
-
-def space_for(function: Function, given: Mapping[str, Range | Field] | None) -> Space:
-    """Return the space that the user gave, or that of the function's first annotated parameter.
-
-    The default of a bare range is its middle, on its scale; that of a choice is its first option.
-
-    Raises:
-        SettingsError: There is no space, or it makes no sense.
-    """
-    kind = config_class(function)
-    if given is None and kind is None:
-        first = next(iter(inspect.signature(function).parameters))
-        raise SettingsError(
-            f"The space of `{function.__name__}` is not known. Annotate `{first}` with a dataclass "
-            "of ranged fields, such as `lr: Annotated[float, Float(0, 1)] = 0.1`; or, in Python, "
-            'pass one: `tune(function, {"lr": Float(0, 1)})`. See docs/tuning.md.'
-        )
-    space = space_of(kind) if given is None and kind is not None else _fields(given or {})
-    if not space:
-        raise SettingsError("A space needs at least one field, but got none.")
-    check_space(space)
-    return space
-
-
-def _fields(given: Mapping[str, Range | Field]) -> Space:
-    fields = {}
-    for name, value in given.items():
-        field = Field(value) if isinstance(value, Range) else value
-        if not isinstance(field, Field):
-            raise SettingsError(
-                f"`{name}` needs a range (Int, Float or Choice) or a Field, but got {value!r}."
-            )
-        is_open = field.default is ...
-        fields[name] = replace(field, default=_middle(field.range)) if is_open else field
-    return fields
-
-
-def _middle(range_: Range) -> Any:
-    return range_.options[0] if isinstance(range_, Choice) else from_unit(range_, 0.5)
 
 
 def sampler_named(name: SamplerName) -> Sampler:
