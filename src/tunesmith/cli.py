@@ -129,6 +129,9 @@ def tune(
     scheduler: Annotated[str, typer.Option(help="auto, freeze-thaw, asha or none.")] = "auto",
     workers: Annotated[str, typer.Option(help="Worker processes, or auto.")] = "1",
     maximize: Annotated[bool, typer.Option("--maximize", help="Higher values are better.")] = False,
+    trust_defaults: Annotated[
+        bool, typer.Option("--trust-defaults", help="Begin near the defaults.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -136,10 +139,8 @@ def tune(
     from tunesmith.core.settings import TuneSettings, checked
     from tunesmith.jobs import tune as job
 
-    given: dict[str, Any] = {"budget": budget, "trials": trials, "horizon": horizon, "out": out}
-    given |= {"sampler": sampler, "scheduler": scheduler, "workers": workers}
-    given |= {"maximize": maximize, "seed": seed}
-    settings = checked(TuneSettings, {k: v for k, v in given.items() if v is not None})
+    given = {k: v for k, v in locals().items() if k in TuneSettings.model_fields and v is not None}
+    settings = checked(TuneSettings, given)
     with _pure(as_json):
         found = job.run(settings, function, to_stderr=as_json, started_s=process_age())
     _tell(found, as_json=as_json)
@@ -275,8 +276,7 @@ def doctor() -> None:
     """Tell what this machine offers, what is missing, and the line that installs it."""
     from tunesmith.execution.machine import doctor as examine
 
-    checks = examine()
-    for check in checks:
+    for check in examine():
         mark = "ok" if check.ok else "--"
         _say(f"{mark}  {check.name}: {check.detail}")
         if not check.ok and check.fix:

@@ -339,6 +339,28 @@ def train(config, folder, start, until):
 """
 
 
+ADDS = """
+def train(config, folder, start, until):
+    return sum(config.values())
+"""
+
+
+def test_a_search_may_begin_near_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "adds.py").write_text(ADDS)
+    space: dict[str, Range | Field] = {f"x{n}": Field(Float(0.0, 1.0), 0.25) for n in range(20)}
+    kept = []
+    for trust in (False, True):
+        given: dict[str, Any] = {"trust_defaults": trust, "scheduler": "none"}
+        settings = TuneSettings(trials=5, horizon=1, out=tmp_path / str(trust), **given)
+        job.run(settings, f"{tmp_path / 'adds.py'}:train", space, progress=False)
+        configs = [config for config, _ in curves(tmp_path / str(trust)).values()]
+        kept.append([sum(value == 0.25 for value in config.values()) for config in configs])
+    plain, near = kept
+    assert plain == [20, 0, 0, 0, 0]
+    assert all(10 <= near[number] < 20 for number in (1, 3))
+    assert (near[0], near[2], near[4]) == (20, 0, 0)
+
+
 def test_names_hold_wherever_the_function_goes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,11 +161,14 @@ class TuneSettings(BaseModel):
     """Number of parallel processes, which share the cores; None, or ``auto``, measures it."""
     maximize: bool = False
     """Whether higher values are better."""
+    trust_defaults: bool = False
+    """Whether every second one of the first configs keeps most defaults."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     def identity(self) -> dict[str, Any]:
         """Settings that identify the search, whatever its time, trials, folder and workers."""
-        return self.model_dump(mode="json", exclude={"budget", "trials", "out", "workers"})
+        new = set() if self.trust_defaults else {"trust_defaults"}  # unknown to older searches
+        return self.model_dump(mode="json", exclude={"budget", "trials", "out", "workers", *new})
 
 
 def checked(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -60,6 +60,7 @@ def tune(
     scheduler: str = "auto",
     workers: int | str = 1,
     maximize: bool = False,
+    trust_defaults: bool = False,
     seed: int = 0,
     progress: bool = True,
 ) -> Tuned:
@@ -85,6 +86,7 @@ def tune(
         workers: Number of worker processes; ``"auto"`` measures on the first trials whether several
             that share the cores are faster than one.
         maximize: Whether higher values are better.
+        trust_defaults: Keep most defaults in every second one of the first 20 trials.
         seed: Random seed.
         progress: Show progress on the terminal.
 
@@ -98,7 +100,7 @@ def tune(
     end_of_reading()
     given: dict[str, Any] = {"budget": budget, "trials": trials, "horizon": horizon, "out": out}
     given |= {"sampler": sampler, "scheduler": scheduler, "workers": workers}
-    given |= {"maximize": maximize, "seed": seed}
+    given |= {"maximize": maximize, "trust_defaults": trust_defaults, "seed": seed}
     settings = checked(TuneSettings, {k: v for k, v in given.items() if v is not None})
     return run(settings, reference(function), space, progress=progress)
 

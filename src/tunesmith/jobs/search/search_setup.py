@@ -21,6 +21,7 @@ from tunesmith.tuning.folders import at_unit, size
 from tunesmith.tuning.freeze_thaw import FreezeThaw
 from tunesmith.tuning.gp import GP
 from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
+from tunesmith.tuning.near import Near
 from tunesmith.tuning.optuna_sampler import OptunaSampler
 from tunesmith.tuning.portfolio import Portfolio
 from tunesmith.tuning.protocols import Sampler, Scheduler
@@ -74,12 +75,13 @@ def search_for(settings: TuneSettings, function: str, space: Space) -> Search:
         MissingExtraError: The sampler needs a package that is not installed.
     """
     is_whole = settings.scheduler == "none"
+    sampler = sampler_named(settings.sampler)
     return Search(
         function=function,
         space=space,
         horizon=settings.horizon,
         sign=-1 if settings.maximize else 1,
-        sampler=Portfolio([{}], then=sampler_named(settings.sampler)),
+        sampler=Portfolio([{}], then=Near(sampler) if settings.trust_defaults else sampler),
         scheduler=SCHEDULERS[settings.scheduler],
         block=settings.horizon if is_whole else max(1, round(BLOCK * settings.horizon)),
         trials=settings.trials,
