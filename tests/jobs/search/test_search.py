@@ -340,3 +340,15 @@ def test_what_ran_out_of_memory_is_not_tried_again_with_as_large_a_batch(
     assert largest[8] < 32
     # Of a network of the user's own, nobody knows that it takes more where it is wider.
     assert largest[9] > 256 if is_own else largest[9] < 32
+
+
+def test_a_search_within_a_limit_trains_and_hands_over_nothing_larger(tmp_path: Path) -> None:
+    free = {name: value for name, value in GIVEN.items() if name != "params"}
+    job = free | {"limit": {"size_mb": 0.25}, "trials": 4}
+    found = ts.fit(digits(), out=tmp_path / "run", **job)
+    assert (found.folder / "bundle" / "model.onnx").stat().st_size <= 250_000
+    past = read_history(found.folder / "search")
+    refused = [trial for trial in past.trials.values() if trial.failure == "limit"]
+    assert refused, "some networks of the portfolio are wider than the plan's"
+    assert not any(trial.slices for trial in refused), "each was measured before it was trained"
+    assert "over the limit of 0.25" in found.report.read_text("utf-8")
