@@ -28,6 +28,10 @@ def raises() -> None:
     raise ValueError("no such luck")
 
 
+def says(text: str) -> None:
+    raise ValueError(text)
+
+
 def is_over_a_limit() -> None:
     raise LimitError("7 ms")
 

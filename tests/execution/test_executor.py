@@ -37,6 +37,13 @@ def test_what_a_task_raises_is_its_outcome() -> None:
     assert "not JSON serializable" in str(call(task("cannot_be_sent")).failed)
 
 
+def test_what_it_says_can_be_written_whatever_it_is() -> None:
+    outcome = call(task("says", text="no file caf\udce9.jpg"))
+    assert outcome.failed == r"It raised ValueError: no file caf\udce9.jpg."
+    assert r"caf\udce9.jpg" in outcome.details
+    outcome.details.encode()
+
+
 @pytest.mark.parametrize("how", ["python", "system", "processor", "cuda", "c++"])
 def test_memory_may_run_out_in_several_ways(how: str) -> None:
     outcome = call(task("runs_out", how=how))

@@ -1,5 +1,6 @@
 """Tests of `tunesmith.records.journal`, with real faults."""
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -40,6 +41,33 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     assert read_history(tmp_path) == live
     with Journal(tmp_path) as journal:
         assert journal.history == live
+
+
+def test_text_that_is_invalid_unicode_is_kept_as_it_is(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.append(note("caf\udce9.jpg"), elapsed=0.0)
+        journal.append(note("after it"), elapsed=0.0)
+        live = journal.history
+    assert read_history(tmp_path) == live
+    assert live.notes == ("caf\udce9.jpg", "after it")
+
+
+def test_what_could_not_be_written_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunesmith.records.journal.GROUP_S", 60.0)  # nothing is written before
+    with (
+        Journal(tmp_path) as journal,
+        contextlib.closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as other,
+    ):
+        other.execute("ALTER TABLE events RENAME TO hidden")
+        journal.append(note("kept"), elapsed=0.0)
+        for _ in range(2):
+            with pytest.raises(RunFolderError, match="cannot be used: no such table: events"):
+                journal.flush()
+        other.execute("ALTER TABLE hidden RENAME TO events")
+        journal.flush()
+        assert read_history(tmp_path).notes == ("kept",)
 
 
 def test_what_is_forgotten_never_happened(tmp_path: Path) -> None:

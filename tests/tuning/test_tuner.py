@@ -317,6 +317,7 @@ def test_values_may_be_maximized(tmp_path: Path) -> None:
     ("function", "reason"),
     [
         ("breaks_where_bad", "It raised RuntimeError: bad kind."),
+        ("misses_a_file_where_bad", r"It raised FileNotFoundError: caf\udce9.jpg."),
         ("is_no_number_where_bad", "It gave a value that is not finite."),
     ],
 )

@@ -89,6 +89,13 @@ def breaks_where_bad(config: Config, folder: Path, start: int, until: int) -> An
     return falls(config, folder, start, until)
 
 
+def misses_a_file_where_bad(config: Config, folder: Path, start: int, until: int) -> list[float]:
+    """The name of the file is from an old file system, and no valid Unicode."""
+    if config.kind == "bad":
+        raise FileNotFoundError("caf\udce9.jpg")
+    return falls(config, folder, start, until)
+
+
 def is_no_number_where_bad(config: Config, folder: Path, start: int, until: int) -> Any:
     values = falls(config, folder, start, until)
     return math.nan if config.kind == "bad" else values

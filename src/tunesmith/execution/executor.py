@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, final
 
 from tunesmith.core.errors import LimitError
 from tunesmith.core.functions import load_function
-from tunesmith.core.words import sentence
+from tunesmith.core.words import sentence, writable
 
 LOADED = "loaded"  # sent by a process once it has loaded what a task needs
 OUT_OF_MEMORY = "It ran out of memory."
@@ -117,9 +117,9 @@ def call(task: Task) -> Outcome:
         return Outcome(
             key=task.key,
             seconds=time.monotonic() - began,
-            failed=failed,
+            failed=writable(failed),
             failure=failure,
-            details="".join(traceback.format_exception(error)),
+            details=writable("".join(traceback.format_exception(error))),
         )
     return Outcome(key=task.key, value=value, seconds=time.monotonic() - began)
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, final
 
 from tunesmith.core.errors import RunFolderError
+from tunesmith.core.words import writable
 
 
 @final
@@ -204,7 +205,8 @@ def encode(event: Event) -> tuple[str, str]:
         ('noted', '{"text": "hello"}')
 
     """
-    return NAMES[type(event)], json.dumps(asdict(event), ensure_ascii=False)
+    # Invalid Unicode cannot be stored; escaped, it is decoded to what it was.
+    return NAMES[type(event)], writable(json.dumps(asdict(event), ensure_ascii=False))
 
 
 def decode(kind: str, content: str) -> Event:

@@ -141,14 +141,15 @@ class Journal:
             RunFolderError: An earlier event could not be written.
         """
         kept = dict(phases or {})
+        row = (*encode(event), elapsed, json.dumps(kept))
         self.history = fold(self.history, Stored(event=event, elapsed=elapsed, phases=kept))
         with self._guard:
-            self._waiting.append((*encode(event), elapsed, json.dumps(kept)))
+            self._waiting.append(row)
         if self._error:
             raise self._error
 
     def flush(self) -> None:
-        """Write all events to disk.
+        """Write all events to disk; those that cannot be written are tried again the next time.
 
         Raises:
             RunFolderError: The events cannot be written.
@@ -156,13 +157,12 @@ class Journal:
         with self._guard:
             if not self._waiting:
                 return
-            with _told(self._path):
+            with _told(self._path), self._database:  # it commits, or rolls back
                 self._database.execute("BEGIN")
                 self._database.executemany(
                     "INSERT INTO events (kind, content, elapsed, phases) VALUES (?, ?, ?, ?)",
                     self._waiting,
                 )
-                self._database.execute("COMMIT")
             self._waiting.clear()
 
     def forget(self) -> None:
