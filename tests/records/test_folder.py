@@ -11,7 +11,14 @@ import pytest
 from tunesmith.core.errors import RunFolderError
 from tunesmith.records import events
 from tunesmith.records.events import Ended, Event, Planned, SessionStarted, SliceDone
-from tunesmith.records.folder import HANDED_OVER, IDENTITY, enter_run, let_differ, write_atomic
+from tunesmith.records.folder import (
+    HANDED_OVER,
+    IDENTITY,
+    enter_run,
+    let_differ,
+    write_atomic,
+    writing,
+)
 from tunesmith.records.history import History
 from tunesmith.records.journal import Journal
 
@@ -197,3 +204,9 @@ def test_a_run_of_another_version_is_not_gone_on_with(tmp_path: Path) -> None:
     (out / "job.json").write_text(json.dumps({**job, "format": 2}))
     with pytest.raises(RunFolderError, match="begun by another version of Tunesmith"):
         enter_run(out, {"seed": 0}).close()
+
+
+def test_an_error_without_a_number_is_told_by_its_text(tmp_path: Path) -> None:
+    told = r"cannot be written: it went away\. Pass an --out"
+    with pytest.raises(RunFolderError, match=told), writing(tmp_path):
+        raise OSError("it went away")

@@ -1,12 +1,16 @@
 """Tests of `tunesmith.tuning.folders`."""
 
+import contextlib
 import errno
 import os
+import resource
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
 
+from tunesmith.core.errors import RunFolderError
 from tunesmith.tuning.folders import (
     at_unit,
     closed,
@@ -81,6 +85,31 @@ def test_links_stay_links_wherever_they_lead(tmp_path: Path) -> None:
     closed(part)
     part = opened(tmp_path, 0, start=4, until=8)
     assert [path.is_symlink() for path in sorted(part.iterdir())] == [True, True]
+
+
+def test_pipes_and_sockets_are_not_handed_on(tmp_path: Path) -> None:
+    part = opened(tmp_path, 0, start=0, until=4)
+    (part / "deep").mkdir()
+    (part / "deep" / "state").write_text("four")
+    os.mkfifo(part / "deep" / "pipe")
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as server, contextlib.chdir(part):
+        server.bind("socket")  # the whole path would be too long
+    closed(part)
+    part = opened(tmp_path, 0, start=4, until=8)
+    assert sorted(path.name for path in part.rglob("*")) == ["deep", "state"]
+    assert (part / "deep" / "state").read_text() == "four"
+
+
+def test_a_disk_that_is_full_is_told_while_a_folder_is_copied(tmp_path: Path) -> None:
+    (opened(tmp_path, 0, start=0, until=4) / "state").write_bytes(bytes(1000))
+    closed(at_unit(tmp_path, 0, 4).with_suffix(".part"))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # as if the disk were full
+    try:
+        with pytest.raises(RunFolderError, match=r"no space left for .*\.part\. Free some"):
+            opened(tmp_path, 0, start=4, until=8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_slice_that_removed_its_folder_left_an_empty_one(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
-"""Atomic file writes, and safe opening of untrusted files."""
+"""Atomic file writes, copies of folders, and safe opening of untrusted files."""
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,6 +33,25 @@ def replace_file(path: Path, content: bytes) -> None:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy a folder to where nothing is; what is neither file, folder nor link is left out.
+
+    Links stay links: what they lead to may lie elsewhere, or be gone.
+
+    Raises:
+        OSError: A file cannot be read or written. `shutil.copytree` would hide its number, by
+            which a full disk is known.
+    """
+    target.mkdir(parents=True)
+    with os.scandir(source) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                copy_tree(Path(entry), target / entry.name)
+            elif entry.is_symlink() or entry.is_file():
+                shutil.copy2(entry, target / entry.name, follow_symlinks=False)
+    shutil.copystat(source, target)
 
 
 def sync_tree(folder: Path) -> None:

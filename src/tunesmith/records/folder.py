@@ -37,7 +37,8 @@ def writing(path: Path) -> Iterator[None]:
                 "goes on where it was), or pass --out on another disk."
             ) from error
         raise RunFolderError(
-            f"{path} cannot be written: {error.strerror}. Pass an --out that you may write to."
+            f"{path} cannot be written: {error.strerror or error}. Pass an --out that you may "
+            "write to."
         ) from error
 
 

@@ -9,7 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from tunesmith.core.files import sync, sync_tree
+from tunesmith.core.files import copy_tree, sync, sync_tree
 from tunesmith.records.folder import writing
 
 PART = ".part"
@@ -24,6 +24,8 @@ def at_unit(root: Path, trial: int, at: int) -> Path:
 def opened(root: Path, trial: int, *, start: int, until: int) -> Path:
     """Create the working folder of a slice, with the state that the previous one left.
 
+    Pipes and sockets are no state: nothing is in them.
+
     Raises:
         RunFolderError: There is no space, or no permission.
     """
@@ -32,8 +34,7 @@ def opened(root: Path, trial: int, *, start: int, until: int) -> Path:
     before = at_unit(root, trial, start)
     with writing(part):
         if before.is_dir():
-            # Symlinks stay symlinks: their targets are not the function's state, or may be gone.
-            shutil.copytree(before, part, symlinks=True)
+            copy_tree(before, part)
         else:
             part.mkdir(parents=True)
     return part
