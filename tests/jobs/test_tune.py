@@ -11,12 +11,14 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tunesmith as ts
+from tunesmith.core.clock import Clock
 from tunesmith.core.errors import MissingExtraError, RunFolderError, SettingsError
 from tunesmith.core.functions import Function, load_function
 from tunesmith.core.settings import TuneSettings
@@ -303,6 +305,21 @@ def test_a_search_without_a_value_says_why(tmp_path: Path) -> None:
     assert told.endswith("\nThe command that began it starts over.")
     with pytest.raises(SettingsError, match=r"each failed, at last so: .* no device number 1"):
         tune(tmp_path / "b", "breaks", trials=1)
+
+
+def test_what_failed_is_told_also_where_time_ran_out_before_it_was_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = tmp_path / "trials" / "0000" / "error.txt"
+    clock = partial(Clock, now=lambda: 100.0 if error.exists() else 0.0)
+    monkeypatch.setattr(job, "Clock", clock)
+    told = (
+        r"\(The budget is spent.\) Slices failed: .* number 1\. Mend that, .*error\.txt says more"
+    )
+    with pytest.raises(SettingsError, match=told):
+        tune(tmp_path, "breaks", trials=None, budget="50s")
+    with pytest.raises(SettingsError, match=r"failed before\. Mend that, .*error\.txt says more"):
+        tune(tmp_path, "breaks", trials=None, budget="50s")
 
 
 def test_an_interruption_before_any_value_is_no_fault_of_the_users() -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,19 @@ def test_a_trial_that_had_trained_is_tried_once_more(
     assert said == [f"Trial 1 failed after 2 units, and is tried once more. {WHY}"]
     assert (ledger.left_by(1).parent / "error.txt").read_text() == "where it was lost"
     trouble.worked(1)
+    assert not trouble.is_doubted(1)
+
+
+def test_what_fails_when_time_is_over_is_told_and_counts_for_nothing(
+    trouble: Trouble, ledger: Ledger
+) -> None:
+    before = ledger.history
+    trouble.failed(going_on(ledger, 1), LOST, is_over=True)
+    assert (ledger.history, trouble.doubts) == (before, [WHY])
+    assert (ledger.left_by(1).parent / "error.txt").read_text() == "where it was lost"
+    trouble.failed(going_on(ledger, 2), replace(LOST, failure="late"), is_over=True)
+    assert (ledger.history, trouble.doubts) == (before, [WHY])
+    assert not (ledger.left_by(2).parent / "error.txt").exists()
     assert not trouble.is_doubted(1)
 
 

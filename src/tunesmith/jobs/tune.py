@@ -255,8 +255,10 @@ def _run(
         reason = whole.run()
         noise = _noise(search, whole.history, workers, path, clock=clock, interrupted=interrupted)
     status = _status(whole.history, reason, is_interrupted=interrupted.is_set(), say=say)
-    notes = journal.history.notes
-    return tell(path, search, whole.history, noise, status=status, reason=reason, notes=notes)
+    notes, doubts = journal.history.notes, whole.doubts
+    return tell(
+        path, search, whole.history, noise, status=status, reason=reason, notes=notes, doubts=doubts
+    )
 
 
 def _noise(

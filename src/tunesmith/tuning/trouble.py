@@ -34,10 +34,14 @@ class Trouble:
     Args:
         ledger: State of the trials.
         say: Shows a message to the user.
+
+    Attributes:
+        doubts: Reasons of failures that were not held against their trials, in their order.
     """
 
     def __init__(self, ledger: Ledger, say: Callable[[str], None]) -> None:
         self._ledger, self._say = ledger, say
+        self.doubts: list[str] = []
         # Trials that failed once since their last finished block -> until where they are to train.
         self._doubted: dict[int, int] = {}
         self._resting: dict[int, Outcome] = {}  # failed there twice -> how
@@ -65,9 +69,16 @@ class Trouble:
         """Whether a trial has failed since its last finished block."""
         return number in self._doubted
 
-    def failed(self, running: Running, outcome: Outcome) -> None:
-        """Handle a slice that failed: retry its trial, suspend it, or record that it has failed."""
-        if running.start or self._may_repeat(running, outcome):
+    def failed(self, running: Running, outcome: Outcome, *, is_over: bool = False) -> None:
+        """Handle a slice that failed: retry its trial, suspend it, or record that it has failed.
+
+        If it only ran out of time, or if all time is over, its trial stays where it was.
+        """
+        if running.is_cut_short(outcome) or (is_over and outcome.is_late):
+            self._ledger.put_back(running)
+        elif is_over:
+            self._put_back(running, outcome)
+        elif running.start or self._may_repeat(running, outcome):
             self._doubt(running, outcome)
         else:
             self._end(running.trial, outcome)
@@ -90,8 +101,7 @@ class Trouble:
         """Retry a trial; suspend it if it was retried already."""
         number, reason = running.trial, str(outcome.failed)
         is_first = not self.is_doubted(number)
-        self._ledger.put_back(running)
-        self._ledger.explain(number, outcome.details or reason)
+        self._put_back(running, outcome)
         self._doubted[number] = running.until
         if not is_first:
             self._ledger.set_aside(number, reason, outcome.failure)
@@ -99,6 +109,13 @@ class Trouble:
         where = f"after {counted(running.start, 'unit')}" if running.start else "in its first slice"
         then = ", and is tried once more" if is_first else " again"
         self._say(f"Trial {number} failed {where}{then}. {reason}")
+
+    def _put_back(self, running: Running, outcome: Outcome) -> None:
+        """Pause a trial where it was before a slice that failed."""
+        reason = str(outcome.failed)
+        self._ledger.put_back(running)
+        self._ledger.explain(running.trial, outcome.details or reason)
+        self.doubts.append(reason)
 
     def _end(self, number: int, outcome: Outcome) -> None:
         """Record that a trial has failed.

@@ -115,6 +115,11 @@ class Tuner:
         """The trials as they are now."""
         return self._ledger.history
 
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Reasons of failures that were not held against their trials."""
+        return tuple(self._trouble.doubts)
+
     def run(self) -> str:
         """Search until time is over, or nothing is left to do.
 
@@ -161,8 +166,7 @@ class Tuner:
         """Run the first slice of a suspended trial again: it worked before."""
         number = self._trouble.suspect
         assert number is not None
-        first = self._ledger.past.trials[str(number)].slices[0]
-        again = Start(first.end)
+        again = Start(self._ledger.past.trials[str(number)].slices[0].end)
         expected = expected_s(self.history, again, self._ledger.seconds)
         return self._begin(number, again, self._clock.left(), expected=expected)
 
@@ -207,10 +211,8 @@ class Tuner:
             self._judge(running, outcome)
         elif outcome.failed is None:
             self._take(running, outcome)
-        elif running.is_cut_short(outcome) or self._clock.left() <= 0:
-            self._ledger.put_back(running)
         else:
-            self._trouble.failed(running, outcome)
+            self._trouble.failed(running, outcome, is_over=self._clock.left() <= 0)
 
     def _judge(self, running: Running, outcome: Outcome) -> None:
         """Handle the outcome of a probe: if it worked, the suspended trials have failed."""
@@ -276,13 +278,9 @@ def _news(search: Search, ledger: Ledger, number: int, leader: int | None) -> li
 
 def _superfluous(search: Search, ledger: Ledger) -> list[int]:
     """Choose trials whose folders to remove; if time is the limit, only the disk counts."""
-    most = 0 if search.units is None else FOLDERS
+    most, suspended = 0 if search.units is None else FOLDERS, ledger.suspended
     return superfluous(
-        ledger.history,
-        ledger.sizes,
-        search.disk_bytes,
-        folders=most,
-        suspended=ledger.suspended,
+        ledger.history, ledger.sizes, search.disk_bytes, folders=most, suspended=suspended
     )
 
 

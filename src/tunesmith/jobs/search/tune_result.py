@@ -10,7 +10,8 @@ from typing import Any, final
 
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.words import counted, short
-from tunesmith.tuning.folders import at_unit
+from tunesmith.tuning.failures import told
+from tunesmith.tuning.folders import ERROR, at_unit
 from tunesmith.tuning.importance import edge_words, importances
 from tunesmith.tuning.parts import Part, first_look, parts
 from tunesmith.tuning.protocols import History
@@ -165,6 +166,7 @@ def tell(
     status: str,
     reason: str,
     notes: Sequence[str] = (),
+    doubts: Sequence[str] = (),
 ) -> Tuned:
     """Build the result of a search, with the value as measured in the trial itself.
 
@@ -176,6 +178,7 @@ def tell(
         status: See `Tuned`.
         reason: See `Tuned`.
         notes: What the user was told during the search, and should know of its result.
+        doubts: Reasons of failures that were not held against their trials.
 
     Raises:
         SettingsError: No trial has a value.
@@ -183,7 +186,7 @@ def tell(
     number, sign = best_trial(history), search.sign
     whole = best_trial(history, least=search.horizon)
     if number is None:
-        raise SettingsError(f"{_without(history, reason)} What was tried is in {path}.")
+        raise SettingsError(_without(path, history, doubts, reason))
     chosen, first, at = history.trials[number], history.trials[0], first_look(history)
     importance = importances(search.space, history, at=at)
     return Tuned(
@@ -211,15 +214,19 @@ def tell(
     )
 
 
-def _without(history: History, reason: str) -> str:
+def _without(path: Path, history: History, doubts: Sequence[str], reason: str) -> str:
     """Explain why there is no value: all trials failed, or there was no time."""
+    errors = sorted((path / TRIALS).glob(f"*/{ERROR}"))
+    where = f"{errors[-1]} says more." if errors else f"What was tried is in {path}."
     failed = [trial.failed for trial in history.trials if trial.failed is not None]
     if failed and len(failed) == len(history.trials):
-        return f"No trial has a value, since each failed, at last so: {failed[-1]} Mend that."
-    return (
-        f"The search ended before any trial had a value ({reason}) Give it a longer budget, or a "
-        "function with shorter slices."
-    )
+        why = f"No trial has a value, since each failed, at last so: {failed[-1]} Mend that."
+        return f"{why} {where}"
+    why = f"The search ended before any trial had a value ({reason})"
+    if (found := [*failed, *doubts]) or errors:
+        how = f": {told(found)}" if found else " before."
+        return f"{why} Slices failed{how} Mend that, or give it a longer budget. {where}"
+    return f"{why} Give it a longer budget, or a function with shorter slices. {where}"
 
 
 def _important(importance: Mapping[str, float]) -> list[str]:
