@@ -8,6 +8,7 @@ import pytest
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.functions import load_function
 from tunesmith.tuning.slice import as_values, config_class, run_slice
+from tunesmith.tuning.unread import is_marked, mark
 
 FILE = """
 from dataclasses import dataclass
@@ -30,6 +31,13 @@ def plain(config: dict[str, Any], folder: Path, start: int, until: int) -> list[
 def bare(config, folder, start, until):
     return config["lr"]
 
+def yields(config, folder, start, until):
+    state = folder / "state"
+    seen = int(state.read_text()) if start else 0
+    for unit in range(start, until):
+        state.write_text(str(seen := seen + 1))
+        yield config["lr"] / seen
+
 def short(config, folder): ...
 """
 
@@ -46,6 +54,16 @@ def test_a_function_gets_its_config_as_it_wants_it(file: Path, tmp_path: Path) -
     assert run_slice(f"{file}:plain", {"lr": 0.25}, str(tmp_path), 2, 4) == [0.25, 0.25]
     assert (tmp_path / "seen").read_text() == "2"
     assert run_slice(f"{file}:bare", {"lr": 0.25}, str(tmp_path), 2, 4) == [0.25]
+
+
+def test_what_a_function_does_while_its_values_are_taken_is_watched(
+    file: Path, tmp_path: Path
+) -> None:
+    (part := tmp_path / "00000004.part").mkdir()
+    mark(part, is_unread=True)
+    assert run_slice(f"{file}:yields", {"lr": 1.0}, str(part), 0, 2) == [1.0, 0.5]
+    assert run_slice(f"{file}:yields", {"lr": 1.0}, str(part), 2, 4) == [1 / 3, 0.25]
+    assert not is_marked(part)
 
 
 def test_the_class_of_a_config_is_found(file: Path) -> None:

@@ -66,11 +66,12 @@ def run_slice(
     kind = config_class(train)
     with watching(Path(folder)) as is_unread:
         answer = train(kind(**config) if kind else dict(config), Path(folder), start, until)
+        values = as_values(answer, until - start)  # a generator trains only now
         if start:
             # If the disk is full, a doubt is lost, but the training counts.
             with contextlib.suppress(OSError):
                 mark(Path(folder), is_unread=is_unread())
-    return as_values(answer, until - start)
+    return values
 
 
 def as_values(answer: object, units: int) -> list[float]:
