@@ -24,6 +24,17 @@ def same(x: Any) -> Any:
     return x
 
 
+def prints(text: str) -> int:
+    print(text, end="", flush=True)  # noqa: T201 (that is what is tested)
+    return os.getpid()
+
+
+def prints_until(text: str, path: str) -> None:
+    """Print as fast as possible until there is such a file."""
+    while not Path(path).exists():
+        print(text)  # noqa: T201 (that is what is tested)
+
+
 def raises() -> None:
     raise ValueError("no such luck")
 

@@ -142,15 +142,33 @@ def test_what_a_task_prints_goes_to_the_log_and_it_reads_nothing(
     assert "this goes to the log" in (tmp_path / "log").read_text()
 
 
-def test_a_log_that_has_grown_large_is_put_aside(
+def test_of_a_log_that_has_grown_large_the_end_is_put_aside(
     processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LOG_BYTES", 4)
-    for text, aside in (("ones", None), ("twice", "twice"), ("thrice", "thrice")):
-        (tmp_path / "log").write_text(text)
+    log, old = tmp_path / "log", tmp_path / "log.old"
+    for text, aside in (("ones", None), ("twice", "wice"), ("thrice", "rice")):
+        log.write_text(text)
         run(processes, task("raises"))
-        old = tmp_path / "log.old"
         assert (old.read_text() if old.exists() else None) == aside
+    first, second, third = run(
+        processes, *(task("prints", text=text) for text in ("no", "three", "x"))
+    )
+    assert first.value == second.value == third.value  # one process, which goes on writing
+    assert (log.read_text(), old.read_text()) == ("x", "hree")
+
+
+def test_a_log_stays_small_while_a_task_prints(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOG_BYTES", 100)
+    old = tmp_path / "log.old"
+    processes.submit(task("prints_until", text="x" * 100, path=str(tmp_path / "go")))
+    while not old.exists():
+        assert processes.next_done(0.1) is None
+    (tmp_path / "go").touch()
+    assert processes.next_done(60.0) is not None
+    assert old.stat().st_size == 100
 
 
 def test_a_process_is_used_again_and_replaced_when_it_was_killed(processes: Processes) -> None:

@@ -22,7 +22,7 @@ COMMAND = (sys.executable, "-P", "-m", "tunesmith.worker")
 SILENCE_S = 60.0  # without a heartbeat, after which a process is watched
 WATCHED = 1 / 6  # share of that, in which its processor time must grow, or it is killed
 LOADING_S = 300.0  # limit for loading what a task needs, which does not count for its deadline
-LOG_BYTES = 10_000_000  # of a log file, beyond which the next process begins another one
+LOG_BYTES = 10_000_000  # of a log file, beyond which its end is put aside, and the rest is lost
 PIECE = 1 << 16  # bytes read at once
 WORKERS_MOST = 8  # most processes that train at the same time, unless the user sets a number
 
@@ -37,7 +37,8 @@ class Processes:
     Args:
         workers: Number of processes.
         memory_bytes: Memory limit of each; None for no limit.
-        log: Log file of what the tasks print; once it is large, its name gets the ending ``.old``.
+        log: Log file of what the tasks print; once it is large, its end is moved to a file whose
+            name ends with ``.old``.
         silence_s: Seconds without a heartbeat, after which a process is watched, and killed unless
             it computes.
     """
@@ -60,6 +61,7 @@ class Processes:
     def submit(self, task: Task) -> None:
         """Begin a task; see `Executor`."""
         assert len(self._busy) < self.workers, "every worker has a task"
+        _put_aside(self._log)
         if task.is_fresh and self._idle:
             self._idle.pop().end()  # to make room for another one
         can_reuse = self._idle and not task.is_fresh
@@ -71,6 +73,7 @@ class Processes:
 
     def next_done(self, timeout_s: float) -> Outcome | None:
         """Wait for a task to end, and kill those that exceed their limits; see `Executor`."""
+        _put_aside(self._log)
         ends, wait_s = time.monotonic() + timeout_s, 0.0
         while self._busy:
             # First without waiting: a task must not seem late only because its output was not read.
@@ -110,7 +113,6 @@ class Processes:
         # The user's environment takes precedence.
         environment = {"OMP_NUM_THREADS": threads, **os.environ}
         environment["PYTHONPATH"] = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
-        _put_aside(self._log)
         with self._log.open("ab") as log:
             return _Worker(
                 subprocess.Popen(  # noqa: S603 (this interpreter, and what it was called with)
@@ -232,10 +234,16 @@ class _Worker:
 
 
 def _put_aside(log: Path) -> None:
-    """Rename a log file that has grown large; one that was renamed before is lost."""
-    with contextlib.suppress(OSError):  # there is none yet, or Windows holds it open
+    """Move the end of a log file that has grown large to another file, and empty it.
+
+    It is not renamed, since processes go on writing to it. What they write meanwhile is lost.
+    """
+    with contextlib.suppress(OSError):  # there is none yet, or no space
         if log.stat().st_size > LOG_BYTES:
-            log.replace(log.with_name(f"{log.name}.old"))
+            with log.open("r+b") as file:
+                file.seek(-LOG_BYTES, os.SEEK_END)
+                log.with_name(f"{log.name}.old").write_bytes(file.read(LOG_BYTES))
+                file.truncate(0)
 
 
 def _ticks(process: int) -> int:
