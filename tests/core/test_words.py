@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunesmith.core.words import brief, duration, nearest, tally
+from tunesmith.core.words import brief, duration, nearest, shortened, tally
 from tunesmith.data.archives import REPLACED
 from tunesmith.data.folders import HIDDEN, NOT_IMAGE, NOT_READ
 from tunesmith.data.tables import NO_LABEL, NO_PATH, REPEATED
@@ -10,6 +10,11 @@ from tunesmith.data.tables import NO_LABEL, NO_PATH, REPEATED
 
 def test_nothing_near_says_nothing() -> None:
     assert nearest("zebra", ["budget", "seed"]) == ""
+
+
+def test_long_texts_keep_head_and_tail() -> None:
+    assert shortened("a" * 30, 30) == "a" * 30
+    assert shortened("h" * 50 + "t" * 50, 30) == f"{'h' * 13} [...] {'t' * 10}"
 
 
 def test_durations_carry() -> None:

@@ -43,6 +43,17 @@ def says(text: str) -> None:
     raise ValueError(text)
 
 
+class Speechless(Exception):  # noqa: N818 (it is what it says)
+    """One whose text cannot be read."""
+
+    def __str__(self) -> str:
+        raise AttributeError("no text")
+
+
+def is_speechless() -> None:
+    raise Speechless
+
+
 def is_over_a_limit() -> None:
     raise LimitError("7 ms")
 

@@ -37,6 +37,21 @@ def test_what_a_task_raises_is_its_outcome() -> None:
     assert "not JSON serializable" in str(call(task("cannot_be_sent")).failed)
 
 
+def test_what_it_says_is_shortened_and_the_details_have_all_of_it() -> None:
+    outcome = call(task("says", text=f"begin {'x' * 5_000_000} end"))
+    reason = str(outcome.failed)
+    assert reason.startswith("It raised ValueError: begin xxx")
+    assert reason.endswith("xxx end.")
+    assert len(reason) < 1_100
+    assert "x" * 5_000_000 in outcome.details
+
+
+def test_what_has_no_text_is_told_by_its_name() -> None:
+    outcome = call(task("is_speechless"))
+    assert outcome.failed == "It raised Speechless, whose text cannot be read (AttributeError)."
+    assert "raise Speechless" in outcome.details
+
+
 def test_what_it_says_can_be_written_whatever_it_is() -> None:
     outcome = call(task("says", text="no file caf\udce9.jpg"))
     assert outcome.failed == r"It raised ValueError: no file caf\udce9.jpg."

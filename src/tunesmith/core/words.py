@@ -137,6 +137,19 @@ def writable(text: str, mark: str = "\\") -> str:
     return SURROGATE.sub(lambda found: f"{mark}u{ord(found[0]):04x}", text)
 
 
+def shortened(text: str, most: int) -> str:
+    """Leave out the middle of a text that is longer than ``most`` characters.
+
+    Example:
+        >>> shortened("It raised ValueError: a long list of numbers", 30)
+        'It raised Val [...] of numbers'
+
+    """
+    tail, mark = most // 3, " [...] "
+    head = most - tail - len(mark)
+    return text if len(text) <= most else f"{text[:head]}{mark}{text[-tail:]}"
+
+
 def assigned(values: Mapping[str, str]) -> str:
     """Format names and values as on the command line.
 

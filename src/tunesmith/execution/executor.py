@@ -13,10 +13,11 @@ from typing import Any, Literal, Protocol, final
 
 from tunesmith.core.errors import LimitError
 from tunesmith.core.functions import load_function
-from tunesmith.core.words import sentence, writable
+from tunesmith.core.words import sentence, shortened, writable
 
 LOADED = "loaded"  # sent by a process once it has loaded what a task needs
 OUT_OF_MEMORY = "It ran out of memory."
+TOLD = 1000  # characters of a reason, at most; what details there are have all of it
 # Kind of a failure: the function raised an error, for want of memory, for a network that is over
 # the user's limits, or another one; the process was killed (perhaps for want of memory), or ended
 # otherwise; it gave no sign of life; it exceeded its deadline; its values were not finite.
@@ -117,7 +118,7 @@ def call(task: Task) -> Outcome:
         return Outcome(
             key=task.key,
             seconds=time.monotonic() - began,
-            failed=writable(failed),
+            failed=shortened(writable(failed), TOLD),
             failure=failure,
             details=writable("".join(traceback.format_exception(error))),
         )
@@ -128,12 +129,17 @@ def _reason(error: Exception | SystemExit) -> tuple[str, Failure]:
     """Explain the failure of a task that raised an exception."""
     if isinstance(error, SystemExit):
         return f"It ended its process (sys.exit({error.code!r})).", "raised"
+    name = type(error).__name__
+    try:
+        text = f"{name}: {error}"
+    except Exception as broken:  # noqa: BLE001 (an error of the user's may fail in any way)
+        text = f"{name}, whose text cannot be read ({type(broken).__name__})"
     is_system = isinstance(error, OSError) and error.errno == errno.ENOMEM
-    is_torch = isinstance(error, RuntimeError) and any(text in str(error) for text in FULL)
+    is_torch = isinstance(error, RuntimeError) and any(full in text for full in FULL)
     if isinstance(error, MemoryError) or is_system or is_torch:
         return OUT_OF_MEMORY, "memory"
     failure: Failure = "limit" if isinstance(error, LimitError) else "raised"
-    return sentence(f"It raised {type(error).__name__}: {error}"), failure
+    return sentence(f"It raised {text}"), failure
 
 
 @final
