@@ -34,6 +34,15 @@ def test_ranges_that_make_no_sense() -> None:
         Int(5, 1)
     with pytest.raises(SettingsError, match=r"finite"):
         Float(0, float("inf"))
+    with pytest.raises(
+        SettingsError, match=r"finite `high - low`, but got low=-1.5e\+308, high=1.5"
+    ):
+        Float(-1.5e308, 1.5e308)
+    with pytest.raises(SettingsError, match=r"finite `high - low`"):
+        Int(-(10**308), 10**308)
+    with pytest.raises(SettingsError, match=r"finite `low < high`, but got low=0, high=1000"):
+        Int(0, 10**400)
+    assert Float(-8e307, 8e307).holds(8e307)
     with pytest.raises(SettingsError, match=r"`low > 0`, but got low=0"):
         Float(0, 1, log=True)
     with pytest.raises(SettingsError, match=r"at least two options"):

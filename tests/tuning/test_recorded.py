@@ -1,6 +1,7 @@
 """Tests of `tunesmith.tuning.recorded`."""
 
 import math
+import sys
 from dataclasses import replace
 
 from tunesmith.records.events import Event, SliceDone, Stored, TrialEnded, TrialStarted
@@ -9,6 +10,7 @@ from tunesmith.records.history import replay
 from tunesmith.tuning.protocols import History, Observation, Trial
 from tunesmith.tuning.recorded import (
     DROPPED,
+    LARGEST,
     NOT_FINITE,
     as_rows,
     none_trained,
@@ -36,6 +38,14 @@ def test_what_a_slice_measured() -> None:
         Observation(at=2, value=-0.5),
         Observation(at=4, value=-0.25),
     )
+
+
+def test_values_so_large_that_they_would_overflow_are_bounded() -> None:
+    values = [sys.float_info.max, -sys.float_info.max, 1e99, math.inf]
+    done = replace(DONE, rows=as_rows(values, 0, 4))
+    assert [point.value for point in points(done, sign=-1)] == [-LARGEST, LARGEST, -1e99, -math.inf]
+    unknown = replace(DONE, rows=as_rows([math.nan], 0, 4))
+    assert math.isnan(points(unknown, sign=1)[0].value)
 
 
 def test_a_search_goes_on_from_its_journal() -> None:

@@ -332,6 +332,16 @@ def test_a_trial_that_fails_costs_itself_alone(function: str, reason: str, tmp_p
     assert kept == ["error.txt"]
 
 
+def test_a_penalty_as_large_as_can_be_is_no_trouble(tmp_path: Path) -> None:
+    history, _, _ = run(tmp_path, "has_a_penalty_where_bad", trials=14)
+    worst = [trial for trial in history.trials if trial.best > 1]
+    assert worst
+    assert all(trial.config["kind"] == "bad" and trial.failed is None for trial in worst)
+    best = best_trial(history)
+    assert best is not None
+    assert history.trials[best].config["kind"] == "good"
+
+
 @final
 class Killing:
     """Runs tasks in this process, and fails the first slices of some trials in some way, or two."""

@@ -25,6 +25,10 @@ def _check_range(low: float, high: float, kind: type | tuple[type, ...], *, log:
         ) from None
     if not is_range:
         raise SettingsError(f"A range needs finite `low < high`, but got {low=}, {high=}.")
+    if not math.isfinite(float(high) - float(low)):
+        raise SettingsError(
+            f"A range needs a finite `high - low`, but got {low=}, {high=}. Choose nearer ends."
+        )
     if log and low <= 0:
         raise SettingsError(f"A logarithmic range needs `low > 0`, but got {low=}.")
 

@@ -98,10 +98,8 @@ def tune(
         KeyboardInterrupt: The search was interrupted before any trial had a value.
     """
     end_of_reading()
-    given: dict[str, Any] = {"budget": budget, "trials": trials, "horizon": horizon, "out": out}
-    given |= {"sampler": sampler, "scheduler": scheduler, "workers": workers}
-    given |= {"maximize": maximize, "trust_defaults": trust_defaults, "seed": seed}
-    settings = checked(TuneSettings, {k: v for k, v in given.items() if v is not None})
+    given = {k: v for k, v in locals().items() if k in TuneSettings.model_fields and v is not None}
+    settings = checked(TuneSettings, given)
     return run(settings, reference(function), space, progress=progress)
 
 

@@ -7,6 +7,7 @@ from tunesmith.records.events import SliceDone
 from tunesmith.records.history import History as Past
 from tunesmith.tuning.protocols import History, Observation, Trial
 
+LARGEST = 1e100  # of larger values, differences and squares would overflow
 NOT_FINITE = "It gave a value that is not finite."
 DROPPED = "It was given up to make room: trials' folders together took more disk than they may."
 
@@ -19,11 +20,20 @@ def are_finite(curve: Iterable[Observation]) -> bool:
 def points(done: SliceDone, *, sign: int) -> tuple[Observation, ...]:
     """Return what a slice measured, with values such that lower is better.
 
+    Finite values beyond `LARGEST`, such as a penalty as large as can be, count as that.
+
     Args:
         done: The slice; each row has ``at`` and ``value``, as the user's function gave it.
         sign: 1 if it is to be minimized, -1 if maximized.
     """
-    return tuple(Observation(at=int(row["at"]), value=sign * row["value"]) for row in done.rows)
+    return tuple(
+        Observation(at=int(row["at"]), value=sign * _bounded(row["value"])) for row in done.rows
+    )
+
+
+def _bounded(value: float) -> float:
+    """Bound a value, unless it is not finite: then its trial has failed."""
+    return max(-LARGEST, min(LARGEST, value)) if math.isfinite(value) else value
 
 
 def as_rows(values: list[float], start: int, until: int) -> tuple[Mapping[str, float], ...]:
