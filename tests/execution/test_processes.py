@@ -156,6 +156,9 @@ def test_of_a_log_that_has_grown_large_the_end_is_put_aside(
     )
     assert first.value == second.value == third.value  # one process, which goes on writing
     assert (log.read_text(), old.read_text()) == ("x", "hree")
+    run(processes, task("prints", text="the last"))
+    processes.cancel()
+    assert (log.read_text(), old.read_text()) == ("", "last")
 
 
 def test_a_log_stays_small_while_a_task_prints(

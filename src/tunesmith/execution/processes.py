@@ -107,6 +107,7 @@ class Processes:
         for worker in (*self._busy, *self._idle):
             worker.end()
         self._busy, self._idle = [], []
+        _put_aside(self._log)
 
     def _started(self) -> "_Worker":
         threads = str(max(1, cores() // self.workers))
