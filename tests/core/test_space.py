@@ -40,8 +40,6 @@ def test_ranges_that_make_no_sense() -> None:
         Float(-1.5e308, 1.5e308)
     with pytest.raises(SettingsError, match=r"finite `high - low`"):
         Int(-(10**308), 10**308)
-    with pytest.raises(SettingsError, match=r"finite `low < high`, but got low=0, high=1000"):
-        Int(0, 10**400)
     assert Float(-8e307, 8e307).holds(8e307)
     with pytest.raises(SettingsError, match=r"`low > 0`, but got low=0"):
         Float(0, 1, log=True)
