@@ -1,12 +1,13 @@
 """`fit` with a search against `fit` without one, or with one that leaves the structure as it is.
 
     TUNESMITH_DATA=FOLDER python benchmarks/tuned_fit.py [--rows fashion:600,digits:600] [--seeds 3]
-        [--compare structure]
+        [--compare structure | own]
 
 Whole processes as in ``fit.py``, at the same budget. Where that is under three times what the
 recipe needs, the two compared are the same program, and their difference is noise. With ``--compare
-structure`` all train from scratch and search. Rows that are in the results already are kept; the
-two variants of one data set and seed are run one after the other.
+structure`` all train from scratch and search; with ``--compare own`` all train the network of
+``small_network.py``: searched, searched but for its structure, and not searched. Rows that are in
+the results already are kept; the variants of one data set and seed are run one after the other.
 """
 
 import argparse
@@ -17,12 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from fit import run_ours, write_results
+from tunesmith.models.build import find_family
 
 RESULTS = Path(__file__).parent / "results" / "tuned_fit.json"
 ROWS = (
     "mnist-300:600,cifar10-300:600,digits:1800,cifar10-1000:1800,"
     "fashion:600,fashion:1800,cifar10:600,cifar10:1800"
 )
+OWN = f"{Path(__file__).with_name('small_network.py')}:build"
+DEFAULTS = {name: field.default for name, field in find_family(OWN).space.items()}
 PLAIN = {"block": "plain", "pooling": "max", "head": "max", "resolution_multiplier": 1.0}
 Variants = Mapping[str, Mapping[str, Any]]
 COMPARED: Mapping[str, Variants] = {
@@ -31,29 +35,35 @@ COMPARED: Mapping[str, Variants] = {
         "structure searched": {"model": "convnet"},
         "structure fixed": {"model": "convnet", "settings": {"params": PLAIN}},
     },
+    "own": {
+        "own network, searched": {"model": OWN},
+        "own network, structure fixed": {"model": OWN, "settings": {"params": DEFAULTS}},
+        "own network, no search": {"model": OWN, "settings": {"trials": 0}},
+    },
 }
 Row = dict[str, Any]
 
 
 def table(rows: Sequence[Row], variants: Variants) -> str:
-    """Accuracies by data, budget and variant, and the difference between the two."""
-    first, second = variants
+    """Accuracies by data, budget and variant, and the gains of the first variant on the others."""
+    first, *others = variants
     lines = []
     for data, budget in dict.fromkeys((row["data"], row["budget_s"]) for row in rows):
         here = [row for row in rows if (row["data"], row["budget_s"]) == (data, budget)]
         by = {(row["variant"], row["seed"]): row for row in here}
         seeds = sorted({seed for _, seed in by if all((name, seed) in by for name in variants)})
-        pairs = [[by[name, seed]["accuracy"] for name in variants] for seed in seeds]
-        if not pairs:
+        if not seeds:
             continue
-        gains = [one - other for one, other in pairs]
+        shares = {n: [100 * by[n, seed]["accuracy"] for seed in seeds] for n in variants}
         trials = [by[first, seed]["trials"] for seed in seeds]
-        lines.append(
-            f"{data}, {budget} s, {len(seeds)} seeds: {first} "
-            f"{100 * statistics.median(a for a, _ in pairs):.2f} %, {second} "
-            f"{100 * statistics.median(b for _, b in pairs):.2f} %, difference "
-            f"{100 * min(gains):+.2f} to {100 * max(gains):+.2f}; trials {trials}"
-        )
+        told = [f"{first} {statistics.median(shares[first]):.2f} %, trials {trials}"]
+        for other in others:
+            gains = [one - two for one, two in zip(shares[first], shares[other], strict=True)]
+            told.append(
+                f"{other} {statistics.median(shares[other]):.2f} %, gain {min(gains):+.2f} to "
+                f"{max(gains):+.2f}"
+            )
+        lines.append(f"{data}, {budget} s, {len(seeds)} seeds: {'; '.join(told)}")
     return "\n".join(lines)
 
 
