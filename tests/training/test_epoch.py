@@ -10,6 +10,7 @@ from tunesmith.data.augmentation import Augmentation
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training import epoch
 from tunesmith.training.config import TrainConfig
+from tunesmith.training.device import Compute
 from tunesmith.training.epoch import TrainData, batches, rescaled_at, scale_at
 from tunesmith.training.losses import CrossEntropy
 from tunesmith.training.schedule import extend, warmup_decay
@@ -95,3 +96,31 @@ def test_compiled_code_gets_whole_batches_of_one_size_alone(
     assert compiled.checkpoint is not None
     assert eager.checkpoint is not None
     torch.testing.assert_close(vars(compiled.checkpoint), vars(eager.checkpoint), rtol=0, atol=0)
+
+
+def test_the_next_batch_is_sent_before_the_loss_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To read a loss is to wait for a GPU, which then would have to wait for the next batch."""
+    calls: list[str] = []
+
+    class Told(Tensor):
+        def __float__(self) -> float:
+            calls.append("read")
+            return super().__float__()
+
+    def loss(network: nn.Module, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
+        return CrossEntropy()(network, x_NCHW, y_N).as_subclass(Told)
+
+    def send(compute: Compute, x: Tensor) -> Tensor:
+        calls.append("sent")
+        return to_device(compute, x)
+
+    to_device = Compute.send
+    monkeypatch.setattr(Compute, "send", send)
+    config, plan = TrainConfig(batch=8, optimizer="sgd"), warmup_decay(80, warmup=0.0)
+
+    def build() -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 30))
+
+    train_slice(config, build, make(), loss, start=None, segments=plan, until=24)
+    batch = ["sent", "sent"]  # images and labels
+    assert calls == [*batch, *batch, "read", *batch, "read", "read"]

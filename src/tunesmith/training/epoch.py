@@ -184,9 +184,10 @@ def train_batches(
     fast = compiled(network) if data.compute.compiled else network
     usual = config.batch, scale_at(config, segments, begin)
     total, steps, seen = 0.0, 0, begin
-    for position, batch_NCHW, y_N in batches(data, config, begin, until):
-        if stop():
-            break
+    stream = batches(data, config, begin, until)
+    ready = next(stream, None)
+    while ready is not None and not stop():
+        position, batch_NCHW, y_N = ready
         # Dropout is a function of (seed, position) too, so that no random state needs storing.
         torch.manual_seed(derive(config.seed, "step", position))
         optimizers.scale(multiplier(segments, position))
@@ -199,11 +200,25 @@ def train_batches(
         value.backward()
         with data.compute.precision(mixed=config.mixed_precision):
             optimizers.step()
+        # Before the loss is read: a GPU goes on computing meanwhile, and has no work left after it.
+        ready = next(stream, None)
         seen, steps, total = position + len(y_N), steps + 1, total + float(value.detach())
         if not math.isfinite(total):
             break
-        updates, due = divmod(position // config.batch, averaging.EVERY)
-        if due == 0 or seen >= segments[-1].end:  # the last weights count, of a few steps most
-            decay = averaging.decay_after(updates, longest=config.ema_decay)
-            averaging.update(average, network, decay=decay)
+        _update(average, network, config, position, is_last=seen >= segments[-1].end)
     return Progress(seen=seen, loss=total / steps if steps else 0.0)
+
+
+def _update(
+    average: Mapping[str, Tensor],
+    network: nn.Module,
+    config: TrainConfig,
+    position: int,
+    *,
+    is_last: bool,
+) -> None:
+    """Average the weights in, now and then; the last ones too: of a few steps they count most."""
+    updates, due = divmod(position // config.batch, averaging.EVERY)
+    if due == 0 or is_last:
+        decay = averaging.decay_after(updates, longest=config.ema_decay)
+        averaging.update(average, network, decay=decay)
