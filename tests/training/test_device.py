@@ -92,6 +92,13 @@ def test_images_live_on_a_device_that_has_room(size: int, *, fits: bool) -> None
     assert not Compute(device=torch.device("mps")).holds(images)  # it does not say
 
 
+def test_memory_that_torch_keeps_for_later_is_free(cuda: pytest.MonkeyPatch) -> None:
+    kept = [600]  # bytes of networks that are gone
+    cuda.setattr(torch.cuda, "mem_get_info", lambda _device: (1000 - sum(kept), 2000))
+    cuda.setattr(torch.cuda, "empty_cache", kept.clear)
+    assert Compute(device=CUDA).holds(torch.zeros(400, dtype=torch.uint8))
+
+
 def test_batches_are_sent_once() -> None:
     x = torch.zeros(3)
     assert CPU.send(x) is x

@@ -67,7 +67,10 @@ CPU = Compute(device=torch.device("cpu"))
 
 def free_bytes(device: torch.device) -> int | None:
     """Free memory of a device, in bytes; None if it is unknown."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+    if device.type != "cuda":
+        return None
+    torch.cuda.empty_cache()  # or what probes have freed, which torch keeps, would count as used
+    return torch.cuda.mem_get_info(device)[0]
 
 
 def choose_device(asked: Device) -> Compute:
