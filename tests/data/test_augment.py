@@ -1,10 +1,21 @@
 """Tests of `tunesmith.data.augment`."""
 
+import math
+
 import pytest
 import torch
 from torch import Generator, Tensor
 
-from tunesmith.data.augment import augment, cutout, mirror, relight, shrink, translate, warp
+from tunesmith.data.augment import (
+    augment,
+    cutout,
+    mirror,
+    relight,
+    shrink,
+    translate,
+    turn,
+    warp,
+)
 from tunesmith.data.augmentation import Augmentation
 
 
@@ -50,6 +61,13 @@ def test_each_change_depends_on_seed_and_position_alone(x: Tensor, how: Augmenta
     assert torch.equal(state, torch.get_rng_state())
     if not how.flip:
         assert not torch.equal(first, run(x, how, position=16))
+
+
+def test_parts_turned_by_their_angles_are_the_whole_warped(x: Tensor) -> None:
+    angle = (torch.rand(len(x), generator=seeded()) * 2 - 1) * math.radians(20)
+    parts = [turn(*some) for some in zip(x.split(5), angle.split(5), strict=True)]
+    whole = warp(x, rotate=20, scale=0.0, shift=0.0, generator=seeded())
+    assert torch.equal(torch.cat(parts), whole)
 
 
 def test_two_epochs_show_both_sides_of_every_image(x: Tensor) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tunesmith.models.convnet import convnet
 from tunesmith.models.preprocess import Normalize
@@ -49,6 +50,27 @@ def test_a_change_that_alters_the_meaning_is_found(*, sided: bool) -> None:
     assert harm.changed[harmful] < 0.1
     assert harm.changed[harmless] > 0.9
     assert harm.images == 200
+
+
+def test_no_copy_of_all_images_is_made() -> None:
+    """As floats, 2,000 images of 224 pixels take 1.2 GB."""
+
+    class Largest(TorchDispatchMode):
+        numbers = 0
+
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            made = func(*args, **(kwargs or {}))
+            if isinstance(made, Tensor) and made.is_floating_point():
+                self.numbers = max(self.numbers, made.numel())
+            return made
+
+    data, (x, y) = make(sided=True), half_bright(1000, sided=True)
+    config = TrainConfig(batch=32, optimizer="adamw", lr=0.05, label_smoothing=0.0)
+    with Largest() as largest:  # type: ignore[no-untyped-call]
+        transform_harm(build, data, x, y, config, **TWO)
+    assert 0 < largest.numbers < x.numel() / 2
 
 
 def test_fewer_images_than_a_batch_are_trained_on_all_the_same() -> None:

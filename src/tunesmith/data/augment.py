@@ -39,11 +39,21 @@ def warp(
     x_NCHW: Tensor, *, rotate: float, scale: float, shift: float, generator: Generator
 ) -> Tensor:
     """Rotate, scale and shift each image in one bilinear interpolation, with border padding."""
+    n = len(x_NCHW)
+    angle_N = _uniform((n,), math.radians(rotate), generator, x_NCHW.device)
+    size_N = 1 + _uniform((n,), scale, generator, x_NCHW.device)
+    return _moved(x_NCHW, angle_N, size_N, _uniform((2, n), 2 * shift, generator, x_NCHW.device))
+
+
+def turn(x_NCHW: Tensor, angle_N: Tensor) -> Tensor:
+    """Rotate each image by its angle, in radians, as `warp` does."""
+    still_2N = torch.zeros(2, len(angle_N), device=angle_N.device)
+    return _moved(x_NCHW, angle_N, torch.ones_like(angle_N), still_2N)
+
+
+def _moved(x_NCHW: Tensor, angle_N: Tensor, size_N: Tensor, shift_2N: Tensor) -> Tensor:
     n, _, height, width = x_NCHW.shape
-    angle = _uniform((n,), math.radians(rotate), generator, x_NCHW.device)
-    size = 1 + _uniform((n,), scale, generator, x_NCHW.device)
-    shift_2N = _uniform((2, n), 2 * shift, generator, x_NCHW.device)
-    cos, sin, aspect = angle.cos() / size, angle.sin() / size, height / width
+    cos, sin, aspect = angle_N.cos() / size_N, angle_N.sin() / size_N, height / width
     theta = torch.stack([cos, -sin * aspect, shift_2N[0], sin / aspect, cos, shift_2N[1]], dim=1)
     grid = F.affine_grid(theta.view(n, 2, 3), list(x_NCHW.shape), align_corners=False)
     return F.grid_sample(x_NCHW, grid, padding_mode="border", align_corners=False)

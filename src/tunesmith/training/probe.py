@@ -1,20 +1,24 @@
 """Short measurements on this machine and these data, before time is committed."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
+from typing import final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tunesmith.data.augment import mirror, warp
+from tunesmith.data.augment import turn
 from tunesmith.data.augmentation import Augmentation
 from tunesmith.evaluation.early import chance, counting
 from tunesmith.evaluation.memory import is_out_of_memory
 from tunesmith.evaluation.metrics import METRICS
-from tunesmith.evaluation.predict import logits
+from tunesmith.evaluation.predict import BATCH, logits
 from tunesmith.execution.threads import ALONE, share_of
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training.averaging import update
@@ -30,7 +34,17 @@ BRIEF_BATCH = 64  # batch size: in a few seconds, more steps teach more than lar
 PARTS, TURNS = 3, 3  # parts of a probe training; times as long that it may take
 # Accuracy beyond chance: enough to notice a change; enough to end early.
 NOTICES, KNOWS_ALL = 0.2, 0.98
-ROTATION = 15.0  # degrees: clearly visible, and within what a hand-held camera does
+# At most, in radians: clearly visible, and within what a hand-held camera does.
+ROTATION = math.radians(15)
+# From images, and angles to rotate them by, to images.
+View = Callable[[Tensor, Tensor], Tensor]
+VIEWS: Mapping[str, View] = MappingProxyType(
+    {
+        "flip": lambda x_NCHW, _: x_NCHW.flip(-1),
+        "flip_vertical": lambda x_NCHW, _: x_NCHW.flip(-2),
+        "rotate": lambda x_NCHW, angle_N: turn(x_NCHW.float(), angle_N),
+    }
+)
 
 
 def activation_bytes(network: nn.Module, x_NCHW: Tensor) -> int:
@@ -159,7 +173,8 @@ def transform_harm(
         average = {name: value.detach().clone() for name, value in network.state_dict().items()}
         optimizers = make_optimizers(config, network)
         y_N = valid_y.cpu().numpy()
-        judged, guessed = partial(_score, data.normalize, metric, y_N), chance(metric, y_N)
+        judge = _Judge(data.normalize, metric, valid_NCHW, y_N, config.seed)
+        guessed = chance(metric, y_N)
         for part in range(TURNS * PARTS):
             seen = train_batches(
                 network,
@@ -173,39 +188,45 @@ def transform_harm(
                 until=most,
                 stop=partial(_is_past, time.perf_counter() + seconds / PARTS),
             ).seen
-            knows = beyond_chance(judged(network.eval(), valid_NCHW.float()), guessed)
+            knows = beyond_chance(judge(network.eval()), guessed)
             if knows >= (KNOWS_ALL if part + 1 < PARTS else NOTICES) or seen >= most:
                 break
-        found = _judge(judged, network, valid_NCHW, config.seed)
-    plain, images = found.pop("plain"), counting(metric, y_N)
-    return Harm(plain=plain, chance=guessed, changed=found, images=images)
+        plain, changed = judge(network), {name: judge(network, v) for name, v in VIEWS.items()}
+    return Harm(plain=plain, chance=guessed, changed=changed, images=counting(metric, y_N))
 
 
 def _is_past(deadline: float) -> bool:
     return time.perf_counter() > deadline
 
 
-def _score(
-    normalize: Normalize,
-    metric: str,
-    y_N: NDArray[np.int64],
-    network: nn.Module,
-    x_NCHW: Tensor,
-) -> float:
-    return METRICS[metric].function(logits(network, x_NCHW, normalize=normalize), y_N)
+def _unchanged(x_NCHW: Tensor, _: Tensor) -> Tensor:
+    return x_NCHW
 
 
-def _judge(
-    score: Callable[[nn.Module, Tensor], float], network: nn.Module, valid_NCHW: Tensor, seed: int
-) -> dict[str, float]:
-    """Evaluate on unchanged and on changed images."""
-    every = torch.ones(len(valid_NCHW), dtype=torch.bool, device=valid_NCHW.device)
-    generator = torch.Generator().manual_seed(seed)
-    x_NCHW = valid_NCHW.float()
-    views: dict[str, Callable[[], Tensor]] = {  # made one at a time: each is as large as the images
-        "plain": lambda: x_NCHW,
-        "flip": lambda: mirror(x_NCHW, every, dim=-1),
-        "flip_vertical": lambda: mirror(x_NCHW, every, dim=-2),
-        "rotate": lambda: warp(x_NCHW, rotate=ROTATION, scale=0.0, shift=0.0, generator=generator),
-    }
-    return {name: score(network, view()) for name, view in views.items()}
+@final
+@dataclass(frozen=True)
+class _Judge:
+    """Scores a network on validation images, as they are or changed.
+
+    Attributes:
+        normalize: Mean and standard deviation of the training images.
+        metric: Name of the metric.
+        x_NCHW: Images, uint8.
+        y_N: Their classes.
+        seed: Random seed of the angles that they are rotated by.
+    """
+
+    normalize: Normalize
+    metric: str
+    x_NCHW: Tensor
+    y_N: NDArray[np.int64]
+    seed: int
+
+    def __call__(self, network: nn.Module, view: View = _unchanged) -> float:
+        generator = torch.Generator().manual_seed(self.seed)
+        angle_N = (torch.rand(len(self.x_NCHW), generator=generator) * 2 - 1) * ROTATION
+        # One batch at a time: a view of all images, as floats, takes gigabytes if they are large.
+        parts = zip(self.x_NCHW.split(BATCH), angle_N.split(BATCH), strict=True)
+        seen = (view(x_NCHW, angle.to(x_NCHW.device)) for x_NCHW, angle in parts)
+        z_NK = [logits(network, x_NCHW, normalize=self.normalize) for x_NCHW in seen]
+        return METRICS[self.metric].function(np.concatenate(z_NK), self.y_N)
