@@ -92,9 +92,9 @@ def opaque(
 
 @pytest.mark.parametrize(
     ("brightest", "channels", "weight"),
-    [(15, 1, "serious"), (15, 4, "serious"), (200, 1, "notable")],
+    [(15, 1, "serious"), (15, 4, "serious"), (63, 1, "serious"), (200, 1, "notable")],
 )
-def test_files_that_use_only_their_lower_bits_are_read_almost_black(
+def test_files_that_use_only_their_lower_bits_are_read_dark(
     brightest: int, channels: int, weight: str
 ) -> None:
     deep = examine.Finding(Kind.DEEP, "16 bits")
@@ -102,7 +102,7 @@ def test_files_that_use_only_their_lower_bits_are_read_almost_black(
     found, *_ = inside(opaque(brightest, channels, examined))
     assert isinstance(found, Finding)
     assert found.weight == weight
-    assert ("almost black" in found.meaning) is (weight == "serious")
+    assert ("stretch" in found.meaning) is (weight == "serious")
     assert len(found.items) == 20
 
 

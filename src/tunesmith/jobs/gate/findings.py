@@ -22,10 +22,11 @@ PICTURED = 24  # images of a finding to show as pictures, at most
 FEW = 20  # images that a class needs to be learned well
 UNEVEN = 10  # ratio of the largest class to the smallest
 # Files of more than 8 bits: how many to measure, and which share of their 8-bit values must be
-# below DARK to conclude that only the lower bits are used.
-MEASURED, DARK, BRIGHTEST = 256, 32, 0.999
+# below DARK, a quarter of the range, to conclude that only the lower bits are used.
+MEASURED, DARK, BRIGHTEST = 256, 64, 0.999
 LOST = (
-    "They use only their lower bits and are read almost black: stretch the values to 16 bits first."
+    "They use a quarter of the range or less, as values of 12 or 14 bits do, and are read dark, "
+    "with few gray levels: stretch the values to 16 bits first."
 )
 
 PARTS = {
