@@ -16,7 +16,7 @@ def resize(x_NCHW: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize images by antialiased bilinear interpolation, floats without rounding.
 
     The image is stretched to ``size``: nothing is cropped or padded. (The input size follows the
-    median aspect ratio of the training images, so that most are hardly distorted.)
+    mean aspect ratio of the images, so that most are hardly distorted.)
 
     Shape:
         - input: ``(N, C, H, W)``

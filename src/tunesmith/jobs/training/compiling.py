@@ -27,9 +27,9 @@ from tunesmith.records.events import CompilingChanged
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.slice import Outcome, SliceResult
 
-# Seconds left for images of one size, from which on compiling is tried. On CPUs, it takes a minute
-# or two, and none of our networks is faster for it (`benchmarks/engine.py`): there, it is for
-# users' own, and an attempt may take a few hundredths of the time.
+# Seconds left for images of one size, from which on compiling is tried. On CPUs, it takes up to a
+# minute, and `convnet` is slower for it (`benchmarks/engine.py`): there, it is for users' own
+# networks, and an attempt may take a few hundredths of the time.
 WORTH_S = {"cpu": 3600.0, "cuda": 300.0}
 COMPILING_SHARE = 0.1  # of the time left: beyond it, compiling is given up
 BEFORE, AFTER = 5, 3  # slices that measure the speed without and with compiling
