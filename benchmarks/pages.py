@@ -88,6 +88,17 @@ without: by how much the error of their best config is above that of the best of
 {table}
 
 """
+NOISE = """\
+## Wrong labels
+
+Of {images:,} training images, a share of the labels was replaced by random ones
+(`python benchmarks/noise.py`; {budget} s each). `fit` as it comes turns to a loss that forgives
+wrong labels where it notices them; beside it is `fit` that is kept at cross-entropy. Accuracies are
+on the official test part, medians over seeds. Hardware: {cpu}, {cores} cores, {system}.
+
+{table}
+
+"""
 # Endings of the names of results, and what they were measured on; the first ones are plotted.
 MACHINES = (
     ("", "Two cores with AVX-512, which train in bfloat16"),
@@ -397,10 +408,49 @@ def portfolio() -> str:
     )
 
 
+def noise_table(rows: Sequence[Row]) -> str:
+    """Accuracies with each loss where labels are wrong, and how often that was noticed."""
+    cells: dict[tuple[str, float], dict[str, list[Row]]] = {}
+    for row in rows:
+        cell = cells.setdefault((row["data"], row["wrong"]), {})
+        cell.setdefault(row["loss"], []).append(row)
+    losses = list(dict.fromkeys(row["loss"] for row in rows))
+    lines = []
+    for (data, wrong), by_loss in cells.items():
+        tuned = by_loss.get(losses[0], [])
+        lines.append(
+            [
+                *(NAMES[data], percent(wrong, 0)),
+                f"{sum(row['noticed'] for row in tuned)} of {len(tuned)}",
+                *(
+                    percent(statistics.median(accuracies(by_loss[loss])), 2)
+                    if loss in by_loss
+                    else ""
+                    for loss in losses
+                ),
+            ]
+        )
+    return rows_of(["data", "random labels", "noticed", *losses], lines)
+
+
+def noise() -> str:
+    """What a loss that forgives wrong labels buys; nothing before it was measured."""
+    if not (RESULTS / "noise.json").exists():
+        return ""
+    found = read("noise")
+    (first, *_) = found["rows"]
+    return NOISE.format(
+        **found["hardware"],
+        images=first["images"],
+        budget=first["budget_s"],
+        table=noise_table(found["rows"]),
+    )
+
+
 def page() -> str:
     """The page as it should be committed."""
     machines = "\n\n".join(machine(*each) for each in MACHINES)
-    return PAGE.format(machines=machines, plot=PLOT, parts=parts() + portfolio())
+    return PAGE.format(machines=machines, plot=PLOT, parts=parts() + portfolio() + noise())
 
 
 def rows_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

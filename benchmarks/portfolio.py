@@ -155,8 +155,8 @@ def settings_of(plan: Plan, config: Config) -> dict[str, Any]:
     return {"params": dict(chosen.params), "train": train}
 
 
-def run(source: Path, settings: Mapping[str, Any], budget: int) -> tuple[float, Any]:
-    """Test error of one `tunesmith fit`, and its plan."""
+def fitted(source: Path, settings: Mapping[str, Any], budget: int) -> tuple[Row, Any]:
+    """What one `tunesmith fit` tells, and its plan."""
     with tempfile.TemporaryDirectory() as folder:
         job, out = Path(folder) / "job.toml", Path(folder) / "run"
         job.write_text(job_file(settings))
@@ -169,7 +169,13 @@ def run(source: Path, settings: Mapping[str, Any], budget: int) -> tuple[float, 
             command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         plan = json.loads((out / "plan.json").read_text())["plans"][FAMILY.name]
-    return 1 - float(json.loads(done.stdout)["score"]["value"]), plan
+    return json.loads(done.stdout), plan
+
+
+def run(source: Path, settings: Mapping[str, Any], budget: int) -> tuple[float, Any]:
+    """Test error of one `tunesmith fit`, and its plan."""
+    told, plan = fitted(source, settings, budget)
+    return 1 - float(told["score"]["value"]), plan
 
 
 def regrets(error_CP: NDArray[np.float64], members: Sequence[int]) -> NDArray[np.float64]:

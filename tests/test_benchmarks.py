@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 import torch
@@ -95,6 +96,41 @@ def test_the_script_by_hand_answers_even_without_time(module: Module) -> None:
     assert {"accuracy", "accuracy_mirrored", "images_per_s", "wall_s"} <= found.keys()
     assert (found["trials"], found["epochs"]) == (1, 1)
     assert found["accuracy"] == found["accuracy_mirrored"]
+
+
+def test_both_losses_are_trained_on_the_same_wrong_labels(
+    module: Module,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    noise = module("noise")
+    x, y = np.zeros((6000, 2, 2), np.uint8), np.arange(6000) % 10
+    ran: list[tuple[str, bytes]] = []
+
+    def fitted(source: Path, settings: dict[str, Any], budget: int) -> tuple[dict[str, Any], None]:
+        with np.load(source) as file:
+            labels, tested = file["y_train"], file["y_test"]
+        assert len(labels) == 5000
+        assert (tested == y).all()
+        ran.append((json.dumps(settings), labels.tobytes()))
+        notes = [] if "robust" in settings["train"] else [f"Of them: {noise.FORGIVES}."]
+        return {"score": {"value": 0.75 + 0.1 * bool(notes)}, "notes": notes}, None
+
+    monkeypatch.setattr(noise, "fitted", fitted)
+    monkeypatch.setattr(noise, "read_fashion", lambda: {"train": (x, y), "test": (x, y)})
+    monkeypatch.setattr(noise, "read_zip", lambda *_: {"train": (x, y), "test": (x, y)})
+    monkeypatch.setattr(noise, "RESULTS", tmp_path / "noise.json")
+    monkeypatch.setattr("sys.argv", ["noise.py", "--seeds", "1", "--budget", "7"])
+    noise.main()
+    noise.main()  # nothing is left to do
+    settings, labels = zip(*ran, strict=True)
+    assert len(ran) == 2 * 3 * 2
+    assert labels[0::2] == labels[1::2]
+    assert len(set(labels)) == 3
+    assert {*settings} == {'{"train": {"seed": 0}}', '{"train": {"seed": 0, "robust": 0.0}}'}
+    table = "| Fashion-MNIST | 30 % | 1 of 1 | 85.00 % | 75.00 % |"
+    assert capsys.readouterr().out.count(table) == 2
 
 
 def test_the_parts_of_the_data_are_disjoint(module: Module) -> None:

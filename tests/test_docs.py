@@ -158,3 +158,25 @@ def test_the_tutorial_on_tuning_does_what_it_says(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "runs" / "cancer" / "result.json").read_text())
     assert found["value"] < found["default"]
     assert set(found["config"]) == {"lr", "momentum", "decay", "batch"}
+
+
+def test_the_loss_that_forgives_is_shown_once_it_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = script("pages")
+    monkeypatch.setattr(pages, "RESULTS", tmp_path)
+    assert pages.noise() == ""
+    row = {"data": "cifar10", "wrong": 0.3, "budget_s": 60, "images": 5000, "noticed": False}
+    rows = [
+        {**row, "loss": "as it comes", "accuracy": 0.6, "noticed": True},
+        {**row, "loss": "cross-entropy", "accuracy": 0.5},
+        {**row, "loss": "as it comes", "accuracy": 0.7},
+        {**row, "wrong": 0.0, "loss": "as it comes", "accuracy": 0.8},  # the other is to come
+    ]
+    hardware = {"cpu": "C", "cores": 2, "system": "S"}
+    (tmp_path / "noise.json").write_text(json.dumps({"hardware": hardware, "rows": rows}))
+    shown = pages.noise()
+    assert "Of 5,000 training images" in shown
+    assert "| data | random labels | noticed | as it comes | cross-entropy |" in shown
+    assert "| CIFAR-10 | 30 % | 1 of 2 | 65.00 % | 50.00 % |" in shown
+    assert "| CIFAR-10 | 0 % | 0 of 1 | 80.00 % |  |" in shown

@@ -28,6 +28,7 @@ SHORTEST_S = 0.5  # per slice: setup dominates shorter ones
 VALIDATION_SHARE = 0.015  # share of the training time for validation, at most
 REMEMBERED = 5  # slices whose median speed counts: a slow one must not end the schedule early
 STEPS_BACK = 5  # divergences in a row before a training is given up
+FORGIVES = "from here on its loss forgives labels that look wrong"
 REWARM = 0.5  # peak of the learning rate when a finished training is extended
 
 
@@ -134,7 +135,7 @@ def _forgive(session: Session, trial: Trial, config: TrainConfig, end: int) -> T
         return config
     session.note(
         f"Of the held-out images that {trial.name} is surest of, {100 * min(shares):.0f} % or more "
-        "bear another label: from here on its loss forgives labels that look wrong."
+        f"bear another label: {FORGIVES}."
     )
     return forgiving(config)
 
