@@ -1,6 +1,8 @@
-"""A network as users write their own: `tunesmith fit DATA --model benchmarks/small_network.py:build`.
+"""A network as users write their own; `tuned_fit.py` measures what a search makes of it.
 
-Its defaults are common choices, not tuned ones; `tuned_fit.py` measures what a search makes of it.
+    tunesmith fit DATA --model benchmarks/small_network.py:build
+
+Its defaults are common choices, not tuned ones.
 """
 
 from typing import Annotated
