@@ -85,16 +85,28 @@ def relight(x_NCHW: Tensor, *, brightness: float, contrast: float, generator: Ge
     return (x_NCHW - mean) * factor + mean + offset
 
 
+def shrunk(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Height and width of images at ``scale`` times their side: one pixel at least.
+
+    Example:
+        >>> shrunk((45, 8), 0.5), shrunk((32, 1), 0.25)
+        ((22, 4), (8, 1))
+
+    """
+    height, width = size
+    return max(1, round(scale * height)), max(1, round(scale * width))
+
+
 def shrink(x_NCHW: Tensor, scale: float) -> Tensor:
     """Resize images to ``scale`` times their side, antialiased; the memory layout is kept.
 
     Shape:
         - input: ``(N, C, H, W)``
-        - output: ``(N, C, round(scale H), round(scale W))``
+        - output: ``(N, C, *shrunk((H, W), scale))``
     """
     if scale == 1.0:
         return x_NCHW
-    size = [max(1, round(scale * side)) for side in x_NCHW.shape[-2:]]
+    size = shrunk((x_NCHW.shape[2], x_NCHW.shape[3]), scale)
     return F.interpolate(x_NCHW, size=size, mode="bilinear", antialias=True, align_corners=False)
 
 

@@ -225,7 +225,7 @@ def plan(
     train_s = examples / rate / share
     return Plan(
         size=best.size,
-        params={**_params(best), **settings.params},
+        params={**best.params, **settings.params},
         train=train,
         threads=best.threads,
         images_per_s=best.images_per_s,
@@ -266,12 +266,6 @@ def _config(
     if not pretrained and settings.model == AUTO:
         given.pop("frozen", None)  # it is meant for the network that has learned something
     return checked(TrainConfig, {**defaults.model_dump(), **given})
-
-
-def _params(best: Speed) -> dict[str, int]:
-    """Return the parameters of the measured network."""
-    found = {"width": best.width, "resolution": best.resolution}
-    return {name: value for name, value in found.items() if value}
 
 
 def _memory(data: Fingerprint, best: Speed, batch: int) -> int:

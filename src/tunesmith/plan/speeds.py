@@ -63,6 +63,12 @@ class Speed(BaseModel):
     parameters: int
     activation_bytes: int
 
+    @property
+    def params(self) -> dict[str, int]:
+        """Parameters of the network that were measured, by name."""
+        found = {"width": self.width, "resolution": self.resolution}
+        return {name: value for name, value in found.items() if value}
+
 
 def readable_images(decode_per_s: float, left_s: float) -> int:
     """Number of images that can be read in the time left, with time left to train on them.

@@ -16,6 +16,7 @@ from tunesmith.data.decode import Sample
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.execution.threads import ALONE
 from tunesmith.jobs.planning.resolutions import highest, resolutions
+from tunesmith.jobs.planning.shrinking import check_shrunk
 from tunesmith.jobs.run.limits import check_export
 from tunesmith.jobs.run.prepare import builder, tensor
 from tunesmith.models.build import Family
@@ -93,9 +94,12 @@ def measure_speeds(
 
     Raises:
         ModelError: The user's own network cannot be trained or exported.
+        SettingsError: The network cannot compute images as small as the user's ``early_scale``
+            makes them.
     """
     once = partial(_speeds, settings, sample, data, family, left_s=left_s, size=size)
     speeds = _with_fitting_threads(once) if _is_cpu(settings) else once()
+    check_shrunk(settings, data, family, speeds[0])
     if family.source:
         size = speeds[0].size
         build = family.builder(data.classes, data.channels, size=size, params=settings.params)

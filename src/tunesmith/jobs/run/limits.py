@@ -118,8 +118,8 @@ def within(
     told = ""
     for width in sorted({speed.width for speed in speeds}, reverse=True):
         kept = [speed for speed in speeds if speed.width <= width]
-        measured = {"width": width, "resolution": kept[0].resolution}
-        params = {n: value for n, value in measured.items() if value} | {**settings.params}
+        widest = next(speed for speed in kept if speed.width == width)
+        params = {**widest.params, **settings.params}
         build = family.builder(data.classes, data.channels, size=kept[0].size, params=params)
         try:
             limits.check(build(), channels=data.channels, size=kept[0].size)
