@@ -12,7 +12,7 @@ from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.source import Given
 from tunesmith.data.split import split
 from tunesmith.plan import VERIFIED, Plan, asked_images, describe, plan, trained_images
-from tunesmith.training.config import TrainConfig
+from tunesmith.training.config import RECIPES, TUNED, TrainConfig
 
 from .conftest import MACHINE, SPEEDS, speed
 
@@ -102,6 +102,32 @@ def test_what_the_user_decided_is_kept(make: Make) -> None:
     assert chosen.params["depth"] == 3
     with pytest.raises(SettingsError, match=r"`momentun` is no setting\. Did you mean `momentum`"):
         make("60s", train={"momentun": 0.5})
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "sgd", "adamw"])
+def test_an_optimizer_comes_with_its_own_values(mnist: Fingerprint, optimizer: str) -> None:
+    """As a search tries it, whatever the default values of the network."""
+    own = TrainConfig.model_validate({**RECIPES["adamw"], "optimizer": "adamw"})
+    tuned = TrainConfig.model_validate({**TUNED["adamw"], "optimizer": "adamw"})
+
+    def trained(defaults: TrainConfig, *, pretrained: bool = False, **more: float) -> TrainConfig:
+        given = {"budget": "60s", "train": {"optimizer": optimizer, **more}}
+        return plan(
+            mnist,
+            MACHINE,
+            SPEEDS,
+            Settings.make(given),
+            spent=1.0,
+            defaults=defaults,
+            pretrained=pretrained,
+        ).train
+
+    recipe = {**RECIPES[optimizer], "optimizer": optimizer}
+    assert trained(own).model_dump().items() >= recipe.items()
+    assert trained(own, lr=0.03).model_dump().items() >= {**recipe, "lr": 0.03}.items()
+    if optimizer in TUNED:
+        recipe = {**TUNED[optimizer], "optimizer": optimizer}
+        assert trained(tuned, pretrained=True).model_dump().items() >= recipe.items()
 
 
 def test_the_faster_memory_layout_is_taken(make: Make, mnist: Fingerprint) -> None:

@@ -5,7 +5,7 @@ from typing import Any, final
 
 from pydantic import BaseModel, ConfigDict
 
-from tunesmith.core.settings import AUTO, Settings, checked
+from tunesmith.core.settings import Settings, checked
 from tunesmith.core.words import duration, megabytes
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.split import (
@@ -39,7 +39,7 @@ from tunesmith.plan.speeds import (
     passes_in,
 )
 from tunesmith.plan.words import budget_words, chosen_words, fold_words
-from tunesmith.training.config import TrainConfig
+from tunesmith.training.config import RECIPES, TUNED, TrainConfig
 
 MOST_EPOCHS = 80.0  # more did not help on any data set measured
 MOST_EPOCHS_SMALL = 240.0  # the same for data of fewer than `SMALL` images
@@ -195,7 +195,7 @@ def plan(
         data: Fingerprint of the data.
         machine: Resources of the machine.
         speeds: Measured speeds of networks, all of one input size.
-        settings: User settings; they are kept.
+        settings: User settings that are meant for this network; they are kept.
         spent: Seconds of the budget already used.
         defaults: Default training config, before the user's settings.
         pretrained: Whether the network is pretrained, so that little training is needed.
@@ -262,9 +262,10 @@ def _config(
     decided: dict[str, Any] = {"batch": batch, "early_scale": coarse, **measured}
     if settings.metric == "balanced_accuracy":
         decided["balance"] = 1.0
-    given = {**decided, "seed": settings.seed, **settings.train}
-    if not pretrained and settings.model == AUTO:
-        given.pop("frozen", None)  # it is meant for the network that has learned something
+    # The default values are meant for the default optimizer.
+    recipes, optimizer = TUNED if pretrained else RECIPES, settings.train.get("optimizer")
+    recipe = recipes[optimizer] if optimizer else {}
+    given = {**decided, "seed": settings.seed, **recipe, **settings.train}
     return checked(TrainConfig, {**defaults.model_dump(), **given})
 
 

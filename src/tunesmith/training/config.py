@@ -5,15 +5,23 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 
-from tunesmith.core.space import Choice, Float, Int, When
+from tunesmith.core.space import Choice, Float, Int, When, space_of
 from tunesmith.data.augmentation import Augmentation
 
-# What goes with each optimizer in a training from scratch.
+# What goes with each optimizer, from scratch and for a pretrained network. Muon would destroy such
+# a network even at rate 0: it rescales filters, whose normalizations may be folded in. So did SGD
+# at a twentieth of its rate from scratch.
 RECIPES: Mapping[str, Mapping[str, float]] = {
     "muon": {"lr": 0.127, "momentum": 0.8, "warmup": 0.0},
     "sgd": {"lr": 0.4, "momentum": 0.9, "weight_decay": 5e-4, "warmup": 0.15},
     "adamw": {"lr": 0.002, "weight_decay": 0.05, "warmup": 0.1},
 }
+TUNED: Mapping[str, Mapping[str, float]] = {
+    "adamw": {"lr": 0.001, "weight_decay": 0.05, "warmup": 0.1, "layer_decay": 0.8},
+    "sgd": {
+        "lr": 0.001, "momentum": 0.9, "weight_decay": 5e-4, "warmup": 0.1, "layer_decay": 0.8
+    },
+}  # fmt: skip
 
 
 class TrainConfig(BaseModel):
@@ -55,3 +63,9 @@ class TrainConfig(BaseModel):
     mixed_precision: bool = True
     """Matrix products in bfloat16 where the device multiplies it in hardware."""
     seed: int = 0
+
+
+# Fields that belong to an optimizer: they mean nothing, or another thing, with another one.
+OF_OPTIMIZER = {"optimizer", "lr", "warmup"} | {
+    name for name, field in space_of(TrainConfig).items() if field.when
+}

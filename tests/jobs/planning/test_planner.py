@@ -16,7 +16,8 @@ from tunesmith.core.space import Field, Int
 from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
 from tunesmith.execution.machine import measure
-from tunesmith.jobs.planning.decide import Planned, find_families
+from tunesmith.jobs.planning.decide import find_families
+from tunesmith.jobs.planning.planned import Planned
 from tunesmith.jobs.planning.planner import (
     plan_run,
     plan_words,

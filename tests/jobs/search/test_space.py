@@ -13,6 +13,7 @@ from tunesmith.data.augmentation import Augmentation
 from tunesmith.jobs.search.space import FIXED, applied, as_set, flat, training_space
 from tunesmith.models.build import Family, find_family
 from tunesmith.models.custom import CustomSource
+from tunesmith.models.pretrained import Pretrained
 from tunesmith.plan import Plan
 from tunesmith.training.config import RECIPES, TrainConfig
 
@@ -84,6 +85,15 @@ def test_the_optimizer_is_not_searched_if_the_user_set_one_of_its_values(name: s
     given = {"optimizer": "adamw"}.get(name, 0.01)
     found = space(MINE, ADAMW, train={name: given})
     assert not {"train.optimizer", "train.muon.lr", "train.sgd.lr"} & found.keys()
+
+
+def test_what_is_meant_for_the_network_from_scratch_leaves_the_pretrained_one_s_space() -> None:
+    pretrained = Pretrained(mean=(0.0,), std=(1.0,), classifier="head")
+    tuned = replace(find_family("efficientnet_lite0"), pretrained=pretrained)
+    plan = ADAMW.model_copy(update={"params": {"resolution": 64}})
+    assert "train.lr" in space(tuned, plan, train={"lr": 0.01})
+    assert "train.lr" not in space(tuned, plan, model=tuned.name, train={"lr": 0.01})
+    assert "train.lr" not in space(CONVNET, PLAN, train={"lr": 0.01})
 
 
 def test_the_optimizer_of_our_own_networks_is_not_searched() -> None:

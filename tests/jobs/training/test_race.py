@@ -20,8 +20,10 @@ from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
 from tunesmith.execution.machine import measure
 from tunesmith.jobs.planning import decide
-from tunesmith.jobs.planning.decide import PRETRAINED, SCRATCH, Planned, find_families, plan_all
+from tunesmith.jobs.planning.decide import find_families, plan_all
+from tunesmith.jobs.planning.planned import Planned
 from tunesmith.jobs.run.candidate import Candidate
+from tunesmith.jobs.run.given import PRETRAINED, SCRATCH
 from tunesmith.jobs.run.prepare import as_expected, prepare
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.stored import read_checkpoint, write_checkpoint
@@ -226,6 +228,22 @@ def test_wrong_values_are_told_before_anything_is_measured(
 ) -> None:
     with pytest.raises(SettingsError, match=message):
         find_families(Settings.make({"budget": 30, **values}))
+
+
+def test_an_optimizer_that_destroys_what_was_learned_is_told_before_anything_is_measured(
+    digits: Source, tmp_path: Path
+) -> None:
+    looked = sample(digits, count=10, seed=0, threads=1)
+    settings = Settings.make({"budget": 30, "model": PRETRAINED, "train": {"optimizer": "muon"}})
+    with pytest.raises(SettingsError, match=r"network is adamw or sgd, but got 'muon', .* leave"):
+        plan_all(
+            settings,
+            looked,
+            fingerprint(digits, looked),
+            find_families(settings),
+            machine=measure(tmp_path),
+            clock=Clock(budget=30),
+        )
 
 
 def test_without_weights_the_network_from_scratch_is_trained(

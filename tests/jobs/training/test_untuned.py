@@ -18,8 +18,9 @@ from tunesmith.data.fingerprint import fingerprint
 from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
 from tunesmith.execution.machine import measure
-from tunesmith.jobs.planning.decide import PRETRAINED, find_families, plan_all
+from tunesmith.jobs.planning.decide import find_families, plan_all
 from tunesmith.jobs.run.candidate import Candidate
+from tunesmith.jobs.run.given import PRETRAINED
 from tunesmith.jobs.run.prepare import as_expected, prepare
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import Trained

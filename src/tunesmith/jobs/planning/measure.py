@@ -22,7 +22,7 @@ from tunesmith.jobs.run.prepare import builder, tensor
 from tunesmith.models.build import Family
 from tunesmith.models.custom import check_network
 from tunesmith.models.preprocess import Normalize, resize_pixels
-from tunesmith.training.config import RECIPES, TrainConfig
+from tunesmith.training.config import RECIPES, TUNED, TrainConfig
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.findings import Measured
@@ -33,9 +33,8 @@ PROBED_PIXELS = 2_000_000  # per batch, at most: a step must not take as long as
 TOO_SLOW = 0.6  # share of the needed speed: less is no busy moment, and small images do not help
 HALFWAY = 0.8  # the same for the width halfway to the next one, which is not measured
 LAYOUTS_UNTIL = 32  # from this width on, channels last was faster wherever it was measured
-TUNED_LR = 1e-3  # learning rate of a pretrained network's last layer
-# Share of its layers that are not trained. They are the costliest, and would hardly change: more
-# steps of the others brought more in equal time.
+# Share of a pretrained network's layers that are not trained. They are the costliest, and would
+# hardly change: more steps of the others brought more in equal time.
 FROZEN, COLORS = 1 / 3, 3
 
 
@@ -58,16 +57,15 @@ def default_config(family: Family, channels: int) -> TrainConfig:
         channels: Channels of the images. Of four, the last one is unknown to pretrained networks,
             so that their first layers have to be trained.
     """
+    changes: dict[str, Any]
     if family.pretrained:
         frozen = FROZEN if channels <= COLORS else 0.0
-        return TrainConfig(
-            optimizer="adamw", lr=TUNED_LR, layer_decay=0.8, frozen=frozen, weight_decay=0.05,
-            warmup=0.1, label_smoothing=0.1,
-        )  # fmt: skip
-    if family.source is None:
-        return TrainConfig.model_validate({**RECIPES["muon"], "early_scale": 0.75})
-    recipe = RECIPES["adamw"]
-    return TrainConfig.model_validate({"optimizer": "adamw", **recipe, "label_smoothing": 0.1})
+        changes = {**TUNED["adamw"], "optimizer": "adamw", "frozen": frozen, "label_smoothing": 0.1}
+    elif family.source is None:
+        changes = {**RECIPES["muon"], "early_scale": 0.75}
+    else:
+        changes = {"optimizer": "adamw", **RECIPES["adamw"], "label_smoothing": 0.1}
+    return TrainConfig.model_validate(changes)
 
 
 def measure_speeds(

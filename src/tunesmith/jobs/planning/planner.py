@@ -14,7 +14,8 @@ from tunesmith.data.fingerprint import Fingerprint, fingerprint
 from tunesmith.data.source import Source
 from tunesmith.data.subsample import thinned
 from tunesmith.execution.machine import Machine
-from tunesmith.jobs.planning.decide import Planned, plan_all
+from tunesmith.jobs.planning.decide import plan_all
+from tunesmith.jobs.planning.planned import Planned
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.search.search import FOLDER
 from tunesmith.jobs.search.search_setup import differing, remembered

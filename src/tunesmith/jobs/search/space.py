@@ -11,9 +11,10 @@ from typing import Any
 from tunesmith.core.settings import Settings
 from tunesmith.core.space import Choice, Config, Field, Float, Int, Range, Space, When, space_of
 from tunesmith.data.augmentation import Augmentation
+from tunesmith.jobs.run.given import meant_for
 from tunesmith.models.build import Family
 from tunesmith.plan import Plan
-from tunesmith.training.config import RECIPES, TrainConfig
+from tunesmith.training.config import OF_OPTIMIZER, RECIPES, TrainConfig
 
 # What is not searched: the resolution of a network that has one, a user's too, which the plan has
 # measured and images were read for (of ours from scratch, shares of it are searched as
@@ -34,7 +35,7 @@ PARTS = ("params.", "train.augmentation.", "train.")
 
 def training_space(family: Family, chosen: Plan, settings: Settings) -> dict[str, Field]:
     """Return what may be searched, with the plan's values as defaults; the user's are fixed."""
-    values = flat(family, chosen)
+    values, settings = flat(family, chosen), meant_for(family, settings)
     user = {f"params.{name}" for name in settings.params}
     user |= {f"train.{name}" for name in settings.train}
     space = _optimizers(values) if _is_any_optimizer(family, user) else {}
@@ -63,9 +64,7 @@ def _is_of_optimizer(name: str, field: Field) -> bool:
 def _is_any_optimizer(family: Family, user: set[str]) -> bool:
     """Whether the optimizer is searched: of a user's own network, unless a value of it is set."""
     is_own = family.source is not None and family.pretrained is None
-    own = {name for name, field in declared(family) if _is_of_optimizer(name, field)}
-    recipes = {f"train.{name}" for recipe in RECIPES.values() for name in recipe}
-    return is_own and not user & {OPTIMIZER, *own, *recipes}
+    return is_own and not user & {f"train.{name}" for name in OF_OPTIMIZER}
 
 
 def _optimizers(values: Config) -> dict[str, Field]:

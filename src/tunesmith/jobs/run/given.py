@@ -1,0 +1,37 @@
+"""Which of the user's training settings are meant for which network."""
+
+from tunesmith.core.errors import SettingsError
+from tunesmith.core.settings import AUTO, Settings
+from tunesmith.models.build import Family, find_family
+from tunesmith.training.config import OF_OPTIMIZER, TUNED
+
+SCRATCH, PRETRAINED = "convnet", "efficientnet_lite0"  # compete if the user names no model
+
+
+def meant_for(family: Family, settings: Settings) -> Settings:
+    """Return the settings, with only those training settings that are meant for a network.
+
+    If networks compete, what belongs to an optimizer is meant for the one from scratch, and what
+    belongs to layers that have learned something for the pretrained one. A parameter that only the
+    pretrained network has names it as well as ``--model`` does: then everything is meant for it.
+
+    Args:
+        family: Network family, of which it is known whether it is pretrained.
+        settings: User settings.
+
+    Raises:
+        SettingsError: A pretrained network would be trained by an optimizer that destroys what it
+            has learned.
+    """
+    given = dict(settings.train)
+    if settings.model == AUTO and settings.params.keys() <= find_family(SCRATCH).space.keys():
+        others = OF_OPTIMIZER if family.pretrained else {"frozen"}
+        given = {name: value for name, value in given.items() if name not in others}
+    optimizer = given.get("optimizer")
+    if family.pretrained and optimizer is not None and optimizer not in TUNED:
+        raise SettingsError(
+            f"`train.optimizer` of a pretrained network is {' or '.join(TUNED)}, but got "
+            f"{optimizer!r}, which gives all filters another scale, and so destroys what they have "
+            "learned. Set another one, or leave it out."
+        )
+    return settings.model_copy(update={"train": given})
