@@ -11,6 +11,7 @@ MACHINE = Machine(
     cpu="a processor",
     torch="2.13.0",
     cuda=(),
+    cuda_bytes=(),
 )
 
 

@@ -45,6 +45,7 @@ class Machine:
         cpu: Name of the processor.
         torch: Version of torch, or None.
         cuda: Names of CUDA devices.
+        cuda_bytes: Memory of each of them.
     """
 
     cores: int
@@ -54,6 +55,7 @@ class Machine:
     cpu: str
     torch: str | None
     cuda: tuple[str, ...]
+    cuda_bytes: tuple[int, ...]
 
 
 def _first_number(path: Path) -> int | None:
@@ -100,6 +102,7 @@ def measure(folder: Path) -> Machine:
     """Measure the machine; CUDA devices are listed only if torch is imported."""
     torch = sys.modules.get("torch")
     count = torch.cuda.device_count() if torch else 0
+    found = [torch.cuda.get_device_properties(i) for i in range(count)] if torch else []
     return Machine(
         cores=cores(),
         memory_bytes=_memory(),
@@ -107,7 +110,8 @@ def measure(folder: Path) -> Machine:
         system=f"{platform.system()} {platform.machine()}",
         cpu=_cpu(),
         torch=_version("torch"),
-        cuda=tuple(torch.cuda.get_device_name(i) for i in range(count)) if torch else (),
+        cuda=tuple(each.name for each in found),
+        cuda_bytes=tuple(each.total_memory for each in found),
     )
 
 

@@ -7,6 +7,7 @@ from tunesmith.plan.augmentation import brief_seconds, choose_augmentation
 from tunesmith.plan.extension import extend
 from tunesmith.plan.folds import FOLD_SHARE, fold_epochs, folds_in
 from tunesmith.plan.foreseen import Foreseen
+from tunesmith.plan.memory import HELD_SHARE
 from tunesmith.plan.plan import (
     VERIFIED,
     Plan,
@@ -62,6 +63,7 @@ from tunesmith.plan.words import read_words
 
 __all__ = [
     "FOLD_SHARE",
+    "HELD_SHARE",
     "NEEDED_SHARE",
     "RACE_FEWEST_S",
     "RACE_SHARE",

@@ -23,6 +23,7 @@ from tunesmith.data.split import (
 from tunesmith.execution.machine import Machine
 from tunesmith.plan.augmentation import brief_seconds
 from tunesmith.plan.folds import FOLD_SHARE
+from tunesmith.plan.memory import expected_bytes, fitting, memory_words
 from tunesmith.plan.search import SearchPlan
 from tunesmith.plan.speeds import (
     COARSE_FROM,
@@ -43,7 +44,6 @@ from tunesmith.training.config import RECIPES, TUNED, TrainConfig
 
 MOST_EPOCHS = 80.0  # more did not help on any data set measured
 MOST_EPOCHS_SMALL = 240.0  # the same for data of fewer than `SMALL` images
-PROCESS_BYTES = 450_000_000  # memory of the libraries themselves
 # Held-out sets besides the test set, each as its share of the images and its largest size: the one
 # for the learning curve, and those that are predicted once a model is trained.
 VALIDATION = (VALIDATION_SHARE, VALIDATION_MOST)
@@ -214,14 +214,13 @@ def plan(
         useful = share * max(1.0, settings.budget - before - reserve)
         best = choose_width(interpolate(speeds), images=images, seconds=useful * pace / sharing)
         rate, answers = max(1e-9, best.images_per_s * pace), best.answers_per_s
-    batch = batch_of(images, pretrained=pretrained)
-    train = _config(settings, defaults, best, batch=batch, coarse=coarse, pretrained=pretrained)
+    usual = _config(settings, defaults, best, images=images, coarse=coarse, pretrained=pretrained)
+    train = fitting(usual, data, best, machine, settings)
     examples = max(train.batch, min(most_examples(images), int(rate * useful)))
     fewest = tuned_examples(data) if pretrained else ENOUGH_EPOCHS * images
     rest = before + reread + fixed_seconds(pretrained=pretrained)
     once = asked_images(data) / max(1.0, answers)
     enough = enough_seconds(settings.budget, rest + fewest / rate / share, once)
-    late = rest + passes * once - settings.budget
     train_s = examples / rate / share
     return Plan(
         size=best.size,
@@ -237,13 +236,14 @@ def plan(
         reread_s=reread,
         reserve_s=reserve,
         finish_s=min(max(settings.budget, before + reserve), before + train_s + reserve),
-        memory_bytes=_memory(data, best, train.batch),
+        memory_bytes=expected_bytes(data, best, train, machine),
         disk_bytes=48 * best.parameters + 20_000_000,
         enough_s=enough,
         reasons=(
             *chosen_words(data, best, machine.cores, train.early_scale, epochs=examples / images),
             *fold_words(small=small),
-            *budget_words(enough, fewest / images, late_s=late),
+            *memory_words(best, usual, train),
+            *budget_words(enough, fewest / images, late_s=rest + passes * once - settings.budget),
         ),
     )
 
@@ -253,12 +253,13 @@ def _config(
     defaults: TrainConfig,
     best: Speed,
     *,
-    batch: int,
+    images: int,
     coarse: float,
     pretrained: bool,
 ) -> TrainConfig:
     """Make the training config from defaults, measurements, the metric and, above all, the user."""
     measured = {"channels_last": best.channels_last, "mixed_precision": best.mixed}
+    batch = batch_of(images, pretrained=pretrained)
     decided: dict[str, Any] = {"batch": batch, "early_scale": coarse, **measured}
     if settings.metric == "balanced_accuracy":
         decided["balance"] = 1.0
@@ -267,14 +268,6 @@ def _config(
     recipe = recipes[optimizer] if optimizer else {}
     given = {**decided, "seed": settings.seed, **recipe, **settings.train}
     return checked(TrainConfig, {**defaults.model_dump(), **given})
-
-
-def _memory(data: Fingerprint, best: Speed, batch: int) -> int:
-    """Expected peak: libraries, pixels, eight copies of the weights, and a batch's activations."""
-    pixels = data.images * best.size[0] * best.size[1] * data.channels
-    return (
-        PROCESS_BYTES + pixels + 32 * best.parameters + round(2.5 * best.activation_bytes * batch)
-    )
 
 
 def describe(chosen: Plan, *, former: float | None = None) -> tuple[str, ...]:

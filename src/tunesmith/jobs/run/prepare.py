@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tunesmith import plan as planning
 from tunesmith.core.errors import SourceError
 from tunesmith.core.spread import spread
 from tunesmith.core.words import assigned
@@ -33,7 +34,6 @@ from tunesmith.report.findings import Finding, quarantine_rows
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
 
-MEMORY_SHARE = 0.25  # share of memory for pixels; beyond it, they are memory-mapped from disk
 # Pixels of the images that data-dependent first layers are fitted to, in each slice anew, and of
 # those that mean and standard deviation are measured on.
 FITTED_PIXELS, NORMALIZED_PIXELS = 500_000, 8_000_000
@@ -122,7 +122,7 @@ def prepare(
             size=size,
             resize=resize_pixels,
             threads=machine.cores,
-            memory_bound=int(MEMORY_SHARE * machine.memory_bytes),
+            memory_bound=int(planning.HELD_SHARE * machine.memory_bytes),
             folder=session.folder,
         )
     if source.columns:
