@@ -10,13 +10,8 @@ from tunesmith.core.errors import ModelError, SettingsError
 from tunesmith.core.space import Field, check_values, space_of
 from tunesmith.core.words import nearest
 from tunesmith.models.convnet import convnet
-from tunesmith.models.custom import (
-    CustomSource,
-    Factory,
-    call_factory,
-    load_factory,
-    with_sizes,
-)
+from tunesmith.models.copies import build_once
+from tunesmith.models.custom import CustomSource, Factory, call_factory, load_factory
 from tunesmith.models.efficientnet_lite import efficientnet_lite0
 from tunesmith.models.ensemble import Ensemble
 from tunesmith.models.pretrained import Pretrained, pretrained_of
@@ -48,7 +43,7 @@ class Family:
     def builder(
         self, classes: int, channels: int, *, size: tuple[int, int], params: Mapping[str, Any]
     ) -> Callable[[], nn.Module]:
-        """Bind all arguments of the factory.
+        """Bind all arguments of the factory; that of a user is called as rarely as possible.
 
         Raises:
             SettingsError: A parameter is not in the space, or outside its range.
@@ -56,8 +51,8 @@ class Family:
         check_values(self.space, params)
 
         def build() -> nn.Module:
-            network = call_factory(self.factory, classes, channels, size=size, params=dict(params))
-            return with_sizes(network, channels, size)
+            make = call_factory if self.source is None else build_once
+            return make(self.factory, classes, channels, size=size, params=params)
 
         return build
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -108,7 +108,12 @@ def _why_not(path: Path, error: BaseException) -> str:
 
 
 def call_factory(
-    factory: Factory, classes: int, channels: int, *, size: tuple[int, int], params: dict[str, Any]
+    factory: Factory,
+    classes: int,
+    channels: int,
+    *,
+    size: tuple[int, int],
+    params: Mapping[str, Any],
 ) -> nn.Module:
     """Call a factory; it gets ``size`` only if its signature names it.
 
@@ -123,7 +128,7 @@ def call_factory(
     except (Exception, SystemExit) as error:
         raise ModelError(
             f"Your network factory `{label}` raised {type(error).__name__} when called with "
-            f"classes={classes}, channels={channels}, {params}: {error}"
+            f"classes={classes}, channels={channels}, {dict(params)}: {error}"
         ) from error
     if not isinstance(network, nn.Module):
         raise ModelError(

@@ -173,6 +173,20 @@ def train_slice(
     return SliceResult(outcome=outcome, row=row, checkpoint=end)
 
 
+def untrained(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Build a network as for the start of a training; the global random state is restored.
+
+    Where its weights are loaded or make no difference, this lets a user's network be copied.
+
+    Args:
+        build: Builds the untrained network.
+        seed: Seed of the training.
+    """
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(derive(seed, "init"))
+        return build()
+
+
 def place(network: nn.Module, data: TrainData, config: TrainConfig) -> nn.Module:
     """Move a network to the compute device, in the config's memory layout; freeze some layers."""
     freeze(network, config.frozen)

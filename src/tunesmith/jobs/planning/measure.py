@@ -27,6 +27,7 @@ from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.findings import Measured
 from tunesmith.training.probe import measure
+from tunesmith.training.slice import untrained
 
 PROBED, DIFFERENT = 256, 64  # images to train throwaway networks on; how many of them are distinct
 PROBED_PIXELS = 2_000_000  # per batch, at most: a step must not take as long as a probe
@@ -101,7 +102,8 @@ def measure_speeds(
     if family.source:
         size = speeds[0].size
         build = family.builder(data.classes, data.channels, size=size, params=settings.params)
-        check_export(build(), channels=data.channels, size=size)
+        network = untrained(build, settings.seed)
+        check_export(network, channels=data.channels, size=size)
     return speeds
 
 
@@ -203,7 +205,8 @@ def _speed(
     pixels = max(*size, resolution) ** 2
     searched = {"width": width, "resolution": resolution}
     params = {**{name: value for name, value in searched.items() if value}, **settings.params}
-    build = builder(family, batch, classes=data.classes, params=params)
+    made = builder(family, batch, classes=data.classes, params=params)
+    build = partial(untrained, made, settings.seed)
     if family.source:
         check_network(build(), batch.some(2).cpu(), data.classes)
     config = _config(settings, data, family, pixels).model_copy(

@@ -9,6 +9,7 @@ from tunesmith.core.words import sides
 from tunesmith.data.augment import shrunk
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.models.build import Family
+from tunesmith.training.slice import untrained
 
 
 def check_shrunk(
@@ -33,7 +34,7 @@ def check_shrunk(
         return
     params = {**best.params, **settings.params}
     build = family.builder(data.classes, data.channels, size=best.size, params=params)
-    network = build().eval()
+    network = untrained(build, settings.seed).eval()
     try:
         with torch.no_grad():
             network(torch.zeros((2, data.channels, *small)))

@@ -27,7 +27,7 @@ from tunesmith.training.epoch import TrainData
 from tunesmith.training.head import features
 from tunesmith.training.losses import loss_of
 from tunesmith.training.noise import surest_contradicted
-from tunesmith.training.slice import Checkpoint
+from tunesmith.training.slice import Checkpoint, untrained
 
 ANSWERS_PER_S = "answers_per_s"  # a validation metric: inference speed
 HEAD_FEWEST, HEAD_MOST = 500, 5000  # images to fit a pretrained network's head to
@@ -81,6 +81,10 @@ class Candidate:
         """Bind everything that is needed to build the network."""
         return builder(self.family, data, classes=self.classes, params=self.chosen.params)
 
+    def untrained(self, data: TrainData) -> nn.Module:
+        """Build the network as for the start of its training."""
+        return untrained(self.builder(data), self.chosen.train.seed)
+
     @property
     def views(self) -> list[tuple[View, ...]]:
         """Sets of test-time augmentation views that there is time for, cheapest first."""
@@ -89,8 +93,7 @@ class Candidate:
     def begin(self, data: TrainData) -> Checkpoint:
         """Start from the pretrained network, with a head fitted to its features."""
         assert self.family.pretrained is not None
-        head = self.head(data)
-        network = self.builder(data)()
+        head, network = self.head(data), self.untrained(data)
         layer = network.get_submodule(self.family.pretrained.classifier)
         weight, bias = torch.from_numpy(head.weight_KD), torch.from_numpy(head.bias_K)
         layer.load_state_dict({"weight": weight, "bias": bias}, strict=False)
@@ -130,12 +133,11 @@ class Candidate:
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
         order = order[: max(HEAD_FEWEST, min(HEAD_MOST, affordable))]
         some = replace(data, rows=data.rows[order.to(data.rows.device)])
-        network = self.builder(data)()
-        return some.rows, features(network, self.family.pretrained.classifier, some)
+        return some.rows, features(self.untrained(data), self.family.pretrained.classifier, some)
 
     def load(self, weights: Mapping[str, Tensor]) -> nn.Module:
         """Build the network with these weights, in eval mode on the device."""
-        network = self.builder(self.prepared.train)()
+        network = self.untrained(self.prepared.train)
         network.load_state_dict(weights)
         return network.eval().to(self.prepared.train.compute.device)
 
@@ -169,8 +171,7 @@ class Candidate:
         views are used only after a comparison on held-out images: see `settle`.
         """
         normalize = copy.deepcopy(self.prepared.train.normalize)
-        views = uncompared(self.views)
-        many = many_views(self.load(trained.checkpoint.average), views, normalize)
+        many = many_views(self.load(trained.checkpoint.average), uncompared(self.views), normalize)
         return Deployed(many, normalize, size=self.chosen.size).eval()
 
     def settle(

@@ -17,6 +17,7 @@ from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.export import onnx, verify
 from tunesmith.models.build import Family
 from tunesmith.models.preprocess import Deployed, Normalize
+from tunesmith.training.slice import untrained
 from tunesmith.tuning.within import OVER
 
 UNITS: Mapping[Limit, str] = {LATENCY: "ms for one image", SIZE: "MB"}
@@ -122,7 +123,8 @@ def within(
         params = {**widest.params, **settings.params}
         build = family.builder(data.classes, data.channels, size=kept[0].size, params=params)
         try:
-            limits.check(build(), channels=data.channels, size=kept[0].size)
+            network = untrained(build, settings.seed)
+            limits.check(network, channels=data.channels, size=kept[0].size)
         except LimitError as error:
             told = str(error)
         else:

@@ -12,6 +12,7 @@ import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -41,7 +42,7 @@ from tunesmith.training.epoch import TrainData
 from tunesmith.training.losses import loss_of
 from tunesmith.training.probe import activation_bytes
 from tunesmith.training.schedule import Segment
-from tunesmith.training.slice import Checkpoint, Outcome, place, train_slice
+from tunesmith.training.slice import Checkpoint, Outcome, place, train_slice, untrained
 
 WARMUP = 0.05  # share of a full training; then the rate is constant, so that any pause is fair
 FLOAT_BYTES = 4
@@ -134,7 +135,7 @@ def _write(
         "plan": chosen.model_dump(mode="json"),
         "normalize": {n: value.flatten().tolist() for n, value in data.normalize.named_buffers()},
         "training": len(data),
-        "work": work(candidate.builder(data)(), data),
+        "work": work(candidate.untrained(data), data),
     }
     (folder / JOB).write_text(json.dumps(written), "utf-8")
 
@@ -222,11 +223,12 @@ def train(config: Mapping[str, Any], folder: Path, start: int, until: int) -> fl
     shared = opened(folder.parents[2] / "data")
     chosen = applied(shared.chosen, config)
     build = builder(shared.family, shared.data, classes=shared.classes, params=chosen.params)
+    any_weights = partial(untrained, build, chosen.train.seed)
     if not start and shared.limits.most:
-        channels = shared.data.x_NCHW.shape[1]
-        shared.limits.check(build(), channels=channels, size=shared.chosen.size, folder=folder)
+        channels, size = shared.data.x_NCHW.shape[1], shared.chosen.size
+        shared.limits.check(any_weights(), channels=channels, size=size, folder=folder)
     with computing(torch.get_num_threads()):
-        examples = shared.examples * shared.work / work(build(), shared.data)
+        examples = shared.examples * shared.work / work(any_weights(), shared.data)
         batches = max(planning.UNITS, round(examples / chosen.train.batch))
         end = until * batches // planning.UNITS * chosen.train.batch
         result = train_slice(
@@ -243,7 +245,8 @@ def train(config: Mapping[str, Any], folder: Path, start: int, until: int) -> fl
         if result.outcome is Outcome.DIVERGED or result.checkpoint is None:
             return math.nan
         write_checkpoint(folder / STATE, result.checkpoint)
-        return _value(shared, place(build(), shared.data, chosen.train), result.checkpoint)
+        network = place(any_weights(), shared.data, chosen.train)
+        return _value(shared, network, result.checkpoint)
 
 
 def _segments(end: int) -> tuple[Segment, ...]:
