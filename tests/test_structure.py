@@ -47,7 +47,6 @@ UNMIRRORED: dict[str, str] = {
     "jobs/planning/planned.py": "a value alone; test_race.py stores and restores it",
     "jobs/gate/findings.py": "test_check.py and test_alike.py read each of them",
     "jobs/closing/finish.py": "a step of the job; test_fit.py reads what whole jobs left",
-    "jobs/planning/measure.py": "test_race.py and test_fit.py choose by what it measured",
     "jobs/report.py": "test_cli.py calls it as users do",
     "jobs/search/search_setup.py": "test_tune.py sets up, resumes and extends searches",
     "jobs/closing/result.py": "a value alone; test_fit.py reads all of it",

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tunesmith.core.errors import ModelError
-from tunesmith.models.pretrained import pretrained_of
+from tunesmith.models.pretrained import are_learned, pretrained_of, some_weights
 
 
 def network(**stated: Any) -> nn.Module:
@@ -28,6 +28,43 @@ def test_inputs_are_normalized_as_the_weights_expect() -> None:
     x_NCHW = torch.tensor([255.0, 0.0, 76.5]).view(1, 3, 1, 1)
     expected = torch.tensor([2.5, -2.0, 0.0]).view(1, 3, 1, 1)
     torch.testing.assert_close(found.normalize()(x_NCHW), expected)
+
+
+def test_values_for_colors_do_for_gray_images_and_for_those_with_alpha() -> None:
+    gray, alpha = (pretrained_of(network(), channels) for channels in (1, 4))
+    assert gray is not None
+    assert alpha is not None
+    assert gray.mean == pytest.approx((0.4 * 255,))
+    assert gray.std == pytest.approx((0.5 / 3 * 255,))
+    x_NCHW = torch.tensor([255.0, 0.0, 76.5, 255.0]).view(1, 4, 1, 1)
+    expected = torch.tensor([2.5, -2.0, 0.0, 0.0]).view(1, 4, 1, 1)
+    torch.testing.assert_close(alpha.normalize()(x_NCHW), expected)
+
+
+def made(seed: int) -> nn.Module:
+    """Make a network whose large backbone is the same at each seed, and the rest is not."""
+    torch.manual_seed(0)
+    backbone = nn.Sequential(nn.Conv2d(3, 30, 3), nn.BatchNorm2d(30))
+    torch.manual_seed(seed)
+    return nn.Sequential(backbone, nn.Conv2d(30, 2, 1), nn.Flatten(), nn.Linear(400, 20))
+
+
+def test_learned_weights_are_the_same_at_any_seed_but_for_a_minority() -> None:
+    with torch.random.fork_rng(devices=[]):
+        some, others = (some_weights(made(seed), "3") for seed in (1, 2))
+    assert some.keys() == {"0.0.weight", "1.weight"}
+    assert are_learned(some, others)
+    del some["0.0.weight"]
+    assert not are_learned(some, others)
+    assert are_learned({}, {})  # nothing contradicts what the network says
+
+
+def test_weights_that_a_rule_made_tell_nothing() -> None:
+    constant = nn.Linear(4, 5)
+    nn.init.zeros_(constant.weight)
+    assert some_weights(nn.Sequential(constant, nn.LayerNorm((5, 5))), "7") == {}
+    large = some_weights(nn.Linear(100, 1000), "7")
+    assert len(large["weight"]) <= 2000
 
 
 @pytest.mark.parametrize(

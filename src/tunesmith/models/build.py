@@ -32,6 +32,7 @@ class Family:
         space: Its parameters, with ranges and defaults.
         source: Source of a user's own network.
         pretrained: Metadata of a pretrained network; see `looked_at`.
+        remark: What a user should know of it, in words; perhaps nothing.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Family:
     space: Mapping[str, Field]
     source: CustomSource | None = None
     pretrained: Pretrained | None = None
+    remark: str = ""
 
     def builder(
         self, classes: int, channels: int, *, size: tuple[int, int], params: Mapping[str, Any]

@@ -1,16 +1,19 @@
-"""Metadata of pretrained networks, in timm's format."""
+"""Metadata of pretrained networks, in timm's format; and whether there is truth in them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tunesmith.core.errors import ModelError
 from tunesmith.models.preprocess import Normalize
 
 WHITE = 255  # timm's values are from 0 to 1, pixels from 0 to 255
+COLORS = 3
+OPAQUE = 1.0  # mean and standard deviation of alpha: nothing is added to images without holes
+SAMPLED = 1000  # weights of each layer to compare
 
 
 @final
@@ -35,6 +38,9 @@ class Pretrained:
 
 def pretrained_of(network: nn.Module, channels: int) -> Pretrained | None:
     """Read ``network.pretrained_cfg``: a mapping with ``mean``, ``std`` and ``classifier``.
+
+    Values for red, green and blue also do for gray images, which get their mean, and for images
+    with an alpha channel.
 
     Returns:
         The metadata; None if there are none, so that the network is trained from scratch.
@@ -68,9 +74,59 @@ def pretrained_of(network: nn.Module, channels: int) -> Pretrained | None:
 
 def _levels(stated: Mapping[str, Any], key: str, channels: int) -> tuple[float, ...]:
     values = stated.get(key)
+    if isinstance(values, list | tuple) and len(values) == COLORS:
+        values = _recolored([float(value) for value in values], channels)
     if not isinstance(values, list | tuple) or len(values) != channels:
         raise ModelError(
             f"`pretrained_cfg` of your network must have as `{key}` one number from 0 to 1 for "
             f"each of {channels} channels, but has {values!r}."
         )
     return tuple(WHITE * float(value) for value in values)
+
+
+def _recolored(values: list[float], channels: int) -> list[float]:
+    """Adapt values for red, green and blue to other channels."""
+    if channels == 1:
+        return [sum(values) / COLORS]
+    return [*values, OPAQUE][:channels]
+
+
+def some_weights(network: nn.Module, classifier: str) -> dict[str, Tensor]:
+    """Return some weights of each layer but the last, to compare; they take little memory.
+
+    Vectors are left out, and layers whose weights are all equal: these tell nothing, as they are
+    made by a rule.
+
+    Example:
+        >>> network = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
+        >>> {name: len(w) for name, w in some_weights(network, "1").items()}
+        {'0.weight': 6}
+
+    """
+    found = {}
+    for name, p in network.named_parameters():
+        step = max(1, p.numel() // SAMPLED)
+        values = p.detach().flatten()[::step].clone()
+        if p.ndim > 1 and name.rpartition(".")[0] != classifier and (values != values[:1]).any():
+            found[name] = values
+    return found
+
+
+def are_learned(some: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> bool:
+    """Whether weights that were made at two random seeds are the same, but for a minority.
+
+    Those that were learned are, and random ones are not. A network that fixes its own seed cannot
+    be told from a learned one, and is believed.
+
+    Example:
+        >>> learned, random = torch.tensor([0.1, 0.7]), torch.tensor([0.4, -0.2])
+        >>> are_learned({"a": learned}, {"a": learned}), are_learned({"a": learned}, {"a": random})
+        (True, False)
+
+    """
+    same = sum(
+        len(values)
+        for name, values in some.items()
+        if name in others and torch.equal(values, others[name])
+    )
+    return 2 * same >= sum(map(len, some.values()))

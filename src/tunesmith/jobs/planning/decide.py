@@ -132,7 +132,7 @@ def _plan(
     clock: Clock,
     sharing: int,
 ) -> planning.Plan:
-    return planning.plan(
+    chosen = planning.plan(
         data,
         machine,
         speeds,
@@ -142,6 +142,7 @@ def _plan(
         pretrained=family.pretrained is not None,
         sharing=sharing,
     )
+    return chosen.model_copy(update={"reasons": (*filter(None, [family.remark]), *chosen.reasons)})
 
 
 def _depth(settings: Settings, data: Fingerprint, size: tuple[int, int], *, cores: int) -> Depth:

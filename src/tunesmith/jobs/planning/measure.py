@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from tunesmith.jobs.run.prepare import builder, tensor
 from tunesmith.models.build import Family
 from tunesmith.models.custom import check_network
 from tunesmith.models.preprocess import Normalize, resize_pixels
+from tunesmith.models.pretrained import COLORS, are_learned, some_weights
 from tunesmith.training.config import RECIPES, TUNED, TrainConfig
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
@@ -36,18 +38,31 @@ HALFWAY = 0.8  # the same for the width halfway to the next one, which is not me
 LAYOUTS_UNTIL = 32  # from this width on, channels last was faster wherever it was measured
 # Share of a pretrained network's layers that are not trained. They are the costliest, and would
 # hardly change: more steps of the others brought more in equal time.
-FROZEN, COLORS = 1 / 3, 3
+FROZEN = 1 / 3
+NOT_LEARNED = (
+    "Your network has a `pretrained_cfg`, but most of its weights change with the random seed: it "
+    "has learned nothing yet, and is trained from scratch."
+)
 
 
 def look_at(family: Family, data: Fingerprint, params: Mapping[str, Any]) -> Family:
     """Build one network of a family, to find out whether it is pretrained.
 
+    A user's network may say so whatever its weights are, as timm's do.
+
     Raises:
         ModelError: The network cannot be built.
     """
     size = planning.sizes_of(data)[0]
-    network = family.builder(data.classes, data.channels, size=size, params=params)()
-    return family.looked_at(network, data.channels)
+    build = family.builder(data.classes, data.channels, size=size, params=params)
+    network = untrained(build, 1)
+    found = family.looked_at(network, data.channels)
+    if family.source is None or found.pretrained is None:
+        return found
+    some = some_weights(network, found.pretrained.classifier)
+    del network  # it may be large
+    others = some_weights(untrained(build, 0), found.pretrained.classifier)
+    return found if are_learned(some, others) else replace(family, remark=NOT_LEARNED)
 
 
 def default_config(family: Family, channels: int) -> TrainConfig:

@@ -1,0 +1,105 @@
+"""Tests of `tunesmith.jobs.planning.measure`; test_race.py and test_fit.py plan by it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.settings import Settings
+from tunesmith.data.decode import sample
+from tunesmith.data.fingerprint import Fingerprint, fingerprint
+from tunesmith.data.sources import open_source
+from tunesmith.execution.machine import measure
+from tunesmith.jobs.planning.decide import find_families, plan_all
+from tunesmith.jobs.planning.measure import default_config, look_at
+from tunesmith.models.build import find_family
+from tunesmith.training.config import RECIPES
+
+TIMM_LIKE = """
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from tunesmith import Choice
+
+
+class Network(nn.Module):
+    def __init__(self, classes: int, channels: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(channels, 8, 3, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+        self.head = nn.Linear(8, classes)
+        self.pretrained_cfg = self.default_cfg = {
+            "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.2, 0.2), "classifier": "head"
+        }
+
+    def forward(self, x):
+        return self.head(torch.relu(self.norm(self.stem(x))).mean((2, 3)))
+
+
+def build(
+    classes: int, channels: int, *, kind: Annotated[str, Choice("learned", "random", "fixed")]
+    = "learned",
+) -> nn.Module:
+    if kind == "fixed":
+        torch.manual_seed(0)
+    network = Network(classes, channels)
+    if kind == "learned":
+        weights = load_file(Path(__file__).with_name("weights.safetensors"))
+        weights["stem.weight"] = weights["stem.weight"].sum(1, keepdim=True)
+        network.load_state_dict(weights, strict=False)
+    return network
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_pretrained"), [("learned", True), ("random", False), ("fixed", True)]
+)
+def test_a_network_that_says_so_is_pretrained_if_its_weights_are_the_same_each_time(
+    mnist: Fingerprint, tmp_path: Path, kind: str, *, is_pretrained: bool
+) -> None:
+    (tmp_path / "net.py").write_text(TIMM_LIKE)
+    generator = torch.Generator().manual_seed(0)
+    stem = torch.randn((8, 3, 3, 3), generator=generator)
+    save_file({"stem.weight": stem}, tmp_path / "weights.safetensors")
+    state = torch.get_rng_state()
+    found = look_at(find_family(f"{tmp_path}/net.py:build"), mnist, {"kind": kind})
+    torch.testing.assert_close(torch.get_rng_state(), state)
+    assert (found.pretrained is not None) is is_pretrained
+    assert ("change with the random seed" in found.remark) is not is_pretrained
+    config = default_config(found, mnist.channels)
+    assert (config.frozen > 0) is is_pretrained
+    if found.pretrained:
+        assert found.pretrained.mean == pytest.approx((0.4 * 255,))
+
+
+def test_the_plan_tells_who_has_learned_nothing(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(TIMM_LIKE)
+    source = open_source("digits")
+    looked = sample(source, count=40, seed=0, threads=1)
+    given = {"budget": 5, "model": f"{tmp_path}/net.py:build", "params": {"kind": "random"}}
+    settings = Settings.make(given)
+    planned = plan_all(
+        settings,
+        looked,
+        fingerprint(source, looked),
+        find_families(settings),
+        machine=measure(tmp_path),
+        clock=Clock(budget=5, now=lambda: 0.0),
+    )
+    assert planned.plans[0].reasons[0].startswith("Your network has a `pretrained_cfg`, but most")
+    assert planned.plans[0].train.model_dump().items() >= RECIPES["adamw"].items()
+
+
+def test_our_own_networks_are_known(mnist: Fingerprint) -> None:
+    scratch, tuned = (
+        look_at(find_family(name), mnist, {}) for name in ("convnet", "efficientnet_lite0")
+    )
+    assert scratch.pretrained is None
+    assert tuned.pretrained is not None
+    assert scratch.remark == tuned.remark == ""
