@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 
 import tunesmith as ts
-from tunesmith.core.errors import ModelError, RunFolderError
+from tunesmith.core.errors import BundleError, ModelError, RunFolderError
 from tunesmith.data.originals import originals
 from tunesmith.data.source import Source
 from tunesmith.jobs.closing.result import Result
@@ -512,6 +513,50 @@ def test_a_pretrained_network_of_the_user_s_own(tmp_path: Path) -> None:
     normalize = result.module().normalize
     assert isinstance(normalize, Normalize)
     assert float(normalize.mean) == pytest.approx(0.25 * 255)
+
+
+WEIGHTS_BESIDE = """
+from pathlib import Path
+from torch import nn
+from safetensors.torch import load_file
+
+FOLDER = Path(__file__).parent
+
+def build(classes: int, channels: int) -> nn.Module:
+    with (FOLDER / "calls.txt").open("a") as calls:
+        calls.write("called\\n")
+    network = nn.Sequential(nn.Conv2d(channels, 16, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(3),
+                            nn.Flatten(), nn.Linear(144, classes))
+    network.load_state_dict(load_file(FOLDER / "weights.safetensors"), strict=False)
+    network.pretrained_cfg = {"mean": (0.2, 0.3, 0.4), "std": (0.5,) * 3, "classifier": "4"}
+    return network
+"""
+
+
+def test_a_network_that_reads_its_weights_from_a_file_beside_it(tmp_path: Path) -> None:
+    home, elsewhere = tmp_path / "mine", tmp_path / "theirs"
+    home.mkdir()
+    (home / "net.py").write_text(WEIGHTS_BESIDE)
+    generator = torch.Generator().manual_seed(7)
+    weight = torch.randn((16, 1, 3, 3), generator=generator) / 3
+    save_file({"0.weight": weight, "0.bias": torch.zeros(16)}, home / "weights.safetensors")
+    x, y = digits()
+    result = quick((x, y), tmp_path / "out", model=f"{home / 'net.py'}:build")
+    assert result.summary.model.config["layer_decay"] < 1  # it is tuned
+    # To see whether it has learned; not for each slice.
+    assert (home / "calls.txt").read_text() == 2 * "called\n"
+
+    def same(module: torch.nn.Module) -> None:
+        with torch.no_grad():
+            rebuilt = module(torch.from_numpy(x[:8, ..., None])).numpy()
+        np.testing.assert_allclose(rebuilt, ts.load(result.bundle).probabilities(x[:8]), atol=1e-4)
+
+    same(result.module())
+    home.rename(elsewhere)  # only the bundle's copy of its file is left
+    with pytest.raises(BundleError, match=r"cannot be built again: .* No such file .* beside .*py"):
+        result.module()
+    shutil.copy(elsewhere / "weights.safetensors", result.bundle)
+    same(result.module())
 
 
 def test_no_time_for_a_single_step_leaves_the_head_on_frozen_features(tmp_path: Path) -> None:
