@@ -2,9 +2,12 @@
 
     TUNESMITH_DATA=FOLDER python benchmarks/tricks.py [--data cifar10] [--seconds 60] [--seeds 2]
 
-Settings are compared by ``ablation.py``. These are no settings: MixUp and CutMix, the hardest
-examples of a batch, stochastic depth, pooling before a group's first convolution, inverted
-residuals, the mean of the last few weights. Each network, of one width, trains for as many examples
+Settings are compared by ``ablation.py``. These are no settings. What the engine does not have:
+MixUp and CutMix, the hardest examples of a batch, stochastic depth, pooling before a group's first
+convolution, inverted residuals, the mean of the last few weights, batch statistics that are
+measured again with the averaged weights. And what it has, left out: the whitening first layer,
+filters that begin as the identity, mirror images at the end; with more views of an image. Each
+network, of one width, trains for as many examples
 as its speed allows in the time, at a learning rate that falls to zero, and is tested with its
 averaged weights. Rows that are in the results already are kept.
 """
@@ -36,6 +39,7 @@ from tunesmith.models.blocks import FixedGainNorm, Residual, SameConv2d
 from tunesmith.models.convnet import ConvNet, convnet
 from tunesmith.models.groups import ConvGroup
 from tunesmith.models.preprocess import Normalize
+from tunesmith.models.views import ALONE, CHOICES, ManyViews, View, passes
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
@@ -44,7 +48,8 @@ from tunesmith.training.schedule import Segment, warmup_decay
 from tunesmith.training.slice import Checkpoint, place, train_slice
 
 RESULTS = Path(__file__).parent / "results" / "tricks.json"
-WIDTH, MEASURED, LAST = 32, 12, 5  # steps to measure a speed by; weights to average
+WIDTH, BATCH = 32, 512
+MEASURED = 12  # steps to measure a speed by, and batches to measure statistics by
 BASE = TrainConfig(early_scale=0.75, augmentation=Augmentation(shift=0.0625, flip=True))
 SIDES = {"cifar10": 32, "fashion": 28}
 Change = Callable[[nn.Module], nn.Module]
@@ -189,6 +194,36 @@ def inverted(network: nn.Module) -> nn.Module:
     return network
 
 
+def trained_first(network: nn.Module) -> nn.Module:
+    """Replace whitening by a convolution that is trained like the others."""
+    assert isinstance(network, ConvNet)
+    stem = network.stem
+    count, channels, side, _ = stem.weight.shape
+    conv = nn.Conv2d(channels, count, side, stem.stride, stem.padding, bias=False)
+    network.stem = nn.Sequential(conv, FixedGainNorm(count))  # type: ignore[assignment]
+    return network
+
+
+def random_filters(network: nn.Module) -> nn.Module:
+    """Draw all filters at random; none passes its input on."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.reset_parameters()
+    return network
+
+
+@torch.no_grad()
+def measure_again(network: nn.Module, data: TrainData) -> None:
+    """Replace the batch statistics by those of a few thousand training images."""
+    network.train()
+    for begin in range(MEASURED):
+        for norm in network.modules():
+            if isinstance(norm, FixedGainNorm):
+                norm.momentum = 1 / (begin + 1)
+        rows = data.rows[begin * BATCH : (begin + 1) * BATCH]
+        network(data.normalize(data.x_NCHW[rows]))
+
+
 def dropped(network: nn.Module) -> nn.Module:
     """Skip the second block of each group at random."""
     groups = network.groups
@@ -214,6 +249,8 @@ class Trick:
     train: Mapping[str, Any] = field(default_factory=dict)
     change: Change = unchanged
     last: bool = False
+    is_measured_again: bool = False
+    views: tuple[View, ...] = (View.AS_IS, View.MIRRORED)
 
 
 RESIDUAL = {"block": "residual", "depth": 2}
@@ -227,6 +264,11 @@ TRICKS: Mapping[str, Trick] = {
     "the same with stochastic depth": Trick(params=RESIDUAL, change=dropped),
     "inverted residual blocks": Trick(change=inverted),
     "mean of the last five weights": Trick(last=True),
+    "batch statistics measured again": Trick(is_measured_again=True),
+    "a trained first convolution": Trick(change=trained_first),
+    "random filters to begin with": Trick(change=random_filters),
+    "no mirror images at the end": Trick(views=ALONE),
+    "moved images at the end, too": Trick(views=CHOICES[-1]),
 }
 Build = Callable[[], nn.Module]
 
@@ -304,15 +346,15 @@ def trained(trick: Trick, data: TrainData, *, seconds: float, seed: int) -> Mapp
 
 
 def tested(trick: Trick, weights: Mapping[str, Tensor], data: TrainData, test: Images) -> float:
-    """Accuracy on the test part, averaged over an image and its mirror image."""
-    x_NCHW, y = tensor(test[0]).float(), test[1]
-    network = trick.change(made(trick, x_NCHW))
-    network = place(network, data, BASE)
+    """Accuracy on the test part, averaged over views of an image."""
+    x_NCHW, y = tensor(test[0]), test[1]
+    network = place(trick.change(made(trick, x_NCHW)), data, BASE)
     network.load_state_dict(weights)
-    z_NK = [
-        logits(network.eval(), view, normalize=data.normalize) for view in (x_NCHW, x_NCHW.flip(-1))
-    ]
-    return accuracy(np.mean(z_NK, axis=0), y)
+    if trick.is_measured_again:
+        measure_again(network, data)
+    viewing = ManyViews(network, trick.views).eval()
+    copies = passes(trick.views)
+    return accuracy(logits(viewing, x_NCHW, normalize=data.normalize, copies=copies), y)
 
 
 def main() -> None:
