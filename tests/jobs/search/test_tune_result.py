@@ -75,6 +75,15 @@ def test_what_was_found_is_told_with_its_doubts() -> None:
     assert found.words().splitlines()[-2] == f"note    {warning}"
 
 
+def test_by_how_much_the_best_was_lucky_is_told_by_its_other_trainings() -> None:
+    noise = Noise(at=2, values={0: (0.0, 0.25, -0.25), 15: (-15.2, -14.9, -15.0)})
+    found = tell(Path("run"), SEARCH, HISTORY, noise, status="finished", reason="It is over.")
+    assert found.again == [15.2, 14.9, 15.0]
+    assert found.why().endswith(
+        "after 2 units): this one had 15.2 then, and 14.9 and 15 when trained again"
+    )
+
+
 def test_few_trials_and_no_time_are_told_too() -> None:
     few = History(horizon=10, trials=HISTORY.trials[:2])
     found = tell(Path("run"), SEARCH, few, None, status="finished", reason="It is over.")

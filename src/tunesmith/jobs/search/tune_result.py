@@ -49,6 +49,8 @@ class Tuned:
         noise: Standard deviation between values of equal configs after ``noise_at`` units, measured
             by training the defaults and the best config again; None if there was no time.
         noise_at: Units of these trainings.
+        again: Values of the chosen config after so many units: in the search, and of its other
+            trainings. The first one was chosen for being good, so that the others tend to be worse.
         failed: Reasons of failed trials, by number.
         dropped: Number of trials that were given up to free disk space.
         status: ``"finished"`` or ``"interrupted"``.
@@ -73,6 +75,7 @@ class Tuned:
     parts_at: int
     noise: float | None
     noise_at: int
+    again: Sequence[float] = ()  # missing in those as well
     failed: Mapping[int, str]
     dropped: int = 0  # missing in those as well
     status: str
@@ -125,10 +128,14 @@ class Tuned:
         after = f"after {counted(self.noise_at, 'unit')}"
         if self.noise <= ROUNDING * abs(self.value):
             return f"{why}; equal configs, trained again, have equal values {after}"
-        return (
+        why = (
             f"{why}; equal configs, trained again, differ by {self.noise:.2g} (standard "
             f"deviation {after})"
         )
+        if not self.again:
+            return why
+        first, *others = (f"{value:.6g}" for value in self.again)
+        return f"{why}: this one had {first} then, and {' and '.join(others)} when trained again"
 
     def _unfinished(self) -> str:
         """Say what was trained to the end instead, if this trial was not."""
@@ -206,6 +213,7 @@ def tell(
         parts_at=at,
         noise=noise and noise.deviation,
         noise_at=noise.at if noise else 0,
+        again=[sign * value for value in noise.values.get(number, ())] if noise else [],
         failed={n: t.failed for n, t in enumerate(history.trials) if t.failed is not None},
         dropped=sum(trial.is_dropped for trial in history.trials),
         status=status,
