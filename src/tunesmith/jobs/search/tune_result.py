@@ -190,10 +190,8 @@ def tell(
     Raises:
         SettingsError: No trial has a value.
     """
-    number, sign = best_trial(history), search.sign
+    number, sign = _chosen(path, history, doubts, reason), search.sign
     whole = best_trial(history, least=search.horizon)
-    if number is None:
-        raise SettingsError(_without(path, history, doubts, reason))
     chosen, first, at = history.trials[number], history.trials[0], first_look(history)
     importance = importances(search.space, history, at=at)
     return Tuned(
@@ -220,6 +218,14 @@ def tell(
         reason=reason,
         warnings=[*notes, *edge_words(search.space, chosen.config, importance)],
     )
+
+
+def _chosen(path: Path, history: History, doubts: Sequence[str], reason: str) -> int:
+    """Return the number of the best trial; if there is none, raise an error that explains it."""
+    number = best_trial(history)
+    if number is None:
+        raise SettingsError(_without(path, history, doubts, reason))
+    return number
 
 
 def _without(path: Path, history: History, doubts: Sequence[str], reason: str) -> str:
