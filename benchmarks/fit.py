@@ -131,7 +131,7 @@ def run_ours(
         "low": result["score"]["low"],
         "high": result["score"]["high"],
         "ece": result["evaluation"]["ece_after"],
-        "family": result["model"]["family"],
+        "family": result["model"]["family"].rpartition("/")[2],
         "trials": result["trials"],
         "width": result["model"]["config"].get("width"),
         "resolution": result["model"]["config"].get("resolution"),

@@ -48,11 +48,11 @@ def main() -> None:
     rows: list[Row] = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
     for seed, name, share, loss in itertools.product(range(options.seeds), data, SHARES, LOSSES):
         asked = {"data": name, "wrong": share, "loss": loss, "seed": seed}
-        asked["budget_s"] = options.budget
+        asked |= {"budget_s": options.budget, "images": IMAGES}
         if any(row.items() >= asked.items() for row in rows):
             continue
         found = measure(data[name], share, loss, budget=options.budget, seed=seed)
-        rows.append({**asked, "images": IMAGES, **found})
+        rows.append({**asked, **found})
         print(json.dumps(rows[-1]), flush=True)
         write_results(RESULTS, rows)
     print(noise_table(rows))

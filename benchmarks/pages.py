@@ -92,9 +92,9 @@ NOISE = """\
 ## Wrong labels
 
 Of {images:,} training images, a share of the labels was replaced by random ones
-(`python benchmarks/noise.py`; {budget} s each). `fit` as it comes turns to a loss that forgives
-wrong labels where it notices them; beside it is `fit` that is kept at cross-entropy. Accuracies are
-on the official test part, medians over seeds. Hardware: {cpu}, {cores} cores, {system}.
+(`python benchmarks/noise.py`; {budget} s each, on {cores}). `fit` as it comes turns to a loss that
+forgives wrong labels where it notices them; beside it is `fit` that is kept at cross-entropy.
+Accuracies are on the official test part, medians over seeds. Hardware: {cpu}, {system}.
 
 {table}
 
@@ -102,8 +102,8 @@ on the official test part, medians over seeds. Hardware: {cpu}, {cores} cores, {
 # Endings of the names of results, and what they were measured on; the first ones are plotted.
 MACHINES = (
     ("", "Two cores with AVX-512, which train in bfloat16"),
-    ("-zen5", "One such core of a newer model, while the other core was busy too"),
-    ("-zen4", "Two cores of an older and slower model"),
+    ("-zen4", "The same, an older and slower model"),
+    ("-zen5", "The same, a newer model, but on one core; the other one was busy too"),
     ("-avx2", "Two cores with AVX2; earlier revisions"),
     ("-amx", "Two cores with AMX, which train in bfloat16; earlier revisions"),
 )
@@ -343,9 +343,13 @@ def power(found: Mapping[str, Any]) -> str:
         f"in {name}, {', '.join(str(each['share_percent']) for each in by_width.values())} %"
         for name, by_width in by_precision.items()
     )
+    shares = [
+        each["share_percent"] for by_width in by_precision.values() for each in by_width.values()
+    ]
+    more = " More than all: there\nthe library for matrix products is not at its best."
     return (
         f" Of the operations a second of a large matrix\nproduct, a step on ready tensors reaches "
-        f"({widths}): {told}."
+        f"({widths}): {told}.{more if max(shares) > 100 else ''}"
     )
 
 
@@ -439,8 +443,11 @@ def noise() -> str:
         return ""
     found = read("noise")
     (first, *_) = found["rows"]
+    hardware = found["hardware"]
     return NOISE.format(
-        **found["hardware"],
+        cpu=hardware["cpu"],
+        cores=cores(hardware["cores"]),
+        system=hardware["system"],
         images=first["images"],
         budget=first["budget_s"],
         table=noise_table(found["rows"]),

@@ -6,8 +6,9 @@
 Whole processes as in ``fit.py``, at the same budget. Where that is under three times what the
 recipe needs, the two compared are the same program, and their difference is noise. With ``--compare
 structure`` all train from scratch and search; with ``--compare own`` all train the network of
-``small_network.py``: searched, searched but for its structure, and not searched. Rows that are in
-the results already are kept; the variants of one data set and seed are run one after the other.
+``small_network.py``: searched, searched but for the network's own parameters, and not searched.
+Rows that are in the results already are kept; the variants of one data set and seed are run one
+after the other.
 """
 
 import argparse
@@ -37,7 +38,7 @@ COMPARED: Mapping[str, Variants] = {
     },
     "own": {
         "own network, searched": {"model": OWN},
-        "own network, structure fixed": {"model": OWN, "settings": {"params": DEFAULTS}},
+        "own network, its parameters fixed": {"model": OWN, "settings": {"params": DEFAULTS}},
         "own network, no search": {"model": OWN, "settings": {"trials": 0}},
     },
 }

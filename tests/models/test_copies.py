@@ -94,14 +94,17 @@ def test_another_seed_or_parameter_gives_another_network(maker: Maker) -> None:
 def test_the_random_state_goes_on_as_after_a_call(maker: Maker) -> None:
     build, calls = maker()
 
-    def drawn() -> Tensor:
+    def drawn(make: Callable[[], nn.Module]) -> Tensor:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(3)
-            build()
+            make()
             return torch.rand(4)
 
-    torch.testing.assert_close(drawn(), drawn(), rtol=0, atol=0)
+    first, again = drawn(build), drawn(build)
     assert len(calls) == 1
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+    build_anew = maker()[0]
+    torch.testing.assert_close(first, drawn(build_anew), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("function", ["patched", "derived"])

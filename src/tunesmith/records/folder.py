@@ -18,7 +18,7 @@ IDENTITY = "job.json"
 BEGUN = {LOCK, f".{IDENTITY}.part"}
 MAY_DIFFER, STARTS_OVER = "may_differ", "starts_over"  # beside the identity; see `let_differ`
 HANDED_OVER = ("bundle", "result.json")  # what a run leaves to its user
-FORMAT = 6  # increased whenever runs of the version before cannot be resumed
+FORMAT = 7  # increased whenever runs of the version before cannot be resumed
 
 
 @contextmanager
@@ -105,14 +105,14 @@ def let_differ(path: Path, names: Sequence[str], *, starts_over: bool = False) -
             cannot go on; else it goes on.
     """
     marks = {MAY_DIFFER: list(names), STARTS_OVER: starts_over}
-    _write_identity(path, {**identity_in(path), **marks})
+    _write_identity(path, {**_identity_in(path), **marks})
 
 
 def _begin_or_resume(
     path: Path, wanted: Mapping[str, Any], journal: Journal, differs: Mapping[str, str]
 ) -> None:
     """Refuse the run of another job, or start over if that run has nothing to lose."""
-    found = identity_in(path)
+    found = _identity_in(path)
     may_differ, starts_over = found.pop(MAY_DIFFER, None), found.pop(STARTS_OVER, False)
     differing = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
     differences = [
@@ -152,7 +152,7 @@ def _has_something_to_lose(path: Path, history: History) -> bool:
     return has_model or any((path / name).exists() for name in HANDED_OVER)
 
 
-def identity_in(path: Path) -> dict[str, Any]:
+def _identity_in(path: Path) -> dict[str, Any]:
     """Read the identity of a folder's job; empty if there is none, as a kill prevented its writing.
 
     Raises:

@@ -1,7 +1,6 @@
 """Tests of `tunesmith.jobs.run.module`; that it is what was exported, test_fit.py shows."""
 
 import hashlib
-import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,9 @@ from tunesmith.bundle import manifest as handed
 from tunesmith.jobs.run.module import NETWORK_FILE, WEIGHTS_FILE, load_module
 from tunesmith.models.build import ENSEMBLE, rebuild
 from tunesmith.models.preprocess import Deployed, Normalize
-from tunesmith.records.folder import IDENTITY
+from tunesmith.records.events import Planned
+from tunesmith.records.journal import FILE as JOURNAL
+from tunesmith.records.journal import Journal
 
 NETWORK = """
 from typing import Annotated
@@ -79,8 +80,9 @@ def test_in_its_run_s_folder_they_are_built_by_the_user_s_file_if_that_is_unchan
     file.write_text(code if is_same else f"{code}\n1 / 0\n")
     bundle.parent.mkdir()
     deployed = write_bundle(bundle, hashlib.sha256(code.encode()).hexdigest())
-    (bundle.parent / IDENTITY).write_text(json.dumps({"model": f"{file}:build"}))
+    with Journal(bundle.parent) as journal:
+        journal.append(Planned(plan={"network": str(file)}), elapsed=0.0)
     same(bundle, deployed)
     assert log.exists() is is_same
-    (bundle.parent / IDENTITY).write_text("no JSON")
+    (bundle.parent / JOURNAL).write_text("no database")
     same(bundle, deployed)

@@ -21,7 +21,7 @@ from tunesmith.jobs.gate.alike import Depth
 from tunesmith.jobs.gate.gate import depth_for
 from tunesmith.jobs.planning.measure import default_config, look_at, measure_speeds
 from tunesmith.jobs.planning.planned import Planned
-from tunesmith.jobs.run.given import PRETRAINED, SCRATCH, meant_for
+from tunesmith.jobs.run.given import PRETRAINED, SCRATCH, left_out_words, meant_for
 from tunesmith.jobs.run.limits import within
 from tunesmith.jobs.run.prepare import Prepared, builder
 from tunesmith.jobs.run.session import Session
@@ -105,7 +105,10 @@ def plan_all(
         except LimitError as error:
             refused = error
             continue
-        make = partial(_plan, given, data, family, speeds, machine=machine, clock=clock)
+        remarks = *filter(None, [family.remark]), *left_out_words(settings, given)
+        make = partial(
+            _plan, given, data, family, speeds, remarks=remarks, machine=machine, clock=clock
+        )
         chosen, alone = (make(sharing=networks) for networks in (shared, 1))
         plans[family.name], size = _with_search(settings, data, machine, chosen), chosen.size
     if refused and not plans:
@@ -128,6 +131,7 @@ def _plan(
     family: Family,
     speeds: Sequence[planning.Speed],
     *,
+    remarks: Sequence[str],
     machine: Machine,
     clock: Clock,
     sharing: int,
@@ -142,7 +146,7 @@ def _plan(
         pretrained=family.pretrained is not None,
         sharing=sharing,
     )
-    return chosen.model_copy(update={"reasons": (*filter(None, [family.remark]), *chosen.reasons)})
+    return chosen.model_copy(update={"reasons": (*remarks, *chosen.reasons)})
 
 
 def _depth(settings: Settings, data: Fingerprint, size: tuple[int, int], *, cores: int) -> Depth:

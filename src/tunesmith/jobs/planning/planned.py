@@ -64,6 +64,7 @@ class Planned:
             "brief": self.brief,
             "judged": self.judged,
             "chance": self.chance,
+            "network": next((str(f.source.path) for f in self.families if f.source), None),
         }
 
     @classmethod

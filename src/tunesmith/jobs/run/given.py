@@ -8,6 +8,23 @@ from tunesmith.training.config import OF_OPTIMIZER, TUNED
 SCRATCH, PRETRAINED = "convnet", "efficientnet_lite0"  # compete if the user names no model
 
 
+def left_out_words(settings: Settings, given: Settings) -> tuple[str, ...]:
+    """Say which training settings of the user's are meant for the other network alone.
+
+    Args:
+        settings: User settings.
+        given: Those that are meant for a network; see `meant_for`.
+
+    Example:
+        >>> left_out_words(Settings.make({"train": {"lr": 0.1}}), Settings.make({}))[0]
+        'What you set as train.lr is meant for the other network. This one has its own values.'
+
+    """
+    names = ", ".join(f"train.{name}" for name in settings.train if name not in given.train)
+    told = f"What you set as {names} is meant for the other network. This one has its own values."
+    return (told,) if names else ()
+
+
 def meant_for(family: Family, settings: Settings) -> Settings:
     """Return the settings, with only those training settings that are meant for a network.
 

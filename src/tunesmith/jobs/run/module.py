@@ -14,7 +14,7 @@ from tunesmith.bundle.manifest import ModelInfo, NetworkSource, read_manifest
 from tunesmith.core.errors import BundleError, ModelError, RunFolderError
 from tunesmith.models.build import ENSEMBLE, rebuild
 from tunesmith.models.preprocess import Deployed, Normalize
-from tunesmith.records.folder import identity_in
+from tunesmith.records.journal import read_history
 
 NETWORK_FILE = "network.py"  # a user's own network, kept beside its weights
 WEIGHTS_FILE = "model.safetensors"
@@ -35,9 +35,9 @@ def _file_of(bundle: Path, source: NetworkSource) -> Path:
     copy in the bundle.
     """
     with contextlib.suppress(OSError, RunFolderError):
-        file, _, _ = str(identity_in(bundle.parent).get("model")).rpartition(":")
-        if hashlib.sha256(Path(file).read_bytes()).hexdigest() == source.sha256:
-            return Path(file)
+        file = Path((read_history(bundle.parent).plan or {}).get("network") or NETWORK_FILE)
+        if hashlib.sha256(file.read_bytes()).hexdigest() == source.sha256:
+            return file
     return bundle / NETWORK_FILE
 
 

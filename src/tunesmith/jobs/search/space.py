@@ -45,7 +45,7 @@ def training_space(family: Family, chosen: Plan, settings: Settings) -> dict[str
             continue
         # The field that it depends on may be fixed, and is then not in this space.
         when = field.when if field.when and field.when.field in space else None
-        if OPTIMIZER in space and _is_of_optimizer(name, field):
+        if OPTIMIZER in space and name.removeprefix("train.") in OF_OPTIMIZER:
             when = When(OPTIMIZER, values[OPTIMIZER]) if _is_active(field, values) else None
         if when or _is_active(field, values):
             space[name] = Field(around(field.range, values[name]), values[name], when)
@@ -54,11 +54,6 @@ def training_space(family: Family, chosen: Plan, settings: Settings) -> dict[str
 
 def _is_active(field: Field, values: Config) -> bool:
     return field.when is None or field.when.holds(values)
-
-
-def _is_of_optimizer(name: str, field: Field) -> bool:
-    """Whether a value belongs to one optimizer, and means nothing, or another thing, elsewhere."""
-    return name == LR or (field.when is not None and field.when.field == OPTIMIZER)
 
 
 def _is_any_optimizer(family: Family, user: set[str]) -> bool:
