@@ -403,7 +403,10 @@ def main() -> None:
             print(json.dumps(rows[-1]), flush=True)
         write_results(RESULTS, rows)
     for name in dict.fromkeys(row["variant"] for row in rows):
-        found = [r["accuracy"] for r in rows if (r["data"], r["variant"]) == (options.data, name)]
+        asked = {"data": options.data, "budget_s": options.seconds, "variant": name}
+        found = [row["accuracy"] for row in rows if row.items() >= asked.items()]
+        if not found:
+            continue
         print(f"{name}: {statistics.median(found):.4f} ({len(found)})")
 
 
