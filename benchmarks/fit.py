@@ -7,8 +7,9 @@
 test) where these exist. Else they are known to Tunesmith by name, as Fashion-MNIST always is, and
 what is nowhere on this machine is downloaded before the clock of a row starts. ``cifar10-1000`` is
 made from FOLDER/cifar10.zip: 100 random training images of each class, and the whole test part;
-``mnist-300`` and ``cifar10-300`` have 30 of each class. Each row is one process; rows that are in
-the results already are kept, so that the command can be interrupted and repeated. With
+``cifar10-5000`` has 500, and ``mnist-300`` and ``cifar10-300`` have 30 of each class. Each row is
+one process; rows that are in the results already are kept, so that the command can be interrupted
+and repeated. With
 ``--reference``, another script is run at the same budget right after each row: ``SCRIPT NAME BUDGET
 --seed N --width W`` must print a JSON line with ``accuracy``, ``accuracy_mirrored``,
 ``images_per_s`` and ``wall_s``. Its rows bear the script's name without the
@@ -43,6 +44,7 @@ SOURCES = {
 }
 # Name -> of what it is a part, and training images of each class.
 SMALL = {
+    "cifar10-5000": ("cifar10", 500),
     "cifar10-1000": ("cifar10", 100),
     "mnist-300": ("mnist", 30),
     "cifar10-300": ("cifar10", 30),

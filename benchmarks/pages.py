@@ -20,6 +20,7 @@ NAMES = {
     "mnist": "MNIST",
     "fashion": "Fashion-MNIST",
     "cifar10": "CIFAR-10",
+    "cifar10-5000": "CIFAR-10, 5,000 images",
     "cifar10-1000": "CIFAR-10, 1,000 images",
     "cifar10-300": "CIFAR-10, 300 images",
     "mnist-300": "MNIST, 300 images",
