@@ -170,6 +170,11 @@ def test_stated_groups_stay_together_where_parts_are_cut_and_leave_no_image_out(
     for rows in cut:
         assert not np.isin(people[rows], people[found.train]).any()
         assert not np.isin(groups[rows], groups[found.train]).any()
+    assert np.isin(found.tried, found.train).all()
+    rest = np.setdiff1d(found.train, found.tried)
+    assert len(rest)
+    assert not np.isin(people[found.tried], people[rest]).any()
+    assert not np.isin(groups[found.tried], groups[rest]).any()
     if found.folds is not None:
         for person in np.unique(people[found.train]):
             assert len(np.unique(found.folds[people[found.train] == person])) == 1
@@ -286,9 +291,24 @@ def test_sizes_are_shares_with_a_cap_and_classes_keep_their_balance(count: int, 
     assert len(parts.validation) == pytest.approx(held, abs=10)
     assert len(parts.selection) == pytest.approx(min(2000, 0.02 * count), abs=30)
     assert len(parts.calibration) == pytest.approx(min(2000, 0.02 * count), abs=30)
+    assert len(parts.validation) + len(parts.tried) == pytest.approx(2000, abs=10)
     for rows in (parts.train, parts.validation, parts.selection):
         counts = np.bincount(labels[rows], minlength=10)
         assert counts.max() - counts.min() <= 2
+
+
+def test_a_fifth_of_a_few_thousand_images_is_tried() -> None:
+    labels, none = np.arange(5000) % 10, np.zeros(5000, np.int8)
+    parts = split(labels, none, np.arange(5000), classes=10, seed=0)
+    assert len(parts.validation) + len(parts.tried) == pytest.approx(0.2 * 4000, abs=10)
+
+
+def test_where_one_group_is_left_it_is_trained_on() -> None:
+    """Of five patients, each of whom has 800 images, four are in other parts."""
+    people = np.repeat(np.arange(5), 800)
+    labels, none = np.arange(4000) % 2, np.zeros(4000, np.int8)
+    parts = split(labels, none, np.arange(4000), classes=2, seed=0, stated=people)
+    assert (len(parts.train), len(parts.tried)) == (800, 0)
 
 
 def test_small_data_have_folds_of_equal_size() -> None:

@@ -1,6 +1,7 @@
 """Split a data set into training, test and held-out sets; exact duplicates stay together."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import final
 
@@ -21,15 +22,18 @@ TEST_SHARE, TEST_MOST = 0.2, 10_000
 VALIDATION_SHARE, VALIDATION_MOST = 0.05, 2000
 SELECTION_SHARE, SELECTION_MOST = 0.02, 2000
 CALIBRATION_SHARE, CALIBRATION_MOST = 0.02, 2000
+TRIED_SHARE, TRIED_MOST = 0.2, 2000
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Disjoint arrays of image indices.
+    """Arrays of image indices, disjoint but for ``tried``.
 
     Attributes:
         train: Training set.
+        tried: Part of the training set that the trials of a search are not trained on, but
+            validated on, besides the validation set: that alone is too small to tell them apart.
         validation: Validation set, for the learning curve.
         selection: Held-out set that decides between finished models.
         calibration: Held-out set to which the softmax temperature is fitted.
@@ -40,6 +44,7 @@ class Split:
     """
 
     train: Indices
+    tried: Indices
     validation: Indices
     selection: Indices
     calibration: Indices
@@ -64,7 +69,8 @@ def split(
     A predefined test set is never changed: its exact duplicates elsewhere are excluded and listed.
     Without one, 20 % of the images are held out, at most 10,000. Of 3,000 or more remaining images,
     5 % are then held out for validation, 2 % for selection and 2 % for calibration, at most 2,000
-    each; of fewer, none, but each image gets one of five folds. A predefined validation set is
+    each; of fewer, none, but each image gets one of five folds. With the validation set, 20 % are
+    tried, at most 2,000. A predefined validation set is
     kept, except that images with exact duplicates in the training set move there. If it is smaller
     than the size above, it is filled up, since every decision rests on it.
 
@@ -104,7 +110,7 @@ def split(
     if len(train) + len(validation) < SMALL:
         train = np.sort(np.concatenate([train, validation]))
         folds = _fold(labels[train], together[train], derive(seed, "folds"), why)
-        held = {"validation": none, "selection": none, "calibration": none}
+        held = {"tried": none, "validation": none, "selection": none, "calibration": none}
         return Split(train=train, test=test, folds=folds, leaks=leaks, **held)
     total = len(train)
     missing = min(VALIDATION_MOST, VALIDATION_SHARE * total) - len(validation)
@@ -113,7 +119,12 @@ def split(
         validation = np.sort(np.concatenate([validation, more]))
     train, selection = take(train, "selection", SELECTION_SHARE * total, SELECTION_MOST)
     train, calibration = take(train, "calibration", CALIBRATION_SHARE * total, CALIBRATION_MOST)
+    missing, tried = min(TRIED_MOST, TRIED_SHARE * total) - len(validation), none
+    if missing >= 1:
+        with suppress(SourceError):  # if all that is left is one group, it is trained on
+            _, tried = take(train, "tried", missing, TRIED_MOST)
     held = {"validation": validation, "selection": selection, "calibration": calibration}
+    held["tried"] = tried
     return Split(train=train, test=test, folds=None, leaks=leaks, **held)
 
 

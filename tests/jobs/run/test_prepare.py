@@ -86,6 +86,21 @@ def test_near_copies_share_a_fold(prepared: Prepares, tmp_path: Path) -> None:
     assert all(fold_of[place] == fold_of[place + 1] for place in range(0, 40, 2))
 
 
+@pytest.mark.parametrize("count", [90, 3600])
+def test_trials_are_validated_on_what_they_are_not_trained_on(
+    prepared: Prepares, tmp_path: Path, count: int
+) -> None:
+    x_NHWC = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 1), np.uint8)
+    y_N = np.arange(count) % 3
+    found = prepared(tmp_path, open_source((x_NHWC, y_N)), Depth.EXACT)
+    parts, (trained, held) = found.split, found.for_search()
+    learned = trained.rows.numpy()
+    assert len(learned) + len(held) == len(parts.train) + len(parts.validation)
+    assert not np.isin(held, learned).any()
+    assert not np.isin(held, np.concatenate([parts.selection, parts.test])).any()
+    assert len(held) == pytest.approx(0.2 * 0.8 * count, abs=3)
+
+
 def test_a_copy_of_a_test_image_takes_none_of_its_patient_s_other_images_away(
     prepared: Prepares, tmp_path: Path
 ) -> None:

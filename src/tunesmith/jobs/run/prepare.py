@@ -99,6 +99,14 @@ class Prepared:
         rest = replace(self.train, rows=self.train.rows[kept])
         return rest, self.split.train[held]
 
+    def for_search(self) -> tuple[TrainData, NDArray[np.int64]]:
+        """Return what trials of a search are trained on, and the indices of their validation."""
+        if self.split.folds is not None:
+            return self.without_fold(0)
+        kept = torch.from_numpy(~np.isin(self.split.train, self.split.tried))
+        rest = replace(self.train, rows=self.train.rows[kept.to(self.train.rows.device)])
+        return rest, np.concatenate([self.split.validation, self.split.tried])
+
 
 def prepare(
     session: Session,

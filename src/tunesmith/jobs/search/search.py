@@ -248,11 +248,7 @@ def _sampler(session: Session, candidate: Candidate, space: Space) -> Sampler:
 
 
 def _share(session: Session, candidate: Candidate, folder: Path) -> None:
-    prepared = candidate.prepared
-    data, held = prepared.train, prepared.split.validation
-    if prepared.split.folds is not None:
-        data, held = prepared.without_fold(0)
-    settings = session.settings
+    settings, (data, held) = session.settings, candidate.prepared.for_search()
     job: dict[str, Any] = {"metric": settings.metric, "device": settings.device}
     job |= {"limit": dict(settings.limit), "threads": cores()}
     share(folder, candidate, data, held, **job)

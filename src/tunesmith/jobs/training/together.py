@@ -198,7 +198,10 @@ def choose_answering(session: Session, trials: Sequence[Finished]) -> Answering:
     if candidates[-1].number is not None:
         searched, search = candidates[-1], candidates[-1].chosen.search
         assert search is not None, "its config was found"
-        seen_NCHW, seen_N = prepared.part(spread(prepared.split.validation, search.validated))
+        chosen_by = spread(prepared.for_search()[1], search.validated)
+        # The rest of them are training images of these networks.
+        unlearned = chosen_by[np.isin(chosen_by, prepared.split.validation)]
+        seen_NCHW, seen_N = prepared.part(unlearned)
         seen = [searched.logits(each, seen_NCHW) for each in (deployed[0], deployed[-1])]
         choice = replace(choice, luck=luck((seen, seen_N), (logits, y_N)))
     return answering(trials, deployed, choice)
