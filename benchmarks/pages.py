@@ -195,10 +195,23 @@ The plan's network answered alone in {plan}, the found one in {found}, and both 
 {together}. Hardware: {cpu}. Measured at {revision}.
 """
 OPENED = """
-Where the budget opens a search by itself (`benchmarks/tuned_fit.py`, on {cores}):
+A search that the budget opened by itself, in whole runs of `fit` (`benchmarks/tuned_fit.py`, on
+{cores}): test accuracy of the same network, of which everything was searched, everything but its
+own parameters, or nothing. "Trials" are those of the first. `small_network.py` is a network as
+users write their own, with common values for defaults.
 
 {table}
 """
+# What was compared in tuned_fit.json: the network, and its variants: all searched, its parameters
+# fixed, and no search.
+SEARCHED = (
+    ("the plan's", ("as it decides", "", "no search")),
+    ("convnet", ("structure searched", "structure fixed", "")),
+    (
+        "small_network.py",
+        ("own network, searched", "own network, its parameters fixed", "own network, no search"),
+    ),
+)
 PAIRED = "not_planted_but_paired"
 SURE = 0.05  # significance level
 PLOT, MARKERS = "accuracy.svg", "^vDs*"
@@ -754,18 +767,33 @@ def opened() -> str:
         return ""
     found = read("tuned_fit")
     by = {(row["data"], row["budget_s"], row["seed"], row["variant"]): row for row in found["rows"]}
+    runs = list(dict.fromkeys(key[:3] for key in by))
     cells = [
         [
-            *(NAMES[data], f"{budget} s", str(seed), str(row["trials"])),
-            *(percent(each["accuracy"], 2) for each in (row, other)),
+            *(NAMES[data], f"{budget} s", str(seed), network),
+            str(by[data, budget, seed, variants[0]]["trials"]),
+            *(
+                percent(by[data, budget, seed, name]["accuracy"], 2)
+                if (data, budget, seed, name) in by
+                else ""
+                for name in variants
+            ),
         ]
-        for (data, budget, seed, variant), row in by.items()
-        if variant == "as it decides" and (other := by.get((data, budget, seed, "no search")))
+        for network, variants in SEARCHED
+        for data, budget, seed in runs
+        if sum((data, budget, seed, name) in by for name in variants) > 1
     ]
-    return OPENED.format(
-        cores=cores(found["hardware"]["cores"]),
-        table=rows_of(["data", "budget", "seed", "trials", "with the search", "without"], cells),
-    )
+    head = [
+        "data",
+        "budget",
+        "seed",
+        "network",
+        "trials",
+        "searched",
+        "parameters fixed",
+        "no search",
+    ]
+    return OPENED.format(cores=cores(found["hardware"]["cores"]), table=rows_of(head, cells))
 
 
 def tuning_page() -> str:
