@@ -112,20 +112,29 @@ def split(
         folds = _fold(labels[train], together[train], derive(seed, "folds"), why)
         held = {"tried": none, "validation": none, "selection": none, "calibration": none}
         return Split(train=train, test=test, folds=folds, leaks=leaks, **held)
-    total = len(train)
+    return Split(test=test, folds=None, leaks=leaks, **_held_out(take, train, validation))
+
+
+def _held_out(take: "_Taker", train: Indices, validation: Indices) -> dict[str, Indices]:
+    """Split the sets beside the test set off, if there are images enough."""
+    total, tried = len(train), np.zeros(0, np.int64)
     missing = min(VALIDATION_MOST, VALIDATION_SHARE * total) - len(validation)
     if missing >= 1:
         train, more = take(train, "validation", missing, VALIDATION_MOST)
         validation = np.sort(np.concatenate([validation, more]))
     train, selection = take(train, "selection", SELECTION_SHARE * total, SELECTION_MOST)
     train, calibration = take(train, "calibration", CALIBRATION_SHARE * total, CALIBRATION_MOST)
-    missing, tried = min(TRIED_MOST, TRIED_SHARE * total) - len(validation), none
+    missing = min(TRIED_MOST, TRIED_SHARE * total) - len(validation)
     if missing >= 1:
         with suppress(SourceError):  # if all that is left is one group, it is trained on
             _, tried = take(train, "tried", missing, TRIED_MOST)
-    held = {"validation": validation, "selection": selection, "calibration": calibration}
-    held["tried"] = tried
-    return Split(train=train, test=test, folds=None, leaks=leaks, **held)
+    return {
+        "train": train,
+        "tried": tried,
+        "validation": validation,
+        "selection": selection,
+        "calibration": calibration,
+    }
 
 
 def _offered(given: NDArray[np.int8], groups: Indices, free: Indices) -> tuple[Indices, Indices]:

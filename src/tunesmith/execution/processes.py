@@ -61,6 +61,7 @@ class Processes:
     def submit(self, task: Task) -> None:
         """Begin a task; see `Executor`."""
         assert len(self._busy) < self.workers, "every worker has a task"
+        _put_aside(self._log)
         if task.is_fresh and self._idle:
             self._idle.pop().end()  # to make room for another one
         can_reuse = self._idle and not task.is_fresh

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tunesmith.core.space import Field, Float
+from tunesmith.evaluation.compare import Optimism
 from tunesmith.jobs.closing.search_report import search_report
 from tunesmith.jobs.search.search import Searched
 from tunesmith.records.history import History as Past
@@ -34,6 +35,7 @@ def told(*trials: Trial, metric: str = "accuracy", is_brief: bool = False) -> Se
         chance=0.2,
         is_brief=is_brief,
         reason="",
+        luck=Optimism(gain=0.012, error=0.004),
     )
     searched = Searched(
         space={"lr": Field(Float(1e-4, 1.0, log=True), 0.1)},
@@ -97,6 +99,17 @@ def test_chance_is_told_of_the_metric_that_was_compared(metric: str, name: str) 
     assert why.endswith(
         "in 20 of 100 such comparisons. What was found is not surely better. So the plan's "
         "settings answer."
+    )
+
+
+def test_how_much_was_luck_is_told_with_its_standard_error() -> None:
+    assert (
+        told(trial(0.5), trial(0.4))
+        .reasons[-1]
+        .endswith(
+            "gained +1.2 points more over the plan's settings than on 1,000 images that the search "
+            "never saw (standard error 0.4)."
+        )
     )
 
 
