@@ -352,3 +352,22 @@ def test_a_search_within_a_limit_trains_and_hands_over_nothing_larger(tmp_path: 
     assert refused, "some networks of the portfolio are wider than the plan's"
     assert not any(trial.slices for trial in refused), "each was measured before it was trained"
     assert "over the limit of 0.25" in found.report.read_text("utf-8")
+
+
+def test_of_many_images_a_fifth_tells_trials_apart_and_some_of_them_what_was_luck(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.import_module("tunesmith.plan.plan"), "MOST_EPOCHS", 2.0)
+    x_NHW, y_N = digits(1797)
+    many = np.concatenate([x_NHW, x_NHW // 2, x_NHW // 3]), np.tile(y_N, 3)
+    found = ts.fit(many, out=tmp_path / "run", **(GIVEN | {"trials": 2}))
+    data = tmp_path / "run" / "search" / "data"
+    shared, job = np.load(data / "labels.npy"), json.loads((data / "job.json").read_text("utf-8"))
+    counts = found.summary.data.counts
+    learned = counts.train + counts.validation
+    assert len(shared) == job["training"] + 500  # as many as are enough for so short slices
+    assert learned - job["training"] == pytest.approx(0.2 * 0.8 * len(many[1]), abs=20)
+    assert found.summary.search is not None
+    assert found.summary.search.luck is not None
+    assert found.summary.search.luck_error is not None
+    assert "(standard error" in found.report.read_text("utf-8")
