@@ -219,11 +219,12 @@ def random_filters(network: nn.Module) -> nn.Module:
 def measure_again(network: nn.Module, data: TrainData) -> None:
     """Replace the batch statistics by those of a few thousand training images."""
     network.train()
+    order = torch.randperm(len(data.rows), generator=torch.Generator().manual_seed(0))
     for begin in range(MEASURED):
         for norm in network.modules():
             if isinstance(norm, FixedGainNorm):
                 norm.momentum = 1 / (begin + 1)
-        rows = data.rows[begin * BATCH : (begin + 1) * BATCH]
+        rows = data.rows[order[begin * BATCH : (begin + 1) * BATCH]]
         network(data.normalize(data.x_NCHW[rows]))
 
 
