@@ -12,7 +12,7 @@ from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.source import Given
 from tunesmith.data.split import split
 from tunesmith.plan import VERIFIED, Plan, asked_images, describe, plan, trained_images
-from tunesmith.training.config import RECIPES, TUNED, TrainConfig
+from tunesmith.training.config import RECIPES, TUNED_RECIPES, TrainConfig
 
 from .conftest import MACHINE, SPEEDS, speed
 
@@ -108,7 +108,7 @@ def test_what_the_user_decided_is_kept(make: Make) -> None:
 def test_an_optimizer_comes_with_its_own_values(mnist: Fingerprint, optimizer: str) -> None:
     """As a search tries it, whatever the default values of the network."""
     own = TrainConfig.model_validate({**RECIPES["adamw"], "optimizer": "adamw"})
-    tuned = TrainConfig.model_validate({**TUNED["adamw"], "optimizer": "adamw"})
+    tuned = TrainConfig.model_validate({**TUNED_RECIPES["adamw"], "optimizer": "adamw"})
 
     def trained(defaults: TrainConfig, *, pretrained: bool = False, **more: float) -> TrainConfig:
         given = {"budget": "60s", "train": {"optimizer": optimizer, **more}}
@@ -125,8 +125,8 @@ def test_an_optimizer_comes_with_its_own_values(mnist: Fingerprint, optimizer: s
     recipe = {**RECIPES[optimizer], "optimizer": optimizer}
     assert trained(own).model_dump().items() >= recipe.items()
     assert trained(own, lr=0.03).model_dump().items() >= {**recipe, "lr": 0.03}.items()
-    if optimizer in TUNED:
-        recipe = {**TUNED[optimizer], "optimizer": optimizer}
+    if optimizer in TUNED_RECIPES:
+        recipe = {**TUNED_RECIPES[optimizer], "optimizer": optimizer}
         assert trained(tuned, pretrained=True).model_dump().items() >= recipe.items()
 
 

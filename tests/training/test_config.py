@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.core.space import Choice, space_of
-from tunesmith.training.config import OF_OPTIMIZER, RECIPES, TUNED, TrainConfig
+from tunesmith.training.config import OF_OPTIMIZER, RECIPES, TUNED_RECIPES, TrainConfig
 
 
 def test_the_defaults_are_the_recipe_of_the_default_optimizer() -> None:
@@ -19,7 +19,7 @@ def test_each_optimizer_has_a_recipe() -> None:
     assert space_of(TrainConfig)["optimizer"].range == Choice(*RECIPES)
 
 
-@pytest.mark.parametrize("recipes", [RECIPES, TUNED], ids=["from scratch", "pretrained"])
+@pytest.mark.parametrize("recipes", [RECIPES, TUNED_RECIPES], ids=["from scratch", "pretrained"])
 def test_a_recipe_holds_what_its_optimizer_uses(
     recipes: Mapping[str, Mapping[str, float]],
 ) -> None:
@@ -41,7 +41,7 @@ def test_the_page_tells_them() -> None:
         *(f"`{name}`" for name in RECIPES),
         *(f"`{name}`, pretrained" for name in ("sgd", "adamw")),
     ]
-    recipes = [*RECIPES.items(), *((name, TUNED[name]) for name in ("sgd", "adamw"))]
+    recipes = [*RECIPES.items(), *((name, TUNED_RECIPES[name]) for name in ("sgd", "adamw"))]
     for key, *told in rows[2:]:
         field = space_of(TrainConfig)[key.strip("`")]
         for (name, recipe), value in zip(recipes, told, strict=True):

@@ -70,9 +70,9 @@ def split(
     Without one, 20 % of the images are held out, at most 10,000. Of 3,000 or more remaining images,
     5 % are then held out for validation, 2 % for selection and 2 % for calibration, at most 2,000
     each; of fewer, none, but each image gets one of five folds. With the validation set, 20 % are
-    tried, at most 2,000. A predefined validation set is
-    kept, except that images with exact duplicates in the training set move there. If it is smaller
-    than the size above, it is filled up, since every decision rests on it.
+    tried, at most 2,000. A predefined validation set is kept, except that images with exact
+    duplicates in the training set move there. If it is smaller than the size above, it is filled
+    up, since every decision rests on it.
 
     Groups that the source states are kept together in all sets that are split off here. They are no
     reason to exclude an image: a frame in a predefined test set says nothing against the other

@@ -40,7 +40,7 @@ from tunesmith.plan.speeds import (
     passes_in,
 )
 from tunesmith.plan.words import budget_words, chosen_words, fold_words
-from tunesmith.training.config import RECIPES, TUNED, TrainConfig
+from tunesmith.training.config import RECIPES, TUNED_RECIPES, TrainConfig
 
 MOST_EPOCHS = 80.0  # more did not help on any data set measured
 MOST_EPOCHS_SMALL = 240.0  # the same for data of fewer than `SMALL` images
@@ -264,7 +264,7 @@ def _config(
     if settings.metric == "balanced_accuracy":
         decided["balance"] = 1.0
     # The default values are meant for the default optimizer.
-    recipes, optimizer = TUNED if pretrained else RECIPES, settings.train.get("optimizer")
+    recipes, optimizer = TUNED_RECIPES if pretrained else RECIPES, settings.train.get("optimizer")
     recipe = recipes[optimizer] if optimizer else {}
     given = {**decided, "seed": settings.seed, **recipe, **settings.train}
     return checked(TrainConfig, {**defaults.model_dump(), **given})

@@ -16,7 +16,7 @@ RECIPES: Mapping[str, Mapping[str, float]] = {
     "sgd": {"lr": 0.4, "momentum": 0.9, "weight_decay": 5e-4, "warmup": 0.15},
     "adamw": {"lr": 0.002, "weight_decay": 0.05, "warmup": 0.1},
 }
-TUNED: Mapping[str, Mapping[str, float]] = {
+TUNED_RECIPES: Mapping[str, Mapping[str, float]] = {
     "adamw": {"lr": 0.001, "weight_decay": 0.05, "warmup": 0.1, "layer_decay": 0.8},
     "sgd": {
         "lr": 0.001, "momentum": 0.9, "weight_decay": 5e-4, "warmup": 0.1, "layer_decay": 0.8

@@ -24,7 +24,7 @@ from tunesmith.models.build import Family
 from tunesmith.models.custom import check_network
 from tunesmith.models.preprocess import Normalize, resize_pixels
 from tunesmith.models.pretrained import COLORS, are_learned, some_weights
-from tunesmith.training.config import RECIPES, TUNED, TrainConfig
+from tunesmith.training.config import RECIPES, TUNED_RECIPES, TrainConfig
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.findings import Measured
@@ -76,7 +76,12 @@ def default_config(family: Family, channels: int) -> TrainConfig:
     changes: dict[str, Any]
     if family.pretrained:
         frozen = FROZEN if channels <= COLORS else 0.0
-        changes = {**TUNED["adamw"], "optimizer": "adamw", "frozen": frozen, "label_smoothing": 0.1}
+        changes = {
+            **TUNED_RECIPES["adamw"],
+            "optimizer": "adamw",
+            "frozen": frozen,
+            "label_smoothing": 0.1,
+        }
     elif family.source is None:
         changes = {**RECIPES["muon"], "early_scale": 0.75}
     else:

@@ -3,7 +3,7 @@
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.settings import AUTO, Settings
 from tunesmith.models.build import Family, find_family
-from tunesmith.training.config import OF_OPTIMIZER, TUNED
+from tunesmith.training.config import OF_OPTIMIZER, TUNED_RECIPES
 
 SCRATCH, PRETRAINED = "convnet", "efficientnet_lite0"  # compete if the user names no model
 
@@ -45,9 +45,9 @@ def meant_for(family: Family, settings: Settings) -> Settings:
         others = OF_OPTIMIZER if family.pretrained else {"frozen"}
         given = {name: value for name, value in given.items() if name not in others}
     optimizer = given.get("optimizer")
-    if family.pretrained and optimizer is not None and optimizer not in TUNED:
+    if family.pretrained and optimizer is not None and optimizer not in TUNED_RECIPES:
         raise SettingsError(
-            f"`train.optimizer` of a pretrained network is {' or '.join(TUNED)}, but got "
+            f"`train.optimizer` of a pretrained network is {' or '.join(TUNED_RECIPES)}, but got "
             f"{optimizer!r}, which gives all filters another scale, and so destroys what they have "
             "learned. Set another one, or leave it out."
         )
