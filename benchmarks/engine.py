@@ -99,8 +99,11 @@ def stepper(
     network = convnet(10, channels, size=(height, side), width=width)
     network.fit_input(data.some(500))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizers, loss = make_optimizers(config, network), CrossEntropy(config.label_smoothing)
     compute = choose_device("cpu")
+    optimizers, loss = (
+        make_optimizers(config, network, compute),
+        CrossEntropy(config.label_smoothing),
+    )
     forward: nn.Module = network
     if compiled:
         forward = torch.compile(network)  # type: ignore[assignment]
@@ -110,7 +113,7 @@ def stepper(
         optimizers.zero_grad()
         with compute.precision(mixed=config.mixed_precision):
             value = loss(forward, x_NCHW, y_N)
-        value.backward()
+        optimizers.backward(value)
         with compute.precision(mixed=config.mixed_precision):
             optimizers.step()
 

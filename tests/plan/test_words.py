@@ -36,9 +36,11 @@ def test_too_little_time_for_each_image_is_told(mnist: Fingerprint) -> None:
 
 
 def test_fewer_threads_and_small_images_are_told(mnist: Fingerprint) -> None:
-    busy = SPEED.model_copy(update={"threads": 1, "width": 0, "resolution": 64, "mixed": True})
+    busy = SPEED.model_copy(
+        update={"threads": 1, "width": 0, "resolution": 64, "precision": "float16"}
+    )
     _, speed, threads, coarse = chosen_words(mnist, busy, 4, 0.75, epochs=1.0)
-    assert speed.startswith("The network at 64 pixels trains 4,000 images/s here in bfloat16")
+    assert speed.startswith("The network at 64 pixels trains 4,000 images/s here in float16")
     assert "1 of 4 threads train faster" in threads
     assert "shrunk to 75 %" in coarse
 

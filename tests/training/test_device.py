@@ -66,11 +66,24 @@ def test_a_processor_multiplies_in_bfloat16_where_it_has_instructions_for_it(
     assert choose_device("auto").autocast == autocast
 
 
-@pytest.mark.parametrize(("has_bf16", "autocast"), [(True, torch.bfloat16), (False, None)])
+@pytest.mark.parametrize(
+    ("capability", "autocast"),
+    [
+        ((9, 0), torch.bfloat16),
+        ((8, 0), torch.bfloat16),
+        ((7, 5), torch.float16),
+        ((7, 0), torch.float16),
+        ((6, 1), None),
+    ],
+)
 def test_the_precision_is_what_the_hardware_has(
-    cuda: pytest.MonkeyPatch, autocast: torch.dtype | None, *, has_bf16: bool
+    cuda: pytest.MonkeyPatch, capability: tuple[int, int], autocast: torch.dtype | None
 ) -> None:
-    cuda.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bf16)
+    def has_bfloat16(*, including_emulation: bool) -> bool:
+        return including_emulation or capability >= (8, 0)
+
+    cuda.setattr(torch.cuda, "is_bf16_supported", has_bfloat16)
+    cuda.setattr(torch.cuda, "get_device_capability", lambda: capability)
     before = torch.get_float32_matmul_precision()
     try:
         assert (
@@ -143,7 +156,7 @@ def test_a_step_on_a_device_mixes_it_with_no_other(
     data = TrainData.on(Compute(device=META), x, y, torch.arange(30), Normalize.of(x))
     assert data.x_NCHW.device == (META if room else CPU.device)
     network = place(convnet(4, 3, size=(32, 32), width=8), data, config)
-    optimizers = make_optimizers(config, network)
+    optimizers = make_optimizers(config, network, data.compute)
     average = {name: value.clone() for name, value in network.state_dict().items()}
     loss = LogitAdjusted(GeneralizedCrossEntropy(0.5, 0.1), torch.zeros(4))
     for _, x_NCHW, y_N in batches(data, config, 0, 32):

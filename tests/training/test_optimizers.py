@@ -27,6 +27,18 @@ def test_orthogonalized_matrices_keep_directions_and_lose_scale(
     torch.testing.assert_close(orthogonalize(g), orthogonalize(g / 1e4), atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.parametrize("low", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("size", [1e-4, 1.0, 1e8])
+def test_low_precision_orthogonalizes_gradients_of_any_size(low: torch.dtype, size: float) -> None:
+    g = torch.randn(2, 16, 144, generator=torch.Generator().manual_seed(0)) * size
+    exact = orthogonalize(g)
+    with torch.autocast("cpu", dtype=low):
+        found = orthogonalize(g)
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, exact)
+    assert (found - exact).norm() < 0.05 * exact.norm()
+
+
 def test_muon_keeps_filters_at_their_norm_and_descends() -> None:
     torch.manual_seed(0)
     conv = nn.Conv2d(4, 8, 3, bias=False)

@@ -39,7 +39,7 @@ class Speed(BaseModel):
         resolution: Pixels of the longer side inside the network; 0 if it has no such parameter.
         size: Height and width of its input.
         channels_last: Whether the memory layout is channels last.
-        mixed: Whether matrix products were in the lower precision that is faster on the device.
+        precision: Type of the matrix products, as torch calls it.
         threads: Number of threads.
         share: Share of their time that these ran on the cores; other processes may have had the
             rest.
@@ -55,13 +55,18 @@ class Speed(BaseModel):
     resolution: int = 0
     size: tuple[int, int]
     channels_last: bool
-    mixed: bool = False
+    precision: str = "float32"
     threads: int = 1
     share: float = 1.0
     images_per_s: float
     answers_per_s: float
     parameters: int
     activation_bytes: int
+
+    @property
+    def mixed(self) -> bool:
+        """Whether matrix products were in a lower precision than the rest."""
+        return self.precision != "float32"
 
     @property
     def params(self) -> dict[str, int]:
@@ -235,7 +240,7 @@ def interpolate(speeds: Sequence[Speed]) -> list[Speed]:
                 "parameters": round(math.sqrt(low.parameters * high.parameters)),
                 "activation_bytes": (low.activation_bytes + high.activation_bytes) // 2,
                 "channels_last": high.channels_last,
-                "mixed": high.mixed,
+                "precision": high.precision,
             }
         )
         for low, high in itertools.pairwise(ordered)

@@ -36,7 +36,7 @@ def _size_words(data: Fingerprint, best: Speed) -> str:
 def _speed_words(best: Speed, epochs: float) -> str:
     inside = f" at {best.resolution} pixels" if best.resolution else ""
     network = f"Width {best.width}" if best.width else f"The network{inside}"
-    mixed = " in bfloat16" if best.mixed else ""
+    mixed = f" in {best.precision}" if best.mixed else ""
     return (
         f"{network} trains {best.images_per_s:,.0f} images/s here{mixed} and sees {passes(epochs)}."
     )

@@ -61,7 +61,7 @@ class TrainConfig(BaseModel):
     """Side of the images, relative to their own, until the learning rate is at half its peak."""
     channels_last: bool = True
     mixed_precision: bool = True
-    """Matrix products in bfloat16 where the device multiplies it in hardware."""
+    """Matrix products in bfloat16 or float16 where the device multiplies it in hardware."""
     seed: int = 0
 
 

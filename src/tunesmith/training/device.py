@@ -9,8 +9,10 @@ from torch import Tensor
 
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.settings import Device
+from tunesmith.training.scaling import Scaler
 
 PROCESSORS_BFLOAT16 = ("amx_bf16", "avx512_bf16")  # capabilities, as torch calls them
+TENSOR_CORES = (7, 0)  # compute capability from which on CUDA devices are fast in float16
 HELD_SHARE = 0.4  # share of a device's free memory for the images; the rest is for the network
 
 
@@ -46,6 +48,14 @@ class Compute:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.autocast)
 
+    def products(self, *, mixed: bool) -> torch.dtype:
+        """Type of matrix products, in mixed precision or not."""
+        return self.autocast if self.autocast and mixed else torch.float32
+
+    def scaler(self, *, mixed: bool) -> Scaler:
+        """Return a loss scaler, which scales in float16 alone: only that has a smaller range."""
+        return Scaler(self.device, enabled=self.products(mixed=mixed) is torch.float16)
+
     def holds(self, images: Tensor) -> bool:
         """Whether all images fit on the device."""
         if self.device.type == "cpu":
@@ -77,9 +87,9 @@ def choose_device(asked: Device) -> Compute:
     """Return the requested device, or the best available one, with its best precision.
 
     That is bfloat16 if the hardware multiplies matrices in it (NVIDIA from Ampere on, processors
-    with AMX or AVX-512 BF16): it needs no loss scaling, so a training can be paused and resumed
-    without further state. Elsewhere it is float32, with TF32 for matrix products if available;
-    most processors only emulate bfloat16.
+    with AMX or AVX-512 BF16): it has the range of float32 and needs no loss scaling. It is float16
+    on NVIDIA's Volta and Turing, which have it alone. Elsewhere it is float32, with TF32 for matrix
+    products if available; most processors only emulate the others.
 
     Raises:
         SettingsError: The device is not available.
@@ -98,12 +108,15 @@ def choose_device(asked: Device) -> Compute:
     place = (
         torch.device("cuda", torch.cuda.current_device()) if kind == "cuda" else torch.device(kind)
     )
-    return Compute(device=place, autocast=torch.bfloat16 if _has_bfloat16(kind) else None)
+    return Compute(device=place, autocast=_fast_type(kind))
 
 
-def _has_bfloat16(kind: str) -> bool:
-    """Whether a kind of device multiplies matrices of bfloat16 in hardware."""
+def _fast_type(kind: str) -> torch.dtype | None:
+    """Type in which a kind of device multiplies matrices fastest; None for float32."""
     if kind == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return torch.bfloat16
+        return torch.float16 if torch.cuda.get_device_capability() >= TENSOR_CORES else None
     ask = getattr(torch.cpu, "get_capabilities", dict[str, bool])  # newer than torch 2.10
-    return kind == "cpu" and any(ask().get(name, False) for name in PROCESSORS_BFLOAT16)
+    has_bfloat16 = kind == "cpu" and any(ask().get(name, False) for name in PROCESSORS_BFLOAT16)
+    return torch.bfloat16 if has_bfloat16 else None

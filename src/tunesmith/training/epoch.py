@@ -197,7 +197,7 @@ def train_batches(
         with data.compute.precision(mixed=config.mixed_precision):
             value = loss(forward, x_NCHW, y_N)
         optimizers.zero_grad()
-        value.backward()
+        optimizers.backward(value)
         with data.compute.precision(mixed=config.mixed_precision):
             optimizers.step()
         # Before the loss is read: a GPU goes on computing meanwhile, and has no work left after it.

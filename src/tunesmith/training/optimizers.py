@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from tunesmith.models.blocks import FixedGainNorm
+from tunesmith.training.scaling import SCALER, UNSCALED, Scaler
 
 OTHERS = 40  # ratio of learning rates of norms' shifts to other vectors: shifts saturate nothing
 
@@ -21,7 +22,8 @@ def orthogonalize(g_XMN: Tensor, *, steps: int = 3) -> Tensor:
 
     A quintic Newton-Schulz iteration (Jordan et al. 2024, "Muon: An optimizer for hidden layers in
     neural networks"). Three steps leave singular values between about 0.5 and 1.5, which is enough;
-    bfloat16 is precise enough too, if it is on.
+    bfloat16 and float16 are precise enough too, if they are on: the norm is divided out in float32,
+    and what remains cannot overflow.
 
     Shape:
         - input and output: ``(X, M, N)``
@@ -190,6 +192,7 @@ class Optimizers:
         weight_decay: Weight decay of matrices and filters, with SGD and AdamW.
         layer_decay: With SGD and AdamW, learning rate of each layer relative to that of the next:
             below 1, early layers, which are the most general, change least (Howard and Ruder 2018).
+        scaler: Scales the loss, for float16.
     """
 
     def __init__(
@@ -203,7 +206,9 @@ class Optimizers:
         momentum: float,
         weight_decay: float,
         layer_decay: float = 1.0,
+        scaler: Scaler = UNSCALED,
     ) -> None:
+        self.scaler = scaler
         self._names: dict[Tensor, str] = {
             p: name for name, p in network.named_parameters() if p.requires_grad
         }
@@ -233,32 +238,39 @@ class Optimizers:
         for group in self._groups():
             group["lr"] = group["peak"] * multiplier
 
+    def backward(self, loss: Tensor) -> None:
+        """Compute the gradients of a loss, scaled for float16."""
+        self.scaler.backward(loss)
+
     def zero_grad(self) -> None:
         """Clear all gradients."""
         for part in self._parts:
             part.zero_grad(set_to_none=True)
 
     def step(self) -> None:
-        """Update every parameter once."""
-        for part in self._parts:
-            part.step()
+        """Update every parameter once; none if a scaled gradient has overflowed."""
+        self.scaler.step(self._parts)
 
     def state(self) -> dict[str, Tensor]:
         """Copy the state out: ``"momentum_buffer/groups.0.convs.0.weight" -> tensor``."""
-        return {
+        found = {
             f"{key}/{self._names[p]}": value.detach().clone()
             for part in self._parts
             for p, state in part.state.items()
             for key, value in state.items()
             if isinstance(value, Tensor)
         }
+        return {**found, **self.scaler.state()}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Copy a state in. Each tensor takes the memory layout of its parameter."""
         params = {name: p for p, name in self._names.items()}
         owner = {p: part for part in self._parts for g in part.param_groups for p in g["params"]}
+        self.scaler.load(state)
         for path, value in state.items():
             key, _, name = path.partition("/")
+            if key == SCALER:
+                continue
             p = params[name]
             like = torch.empty_like(p) if value.shape == p.shape else torch.empty_like(value)
             owner[p].state[p][key] = like.copy_(value)

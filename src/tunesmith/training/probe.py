@@ -110,7 +110,7 @@ def _rate(
     network: nn.Module, data: TrainData, config: TrainConfig, seconds: float
 ) -> tuple[float, float]:
     """Measure training throughput in images per second, and the threads' share of the cores."""
-    optimizers = make_optimizers(config, network)
+    optimizers = make_optimizers(config, network, data.compute)
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     segments = [Segment(begin=0, end=FOREVER, first=0.1, last=0.1)]
     network.train()
@@ -171,7 +171,7 @@ def transform_harm(
         torch.manual_seed(config.seed)
         network = place(build(), data, config)
         average = {name: value.detach().clone() for name, value in network.state_dict().items()}
-        optimizers = make_optimizers(config, network)
+        optimizers = make_optimizers(config, network, data.compute)
         y_N = valid_y.cpu().numpy()
         judge = _Judge(data.normalize, metric, valid_NCHW, y_N, config.seed)
         guessed = chance(metric, y_N)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import final
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from tunesmith.core.seeds import derive
 from tunesmith.evaluation.memory import is_out_of_memory
 from tunesmith.training.config import TrainConfig
+from tunesmith.training.device import Compute
 from tunesmith.training.epoch import TrainData, train_batches
 from tunesmith.training.losses import Loss
 from tunesmith.training.optimizers import Optimizers, freeze
@@ -42,7 +44,8 @@ class Checkpoint:
         seen: Examples seen.
         network: Weights and buffers by name.
         average: Moving average of weights and buffers by name.
-        optimizer: State of the optimizers by ``"state/parameter"``.
+        optimizer: State of the optimizers by ``"state/parameter"``; with float16, also that of the
+            loss scaling by ``"scaler/state"``.
     """
 
     seen: int
@@ -81,8 +84,8 @@ def _is_finite(network: nn.Module) -> bool:
     return bool(torch.stack([value.isfinite().all() for value in values]).all())
 
 
-def make_optimizers(config: TrainConfig, network: nn.Module) -> Optimizers:
-    """Build a config's optimizers, learning rates scaled to its batch."""
+def make_optimizers(config: TrainConfig, network: nn.Module, compute: Compute) -> Optimizers:
+    """Build a config's optimizers for a device, learning rates scaled to its batch."""
     ratio = config.batch / REFERENCE_BATCH
     return Optimizers(
         network,
@@ -93,6 +96,7 @@ def make_optimizers(config: TrainConfig, network: nn.Module) -> Optimizers:
         momentum=config.momentum,
         weight_decay=config.weight_decay,
         layer_decay=config.layer_decay,
+        scaler=compute.scaler(mixed=config.mixed_precision),
     )
 
 
@@ -111,7 +115,9 @@ def train_slice(
 
     A pure function: it changes none of its arguments, and restores the global random state. Slices
     compose: on one device and for equal segments, 0 -> 2 -> 4 is bit-identical to 0 -> 4, if slices
-    end at multiples of the batch size.
+    end at multiples of the batch size. The exception is a slice that diverges in float16, which
+    holds no numbers beyond 65,504: it is trained again in float32, so that networks with such
+    numbers are trained too.
 
     Args:
         config: Training config.
@@ -129,10 +135,32 @@ def train_slice(
     begin = start.seen if start else 0
     if until <= begin:
         raise ValueError(f"`until` must be more than {begin} examples, but got {until=}.")
+    train = partial(
+        _train, build, data, loss, start=start, segments=segments, until=until, stop=stop
+    )
+    result = train(config)
+    is_half = data.compute.products(mixed=config.mixed_precision) is torch.float16
+    if is_half and result.outcome is Outcome.DIVERGED:
+        return train(config.model_copy(update={"mixed_precision": False}))
+    return result
+
+
+def _train(
+    build: Callable[[], nn.Module],
+    data: TrainData,
+    loss: Loss,
+    config: TrainConfig,
+    *,
+    start: Checkpoint | None,
+    segments: Sequence[Segment],
+    until: int,
+    stop: Callable[[], bool],
+) -> SliceResult:
+    begin = start.seen if start else 0
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(derive(config.seed, "init"))
         network = place(build(), data, config)
-        optimizers = make_optimizers(config, network)
+        optimizers = make_optimizers(config, network, data.compute)
         average = _copy(network.state_dict())
         if start:
             network.load_state_dict(start.network)
@@ -161,7 +189,8 @@ def train_slice(
         "loss": progress.loss,
         "rate": multiplier(segments, min(progress.seen, segments[-1].end)),
     }
-    if not (math.isfinite(progress.loss) and _is_finite(network)):
+    is_good = math.isfinite(progress.loss) and _is_finite(network)
+    if not is_good or optimizers.scaler.is_stuck:
         return SliceResult(outcome=Outcome.DIVERGED, row=row, checkpoint=start)
     end = Checkpoint(
         seen=progress.seen,

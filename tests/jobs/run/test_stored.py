@@ -18,7 +18,10 @@ def test_checkpoints_are_stored_without_loss(tmp_path: Path) -> None:
         seen=320,
         network={"a.weight": torch.randn(2, 3).T, "steps": torch.tensor(5)},
         average={"a.weight": torch.randn(3, 2), "steps": torch.tensor(5)},
-        optimizer={"momentum_buffer/a.weight": torch.randn(3, 2)},
+        optimizer={
+            "momentum_buffer/a.weight": torch.randn(3, 2),
+            "scaler/scale": torch.tensor(2.0**16),
+        },
     )
     again = unpack(*load(tmp_path, save(tmp_path, *pack(checkpoint))))
     torch.testing.assert_close(vars(again), vars(checkpoint), rtol=0, atol=0)

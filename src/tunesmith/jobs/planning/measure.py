@@ -239,7 +239,7 @@ def _speed(
         resolution=resolution,
         size=size,
         channels_last=channels_last,
-        mixed=mixed and batch.compute.autocast is not None,
+        precision=str(batch.compute.products(mixed=mixed)).removeprefix("torch."),
         threads=torch.get_num_threads(),
         share=found.share,
         images_per_s=found.images_per_s,
