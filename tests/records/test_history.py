@@ -69,6 +69,14 @@ def test_a_trial_s_slices_are_one_unbroken_chain(journal: list[Stored]) -> None:
         assert [s.begin for s in trial.slices] == ends[:-1]
 
 
+@given(st.lists(slices, max_size=30))
+def test_it_is_known_when_each_slice_was_recorded(done: list[SliceDone]) -> None:
+    numbered = [Stored(event=e, elapsed=float(n), phases={}) for n, e in enumerate(done)]
+    for trial in replay(numbered).trials.values():
+        assert len(trial.told_s) == len(trial.slices)
+        assert [done[int(at)] for at in trial.told_s] == list(trial.slices)
+
+
 @given(st.lists(slices, max_size=20))
 def test_a_slice_told_twice_counts_once(done: list[SliceDone]) -> None:
     def tell(events: list[SliceDone]) -> History:

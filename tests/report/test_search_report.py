@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable
 
 import pytest
@@ -52,6 +53,19 @@ def test_the_plan_and_what_was_found_stand_out(hunt: SearchReport) -> None:
     assert curves.count(">found<") == 1
     assert curves.count('class="line a"') == 2  # in the legend and in the chart
     assert "accuracy of 4 trials against their training" in curves
+
+
+def test_where_a_trial_was_resumed_is_marked_on_its_curve(hunt: SearchReport) -> None:
+    assert "resumed" not in str(hunt_pictures(hunt)["curves"])
+    first, *others = hunt.trials
+    resumed = dataclasses.replace(first, resumed=first.curve[:2])
+    curves = str(hunt_pictures(dataclasses.replace(hunt, trials=[resumed, *others]))["curves"])
+    assert curves.count('class="dot ring"') == 3  # one of them in the legend
+    assert curves.count(">resumed<") == 1
+    assert curves.count("<polyline") == 3  # no line joins the marks
+    (line,) = re.findall(r'class="line b" points="([^"]+)"', curves)
+    marks = re.findall(r'class="dot ring" cx="([^"]+)" cy="([^"]+)"', curves)[:2]
+    assert [",".join(mark) for mark in marks] == line.split()[:2]
 
 
 def test_the_time_of_each_trial_is_a_part_of_one_bar(hunt: SearchReport) -> None:

@@ -92,6 +92,16 @@ def test_the_best_curves_are_drawn_closer(page: TunePage) -> None:
     assert len(charts(replace(page, hunt=hunt(CLOSER), clouds=[]))) == 1
 
 
+def test_the_closer_curves_show_where_trials_were_resumed(page: TunePage) -> None:
+    trials = [replace(t, resumed=[t.curve[1]] if t.number < 12 else []) for t in page.hunt.trials]
+    resumed = replace(page, hunt=replace(page.hunt, trials=trials))
+    closer, _, curves = charts(resumed)
+    assert closer.count('class="dot ring"') == CLOSER + 1  # and legend
+    assert curves.count('class="dot ring"') == 12 + 1
+    early = [replace(trial, resumed=[trial.curve[0]]) for trial in page.hunt.trials]
+    assert "resumed" not in charts(replace(page, hunt=replace(page.hunt, trials=early)))[0]
+
+
 def test_each_trial_is_a_dot_by_its_setting(page: TunePage) -> None:
     _, cloud, _ = charts(page)
     assert (

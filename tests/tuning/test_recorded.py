@@ -16,6 +16,7 @@ from tunesmith.tuning.recorded import (
     none_trained,
     points,
     recall,
+    resumptions,
 )
 
 DONE = SliceDone(
@@ -31,6 +32,30 @@ EVENTS: tuple[Event, ...] = (
 
 def after(*events: Event) -> Past:
     return replay(Stored(event=event, elapsed=0.0, phases={}) for event in events)
+
+
+def sliced(*slices: tuple[int, int, float, float]) -> Past:
+    """A search with slices of four units: trial, start, and when they began and were recorded."""
+    return replay(
+        Stored(
+            event=replace(DONE, trial=str(n), begin=start, end=start + 4, seconds=told - began),
+            elapsed=told,
+            phases={},
+        )
+        for n, start, began, told in slices
+    )
+
+
+def test_one_worker_resumes_a_trial_after_slices_of_others() -> None:
+    past = sliced((0, 0, 0, 1), (0, 4, 1, 2), (1, 0, 2, 3), (0, 8, 3, 4), (1, 4, 4, 5))
+    assert resumptions(past) == {0: (8,), 1: (4,)}
+
+
+def test_a_trial_that_trains_on_beside_others_was_never_paused() -> None:
+    past = sliced((0, 0, 0, 2), (1, 0, 0, 3), (0, 4, 2, 4), (1, 4, 3, 5), (0, 8, 4, 6))
+    assert resumptions(past) == {}
+    past = sliced((0, 0, 0, 2), (1, 0, 0, 3), (2, 0, 2, 4), (0, 4, 3, 5), (1, 4, 4, 6))
+    assert resumptions(past) == {0: (4,), 1: (4,)}
 
 
 def test_what_a_slice_measured() -> None:

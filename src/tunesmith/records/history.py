@@ -31,6 +31,7 @@ class TrialHistory:
     Attributes:
         config: Configuration that the search proposed; None outside of a search.
         slices: Training slices in order; each begins where the previous one ended.
+        told_s: When each slice was recorded, in active seconds of the run.
         blocks: Validations, in order.
         ended: Why the trial ended; None if it did not.
         failure: Kind of its failure in a search; empty if it did not fail.
@@ -40,6 +41,7 @@ class TrialHistory:
 
     config: Mapping[str, Any] | None = None
     slices: tuple[SliceDone, ...] = ()
+    told_s: tuple[float, ...] = ()
     blocks: tuple[BlockDone, ...] = ()
     ended: str | None = None
     failure: str = ""
@@ -133,10 +135,10 @@ def fold(history: History, stored: Stored) -> History:
         history = replace(history, past_phases=history.phases, stopped=None)
         history = replace(history, sessions=(*history.sessions, event))
     history = replace(history, session_phases=dict(stored.phases))
-    return replace(history, **_changes(history, event))
+    return replace(history, **_changes(history, event, stored.elapsed))
 
 
-def _changes(history: History, event: Event) -> dict[str, Any]:
+def _changes(history: History, event: Event, elapsed: float) -> dict[str, Any]:
     """Fields of the history that an event changes."""
     fields: dict[str, Any] = {}
     session = history.sessions[-1] if history.sessions else None
@@ -144,7 +146,7 @@ def _changes(history: History, event: Event) -> dict[str, Any]:
         case Planned():
             fields |= {"plan": event.plan, "planned": history.planned or session}
         case TrialStarted() | SliceDone() | BlockDone() | TrialEnded() | CompilingChanged():
-            trial = _after(history.trials.get(event.trial, TrialHistory()), event)
+            trial = _after(history.trials.get(event.trial, TrialHistory()), event, elapsed)
             fields["trials"] = {**history.trials, event.trial: trial}
         case WorkersChosen():
             fields["workers"] = event
@@ -166,6 +168,7 @@ def _changes(history: History, event: Event) -> dict[str, Any]:
 def _after(
     trial: TrialHistory,
     event: TrialStarted | SliceDone | BlockDone | TrialEnded | CompilingChanged,
+    elapsed: float,
 ) -> TrialHistory:
     """Add one event to a trial's history."""
     match event:
@@ -173,7 +176,7 @@ def _after(
             # Even if it had ended before: what made it fail is mended.
             return replace(trial, config=event.config, ended=None, failure="")
         case SliceDone():
-            return _train(trial, event)
+            return _train(trial, event, elapsed)
         case BlockDone():
             blocks = (*(b for b in trial.blocks if b.at < event.at), event)
             return replace(trial, blocks=blocks)
@@ -184,14 +187,15 @@ def _after(
             return replace(trial, compiling=event.state)
 
 
-def _train(trial: TrialHistory, done: SliceDone) -> TrialHistory:
+def _train(trial: TrialHistory, done: SliceDone, elapsed: float) -> TrialHistory:
     told = any((s.begin, s.end) == (done.begin, done.end) for s in trial.slices)
     if told or done.begin > trial.seen:
         return trial
     kept = tuple(s for s in trial.slices if s.end <= done.begin)
     if done.begin != (kept[-1].end if kept else 0):
         return trial
-    return replace(trial, slices=(*kept, done), ended=None, failure="")
+    told_s = (*trial.told_s[: len(kept)], elapsed)
+    return replace(trial, slices=(*kept, done), told_s=told_s, ended=None, failure="")
 
 
 def replay(events: Iterable[Stored]) -> History:

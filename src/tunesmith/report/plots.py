@@ -26,14 +26,16 @@ class Series:
     Attributes:
         name: For the legend; "" for a line that is not in it.
         points: Points (x, y); those that are not finite, or too far out to draw, are left out.
-        style: CSS class: ``"a"``, ``"b"``, ``"c"`` or ``"ideal"``.
+        style: CSS class: ``"a"``, ``"b"``, ``"c"``, ``"ideal"`` or ``"ring"``.
         dots: Whether to mark each point.
+        joined: Whether a line joins the points.
     """
 
     name: str
     points: Sequence[Point]
     style: str = "a"
     dots: bool = False
+    joined: bool = True
 
     def finite(self) -> list[Point]:
         """The points that can be drawn."""
@@ -234,27 +236,26 @@ def _polygon(points: Sequence[Point]) -> Markup:
 
 
 def _line(series: Series, points: Sequence[Point]) -> Markup:
-    parts = [Markup('<polyline class="line {}" points="{}"/>').format(series.style, _path(points))]
+    parts = []
+    if series.joined:
+        line = Markup('<polyline class="line {}" points="{}"/>')
+        parts.append(line.format(series.style, _path(points)))
     if series.dots or len(points) == 1:
-        parts += [
-            Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="3.2"/>').format(
-                series.style, px, py
-            )
-            for px, py in points
-        ]
+        parts += [_dot(series.style, point) for point in points]
     return Markup("").join(parts)
+
+
+def _dot(style: str, at: Point) -> Markup:
+    return Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="3.2"/>').format(style, *at)
 
 
 def _legend(series: Sequence[Series], shade: Series | None) -> Markup:
     parts, at = [], float(LEFT)
     for s in (s for s in series if s.name):
-        key = Markup('<line class="line {}" x1="{:.1f}" x2="{:.1f}" y1="14" y2="14"/>').format(
-            s.style, at, at + 20
-        )
+        line = Markup('<line class="line {}" x1="{:.1f}" x2="{:.1f}" y1="14" y2="14"/>')
+        key = line.format(s.style, at, at + 20) if s.joined else Markup("")
         if s.dots:
-            key += Markup('<circle class="dot {}" cx="{:.1f}" cy="14" r="3.2"/>').format(
-                s.style, at + 10
-            )
+            key += _dot(s.style, (at + 10, 14))
         parts.append(key + _legend_text(at, s.name))
         at += 38 + 6.3 * len(s.name)
     if shade:

@@ -49,10 +49,14 @@ def _curves(hunt: SearchReport) -> Markup:
     shown = sorted(_shown(hunt), key=lambda trial: trial.number in {0, hunt.found})
     low, high = _limits(hunt)
     name, is_share = METRICS.get(hunt.metric, (hunt.metric, False))
+
+    def inside(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+        return [(x, min(high, max(low, y))) for x, y in points]
+
     return line_chart(
         [
-            series(trial.number, [(x, min(high, max(low, y))) for x, y in trial.curve], hunt)
-            for trial in shown
+            *(series(trial.number, inside(trial.curve), hunt) for trial in shown),
+            rings(point for trial in shown for point in inside(trial.resumed)),
         ],
         x=Axis(label="share of a whole training", low=0, percent=True),
         y=Axis(label=name.partition(":")[0], percent=is_share),
@@ -67,6 +71,11 @@ def series(
     names = {0: (hunt.first, "a"), hunt.found: ("found", "b")}
     name, style = names.get(number, ("", "ideal"))
     return Series(name=name, points=points, style=style, dots=dots)
+
+
+def rings(resumed: Iterable[tuple[float, float]]) -> Series:
+    """Mark points at which trials were paused, and resumed after slices of others."""
+    return Series(name="resumed", points=list(resumed), style="ring", dots=True, joined=False)
 
 
 def _shown(hunt: SearchReport) -> list[Tried]:

@@ -88,6 +88,7 @@ class Tried:
         number: Number of the trial; trial 0 is what the search began with.
         values: Its settings that differ from trial 0, as (name, value).
         curve: Learning curve: (share of a full training, metric).
+        resumed: Points of the curve at which it was paused, and resumed after slices of others.
         seconds: Seconds of training.
         state: Finished, paused, or why it failed.
     """
@@ -95,6 +96,7 @@ class Tried:
     number: int
     values: Sequence[tuple[str, str]]
     curve: Sequence[tuple[float, float]]
+    resumed: Sequence[tuple[float, float]] = ()
     seconds: float
     state: str
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from tunesmith.report.html import LISTED, NAME, template
 from tunesmith.report.plots import Axis, clip, line_chart
-from tunesmith.report.search_report import hunt_pictures, limits, series
+from tunesmith.report.search_report import hunt_pictures, limits, rings, series
 from tunesmith.report.story import SearchReport
 
 CLOSER = 10  # best trials whose curves are drawn on an axis of their own
@@ -83,8 +83,10 @@ def _closer(hunt: SearchReport) -> Markup:
         return Markup("")
     low, high = min(level), max(level)
     lines = [(t.number, [(x, y) for x, y in t.curve if low <= y <= high]) for t in best]
+    resumed = [(x, y) for t in best for x, y in t.resumed if low <= y <= high]
+    drawn = [series(n, points, hunt, dots=len(points) == 1) for n, points in reversed(lines)]
     return line_chart(
-        [series(number, points, hunt, dots=len(points) == 1) for number, points in reversed(lines)],
+        [*drawn, rings(resumed)],
         x=Axis(label="share of a whole training", low=0, high=1, percent=True),
         y=Axis(label=f"{hunt.metric} of the best {CLOSER}"),
         title=f"{hunt.metric} of the best {CLOSER} trials against their training, closer",

@@ -1,7 +1,9 @@
 """From the journal of a run to the history that the tuner decides by."""
 
 import math
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 from tunesmith.records.events import SliceDone
 from tunesmith.records.history import History as Past
@@ -89,3 +91,33 @@ def recall(past: Past, *, horizon: int, sign: int, is_timed: bool) -> History:
             )
         )
     return History(horizon=horizon, trials=tuple(trials))
+
+
+def resumptions(past: Past) -> dict[int, tuple[int, ...]]:
+    """Find where trials were paused, and resumed after slices of others.
+
+    A trial that trained on at once counts as never paused, whatever other workers did meanwhile.
+
+    Args:
+        past: History in the journal.
+
+    Returns:
+        Units of training, by the number of each trial that was resumed.
+    """
+    others_s = sorted(at for trial in past.trials.values() for at in trial.told_s)
+    found = {}
+    for number, trial in enumerate(past.trials.values()):
+        pauses = zip(trial.slices[1:], pairwise(trial.told_s), strict=True)
+        units = tuple(
+            done.begin
+            for done, (paused_s, told_s) in pauses
+            if _is_within(others_s, paused_s, told_s - done.seconds)
+        )
+        if units:
+            found[number] = units
+    return found
+
+
+def _is_within(times: Sequence[float], low: float, high: float) -> bool:
+    """Whether one of some ordered times is later than one time, and not later than another."""
+    return bisect_right(times, low) < bisect_right(times, high)

@@ -42,6 +42,7 @@ def told(*trials: Trial, metric: str = "accuracy", is_brief: bool = False) -> Se
         history=History(horizon=25, trials=trials),
         number=1,
         sign=1,
+        resumed={0: (1,)},
         seconds=30.0,
         reason="It is over.",
         noise=None,
@@ -56,6 +57,7 @@ def test_trials_are_listed_by_their_last_value() -> None:
     broken = trial(0.1, math.nan, failed="It gave a value that is not finite.")
     hunt = told(trial(0.5, 0.4), broken, trial(0.2, 0.6), trial(0.9, 0.3), trial(failed="It hung."))
     assert [tried.number for tried in hunt.trials] == [3, 0, 2, 1, 4]
+    assert [len(tried.resumed) for tried in hunt.trials] == [0, 1, 0, 0, 0]
 
 
 def test_what_failed_and_what_was_given_up_is_counted() -> None:

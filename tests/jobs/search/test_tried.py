@@ -17,7 +17,12 @@ def trial(lr: float, *values: float, failed: str | None = None, is_dropped: bool
 
 def described(*trials: Trial, sign: int = 1) -> SearchReport:
     history = History(horizon=2, trials=trials)
-    given = {"metric": "value", "first": "the defaults", "reasons": ["It is over."]}
+    given = {
+        "metric": "value",
+        "first": "the defaults",
+        "reasons": ["It is over."],
+        "resumed": {1: (1,)},
+    }
     return describe(SPACE, history, sign=sign, found=1, **given)  # type: ignore[arg-type]
 
 
@@ -31,8 +36,9 @@ def test_trials_are_described_the_best_first() -> None:
     )
     found = described(*trials)
     assert [tried.number for tried in found.trials] == [1, 0, 3, 4, 2]
-    states = ["finished", "finished", "given up", "paused", "failed: It hung."]
+    states = ["finished, resumed 1 time", "finished", "given up", "paused", "failed: It hung."]
     assert [tried.state for tried in found.trials] == states
+    assert [tried.resumed for tried in found.trials] == [[(0.5, 0.2)], [], [], [], []]
     assert found.trials[0].values == [("lr", "0.123")]
     assert found.trials[1].values == []
     assert found.compared_at == 0.5

@@ -50,6 +50,7 @@ def search_report(session: Session, fitted: Fitted) -> SearchReport | None:
         metric=session.settings.metric,
         first="the plan's settings",
         reasons=_reasons(session, fitted, searched),
+        resumed=searched.resumed,
         as_set=as_set,
     )
 

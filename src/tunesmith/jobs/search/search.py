@@ -1,5 +1,6 @@
 """Search for a better config than the plan's, in a subfolder of the run."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
@@ -36,7 +37,7 @@ from tunesmith.tuning.failures import OutageError
 from tunesmith.tuning.near import Near
 from tunesmith.tuning.portfolio import Portfolio
 from tunesmith.tuning.protocols import History, Sampler
-from tunesmith.tuning.recorded import recall
+from tunesmith.tuning.recorded import recall, resumptions
 from tunesmith.tuning.repeats import SHARE, TIMES, Noise
 from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tuner import Search, Tuner
@@ -60,6 +61,7 @@ class Searched:
         number: Number of the best other trial; None if none has a value.
         sign: 1 if the values of the history, of which lower is better, are those of the metric; -1
             if a higher metric is better, so that they are negated.
+        resumed: See `resumptions`.
         seconds: Duration in seconds.
         reason: Why it ended, in words.
         noise: Noise between trainings of equal configs; None if it was not measured.
@@ -69,6 +71,7 @@ class Searched:
     history: History
     number: int | None
     sign: int
+    resumed: Mapping[int, Sequence[int]]
     seconds: float
     reason: str
     noise: Noise | None
@@ -110,6 +113,7 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
         history=history,
         number=_best(history),
         sign=what.sign,
+        resumed=resumptions(past),
         seconds=past.elapsed,
         reason=_reason(session, ended, history),
         noise=_noise(session, candidate, what, history, workers=workers, ends_at=ends_at),

@@ -1,12 +1,12 @@
 """Describe a search's trials for its report, whatever they trained."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from tunesmith.core.space import Config, Space
-from tunesmith.core.words import short
+from tunesmith.core.words import counted, short
 from tunesmith.report.story import SearchReport, Stretch, Tried
 from tunesmith.tuning.importance import edge_words, importances
 from tunesmith.tuning.parts import first_look, parts
@@ -24,6 +24,7 @@ def describe(
     metric: str,
     first: str,
     reasons: Sequence[str],
+    resumed: Mapping[int, Collection[int]],
     as_set: Callable[[Config], Mapping[str, Any]] = dict,
 ) -> SearchReport:
     """Describe what a search tried.
@@ -36,6 +37,7 @@ def describe(
         metric: See `SearchReport`.
         first: See `SearchReport`.
         reasons: See `SearchReport`.
+        resumed: See `resumptions`.
         as_set: Returns the settings of a config as they are to be shown.
     """
     tried = (number for number, trial in enumerate(history.trials) if trial.is_tried)
@@ -43,7 +45,7 @@ def describe(
     importance = importances(space, history, at=first_look(history))
     config = None if found is None else history.trials[found].config
     return SearchReport(
-        trials=[_tried(number, history, sign, as_set) for number in order],
+        trials=[_tried(number, history, sign, resumed.get(number, ()), as_set) for number in order],
         found=found,
         metric=metric,
         first=first,
@@ -80,22 +82,29 @@ def _stretches(space: Space, history: History, sign: int, name: str) -> list[Str
 
 
 def _tried(
-    number: int, history: History, sign: int, as_set: Callable[[Config], Mapping[str, Any]]
+    number: int,
+    history: History,
+    sign: int,
+    resumed: Collection[int],
+    as_set: Callable[[Config], Mapping[str, Any]],
 ) -> Tried:
     trial, first = history.trials[number], history.trials[0].config
     others = {n: value for n, value in as_set(trial.config).items() if first.get(n) != value}
+    curve = {o.at: (o.at / history.horizon, sign * o.value) for o in trial.curve}
     return Tried(
         number=number,
         values=[(name, short(value)) for name, value in others.items()],
-        curve=[(o.at / history.horizon, sign * o.value) for o in trial.curve],
+        curve=list(curve.values()),
+        resumed=[point for at, point in curve.items() if at in resumed],
         seconds=trial.seconds,
-        state=_state(trial, history.horizon),
+        state=_state(trial, history.horizon, len(resumed)),
     )
 
 
-def _state(trial: Trial, horizon: int) -> str:
+def _state(trial: Trial, horizon: int, resumed: int) -> str:
+    times = f", resumed {counted(resumed, 'time')}" if resumed else ""
     if trial.failed is not None:
-        return f"failed: {trial.failed}"
+        return f"failed{times}: {trial.failed}"
     if trial.is_dropped:
-        return "given up"
-    return "finished" if trial.at >= horizon else "paused"
+        return f"given up{times}"
+    return ("finished" if trial.at >= horizon else "paused") + times

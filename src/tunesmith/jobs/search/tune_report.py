@@ -15,7 +15,7 @@ from tunesmith.records.folder import write_atomic
 from tunesmith.records.history import History as Past
 from tunesmith.tuning.parts import first_look
 from tunesmith.tuning.protocols import History
-from tunesmith.tuning.recorded import recall
+from tunesmith.tuning.recorded import recall, resumptions
 from tunesmith.tuning.tuner import Search
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def with_report(found: Tuned, search: Search, past: Past) -> Tuned:
         metric="value",
         first="the defaults",
         reasons=[],
+        resumed=resumptions(past),
     )
     page = TunePage(
         title=search.function.rpartition(":")[2],
