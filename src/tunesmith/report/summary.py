@@ -125,8 +125,9 @@ class Measures(_Part):
 class Search(_Part):
     """What a search for better settings than the plan's came to.
 
-    ``found`` are the best settings other than the plan's, None if none had a value, and ``answers``
-    says whose network answers: that of the ``plan``, the ``found`` one, or both ``together``.
+    ``method`` names the sampler and the scheduler. ``found`` are the best settings other than the
+    plan's, None if none had a value, and ``answers`` says whose network answers: that of the
+    ``plan``, the ``found`` one, or both ``together``.
     ``chance`` is the probability that equally good networks differ as much on the images that
     decided, and ``luck`` by how much more the found one gained on the images that the search
     chose by, as a share of them, with its standard error; None where that was not measured.
@@ -134,6 +135,7 @@ class Search(_Part):
 
     trials: int
     failed: int
+    method: str = ""
     seconds: float
     found: Mapping[str, Any] | None
     answers: Literal["plan", "found", "together"]

@@ -54,6 +54,7 @@ class Search:
         reserves_time_to_finish: Whether time is kept to train trial 0 and the best one to the end.
         disk_bytes: Limit of all trial folders together; see `superfluous`. If units are limited,
             `FOLDERS` of the largest are allowed in any case.
+        method: Sampler and scheduler as the user knows them.
         seed: Random seed.
     """
 
@@ -68,6 +69,7 @@ class Search:
     units: int | None
     reserves_time_to_finish: bool = True
     disk_bytes: float = DISK_BYTES
+    method: str = ""
     seed: int
 
 

@@ -45,6 +45,7 @@ def told(*trials: Trial, metric: str = "accuracy", is_brief: bool = False) -> Se
         resumed={0: (1,)},
         seconds=30.0,
         reason="It is over.",
+        method="sampler gp (auto), scheduler asha",
         noise=None,
     )
     fitted: Any = SimpleNamespace(searched=searched, choice=choice, members=(plan,))
@@ -64,7 +65,7 @@ def test_what_failed_and_what_was_given_up_is_counted() -> None:
     hunt = told(trial(0.5), trial(0.4), trial(0.6, is_dropped=True), trial(failed="It hung."))
     assert hunt.reasons[0] == (
         "4 settings were tried in 30.0 s; 1 failed, 1 given up to make room on the disk. "
-        "It is over."
+        "It is over. The search used sampler gp (auto), scheduler asha."
     )
     assert "1 failed. It is over." in told(trial(0.5), trial(failed="It hung.")).reasons[0]
 

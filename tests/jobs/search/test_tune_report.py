@@ -24,6 +24,8 @@ def test_a_search_leaves_a_page_to_look_at(tmp_path: Path) -> None:
     page = found.report.read_text("utf-8")
     assert f"<strong>{found.value:.4g}</strong>" in page
     assert f"It is trial {found.number} of 14. {found.reason}" in page
+    assert "The search used sampler gp (auto), scheduler freeze-thaw (auto)." in page
+    assert "by      sampler gp (auto), scheduler freeze-thaw (auto)\n" in look(found.folder)
     assert page.count('<svg class="chart"') == 3  # the best curves, lr, and all of them
     assert 'aria-label="value of 14 trials against lr"' in page
     moved = (tmp_path / "run").rename(tmp_path / "moved")

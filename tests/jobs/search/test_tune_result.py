@@ -29,6 +29,7 @@ SEARCH = Search(
     block=10,
     trials=None,
     units=None,
+    method="sampler gp (auto), scheduler none",
     seed=0,
 )
 
@@ -62,7 +63,8 @@ def test_what_was_found_is_told_with_its_doubts() -> None:
     assert next(iter(found.parts)) == "lr"
     assert [part.trials for part in found.parts["lr"]] == [4] * 4
     assert [part.median for part in found.parts["lr"]] == pytest.approx([13.7, 9.7, 5.7, 1.7])
-    trial_line, why, where = found.words().splitlines()[2:5]
+    trial_line, by, why, where = found.words().splitlines()[2:6]
+    assert by == "by      sampler gp (auto), scheduler none"
     assert trial_line == "trial   15 of 17, 1 of them failed; It is over."
     assert why.endswith("trained again, differ by 0.25 (standard deviation after 2 units)")
     assert where == (

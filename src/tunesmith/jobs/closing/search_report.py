@@ -28,6 +28,7 @@ def summarize(fitted: Fitted) -> report.Search | None:
     return report.Search(
         trials=sum(trial.is_tried for trial in trials),
         failed=sum(trial.failed is not None for trial in trials),
+        method=searched.method,
         seconds=round(searched.seconds, 3),
         found=None if searched.number is None else dict(as_set(trials[searched.number].config)),
         answers=_answers(fitted),
@@ -72,7 +73,8 @@ def _reasons(session: Session, fitted: Fitted, searched: Searched) -> list[str]:
     took = duration(searched.seconds)
     dropped = sum(trial.is_dropped for trial in trials)
     given_up = f", {dropped} given up to make room on the disk" if dropped else ""
-    said = [f"{tried} tried in {took}; {failed} failed{given_up}. {searched.reason}"]
+    used = f"The search used {searched.method}."
+    said = [f"{tried} tried in {took}; {failed} failed{given_up}. {searched.reason} {used}"]
     said.append(_noise(searched, session.settings.metric))
     if fitted.choice is None:
         return [*said, "Nothing was found that could be compared, so the plan's own answers."]

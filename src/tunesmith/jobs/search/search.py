@@ -22,6 +22,7 @@ from tunesmith.jobs.search.search_setup import (
     SCHEDULERS,
     disk_bytes,
     forget_failures,
+    method,
     remember,
     sampler_named,
 )
@@ -64,6 +65,7 @@ class Searched:
         resumed: See `resumptions`.
         seconds: Duration in seconds.
         reason: Why it ended, in words.
+        method: Sampler and scheduler.
         noise: Noise between trainings of equal configs; None if it was not measured.
     """
 
@@ -74,6 +76,7 @@ class Searched:
     resumed: Mapping[int, Sequence[int]]
     seconds: float
     reason: str
+    method: str
     noise: Noise | None
 
     def tuned(self, candidate: Candidate) -> Candidate | None:
@@ -116,6 +119,7 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
         resumed=resumptions(past),
         seconds=past.elapsed,
         reason=_reason(session, ended, history),
+        method=what.method,
         noise=_noise(session, candidate, what, history, workers=workers, ends_at=ends_at),
     )
 
@@ -234,6 +238,7 @@ def _search(session: Session, candidate: Candidate, space: Space) -> Search:
         units=None if trials is None else each * trials,
         reserves_time_to_finish=False,  # the final model is trained afterwards
         disk_bytes=disk_bytes(session.folder / FOLDER / TRIALS, is_timed=trials is None),
+        method=method(settings.sampler, settings.scheduler),
         seed=settings.seed,
     )
 

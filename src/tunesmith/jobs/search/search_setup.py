@@ -9,7 +9,7 @@ from typing import Any
 
 from tunesmith.core.errors import RunFolderError
 from tunesmith.core.optional import require
-from tunesmith.core.settings import SamplerName, TuneSettings
+from tunesmith.core.settings import AUTO, SamplerName, SchedulerName, TuneSettings
 from tunesmith.core.space import Choice, Field, Float, Int, Space
 from tunesmith.execution.machine import measure
 from tunesmith.records.events import TrialStarted
@@ -34,14 +34,16 @@ BLOCK = 0.04  # size of a slice of the default and the best trial, as a share of
 DISK_SHARE = 0.25  # share of the free disk space that trial folders may take
 REMEMBERED = "search.json"  # in a search's folder
 KINDS: dict[str, type[Int | Float]] = {"Int": Int, "Float": Float}
+AUTO_SAMPLER: SamplerName = "gp"
+AUTO_SCHEDULER: SchedulerName = "freeze-thaw"
 SAMPLERS: dict[str, Sampler] = {
-    "auto": GP(),
     "gp": GP(),
     "tpe": TPE(),
     "random": QuasiRandomSampler(),
     "optuna": OptunaSampler(gaussian=True),
     "hyperopt": HyperoptSampler(),
 }
+SAMPLERS["auto"] = SAMPLERS[AUTO_SAMPLER]
 # Samplers that need a package -> its name, and the extra that installs it.
 PACKAGES = {
     "random": ("scipy", "train"),
@@ -49,11 +51,11 @@ PACKAGES = {
     "hyperopt": ("hyperopt", "hyperopt"),
 }
 SCHEDULERS: dict[str, Scheduler] = {
-    "auto": FreezeThaw(block=BLOCK),
     "freeze-thaw": FreezeThaw(block=BLOCK),
     "asha": ASHA(block=BLOCK),
     "none": FULL,
 }
+SCHEDULERS["auto"] = SCHEDULERS[AUTO_SCHEDULER]
 
 
 def sampler_named(name: SamplerName) -> Sampler:
@@ -66,6 +68,19 @@ def sampler_named(name: SamplerName) -> Sampler:
         package, extra = PACKAGES[name]
         require(package, extra=extra)
     return SAMPLERS[name]
+
+
+def method(sampler: SamplerName, scheduler: SchedulerName) -> str:
+    """Say which sampler and scheduler search, also where they are not chosen by name.
+
+    Example:
+        >>> method("auto", "asha")
+        'sampler gp (auto), scheduler asha'
+
+    """
+    samples = f"{AUTO_SAMPLER} (auto)" if sampler == AUTO else sampler
+    schedules = f"{AUTO_SCHEDULER} (auto)" if scheduler == AUTO else scheduler
+    return f"sampler {samples}, scheduler {schedules}"
 
 
 def search_for(settings: TuneSettings, function: str, space: Space) -> Search:
@@ -86,6 +101,7 @@ def search_for(settings: TuneSettings, function: str, space: Space) -> Search:
         block=settings.horizon if is_whole else max(1, round(BLOCK * settings.horizon)),
         trials=settings.trials,
         units=None if settings.budget else settings.horizon * (settings.trials or 1),
+        method=method(settings.sampler, settings.scheduler),
         seed=settings.seed,
     )
 

@@ -60,7 +60,7 @@ def with_report(found: Tuned, search: Search, past: Past) -> Tuned:
         trained=found.trained(),
         said=[
             f"It was chosen because {found.why()}.",
-            f"It is trial {found.count()}. {found.reason}",
+            f"It is trial {found.count()}. {found.reason} The search used {found.method}.",
             *(warning for warning in found.warnings if warning not in hunt.warnings),
         ],
         config=[

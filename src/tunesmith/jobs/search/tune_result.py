@@ -55,6 +55,7 @@ class Tuned:
         dropped: Number of trials that were given up to free disk space.
         status: ``"finished"`` or ``"interrupted"``.
         reason: Why the search ended, in words.
+        method: Sampler and scheduler.
         warnings: Warnings to the user.
         report: Path of the report; None if the extra that writes it is not installed.
     """
@@ -80,6 +81,7 @@ class Tuned:
     dropped: int = 0  # missing in those as well
     status: str
     reason: str
+    method: str = ""  # missing in those as well
     warnings: Sequence[str] = ()  # missing in those as well
     report: Path | None = None  # missing in those as well
 
@@ -97,7 +99,8 @@ class Tuned:
             f"value   {self.value:.6g} {self.trained()}\n"
             f"config  {values}\n"
             f"trial   {self.count()}; {self.reason}\n"
-            f"why     {self.why()}\n"
+            + (f"by      {self.method}\n" if self.method else "")
+            + f"why     {self.why()}\n"
             + "".join(
                 f"where   {_where(*field, self._of_all(self.parts_at))}\n"
                 for field in self.parts.items()
@@ -216,6 +219,7 @@ def tell(
         dropped=sum(trial.is_dropped for trial in history.trials),
         status=status,
         reason=reason,
+        method=search.method,
         warnings=[*notes, *edge_words(search.space, chosen.config, importance)],
     )
 
