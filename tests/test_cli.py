@@ -365,6 +365,13 @@ def test_what_an_interruption_leaves_is_told(
     assert err == "tunesmith: Interrupted. Nothing was trained yet.\n"
 
 
+def test_an_interrupted_import_is_told(cli: Cli, tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("raise KeyboardInterrupt\n")
+    status, out, err = cli("tune", f"{script}:train", "--out", str(tmp_path / "run"))
+    assert (status, out, err) == (130, "", "tunesmith: Interrupted.\n")
+
+
 @pytest.mark.parametrize("command", ["check", "cleanse"])
 def test_an_interrupted_check_says_that_it_goes_on(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str

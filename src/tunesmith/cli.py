@@ -141,7 +141,7 @@ def tune(
 
     given = {k: v for k, v in locals().items() if k in TuneSettings.model_fields and v is not None}
     settings = checked(TuneSettings, given)
-    with _pure(as_json):
+    with _pure(as_json), _interruptible():
         found = job.run(settings, function, to_stderr=as_json, started_s=process_age())
     _tell(found, as_json=as_json)
     if found.status == "interrupted":

@@ -216,8 +216,8 @@ def test_a_task_may_be_given_so_much_time_in_all(processes: Processes, tmp_path:
     began = time.monotonic()
     slow = Task(key="0", function=f"{script}:answer", arguments={}, deadline_s=60.0, whole_s=1.0)
     (loading,) = run(processes, slow)
-    assert loading.failed == "It was not over after 1.0 s, and was ended."
-    assert loading.is_late
+    assert loading.failed == "Importing what it needs was not over after 1.0 s, and was ended."
+    assert (loading.failure, loading.is_late) == ("unloaded", False)
     (working,) = run(processes, replace(task("sleeps", seconds=60), whole_s=4.0))
     assert working.is_late
     assert working.seconds < 60

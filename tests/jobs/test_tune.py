@@ -332,11 +332,11 @@ def test_an_interruption_before_any_value_is_no_fault_of_the_users() -> None:
 
 
 def test_loading_the_function_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def load_slowly(name: str) -> Function:
+    def load_slowly(name: str, *_limits: float, **_options: bool) -> Function:
         time.sleep(1.5)
         return load_function(name)
 
-    monkeypatch.setattr(job, "load_function", load_slowly)
+    monkeypatch.setattr(job, "load_within", load_slowly)
     tune(tmp_path, trials=1)
     query = "SELECT min(elapsed) FROM events WHERE kind = 'trial started'"
     with contextlib.closing(sqlite3.connect(tmp_path / "journal.db")) as database:

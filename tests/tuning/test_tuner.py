@@ -404,7 +404,9 @@ def test_what_must_be_finished_comes_before_what_is_retried(left_s: float, first
     assert decision == first
 
 
-@pytest.mark.parametrize(("failure", "is_retried"), [("raised", True), ("late", False)])
+@pytest.mark.parametrize(
+    ("failure", "is_retried"), [("raised", True), ("unloaded", True), ("late", False)]
+)
 def test_of_what_failed_by_itself_the_defaults_alone_are_tried_once_more(
     failure: Failure, is_retried: bool, tmp_path: Path
 ) -> None:

@@ -131,6 +131,16 @@ def reach(folder: Path) -> None:
         sys.path.append(path)
 
 
+def located(function: str) -> str:
+    """Make a function's reference valid in any folder; a module may lie in the working folder."""
+    place, _, name = function.rpartition(":")
+    if place.endswith(".py"):
+        return f"{Path(place).resolve()}:{name}" if Path(place).is_file() else function
+    if place not in sys.modules:
+        reach(Path.cwd())
+    return function
+
+
 def _load_module(name: str) -> ModuleType:
     """Import a module by its name; one that is being imported stays as far as it is."""
     if (there := sys.modules.get(name)) is not None:

@@ -20,8 +20,11 @@ OUT_OF_MEMORY = "It ran out of memory."
 TOLD = 1000  # characters of a reason, at most; what details there are have all of it
 # Kind of a failure: the function raised an error, for want of memory, for a network that is over
 # the user's limits, or another one; the process was killed (perhaps for want of memory), or ended
-# otherwise; it gave no sign of life; it exceeded its deadline; its values were not finite.
-Failure = Literal["", "raised", "memory", "limit", "killed", "ended", "silent", "late", "diverged"]
+# otherwise; it gave no sign of life; it was not loaded in time, or it exceeded its deadline; its
+# values were not finite.
+Failure = Literal[
+    "", "raised", "memory", "limit", "killed", "ended", "silent", "unloaded", "late", "diverged"
+]
 # Texts of an out-of-memory RuntimeError; torch's own class is not available here.
 FULL = ("allocate memory", "out of memory", "not enough memory", "bad_alloc")
 

@@ -212,8 +212,9 @@ class _Worker:
             failure = "killed" if self._process.returncode == -signal.SIGKILL else "ended"
         elif seconds >= self._limit_s():
             self.end()
-            failed = f"It was not over after {duration(self._limit_s())}, and was ended."
-            failure = "late"
+            what = "It" if self._has_loaded else "Importing what it needs"
+            failed = f"{what} was not over after {duration(self._limit_s())}, and was ended."
+            failure = "late" if self._has_loaded else "unloaded"
         elif time.monotonic() - self._heard >= silence_s and not self._may_compute(silence_s):
             self.end()
             failed = f"It gave no sign of life for {duration(silence_s)}, and was ended."

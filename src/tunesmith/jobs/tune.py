@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import math
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -12,10 +11,11 @@ from typing import Any
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import SettingsError
-from tunesmith.core.functions import Function, end_of_reading, load_function, reach, reference
+from tunesmith.core.functions import Function, end_of_reading, located, reference
 from tunesmith.core.settings import TuneSettings, checked
 from tunesmith.core.source import code_of, file_of
 from tunesmith.core.space import Field, Range
+from tunesmith.execution.loading import limit_of, load_within
 from tunesmith.execution.machine import measure
 from tunesmith.execution.processes import WORKERS_MOST
 from tunesmith.execution.signals import catch_signals
@@ -126,8 +126,8 @@ def run(
         settings = settings.model_copy(update={"budget": DEFAULT_BUDGET_S})
     budget = math.inf if settings.budget is None else settings.budget
     clock = Clock(budget=budget, spent=started_s)  # importing the function's file takes time too
-    here, function = Path.cwd(), _located(function)  # importing it may change the working folder
-    train, name = load_function(function), function.rpartition(":")[2]
+    here, name, function = Path.cwd(), function.rpartition(":")[2], located(function)
+    train = load_within(function, limit_of(clock.left()), quiet=not progress)  # may change folders
     search = search_for(settings, function, space_for(train, space))
     file = file_of(train, here)
     identity = _identity(settings, search, code_of(train, name, file))
@@ -211,16 +211,6 @@ def _mendable(path: Path, past: Past, journal: Journal, clock: Clock) -> Iterato
         elif not (path / RESULT).exists():
             let_differ(path, [CODE, "scheduler"], starts_over=True)  # both may be the way out
         raise
-
-
-def _located(function: str) -> str:
-    """Make a function's reference valid in any folder; a module may lie in the working folder."""
-    place, _, name = function.rpartition(":")
-    if place.endswith(".py"):
-        return f"{Path(place).resolve()}:{name}" if Path(place).is_file() else function
-    if place not in sys.modules:
-        reach(Path.cwd())
-    return function
 
 
 def _run(
