@@ -32,6 +32,30 @@ def test_wrong_values_name_their_setting() -> None:
         Settings.make({"sed": 1})
 
 
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [
+        ({"sampler": "hyperop"}, "hyperopt"),
+        ({"scheduler": "asah"}, "asha"),
+        ({"metric": "acuracy"}, "accuracy"),
+        ({"device": "cdua"}, "cuda"),
+        ({"on_suspects": "kep"}, "keep"),
+        ({"limit": {"latency": 5}}, "latency_ms"),
+    ],
+)
+def test_a_misspelled_choice_is_told_with_the_nearest(slip: dict[str, object], meant: str) -> None:
+    with pytest.raises(
+        SettingsError, match=rf"should be .* \(got .*\)\. Did you mean `{meant}`\?$"
+    ):
+        Settings.make(slip)
+
+
+@pytest.mark.parametrize("given", ["fast", 3, None])
+def test_a_choice_that_is_like_none_is_told_alone(given: object) -> None:
+    with pytest.raises(SettingsError, match=r"`sampler`: .* 'hyperopt' \(got .*\)\.$"):
+        Settings.make({"sampler": given})
+
+
 @pytest.mark.parametrize("given", ["many", "0", 0, -1, "1.5"])
 def test_what_is_no_number_of_workers_is_told_with_what_is(given: object) -> None:
     with pytest.raises(SettingsError, match=r"`workers`: It must be `auto` or a number of proc"):

@@ -87,6 +87,11 @@ def test_chosen_values_are_checked() -> None:
         check_values(space, {"widht": 5})
     with pytest.raises(SettingsError, match=r"`width` must lie in .* but got 6"):
         check_values(space, {"width": 6})
+    choice = {"optimizer": Field(Choice("sgd", "adamw"), "sgd")}
+    with pytest.raises(SettingsError, match=r"but got 'sdg'\. Did you mean `sgd`\?$"):
+        check_values(choice, {"optimizer": "sdg"})
+    with pytest.raises(SettingsError, match=r"but got 5\.$"):
+        check_values(choice, {"optimizer": 5})
 
 
 def test_the_training_s_own_fields_have_ranges_that_hold_their_defaults() -> None:

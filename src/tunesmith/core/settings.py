@@ -175,7 +175,7 @@ def checked(kind: type[T], values: Mapping[str, Any]) -> T:
     """Validate ``values`` as a settings class, with errors a user can act on.
 
     Raises:
-        SettingsError: A key is unknown (the nearest one is named) or a value is wrong.
+        SettingsError: A key or a choice is unknown (the nearest one is named), or a value is wrong.
     """
     try:
         return kind.model_validate(dict(values))
@@ -191,7 +191,9 @@ def checked(kind: type[T], values: Mapping[str, Any]) -> T:
         cause = first.get("ctx", {}).get("error")
         if isinstance(cause, SettingsError):  # says itself what it got
             raise SettingsError(f"`{path}`: {cause}") from None
-        raise SettingsError(f"`{path}`: {first['msg']} (got {first['input']!r}).") from None
+        options = re.findall("'([^']+)'", first.get("ctx", {}).get("expected", ""))
+        meant = nearest(str(first["input"]), options)
+        raise SettingsError(f"`{path}`: {first['msg']} (got {first['input']!r}).{meant}") from None
 
 
 def _known_keys(kind: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

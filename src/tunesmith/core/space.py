@@ -293,5 +293,8 @@ def check_values(space: Space, values: Config) -> None:
                 f"`{name}` is not a parameter of this model.{nearest(name, space)} "
                 f"It has: {', '.join(space) or 'none'}."
             )
-        if not space[name].range.holds(value):
-            raise SettingsError(f"`{name}` must lie in {space[name].range}, but got {value!r}.")
+        if not (range_ := space[name].range).holds(value):
+            options = map(str, range_.options) if isinstance(range_, Choice) else ()
+            raise SettingsError(
+                f"`{name}` must lie in {range_}, but got {value!r}.{nearest(str(value), options)}"
+            )
