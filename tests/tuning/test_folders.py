@@ -12,6 +12,7 @@ import pytest
 
 from tunesmith.core.errors import RunFolderError
 from tunesmith.tuning.folders import (
+    TrialFolderError,
     at_unit,
     closed,
     explain,
@@ -117,6 +118,52 @@ def test_a_slice_that_removed_its_folder_left_an_empty_one(tmp_path: Path) -> No
     shutil.rmtree(part.parent)
     tidy_trial(tmp_path, 0, -1)
     assert is_empty(closed(part))
+
+
+def test_what_stands_where_a_folder_is_to_be_is_replaced(tmp_path: Path) -> None:
+    place = at_unit(tmp_path, 0, 4)
+    targets = [None, Path("nowhere"), Path()]
+    for target in targets:
+        part = opened(tmp_path, 0, start=0, until=4)
+        (place.with_name("error.txt")).mkdir()
+        place.symlink_to(target) if target else place.touch()
+        assert closed(part).is_dir()
+        assert not place.is_symlink()
+        assert not place.with_name("error.txt").exists()
+        place.rename(part)  # as if it had been left half done
+        assert is_empty(opened(tmp_path, 0, start=0, until=4))
+
+
+def test_where_a_trial_has_no_folder_its_error_is_beside_all_trials(tmp_path: Path) -> None:
+    (tmp_path / "0003").touch()
+    assert explain(tmp_path, 3, "It hung.") == tmp_path / "error.txt"
+    assert (tmp_path / "error.txt").read_text() == "It hung."
+    with pytest.raises(TrialFolderError, match=r"Not a directory: .*\. A slice must leave its"):
+        opened(tmp_path, 3, start=0, until=4)
+
+
+def test_links_that_lead_to_themselves_are_handed_on(tmp_path: Path) -> None:
+    part = opened(tmp_path, 0, start=0, until=4)
+    (part / "loop").symlink_to("loop")
+    (part / "up").symlink_to("..")
+    assert is_empty(part)
+    closed(part)
+    part = opened(tmp_path, 0, start=4, until=8)
+    assert sorted(path.name for path in part.iterdir()) == ["loop", "up"]
+
+
+def test_a_failing_disk_is_no_trial_s_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    part = opened(tmp_path, 0, start=0, until=4)
+    monkeypatch.setattr(os, "fsync", fail)
+    (part / "state").touch()
+    with pytest.raises(RunFolderError, match="Input/output error") as caught:
+        closed(part)
+    assert not isinstance(caught.value, TrialFolderError)
 
 
 def test_why_a_trial_failed_is_beside_its_folders(tmp_path: Path) -> None:

@@ -415,6 +415,31 @@ def test_of_what_failed_by_itself_the_defaults_alone_are_tried_once_more(
     assert failed == ([2] if is_retried else [0, 2])
 
 
+@pytest.mark.parametrize(
+    ("function", "units", "reason"),
+    [
+        ("is_no_folder_where_bad", 0, r"kept or read \(File exists: .*\.part\)\. A slice must"),
+        ("blocks_its_trial_where_bad", 0, r"kept or read \(Not a directory: .*\)\. A slice must"),
+        ("lies_too_deep_where_bad", 2, r"kept or read \(File name too long: .*\)\. A slice must"),
+    ],
+)
+def test_what_a_trial_made_of_its_folder_costs_that_trial_alone(
+    function: str, units: int, reason: str, tmp_path: Path
+) -> None:
+    history, _, said = run(tmp_path, function, trials=8)
+    failed = {n: trial for n, trial in enumerate(history.trials) if trial.failed}
+    assert failed
+    assert {trial.config["kind"] for trial in failed.values()} == {"bad"}
+    assert {trial.at for trial in failed.values()} == {units}
+    for number, trial in failed.items():
+        assert re.search(reason, trial.failed or "")
+        assert f"Trial {number} failed. {trial.failed}" in said
+    good = [trial for trial in history.trials if trial.config["kind"] == "good"]
+    assert {trial.at for trial in good} == {HORIZON}
+    again, _, _ = run(tmp_path, function, trials=8)
+    assert again == history
+
+
 def test_a_trial_that_had_trained_is_tried_once_more_from_its_last_block(tmp_path: Path) -> None:
     whole, _, _ = run(tmp_path / "whole", trials=6)
     history, _, said = run(tmp_path / "once", "breaks_once", trials=6)

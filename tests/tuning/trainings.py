@@ -1,5 +1,6 @@
 """Functions that tests tune."""
 
+import contextlib
 import json
 import math
 import os
@@ -95,6 +96,33 @@ def misses_a_file_where_bad(config: Config, folder: Path, start: int, until: int
     if config.kind == "bad":
         raise FileNotFoundError("caf\udce9.jpg")
     return falls(config, folder, start, until)
+
+
+def is_no_folder_where_bad(config: Config, folder: Path, start: int, until: int) -> Any:
+    values = falls(config, folder, start, until)
+    if config.kind == "bad":
+        shutil.rmtree(folder)
+        folder.write_text("no folder")
+    return values
+
+
+def lies_too_deep_where_bad(config: Config, folder: Path, start: int, until: int) -> Any:
+    """Leave what the path of a folder with a longer name is too long for."""
+    values = falls(config, folder, start, until)
+    if config.kind == "bad":
+        with contextlib.chdir(folder):
+            for _ in range(17):
+                Path("d" * 240).mkdir()
+                os.chdir("d" * 240)
+    return values
+
+
+def blocks_its_trial_where_bad(config: Config, folder: Path, start: int, until: int) -> Any:
+    values = falls(config, folder, start, until)
+    if config.kind == "bad":
+        shutil.rmtree(folder.parent)
+        folder.parent.write_text("no folder")
+    return values
 
 
 def has_a_penalty_where_bad(config: Config, folder: Path, start: int, until: int) -> list[float]:

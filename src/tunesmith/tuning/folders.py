@@ -5,15 +5,49 @@ that dies leaves nothing behind, so that none is done by half, or twice.
 """
 
 import contextlib
+import errno
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import final
 
+from tunesmith.core.errors import RunFolderError
 from tunesmith.core.files import copy_tree, sync, sync_tree
-from tunesmith.records.folder import writing
+from tunesmith.records.folder import write_atomic, writing
 
 PART = ".part"
 ERROR = "error.txt"  # in the folder of a trial that failed
+# Errors by what a slice made of its folder; others, such as a full disk, concern all trials.
+OF_ONE = {
+    errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR,
+    errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
+}  # fmt: skip
+
+
+@final
+class TrialFolderError(RunFolderError):
+    """The folder of one trial cannot be used."""
+
+
+@contextlib.contextmanager
+def _using(part: Path) -> Iterator[None]:
+    """Tell errors by what a slice made of its folder from those that concern all trials.
+
+    Raises:
+        TrialFolderError: The trial's folder cannot be used.
+        RunFolderError: There is no space, or the disk fails.
+    """
+    with writing(part):
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in OF_ONE:
+                raise
+            raise TrialFolderError(
+                f"What it left cannot be kept or read ({error.strerror}: {error.filename}). A "
+                "slice must leave its folder a folder, with files in it that can be read."
+            ) from error
 
 
 def at_unit(root: Path, trial: int, at: int) -> Path:
@@ -27,12 +61,13 @@ def opened(root: Path, trial: int, *, start: int, until: int) -> Path:
     Pipes and sockets are no state: nothing is in them.
 
     Raises:
-        RunFolderError: There is no space, or no permission.
+        TrialFolderError: The trial's folder cannot be used.
+        RunFolderError: There is no space, or the disk fails.
     """
     part = at_unit(root, trial, until).with_suffix(PART)
-    shutil.rmtree(part, ignore_errors=True)
+    _remove(part)
     before = at_unit(root, trial, start)
-    with writing(part):
+    with _using(part):
         if before.is_dir():
             copy_tree(before, part)
         else:
@@ -46,22 +81,40 @@ def closed(part: Path) -> Path:
     It is on disk before the journal says so: a power cut must not lose a recorded slice.
 
     Raises:
-        RunFolderError: There is no space, or no permission.
+        TrialFolderError: The trial's folder cannot be used.
+        RunFolderError: There is no space, or the disk fails.
     """
     whole = part.with_suffix("")
-    with writing(part):
+    with _using(part):
         part.mkdir(parents=True, exist_ok=True)
         sync_tree(part)
-        shutil.rmtree(whole, ignore_errors=True)
-        whole.with_name(ERROR).unlink(missing_ok=True)  # it worked now
+        _remove(whole)
+        _remove(whole.with_name(ERROR))  # it worked now
         part.rename(whole)
         sync(whole.parent)
     return whole
 
 
+def _remove(path: Path) -> None:
+    """Remove a file, a link, or a folder, as far as that can be."""
+    with contextlib.suppress(OSError):
+        if path.is_symlink() or not path.is_dir():
+            path.unlink()
+    # What a leftover process still writes there is removed the next time.
+    shutil.rmtree(path, ignore_errors=True)
+
+
 def is_empty(folder: Path) -> bool:
-    """Whether a folder has no file in it."""
-    return not any(path.is_file() for path in folder.rglob("*"))
+    """Whether a folder has no file in it; it does not count as empty if no one may look into it."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    try:
+        found = (Path(place, n) for place, _, ns in os.walk(folder, onerror=refuse) for n in ns)
+        return not any(path.is_file() for path in found)
+    except OSError:
+        return False
 
 
 def size(folder: Path) -> int:
@@ -89,19 +142,23 @@ def tidy_trial(root: Path, trial: int, at: int) -> None:
     """Remove all of a trial's folders except the one after ``at`` units of training."""
     kept = at_unit(root, trial, at)
     for folder in sorted(kept.parent.glob("*")):
-        if folder.is_dir() and folder != kept:
-            # What a leftover process still writes there is removed the next time.
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # no one may enter the trial's folder
+            if folder.is_dir() and folder != kept:
+                _remove(folder)
 
 
 def explain(root: Path, trial: int, text: str) -> Path:
-    """Write beside a trial's folders why it failed.
+    """Write beside a trial's folders why it failed; if that cannot be, where all trials are.
 
     Raises:
         RunFolderError: There is no space, or no permission.
     """
     path = root / f"{trial:04d}" / ERROR
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+    try:
+        with _using(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+    except TrialFolderError:
+        path = root / ERROR
+        write_atomic(path, text)
     return path

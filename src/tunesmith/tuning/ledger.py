@@ -89,7 +89,8 @@ class Ledger:
         """Create the working folder of a slice, with the state that the previous one left.
 
         Raises:
-            RunFolderError: There is no space, or no permission.
+            TrialFolderError: The trial's folder cannot be used.
+            RunFolderError: There is no space, or the disk fails.
         """
         began_s = self._clock.elapsed()
         folder = folders.opened(self.folder, number, start=start, until=until)
@@ -107,7 +108,12 @@ class Ledger:
         return folders.at_unit(self.folder, number, self.history.trials[number].at)
 
     def take(self, running: Running, done: SliceDone) -> None:
-        """Record a finished slice; its working folder becomes the trial's folder."""
+        """Record a finished slice; its working folder becomes the trial's folder.
+
+        Raises:
+            TrialFolderError: The folder cannot be used; nothing is recorded.
+            RunFolderError: There is no space, or the disk fails.
+        """
         number = running.trial
         folders.closed(running.folder)
         self._record(done)

@@ -1,12 +1,14 @@
 """Handle slices that fail: a trial has failed only if other slices still work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import final
 
 from tunesmith.core.words import counted
 from tunesmith.execution.executor import Outcome
 from tunesmith.tuning.failures import check_failures, outage
+from tunesmith.tuning.folders import TrialFolderError
 from tunesmith.tuning.ledger import Ledger
 from tunesmith.tuning.protocols import Resume
 from tunesmith.tuning.recorded import NOT_FINITE
@@ -91,6 +93,20 @@ class Trouble:
         else:
             self._end(running.trial, told)
 
+    @contextmanager
+    def guarding(self, number: int) -> Iterator[None]:
+        """Let a trial fail if its folder cannot be used in a block: a retry could not either.
+
+        Raises:
+            SettingsError: The failures have a common cause.
+        """
+        try:
+            yield
+        except TrialFolderError as error:
+            self._resting.pop(number, None)
+            key, failed = str(number), str(error)
+            self._end(number, Outcome(key=key, seconds=0.0, failed=failed, failure="raised"))
+
     def _may_repeat(self, running: Running, outcome: Outcome) -> bool:
         """Whether a slice may have failed by no fault of its trial, for the first time there."""
         is_default = running.trial == 0 and not outcome.is_late
@@ -124,10 +140,10 @@ class Trouble:
             SettingsError: The failures have a common cause.
         """
         reason = str(outcome.failed)
+        where = self._ledger.explain(number, outcome.details or reason)
         self._ledger.end(number, reason, outcome.failure)
         self._doubted.pop(number, None)
         self._say(f"Trial {number} failed. {reason}")
-        where = self._ledger.explain(number, outcome.details or reason)
         check_failures(self._ledger.history, where)
 
     def worked(self, number: int) -> None:

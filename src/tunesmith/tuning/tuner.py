@@ -18,14 +18,7 @@ from tunesmith.tuning.protocols import Decision, History, Resume, Sampler, Sched
 from tunesmith.tuning.recorded import are_finite, points
 from tunesmith.tuning.room import superfluous
 from tunesmith.tuning.running import Running
-from tunesmith.tuning.timing import (
-    best_trial,
-    expected_s,
-    kept_s,
-    must_go_on,
-    patience_s,
-    share_of,
-)
+from tunesmith.tuning.timing import best_trial, expected_s, kept_s, must_go_on, patience_s, share_of
 from tunesmith.tuning.trouble import Trouble
 
 POLL_S = 0.5  # seconds between two checks whether the search is interrupted
@@ -150,21 +143,17 @@ class Tuner:
             decision, expected = _decide(
                 self._search, self._ledger, self._clock, self._trouble.again
             )
-            if self._is_to_probe(decision):
+            if _is_to_probe(decision, self._trouble, self._clock, is_idle=not self._running):
                 self._probe = self._probe or self._begin_probe()
-                return "It is seen whether anything works."
+                if self._probe:
+                    return "It is seen whether anything works."
+                continue
             if isinstance(decision, Stop):
                 return decision.reason
             self._submit(decision, expected)
         return "Every worker is busy."
 
-    def _is_to_probe(self, decision: Decision) -> bool:
-        """Whether to probe: trials are suspended, and they are many or nothing else is left."""
-        is_over = isinstance(decision, Stop) and not self._running
-        is_asked = self._trouble.is_large or (is_over and self._trouble.suspect is not None)
-        return is_asked and decision != SPENT and self._clock.left() > 0
-
-    def _begin_probe(self) -> Running:
+    def _begin_probe(self) -> Running | None:
         """Run the first slice of a suspended trial again: it worked before."""
         number = self._trouble.suspect
         assert number is not None
@@ -187,24 +176,25 @@ class Tuner:
 
     def _begin(
         self, number: int, decision: Start | Resume, left_s: float, *, expected: float
-    ) -> Running:
-        """Begin a slice of a trial, which must not take more than the time left for it."""
+    ) -> Running | None:
+        """Begin a slice, which must not take more than the time left; None if it cannot begin."""
         history = self.history
         start = 0 if isinstance(decision, Start) else history.trials[number].at
         patience = patience_s(expected, left_s, share=share_of(history, decision))
-        running = self._ledger.opened(
-            number, start=start, until=decision.until, is_cut=left_s <= patience
-        )
-        task = running.task(
-            self._search.function,
-            history.trials[number].config,
-            deadline_s=min(left_s, patience),
-            whole_s=self._clock.left(),
-            is_fresh=self._trouble.is_doubted(number),
-        )
-        self._running[number] = running
-        self._executor.submit(task)
-        return running
+        with self._trouble.guarding(number):
+            running = self._ledger.opened(
+                number, start=start, until=decision.until, is_cut=left_s <= patience
+            )
+            self._running[number] = running
+            task = running.task(
+                self._search.function,
+                history.trials[number].config,
+                deadline_s=min(left_s, patience),
+                whole_s=self._clock.left(),
+                is_fresh=self._trouble.is_doubted(number),
+            )
+            self._executor.submit(task)
+        return self._running.get(number)
 
     def _tell(self, outcome: Outcome) -> None:
         """Handle the outcome of a slice."""
@@ -232,9 +222,10 @@ class Tuner:
             self._trouble.diverged(running, outcome)
             return
         self._trouble.worked(number)
-        self._ledger.take(running, done)
-        for text in _news(self._search, self._ledger, number, leader):
-            self._say(text)
+        with self._trouble.guarding(number):
+            self._ledger.take(running, done)
+            for text in _news(self._search, self._ledger, number, leader):
+                self._say(text)
 
 
 def _decide(
@@ -258,6 +249,13 @@ def _decide(
         return decision, 0.0
     expected = expected_s(history, decision, ledger.seconds)
     return decision if spent < 1 and left_s >= expected else SPENT, expected
+
+
+def _is_to_probe(decision: Decision, trouble: Trouble, clock: Clock, *, is_idle: bool) -> bool:
+    """Whether to probe: trials are suspended, and they are many or nothing else is left."""
+    is_over = isinstance(decision, Stop) and is_idle
+    is_asked = trouble.is_large or (is_over and trouble.suspect is not None)
+    return is_asked and decision != SPENT and clock.left() > 0
 
 
 def _news(search: Search, ledger: Ledger, number: int, leader: int | None) -> list[str]:
