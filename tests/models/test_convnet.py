@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tunesmith.data.augment import shrunk
 from tunesmith.models.convnet import convnet
 from tunesmith.models.preprocess import resize
 
@@ -85,6 +88,32 @@ def test_images_are_looked_at_in_a_lower_resolution(
     network.fit_input(x)
     same.fit_input(resize(x, inside))
     torch.testing.assert_close(network.stem.weight, same.stem.weight)
+
+
+@pytest.mark.parametrize("multiplier", [0.75, 0.5])
+@pytest.mark.parametrize(
+    ("size", "scale"),
+    [(32, 0.3), (40, 0.25), (56, 0.28), (64, 0.25), (96, 0.33), (128, 0.3), (256, 0.25)],
+)
+def test_images_that_are_small_early_are_taken_at_every_resolution(
+    size: int, scale: float, multiplier: float
+) -> None:
+    """A search tries each of them with the size that the user has set for all trials."""
+    with torch.device("meta"):  # shapes alone, nothing is computed
+        x = torch.empty(2, 3, *shrunk((size, size), scale))
+        for value in (1.0, multiplier):
+            network = convnet(
+                2, 3, size=(size, size), width=8, depth=1, resolution_multiplier=value
+            )
+            assert network.eval()(x).shape == (2, 2)
+
+
+@given(side=st.integers(8, 256), channels=st.sampled_from([1, 3]))
+@settings(max_examples=30, deadline=None)
+def test_a_whole_image_is_never_too_small_for_the_groups(side: int, channels: int) -> None:
+    with torch.device("meta"):
+        network = convnet(2, channels, size=(side, side), width=8, depth=1)
+    assert network.smallest <= side
 
 
 def test_large_images_are_brought_down_early() -> None:

@@ -69,6 +69,10 @@ class Whitening(nn.Module):
         """Channels of the output."""
         return len(self.weight)
 
+    def side_for(self, out: int) -> int:
+        """Smallest side of an input whose output has sides of ``out``."""
+        return (out - 1) * self.stride + self.weight.shape[-1] - 2 * self.padding
+
     @torch.no_grad()
     def fit(self, x_NCHW: Tensor, *, epsilon: float = 5e-4) -> None:
         """Set the filters from normalized images ``(N, C, H, W)``; half a million pixels do."""

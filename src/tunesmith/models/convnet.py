@@ -49,6 +49,7 @@ class ConvNet(nn.Module):
     ) -> None:
         super().__init__()
         self.multiplier = multiplier
+        self.smallest = max(SMALLEST, stem.side_for(2 ** len(groups)))  # each of these halves it
         self.stem = stem
         self.activation = nn.ReLU()  # filters come in pairs of opposite sign: nothing is lost
         self.groups = groups
@@ -67,19 +68,21 @@ class ConvNet(nn.Module):
     def _scaled(self, x_NCHW: Tensor) -> Tensor:
         # Relative to the size that they come in, which is smaller early in training.
         height, width = x_NCHW.shape[2:]
-        inside = _inside((height, width), self.multiplier)
+        inside = _inside((height, width), self.multiplier, self.smallest)
         return x_NCHW if inside == (height, width) else resize(x_NCHW, inside)
 
 
-def _inside(size: tuple[int, int], multiplier: float) -> tuple[int, int]:
-    """Height and width of the first layer's input.
+def _inside(size: tuple[int, int], multiplier: float, smallest: int = SMALLEST) -> tuple[int, int]:
+    """Height and width of the first layer's input: the images' own, or ``smallest`` at least.
 
     Example:
         >>> _inside((32, 28), 0.75), _inside((32, 9), 0.5)
         ((24, 21), (16, 8))
 
     """
-    height, width = (max(min(side, SMALLEST), round(multiplier * side)) for side in size)
+    if multiplier == 1.0:
+        return size
+    height, width = (max(smallest, round(multiplier * side)) for side in size)
     return height, width
 
 
@@ -119,7 +122,8 @@ def convnet(
             positions, or a convolution with stride 2.
         head: Pooling of each channel over all positions: maximum, average, or both.
         resolution_multiplier: Side of the images inside the network, relative to their own; at
-            least 8 pixels are left (Howard et al. 2017, "MobileNets").
+            least 8 pixels (Howard et al. 2017, "MobileNets"), and as many as the groups can halve,
+            since images may be smaller early in training.
         activation: Activation function of the groups.
         dropout: Probability of dropping a feature before the last layer in training.
 
