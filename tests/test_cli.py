@@ -434,7 +434,7 @@ def test_tuning_a_function(cli: Cli, tmp_path: Path) -> None:
     assert status == 0
     assert f"value   {found['value']:.6g} after 20 units" in out
     status, _, err = cli(*words, "--trust-defaults")
-    assert (status, "another job (trust_defaults: null there, true here)" in err) == (2, True)
+    assert (status, "another job (trust_defaults: false there, true here)" in err) == (2, True)
 
 
 def test_report_of_tuning(cli: Cli, tmp_path: Path) -> None:

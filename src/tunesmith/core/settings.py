@@ -167,8 +167,7 @@ class TuneSettings(BaseModel):
 
     def identity(self) -> dict[str, Any]:
         """Settings that identify the search, whatever its time, trials, folder and workers."""
-        new = set() if self.trust_defaults else {"trust_defaults"}  # unknown to older searches
-        return self.model_dump(mode="json", exclude={"budget", "trials", "out", "workers", *new})
+        return self.model_dump(mode="json", exclude={"budget", "trials", "out", "workers"})
 
 
 def checked(kind: type[T], values: Mapping[str, Any]) -> T:
