@@ -21,7 +21,7 @@ from tunesmith.jobs.gate.alike import Depth
 from tunesmith.jobs.gate.gate import depth_for
 from tunesmith.jobs.planning.measure import default_config, look_at, measure_speeds
 from tunesmith.jobs.planning.planned import Planned
-from tunesmith.jobs.run.given import PRETRAINED, SCRATCH, left_out_words, meant_for
+from tunesmith.jobs.run.given import PRETRAINED, SCRATCH, has_all, left_out_words, meant_for
 from tunesmith.jobs.run.limits import within
 from tunesmith.jobs.run.prepare import Prepared, builder
 from tunesmith.jobs.run.session import Session
@@ -63,11 +63,11 @@ def _left_by(settings: Settings) -> tuple[Family, ...]:
     if settings.model != AUTO:
         return (find_family(settings.model),)
     scratch, pretrained = find_family(SCRATCH), find_family(PRETRAINED)
-    if settings.params.keys() <= scratch.space.keys():
-        has_time = settings.budget >= planning.TRANSFER_FEWEST_S
-        joins = has_time and settings.params.keys() <= pretrained.space.keys() and _is_installed()
-        return (scratch, pretrained) if joins else (scratch,)
-    return (pretrained,) if settings.params.keys() <= pretrained.space.keys() else (scratch,)
+    if not has_all(scratch, settings):
+        return (pretrained,) if has_all(pretrained, settings) else (scratch,)
+    has_time = settings.budget >= planning.TRANSFER_FEWEST_S
+    joins = has_time and has_all(pretrained, settings) and _is_installed()
+    return (scratch, pretrained) if joins else (scratch,)
 
 
 def _is_installed() -> bool:

@@ -8,6 +8,11 @@ from tunesmith.training.config import OF_OPTIMIZER, TUNED_RECIPES
 SCRATCH, PRETRAINED = "convnet", "efficientnet_lite0"  # compete if the user names no model
 
 
+def has_all(family: Family, settings: Settings) -> bool:
+    """Whether a network has every parameter that the user sets."""
+    return settings.params.keys() <= family.space.keys()
+
+
 def left_out_words(settings: Settings, given: Settings) -> tuple[str, ...]:
     """Say which training settings of the user's are meant for the other network alone.
 
@@ -41,7 +46,7 @@ def meant_for(family: Family, settings: Settings) -> Settings:
             has learned.
     """
     given = dict(settings.train)
-    if settings.model == AUTO and settings.params.keys() <= find_family(SCRATCH).space.keys():
+    if settings.model == AUTO and has_all(find_family(SCRATCH), settings):
         others = OF_OPTIMIZER if family.pretrained else {"frozen"}
         given = {name: value for name, value in given.items() if name not in others}
     optimizer = given.get("optimizer")
