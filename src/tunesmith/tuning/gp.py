@@ -229,9 +229,13 @@ def _distance(x_CE: Floats, x_NE: Floats) -> Floats:
 
 def _matern(x_CE: Floats, x_NE: Floats) -> Floats:
     """Matérn kernel of smoothness 5/2."""
-    r_CN = _distance(x_CE, x_NE)
-    near_CN: Floats = (1 + r_CN + r_CN**2 / 3) * np.exp(-r_CN)
-    return near_CN
+    return _fallen(_distance(x_CE, x_NE))[0]
+
+
+def _fallen(r_CN: Floats) -> tuple[Floats, Floats]:
+    """The kernel at such distances, and the exponential in it."""
+    fall_CN: Floats = np.exp(-r_CN)
+    return (1 + r_CN + r_CN**2 / 3) * fall_CN, fall_CN
 
 
 def _fit(x_NE: Floats, z_N: Floats, noise_N: Floats, field_E: NDArray[np.int64]) -> Floats:
@@ -263,8 +267,8 @@ def _loss(
     """Negative log marginal likelihood, at the best variance of the process, and its gradient."""
     x_NE, noise_N = x_NE * np.exp(log_D1[field_E]), np.exp(log_D1[-1]) * noise_N
     r_NN = _distance(x_NE, x_NE)
-    fall_NN = np.exp(-r_NN)
-    covariance_NN = (1 + r_NN + r_NN**2 / 3) * fall_NN + np.diag(noise_N)
+    near_NN, fall_NN = _fallen(r_NN)
+    covariance_NN = near_NN + np.diag(noise_N)
     inverse_NN = _inverse(covariance_NN)
     log_determinant, weight_N = float(np.linalg.slogdet(covariance_NN)[1]), inverse_NN @ z_N
     variance = max(float(z_N @ weight_N) / len(z_N), LEAST)
