@@ -332,7 +332,7 @@ def test_an_interruption_before_any_value_is_no_fault_of_the_users() -> None:
 
 
 def test_loading_the_function_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def load_slowly(name: str, *_limits: float, **_options: bool) -> Function:
+    def load_slowly(name: str, _left_s: float, *, quiet: bool) -> Function:
         time.sleep(1.5)
         return load_function(name)
 

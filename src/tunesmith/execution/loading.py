@@ -1,4 +1,4 @@
-"""Import a user's function in this process, but not for ever."""
+"""Import what a user wrote in this process, but not for ever."""
 
 import signal
 import sys
@@ -34,23 +34,23 @@ class _Late(BaseException):
     """Ends an import; no Exception, which code that is imported may catch."""
 
 
-def load_within(
-    function: str, limit_s: float, *, quiet: bool = False, notice_s: float = NOTICE_S
-) -> Function:
-    """Import a function as `load_function` does, within a limit.
+@contextmanager
+def importing(
+    place: str, limit_s: float, *, quiet: bool = False, notice_s: float = NOTICE_S
+) -> Iterator[None]:
+    """Limit the time of a block that imports a user's file or module.
 
     Only the main thread can be ended, and not on Windows. Elsewhere the user is only told.
 
     Args:
-        function: Reference to the function; see `load_function`.
-        limit_s: Seconds that importing it may take.
+        place: The file or module.
+        limit_s: Seconds that the block may take.
         quiet: Whether to tell nothing on standard error.
         notice_s: Seconds after which it is told there that the import takes long.
 
     Raises:
-        SettingsError: See `load_function`; or the import takes too long.
+        SettingsError: The import takes too long.
     """
-    place = function.rpartition(":")[0]
     text = f"Importing {place} takes long; Ctrl-C ends it."
     notice = threading.Timer(notice_s, print, [text], {"file": sys.stderr, "flush": True})
     notice.daemon = True
@@ -58,7 +58,7 @@ def load_within(
         notice.start()
     try:
         with _alarm(limit_s):
-            return load_function(function)
+            yield
     except _Late:
         raise SettingsError(
             f"Importing {place} must be over within {duration(limit_s)}, but it was not. Keep at "
@@ -66,6 +66,21 @@ def load_within(
         ) from None
     finally:
         notice.cancel()
+
+
+def load_within(function: str, left_s: float, *, quiet: bool) -> Function:
+    """Import a function as `load_function` does, within a limit.
+
+    Args:
+        function: Reference to the function; see `load_function`.
+        left_s: Seconds that are left of the budget.
+        quiet: See `importing`.
+
+    Raises:
+        SettingsError: See `load_function`; or the import takes too long.
+    """
+    with importing(function.rpartition(":")[0], limit_of(left_s), quiet=quiet):
+        return load_function(function)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from tunesmith.data.quarantine import FILE as LIST
 from tunesmith.data.source import Source
 from tunesmith.data.subsample import thinned
 from tunesmith.execution.allocator import keep_freed_memory
+from tunesmith.execution.loading import importing, limit_of
 from tunesmith.execution.machine import Machine
 from tunesmith.execution.machine import measure as measure_machine
 from tunesmith.execution.signals import catch_signals, end_at_once
@@ -152,7 +153,7 @@ def run(
     begin = Clock(budget=settings.budget, spent=started_s, phases={"start": started_s})
     keep_freed_memory()
     data = _open(settings, source, test, clock=begin, quiet=not progress)
-    families = find_families(settings)
+    families = _families(settings, begin, quiet=not progress)
     identity = _identity(settings, data, families)
     out = settings.out or Path("runs") / data.name
     with enter_run(out, identity) as journal:
@@ -224,6 +225,12 @@ def _open(settings: Settings, source: Any, test: Any, *, clock: Clock, quiet: bo
         )
 
 
+def _families(settings: Settings, clock: Clock, *, quiet: bool) -> tuple[Family, ...]:
+    """Find the networks that compete; one of the user's is imported."""
+    with importing(settings.model, limit_of(clock.left()), quiet=quiet):
+        return find_families(settings)
+
+
 def _run(
     session: Session,
     source: Source,
@@ -270,7 +277,7 @@ def dry_run(
     clock = Clock(budget=settings.budget, spent=started_s)
     keep_freed_memory()
     data = _open(settings, source, test, clock=clock, quiet=False)
-    families = find_families(settings)
+    families = _families(settings, clock, quiet=False)
     folder = settings.out or Path("runs") / data.name
     machine = measure_machine(next(p for p in folder.absolute().parents if os.path.isdir(p)))  # noqa: PTH112 (pathlib's raises)
     with computing(machine.cores):

@@ -15,7 +15,7 @@ from tunesmith.core.functions import Function, end_of_reading, located, referenc
 from tunesmith.core.settings import TuneSettings, checked
 from tunesmith.core.source import code_of, file_of
 from tunesmith.core.space import Field, Range
-from tunesmith.execution.loading import limit_of, load_within
+from tunesmith.execution.loading import load_within
 from tunesmith.execution.machine import measure
 from tunesmith.execution.processes import WORKERS_MOST
 from tunesmith.execution.signals import catch_signals
@@ -127,7 +127,7 @@ def run(
     budget = math.inf if settings.budget is None else settings.budget
     clock = Clock(budget=budget, spent=started_s)  # importing the function's file takes time too
     here, name, function = Path.cwd(), function.rpartition(":")[2], located(function)
-    train = load_within(function, limit_of(clock.left()), quiet=not progress)  # may change folders
+    train = load_within(function, clock.left(), quiet=not progress)  # may change the folder
     search = search_for(settings, function, space_for(train, space))
     file = file_of(train, here)
     identity = _identity(settings, search, code_of(train, name, file))
