@@ -18,7 +18,7 @@ IDENTITY = "job.json"
 BEGUN = {LOCK, f".{IDENTITY}.part"}
 MAY_DIFFER, STARTS_OVER = "may_differ", "starts_over"  # beside the identity; see `let_differ`
 HANDED_OVER = ("bundle", "result.json")  # what a run leaves to its user
-FORMAT = 7  # increased whenever runs of the version before cannot be resumed
+FORMAT = 8  # increased whenever runs of the version before cannot be resumed
 
 
 @contextmanager

@@ -135,7 +135,7 @@ class Search(_Part):
 
     trials: int
     failed: int
-    method: str = ""
+    method: str
     seconds: float
     found: Mapping[str, Any] | None
     answers: Literal["plan", "found", "together"]

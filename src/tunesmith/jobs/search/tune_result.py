@@ -35,7 +35,7 @@ class Tuned:
         config: Config of this trial.
         value: Its last value.
         units: Units of its training.
-        horizon: Units of a full training; 0 if it is not known.
+        horizon: Units of a full training.
         whole: Number of the best trial that was trained to the end; None if there is none.
         whole_value: Its last value.
         checkpoint: Folder with its state.
@@ -65,25 +65,25 @@ class Tuned:
     config: Mapping[str, Any]
     value: float
     units: int
-    horizon: int = 0  # missing in files of earlier versions
-    whole: int | None = None  # missing in those as well
-    whole_value: float | None = None  # missing in those as well
+    horizon: int
+    whole: int | None
+    whole_value: float | None
     checkpoint: Path
     default: float | None
-    default_units: int = 0  # missing in those as well
+    default_units: int
     trials: int
     parts: Mapping[str, Sequence[Part]]
     parts_at: int
     noise: float | None
     noise_at: int
-    again: Sequence[float] = ()  # missing in those as well
+    again: Sequence[float]
     failed: Mapping[int, str]
-    dropped: int = 0  # missing in those as well
+    dropped: int
     status: str
     reason: str
-    method: str = ""  # missing in those as well
-    warnings: Sequence[str] = ()  # missing in those as well
-    report: Path | None = None  # missing in those as well
+    method: str
+    warnings: Sequence[str]
+    report: Path | None = None
 
     def as_json(self) -> str:
         """Return all fields as JSON."""
@@ -99,8 +99,8 @@ class Tuned:
             f"value   {self.value:.6g} {self.trained()}\n"
             f"config  {values}\n"
             f"trial   {self.count()}; {self.reason}\n"
-            + (f"by      {self.method}\n" if self.method else "")
-            + f"why     {self.why()}\n"
+            f"by      {self.method}\n"
+            f"why     {self.why()}\n"
             + "".join(
                 f"where   {_where(*field, self._of_all(self.parts_at))}\n"
                 for field in self.parts.items()
@@ -113,7 +113,7 @@ class Tuned:
     def trained(self) -> str:
         """Say how long this trial was trained, and what the defaults have."""
         default = "no value" if self.default is None else f"{self.default:.6g}"
-        if self.default is not None and self.default_units not in (0, self.units):
+        if self.default is not None and self.default_units != self.units:
             default += f" after {self.default_units}"
         return f"after {self._of_all(self.units)} (defaults: {default})"
 
