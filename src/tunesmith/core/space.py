@@ -53,11 +53,8 @@ class Int:
 
     def holds(self, value: object) -> bool:
         """Whether the value lies in the range."""
-        return (
-            isinstance(value, int)
-            and not isinstance(value, bool)
-            and self.low <= value <= self.high
-        )
+        is_bool = isinstance(value, bool)  # Python counts these as integers
+        return isinstance(value, int) and not is_bool and self.low <= value <= self.high
 
 
 @final
@@ -80,11 +77,8 @@ class Float:
 
     def holds(self, value: object) -> bool:
         """Whether the value lies in the range."""
-        return (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and self.low <= value <= self.high
-        )
+        is_bool = isinstance(value, bool)
+        return isinstance(value, int | float) and not is_bool and self.low <= value <= self.high
 
 
 def _is_kept_by_json(value: Any) -> bool:
@@ -102,8 +96,8 @@ class Choice:
     """One of a few values.
 
     Example:
-        >>> Choice("relu", "gelu").holds("gelu")
-        True
+        >>> Choice("relu", "gelu"), Choice("relu", "gelu").holds("gelu")
+        (Choice('relu', 'gelu'), True)
 
     """
 
@@ -125,6 +119,9 @@ class Choice:
                     f"{options=}. Leave it out."
                 )
         object.__setattr__(self, "options", options)
+
+    def __repr__(self) -> str:
+        return f"Choice({', '.join(map(repr, self.options))})"
 
     def holds(self, value: object) -> bool:
         """Whether the value is one of the options."""
@@ -294,7 +291,5 @@ def check_values(space: Space, values: Config) -> None:
                 f"It has: {', '.join(space) or 'none'}."
             )
         if not (range_ := space[name].range).holds(value):
-            options = map(str, range_.options) if isinstance(range_, Choice) else ()
-            raise SettingsError(
-                f"`{name}` must lie in {range_}, but got {value!r}.{nearest(str(value), options)}"
-            )
+            meant = nearest(str(value), map(str, getattr(range_, "options", ())))
+            raise SettingsError(f"`{name}` must lie in {range_}, but got {value!r}.{meant}")
