@@ -39,18 +39,25 @@ def orthogonalize(g_XMN: Tensor, *, steps: int = 3) -> Tensor:
         True
 
     """
-    a, b, c = 3.4445, -4.7750, 2.0315
     wide = g_XMN.shape[1] <= g_XMN.shape[2]
     x = g_XMN if wide else g_XMN.mT
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     gram = x @ x.mT
-    whole = one = torch.eye(len(gram[0]), dtype=gram.dtype, device=gram.device)
-    for _ in range(steps):
-        step = a * one + b * gram + c * gram @ gram
-        whole, gram = step @ whole, step @ step @ gram
+    whole = step = _newton_schulz(gram)
+    for _ in range(steps - 1):
+        gram = step @ step @ gram
+        step = _newton_schulz(gram)
+        whole = step @ whole
     x = whole @ x
     result: Tensor = x if wide else x.mT
     return result.float()
+
+
+def _newton_schulz(gram_XMM: Tensor) -> Tensor:
+    """Polynomial in Gram matrices by which a step multiplies."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    one = torch.eye(gram_XMM.shape[-1], dtype=gram_XMM.dtype, device=gram_XMM.device)
+    return a * one + b * gram_XMM + c * gram_XMM @ gram_XMM
 
 
 class Muon(Optimizer):
