@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tunesmith.bundle.predictor import Graph
 from tunesmith.core.errors import InternalError
-from tunesmith.export.onnx import Traced, _drop_zero_biases, metadata, prepare, trace, write
+from tunesmith.export.onnx import Traced, _drop_unused, metadata, prepare, trace, write
 from tunesmith.export.verify import verify
 from tunesmith.models.convnet import convnet
 from tunesmith.models.preprocess import Deployed, Normalize
@@ -123,6 +123,34 @@ def test_a_bias_that_is_not_zero_stays(tmp_path: Path) -> None:
     assert verify(module, path, [x_NHWC], threads=1).agreement == 1
 
 
+def test_bounds_are_constants_so_that_they_join_their_convolutions(tmp_path: Path) -> None:
+    class Bounded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convs = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU6(), nn.Conv2d(8, 8, 3))
+
+        def forward(self, images: Tensor) -> Tensor:
+            x_NCHW = images.permute(0, 3, 1, 2).float()
+            y_NCHW = self.convs(x_NCHW).clamp(-0.5, 0.5)
+            return torch.softmax(y_NCHW.mean((2, 3)), dim=1)
+
+    module, path = Bounded().eval(), tmp_path / "model.onnx"
+    write(trace(module, example()), module.state_dict(), path, metadata=ABOUT)
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    options.log_severity_level = 4
+    onnxruntime.InferenceSession(path, options)
+    before, after = (
+        {node.op_type for node in onnx.load(tmp_path / name).graph.node}
+        for name in ("model.onnx", "optimized.onnx")
+    )
+    assert "Clip" in before
+    assert "CastLike" not in before
+    assert "Clip" not in after
+    x_NHWC = np.random.default_rng(0).integers(0, 256, (4, 9, 14, 3), dtype=np.uint8)
+    assert verify(module, path, [x_NHWC], threads=1).agreement == 1
+
+
 def test_branches_keep_what_they_read() -> None:
     value = helper.make_tensor_value_info
     branch = helper.make_graph(
@@ -144,7 +172,7 @@ def test_branches_keep_what_they_read() -> None:
             [value("y", TensorProto.FLOAT, [1])],
         )
     )
-    _drop_zero_biases(model)
+    _drop_unused(model)
     assert [node.op_type for node in model.graph.node] == ["Abs", "If"]
     onnx.checker.check_model(model)
 
