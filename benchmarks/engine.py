@@ -6,8 +6,9 @@ Decoding: MNIST's 70,000 PNG files straight from ``mnist.zip``, against a loop o
 simplest use of Pillow. Augmentation: a training step on augmented batches against the same step on
 batches that are ready. Power: the operations a second of a step on ready tensors, as a share of
 those of a large matrix multiply in the same precision, float32 and what the machine is faster in.
-Compiling: the same step by `torch.compile`, and what that takes to begin with. Each is repeated in
-turn; medians are compared. Against a DataLoader: see loader.py.
+Compiling: the same step by `torch.compile`, and what that takes to begin with. Fine-tuning: a step
+of EfficientNet-Lite0, against the same with PyTorch's own gradients of depthwise convolutions. Each
+is repeated in turn; medians are compared. Against a DataLoader: see loader.py.
 """
 
 import io
@@ -21,10 +22,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from tunesmith.data.augmentation import Augmentation
@@ -33,18 +36,22 @@ from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
 from tunesmith.execution.allocator import keep_freed_memory
 from tunesmith.execution.machine import measure, versions
+from tunesmith.models import blocks
 from tunesmith.models.convnet import convnet
+from tunesmith.models.efficientnet_lite import efficientnet_lite0
 from tunesmith.models.preprocess import Normalize, resize_pixels
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData, batches
 from tunesmith.training.losses import CrossEntropy
+from tunesmith.training.optimizers import freeze
 from tunesmith.training.slice import make_optimizers
 
 RESULTS = Path(__file__).parent / "results" / "engine.json"
 FOLDER = Path(os.environ.get("TUNESMITH_DATA", "data"))
 REPEATS, STEPS, BATCH, WIDTH = 5, 12, 256, 32
 MATRIX, POWER_WIDTHS = 2048, (16, 32, 64)
+TUNED_SIDES, TUNED_BATCH, FROZEN = (64, 96, 128), 64, 0.33
 AUGMENTATIONS = {
     "photographs": Augmentation(shift=0.0625, flip=True, cutout=0.25),
     "digits": Augmentation(shift=0.0625, rotate=12.0, scale=0.1),
@@ -90,15 +97,21 @@ def decoding(cores: int) -> dict[str, float]:
     }
 
 
-def stepper(
-    data: TrainData, config: TrainConfig, *, width: int, compiled: bool = False
-) -> Callable[[Tensor, Tensor], None]:
-    """One training step of a network of its own."""
+def small_network(data: TrainData, width: int) -> nn.Module:
+    """The network from scratch, as at the start of a training."""
     _, channels, height, side = data.x_NCHW.shape
     torch.manual_seed(0)
     network = convnet(10, channels, size=(height, side), width=width)
     network.fit_input(data.some(500))
+    return network
+
+
+def stepper(
+    network: nn.Module, config: TrainConfig, *, compiled: bool = False
+) -> Callable[[Tensor, Tensor], None]:
+    """One training step of a network."""
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    freeze(network, config.frozen)
     compute = choose_device("cpu")
     optimizers, loss = (
         make_optimizers(config, network, compute),
@@ -134,7 +147,7 @@ def training(source: Source, cores: int) -> dict[str, Any]:
     examples = STEPS * BATCH
     for name, augmentation in AUGMENTATIONS.items():
         config = TrainConfig(batch=BATCH, augmentation=augmentation)
-        step = stepper(data, config, width=WIDTH)
+        step = stepper(small_network(data, WIDTH), config)
         ready = [(x, y) for _, x, y in batches(data, config, 0, examples)]
 
         def on_ready(
@@ -175,7 +188,11 @@ def compiling() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for width in POWER_WIDTHS:
         eager, compiled = (
-            partial(stepper(data, TrainConfig(batch=BATCH), width=width, compiled=c), x_NCHW, y_N)
+            partial(
+                stepper(small_network(data, width), TrainConfig(batch=BATCH), compiled=c),
+                x_NCHW,
+                y_N,
+            )
             for c in (False, True)
         )
         first_s = median_s(compiled, 1)
@@ -196,7 +213,7 @@ def power() -> dict[str, Any]:
     for dtype, width in itertools.product(ways, POWER_WIDTHS):
         a, b = (torch.randn(MATRIX, MATRIX, dtype=dtype) for _ in range(2))
         config = TrainConfig(batch=BATCH, mixed_precision=dtype == fast)
-        step = partial(stepper(data, config, width=width), x_NCHW, y_N)
+        step = partial(stepper(small_network(data, width), config), x_NCHW, y_N)
         with FlopCounterMode(display=False) as counter:
             step()
         multiply = partial(torch.mm, a, b)
@@ -215,6 +232,40 @@ def power() -> dict[str, Any]:
     return found
 
 
+def plainly(
+    x_NCHW: Tensor, weight: Tensor, bias: Tensor | None, *, stride: int, padding: int
+) -> Tensor:
+    """The depthwise convolution with PyTorch's own gradients."""
+    return F.conv2d(x_NCHW, weight, bias, stride, padding, groups=len(weight))
+
+
+def fine_tuning() -> dict[str, Any]:
+    """Images a second of EfficientNet-Lite0, and with PyTorch's own depthwise gradients."""
+    _, x_NCHW, y_N = ready_batch()
+    x_NCHW, y_N = x_NCHW[:TUNED_BATCH], y_N[:TUNED_BATCH]
+    mixed = choose_device("cpu").autocast is not None
+    config = TrainConfig(
+        batch=TUNED_BATCH, optimizer="adamw", lr=0.001, frozen=FROZEN, mixed_precision=mixed
+    )
+    found: dict[str, Any] = {"batch": TUNED_BATCH, "mixed_precision": mixed}
+    for side in TUNED_SIDES:
+        torch.manual_seed(0)
+        network = efficientnet_lite0(10, 3, size=(32, 32), resolution=side)
+        step = partial(stepper(network, config), x_NCHW, y_N)
+        pairs = []
+        for repeat in range(REPEATS + 1):
+            ours_s = median_s(step, 3)
+            with patch.object(blocks, "depthwise", plainly):
+                theirs_s = median_s(step, 3)
+            if repeat:  # the first one is to warm up
+                pairs.append((ours_s, theirs_s))
+        found[f"{side} pixels"] = {
+            "images_per_s": round(TUNED_BATCH / statistics.median(s for s, _ in pairs), 1),
+            "faster": round(statistics.median(b / a for a, b in pairs), 2),
+        }
+    return found
+
+
 def main() -> None:
     """Measure and write everything."""
     keep_freed_memory()
@@ -227,13 +278,12 @@ def main() -> None:
         "decoding": decoding(machine.cores),
         "power": power(),
         "compiling": compiling(),
+        "fine_tuning": fine_tuning(),
         "training": training(open_source(FOLDER / "cifar10.zip"), machine.cores),
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-    print(
-        json.dumps({k: found[k] for k in ("decoding", "power", "compiling", "training")}, indent=1)
-    )
+    print(json.dumps({k: v for k, v in found.items() if k != "versions"}, indent=1))
 
 
 if __name__ == "__main__":

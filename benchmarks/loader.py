@@ -25,7 +25,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from engine import stepper
+from engine import small_network, stepper
 from tunesmith.data.augmentation import Augmentation
 from tunesmith.data.decode import load
 from tunesmith.data.sources import open_source
@@ -134,7 +134,7 @@ def ours(data: str, width: int) -> float:
         x_NCHW=x_NCHW, y_N=y_N, rows=torch.arange(len(y_N)), normalize=Normalize.of(x_NCHW)
     )
     config = TrainConfig(batch=BATCH, augmentation=AUGMENTATIONS[data])
-    step = stepper(known, config, width=width)
+    step = stepper(small_network(known, width), config)
     return rate(((x, y) for _, x, y in batches(known, config, 0, 10**7)), step)
 
 

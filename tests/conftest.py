@@ -119,7 +119,7 @@ def mnist() -> "Fingerprint":
 def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a finished run on the embedded digits, made by the command line."""
     folder = tmp_path_factory.mktemp("runs") / "digits"
-    command = [sys.executable, "-m", "tunesmith", "fit", "digits", "--budget", "20s"]
+    command = [sys.executable, "-m", "tunesmith", "fit", "digits", "--budget", "12s"]
     done = subprocess.run(
         [*command, "--out", str(folder)], check=False, capture_output=True, text=True
     )

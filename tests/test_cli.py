@@ -318,7 +318,7 @@ def begin_session(run: Path) -> None:
 
 
 def test_a_finished_run_is_not_trained_again(cli: Cli, digits_run: Path) -> None:
-    words = ("fit", "digits", "--budget", "20s", "--device", "cpu", "--out", digits_run)
+    words = ("fit", "digits", "--budget", "12s", "--device", "cpu", "--out", digits_run)
     status, out, err = cli(*words)
     assert (status, out.startswith("accuracy ")) == (0, True)
     assert "finished before: nothing was trained. A larger --budget extends it" in err
@@ -329,7 +329,7 @@ def test_a_finished_run_is_not_trained_again(cli: Cli, digits_run: Path) -> None
 
 def test_json_is_pure_whatever_the_user_s_network_prints(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(TALKATIVE)
-    words = ("fit", "digits", "--budget", "20s", "--model", f"{tmp_path}/net.py:build", "--dry-run")
+    words = ("fit", "digits", "--budget", "12s", "--model", f"{tmp_path}/net.py:build", "--dry-run")
     status, out, err = cli(*words, "--json")
     assert status == 0, err
     assert len(json.loads(out)) == 1

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from tunesmith.data.split import FOLDS, SMALL
-from tunesmith.plan.folds import FEWEST_PREDICTED, FOLD_SHARE, folds_in
+from tunesmith.plan.folds import FEWEST_PREDICTED, FOLD_SHARE, can_tune, folds_in
 
 
 @pytest.mark.parametrize("pretrained", [True, False])
@@ -27,3 +27,14 @@ def test_no_fold_gets_more_time_than_the_final_training() -> None:
     for seconds in range(1, 200):
         count, share = folds_in(1500, seconds=seconds, images_per_s=300, pretrained=False)
         assert share / count <= 1 - share
+
+
+def test_where_no_fold_can_be_tuned_more_time_helps() -> None:
+    for images in (20, 300, 2900):
+        found = [
+            can_tune(images, folds=FOLDS, seconds=seconds, images_per_s=50)
+            for seconds in range(0, 500, 5)
+        ]
+        assert not found[0]
+        assert found[-1]
+        assert found == sorted(found)

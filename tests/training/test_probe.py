@@ -11,8 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tunesmith.models.convnet import convnet
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training.config import TrainConfig
+from tunesmith.training.device import Compute
 from tunesmith.training.epoch import TrainData
-from tunesmith.training.probe import measure, transform_harm
+from tunesmith.training.probe import ANSWERED, _answering_rate, measure, transform_harm
 
 TWO: dict[str, Any] = {"classes": 2, "metric": "accuracy", "seconds": 60}
 
@@ -94,6 +95,29 @@ def test_what_is_measured() -> None:
     assert found.images_per_s > 0
     assert found.parameters == sum(p.numel() for p in network().parameters())
     assert found.activation_bytes > 4 * 18 * 12 * 12
+
+
+def test_answers_are_timed_on_the_cpu_where_the_graph_is_tested(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever trains; here, what is sent to another device stays."""
+    monkeypatch.setattr(Compute, "send", lambda _, x: x)
+    asked = []
+
+    class Network(nn.Module):
+        def forward(self, x_NCHW: Tensor) -> Tensor:
+            asked.append((len(x_NCHW), x_NCHW.device.type))
+            return x_NCHW.mean((1, 2, 3))
+
+    images = torch.zeros(500, 1, 8, 8, dtype=torch.uint8)
+    labels = torch.zeros(500, dtype=torch.int64)
+    data = TrainData(x_NCHW=images, y_N=labels, rows=labels, normalize=Normalize.of(images))
+    elsewhere = dataclasses.replace(data.compute, device=torch.device("cuda"))
+    for compute, count in ((data.compute, 500), (elsewhere, ANSWERED)):
+        asked.clear()
+        placed = dataclasses.replace(data, compute=compute)
+        assert _answering_rate(Network(), placed, 500) > 0
+        assert asked == [(count, "cpu")] * 2
 
 
 def test_want_of_memory_is_a_speed_of_zero() -> None:

@@ -5,7 +5,14 @@ Nothing here reads a clock, a file or a device, so a plan can be tested, printed
 
 from tunesmith.plan.augmentation import brief_seconds, choose_augmentation
 from tunesmith.plan.extension import extend
-from tunesmith.plan.folds import FOLD_SHARE, fold_epochs, folds_in
+from tunesmith.plan.folds import (
+    FOLD_SHARE,
+    can_tune,
+    fold_epochs,
+    folds_in,
+    heads_words,
+    is_tuned,
+)
 from tunesmith.plan.foreseen import Foreseen
 from tunesmith.plan.memory import HELD_SHARE
 from tunesmith.plan.plan import (
@@ -84,6 +91,7 @@ __all__ = [
     "at_most",
     "batch_of",
     "brief_seconds",
+    "can_tune",
     "choose_augmentation",
     "choose_size",
     "choose_width",
@@ -95,7 +103,9 @@ __all__ = [
     "fold_epochs",
     "folds_in",
     "has_folds",
+    "heads_words",
     "is_hopeless",
+    "is_tuned",
     "is_worth_racing",
     "is_worth_trying",
     "leaves_time",

@@ -62,7 +62,7 @@ class Plan(BaseModel):
         train: Training config, augmentation aside (that is chosen on the decoded data).
         threads: Number of training threads: all cores, or fewer if other processes keep them busy.
         images_per_s: Expected training throughput.
-        answers_per_s: Expected inference throughput, in images per second.
+        answers_per_s: Expected inference throughput on the CPU, in images per second.
         horizon: Maximum number of examples to train on.
         folds: Number of folds for out-of-fold predictions; 0 for none.
         train_s: Seconds for training.

@@ -44,7 +44,7 @@ class Speed(BaseModel):
         share: Share of their time that these ran on the cores; other processes may have had the
             rest.
         images_per_s: Training throughput; 0 if memory ran out.
-        answers_per_s: Inference throughput, in images per second.
+        answers_per_s: Inference throughput on the CPU, in images per second.
         parameters: Number of trainable parameters.
         activation_bytes: Activation memory of one image in training.
     """

@@ -13,7 +13,7 @@ class Measured:
     Attributes:
         images_per_s: Training throughput, augmentation included; 0 if memory ran out.
         share: Share of their time that threads ran on the cores in training.
-        answers_per_s: Inference throughput, in images per second.
+        answers_per_s: Inference throughput on the CPU, in images per second.
         parameters: Number of trainable parameters.
         activation_bytes: Activation memory of one image in training.
     """

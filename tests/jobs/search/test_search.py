@@ -237,7 +237,7 @@ def test_a_larger_budget_opens_a_search_in_a_finished_run(
     short = ts.fit(digits(), **{**given, "budget": 4})
     assert short.summary.search is None
     monkeypatch.setattr("tunesmith.plan.search.SEARCH_FROM", 1e-9)
-    before, given["budget"] = read_history(short.folder), short.summary.wall_s + 25
+    before, given["budget"] = read_history(short.folder), short.summary.wall_s + 16
     longer = ts.fit(digits(), **given)
     assert longer.summary.search is not None
     assert longer.summary.search.trials == len(curves(longer.folder)) > 0
@@ -342,7 +342,10 @@ def test_what_ran_out_of_memory_is_not_tried_again_with_as_large_a_batch(
     assert largest[9] > 256 if is_own else largest[9] < 32
 
 
-def test_a_search_within_a_limit_trains_and_hands_over_nothing_larger(tmp_path: Path) -> None:
+def test_a_search_within_a_limit_trains_and_hands_over_nothing_larger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunesmith.plan.WIDTHS", (8, 16))  # the limit excludes wider ones
     free = {name: value for name, value in GIVEN.items() if name != "params"}
     job = free | {"limit": {"size_mb": 0.25}, "trials": 4}
     found = ts.fit(digits(), out=tmp_path / "run", **job)

@@ -24,6 +24,7 @@ from tunesmith.jobs.planning.decide import find_families, plan_all
 from tunesmith.jobs.planning.planned import Planned
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.given import PRETRAINED, SCRATCH
+from tunesmith.jobs.run.heads import Heads
 from tunesmith.jobs.run.prepare import as_expected, prepare
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.stored import read_checkpoint, write_checkpoint
@@ -168,7 +169,7 @@ def test_many_images_and_little_time_are_left_to_one_network(
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (4000, 8, 8)).astype(np.uint8)
     source = open_source((pixels, np.arange(4000) % 2))
-    monkeypatch.setattr(Candidate, "head_score", lambda *_: 0.8)
+    monkeypatch.setattr(Heads, "score", lambda *_: 0.8)
     with session_in(tmp_path, **GIVEN) as session:
         looked, machine = sample(source, count=100, seed=0, threads=1), measure(tmp_path)
         data, families = fingerprint(source, looked), find_families(SETTINGS)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tunesmith.data.decode import sample
 from tunesmith.data.fingerprint import fingerprint
@@ -18,6 +19,7 @@ from tunesmith.jobs.planning.decide import find_families, plan_all
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.prepare import prepare
 from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.training import timing
 from tunesmith.jobs.training.timing import SLOWER_TOGETHER, deadlines, end_of_training
 from tunesmith.models.views import ALONE
 from tunesmith.plan import VERIFIED
@@ -27,8 +29,11 @@ BUDGET, IMAGES = 1000, 3200
 
 
 def test_time_is_kept_for_answers_at_the_speed_that_was_measured_last(
-    session_in: Callable[..., AbstractContextManager[Session]], tmp_path: Path
+    session_in: Callable[..., AbstractContextManager[Session]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(timing, "GRAPH_PACE", {})
     pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, 8, 8)).astype(np.uint8)
     source = open_source((pixels, np.arange(IMAGES) % 2))
     with session_in(tmp_path, budget=BUDGET, model="convnet") as session:
@@ -57,6 +62,18 @@ def test_time_is_kept_for_answers_at_the_speed_that_was_measured_last(
         other = replace(candidate, family=replace(families[0], name="other"))
         both_s = SLOWER_TOGETHER * (asked / 400 + asked / 100)
         assert BUDGET - end_of_training(session, [candidate, other]) == pytest.approx(5 + both_s)
+        # The exported graph may be faster than the network, and always answers on the CPU, of which
+        # only the probe knows the speed if something else trains.
+        by_graph = len(split.test) + VERIFIED
+        capability = torch.backends.cpu.get_cpu_capability()
+        monkeypatch.setattr(timing, "GRAPH_PACE", {capability: 0.5})
+        quicker_s = (asked - 0.5 * by_graph) / 400
+        assert BUDGET - end_of_training(session, [candidate]) == pytest.approx(5 + quicker_s)
+        compute = replace(prepared.train.compute, device=torch.device("cuda"))
+        elsewhere = replace(prepared, train=replace(prepared.train, compute=compute))
+        apart_s = by_graph / 100 + (asked - by_graph) / 400
+        found = end_of_training(session, [replace(candidate, prepared=elsewhere)])
+        assert BUDGET - found == pytest.approx(5 + apart_s)
         slow = replace(other, chosen=chosen.model_copy(update={"answers_per_s": 0.1}))
         assert end_of_training(session, [slow]) == BUDGET / 2
 

@@ -32,7 +32,7 @@ from tunesmith.plan import TUNED
 from tunesmith.training.slice import Checkpoint
 
 FEW, MANY = 90, 4000  # images; the latter are enough to hold some out instead of folds
-GIVEN: dict[str, Any] = {"budget": 30, "model": PRETRAINED, "train": {"augmentation": {}}}
+GIVEN: dict[str, Any] = {"budget": 18, "model": PRETRAINED, "train": {"augmentation": {}}}
 SessionIn = Callable[..., AbstractContextManager[Session]]
 
 
@@ -121,6 +121,27 @@ def test_of_few_images_out_of_fold_predictions_decide(
         assert "A head on features learned from photographs answers" in notes(session)
         begun = candidate.begin(candidate.prepared.train)
         torch.testing.assert_close(dict(trained.checkpoint.average), dict(begun.average))
+
+
+@pytest.mark.parametrize("epochs", [0.0, math.inf])
+def test_where_folds_have_too_little_time_their_heads_stand_for_them(
+    session_in: SessionIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: float
+) -> None:
+    monkeypatch.setattr("tunesmith.plan.folds.FEWEST_EPOCHS_SMALL", epochs)
+    monkeypatch.setattr(planning, "can_tune", lambda *_, **__: False)
+    with session_in(tmp_path, **GIVEN) as session:
+        candidate = candidate_of(session, halves(FEW))
+        ends_at = session.clock.elapsed() + 4
+        trained, parts = with_folds(session, candidate, ends_at, extended=False)
+        z_NK, places_N = joined(candidate, parts)
+        assert set(places_N) <= set(candidate.prepared.split.train)
+        assert len(set(places_N)) == len(places_N) == len(candidate.prepared.train)
+        assert (z_NK.argmax(1) == candidate.prepared.labels[places_N]).mean() > 0.7
+        assert set(session.journal.history.trials) == {PRETRAINED}
+        # After less than an epoch, fine-tuning has done harm.
+        assert (trained.checkpoint.seen > 0) is (epochs == 0)
+        assert ("answers alone too" in notes(session)) is (epochs > 0)
+        assert "heads on features learned from photographs stand for them" in notes(session)
 
 
 @pytest.mark.usefixtures("_brief")

@@ -4,7 +4,7 @@ import copy
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -17,22 +17,18 @@ from tunesmith.evaluation.calibration import calibrated_loss, softmax
 from tunesmith.evaluation.early import BALANCED
 from tunesmith.evaluation.metrics import METRICS, accuracy
 from tunesmith.evaluation.predict import logits
-from tunesmith.evaluation.ridge import Ridge, fit_ridge
+from tunesmith.jobs.run.heads import Heads
 from tunesmith.jobs.run.prepare import Prepared, builder
 from tunesmith.jobs.run.trial import SUREST_CONTRADICTED, Trained, Trial, Validate
 from tunesmith.models.build import Family
 from tunesmith.models.preprocess import Deployed, Normalize
 from tunesmith.models.views import ManyViews, View, copies_in, offered, uncompared
 from tunesmith.training.epoch import TrainData
-from tunesmith.training.head import features
 from tunesmith.training.losses import loss_of
 from tunesmith.training.noise import surest_contradicted
 from tunesmith.training.slice import Checkpoint, untrained
 
 ANSWERS_PER_S = "answers_per_s"  # a validation metric: inference speed
-HEAD_FEWEST, HEAD_MOST = 500, 5000  # images to fit a pretrained network's head to
-# Share of training time for extracting their features. With few images, the head does most.
-HEAD_SHARE, HEAD_SHARE_SMALL = 0.05, 0.5
 
 
 @final
@@ -93,7 +89,7 @@ class Candidate:
     def begin(self, data: TrainData) -> Checkpoint:
         """Start from the pretrained network, with a head fitted to its features."""
         assert self.family.pretrained is not None
-        head, network = self.head(data), self.untrained(data)
+        head, network = self.heads.of(data), self.untrained(data)
         layer = network.get_submodule(self.family.pretrained.classifier)
         weight, bias = torch.from_numpy(head.weight_KD), torch.from_numpy(head.bias_K)
         layer.load_state_dict({"weight": weight, "bias": bias}, strict=False)
@@ -102,38 +98,16 @@ class Candidate:
         average = {name: value.clone() for name, value in weights.items()}
         return Checkpoint(seen=0, network=weights, average=average, optimizer={})
 
-    def head(self, data: TrainData) -> Ridge:
-        """Fit a pretrained network's last layer to some of the training images in ``data``."""
-        return self._whole_head if data is self.prepared.train else self._fit(data)
-
     @functools.cached_property
-    def _whole_head(self) -> Ridge:
-        return self._fit(self.prepared.train)
-
-    def _fit(self, data: TrainData) -> Ridge:
-        rows_N, f_ND = self._features
-        known = torch.isin(rows_N, data.rows)
-        y_N = data.y_N[rows_N[known]].cpu().numpy()
-        balance = self.chosen.train.balance
-        return fit_ridge(f_ND[known.cpu()].numpy(), y_N, self.classes, balance=balance, alike=True)
-
-    def head_score(self, metric: str) -> float:
-        """Leave-one-out metric of a linear head on frozen features."""
-        data = self.prepared.train
-        y_N = data.y_N[self._features[0]].cpu().numpy()
-        return METRICS[metric].function(self.head(data).z_NK, y_N)
-
-    @functools.cached_property
-    def _features(self) -> tuple[Tensor, Tensor]:
-        """Indices of some training images, and their features ``(N, D)``."""
+    def heads(self) -> Heads:
+        """Heads on the features of a pretrained network."""
         assert self.family.pretrained is not None
-        data, chosen = self.prepared.train, self.chosen
-        share = HEAD_SHARE if self.prepared.split.folds is None else HEAD_SHARE_SMALL
-        affordable = int(share * chosen.train_s * chosen.answers_per_s)
-        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
-        order = order[: max(HEAD_FEWEST, min(HEAD_MOST, affordable))]
-        some = replace(data, rows=data.rows[order.to(data.rows.device)])
-        return some.rows, features(self.untrained(data), self.family.pretrained.classifier, some)
+        return Heads(
+            prepared=self.prepared,
+            chosen=self.chosen,
+            build=lambda: self.untrained(self.prepared.train),
+            classifier=self.family.pretrained.classifier,
+        )
 
     def load(self, weights: Mapping[str, Tensor]) -> nn.Module:
         """Build the network with these weights, in eval mode on the device."""

@@ -1,6 +1,7 @@
 """Check the exported graph of a network against the user's limits."""
 
 import tempfile
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,20 +117,24 @@ def within(
     limits = Limits(most=settings.limit, threads=threads)
     if not limits.most:
         return [*speeds]
-    told = ""
-    for width in sorted({speed.width for speed in speeds}, reverse=True):
-        kept = [speed for speed in speeds if speed.width <= width]
-        widest = next(speed for speed in kept if speed.width == width)
+    widths, told = sorted({speed.width for speed in speeds}), {}
+
+    def exceeds(width: int) -> bool:
+        widest = next(speed for speed in speeds if speed.width == width)
         params = {**widest.params, **settings.params}
-        build = family.builder(data.classes, data.channels, size=kept[0].size, params=params)
+        build = family.builder(data.classes, data.channels, size=widest.size, params=params)
         try:
             network = untrained(build, settings.seed)
-            limits.check(network, channels=data.channels, size=kept[0].size)
+            limits.check(network, channels=data.channels, size=widest.size)
         except LimitError as error:
-            told = str(error)
-        else:
-            return kept
-    raise LimitError(
-        f"No {family.name} is within --limit: the smallest was tried. {told} Raise the limit, or "
-        "pass a smaller network of your own as --model file.py:function."
-    )
+            told[width] = str(error)
+        return width in told
+
+    # A wider network costs more, so few of them need be exported.
+    fitting = widths[: bisect_left(widths, True, key=exceeds)]  # noqa: FBT003 (what is looked for)
+    if not fitting:
+        raise LimitError(
+            f"No {family.name} is within --limit: the smallest was tried. {told[widths[0]]} Raise "
+            "the limit, or pass a smaller network of your own as --model file.py:function."
+        )
+    return [speed for speed in speeds if speed.width <= fitting[-1]]

@@ -91,6 +91,11 @@ class Prepared:
         """Return the images ``(N, C, H, W)`` and labels at some indices."""
         return tensor(self.loaded.pixels[indices]), self.labels[indices]
 
+    @property
+    def folds(self) -> int:
+        """Number of folds; 0 if other sets are held out."""
+        return 0 if self.split.folds is None else int(self.split.folds.max()) + 1
+
     def without_fold(self, fold: int) -> tuple[TrainData, NDArray[np.int64]]:
         """Return the training data without a fold, and the indices of the images in that fold."""
         assert self.split.folds is not None

@@ -68,7 +68,10 @@ def with_folds(
     """
     now = session.clock.elapsed()
     # All the time that this network has had and has now: no fold that was trained is given up.
-    folds, share = _folds(candidate, ends_at - now + trained_seconds(session, candidate.name))
+    seconds = ends_at - now + trained_seconds(session, candidate.name)
+    folds, share = _folds(candidate, seconds)
+    if not _are_tuned(candidate, folds, share * seconds):
+        return _with_heads(session, candidate, ends_at, folds=folds, extended=extended)
     trial = main_trial(candidate, now + (ends_at - now) * (1 - share))
     trained = run_trial(session, trial, extended=extended)
     predicted = _out_of_fold(
@@ -93,9 +96,7 @@ def with_folds(
 
 def _folds(candidate: Candidate, seconds: float) -> tuple[int, float]:
     """Return how many folds to predict, and their share of the time."""
-    chosen, folds = candidate.chosen, candidate.prepared.split.folds
-    assert folds is not None
-    there = int(folds.max()) + 1
+    chosen, there = candidate.chosen, candidate.prepared.folds
     if chosen.search is not None:
         return min(there, JUDGING), JUDGING_SHARE
     count, share = planning.folds_in(
@@ -105,6 +106,33 @@ def _folds(candidate: Candidate, seconds: float) -> tuple[int, float]:
         pretrained=candidate.family.pretrained is not None,
     )
     return min(there, count), share
+
+
+def _are_tuned(candidate: Candidate, folds: int, seconds: float) -> bool:
+    """Whether there is time to train networks without a fold until they tell something."""
+    chosen = candidate.chosen
+    return (
+        candidate.family.pretrained is None
+        or chosen.search is not None
+        or planning.can_tune(
+            len(candidate.prepared.train),
+            folds=folds,
+            seconds=seconds,
+            images_per_s=chosen.images_per_s,
+        )
+    )
+
+
+def _with_heads(
+    session: Session, candidate: Candidate, ends_at: float, *, folds: int, extended: bool
+) -> tuple[Trained, list[Part]]:
+    """Fine-tune on all images; without a fold, only fit the head, which takes no time."""
+    trial = main_trial(candidate, ends_at)
+    trained = run_trial(session, trial, extended=extended)
+    examples, images = trained.checkpoint.seen, len(candidate.prepared.train)
+    session.note(planning.heads_words(examples, images))
+    answering = trained if planning.is_tuned(examples, images) else head_alone(trial, trained)
+    return answering, [candidate.heads.without(fold) for fold in range(folds)]
 
 
 def _out_of_fold(

@@ -101,13 +101,13 @@ def _before(
     """Return what is known before the heats, accuracies by name, and who wins without them."""
     brief, images = probed.accuracy, probed.images
     if brief is None:
-        return {scratch.name: 0.0, pretrained.name: pretrained.head_score(metric)}, None
+        return {scratch.name: 0.0, pretrained.name: pretrained.heads.score(metric)}, None
     # Of few images, a network that has learned nothing may get all right by chance.
     sure = wilson(round(brief * images), images, z=Z_ONE_SIDED)[0] if images else brief
     if not planning.is_worth_trying(sure, probed.chance):
         words = planning.untried_words(brief)
         return {}, Chosen(trial=scratch.name, reason=words, raced=False)
-    head = pretrained.head_score(metric)
+    head = pretrained.heads.score(metric)
     if head < sure:
         words = planning.untried_words(brief, head)
         return {}, Chosen(trial=scratch.name, reason=words, raced=False)

@@ -4,13 +4,17 @@ import itertools
 import statistics
 from collections.abc import Sequence
 
+import torch
+
 from tunesmith import plan as planning
 from tunesmith.jobs.run.candidate import ANSWERS_PER_S, Candidate
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import network_of
 from tunesmith.models.views import passes
 
-SLOWER_EXPORTED = 1.3  # inference time of a pretrained network's graph over the network's own
+# Inference time of the exported graph over the network's own, where it is known to be less
+# (`benchmarks/engine.py`: 0.6 to 0.8): PyTorch has slower code for these CPUs, by its own names.
+GRAPH_PACE = {"AVX2": 0.8}
 SLOWER_TOGETHER = 1.6  # inference time of an ensemble over the sum of its networks' times
 
 
@@ -52,22 +56,34 @@ def end_of_training(session: Session, candidates: Sequence[Candidate]) -> float:
 def _asking_s(session: Session, candidate: Candidate) -> float:
     """Estimate how long it takes to predict all images that are not trained on, at the end."""
     split = candidate.prepared.split
-    asked = len(split.test) + len(split.selection) + len(split.calibration)
-    asked += 2 * min(planning.VERIFIED, len(split.train))
+    verified = min(planning.VERIFIED, len(split.train))
+    asked = len(split.selection) + len(split.calibration) + verified
     if candidate.chosen.search is not None:  # tells how much was luck
         asked += min(len(split.validation), candidate.chosen.search.validated)
     if candidate.family.pretrained:  # its head alone may be asked too; see `untuned`
         asked += 2 * len(split.selection)
-    return answering_s(session, candidate, asked)
+    graph_s = _graph_s(session, candidate, len(split.test) + verified)
+    return answering_s(session, candidate, asked) + graph_s
 
 
 def answering_s(session: Session, candidate: Candidate, images: int) -> float:
-    """Estimate how many seconds it takes to predict images.
+    """Estimate how many seconds a network takes to predict images.
 
-    The speed is that of the network's validations, or else that of the probe.
+    The speed is that of its validations, or else that of the probe.
     """
     trial = session.journal.history.trials.get(candidate.name)
     told = [block.metrics.get(ANSWERS_PER_S, 0.0) for block in trial.blocks] if trial else []
     rate = statistics.median(told) if told else candidate.chosen.answers_per_s
-    slower = SLOWER_EXPORTED if candidate.family.pretrained else 1.0
-    return slower * passes(candidate.views[-1]) * images / max(1.0, rate)
+    return passes(candidate.views[-1]) * images / max(1.0, rate)
+
+
+def _graph_s(session: Session, candidate: Candidate, images: int) -> float:
+    """Estimate how many seconds the exported graph takes to predict images, on the CPU.
+
+    If the network itself answers elsewhere, the speed is that of the probe.
+    """
+    if candidate.prepared.train.compute.device.type != "cpu":
+        return passes(candidate.views[-1]) * images / max(1.0, candidate.chosen.answers_per_s)
+    is_ours = candidate.family.source is None
+    pace = GRAPH_PACE.get(torch.backends.cpu.get_cpu_capability(), 1.0) if is_ours else 1.0
+    return pace * answering_s(session, candidate, images)

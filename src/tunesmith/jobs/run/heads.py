@@ -1,0 +1,82 @@
+"""Linear heads on a pretrained network's frozen features, fitted in closed form."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tunesmith import plan as planning
+from tunesmith.evaluation.metrics import METRICS
+from tunesmith.evaluation.ridge import Ridge, fit_ridge
+from tunesmith.jobs.run.prepare import Prepared
+from tunesmith.training.epoch import TrainData
+from tunesmith.training.head import features
+
+FEWEST, MOST = 500, 5000  # images to fit a head to
+# Share of training time for extracting their features. With few images, the head does most.
+SHARE, SHARE_SMALL = 0.05, 0.5
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Heads:
+    """Heads for one network, whose features are extracted once.
+
+    Attributes:
+        prepared: The data, normalized as the network expects.
+        chosen: Training plan.
+        build: Builds the network with its pretrained weights.
+        classifier: Name of its last layer.
+    """
+
+    prepared: Prepared
+    chosen: planning.Plan
+    build: Callable[[], nn.Module]
+    classifier: str
+
+    def of(self, data: TrainData) -> Ridge:
+        """Fit a head to some of the training images in ``data``."""
+        return self._whole if data is self.prepared.train else self._fit(data)
+
+    def without(self, fold: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Fit a head without a fold, and ask it for that fold's images.
+
+        Returns:
+            Their logits, and their indices in the decoded data; those whose features are known.
+        """
+        data, held = self.prepared.without_fold(fold)
+        rows_N, f_ND = (value.cpu().numpy() for value in self._features)
+        known, head = np.isin(rows_N, held), self._fit(data)
+        return f_ND[known] @ head.weight_KD.T + head.bias_K, rows_N[known]
+
+    def score(self, metric: str) -> float:
+        """Leave-one-out metric of a head fitted to all of these images."""
+        y_N = self.prepared.train.y_N[self._features[0]].cpu().numpy()
+        return METRICS[metric].function(self._whole.z_NK, y_N)
+
+    @functools.cached_property
+    def _whole(self) -> Ridge:
+        return self._fit(self.prepared.train)
+
+    def _fit(self, data: TrainData) -> Ridge:
+        rows_N, f_ND = self._features
+        known = torch.isin(rows_N, data.rows)
+        y_N = data.y_N[rows_N[known]].cpu().numpy()
+        balance, classes = self.chosen.train.balance, len(self.prepared.source.classes)
+        return fit_ridge(f_ND[known.cpu()].numpy(), y_N, classes, balance=balance, alike=True)
+
+    @functools.cached_property
+    def _features(self) -> tuple[Tensor, Tensor]:
+        """Indices of some training images, and their features ``(N, D)``."""
+        data, chosen = self.prepared.train, self.chosen
+        share = SHARE if self.prepared.split.folds is None else SHARE_SMALL
+        affordable = int(share * chosen.train_s * chosen.answers_per_s)
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+        order = order[: max(FEWEST, min(MOST, affordable))]
+        some = replace(data, rows=data.rows[order.to(data.rows.device)])
+        return some.rows, features(self.build(), self.classifier, some)

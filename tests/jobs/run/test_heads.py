@@ -1,0 +1,97 @@
+"""Tests of `tunesmith.jobs.run.heads`."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from tunesmith.evaluation.ridge import fit_ridge
+from tunesmith.jobs.run import heads
+from tunesmith.jobs.run.heads import Heads
+from tunesmith.models.preprocess import Normalize
+from tunesmith.training.epoch import TrainData
+
+IMAGES, FOLDS, PIXELS = 60, 3, 16
+
+
+class Network(nn.Module):
+    """Its features are the pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(PIXELS, 2)
+
+    def forward(self, x_NCHW: torch.Tensor) -> torch.Tensor:
+        z_NK: torch.Tensor = self.head(x_NCHW.flatten(1))
+        return z_NK
+
+
+def made(train_s: float = 100.0) -> tuple[Heads, NDArray[np.int64]]:
+    """Heads for images of two classes, one of them brighter on the left; and the images' folds."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(2 * IMAGES) % 2
+    pixels = rng.integers(0, 150, (len(labels), 1, 4, 4)).astype(np.uint8)
+    pixels[labels == 1, :, :, :2] += 60
+    images, rows = torch.from_numpy(pixels), torch.arange(0, 2 * IMAGES, 2)
+    rows = rows + (rows // 2) % 2  # every second image is no training image
+    train = TrainData(
+        x_NCHW=images, y_N=torch.from_numpy(labels), rows=rows, normalize=Normalize.of(images)
+    )
+    folds = np.arange(IMAGES) % FOLDS
+
+    def without_fold(fold: int) -> tuple[TrainData, NDArray[np.int64]]:
+        held = folds == fold
+        return replace(train, rows=rows[torch.from_numpy(~held)]), rows.numpy()[held]
+
+    prepared: Any = SimpleNamespace(
+        train=train,
+        split=SimpleNamespace(folds=folds),
+        source=SimpleNamespace(classes=("a", "b")),
+        without_fold=without_fold,
+    )
+    chosen: Any = SimpleNamespace(
+        train_s=train_s, answers_per_s=1.0, train=SimpleNamespace(balance=0.0)
+    )
+    network = Network()
+    return (
+        Heads(prepared=prepared, chosen=chosen, build=lambda: network, classifier="head"),
+        folds,
+    )
+
+
+def test_a_fold_is_answered_by_a_head_that_never_saw_it() -> None:
+    found, folds = made()
+    train = found.prepared.train
+    rows = train.rows.numpy()
+    f_ND = train.normalize(train.x_NCHW).flatten(1).numpy()
+    y_N = train.y_N.numpy()
+    for fold in range(FOLDS):
+        z_NK, places = found.without(fold)
+        assert sorted(places) == sorted(rows[folds == fold])
+        kept = rows[folds != fold]
+        ridge = fit_ridge(f_ND[kept], y_N[kept], 2, alike=True)
+        wanted = f_ND[places] @ ridge.weight_KD.T + ridge.bias_K
+        np.testing.assert_allclose(z_NK, wanted, rtol=1e-3, atol=1e-3)
+        assert (z_NK.argmax(1) == y_N[places]).mean() > 0.7
+
+
+def test_the_score_is_of_images_left_out() -> None:
+    found, _ = made()
+    ridge = found.of(found.prepared.train)
+    assert found.of(found.prepared.train) is ridge
+    assert len(ridge.z_NK) == IMAGES
+    assert 0.7 < found.score("accuracy") <= 1
+
+
+def test_as_many_features_are_extracted_as_there_is_time_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(heads, "FEWEST", 10)
+    for train_s, count in ((1.0, 10), (40.0, 20), (1000.0, IMAGES)):
+        found, _ = made(train_s)
+        assert len(found.of(found.prepared.train).z_NK) == count
