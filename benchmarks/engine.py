@@ -7,7 +7,8 @@ simplest use of Pillow. Augmentation: a training step on augmented batches again
 batches that are ready. Power: the operations a second of a step on ready tensors, as a share of
 those of a large matrix multiply in the same precision, float32 and what the machine is faster in.
 Compiling: the same step by `torch.compile`, and what that takes to begin with. Fine-tuning: a step
-of EfficientNet-Lite0, against the same with PyTorch's own gradients of depthwise convolutions. Each
+of EfficientNet-Lite0, against the same with PyTorch's own gradients of depthwise convolutions.
+Graphs: predictions by its exported graph, against the graph as the exporter casts its bounds. Each
 is repeated in turn; medians are compared. Against a DataLoader: see loader.py.
 """
 
@@ -16,6 +17,7 @@ import itertools
 import json
 import os
 import statistics
+import tempfile
 import time
 import zipfile
 from collections.abc import Callable
@@ -30,16 +32,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from tunesmith.bundle.predictor import Graph
 from tunesmith.data.augmentation import Augmentation
 from tunesmith.data.decode import load
 from tunesmith.data.source import Source
 from tunesmith.data.sources import open_source
 from tunesmith.execution.allocator import keep_freed_memory
 from tunesmith.execution.machine import measure, versions
+from tunesmith.export import onnx
 from tunesmith.models import blocks
 from tunesmith.models.convnet import convnet
 from tunesmith.models.efficientnet_lite import efficientnet_lite0
-from tunesmith.models.preprocess import Normalize, resize_pixels
+from tunesmith.models.preprocess import Deployed, Normalize, resize_pixels
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData, batches
@@ -266,6 +270,35 @@ def fine_tuning() -> dict[str, Any]:
     return found
 
 
+def graphs(cores: int) -> dict[str, Any]:
+    """Images a second of EfficientNet-Lite0's graph, one view each, and with bounds cast anew."""
+    data, _, _ = ready_batch()
+    x_NHWC = data.x_NCHW.permute(0, 2, 3, 1).numpy()
+    found: dict[str, Any] = {}
+    for side in TUNED_SIDES:
+        network = efficientnet_lite0(10, 3, size=(32, 32), resolution=side)
+        module = Deployed(network, data.normalize, size=(32, 32)).eval()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.onnx"
+
+            def exported(path: Path = path, module: Deployed = module) -> Graph:
+                traced = onnx.trace(module, data.x_NCHW[:2].permute(0, 2, 3, 1))
+                onnx.write(traced, module.state_dict(), path, metadata={})
+                return Graph(path, threads=cores)
+
+            ours = partial(exported().probabilities, x_NHWC)
+            with patch.object(onnx, "_fold_casts", lambda _: None):
+                theirs = partial(exported().probabilities, x_NHWC)
+        ours()
+        theirs()
+        pairs = [(median_s(ours, 1), median_s(theirs, 1)) for _ in range(REPEATS)]
+        found[f"{side} pixels"] = {
+            "images_per_s": round(len(x_NHWC) / statistics.median(s for s, _ in pairs)),
+            "faster": round(statistics.median(b / a for a, b in pairs), 2),
+        }
+    return found
+
+
 def main() -> None:
     """Measure and write everything."""
     keep_freed_memory()
@@ -279,6 +312,7 @@ def main() -> None:
         "power": power(),
         "compiling": compiling(),
         "fine_tuning": fine_tuning(),
+        "graphs": graphs(machine.cores),
         "training": training(open_source(FOLDER / "cifar10.zip"), machine.cores),
     }
     RESULTS.parent.mkdir(exist_ok=True)

@@ -105,7 +105,7 @@ MACHINES = (
     ("", "Two cores with AVX-512, which train in bfloat16"),
     ("-zen4", "The same, an older and slower model"),
     ("-zen5", "The same, a newer model, but on one core; the other one was busy too"),
-    ("-avx2", "Two cores with AVX2; all but Fashion-MNIST in 600 s at earlier revisions"),
+    ("-avx2", "Two cores with AVX2; MNIST and digits at earlier revisions"),
     ("-amx", "Two cores with AMX, which train in bfloat16; earlier revisions"),
 )
 MACHINE = """\
@@ -316,8 +316,8 @@ def compiling(found: Mapping[str, Row]) -> str:
     )
 
 
-def fine_tuning(found: Mapping[str, Any]) -> str:
-    """How fast a pretrained network is fine-tuned; nothing where it was not measured."""
+def fine_tuning(found: Mapping[str, Any], graphs: Mapping[str, Row]) -> str:
+    """How fast a pretrained network is fine-tuned, and answers; nothing where that is unknown."""
     by_side = {name: each for name, each in found.items() if name.endswith("pixels")}
     if not by_side:
         return ""
@@ -326,8 +326,18 @@ def fine_tuning(found: Mapping[str, Any]) -> str:
     precision = "bfloat16" if found["mixed_precision"] else "float32"
     return (
         f"\n\nEfficientNet-Lite0 is fine-tuned on {rates} images a second ({', '.join(by_side)}; "
-        f"{precision}), {faster} times as many\nas with PyTorch's own gradients of depthwise "
-        "convolutions."
+        f"{precision}),\n{faster} times as many as with PyTorch's own gradients of depthwise "
+        f"convolutions.{answering(graphs)}"
+    )
+
+
+def answering(graphs: Mapping[str, Row]) -> str:
+    """How fast its exported graph answers."""
+    rates = ", ".join(f"{each['images_per_s']:,}" for each in graphs.values())
+    faster = ", ".join(f"{each['faster']:.2f}" for each in graphs.values())
+    return (
+        f"\nIts graph answers {rates} images a second (one view of each), {faster} times as many "
+        "as with the\nbounds of its activations as the exporter casts them."
     )
 
 
@@ -358,7 +368,7 @@ def speed(ending: str) -> str:
         width=training["width"],
         power=power(engine.get("power", {})),
         compiling=compiling(engine.get("compiling", {}))
-        + fine_tuning(engine.get("fine_tuning", {})),
+        + fine_tuning(engine.get("fine_tuning", {}), engine.get("graphs", {})),
         **{name: training[name]["slower_by_percent"] for name in ("photographs", "digits")},
     )
 

@@ -237,7 +237,7 @@ def test_a_larger_budget_opens_a_search_in_a_finished_run(
     short = ts.fit(digits(), **{**given, "budget": 4})
     assert short.summary.search is None
     monkeypatch.setattr("tunesmith.plan.search.SEARCH_FROM", 1e-9)
-    before, given["budget"] = read_history(short.folder), short.summary.wall_s + 16
+    before, given["budget"] = read_history(short.folder), short.summary.wall_s + 25
     longer = ts.fit(digits(), **given)
     assert longer.summary.search is not None
     assert longer.summary.search.trials == len(curves(longer.folder)) > 0

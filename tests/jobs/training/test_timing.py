@@ -62,13 +62,16 @@ def test_time_is_kept_for_answers_at_the_speed_that_was_measured_last(
         other = replace(candidate, family=replace(families[0], name="other"))
         both_s = SLOWER_TOGETHER * (asked / 400 + asked / 100)
         assert BUDGET - end_of_training(session, [candidate, other]) == pytest.approx(5 + both_s)
-        # The exported graph may be faster than the network, and always answers on the CPU, of which
-        # only the probe knows the speed if something else trains.
+        # A pretrained network's graph may be faster than the network, and each answers on the CPU,
+        # of which only the probe knows the speed if something else trains.
         by_graph = len(split.test) + VERIFIED
         capability = torch.backends.cpu.get_cpu_capability()
         monkeypatch.setattr(timing, "GRAPH_PACE", {capability: 0.5})
-        quicker_s = (asked - 0.5 * by_graph) / 400
-        assert BUDGET - end_of_training(session, [candidate]) == pytest.approx(5 + quicker_s)
+        assert BUDGET - end_of_training(session, [candidate]) == pytest.approx(5 + asked / 400)
+        learned: Any = SimpleNamespace()
+        known = replace(candidate, family=replace(families[0], pretrained=learned))
+        quicker_s = (asked + 2 * len(split.selection) - 0.5 * by_graph) / 400
+        assert BUDGET - end_of_training(session, [known]) == pytest.approx(9 + quicker_s)
         compute = replace(prepared.train.compute, device=torch.device("cuda"))
         elsewhere = replace(prepared, train=replace(prepared.train, compute=compute))
         apart_s = by_graph / 100 + (asked - by_graph) / 400

@@ -127,12 +127,13 @@ def _with_heads(
     session: Session, candidate: Candidate, ends_at: float, *, folds: int, extended: bool
 ) -> tuple[Trained, list[Part]]:
     """Fine-tune on all images; without a fold, only fit the head, which takes no time."""
+    parts = [candidate.heads.without(fold) for fold in range(folds)]  # before time is up
     trial = main_trial(candidate, ends_at)
     trained = run_trial(session, trial, extended=extended)
     examples, images = trained.checkpoint.seen, len(candidate.prepared.train)
     session.note(planning.heads_words(examples, images))
-    answering = trained if planning.is_tuned(examples, images) else head_alone(trial, trained)
-    return answering, [candidate.heads.without(fold) for fold in range(folds)]
+    is_tuned = planning.is_tuned(examples, images)
+    return trained if is_tuned else head_alone(trial, trained), parts
 
 
 def _out_of_fold(

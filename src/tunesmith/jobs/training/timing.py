@@ -12,8 +12,8 @@ from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import network_of
 from tunesmith.models.views import passes
 
-# Inference time of the exported graph over the network's own, where it is known to be less
-# (`benchmarks/engine.py`: 0.6 to 0.8): PyTorch has slower code for these CPUs, by its own names.
+# Inference time of our pretrained network's graph over its own, where it is known to be less, by
+# the CPU's kind as PyTorch calls it: there, PyTorch's depthwise convolutions are slower.
 GRAPH_PACE = {"AVX2": 0.8}
 SLOWER_TOGETHER = 1.6  # inference time of an ensemble over the sum of its networks' times
 
@@ -84,6 +84,6 @@ def _graph_s(session: Session, candidate: Candidate, images: int) -> float:
     """
     if candidate.prepared.train.compute.device.type != "cpu":
         return passes(candidate.views[-1]) * images / max(1.0, candidate.chosen.answers_per_s)
-    is_ours = candidate.family.source is None
-    pace = GRAPH_PACE.get(torch.backends.cpu.get_cpu_capability(), 1.0) if is_ours else 1.0
+    is_known = candidate.family.source is None and candidate.family.pretrained is not None
+    pace = GRAPH_PACE.get(torch.backends.cpu.get_cpu_capability(), 1.0) if is_known else 1.0
     return pace * answering_s(session, candidate, images)
