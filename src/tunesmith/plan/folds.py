@@ -57,8 +57,7 @@ def can_tune(images: int, *, folds: int, seconds: float, images_per_s: float) ->
         [False, True]
 
     """
-    rest = images * (1 - 1 / FOLDS)
-    return images_per_s * seconds >= folds * FEWEST_EPOCHS_SMALL * rest
+    return is_tuned(images_per_s * seconds / folds, images * (1 - 1 / FOLDS))
 
 
 def heads_words(examples: int, images: int) -> str:
@@ -85,6 +84,6 @@ def heads_words(examples: int, images: int) -> str:
     )
 
 
-def is_tuned(examples: int, images: int) -> bool:
+def is_tuned(examples: float, images: float) -> bool:
     """Whether so many examples of fine-tuning do good where images are few."""
     return examples >= FEWEST_EPOCHS_SMALL * images

@@ -74,7 +74,7 @@ def answering_s(session: Session, candidate: Candidate, images: int) -> float:
     trial = session.journal.history.trials.get(candidate.name)
     told = [block.metrics.get(ANSWERS_PER_S, 0.0) for block in trial.blocks] if trial else []
     rate = statistics.median(told) if told else candidate.chosen.answers_per_s
-    return passes(candidate.views[-1]) * images / max(1.0, rate)
+    return _asked_s(candidate, images, rate)
 
 
 def _graph_s(session: Session, candidate: Candidate, images: int) -> float:
@@ -83,7 +83,12 @@ def _graph_s(session: Session, candidate: Candidate, images: int) -> float:
     If the network itself answers elsewhere, the speed is that of the probe.
     """
     if candidate.prepared.train.compute.device.type != "cpu":
-        return passes(candidate.views[-1]) * images / max(1.0, candidate.chosen.answers_per_s)
+        return _asked_s(candidate, images, candidate.chosen.answers_per_s)
     is_known = candidate.family.source is None and candidate.family.pretrained is not None
     pace = GRAPH_PACE.get(torch.backends.cpu.get_cpu_capability(), 1.0) if is_known else 1.0
     return pace * answering_s(session, candidate, images)
+
+
+def _asked_s(candidate: Candidate, images: int, rate: float) -> float:
+    """Seconds for all views of images, at so many answers a second."""
+    return passes(candidate.views[-1]) * images / max(1.0, rate)
