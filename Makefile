@@ -6,7 +6,7 @@ PIP_INSTALL := -m pip install --quiet --quiet --constraint constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow bench format clean
+.PHONY: help setup demo test test-slow coverage bench format clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -14,15 +14,18 @@ help:  ## list these commands
 demo: setup  ## train, test and export a model of real handwritten digits in one minute
 	$(BIN)/tunesmith fit digits --budget 60s
 
-test: setup  ## every check: format, lint, types, layers, tests, coverage
+test: setup  ## every check: format, lint, types, layers, tests
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: setup  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+coverage: setup  ## the lines that no test runs; takes half as long again as the tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 bench: setup  ## measure on this machine, into bench.json, in about 70 minutes; rows already there are kept
 	$(BIN)/python benchmarks/fit.py --results bench.json

@@ -31,6 +31,7 @@ from tunesmith.jobs.search import search
 from tunesmith.jobs.search.followers import FOLLOWERS
 from tunesmith.jobs.search.search_setup import REMEMBERED
 from tunesmith.jobs.study import export_study
+from tunesmith.plan.search import SearchPlan, plan_search
 from tunesmith.records.events import Ended, Planned
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import repeats
@@ -228,19 +229,27 @@ def begun_with_expansion(folder: Path) -> None:
         )
 
 
+def a_search_of_one_trial(*given: Any, **named: Any) -> tuple[SearchPlan | None, str]:
+    """Planned as ever, but ended by a number of trials instead of by time."""
+    search, reason = plan_search(*given, **named)
+    assert search is not None
+    return search.model_copy(update={"trials": 1}), reason
+
+
 def test_a_larger_budget_opens_a_search_in_a_finished_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is the plan that decides; here it is told to, so that no speed matters."""
     given = {**GIVEN, "out": tmp_path / "run", "trials": None, "workers": 1}
     monkeypatch.setattr("tunesmith.plan.search.SEARCH_FROM", 1e9)
-    short = ts.fit(digits(), **{**given, "budget": 4})
+    short = ts.fit(digits(), **given)
     assert short.summary.search is None
     monkeypatch.setattr("tunesmith.plan.search.SEARCH_FROM", 1e-9)
-    before, given["budget"] = read_history(short.folder), short.summary.wall_s + 25
+    monkeypatch.setattr("tunesmith.plan.extension.plan_search", a_search_of_one_trial)
+    before, given["budget"] = read_history(short.folder), "200h"
     longer = ts.fit(digits(), **given)
     assert longer.summary.search is not None
-    assert longer.summary.search.trials == len(curves(longer.folder)) > 0
+    assert longer.summary.search.trials == len(curves(longer.folder)) == 1
     assert "By now, the budget is " in longer.report.read_text("utf-8")
     after = read_history(longer.folder)
     for name, trial in before.trials.items():
