@@ -7,6 +7,7 @@ from torch import nn
 from tunesmith.models.blocks import FixedGainNorm
 from tunesmith.models.convnet import convnet
 from tunesmith.training.optimizers import (
+    LOW_FROM,
     OTHERS,
     Muon,
     Optimizers,
@@ -30,13 +31,20 @@ def test_orthogonalized_matrices_keep_directions_and_lose_scale(
 @pytest.mark.parametrize("low", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("size", [1e-4, 1.0, 1e8])
 def test_low_precision_orthogonalizes_gradients_of_any_size(low: torch.dtype, size: float) -> None:
-    g = torch.randn(2, 16, 144, generator=torch.Generator().manual_seed(0)) * size
+    g = torch.randn(2, LOW_FROM, 144, generator=torch.Generator().manual_seed(0)) * size
     exact = orthogonalize(g)
     with torch.autocast("cpu", dtype=low):
         found = orthogonalize(g)
     assert found.dtype == torch.float32
     assert not torch.equal(found, exact)
     assert (found - exact).norm() < 0.05 * exact.norm()
+
+
+def test_small_matrices_are_orthogonalized_exactly_in_any_precision() -> None:
+    g = torch.randn(2, LOW_FROM - 1, 144, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = orthogonalize(g)
+    assert torch.equal(found, orthogonalize(g))
 
 
 def test_muon_keeps_filters_at_their_norm_and_descends() -> None:
@@ -51,6 +59,24 @@ def test_muon_keeps_filters_at_their_norm_and_descends() -> None:
         (conv.weight - target).square().sum().backward()
         optimizer.step()
     assert (conv.weight - target).square().sum().item() < 0.1 * first
+
+
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+def test_muon_turns_filters_of_one_shape_as_it_turns_each(memory: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    filters = [nn.Parameter(torch.randn(8, 4, 3, 3).to(memory_format=memory)) for _ in range(3)]
+    alone = [nn.Parameter(p.detach().clone()) for p in filters]
+    together, each = Muon(filters), [Muon([p]) for p in alone]
+    for _ in range(3):
+        for p, q in zip(filters, alone, strict=True):
+            p.grad = torch.randn_like(p)
+            q.grad = p.grad.clone()
+        together.step()
+        for one in each:
+            one.step()
+    torch.testing.assert_close(filters, alone)
+    step = orthogonalize(torch.randn(1, 8, 36))
+    assert (filters[0].detach().norm() - 8**0.5).abs() < 0.1 * step.norm()
 
 
 def test_muon_turns_the_filters_of_each_group_on_their_own() -> None:

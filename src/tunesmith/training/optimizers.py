@@ -4,7 +4,7 @@ Optimizers are built once for each slice; their state is part of the checkpoint.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from tunesmith.models.blocks import FixedGainNorm
 from tunesmith.training.scaling import SCALER, UNSCALED, Scaler
 
+LOW_FROM = 96  # rows of a matrix from which low precision saves more than it takes to convert
 OTHERS = 40  # ratio of learning rates of norms' shifts to other vectors: shifts saturate nothing
 
 
@@ -23,7 +24,7 @@ def orthogonalize(g_XMN: Tensor, *, steps: int = 3) -> Tensor:
     A quintic Newton-Schulz iteration (Jordan et al. 2024, "Muon: An optimizer for hidden layers in
     neural networks"). Three steps leave singular values between about 0.5 and 1.5, which is enough;
     bfloat16 and float16 are precise enough too, if they are on: the norm is divided out in float32,
-    and what remains cannot overflow.
+    and what remains cannot overflow. They are left to large matrices, whose products they speed up.
 
     A step multiplies ``x`` by a polynomial in its Gram matrix. The steps are multiplied before
     ``x`` is, since the Gram matrix is the smaller one: filters have nine times as many columns as
@@ -39,16 +40,19 @@ def orthogonalize(g_XMN: Tensor, *, steps: int = 3) -> Tensor:
         True
 
     """
-    wide = g_XMN.shape[1] <= g_XMN.shape[2]
+    wide, kind = g_XMN.shape[1] <= g_XMN.shape[2], g_XMN.device.type
     x = g_XMN if wide else g_XMN.mT
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    gram = x @ x.mT
-    whole = step = _newton_schulz(gram)
-    for _ in range(steps - 1):
-        gram = step @ step @ gram
-        step = _newton_schulz(gram)
-        whole = step @ whole
-    x = whole @ x
+    if x.shape[1] >= LOW_FROM and torch.is_autocast_enabled(kind):
+        x = x.to(torch.get_autocast_dtype(kind))
+    with torch.autocast(kind, enabled=False):
+        gram = x @ x.mT
+        whole = step = _newton_schulz(gram)
+        for _ in range(steps - 1):
+            gram = step @ step @ gram
+            step = _newton_schulz(gram)
+            whole = step @ whole
+        x = whole @ x
     result: Tensor = x if wide else x.mT
     return result.float()
 
@@ -57,7 +61,7 @@ def _newton_schulz(gram_XMM: Tensor) -> Tensor:
     """Polynomial in Gram matrices by which a step multiplies."""
     a, b, c = 3.4445, -4.7750, 2.0315
     one = torch.eye(gram_XMM.shape[-1], dtype=gram_XMM.dtype, device=gram_XMM.device)
-    return a * one + b * gram_XMM + c * gram_XMM @ gram_XMM
+    return torch.baddbmm((a * one).add(gram_XMM, alpha=b), gram_XMM, gram_XMM, alpha=c)
 
 
 class Muon(Optimizer):
@@ -88,17 +92,29 @@ class Muon(Optimizer):
         """Update every filter once. ``closure`` must be None, and gradients must exist."""
         assert closure is None
         for group in self.param_groups:
+            alike: dict[torch.Size, list[Tensor]] = {}  # turned at once: most calls are tiny
             for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if not state:
-                    state["momentum_buffer"] = torch.zeros_like(p)
-                buffer = state["momentum_buffer"].mul_(group["momentum"]).add_(p.grad)
-                update = p.grad.add(buffer, alpha=group["momentum"])
-                p.mul_(len(p) ** 0.5 / p.norm().clamp_min(1e-7))
-                g_XMN = update.reshape(group["matrices"], -1, p[0].numel())
-                p.add_(orthogonalize(g_XMN).reshape(p.shape), alpha=-group["lr"])
+                if p.grad is not None:
+                    alike.setdefault(p.shape, []).append(p)
+            for filters in alike.values():
+                self._turn(filters, group)
+
+    def _turn(self, filters: Sequence[Tensor], group: Mapping[str, Any]) -> None:
+        """Update filters of one shape."""
+        matrices, stacked = group["matrices"], []
+        for p in filters:
+            assert p.grad is not None
+            state = self.state[p]
+            if not state:
+                state["momentum_buffer"] = torch.zeros_like(p)
+            buffer = state["momentum_buffer"].mul_(group["momentum"]).add_(p.grad)
+            update = p.grad.add(buffer, alpha=group["momentum"])
+            p.mul_(len(p) ** 0.5 / p.norm().clamp_min(1e-7))
+            # Any order of the columns will do; this one is that of channels last in memory.
+            stacked.append(update.movedim(1, -1).reshape(matrices, -1, p[0].numel()))
+        turned = orthogonalize(torch.cat(stacked)).split(matrices)
+        for p, update in zip(filters, turned, strict=True):
+            p.add_(update.reshape(p.movedim(1, -1).shape).movedim(-1, 1), alpha=-group["lr"])
 
 
 def layer_of(name: str) -> str:
