@@ -51,14 +51,24 @@ def test_what_a_process_left_that_was_killed_while_it_began_is_no_run(tmp_path: 
 
 
 def test_each_difference_is_named(tmp_path: Path) -> None:
-    enter_run(tmp_path / "run", {"seed": 0, "data": "a" * 64, "old": True}).close()
+    there = {"seed": 0, "data": "a" * 64, "old": True, "space": {"lr": "a" * 90 + "b", "drop": 1}}
+    here = {
+        "seed": 1,
+        "data": "b" * 64,
+        "old": True,
+        "new": 2,
+        "space": {"lr": "a" * 91, "drop": 1},
+    }
+    enter_run(tmp_path / "run", there).close()
     with Journal(tmp_path / "run") as journal:
         journal.append(TRAINED, elapsed=1.0, phases={})
     with pytest.raises(RunFolderError) as caught:
-        enter_run(tmp_path / "run", {"seed": 1, "data": "b" * 64, "old": True, "new": 2}).close()
+        enter_run(tmp_path / "run", here).close()
     message = str(caught.value)
     assert "seed: 0 there, 1 here" in message
-    assert 'data: "aaaaaaaaaaaaaaaaaaa... there, "bbbbbbbbbbbbbbbbbbb... here' in message
+    assert "data: aaaaaaaaaaaa... there, bbbbbbbbbbbb... here" in message
+    assert f'space.lr: "{"a" * 90}b" there, "{"a" * 91}" here' in message
+    assert "drop" not in message
     assert "new: null there, 2 here" in message
     assert "old" not in message
     assert "--out" in message

@@ -45,6 +45,7 @@ from tunesmith.tuning.tuner import Search, Tuner
 LOG = "run.log"  # in the run's folder
 CODE = "function"  # in what identifies a search: a hash of the code that its function depends on
 DEFAULT_BUDGET_S = 600.0
+REPORT_S = 1.0  # kept for the result and its page, if a budget is not so short that it is much
 MEMORY_SHARE = 0.9  # share of the machine's memory, for all workers together
 
 
@@ -222,8 +223,11 @@ def _run(
     *,
     say: Callable[[str], None],
 ) -> Tuned:
-    interrupted = threading.Event()
-    searching = replace(clock, budget=(1 - SHARE) * clock.budget, spent=clock.elapsed())
+    interrupted, spent = threading.Event(), clock.elapsed()
+    training = replace(
+        clock, budget=clock.budget - min(REPORT_S, SHARE * clock.budget), spent=spent
+    )
+    searching = replace(clock, budget=(1 - SHARE) * training.budget, spent=spent)
 
     def tuner(what: Search, workers: int) -> Tuner:
         return Tuner(
@@ -241,7 +245,9 @@ def _run(
             workers = choose_workers(search, _most(path), tuner, journal=journal, clock=searching)
         whole = tuner(search, workers)
         reason = whole.run()
-        noise = _noise(search, whole.history, workers, path, clock=clock, interrupted=interrupted)
+        noise = _noise(
+            search, whole.history, workers, path, clock=training, interrupted=interrupted
+        )
     status = _status(whole.history, reason, is_interrupted=interrupted.is_set(), say=say)
     notes, doubts = journal.history.notes, whole.doubts
     return tell(

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ IDENTITY = "job.json"
 BEGUN = {LOCK, f".{IDENTITY}.part"}
 MAY_DIFFER, STARTS_OVER = "may_differ", "starts_over"  # beside the identity; see `let_differ`
 HANDED_OVER = ("bundle", "result.json")  # what a run leaves to its user
+HASH, LONGEST = re.compile("[0-9a-f]{64}"), 200  # what an error quotes in part, in characters
 FORMAT = 8  # increased whenever runs of the version before cannot be resumed
 
 
@@ -116,7 +118,7 @@ def _begin_or_resume(
     may_differ, starts_over = found.pop(MAY_DIFFER, None), found.pop(STARTS_OVER, False)
     differing = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
     differences = [
-        differs.get(key) or f"{key}: {_short(found.get(key))} there, {_short(wanted.get(key))} here"
+        differs.get(key) or _difference(key, found.get(key), wanted.get(key))
         for key in differing
         if key not in (may_differ or ())
     ]
@@ -168,6 +170,24 @@ def _identity_in(path: Path) -> dict[str, Any]:
         ) from None
 
 
+def _difference(name: str, there: Any, here: Any) -> str:
+    """Describe how a part of two jobs' identities differs; of objects, each key that does.
+
+    Example:
+        >>> _difference("train", {"lr": 0.1, "batch": 64}, {"lr": 0.2, "batch": 64})
+        'train.lr: 0.1 there, 0.2 here'
+
+    """
+    if isinstance(there, dict) and isinstance(here, dict):
+        keys = [key for key in {**there, **here} if there.get(key) != here.get(key)]
+        return "; ".join(
+            _difference(f"{name}.{key}", there.get(key), here.get(key)) for key in keys
+        )
+    return f"{name}: {_short(there)} there, {_short(here)} here"
+
+
 def _short(value: Any) -> str:
+    if isinstance(value, str) and HASH.fullmatch(value):
+        return f"{value[:12]}..."
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 24 else f"{text[:20]}..."  # noqa: PLR2004 (a prefix identifies a hash)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

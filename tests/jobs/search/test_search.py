@@ -103,7 +103,10 @@ def test_a_search_is_seen_in_everything_that_a_run_leaves(first: Result) -> None
     trained = {name for name in read_history(first.folder).trials if "fold" not in name}
     assert trained in ({"convnet", "convnet 1"}, {"convnet", "convnet 2"})
     (found,) = trained - {"convnet"}
-    assert any(found in note and "by chance with p =" in note for note in summary.notes)
+    assert any(
+        found in note and "Equally good ones would differ as much with p =" in note
+        for note in summary.notes
+    )
     assert first.score > 0.5
     assert summary.search is not None
     assert (summary.search.trials, summary.search.failed) == (3, 0)

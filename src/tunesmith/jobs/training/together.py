@@ -156,7 +156,7 @@ def _words(
         for name, share in zip([*names, "together"], accuracies, strict=True)
     )
     test = (
-        "" if chance is None else f" What was searched for differs by chance with p = {chance:.2g}."
+        "" if chance is None else f" Equally good ones would differ as much with p = {chance:.2g}."
     )
     return (
         f"On held-out images, right: {shares}.{test} "
