@@ -101,16 +101,17 @@ def parameters(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "sgd", "adamw"])
-@pytest.mark.parametrize("factor", [1.0, 3e4])  # the larger one makes some first steps overflow
-def test_two_slices_equal_one(data: TrainData, optimizer: str, factor: float) -> None:
+@pytest.mark.parametrize(
+    ("factor", "middle"), [(1.0, 7), (3e4, 2)]  # the larger one makes some first steps overflow
+)  # fmt: skip
+def test_two_slices_equal_one(data: TrainData, optimizer: str, factor: float, middle: int) -> None:
     config, loss = configured(optimizer, lr=0.001), times(factor)
-    whole = checkpoint(run(data, config, 12, loss=loss))
-    for middle in (2, 9):
-        head = checkpoint(run(data, config, middle, loss=loss))
-        equal(vars(checkpoint(run(data, config, 12, start=head, loss=loss))), vars(whole))
+    whole = checkpoint(run(data, config, 8, loss=loss))
+    head = checkpoint(run(data, config, middle, loss=loss))
+    equal(vars(checkpoint(run(data, config, 8, start=head, loss=loss))), vars(whole))
     scale, good = scaling(whole)
-    assert (good == 12) is (scale == FIRST) is (factor == 1.0)
-    assert scale * 2 ** (12 - good) == FIRST
+    assert (good == 8) is (scale == FIRST) is (factor == 1.0)
+    assert scale * 2 ** (8 - good) == FIRST
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "sgd", "adamw"])

@@ -24,6 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tunesmith import plan as planning
 from tunesmith.core.spread import spread
+from tunesmith.data.augment import shrink
 from tunesmith.evaluation.calibration import softmax
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.evaluation.predict import logits
@@ -38,7 +39,7 @@ from tunesmith.models.build import Family, find_family
 from tunesmith.models.preprocess import Normalize
 from tunesmith.records.folder import write_atomic, writing
 from tunesmith.training.device import choose_device
-from tunesmith.training.epoch import TrainData
+from tunesmith.training.epoch import TrainData, scale_at
 from tunesmith.training.losses import loss_of
 from tunesmith.training.probe import activation_bytes
 from tunesmith.training.schedule import Segment
@@ -231,13 +232,14 @@ def train(config: Mapping[str, Any], folder: Path, start: int, until: int) -> fl
         examples = shared.examples * shared.work / work(any_weights(), shared.data)
         batches = max(planning.UNITS, round(examples / chosen.train.batch))
         end = until * batches // planning.UNITS * chosen.train.batch
+        segments = _segments(batches * chosen.train.batch)
         result = train_slice(
             chosen.train,
             build,
             shared.data,
             loss_of(chosen.train, shared.data.y_N[shared.data.rows], shared.classes),
             start=read_checkpoint(folder / STATE) if start else shared.begin,
-            segments=_segments(batches * chosen.train.batch),
+            segments=segments,
             until=end,
         )
         if result.outcome is Outcome.OUT_OF_MEMORY:
@@ -246,7 +248,8 @@ def train(config: Mapping[str, Any], folder: Path, start: int, until: int) -> fl
             return math.nan
         write_checkpoint(folder / STATE, result.checkpoint)
         network = place(any_weights(), shared.data, chosen.train)
-        return _value(shared, network, result.checkpoint)
+        scale = scale_at(chosen.train, segments, end - 1)
+        return _value(shared, network, result.checkpoint, scale)
 
 
 def _segments(end: int) -> tuple[Segment, ...]:
@@ -258,7 +261,16 @@ def _segments(end: int) -> tuple[Segment, ...]:
     )
 
 
-def _value(shared: Shared, network: nn.Module, checkpoint: Checkpoint) -> float:
+def _value(shared: Shared, network: nn.Module, checkpoint: Checkpoint, scale: float) -> float:
+    """Metric of the averaged weights, on images as large as those that were trained on last.
+
+    On larger ones, networks lose several points, some structures more than others.
+    """
     network.load_state_dict(checkpoint.average)
-    z_NK = logits(network.eval(), shared.x_NCHW, normalize=shared.data.normalize)
+    network.eval()
+    z_NK = logits(
+        lambda x_NCHW: network(shrink(x_NCHW, scale)),
+        shared.x_NCHW,
+        normalize=shared.data.normalize,
+    )
     return METRICS[shared.metric].function(softmax(z_NK, 1.0), shared.y_N)
