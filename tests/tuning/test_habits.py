@@ -51,6 +51,14 @@ def test_a_curve_promises_the_same_in_other_units() -> None:
     assert np.allclose(Trial(config={}, curve=coarse).forecasts, fine.forecasts)
 
 
+def test_a_curve_promises_by_what_was_measured_wherever_that_was() -> None:
+    places = (1, 3, 4, 6, 7, 9, 40, 80)
+    curve = tuple(Observation(at=at, value=-math.log(at)) for at in places)
+    promised, came = np.transpose(Trial(config={}, curve=curve).forecasts)
+    assert promised == pytest.approx(came)
+    assert came == pytest.approx([math.log(80 / at) for at in (4, 7, 9)])
+
+
 def test_curves_that_rise_promise_nothing() -> None:
     rising = trial(1.0, 2.0, 3.0, 4.0)
     assert rising.forecasts == ((0.0, 0.0),)

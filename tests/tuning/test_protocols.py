@@ -27,6 +27,21 @@ def test_a_trial_that_was_not_measured_enough_knows_no_slope() -> None:
     assert Trial(config={}).best == math.inf
 
 
+@pytest.mark.parametrize("block", [1, 4])
+def test_the_slope_is_that_of_the_curve_after_any_number_of_values(block: int) -> None:
+    points = [Observation(at=at, value=-math.log(at)) for at in range(block, 10 * block, block)]
+    for count in range(2, len(points) + 1):
+        trial = Trial(config={}, curve=tuple(points[:count]))
+        assert trial.slope == pytest.approx(1.0)
+        assert all(promised == pytest.approx(came) for promised, came in trial.forecasts)
+
+
+def test_a_best_value_still_counts_when_worse_ones_were_measured_later() -> None:
+    trial = Trial(config={}, curve=curve(3.0, 9.0, 9.0, 9.0, 1.0))  # lowest after 2: 3.0
+    assert trial.slope == pytest.approx((3.0 - 1.0) / math.log(5 / 2))
+    assert Trial(config={}, curve=curve(1.0, 3.0, 2.0)).slope == 0.0
+
+
 def test_values_that_are_not_finite_are_no_best_values() -> None:
     trial = Trial(config={}, curve=curve(2.0, math.nan, -math.inf))
     assert trial.best == 2.0

@@ -70,27 +70,42 @@ class Trial:
     def slope(self) -> float:
         """Decrease of the lowest value per e-fold of training; NaN if it is unknown.
 
-        Measured over the last doubling of the training.
+        Measured over the last doubling of the training, or from the last measurement before it.
         """
-        half = self.best_until(self.at // 2)
-        return (half - self.best) / math.log(2) if math.isfinite(half) else math.nan
+        return self._slope_until(self.at)
 
     @cached_property
     def forecasts(self) -> tuple[tuple[float, float], ...]:
-        """Decreases that were to be expected by a slope, and that came: after each doubling."""
-        found, at = [], 2 * self.curve[0].at if self.curve else 1
-        while 2 * at <= self.at:
-            half, then = self.best_until(at // 2), self.best_until(at)
-            if math.isfinite(half):
-                promised = (half - then) / math.log(2) * math.log(self.at / at)
-                found.append((promised, then - self.best))
-            at *= 2
+        """Decreases that were to be expected by a slope, and that came: after each doubling.
+
+        Where a doubling ends between two measurements, after the first of these.
+        """
+        found, double = [], 2 * self.curve[0].at if self.curve else 1
+        while 2 * double <= self.at:
+            at = self._measured_until(double)
+            slope = self._slope_until(at) if 2 * at > double else math.nan
+            if math.isfinite(slope):
+                promised = slope * math.log(self.at / at)
+                found.append((promised, self.best_until(at) - self.best))
+            double *= 2
         return tuple(found)
 
     def best_until(self, at: int) -> float:
         """Lowest value in the first ``at`` units of training; infinite if there is none."""
         values = [o.value for o in self.curve if o.at <= at and math.isfinite(o.value)]
         return min(values, default=math.inf)
+
+    def _slope_until(self, at: int) -> float:
+        """Slope as it was after ``at`` units, at which there is a value; NaN if it is unknown."""
+        half = self.best_until(at // 2)
+        if not math.isfinite(half):
+            return math.nan
+        # The lowest value may be older than the last one, but was still the lowest there.
+        return (half - self.best_until(at)) / math.log(at / self._measured_until(at // 2))
+
+    def _measured_until(self, at: int) -> int:
+        """Units before the last value in the first ``at`` units of training; 0 without one."""
+        return max((o.at for o in self.curve if o.at <= at), default=0)
 
     def after(self, at: int) -> Self:
         """The trial as it was after ``at`` units of training, if all units took equally long."""
