@@ -30,11 +30,16 @@ def test_where_some_of_the_processes_have_nothing_to_do_less_is_trained_again() 
     assert comparable_at(history, [0], workers=4) == 6
 
 
-def test_what_was_found_counts_without_the_value_that_it_was_found_for() -> None:
-    noise = Noise(at=4, values={0: (1.0, 2.0, 3.0), 7: (-9.0, 0.5, 0.5)})
+def test_what_was_chosen_counts_without_the_value_that_it_was_chosen_for() -> None:
+    noise = Noise(at=4, values={0: (1.0, 2.0, 3.0), 7: (-9.0, 0.5, 0.5)}, chosen=7)
     assert noise.deviation == pytest.approx(math.sqrt(2 / 3))
     assert noise.trainings == 5
-    assert Noise(at=4, values={7: (-9.0, 0.0, 2.0)}).deviation == pytest.approx(math.sqrt(2))
+    for chosen in (0, 7):
+        noise = Noise(at=4, values={chosen: (-9.0, 0.0, 2.0)}, chosen=chosen)
+        assert noise.deviation == pytest.approx(math.sqrt(2))
+        assert noise.trainings == 2
+    nothing = Noise(at=4, values={0: (1.0, 2.0, 3.0)}, chosen=None)
+    assert (nothing.deviation, nothing.trainings) == (1.0, 3)
 
 
 def test_values_are_compared_after_equal_training() -> None:
@@ -42,11 +47,13 @@ def test_values_are_compared_after_equal_training() -> None:
     history = History(horizon=8, trials=(trial({4: 6.0}), found))
     repeats = [trial({4: 6.5}), trial({4: 7.0}), trial({2: 4.0, 4: 3.5}), trial({4: 2.5})]
     again = History(horizon=4, trials=tuple(repeats))
-    noise = noise_of(history, again, [0, 1])
-    assert noise == Noise(at=4, values={0: (6.0, 6.5, 7.0), 1: (3.0, 3.5, 2.5)})
+    noise = noise_of(history, again, [0, 1], chosen=1)
+    values = {0: (6.0, 6.5, 7.0), 1: (3.0, 3.5, 2.5)}
+    assert noise == Noise(at=4, values=values, chosen=1)
     less = History(horizon=4, trials=(*repeats[:3], trial({4: 2.5}, failed="It hung.")))
-    assert noise_of(history, less, [0, 1]) == Noise(at=4, values={0: (6.0, 6.5, 7.0)})
-    assert noise_of(history, History(horizon=4), [0, 1]) is None
+    values = {0: (6.0, 6.5, 7.0)}
+    assert noise_of(history, less, [0, 1], chosen=1) == Noise(at=4, values=values, chosen=1)
+    assert noise_of(history, History(horizon=4), [0, 1], chosen=1) is None
 
 
 def test_given_configs_are_proposed_one_after_the_other() -> None:

@@ -28,25 +28,32 @@ class Noise:
         at: Units of each training.
         values: By the number of each trial that was trained again: its value in the search,
             followed by those of its repetitions.
+        chosen: Number of the trial that was chosen by its value; None if none was.
     """
 
     at: int
     values: Mapping[int, tuple[float, ...]]
+    chosen: int | None
 
     @property
     def deviation(self) -> float:
         """Standard deviation between trainings of one config, pooled over all of them.
 
-        For the best trial, the value in the search does not count: the trial was chosen by it.
+        For the chosen trial, the value in the search does not count: it is the best of many.
         """
-        groups = [values if number == 0 else values[1:] for number, values in self.values.items()]
+        groups = self._groups
         squares = [sum((v - statistics.fmean(group)) ** 2 for v in group) for group in groups]
         return math.sqrt(sum(squares) / sum(len(group) - 1 for group in groups))
 
     @property
     def trainings(self) -> int:
         """Number of trainings that the deviation is based on."""
-        return sum(len(values) - (number != 0) for number, values in self.values.items())
+        return sum(map(len, self._groups))
+
+    @property
+    def _groups(self) -> list[tuple[float, ...]]:
+        """Values of trainings of one config each, as far as nothing was chosen by them."""
+        return [v[1:] if number == self.chosen else v for number, v in self.values.items()]
 
 
 @final
@@ -95,17 +102,21 @@ def search_again(search: Search, configs: Sequence[Config], *, at: int) -> Searc
         block=at,
         trials=len(configs),
         units=None,
+        repeats=True,
         reserves_time_to_finish=False,
     )
 
 
-def noise_of(history: History, again: History, numbers: Sequence[int]) -> Noise | None:
+def noise_of(
+    history: History, again: History, numbers: Sequence[int], *, chosen: int | None
+) -> Noise | None:
     """Combine the values of repeated trainings with those of the search.
 
     Args:
         history: History of the search.
         again: History of the repetitions: equally many per trial, one trial after the other.
         numbers: Numbers of these trials in the search.
+        chosen: See `Noise`.
 
     Returns:
         The noise; None if too few repetitions have a value.
@@ -120,4 +131,4 @@ def noise_of(history: History, again: History, numbers: Sequence[int]) -> Noise 
         ]
         if len(repeated) == TIMES:
             values[number] = (history.trials[number].after(at).curve[-1].value, *repeated)
-    return Noise(at=at, values=values) if values else None
+    return Noise(at=at, values=values, chosen=chosen) if values else None

@@ -44,6 +44,7 @@ class Search:
         trials: Maximum number of trials; None for as many as there is time for.
         units: Limit of all trials' units of training together; None if time is the limit. With it,
             nothing depends on how long training takes, so that the same seed gives the same search.
+        repeats: Whether it trains configs again that were tried.
         reserves_time_to_finish: Whether time is kept to train trial 0 and the best one to the end.
         disk_bytes: Limit of all trial folders together; see `superfluous`. If units are limited,
             `FOLDERS` of the largest are allowed in any case.
@@ -60,6 +61,7 @@ class Search:
     block: int
     trials: int | None
     units: int | None
+    repeats: bool = False
     reserves_time_to_finish: bool = True
     disk_bytes: float = DISK_BYTES
     method: str = ""
@@ -287,7 +289,7 @@ def _superfluous(search: Search, ledger: Ledger) -> list[int]:
 def _may_start(search: Search, history: History) -> bool:
     """Whether another trial may be started."""
     has_room = search.trials is None or len(history.trials) < search.trials
-    return has_room and not is_exhausted(search.space, history)
+    return has_room and (search.repeats or not is_exhausted(search.space, history))
 
 
 def _spent(search: Search, history: History, clock: Clock) -> float:

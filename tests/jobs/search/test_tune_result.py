@@ -55,7 +55,7 @@ def test_defaults_that_failed_later_have_the_value_they_had() -> None:
 
 
 def test_what_was_found_is_told_with_its_doubts() -> None:
-    noise = Noise(at=2, values={0: (0.0, 0.25, -0.25)})
+    noise = Noise(at=2, values={0: (0.0, 0.25, -0.25)}, chosen=15)
     found = tell(Path("run"), SEARCH, HISTORY, noise, status="finished", reason="It is over.")
     assert (found.number, found.value, found.default) == (15, 16.0, 1.0)
     assert found.failed == {16: "It ran out of memory."}
@@ -78,7 +78,8 @@ def test_what_was_found_is_told_with_its_doubts() -> None:
 
 
 def test_by_how_much_the_best_was_lucky_is_told_by_its_other_trainings() -> None:
-    noise = Noise(at=2, values={0: (0.0, 0.25, -0.25), 15: (-15.2, -14.9, -15.0)})
+    values = {0: (0.0, 0.25, -0.25), 15: (-15.2, -14.9, -15.0)}
+    noise = Noise(at=2, values=values, chosen=15)
     found = tell(Path("run"), SEARCH, HISTORY, noise, status="finished", reason="It is over.")
     assert found.again == [15.2, 14.9, 15.0]
     assert found.why().endswith(

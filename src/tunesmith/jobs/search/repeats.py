@@ -33,7 +33,7 @@ def train_again(
     Args:
         search: Search that was run.
         history: History of the search.
-        best: Number of the best trial.
+        best: Number of the trial that was chosen for being the best; None if none was.
         seeds: Fields to set in a config, for each time that it is trained again.
         folder: Folder of the search.
         executor: Executor of the trainings.
@@ -67,4 +67,4 @@ def train_again(
         except SettingsError:  # all of them failed, unlike those of the search
             return None
     shutil.rmtree(folder / TRIALS, ignore_errors=True)
-    return noise_of(history, tuner.history, sound)
+    return noise_of(history, tuner.history, sound, chosen=best)
