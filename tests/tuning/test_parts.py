@@ -21,26 +21,28 @@ HISTORY = History(
     horizon=10,
     trials=(
         trial(3.0, lr=2e-4, depth=2, kind="a"),
-        trial(1.0, lr=0.02, kind="b"),
+        trial(8.0, lr=3e-4, depth=2, kind="a"),
+        trial(1.0, lr=0.02, depth=2, kind="b"),
         trial(2.0, lr=0.05, depth=1, kind="a"),
         trial(7.0, lr=0.03, depth=1, kind="a"),
         trial(4.0, at=9, lr=1.0, depth=1, kind="b"),
+        trial(6.0, at=9, lr=0.9, kind="b"),
+        trial(5.0, at=9, lr=0.8, kind="b"),
         Trial(config={"lr": 1e-3, "depth": 1, "kind": "a"}, failed="It ran out of memory."),
     ),
 )
 
 
 def test_quarters_of_a_range_are_told_by_what_was_tried_in_them() -> None:
-    assert parts(SPACE, HISTORY, "lr", at=2) == (
-        Part(low=2e-4, high=2e-4, trials=1, median=3.0),
-        Part(low=0.02, high=0.05, trials=3, median=2.0),
-    )
-    assert parts(SPACE, HISTORY, "lr", at=9)[-1] == Part(low=1.0, high=1.0, trials=1, median=4.0)
+    middle = Part(low=0.02, high=0.05, trials=3, median=2.0)
+    assert parts(SPACE, HISTORY, "lr", at=2) == (middle,)  # 2 trials are too few
+    high = Part(low=0.8, high=1.0, trials=3, median=5.0)
+    assert parts(SPACE, HISTORY, "lr", at=9) == (middle, high)
 
 
 def test_each_option_and_each_of_few_whole_numbers_is_a_part() -> None:
     found = parts(SPACE, HISTORY, "kind", at=9)
-    assert [(part.low, part.high, part.trials) for part in found] == [("b", "b", 2), ("a", "a", 3)]
+    assert [(part.low, part.high, part.trials) for part in found] == [("b", "b", 4), ("a", "a", 4)]
     assert [(part.low, part.high) for part in parts(SPACE, HISTORY, "depth", at=9)] == [
         (1, 1),
         (2, 2),

@@ -1,4 +1,7 @@
-"""Importance of each field of a space, as far as a search's trials can tell."""
+"""Importance of each field of a space, as far as a search's trials can tell.
+
+Letters: N = trials, G = groups of them, B = permutations.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,12 +12,16 @@ from numpy.typing import NDArray
 from tunesmith.core.space import Choice, Config, Float, Int, Range, Space
 from tunesmith.core.words import short
 from tunesmith.tuning.cube import Floats, to_units
+from tunesmith.tuning.parts import SMALLEST
 from tunesmith.tuning.protocols import History
 
 GROUPS = 3  # of numeric values: low, middle, high, so that an optimum in between shows
 FEWEST = 4 * GROUPS  # trials below which nothing can be said
 EDGE = 0.05  # share of a range, at either end of it
-MATTERS = 0.05  # importance below which the position of the best value is chance
+# Chance that a field is named though none has an effect. By the permutations, a p-value can be that
+# small for each one of the fields; those of very many trials would take long.
+LEVEL, PERMUTATIONS, TESTED = 0.05, 2000, 1000
+ROUNDING = 1e-9  # share of a statistic below which a difference is none
 FEW = 5  # integers; if there are fewer, each is at an end or next to one
 
 
@@ -22,8 +29,10 @@ def importances(space: Space, history: History, *, at: int) -> dict[str, float]:
     """Share of the differences between trials that each field explains alone, largest first.
 
     Trials are compared by the ranks of their values after equal training, and grouped by a field's
-    value. The share that random groups would explain is subtracted (Kelley 1935, epsilon squared),
-    so that a field without effect has little. Fields that matter only in interactions are not seen.
+    value. The share that random groups would explain is subtracted (Kelley 1935, epsilon squared).
+    Of many fields, some explain much by chance, so only those are named that do so significantly
+    (Kruskal and Wallis 1952), at a level divided by the number of fields (Bonferroni). Fields that
+    matter only in interactions are not seen.
 
     Args:
         space: Search space.
@@ -31,20 +40,23 @@ def importances(space: Space, history: History, *, at: int) -> dict[str, float]:
         at: Units of training after which to compare trials.
 
     Returns:
-        Importances by field, empty if there are too few trials.
+        Importances of the fields that matter, by name; empty if there are too few trials to tell.
     """
     trials = [trial for trial in history.trials if math.isfinite(trial.best_until(at))]
-    if len(trials) < FEWEST:
-        return {}
-    values_N = np.array([trial.best_until(at) for trial in trials])
-    rank_N = _ranks(values_N)
-    found = {}
+    rank_N = _ranks(np.array([trial.best_until(at) for trial in trials]))
+    tested = {}
     for name, field in space.items():
-        configs = [trial.config for trial in trials]
-        known_N = np.array([name in config for config in configs])
-        if known_N.sum() >= FEWEST:
-            group_N = _groups(field.range, [config[name] for config in configs if name in config])
-            found[name] = _explained(rank_N[known_N], group_N)
+        known = [place for place, trial in enumerate(trials) if name in trial.config]
+        group_N = _groups(field.range, [trials[place].config[name] for place in known])
+        is_large_N = np.bincount(group_N)[group_N] >= SMALLEST
+        if is_large_N.sum() >= FEWEST:
+            tested[name] = rank_N[known][is_large_N], group_N[is_large_N]
+    draws = max(PERMUTATIONS, math.ceil(len(tested) / LEVEL))
+    found = {
+        name: _explained(*ranked)
+        for name, ranked in tested.items()
+        if _chance(*ranked, draws=draws) <= LEVEL / len(tested)
+    }
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
@@ -66,13 +78,28 @@ def _groups(range_: Range, values: Sequence[object]) -> NDArray[np.int64]:
 
 def _explained(rank_N: Floats, group_N: NDArray[np.int64]) -> float:
     """Share of the variance between groups, less that expected by chance; at least 0."""
-    count, groups = len(rank_N), len(np.unique(group_N))
-    total = float(((rank_N - rank_N.mean()) ** 2).sum())
-    if total == 0 or groups == 1 or count <= groups:
-        return 0.0
-    parts = [rank_N[group_N == group] for group in np.unique(group_N)]
-    within = float(sum(((part - part.mean()) ** 2).sum() for part in parts))
-    return max(0.0, 1 - within / (count - groups) / (total / (count - 1)))
+    count, groups = len(rank_N), np.unique(group_N)
+    parts = [rank_N[group_N == group] for group in groups]
+    total, *within = (float(((part - part.mean()) ** 2).sum()) for part in (rank_N, *parts))
+    return max(0.0, 1 - sum(within) / (count - len(groups)) / (total / (count - 1)))
+
+
+def _chance(rank_N: Floats, group_N: NDArray[np.int64], *, draws: int) -> float:
+    """Chance that random groups of these sizes differ at least as much: their p-value.
+
+    The statistic is that of Kruskal and Wallis but for constants. Its distribution is drawn, since
+    that of few trials is no chi-squared one, and always with the same seed.
+    """
+    rng = np.random.default_rng(0)
+    some_N = rng.permutation(len(rank_N))[:TESTED]
+    rank_N, group_N = rank_N[some_N], group_N[some_N]
+    is_in_NG = (group_N[:, None] == np.unique(group_N)).astype(np.float64)
+    drawn_BN = np.tile(rank_N, (draws - 1, 1))
+    rng.permuted(drawn_BN, axis=1, out=drawn_BN)
+    found, drawn_B = (
+        (ranks @ is_in_NG) ** 2 @ (1 / is_in_NG.sum(axis=0)) for ranks in (rank_N, drawn_BN)
+    )
+    return float(1 + (drawn_B >= found * (1 - ROUNDING)).sum()) / draws
 
 
 def at_edges(space: Space, config: Config) -> dict[str, str]:
@@ -98,18 +125,18 @@ def at_edges(space: Space, config: Config) -> dict[str, str]:
 def edge_words(space: Space, config: Config, importance: Mapping[str, float]) -> list[str]:
     """Warn of fields that may have better values beyond their range, one sentence each.
 
-    Of many fields, some are at an end by chance; only important ones are reported.
+    Of many fields, some are at an end by chance; only those that matter are reported.
 
     Args:
         space: Search space.
         config: Best config.
-        importance: Importance of each field; see `importances`.
+        importance: Importance of the fields that matter; see `importances`.
     """
     return [
         f"The best {name} that was found, {short(config[name])}, lies at the {end} end of what "
         f"was tried ({space[name].range}): there may be better beyond."
         for name, end in at_edges(space, config).items()
-        if importance.get(name, 0.0) >= MATTERS
+        if name in importance
     ]
 
 

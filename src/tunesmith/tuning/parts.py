@@ -11,6 +11,7 @@ from tunesmith.tuning.cube import to_units
 from tunesmith.tuning.protocols import History
 
 PARTS = 4  # of a numeric range, on its scale
+SMALLEST = 3  # trials in a part; the median of fewer is luck
 
 
 @final
@@ -41,7 +42,7 @@ def parts(space: Space, history: History, name: str, *, at: int) -> tuple[Part, 
         at: Units of training after which to compare trials.
 
     Returns:
-        The parts with at least one trial, in the order of the range.
+        The parts with at least `SMALLEST` trials, in the order of the range.
     """
     range_ = space[name].range
     trials = [t for t in history.trials if name in t.config and math.isfinite(t.best_until(at))]
@@ -50,6 +51,8 @@ def parts(space: Space, history: History, name: str, *, at: int) -> tuple[Part, 
         groups.setdefault(part, []).append(place)
     found = []
     for _, places in sorted(groups.items()):
+        if len(places) < SMALLEST:
+            continue
         values = [trials[place].config[name] for place in places]
         if not isinstance(range_, Choice):
             values.sort()

@@ -92,6 +92,7 @@ def test_few_trials_and_no_time_are_told_too() -> None:
     found = tell(Path("run"), SEARCH, few, None, status="finished", reason="It is over.")
     assert (found.parts, found.noise, found.warnings) == ({}, None, [])
     assert "there was no time to see by how much equal configs differ" in found.words()
+    assert "\nwhere   there were too few trials to say which fields mattered\n" in found.words()
 
 
 def test_units_of_the_defaults_are_told_if_they_are_others() -> None:

@@ -51,9 +51,7 @@ def describe(
         first=first,
         importance=importance,
         stretches={
-            name: _stretches(space, history, sign, name)
-            for name in islice(importance, SETTINGS)
-            if importance[name] > 0
+            name: _stretches(space, history, sign, name) for name in islice(importance, SETTINGS)
         },
         compared_at=first_look(history) / history.horizon,
         warnings=[] if config is None else edge_words(space, config, importance),

@@ -42,8 +42,8 @@ class Tuned:
         default: The last value of trial 0; None if it has none.
         default_units: Units of its training.
         trials: Number of trials that were started.
-        parts: For the most important fields, the tried quarters of their range (or options), each
-            with the median value of its trials after ``parts_at`` units, the best first. Empty if
+        parts: For the most important fields, the quarters of their range (or options) with enough
+            trials, and their median value after ``parts_at`` units, the best first. Empty if
             there are too few trials to tell what is important.
         parts_at: Units of training after which all trials can be compared.
         noise: Standard deviation between values of equal configs after ``noise_at`` units, measured
@@ -101,10 +101,7 @@ class Tuned:
             f"trial   {self.count()}; {self.reason}\n"
             f"by      {self.method}\n"
             f"why     {self.why()}\n"
-            + "".join(
-                f"where   {_where(*field, self._of_all(self.parts_at))}\n"
-                for field in self.parts.items()
-            )
+            + "".join(f"where   {words}\n" for words in self.where())
             + "".join(f"note    {warning}\n" for warning in self.warnings)
             + (f"report  {self.report}\n" if self.report else "")
             + f"state   {self.checkpoint}"
@@ -139,6 +136,12 @@ class Tuned:
             return why
         first, *others = (f"{value:.6g}" for value in self.again)
         return f"{why}: this one had {first} then, and {' and '.join(others)} when trained again"
+
+    def where(self) -> list[str]:
+        """Say in which part of the most important fields the best values were."""
+        after = self._of_all(self.parts_at)
+        known = [_where(name, parts, after) for name, parts in self.parts.items()]
+        return known or ["there were too few trials to say which fields mattered"]
 
     def _unfinished(self) -> str:
         """Say what was trained to the end instead, if this trial was not."""
@@ -210,7 +213,7 @@ def tell(
         default=sign * first.last if math.isfinite(first.last) else None,
         default_units=first.at,
         trials=len(history.trials),
-        parts={name: _ranked(search, history, name, at) for name in _important(importance)},
+        parts={name: _ranked(search, history, name, at) for name in islice(importance, FIELDS)},
         parts_at=at,
         noise=noise and noise.deviation,
         noise_at=noise.at if noise else 0,
@@ -245,11 +248,6 @@ def _without(path: Path, history: History, doubts: Sequence[str], reason: str) -
         how = f": {told(found)}" if found else " before."
         return f"{why} Slices failed{how} Mend that, or give it a longer budget. {where}"
     return f"{why} Give it a longer budget, or a function with shorter slices. {where}"
-
-
-def _important(importance: Mapping[str, float]) -> list[str]:
-    """Names of the fields to report in parts."""
-    return [name for name in islice(importance, FIELDS) if importance[name] > 0]
 
 
 def _ranked(search: Search, history: History, name: str, at: int) -> list[Part]:
