@@ -10,6 +10,8 @@ When its input closes, that program is gone. The process then kills itself and a
 even in the middle of a task.
 """
 
+import contextlib
+import io
 import json
 import os
 import queue
@@ -72,6 +74,11 @@ def main() -> None:
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123 (not a real file)
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
+    # A whole line at a time, and not what fills a buffer: a crash must not lose what preceded it.
+    # Without any buffer, each part of a line would be written by itself.
+    printed = sys.stdout
+    assert isinstance(printed, io.TextIOWrapper)
+    printed.reconfigure(line_buffering=True)
     limit, sys.argv = int(sys.argv[1]), sys.argv[2:]
     if limit:
         limit_memory(limit)
@@ -82,7 +89,10 @@ def main() -> None:
         task = waiting.get()
         load(task)
         answers.send(LOADED)
-        answers.send(json.dumps(asdict(call(task))))
+        outcome = call(task)
+        with contextlib.suppress(OSError, ValueError):  # the disk is full, or the task closed it
+            printed.flush()  # what ends no line: the process may be killed from here on
+        answers.send(json.dumps(asdict(outcome)))
 
 
 if __name__ == "__main__":
