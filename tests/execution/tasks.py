@@ -1,7 +1,9 @@
 """Functions that tests run in worker processes."""
 
+import contextlib
 import ctypes
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -123,6 +125,31 @@ def has_a_child() -> int:
 def leaves_a_child(path: str) -> None:
     Path(path).write_text(str(has_a_child()))
     os._exit(4)
+
+
+def forks(how: str, path: str) -> int:
+    """Leave a child that comes back as this process does, or fails, once there is such a file."""
+    child = os.fork()
+    if not child:
+        waits_for(path)
+        print("the child of a task")  # noqa: T201 (that is what is tested)
+        if how != "returns":
+            {"raises": raises, "leaves": leaves}[how]()
+    return child
+
+
+def releases(child: int, path: str) -> int:
+    """Let such a child go on, and return the status with which it ended."""
+    Path(path).touch()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def answers_itself(**line: Any) -> str:
+    """Write a line to the pipe of the outcomes."""
+    for descriptor in range(3, 16):
+        with contextlib.suppress(OSError):
+            os.write(descriptor, json.dumps(line).encode() + b"\n")
+    return "its own"
 
 
 def waits_for(path: str) -> bool:

@@ -225,6 +225,27 @@ def test_a_task_may_be_given_so_much_time_in_all(processes: Processes, tmp_path:
     assert time.monotonic() - began < 50
 
 
+@pytest.mark.parametrize(("how", "status"), [("returns", 0), ("raises", 1), ("leaves", 3)])
+def test_a_child_of_a_task_ends_where_the_task_does_and_answers_nothing(
+    how: str, status: int, processes: Processes, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "go")
+    (first,) = run(processes, task("forks", how=how, path=path))
+    (second,) = run(processes, task("releases", child=first.value, path=path))
+    assert (second.key, second.value) == ("releases", status)
+    log = (tmp_path / "log").read_text()
+    assert log.count("the child of a task") == 1
+    assert ("no such luck" in log) == (how == "raises")
+
+
+def test_an_outcome_of_another_task_is_none(processes: Processes) -> None:
+    name = "answers_itself"
+    stray = task(name, key=name, value="a stray one", seconds=0.0)
+    first, second = run(processes, stray, task("double", x=1))
+    assert (first.key, first.value) == (name, "its own")
+    assert (second.key, second.value) == ("double", 2)
+
+
 def test_a_file_beside_the_users_hides_no_module_of_pythons(
     processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

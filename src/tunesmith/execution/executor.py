@@ -4,12 +4,14 @@ import contextlib
 import errno
 import json
 import math
+import os
+import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, final
+from typing import Any, Literal, NoReturn, Protocol, final
 
 from tunesmith.core.errors import LimitError
 from tunesmith.core.functions import load_function
@@ -114,7 +116,8 @@ def call(task: Task) -> Outcome:
     try:
         function, *_ = [load_function(name) for name in (task.function, *task.needs)]
         began = time.monotonic()
-        value = function(**task.arguments)
+        with _ending_children():
+            value = function(**task.arguments)
         json.dumps(value)  # only JSON values reach the other process
     except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever it is, it is the outcome)
         failed, failure = _reason(error)
@@ -126,6 +129,31 @@ def call(task: Task) -> Outcome:
             details=writable("".join(traceback.format_exception(error))),
         )
     return Outcome(key=task.key, value=value, seconds=time.monotonic() - began)
+
+
+@contextlib.contextmanager
+def _ending_children() -> Iterator[None]:
+    """End a child that a block forked where the block ends: it must not go on as this process."""
+    process = os.getpid()
+    try:
+        yield
+    except BaseException as error:
+        if os.getpid() != process:
+            _end(error)
+        raise
+    if os.getpid() != process:
+        _end(None)
+
+
+def _end(error: BaseException | None) -> NoReturn:
+    """End this process as Python would, but without what is to be done once for all processes."""
+    code = error.code if isinstance(error, SystemExit) else error
+    try:
+        if error is not None and not isinstance(code, int | None):
+            traceback.print_exception(error)
+        sys.stdout.flush()
+    finally:
+        os._exit(code & 0xFF if isinstance(code, int) else int(code is not None))
 
 
 def _reason(error: Exception | SystemExit) -> tuple[str, Failure]:

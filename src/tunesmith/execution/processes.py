@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+import uuid
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import final
 
@@ -142,6 +143,7 @@ class _Worker:
         self._input, self.output = process.stdin, process.stdout
         self._read = b""
         self._task: Task | None = None
+        self._key = ""  # of the current task as the process knows it, and of no other one
         self._given = self._began = self._heard = time.monotonic()
         self._worked: int | None = None  # see `_ticks`, when it was first missed
         self._has_loaded = False
@@ -149,10 +151,11 @@ class _Worker:
 
     def begin(self, task: Task) -> bool:
         """Send a task to the process; False if it has ended."""
-        self._task, self._has_loaded = task, False
+        self._task, self._key, self._has_loaded = task, uuid.uuid4().hex, False
         self._given = self._began = self._heard = time.monotonic()
         try:
-            self._input.write(json.dumps(asdict(task)).encode() + b"\n")
+            line = json.dumps(asdict(replace(task, key=self._key)))
+            self._input.write(line.encode() + b"\n")
             self._input.flush()
         except OSError:
             self.end()
@@ -203,7 +206,9 @@ class _Worker:
             if line == LOADED.encode():
                 self._began, self._has_loaded = time.monotonic(), True
             elif line:  # an empty line is a heartbeat
-                return Outcome(**json.loads(line))
+                outcome = Outcome(**json.loads(line))
+                if outcome.key == self._key:  # what a task started may have the pipe, and use it
+                    return replace(outcome, key=self._task.key)
         seconds = time.monotonic() - self._began
         failure: Failure
         if self.is_silent:
