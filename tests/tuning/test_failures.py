@@ -68,6 +68,6 @@ def test_each_reason_is_told_once_and_not_too_many() -> None:
 
 def test_an_outage_says_that_nothing_is_lost() -> None:
     error = outage(["No device 1.", "No device 2."], WHERE)
-    assert str(error).startswith("2 trials that had trained failed twice in the same place")
+    assert str(error).startswith("2 trials failed, and now a slice fails that had worked before")
     assert f"No device 1. {WHERE} says where it happened. What was trained is kept." in str(error)
     assert str(error).startswith(error.found)

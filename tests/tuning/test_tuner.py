@@ -22,6 +22,7 @@ from tunesmith.jobs.search.tune_space import space_for
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import folders, tuner
 from tunesmith.tuning.asha import ASHA, FULL
+from tunesmith.tuning.failures import OutageError
 from tunesmith.tuning.freeze_thaw import FreezeThaw
 from tunesmith.tuning.portfolio import Portfolio
 from tunesmith.tuning.protocols import History, Observation, Resume, Scheduler
@@ -268,7 +269,12 @@ def test_there_is_room_for_some_folders_where_units_are_counted(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("function", "disk_bytes"),
-    [("falls", DISK_BYTES), ("falls", FEW_BYTES), ("breaks_later_where_bad", DISK_BYTES)],
+    [
+        ("falls", DISK_BYTES),
+        ("falls", FEW_BYTES),
+        ("breaks_where_bad", DISK_BYTES),
+        ("breaks_later_where_bad", DISK_BYTES),
+    ],
 )
 def test_a_search_that_was_interrupted_goes_on_as_if_it_had_not_been(
     function: str, disk_bytes: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -391,6 +397,27 @@ def test_a_new_trial_that_may_have_failed_by_no_fault_of_its_own_is_tried_once_m
     assert recall(past, horizon=HORIZON, sign=1, is_timed=False) == history
 
 
+@pytest.mark.parametrize(
+    ("failing", "began"),
+    [
+        # The last ones have failed too: nothing is left to prove it, but they are too few to doubt.
+        ([2, 3, 5, 6, 8, 9], [*range(10)]),
+        ([2, 3, 4, *range(6, 12)], [*range(5), 0, *range(5, 12), 0]),
+    ],
+)
+def test_where_a_part_of_the_space_fails_few_slices_are_probes(
+    failing: list[int], began: list[int], tmp_path: Path
+) -> None:
+    killing = Killing("raised", *failing)
+    count = max(began) + 1
+    history, reason, _ = run(tmp_path, scheduler=FULL, trials=count, executor=killing)
+    assert reason == "No trial is left that could train on."
+    assert killing.began == [str(number) for number in began]
+    assert [number for number, trial in enumerate(history.trials) if trial.failed] == failing
+    past = read_history(tmp_path)
+    assert recall(past, horizon=HORIZON, sign=1, is_timed=False) == history
+
+
 @pytest.mark.parametrize(("left_s", "first"), [(1000.0, Resume(1, 2)), (25.0, Resume(0, 6))])
 def test_what_must_be_finished_comes_before_what_is_retried(left_s: float, first: Resume) -> None:
     history = History(horizon=HORIZON).started({}, until=4)
@@ -498,13 +525,32 @@ def test_where_nothing_works_any_more_the_search_stops_and_loses_nothing(tmp_pat
     assert len(before) == 5
     (tmp_path / "out").touch()
     for _ in range(2):
-        with pytest.raises(SettingsError, match=r"(?s)^3 trials that had .* no such device.*again"):
+        with pytest.raises(SettingsError, match=r"(?s)^3 trials failed, .* no such device.*again"):
             run(tmp_path, "breaks_while_out", trials=5)
         assert read_history(tmp_path).trials == before
     (tmp_path / "out").unlink()
     history, _, _ = run(tmp_path, "breaks_while_out", trials=5)
     assert [trial.at for trial in history.trials] == [HORIZON] * 5
     assert all(trial.failed is None for trial in history.trials)
+
+
+@pytest.mark.parametrize("scheduler", [FULL, ASHA(), FreezeThaw(block=BLOCK / HORIZON)])
+def test_where_nothing_works_any_more_new_trials_are_tried_again_once_that_is_mended(
+    scheduler: Scheduler, tmp_path: Path
+) -> None:
+    run(tmp_path, "breaks_while_out", scheduler=scheduler, trials=2)
+    (tmp_path / "out").touch()
+    for _ in range(2):
+        with pytest.raises(OutageError, match=r"^3 trials failed, .* no such device"):
+            run(tmp_path, "breaks_while_out", scheduler=scheduler, trials=8)
+        past = read_history(tmp_path).trials
+        assert [trial.seen for trial in past.values()] == [HORIZON] * 2 + [0] * (len(past) - 2)
+        assert all(trial.ended is None for trial in past.values())
+    (tmp_path / "out").unlink()
+    history, _, _ = run(tmp_path, "breaks_while_out", scheduler=scheduler, trials=8)
+    assert [(trial.at, trial.failed) for trial in history.trials] == [(HORIZON, None)] * 8
+    if scheduler == FULL:
+        assert history == run(tmp_path / "whole", scheduler=FULL, trials=8)[0]
 
 
 def test_a_function_that_removes_its_folder_is_told(tmp_path: Path) -> None:

@@ -72,13 +72,12 @@ def outage(reasons: Collection[str], where: Path) -> OutageError:
     """Make the error to raise if nothing works any more.
 
     Args:
-        reasons: Reasons of trials that had trained, and then failed twice in the same place.
+        reasons: Reasons of the trials that failed since a slice worked.
         where: File with details of the last failure.
     """
     return OutageError(
-        f"{counted(len(reasons), 'trial')} that had trained failed twice in the same place, and "
-        f"now a slice fails that had worked before, so the search was stopped: {told(reasons)} "
-        f"{where} says where it happened."
+        f"{counted(len(reasons), 'trial')} failed, and now a slice fails that had worked before, "
+        f"so the search was stopped: {told(reasons)} {where} says where it happened."
     )
 
 

@@ -45,7 +45,8 @@ class Ledger:
         history: The trials.
         seconds: Seconds that each trial took, also where its cost is counted in units.
         sizes: Size of trial folders in bytes, by trial number.
-        suspended: Numbers of the trials that count as failed for now, and may go on another time.
+        suspended: Numbers of the trials that count as failed for now, and may go on another time,
+            and when each of them failed, in seconds of the run.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Ledger:
     ) -> None:
         self.folder, self._journal, self._clock = folder, journal, clock
         self._sign, self._is_timed = sign, is_timed
-        self.suspended: set[int] = set()
+        self.suspended: dict[int, float] = {}
         self._beside_s = deque[float](maxlen=RECENT)
         self.history = recall(self.past, horizon=horizon, sign=sign, is_timed=is_timed)
         self.seconds = [trial.seconds for trial in self.past.trials.values()]
@@ -140,13 +141,13 @@ class Ledger:
     def set_aside(self, number: int, reason: str, failure: str = "") -> None:
         """Suspend a trial that may have failed: nothing is removed, and nothing recorded."""
         self.history = self.history.failed(number, reason, failure)
-        self.suspended.add(number)
+        self.suspended[number] = self._clock.elapsed()
 
     def end(self, number: int, reason: str, failure: str = "") -> None:
         """Record that a trial has failed; what its last finished slice left is kept."""
         self._record(TrialEnded(trial=str(number), reason=reason, failure=failure))
         self.history = self.history.failed(number, reason, failure)
-        self.suspended.discard(number)
+        self.suspended.pop(number, None)
         if self.history.trials[number].curve:
             self.tidy(number)
         else:

@@ -7,56 +7,46 @@ from typing import final
 
 from tunesmith.core.words import counted
 from tunesmith.execution.executor import Outcome
-from tunesmith.tuning.failures import check_failures, outage
+from tunesmith.tuning.failures import check_failures
 from tunesmith.tuning.folders import TrialFolderError
 from tunesmith.tuning.ledger import Ledger
 from tunesmith.tuning.protocols import Resume
 from tunesmith.tuning.recorded import NOT_FINITE
 from tunesmith.tuning.running import Running
+from tunesmith.tuning.suspended import Suspended
 
-MANY = 3  # suspended trials after which a probe checks whether anything works at all
 OUTSIDE = {"memory", "killed", "ended", "silent"}  # failures that may have a cause outside
 
 
 @final
 class Trouble:
-    """Retries a trial that had trained, and lets it fail only while other slices work.
+    """Retries a trial that had trained, and lets trials fail only while other slices work.
 
     A killed worker, a lost device, or memory that another program took are not the trial's fault,
     and what it has learned took time. So it is retried once from its last finished block. If it
-    fails there again, it is suspended, and nothing of it is removed. The next slice that works, of
-    whatever trial, proves that it has failed.
+    fails there again, it is suspended, and nothing of it is removed; see `Suspended`.
 
     None of this is in the journal: a search that is killed meanwhile retries, and ends the same.
 
     A new trial is retried if its process ended, or had too little memory: what ran there before may
     have taken it. The retry has a process of its own. If the function raised, or took too long, it
     is not retried, unless it is trial 0, the defaults, which may have failed for a passing reason.
+    It is suspended too, if anything has worked before: what it needs may be lost since.
 
     Args:
         ledger: State of the trials.
+        suspended: Trials that count as failed for now.
         say: Shows a message to the user.
 
     Attributes:
         doubts: Reasons of failures that were not held against their trials, in their order.
     """
 
-    def __init__(self, ledger: Ledger, say: Callable[[str], None]) -> None:
-        self._ledger, self._say = ledger, say
+    def __init__(self, ledger: Ledger, suspended: Suspended, say: Callable[[str], None]) -> None:
+        self._ledger, self._suspended, self._say = ledger, suspended, say
         self.doubts: list[str] = []
         # Trials that failed once since their last finished block -> until where they are to train.
         self._doubted: dict[int, int] = {}
-        self._resting: dict[int, Outcome] = {}  # failed there twice -> how
-
-    @property
-    def suspect(self) -> int | None:
-        """Number of a suspended trial; None if there is none."""
-        return next(iter(self._resting), None)
-
-    @property
-    def is_large(self) -> bool:
-        """Whether so many trials are suspended that a probe should check whether anything works."""
-        return len(self._resting) >= MANY
 
     @property
     def again(self) -> Resume | None:
@@ -82,8 +72,11 @@ class Trouble:
             self._put_back(running, outcome)
         elif running.start or self._may_repeat(running, outcome):
             self._doubt(running, outcome)
-        else:
+        elif outcome.failure == "limit" or not any(t.curve for t in self._ledger.history.trials):
             self._end(running.trial, outcome)
+        else:
+            self._suspend(running, outcome)
+            self._say(f"Trial {running.trial} failed. {outcome.failed}")
 
     def diverged(self, running: Running, outcome: Outcome) -> None:
         """Handle values that are not finite: the slice is not recorded, nor what it left kept."""
@@ -103,7 +96,6 @@ class Trouble:
         try:
             yield
         except TrialFolderError as error:
-            self._resting.pop(number, None)
             key, failed = str(number), str(error)
             self._end(number, Outcome(key=key, seconds=0.0, failed=failed, failure="raised"))
 
@@ -117,14 +109,20 @@ class Trouble:
         """Retry a trial; suspend it if it was retried already."""
         number, reason = running.trial, str(outcome.failed)
         is_first = not self.is_doubted(number)
-        self._put_back(running, outcome)
-        self._doubted[number] = running.until
-        if not is_first:
-            self._ledger.set_aside(number, reason, outcome.failure)
-            self._resting[number] = outcome
+        if is_first:
+            self._put_back(running, outcome)
+            self._doubted[number] = running.until
+        else:
+            self._suspend(running, outcome)
         where = f"after {counted(running.start, 'unit')}" if running.start else "in its first slice"
         then = ", and is tried once more" if is_first else " again"
         self._say(f"Trial {number} failed {where}{then}. {reason}")
+
+    def _suspend(self, running: Running, outcome: Outcome) -> None:
+        """Let a trial count as failed for now."""
+        self._put_back(running, outcome)
+        self._doubted.pop(running.trial, None)
+        self._suspended.add(running.trial, outcome)
 
     def _put_back(self, running: Running, outcome: Outcome) -> None:
         """Pause a trial where it was before a slice that failed."""
@@ -146,20 +144,7 @@ class Trouble:
         self._say(f"Trial {number} failed. {reason}")
         check_failures(self._ledger.history, where)
 
-    def worked(self, number: int) -> None:
-        """Record that a trial's slice has worked: the suspended trials have failed."""
-        for resting, outcome in self._resting.items():
-            self._ledger.end(resting, str(outcome.failed), outcome.failure)
-            self._doubted.pop(resting, None)
-        self._resting = {}
-        self._doubted.pop(number, None)
-
-    def nothing_works(self, number: int, details: str) -> None:
-        """Handle a failed probe: the first slice of a suspended trial, which worked before.
-
-        Raises:
-            OutageError: Nothing works any more. It is not raised if the trial has failed meanwhile.
-        """
-        if number in self._resting:
-            reasons = [str(outcome.failed) for outcome in self._resting.values()]
-            raise outage(reasons, self._ledger.explain(number, details))
+    def worked(self, running: Running) -> None:
+        """Record that a trial's slice has worked."""
+        self._doubted.pop(running.trial, None)
+        self._suspended.worked(running)

@@ -18,6 +18,7 @@ from tunesmith.tuning.protocols import Decision, History, Resume, Sampler, Sched
 from tunesmith.tuning.recorded import are_finite, points
 from tunesmith.tuning.room import superfluous
 from tunesmith.tuning.running import Running
+from tunesmith.tuning.suspended import Suspended
 from tunesmith.tuning.timing import best_trial, expected_s, kept_s, must_go_on, patience_s, share_of
 from tunesmith.tuning.trouble import Trouble
 
@@ -103,9 +104,10 @@ class Tuner:
             sign=search.sign,
             is_timed=search.units is None,
         )
-        self._trouble = Trouble(self._ledger, say)
+        self._suspended = Suspended(self._ledger)
+        self._trouble = Trouble(self._ledger, self._suspended, say)
         self._running: dict[int, Running] = {}
-        self._probe: Running | None = None  # a slice that worked before, while trials are suspended
+        self._probe: Running | None = None  # a slice that worked before; no other begins meanwhile
 
     @property
     def history(self) -> History:
@@ -128,10 +130,9 @@ class Tuner:
         """
         try:
             while not self._interrupted.is_set():
-                for number in self._ledger.make_room(_superfluous(self._search, self._ledger)):
-                    self._say(f"Trial {number} was given up to make room on the disk.")
                 reason = self._fill()
                 if not self._running:
+                    self._suspended.settle()
                     return common_place(self._ledger.past, self._ledger.folder) or reason
                 if outcome := self._executor.next_done(POLL_S):
                     self._tell(outcome)
@@ -141,24 +142,25 @@ class Tuner:
 
     def _fill(self) -> str:
         """Give slices to free workers; return why no more were started."""
-        while len(self._running) < self._executor.workers:
+        if not self._probe:  # whose folder must stay
+            for number in self._ledger.make_room(_superfluous(self._search, self._ledger)):
+                self._say(f"Trial {number} was given up to make room on the disk.")
+        while not self._probe and len(self._running) < self._executor.workers:
             decision, expected = _decide(
                 self._search, self._ledger, self._clock, self._trouble.again
             )
-            if _is_to_probe(decision, self._trouble, self._clock, is_idle=not self._running):
-                self._probe = self._probe or self._begin_probe()
-                if self._probe:
-                    return "It is seen whether anything works."
+            is_over = isinstance(decision, Stop) and not self._running
+            witness = self._suspended.witness(is_over=is_over)
+            if witness is not None and decision != SPENT and self._clock.left() > 0:
+                self._probe = self._begin_probe(witness)
                 continue
             if isinstance(decision, Stop):
                 return decision.reason
             self._submit(decision, expected)
         return "Every worker is busy."
 
-    def _begin_probe(self) -> Running | None:
-        """Run the first slice of a suspended trial again: it worked before."""
-        number = self._trouble.suspect
-        assert number is not None
+    def _begin_probe(self, number: int) -> Running | None:
+        """Run the first slice of a trial again: it worked before."""
         again = Start(self._ledger.past.trials[str(number)].slices[0].end)
         expected = expected_s(self.history, again, self._ledger.seconds)
         return self._begin(number, again, self._clock.left(), expected=expected)
@@ -193,7 +195,8 @@ class Tuner:
                 history.trials[number].config,
                 deadline_s=min(left_s, patience),
                 whole_s=self._clock.left(),
-                is_fresh=self._trouble.is_doubted(number),
+                # What is probed must not be what an older process had read.
+                is_fresh=self._trouble.is_doubted(number) or start < history.trials[number].at,
             )
             self._executor.submit(task)
         return self._running.get(number)
@@ -209,13 +212,13 @@ class Tuner:
             self._trouble.failed(running, outcome, is_over=self._clock.left() <= 0)
 
     def _judge(self, running: Running, outcome: Outcome) -> None:
-        """Handle the outcome of a probe: if it worked, the suspended trials have failed."""
+        """Handle the outcome of a probe."""
         self._probe = None
         self._ledger.tidy(running.trial)
         if outcome.failed is None:
-            self._trouble.worked(running.trial)
+            self._suspended.something_works(running)
         elif self._clock.left() > 0:
-            self._trouble.nothing_works(running.trial, outcome.details or outcome.failed)
+            self._suspended.nothing_works(running.trial, outcome.details or outcome.failed)
 
     def _take(self, running: Running, outcome: Outcome) -> None:
         """Record a finished slice, and tell the user what is new."""
@@ -223,7 +226,7 @@ class Tuner:
         if not are_finite(points(done, sign=self._search.sign)):
             self._trouble.diverged(running, outcome)
             return
-        self._trouble.worked(number)
+        self._trouble.worked(running)
         with self._trouble.guarding(number):
             self._ledger.take(running, done)
             for text in _news(self._search, self._ledger, number, leader):
@@ -251,13 +254,6 @@ def _decide(
         return decision, 0.0
     expected = expected_s(history, decision, ledger.seconds)
     return decision if spent < 1 and left_s >= expected else SPENT, expected
-
-
-def _is_to_probe(decision: Decision, trouble: Trouble, clock: Clock, *, is_idle: bool) -> bool:
-    """Whether to probe: trials are suspended, and they are many or nothing else is left."""
-    is_over = isinstance(decision, Stop) and is_idle
-    is_asked = trouble.is_large or (is_over and trouble.suspect is not None)
-    return is_asked and decision != SPENT and clock.left() > 0
 
 
 def _news(search: Search, ledger: Ledger, number: int, leader: int | None) -> list[str]:
