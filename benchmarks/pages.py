@@ -61,7 +61,7 @@ same machine.
 ![Error against budget]({plot})
 
 Lines are what was measured on the first machine. Single points are existing tools that were given
-the same time, one run each, on the second one, whose cores are slower: rough marks, not a ranking.
+the same time, one run each, on the machine with AVX2: rough marks, not a ranking.
 
 {parts}Again on your machine: `TUNESMITH_DATA=FOLDER python benchmarks/fit.py`, and `loader.py`
 and `engine.py` beside it for the speeds; this page: `python benchmarks/pages.py`.
@@ -854,8 +854,9 @@ def draw(path: Path) -> None:
             each.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.grid(visible=True, which="both", color="#dcdcd5", linewidth=0.5)
-        axis.legend(fontsize=8)
     axes[0].set_ylabel("test error, %")
+    shown = {line.get_label(): line for axis in axes for line in axis.get_lines()}
+    figure.legend(handles=list(shown.values()), loc="outside lower center", ncols=len(shown))
     figure.savefig(path, metadata={"Date": None})
 
 
