@@ -38,6 +38,19 @@ def test_the_numbers_are_those_of_the_results(monkeypatch: pytest.MonkeyPatch) -
     assert (ROOT / "docs" / "tuning.md").read_text("utf-8") == pages.tuning_page()
 
 
+def test_what_compiling_costs_is_that_of_the_results() -> None:
+    files = sorted((ROOT / "benchmarks" / "results").glob("engine*.json"))
+    machines = [json.loads(file.read_text("utf-8")).get("compiling", {}) for file in files]
+    steps = [step for machine in machines for step in machine.values()]
+    ratios, first_s = ([step[key] for step in steps] for key in ("time_ratio", "first_s"))
+    assert [len(machine) for machine in machines if machine] == [3, 3]  # "on two machines"
+    told = (
+        f"took up to {max(first_s):.0f} seconds to compile, and then {min(ratios):.2f} to "
+        f"{max(ratios):.2f} times as long for a step (three widths on two machines"
+    )
+    assert told in " ".join((ROOT / "docs" / "training.md").read_text("utf-8").split())
+
+
 def test_the_script_by_hand_is_shown_once_it_was_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
