@@ -23,6 +23,37 @@ def test_what_is_no_time_span(text: str) -> None:
         seconds(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("1h30", "1h30m or 1h30s"),
+        ("2d12", "2d12h or 2d12m or 2d12s"),
+        ("5m 1.5", "5m 1.5s"),
+        ("1 30", None),
+        ("5m5m", None),
+        ("5m5min", None),
+        ("30m1h", None),
+    ],
+)
+def test_a_span_whose_units_do_not_fall_is_refused_with_the_way_out(
+    text: str, meant: str | None
+) -> None:
+    with pytest.raises(SettingsError, match=r"in d, h, m and s, in this order, such as ") as caught:
+        seconds(text)
+    told = f"but got {text!r}." + (f" Write {meant}." if meant else "")
+    assert str(caught.value).endswith(told)
+
+
+def test_spans_may_have_spaces_and_fractions() -> None:
+    assert [seconds(text) for text in (" 1H 30min ", "1.5 h", "2d12h", 90, 0.5)] == [
+        5400,
+        5400,
+        216_000,
+        90,
+        0.5,
+    ]
+
+
 def test_wrong_values_name_their_setting() -> None:
     with pytest.raises(SettingsError, match=r"`metric`: .* \(got 'speed'\)"):
         Settings.make({"metric": "speed"})

@@ -14,7 +14,9 @@ from tunesmith.core.words import nearest
 AUTO = "auto"  # model: a race of several; workers: measure which number is fastest
 PAIRS = {"--columns": "path=file,label=species", "--limit": "latency_ms=5,size_mb=4"}
 LONGEST = 366 * 86400  # seconds of a budget; more is a slip of the pen
-UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+NUMBER = r"(\d+(?:\.\d+)?)\s*"
+UNITS = {"d": 86400, "h": 3600, "m(?:in)?": 60, "s": 1}  # seconds of each, in a span's order
+SPAN = re.compile("".join(rf"(?:{NUMBER}{unit}\s*)?" for unit in UNITS))
 T = TypeVar("T", bound=BaseModel)
 Limit = Literal["latency_ms", "size_mb"]
 LATENCY: Limit = "latency_ms"
@@ -26,7 +28,7 @@ Metric = Literal["accuracy", "balanced_accuracy", "log_loss", "macro_f1", "roc_a
 
 
 def seconds(text: str | float) -> float:
-    """Parse a time span.
+    """Parse a time span: a number of seconds, or numbers whose units fall, each named once.
 
     Raises:
         SettingsError: The text is not a time span, or one that is not between zero and a year.
@@ -36,11 +38,15 @@ def seconds(text: str | float) -> float:
         (90.0, 90.0, 5400.0)
 
     """
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(text).strip().lower())
-    whole = re.fullmatch(r"(?:\d+(?:\.\d+)?\s*[a-z]*\s*)+", str(text).strip().lower())
-    if not whole or any(unit and unit not in UNITS for _, unit in parts):
-        raise SettingsError(f"A budget is a time span such as 60s, 10m or 1h30m, but got {text!r}.")
-    total = sum(float(number) * UNITS[unit or "s"] for number, unit in parts)
+    given = str(text).strip().lower()
+    found = SPAN.fullmatch(f"{given}s" if re.fullmatch(NUMBER, given) else given)
+    if not given or not found:
+        meant = " or ".join(f"{given}{unit}" for unit in "hms" if SPAN.fullmatch(given + unit))
+        raise SettingsError(
+            "A budget is a number of seconds, or a time span in d, h, m and s, in this order, such "
+            f"as 60s, 10m or 1h30m, but got {text!r}.{f' Write {meant}.' if meant else ''}"
+        )
+    total = sum(float(n) * unit for n, unit in zip(found.groups("0"), UNITS.values(), strict=True))
     if not 0 < total <= LONGEST:
         raise SettingsError(f"A budget must be longer than zero, up to a year, but got {text!r}.")
     return total
