@@ -84,6 +84,20 @@ def test_a_difference_may_be_told_in_words(tmp_path: Path) -> None:
         enter_run(tmp_path, {"code": "b", "seed": 1}, {"code": "a.py was changed"})
 
 
+@pytest.mark.parametrize(("there", "here"), [("data", "function"), ("function", "data")])
+def test_a_run_of_another_kind_is_told_as_that(there: str, here: str, tmp_path: Path) -> None:
+    """What two kinds of jobs differ in, or how to undo a change, would be beside the point."""
+    enter_run(tmp_path, {there: "a" * 64, "seed": 0}).close()
+    enter_run(tmp_path, {here: "b" * 64, "seed": 0}).close()  # nothing was to lose
+    with Journal(tmp_path) as journal:
+        journal.append(TRAINED, elapsed=1.0, phases={})
+    kinds = {"data": "fit", "function": "tune"}
+    told = f"holds a {kinds[here]}, and this is a {kinds[there]}. Pass another --out."
+    with pytest.raises(RunFolderError) as caught:
+        enter_run(tmp_path, {there: "a" * 64, "seed": 1}, {"function": "train.py was changed"})
+    assert str(caught.value) == f"{tmp_path} {told}"
+
+
 @pytest.mark.parametrize("starts_over", [False, True])
 def test_a_run_that_was_stopped_may_differ_once(*, starts_over: bool, tmp_path: Path) -> None:
     with enter_run(tmp_path, {"code": "a", "seed": 0}) as journal:

@@ -17,6 +17,7 @@ from tunesmith.records.journal import LOCK, Journal
 IDENTITY = "job.json"
 # Files, apart from the journal, of a process that is starting or was killed while starting.
 BEGUN = {LOCK, f".{IDENTITY}.part"}
+KINDS = {"data": "fit", "function": "tune"}  # by what the identity of no other kind has
 MAY_DIFFER, STARTS_OVER = "may_differ", "starts_over"  # beside the identity; see `let_differ`
 HANDED_OVER = ("bundle", "result.json")  # what a run leaves to its user
 HASH, LONGEST = re.compile("[0-9a-f]{64}"), 200  # what an error quotes in part, in characters
@@ -127,20 +128,32 @@ def _begin_or_resume(
         journal.forget()
         _write_identity(path, wanted)
         return
-    if found.get("format") != FORMAT:
-        raise RunFolderError(
-            f"{path} was begun by another version of Tunesmith, and this one cannot go on with it. "
-            "Pass another --out. What is in its bundle/ still predicts."
-        )
     if differences:
-        raise RunFolderError(
-            f"{path} belongs to another job ({'; '.join(differences)}). Pass another --out, or the "
-            "same data and settings as before."
-        )
+        raise RunFolderError(f"{path} {_another(found, wanted, differences)}")
     write_atomic(path / ".writable", b"")
     (path / ".writable").unlink(missing_ok=True)
     if may_differ is not None:
         _write_identity(path, wanted)
+
+
+def _another(
+    found: Mapping[str, Any], wanted: Mapping[str, Any], differences: Sequence[str]
+) -> str:
+    """Say whose a folder is if it is another job's."""
+    if found.get("format") != FORMAT:
+        return (
+            "was begun by another version of Tunesmith, and this one cannot go on with it. Pass "
+            "another --out. What is in its bundle/ still predicts."
+        )
+    there, here = (
+        next((kind for key, kind in KINDS.items() if key in each), "") for each in (found, wanted)
+    )
+    if {there, here} == {*KINDS.values()}:
+        return f"holds a {there}, and this is a {here}. Pass another --out."
+    return (
+        f"belongs to another job ({'; '.join(differences)}). Pass another --out, or the same data "
+        "and settings as before."
+    )
 
 
 def _write_identity(path: Path, identity: Mapping[str, Any]) -> None:
