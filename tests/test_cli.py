@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -280,6 +280,56 @@ def test_report_and_predict(cli: Cli, digits_run: Path, tmp_path: Path) -> None:
     assert status == 2
     assert "not predicted" in out
     assert "None of these files" in err
+
+
+def test_no_path_is_refused_before_it_is_read(
+    cli: Cli, digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be read is told by the job, in its own words, and ends no other file."""
+    (good := tmp_path / "a.png").write_bytes(png(8))
+    (secret := tmp_path / "b.png").write_bytes(png(8))
+    opened = os.open
+
+    def refusing(path: str, *arguments: Any, **options: Any) -> int:
+        if os.fspath(path) == str(secret):
+            raise PermissionError(13, "Permission denied", path)
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refusing)
+    monkeypatch.setattr(os, "access", lambda *_arguments, **_options: False)
+    status, out, err = cli("predict", digits_run / "bundle", secret, good)
+    assert status == 0, err
+    first, second = out.splitlines()
+    assert first == f"{secret}\tnot predicted: it cannot be read: Permission denied"
+    assert second.startswith(f"{good}\t")
+
+
+@pytest.mark.parametrize("path", ["a.png", "x" * 300])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fit", "digits", "--config"),
+        ("fit", "digits", "--quarantine"),
+        ("fit", "digits", "--out"),
+        ("tune", "nowhere.py:train", "--out"),
+        ("check", "digits", "--model"),
+        ("check", "digits", "--out"),
+        ("cleanse", "digits", "--model"),
+        ("cleanse", "digits", "--out"),
+        ("predict", "a.png"),
+        ("report",),
+        ("export", "--format", "optuna"),
+    ],
+    ids=" ".join,
+)
+def test_a_path_that_is_of_no_use_is_told_by_the_job(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], path: str
+) -> None:
+    (tmp_path / "a.png").write_bytes(png(8))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "access", lambda *_arguments, **_options: False)
+    status, _, err = cli(*words, path)
+    assert (status, err.startswith("tunesmith: ")) == (2, True), err
 
 
 def test_names_of_any_bytes_are_predicted(cli: Cli, digits_run: Path, tmp_path: Path) -> None:

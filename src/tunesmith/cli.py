@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +30,10 @@ TestOption = Annotated[str | None, typer.Option(help="Separate test set.")]
 ColumnsOption = Annotated[
     str | None, typer.Option(help="Table columns, such as path=file,group=- (no group).")
 ]
+# The jobs say what cannot be read, and go on with the rest; typer would refuse all of it.
+path_argument = partial(typer.Argument, readable=False)
+path_option = partial(typer.Option, readable=False)
+RunArgument = Annotated[Path, path_argument(help="Folder of a run.")]
 Format = Enum("Format", {"optuna": "optuna"})
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 RESUMES = "What was done so far is kept: the same command goes on from there."
@@ -55,7 +60,7 @@ def fit(
     source: SourceArgument,
     test: TestOption = None,
     budget: Annotated[str | None, typer.Option(help="Time budget, such as 1h30m. [10m]")] = None,
-    out: Annotated[Path | None, typer.Option(help="Output folder. \\[runs/NAME]")] = None,
+    out: Annotated[Path | None, path_option(help="Output folder. \\[runs/NAME]")] = None,
     model: Annotated[
         str | None, typer.Option(help="auto, a family, or file.py:function. \\[auto]")
     ] = None,
@@ -66,7 +71,7 @@ def fit(
     on_suspects: Annotated[
         str | None, typer.Option(help="Suspect images: keep or quarantine. \\[keep]")
     ] = None,
-    quarantine: Annotated[Path | None, typer.Option(help="CSV list of images to exclude.")] = None,
+    quarantine: Annotated[Path | None, path_option(help="CSV list of images to exclude.")] = None,
     sampler: Annotated[
         str | None, typer.Option(help="auto, gp, tpe, random, optuna, hyperopt. \\[auto]")
     ] = None,
@@ -76,7 +81,7 @@ def fit(
     trials: Annotated[int | None, typer.Option(help="Trials of the search; 0 for none.")] = None,
     workers: Annotated[str | None, typer.Option(help="Processes of the search. \\[auto]")] = None,
     limit: Annotated[list[str] | None, typer.Option(help="Limit: latency_ms=5, size_mb=4.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Job file in TOML with options.")] = None,
+    config: Annotated[Path | None, path_option(help="Job file in TOML with options.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -124,7 +129,7 @@ def tune(
     budget: Annotated[str | None, typer.Option(help="Time budget, such as 1h30m. [10m]")] = None,
     trials: Annotated[int | None, typer.Option(help="Largest number of trials.")] = None,
     horizon: Annotated[int, typer.Option(help="Units of a full training.")] = 100,
-    out: Annotated[Path | None, typer.Option(help="Output folder. \\[runs/FUNCTION]")] = None,
+    out: Annotated[Path | None, path_option(help="Output folder. \\[runs/FUNCTION]")] = None,
     sampler: Annotated[str, typer.Option(help="auto, gp, tpe, random, optuna, hyperopt.")] = "auto",
     scheduler: Annotated[str, typer.Option(help="auto, freeze-thaw, asha or none.")] = "auto",
     workers: Annotated[str, typer.Option(help="Worker processes, or auto.")] = "1",
@@ -182,9 +187,9 @@ def check(
     deep: Annotated[bool, typer.Option("--deep", help="Look for backdoors too (minutes).")] = False,
     model: Annotated[
         list[Path] | None,
-        typer.Option(help="A run or bundle trained on this data; implies --deep; repeatable."),
+        path_option(help="A run or bundle trained on this data; implies --deep; repeatable."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Output folder. \\[checks/NAME]")] = None,
+    out: Annotated[Path | None, path_option(help="Output folder. \\[checks/NAME]")] = None,
     columns: ColumnsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
@@ -193,15 +198,10 @@ def check(
     from tunesmith.core.settings import pairs
     from tunesmith.jobs import check as job
 
+    named, models = pairs("--columns", columns), model or ()
     with _pure(as_json), _interruptible(RESUMES):
         result = job.check(
-            source,
-            test=test,
-            deep=deep,
-            model=model or (),
-            out=out,
-            columns=pairs("--columns", columns),
-            to_stderr=as_json,
+            source, test=test, deep=deep, model=models, out=out, columns=named, to_stderr=as_json
         )
     _tell(result, as_json=as_json)
 
@@ -211,10 +211,10 @@ def cleanse(
     source: SourceArgument,
     test: TestOption = None,
     model: Annotated[
-        Path | None, typer.Option(help="A run or bundle trained on this data. \\[one is trained]")
+        Path | None, path_option(help="A run or bundle trained on this data. \\[one is trained]")
     ] = None,
     budget: Annotated[str, typer.Option(help="Time budget of each training.")] = "10m",
-    out: Annotated[Path | None, typer.Option(help="Output folder. \\[cleansed/NAME]")] = None,
+    out: Annotated[Path | None, path_option(help="Output folder. \\[cleansed/NAME]")] = None,
     columns: ColumnsOption = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
@@ -223,23 +223,18 @@ def cleanse(
     from tunesmith.core.settings import pairs
     from tunesmith.jobs import cleanse as job
 
+    named = pairs("--columns", columns)
     with _interruptible(RESUMES):
         result = job.cleanse(
-            source,
-            test=test,
-            model=model,
-            budget=budget,
-            out=out,
-            columns=pairs("--columns", columns),
-            seed=seed,
+            source, test=test, model=model, budget=budget, out=out, columns=named, seed=seed
         )
     _say(f"{result.words()}\nreport  {result.found.report}")
 
 
 @app.command()
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="Bundle, such as runs/photos/bundle.")],
-    files: Annotated[list[Path], typer.Argument(help="Image files or folders.")],
+    bundle: Annotated[Path, path_argument(help="Bundle, such as runs/photos/bundle.")],
+    files: Annotated[list[Path], path_argument(help="Image files or folders.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the predictions as JSON.")] = False,
 ) -> None:
     """Name the class of images. Needs no torch."""
@@ -252,7 +247,7 @@ def predict(
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
+def report(run: RunArgument) -> None:
     """Name a finished run's report and its score, or tell how far an unfinished one is."""
     from tunesmith.jobs.report import look
 
@@ -261,7 +256,7 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> Non
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    run: RunArgument,
     format_: Annotated[Format, typer.Option("--format", help="optuna: the search as a study.")],
 ) -> None:
     """Hand over what a run holds in the form of another tool."""

@@ -1,8 +1,10 @@
 """Tests of `tunesmith.bundle.predictor`."""
 
+import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,32 @@ def test_a_bad_file_does_not_end_the_others(model: Predictor, tmp_path: Path) ->
     assert gone == "it cannot be read: No such file or directory"
     assert str(half).startswith("the PNG is damaged")
     assert empty == "the file is empty"
+
+
+def test_what_cannot_be_looked_at_does_not_end_the_others(
+    model: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Modes stop no root, who may run the tests: the system's calls refuse instead."""
+    good = save(tmp_path / "new" / "good.png", flat("紅"))
+    secret = save(tmp_path / "new" / "secret.png", flat("紅"))
+    closed = save(tmp_path / "new" / "closed" / "a.png", flat("紅")).parent
+
+    def refusing(call: Callable[..., Any], refused: Path) -> Callable[..., Any]:
+        def ask(path: Any, *arguments: Any, **options: Any) -> Any:
+            if os.fspath(path) == str(refused):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return call(path, *arguments, **options)
+
+        return ask
+
+    for name, refused in {"lstat": secret, "stat": secret, "scandir": closed}.items():
+        monkeypatch.setattr(os, name, refusing(getattr(os, name), refused))
+    answers = model.predict([tmp_path / "new", secret, tmp_path / f"{'x' * 300}.png"])
+    names = [closed, good, secret, secret]
+    assert [answer.name for answer in answers[:4]] == [str(name) for name in names]
+    assert [answer.label for answer in answers] == [None, "紅", None, None, None]
+    assert [answers[i].error for i in (0, 2, 3)] == ["it cannot be read: Permission denied"] * 3
+    assert answers[4].error == "it cannot be read: File name too long"
 
 
 def test_an_image_that_memory_has_no_room_for_does_not_either(

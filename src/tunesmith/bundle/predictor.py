@@ -5,6 +5,7 @@ Shape letters: N images, H height, W width, C channels, K classes.
 
 import math
 import os
+import stat
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -235,19 +236,28 @@ def _typed(inputs: object) -> list[Path]:
 def _files(path: Path) -> list[Path]:
     """Return a folder's image files without hidden files and symbolic links, or a path itself.
 
-    A folder without any is returned itself, to be listed as what cannot be read.
+    Among them are what cannot be looked at and a folder without any: to be listed as unread.
     """
-    if not path.is_dir():
-        return [path]
-    found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        and file.is_file()
-        and not file.is_symlink()
-    )
-    return found or [path]
+    found: list[Path] = []
+
+    def add(error: OSError) -> None:
+        found.append(Path(error.filename))
+
+    if os.path.isdir(path):  # noqa: PTH112 (pathlib's raises)
+        for place, folders, names in os.walk(path, onerror=add):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            found += [Path(place, name) for name in names if _is_listed(Path(place, name))]
+    return sorted(found) or [path]
+
+
+def _is_listed(file: Path) -> bool:
+    """Whether a file in a folder counts as an image: by its name, unless it is a link or a pipe."""
+    if file.name.startswith(".") or file.suffix.lower() not in SUFFIXES:
+        return False
+    try:
+        return stat.S_ISREG(file.lstat().st_mode)
+    except OSError:
+        return True  # so that it is told why
 
 
 def _read(
@@ -259,6 +269,7 @@ def _read(
     """
     try:
         if file.is_dir():
+            os.scandir(file).close()  # it may be that it cannot be read
             return f"the folder has no image files (names ending with {' '.join(SUFFIXES)})"
         with open_plain(file, follow=file in typed) as (opened, found):
             return decode(opened.read(found.st_size), channels)

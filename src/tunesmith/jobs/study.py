@@ -1,5 +1,6 @@
 """Export a search to other tools: `tunesmith export RUN --format optuna`."""
 
+import os
 import re
 import shlex
 from pathlib import Path
@@ -25,7 +26,7 @@ def export_study(run: Path) -> Path:
         RunFolderError: The folder holds no search, or it is damaged or cannot be written.
         MissingExtraError: Optuna is not installed.
     """
-    folder = run / FOLDER if (run / FOLDER).is_dir() else run
+    folder = run / FOLDER if os.path.isdir(run / FOLDER) else run  # noqa: PTH112 (pathlib's raises)
     found = remembered(folder)
     if found is None:
         raise RunFolderError(

@@ -1,5 +1,6 @@
 """Models that were trained on the data in question: their predictions and features."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -59,7 +60,8 @@ class Trained:
 
 def bundle_of(path: Path) -> Path:
     """Return the bundle in a run folder, or the path itself if it is a bundle."""
-    return path / BUNDLE if (path / BUNDLE / MANIFEST_FILE).exists() else path
+    inside = path / BUNDLE
+    return inside if os.path.exists(inside / MANIFEST_FILE) else path  # noqa: PTH110 (pathlib's raises)
 
 
 def open_trained(path: Path, classes: tuple[str, ...], channels: int) -> Trained:

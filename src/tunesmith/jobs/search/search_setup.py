@@ -185,7 +185,7 @@ def remembered(folder: Path) -> tuple[Space, int, int] | None:
         RunFolderError: The file is damaged.
     """
     path = folder / REMEMBERED
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 (pathlib's raises where no one may enter)
         return None
     try:
         found = json.loads(path.read_text("utf-8"))
