@@ -191,10 +191,47 @@ def test_somebody_else_s_list_is_refused_before_anything_is_looked_at(
     make_parts: MakeParts, tmp_path: Path
 ) -> None:
     (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "cache.db").touch()
     (tmp_path / "out" / "quarantine.csv").write_text("file\nmine.png\n")
     with pytest.raises(RunFolderError, match=r"is somebody else's, .* Move it elsewhere"):
         check(make_parts(), out=tmp_path / "out", progress=False)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["quarantine.csv"]
+    assert len([*(tmp_path / "out").iterdir()]) == 2
+
+
+@pytest.mark.parametrize("there", [["check.html"], ["check.json"], ["cache.db", "job.json"]])
+def test_a_folder_of_something_else_is_refused_before_anything_is_looked_at(
+    make_parts: MakeParts, tmp_path: Path, there: list[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    for name in there:
+        (tmp_path / "mine" / name).write_text("mine")
+    with pytest.raises(RunFolderError, match=rf"holds no check \(it has {there[0]}.*Pass an --out"):
+        check(make_parts(), out=tmp_path / "mine", progress=False)
+    assert {p.name: p.read_text() for p in (tmp_path / "mine").iterdir()} == dict.fromkeys(
+        there, "mine"
+    )
+
+
+@pytest.mark.parametrize("left", ["cache.db", ".quarantine.csv.sha256", "check.log"])
+def test_what_is_left_of_a_check_that_was_killed_or_tidied_up_is_gone_on_with(
+    make_parts: MakeParts, tmp_path: Path, left: str
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / left).touch()
+    assert check(make_parts(), out=tmp_path / "out", progress=False).report.exists()
+
+
+@pytest.mark.parametrize("inside", ["train", "train/found", "test", "train/../test/found"])
+def test_nothing_is_written_into_the_data(
+    make_parts: MakeParts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    root = make_parts()
+    before = sorted(root.rglob("*"))
+    monkeypatch.chdir(tmp_path)
+    for place in (root, Path("data")):
+        with pytest.raises(RunFolderError, match=r"is in the data .* is changed\. Pass an --out"):
+            check(place / "train", test=f"{place}/test", out=root / inside, progress=False)
+    assert sorted(root.rglob("*")) == before
 
 
 def test_a_list_that_is_edited_meanwhile_is_not_overwritten(

@@ -5,6 +5,7 @@ Read `_look` from top to bottom: it is the job.
 
 import contextlib
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.cores import cores
+from tunesmith.core.errors import RunFolderError
 from tunesmith.core.words import assigned
 from tunesmith.data import quarantine
 from tunesmith.data.source import Source
@@ -27,8 +29,8 @@ from tunesmith.jobs.gate.gate import Gated, Phase, gate
 from tunesmith.jobs.gate.look import look, recipe
 from tunesmith.records.cache import FILE as CACHE
 from tunesmith.records.cache import Cache
-from tunesmith.records.editable import refuse_edited, write_editable
-from tunesmith.records.folder import write_atomic, writing
+from tunesmith.records.editable import memory_of, refuse_edited, write_editable
+from tunesmith.records.folder import IDENTITY, write_atomic, writing
 from tunesmith.report.check_page import render
 from tunesmith.report.findings import Checked, Tried, quarantine_rows, to_json
 from tunesmith.report.terminal import Terminal
@@ -37,7 +39,7 @@ from tunesmith.screening.copies import find_copies, find_mirrored
 if TYPE_CHECKING:
     from tunesmith.jobs.deep.trying import Backdoor
 
-PAGE, RECORD = "check.html", "check.json"
+PAGE, RECORD, LOG = "check.html", "check.json", "check.log"
 MIRRORED_MOST = 20_000  # images among which mirrored copies are looked for without ``deep``
 NO_MIRRORED = "Mirrored copies: not looked for among so many images, except by --deep."
 MARKS = {"serious": "!", "doubtful": "?", "notable": "i"}
@@ -117,7 +119,7 @@ def check(
 
     Raises:
         UserError: The data cannot be opened, a model has other classes, the folder cannot be
-            written, or its quarantine.csv was edited.
+            written, is in the data or holds something else, or its quarantine.csv was edited.
     """
     clock = Clock(budget=math.inf)
     with clock.phase("open the data"):
@@ -128,10 +130,10 @@ def check(
 
         refuse_misfits(models, data.classes)
     folder = Path(out) if out is not None else Path("checks") / data.name
+    refuse_others(folder, (source, test))
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    refuse_edited(folder / quarantine.FILE)
-    log = folder / "check.log"
+    log = folder / LOG
     with (
         Terminal(budget=math.inf, log_path=log, quiet=not progress, to_stderr=to_stderr) as shown,
         Cache(folder / CACHE) as cache,
@@ -146,6 +148,35 @@ def check(
     rows = quarantine_rows(result.checked.findings, suspects=True)
     write_editable(result.quarantine, quarantine.to_csv(rows))
     return result
+
+
+def refuse_others(folder: Path, sources: Sequence[Any]) -> None:
+    """Refuse an output folder in which this job would overwrite or change what is not its own.
+
+    Args:
+        folder: Folder of the check; it need not exist.
+        sources: The data, and a test set of its own or None.
+
+    Raises:
+        RunFolderError: The folder is in the data; or it is not empty and holds no check, or one
+            whose list was edited.
+    """
+    for source in sources:
+        path = Path(source).expanduser() if isinstance(source, str | os.PathLike) else None
+        if path and path.is_dir() and folder.resolve().is_relative_to(path.resolve()):
+            raise RunFolderError(
+                f"{folder} is in the data ({path}), of which nothing is changed. Pass an --out "
+                "that is elsewhere."
+            )
+    with writing(folder):
+        there = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    is_ours = not {CACHE, memory_of(folder / quarantine.FILE).name}.isdisjoint(there)
+    if IDENTITY in there or ({*there} - {LOG} and not is_ours):
+        raise RunFolderError(
+            f"{folder} is not empty and holds no check (it has {', '.join(there[:3])}). Pass an "
+            "--out that is empty or does not exist."
+        )
+    refuse_edited(folder / quarantine.FILE)
 
 
 def write(result: CheckResult) -> None:

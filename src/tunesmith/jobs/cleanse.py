@@ -9,13 +9,11 @@ from tunesmith.bundle.manifest import read_manifest
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.settings import Settings
-from tunesmith.data.quarantine import FILE as LIST
-from tunesmith.jobs.check import CheckResult, check, write
+from tunesmith.jobs.check import CheckResult, check, refuse_others, write
 from tunesmith.jobs.deep.trained import bundle_of, open_trained
 from tunesmith.jobs.deep.trying import try_backdoors
 from tunesmith.jobs.fetch import open_data
 from tunesmith.jobs.fit import fit
-from tunesmith.records.editable import refuse_edited
 from tunesmith.report.findings import quarantine_rows
 
 BEFORE, AFTER = "before", "after"  # folders of the two runs
@@ -78,7 +76,7 @@ def cleanse(
 
     Raises:
         UserError: The data cannot be used, the model does not fit them or lies where this call
-            writes, or the list of an earlier check was edited.
+            writes, or the folder of the check cannot be used; see `check`.
     """
     clock = Clock(budget=Settings.make({"budget": budget, "seed": seed}).budget)
     data = open_data(source, test, columns or {}, clock=clock, quiet=not progress)
@@ -97,7 +95,7 @@ def cleanse(
             raise KeyboardInterrupt
         return result.folder
 
-    refuse_edited(folder / "check" / LIST)  # before time is spent on training
+    refuse_others(folder / "check", (source, test))  # before time is spent on training
     _refuse_own(model, folder)
     before = Path(model) if model is not None else trained(BEFORE, None)
     found = check(data, deep=True, model=before, out=folder / "check", progress=progress)

@@ -31,13 +31,13 @@ def write_editable(path: Path, content: str) -> None:
     _refuse(path)
     new, there = hashlib.sha256(content.encode()).hexdigest(), _hash_of(path)
     # Before the file, and with the old hash: after a kill in between, neither looks edited.
-    write_atomic(_memory(path), "".join(f"{each}\n" for each in (there, new) if each))
+    write_atomic(memory_of(path), "".join(f"{each}\n" for each in (there, new) if each))
     write_atomic(path, content)
 
 
 def _move_aside(path: Path) -> None:
     before = path.with_name(f"{path.stem}.before{path.suffix}")
-    is_unknown = path.is_file() and not _memory(path).exists()
+    is_unknown = path.is_file() and not memory_of(path).exists()
     if is_unknown and path.with_name(CHECKED).is_file() and not before.exists():
         path.rename(before)
 
@@ -53,14 +53,14 @@ def _refuse(path: Path) -> None:
         )
 
 
-def _memory(path: Path) -> Path:
+def memory_of(path: Path) -> Path:
     """File with the hashes of what was written."""
     return path.with_name(f".{path.name}.sha256")
 
 
 def _remembered(path: Path) -> list[str]:
     try:
-        return _memory(path).read_text("ascii").split()
+        return memory_of(path).read_text("ascii").split()
     except (OSError, UnicodeDecodeError):
         return []
 

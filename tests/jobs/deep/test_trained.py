@@ -97,8 +97,19 @@ def test_a_model_of_other_data_is_refused(cleansed: Cleansed) -> None:
 
 def test_an_edited_list_is_refused_before_a_training(drawn: Arrays, tmp_path: Path) -> None:
     (tmp_path / "check").mkdir()
+    (tmp_path / "check" / "cache.db").touch()
     (tmp_path / "check" / "quarantine.csv").write_text("file\n#1\n")
     with pytest.raises(RunFolderError, match=r"quarantine\.csv was edited"):
+        ts.cleanse(drawn, out=tmp_path, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["check"]
+
+
+def test_a_folder_of_something_else_is_refused_before_a_training(
+    drawn: Arrays, tmp_path: Path
+) -> None:
+    (tmp_path / "check").mkdir()
+    (tmp_path / "check" / "check.html").touch()
+    with pytest.raises(RunFolderError, match=r"holds no check \(it has check\.html\)"):
         ts.cleanse(drawn, out=tmp_path, progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["check"]
 
