@@ -12,14 +12,16 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args, get_origin
 
 import cv2
 import numpy as np
 import pytest
+from pydantic import BaseModel
 
 import tunesmith
 from tunesmith import cli as command_line
+from tunesmith.core.settings import Settings, TuneSettings
 from tunesmith.records.events import SessionStarted
 from tunesmith.records.journal import Journal
 
@@ -438,6 +440,20 @@ def test_an_interrupted_check_says_that_it_goes_on(
 
 def test_the_version_is_told(cli: Cli) -> None:
     assert cli("--version") == (0, f"tunesmith {tunesmith.__version__}\n", "")
+
+
+@pytest.mark.parametrize(("command", "kind"), [("fit", Settings), ("tune", TuneSettings)])
+def test_help_lists_the_choices_of_each_option(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str, kind: type[BaseModel]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    _, told, _ = cli(command, "--help")
+    fields = kind.model_fields.items()
+    options = {n: get_args(f.annotation) for n, f in fields if get_origin(f.annotation) is Literal}
+    assert {"sampler", "scheduler"} <= options.keys()
+    for name, choices in options.items():
+        (line,) = re.findall(rf"--{name.replace('_', '-')} .*", told)
+        assert [choice for choice in choices if choice not in line] == []
 
 
 def test_help_needs_no_torch() -> None:

@@ -34,6 +34,7 @@ ColumnsOption = Annotated[
 path_argument = partial(typer.Argument, readable=False)
 path_option = partial(typer.Option, readable=False)
 RunArgument = Annotated[Path, path_argument(help="Folder of a run.")]
+METRICS = "accuracy, balanced_accuracy, log_loss, macro_f1 or roc_auc"
 Format = Enum("Format", {"optuna": "optuna"})
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 RESUMES = "What was done so far is kept: the same command goes on from there."
@@ -64,7 +65,7 @@ def fit(
     model: Annotated[
         str | None, typer.Option(help="auto, a family, or file.py:function. \\[auto]")
     ] = None,
-    metric: Annotated[str | None, typer.Option(help="Metric of the score. \\[accuracy]")] = None,
+    metric: Annotated[str | None, typer.Option(help=f"Score: {METRICS}. \\[accuracy]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps. \\[auto]")] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed. [0]")] = None,
     columns: ColumnsOption = None,
@@ -126,7 +127,9 @@ def _train(settings: Any, source: str, test: str | None, *, as_json: bool) -> No
 @app.command()
 def tune(
     function: Annotated[str, typer.Argument(help="Training function, as file.py:function.")],
-    budget: Annotated[str | None, typer.Option(help="Time budget, such as 1h30m. [10m]")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Time budget, such as 1h30m. \\[10m; with --trials, none]")
+    ] = None,
     trials: Annotated[int | None, typer.Option(help="Largest number of trials.")] = None,
     horizon: Annotated[int, typer.Option(help="Units of a full training.")] = 100,
     out: Annotated[Path | None, path_option(help="Output folder. \\[runs/FUNCTION]")] = None,

@@ -280,6 +280,12 @@ def test_a_graph_larger_than_two_gigabytes_is_refused(tmp_path: Path) -> None:
         Graph(tmp_path / GRAPH_FILE)
 
 
+def test_what_is_no_path_of_a_bundle_is_refused() -> None:
+    number: Any = 5
+    with pytest.raises(BundleError, match=r"is named by its path, but got int\. Pass"):
+        load(number)
+
+
 def test_a_missing_graph_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"model\.onnx cannot be read: No such file"):
         Graph(tmp_path / GRAPH_FILE)

@@ -12,6 +12,11 @@ def test_nothing_near_says_nothing() -> None:
     assert nearest("zebra", ["budget", "seed"]) == ""
 
 
+def test_what_is_near_is_so_in_any_case_and_told_as_it_is_written() -> None:
+    assert nearest("BUDGTE", ["Budget", "seed"]) == " Did you mean `Budget`?"
+    assert nearest("gpu", ["gpus", "path"]) == " Did you mean `gpus`?"  # no device here
+
+
 def test_long_texts_keep_head_and_tail() -> None:
     assert shortened("a" * 30, 30) == "a" * 30
     assert shortened("h" * 50 + "t" * 50, 30) == f"{'h' * 13} [...] {'t' * 10}"

@@ -331,7 +331,7 @@ def test_a_file_that_is_no_cache_is_left_alone_and_said(
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError, match="cannot be written"):
+    with pytest.raises(RunFolderError, match="file is a file, and a folder is needed"):
         check("digits", out=tmp_path / "file" / "out", progress=False)
 
 

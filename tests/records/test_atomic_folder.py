@@ -32,6 +32,6 @@ def test_leftovers_of_an_attempt_that_was_killed_go(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
     (tmp_path / "bundle").write_text("mine")
-    with pytest.raises(RunFolderError, match="bundle cannot be written: File exists"):
+    with pytest.raises(RunFolderError, match="bundle is a file, and a folder is needed"):
         new_folder(tmp_path / "bundle")
     assert (tmp_path / "bundle").read_text() == "mine"

@@ -207,6 +207,15 @@ def test_a_run_s_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
             enter_run(tmp_path / "run", {"seed": 0}).close()
 
 
+def test_a_file_where_a_folder_is_needed_is_told(tmp_path: Path) -> None:
+    (tmp_path / "job.toml").touch()
+    for path in (tmp_path / "job.toml", tmp_path / "job.toml" / "runs" / "digits"):
+        with pytest.raises(RunFolderError) as caught:
+            enter_run(path, {"seed": 0})
+        told = f"{tmp_path / 'job.toml'} is a file, and a folder is needed. Pass another --out."
+        assert str(caught.value) == told
+
+
 def test_writing_is_all_or_nothing(tmp_path: Path) -> None:
     write_atomic(tmp_path / "a", "text")
     write_atomic(tmp_path / "a", b"bytes")

@@ -38,7 +38,9 @@ def yields(config, folder, start, until):
         state.write_text(str(seen := seen + 1))
         yield config["lr"] / seen
 
-def short(config, folder): ...
+def short(config: dict[str, Any], folder: Path = Path()) -> float: ...
+
+def long(config, folder, start, until, *, seed): ...
 """
 
 
@@ -71,8 +73,13 @@ def test_the_class_of_a_config_is_found(file: Path) -> None:
     assert kind is not None
     assert kind.__name__ == "Config"
     assert config_class(load_function(f"{file}:plain")) is None
-    with pytest.raises(SettingsError, match=r"`short` must take \(config, folder, start, until\)"):
-        config_class(load_function(f"{file}:short"))
+    for name, takes in {
+        "short": r"\(config, folder=.*\)",
+        "long": r"\(config, folder, start, until, \*, seed\)",
+    }.items():
+        told = rf"`{name}` must take \(config, folder, start, until\), but it takes {takes}\.$"
+        with pytest.raises(SettingsError, match=told):
+            config_class(load_function(f"{file}:{name}"))
 
 
 HIDDEN = """

@@ -238,15 +238,11 @@ def _files(path: Path) -> list[Path]:
 
     Among them are what cannot be looked at and a folder without any: to be listed as unread.
     """
-    found: list[Path] = []
-
-    def add(error: OSError) -> None:
-        found.append(Path(error.filename))
-
-    if os.path.isdir(path):  # noqa: PTH112 (pathlib's raises)
-        for place, folders, names in os.walk(path, onerror=add):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            found += [Path(place, name) for name in names if _is_listed(Path(place, name))]
+    found: list[Path] = []  # a file is what cannot be walked
+    walk = os.walk(path, onerror=lambda error: found.append(Path(error.filename or path)))
+    for place, folders, names in walk:
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in names if _is_listed(Path(place, name))]
     return sorted(found) or [path]
 
 
@@ -285,9 +281,13 @@ def load(folder: PathLike, *, threads: int | None = None) -> Predictor:
         threads: Number of threads per call of the graph; by default the number of cores.
 
     Raises:
-        BundleError: The bundle is incomplete or damaged, or made by a newer Tunesmith.
+        BundleError: It is no path, or incomplete, damaged, or made by a newer Tunesmith.
     """
-    folder = Path(folder)
+    try:
+        folder = Path(folder)
+    except TypeError:
+        got = type(folder).__name__
+        raise BundleError(f"A bundle is named by its path, but got {got}. Pass that.") from None
     manifest = read_manifest(folder)
     graph = Graph(folder / GRAPH_FILE, threads=threads)
     expected = manifest.input.channels, len(manifest.classes)

@@ -4,19 +4,24 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 
+ALSO = {"gpu": "cuda"}  # what users call a thing whose name is not alike
 SURROGATE = re.compile("[\ud800-\udfff]")  # from bytes that are invalid Unicode
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Suggest the most similar of ``names`` in a sentence; empty if none is similar.
+    """Suggest the most similar of ``names``, in any case, in a sentence; empty if none is similar.
 
     Example:
-        >>> nearest("budgte", ["budget", "seed"])
-        ' Did you mean `budget`?'
+        >>> nearest("budgte", ["budget", "seed"]), nearest("GPU", ["cpu", "cuda"])
+        (' Did you mean `budget`?', ' Did you mean `cuda`?')
 
     """
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return f" Did you mean `{close[0]}`?" if close else ""
+    known = {each.casefold(): each for each in names}
+    asked = name.casefold()
+    if (other := ALSO.get(asked)) in known:
+        return f" Did you mean `{known[other]}`?"
+    close = difflib.get_close_matches(asked, known, n=1, cutoff=0.6)
+    return f" Did you mean `{known[close[0]]}`?" if close else ""
 
 
 def sentence(text: str) -> str:

@@ -29,7 +29,7 @@ def writing(path: Path) -> Iterator[None]:
     """Turn the system's write errors into a message that says how to fix them.
 
     Raises:
-        RunFolderError: There is no space, or no permission.
+        RunFolderError: There is no space, or no permission, or a file is where a folder should be.
     """
     try:
         yield
@@ -39,6 +39,11 @@ def writing(path: Path) -> Iterator[None]:
                 f"There is no space left for {path}. Free some and run the same command again (it "
                 "goes on where it was), or pass --out on another disk."
             ) from error
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            for file in (each for each in (path, *path.parents) if each.is_file()):
+                raise RunFolderError(
+                    f"{file} is a file, and a folder is needed. Pass another --out."
+                ) from error
         raise RunFolderError(
             f"{path} cannot be written: {error.strerror or error}. Pass an --out that you may "
             "write to."

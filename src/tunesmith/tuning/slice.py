@@ -27,15 +27,18 @@ def config_class(function: Function) -> type | None:
         SettingsError: The function does not take a config, a folder, a start and an end, or its
             annotations cannot be read.
     """
+    parameters = inspect.signature(function).parameters
+    bare = [each.replace(annotation=inspect.Parameter.empty) for each in parameters.values()]
+    signature = inspect.Signature(bare)
     try:
-        parameters = list(inspect.signature(function).parameters)
-        inspect.signature(function).bind(None, None, 0, 1)
-    except TypeError as error:
+        signature.bind(None, None, 0, 1)
+    except TypeError:
         raise SettingsError(
-            f"`{function.__name__}` must take (config, folder, start, until), but {error}."
+            f"`{function.__name__}` must take (config, folder, start, until), but it takes "
+            f"{signature}."
         ) from None
     with _read(function.__name__):
-        hint = typing.get_type_hints(function).get(parameters[0])
+        hint = typing.get_type_hints(function).get(bare[0].name)
         if not inspect.isclass(hint) or issubclass(hint, Mapping):
             return None
         return hint if space_of(hint) else None
