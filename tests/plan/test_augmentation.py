@@ -1,5 +1,7 @@
 """Tests of `tunesmith.plan.augmentation`."""
 
+import pytest
+
 from tunesmith.plan.augmentation import choose_augmentation
 from tunesmith.training.findings import Harm
 
@@ -49,6 +51,37 @@ def test_photographs_are_mirrored_and_not_turned_upside_down() -> None:
     assert how.cutout > 0
     short, _ = choose_augmentation(harm(0.55, flip=0.54, flip_vertical=0.38, rotate=0.5), epochs=3)
     assert short.cutout == 0
+
+
+@pytest.mark.parametrize(
+    ("plain", "changed", "why"),
+    [  # mirrored, upside down, rotated
+        (0.7, (0.69, 0.45, 0.69), ("used", "not used", "not needed, as mirrored images are used")),
+        (0.7, (0.3, 0.7, 0.39), ("not used", "only used together with mirroring", "not used")),
+        (0.872, (0.688, 0.466, 0.86), ("not used", "not used", "when mirrored")),
+        (0.2, (0.2, 0.2, 0.1), ("used", "too little to tell, so this change is not used", "not")),
+        (0.97, (0.35, 0.4, 0.95), ("not used", "not used", "so this change is used")),
+        (0.8, (0.8, 0.8, 0.1), ("used", "so this change is used", "so this change is not used")),
+    ],
+)
+def test_the_reason_that_is_told_is_the_one_that_decided(
+    plain: float, changed: tuple[float, float, float], why: tuple[str, str, str]
+) -> None:
+    names = ("flip", "flip_vertical", "rotate")
+    found = harm(plain, **dict(zip(names, changed, strict=True)))
+    how, reasons = choose_augmentation(found, epochs=10)
+    used = (how.flip, how.flip_vertical, how.rotate > 0)
+    for is_used, reason, told in zip(used, reasons, why, strict=True):
+        assert told in reason
+        assert is_used == reason.endswith(" so this change is used.")
+
+
+def test_the_reason_begins_with_the_accuracies() -> None:
+    found = harm(0.188, flip=0.188, flip_vertical=0.188, rotate=0.312)
+    assert choose_augmentation(found, epochs=5)[1][-1] == (
+        "Images rotated by 15 degrees: 31.2 % right against 18.8 % of unchanged ones, which is "
+        "harmless, but not needed, as mirrored images are used."
+    )
 
 
 def test_what_was_learned_beyond_chance_counts() -> None:

@@ -13,6 +13,15 @@ HARMLESS = {"flip": 0.05, "flip_vertical": 0.05, "rotate": 0.08}
 SIGNS = 0.68  # share of mirrored images that are still recognized; of signs it is less
 KNOWS = 0.4  # accuracy beyond chance that is needed to judge vertical flips
 CUTOUT_EPOCHS = 20.0  # shorter trainings underfit, and cutout harms them
+# Why a change is used or not, after the accuracies.
+USED, HARMFUL = "so this change is used", "so this change is not used"
+KNOWS_LITTLE = "but the network has learned too little to tell, so this change is not used"
+MIRRORED_ONLY = "which is harmless, but only used together with mirroring"
+MIRRORED = "which is harmless, but not needed, as mirrored images are used"
+SIGNS_ONLY = (
+    "which is harmless, but only used for signs, such as digits, of which fewer are recognized "
+    "when mirrored"
+)
 
 
 def brief_seconds(budget: float) -> float:
@@ -27,32 +36,54 @@ def choose_augmentation(harm: Harm, *, epochs: float) -> tuple[Augmentation, tup
     chance, plus a standard error. Vertical flips have to prove themselves: the network must have
     learned enough to tell, and no standard error is granted. If mirroring changes the meaning, as
     with digits, small rotations and scalings are used instead, if those are harmless.
+
+    Returns:
+        The augmentations, and for each change why it is used or not.
     """
-    error = math.sqrt(max(1e-9, harm.plain * (1 - harm.plain)) / max(1, harm.images))
-    learned = max(0.0, harm.plain - harm.chance)
-    granted = {name: error if name != "flip_vertical" else 0.0 for name in harm.changed}
-    fine = {
-        name: harm.plain - value <= HARMLESS[name] * learned + granted[name]
-        for name, value in harm.changed.items()
-    }
+    harmless = _harmless(harm)
     # A network that has learned little sees no difference; the rarer change must prove itself.
     knows = beyond_chance(harm.plain, harm.chance) >= KNOWS
-    fine["flip_vertical"] = fine["flip_vertical"] and knows
-    fine["rotate"] = fine["rotate"] and harm.changed["flip"] < SIGNS * harm.plain
-    words = {"flip": "mirrored", "flip_vertical": "turned upside down", "rotate": "rotated by 15°"}
-    reasons = tuple(
-        f"{words[name].capitalize()} images: {100 * value:.1f} % right against "
-        f"{100 * harm.plain:.1f} % of upright ones, so "
-        f"{'this change is harmless' if fine[name] else 'this change is not used'}."
-        for name, value in harm.changed.items()
-    )
-    drawn = fine["rotate"] and not fine["flip"]
+    flip, signs = harmless["flip"], harm.changed["flip"] < SIGNS * harm.plain
+    drawn = harmless["rotate"] and signs and not flip
     how = Augmentation(
         shift=0.0625,
-        flip=fine["flip"],
-        flip_vertical=fine["flip"] and fine["flip_vertical"],
+        flip=flip,
+        flip_vertical=harmless["flip_vertical"] and knows and flip,
         rotate=12.0 if drawn else 0.0,
         scale=0.1 if drawn else 0.0,
         cutout=0.25 if not drawn and epochs >= CUTOUT_EPOCHS else 0.0,
     )
-    return how, reasons
+    used = {"flip": how.flip, "flip_vertical": how.flip_vertical, "rotate": how.rotate > 0}
+    unused = {
+        "flip_vertical": MIRRORED_ONLY if knows else KNOWS_LITTLE,
+        "rotate": MIRRORED if flip else SIGNS_ONLY,
+    }
+    reasons = {
+        name: USED if used[name] else unused[name] if harmless[name] else HARMFUL
+        for name in harm.changed
+    }
+    return how, tuple(_words(harm, name, reason) for name, reason in reasons.items())
+
+
+def _harmless(harm: Harm) -> dict[str, bool]:
+    """Return which changes lower accuracy little enough."""
+    error = math.sqrt(max(1e-9, harm.plain * (1 - harm.plain)) / max(1, harm.images))
+    learned = max(0.0, harm.plain - harm.chance)
+    granted = {name: error if name != "flip_vertical" else 0.0 for name in harm.changed}
+    return {
+        name: harm.plain - value <= HARMLESS[name] * learned + granted[name]
+        for name, value in harm.changed.items()
+    }
+
+
+def _words(harm: Harm, name: str, reason: str) -> str:
+    """Give the accuracies with and without a change, and the reason why it is used or not."""
+    images = {
+        "flip": "Mirrored images",
+        "flip_vertical": "Images turned upside down",
+        "rotate": "Images rotated by 15 degrees",
+    }
+    return (
+        f"{images[name]}: {100 * harm.changed[name]:.1f} % right against {100 * harm.plain:.1f} % "
+        f"of unchanged ones, {reason}."
+    )
