@@ -46,6 +46,22 @@ def test_classes_are_listed_from_the_weakest_on(manifest: Manifest) -> None:
     assert "| 紅 |" not in text
 
 
+def test_a_head_on_frozen_features_saw_no_examples_and_one_thread_is_one(
+    manifest: Manifest,
+) -> None:
+    training = manifest.training.model_copy(update={"examples": 0})
+    latency = manifest.latency.model_copy(update={"threads": 1})
+    text = card_text(
+        manifest.model_copy(update={"training": training, "latency": latency}), MEASURES, openings=1
+    )
+    (row,) = [line for line in text.splitlines() if line.startswith("| Training ")]
+    assert row == (
+        "| Training | last layer fitted to features that a pretrained network sees in the images, "
+        "seed 3 |"
+    )
+    assert "(images at once, 1 thread)" in text
+
+
 def test_an_undefined_measure_is_said(manifest: Manifest) -> None:
     assert "undefined: a class has no test image" in card_text(
         manifest, MEASURES | {"roc_auc": None}, openings=1

@@ -38,6 +38,12 @@ def test_the_doctor_names_the_line_that_installs_what_is_missing(
     assert bad.fix == install("train")
 
 
+def test_the_doctor_counts_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "cores", lambda: 1)
+    (found,) = [check for check in doctor() if check.name == "processor"]
+    assert found.detail.startswith("1 core, ")
+
+
 def test_the_doctor_names_data_sets_and_their_places(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tunesmith.bundle.manifest import Manifest
 from tunesmith.core.files import replace_file
-from tunesmith.core.words import sides
+from tunesmith.core.words import counted, sides
 
 CARD_FILE = "model-card.md"
 LISTED = 20  # classes listed, at most
@@ -45,7 +45,9 @@ def _what(manifest: Manifest) -> str:
     model, shape, training = manifest.model, manifest.input, manifest.training
     kind = {1: "gray", 3: "RGB", 4: "RGB and alpha"}[shape.channels]
     side = f"{sides(shape.height, shape.width)}, {kind} ({shape.resize})"
-    seen = f"{training.examples:,} examples seen in {training.seconds:,.0f} s"
+    taught = "last layer fitted to features that a pretrained network sees in the images"
+    if training.examples:
+        taught = f"{counted(training.examples, 'example')} seen in {training.seconds:,.0f} s"
     source = f" (from `{model.source.path}`)" if model.source else ""
     return f"""\
 # Model card
@@ -56,7 +58,7 @@ An image classifier: it tells {len(manifest.classes)} classes apart.
 |---|---|
 | Network | `{model.family}`{source}, {model.parameters:,} parameters |
 | Input | images of any size; seen as {side} |
-| Training | {seen}, seed {training.seed} |
+| Training | {taught}, seed {training.seed} |
 | Made | {manifest.created} by Tunesmith {manifest.tunesmith_version} |
 | Speed | {_speed(manifest)} |
 """
@@ -64,7 +66,7 @@ An image classifier: it tells {len(manifest.classes)} classes apart.
 
 def _speed(manifest: Manifest) -> str:
     times = [f"{ms:.2f} ms for {batch}" for batch, ms in manifest.latency.ms.items()]
-    return f"{', '.join(times)} (images at once, {manifest.latency.threads} threads)"
+    return f"{', '.join(times)} (images at once, {counted(manifest.latency.threads, 'thread')})"
 
 
 def _worth(manifest: Manifest, measures: Mapping[str, Any], openings: int) -> str:

@@ -14,6 +14,7 @@ from tunesmith.core.cores import CGROUP, cores
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.most_pixels import most_pixels
 from tunesmith.core.optional import install
+from tunesmith.core.words import counted
 from tunesmith.data.builtin import REMOTES, find
 
 BASE = ("numpy", "onnxruntime", "opencv-python-headless", "pydantic", "rich", "typer")
@@ -153,7 +154,7 @@ def doctor(folder: Path | None = None) -> list[Check]:
         Check(name="Python", ok=True, detail=platform.python_version()),
         _packages("predicting", base, install()),
         _packages("training", train, install("train")),
-        Check(name="processor", ok=True, detail=f"{machine.cores} cores, {machine.cpu}"),
+        Check(name="processor", ok=True, detail=f"{counted(machine.cores, 'core')}, {machine.cpu}"),
         Check(
             name="memory",
             ok=memory >= LEAST_MEMORY,

@@ -2,6 +2,7 @@
 
 import math
 
+from tunesmith.core.words import counted
 from tunesmith.data.split import FOLDS
 from tunesmith.plan.speeds import FEWEST_EPOCHS_SMALL
 
@@ -68,8 +69,10 @@ def heads_words(examples: int, images: int) -> str:
         images: Number of training images.
 
     Example:
-        >>> heads_words(900, 1000).partition(": ")[2].partition(". ")[2]
-        'One answers alone too: fine-tuning with fewer examples than images, 900, does harm.'
+        >>> heads_words(900, 1000).partition("for them. ")[2]
+        'Such a head answers too: to fine-tune with 900 examples, fewer than images, does harm.'
+        >>> heads_words(0, 1000).partition("for them. ")[2]
+        'There was no time to fine-tune: such a head answers.'
 
     """
     told = (
@@ -78,9 +81,11 @@ def heads_words(examples: int, images: int) -> str:
     )
     if is_tuned(examples, images):
         return told
+    if not examples:
+        return f"{told} There was no time to fine-tune: such a head answers."
     return (
-        f"{told} One answers alone too: fine-tuning with fewer examples than images, "
-        f"{examples:,}, does harm."
+        f"{told} Such a head answers too: to fine-tune with {counted(examples, 'example')}, fewer "
+        "than images, does harm."
     )
 
 
