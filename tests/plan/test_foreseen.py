@@ -37,7 +37,13 @@ def foreseen(
 ) -> Foreseen:
     plans = {name: plan(8) for name in names}
     return Foreseen(
-        plans=plans, alone=alone, images=100, read=read, decode_per_s=2.0, skipped=skipped
+        plans=plans,
+        alone=alone,
+        images=100,
+        read=read,
+        decode_per_s=2.0,
+        spent=9.0,
+        skipped=skipped,
     )
 
 

@@ -2,7 +2,13 @@
 
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.plan.speeds import Speed
-from tunesmith.plan.words import budget_words, chosen_words, fold_words
+from tunesmith.plan.words import (
+    budget_words,
+    chosen_words,
+    fold_words,
+    kept_words,
+    read_words,
+)
 
 SPEED = Speed(
     width=16,
@@ -43,6 +49,18 @@ def test_fewer_threads_and_small_images_are_told(mnist: Fingerprint) -> None:
     assert speed.startswith("The network at 64 pixels trains 4,000 images/s here in float16")
     assert "1 of 4 threads train faster" in threads
     assert "shrunk to 75 %" in coarse
+
+
+def test_a_sample_is_told_with_what_would_read_all_images() -> None:
+    assert kept_words(3000, 3000) == read_words(3000, 3000, 20.0, spent=12.0, kept=True) == ()
+    (planned,), (begun,) = (
+        read_words(200, 3000, 20.0, spent=12.0, kept=kept) for kept in (False, True)
+    )
+    assert planned == (
+        "200 of 3,000 images are read, chosen at random: decoding all would take 2 min 30 s here. "
+        "A budget of about 6 min 52 s is enough for all."
+    )
+    assert begun == planned[:-1] + ", with another --out: this run keeps its sample."
 
 
 def test_what_is_done_with_few_images_and_little_time_is_told() -> None:

@@ -282,6 +282,7 @@ def dry_run(
     machine = measure_machine(next(p for p in folder.absolute().parents if os.path.isdir(p)))  # noqa: PTH112 (pathlib's raises)
     with computing(machine.cores):
         looked, seen, _ = look(data, settings, machine, clock)
+        spent = clock.elapsed()
         planned = plan_all(settings, looked, seen, families, machine=machine, clock=clock)
     return planning.Foreseen(
         plans=dict(zip((f.name for f in planned.families), planned.plans, strict=True)),
@@ -289,5 +290,6 @@ def dry_run(
         images=len(data.names),
         read=seen.images,
         decode_per_s=seen.decode_per_s,
+        spent=spent,
         skipped=data.skipped,
     )

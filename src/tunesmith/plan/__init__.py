@@ -51,6 +51,7 @@ from tunesmith.plan.race import (
 )
 from tunesmith.plan.search import NEEDED_SHARE, UNITS, UNITS_EACH, SearchPlan, plan_search
 from tunesmith.plan.speeds import (
+    SAMPLED_SHARE,
     WIDTHS,
     Speed,
     at_most,
@@ -66,7 +67,7 @@ from tunesmith.plan.speeds import (
     size_for,
     sizes_of,
 )
-from tunesmith.plan.words import read_words
+from tunesmith.plan.words import kept_words, read_words
 
 __all__ = [
     "FOLD_SHARE",
@@ -74,6 +75,7 @@ __all__ = [
     "NEEDED_SHARE",
     "RACE_FEWEST_S",
     "RACE_SHARE",
+    "SAMPLED_SHARE",
     "TRANSFER_FEWEST_S",
     "TUNED",
     "UNITS",
@@ -108,6 +110,7 @@ __all__ = [
     "is_tuned",
     "is_worth_racing",
     "is_worth_trying",
+    "kept_words",
     "leaves_time",
     "most_examples",
     "most_reserved",

@@ -3,7 +3,7 @@
 from tunesmith.core.words import duration, passes, sides
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.split import FOLDS, SMALL
-from tunesmith.plan.speeds import READ_SHARE, Speed
+from tunesmith.plan.speeds import Speed, reading_budget
 
 
 def chosen_words(
@@ -58,19 +58,33 @@ def _coarse_words(coarse: float) -> tuple[str, ...]:
     return (words,) if coarse < 1 else ()
 
 
-def read_words(read: int, images: int, decode_per_s: float) -> tuple[str, ...]:
+def read_words(
+    read: int, images: int, decode_per_s: float, *, spent: float, kept: bool
+) -> tuple[str, ...]:
     """Say so if not all images are read.
 
     Args:
         read: Number of images that are read.
         images: Number of all images.
         decode_per_s: Images decoded per second.
+        spent: Seconds of the budget used before they are read.
+        kept: Whether these images are the run's from now on, whatever its budget.
     """
     whole_s = images / max(1e-9, decode_per_s)
+    enough = duration(reading_budget(images, decode_per_s, spent=spent))
     words = (
         f"{read:,} of {images:,} images are read, chosen at random: decoding all would take "
-        f"{duration(whole_s)} here. A budget of about {duration(whole_s / READ_SHARE)} is enough "
-        "for all."
+        f"{duration(whole_s)} here. A budget of about {enough} is enough for all"
+        f"{', with another --out: this run keeps its sample' if kept else ''}."
+    )
+    return (words,) if read < images else ()
+
+
+def kept_words(read: int, images: int) -> tuple[str, ...]:
+    """Say so if a larger budget does not read more images, since a run keeps its sample."""
+    words = (
+        f"This run keeps its sample, {read:,} of {images:,} images, whatever its budget: with "
+        "another --out, more may be read."
     )
     return (words,) if read < images else ()
 

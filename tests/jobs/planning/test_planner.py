@@ -69,6 +69,22 @@ def test_a_larger_budget_adds_a_search_that_later_sessions_keep(
             assert planned(session, source, extended=extended).plans == (more,)
 
 
+def test_a_sample_is_kept_and_that_is_told_to_whoever_extends_the_run(
+    session_in: SessionIn, source: Source, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patch, session_in(tmp_path, budget=20, **GIVEN) as session:
+        patch.setattr("tunesmith.plan.readable_images", lambda *_: 100)
+        record_plan(session, planned(session, source))
+        (note,) = session.journal.history.notes
+    assert note.startswith("100 of 300 images are read, chosen at random")
+    assert note.endswith(" is enough for all, with another --out: this run keeps its sample.")
+    with session_in(tmp_path, budget=HOURS, **GIVEN) as session:
+        assert planned(session, source).read == 100
+        assert session.journal.history.notes == (note,)
+        assert planned(session, source, extended=True).read == 100
+        assert "keeps its sample, 100 of 300 images" in session.journal.history.notes[-1]
+
+
 def test_what_a_network_has_had_counts_and_no_search_is_not_remembered(
     session_in: SessionIn, source: Source, run: Path
 ) -> None:

@@ -26,7 +26,7 @@ from tunesmith.records import events
 from tunesmith.records.folder import write_atomic
 from tunesmith.records.history import History
 
-SAMPLED, SAMPLED_SHARE = 1000, 0.03  # images sampled before planning, and their share of the time
+SAMPLED = 1000  # images sampled before planning
 TOLD = 3  # differences between search spaces, at most
 
 
@@ -50,10 +50,15 @@ def plan_run(
     settings, stored = session.settings, session.journal.history.plan
     if stored is not None:
         planned = Planned.restored(stored, settings)
-        return _extend(session, planned, machine) if extended else planned
+        if not extended:
+            return planned
+        for words in planning.kept_words(planned.data.images, len(source.names)):
+            session.note(words)
+        return _extend(session, planned, machine)
     with session.phase("look at the data"):
         looked, data, count = look(source, settings, machine, session.clock)
-    for words in planning.read_words(data.images, len(source.names), looked.per_s):
+    images, spent = len(source.names), session.clock.elapsed()
+    for words in planning.read_words(data.images, images, looked.per_s, spent=spent, kept=True):
         session.note(words)
     with session.phase("measure speeds"):
         planned = plan_all(settings, looked, data, families, machine=machine, clock=session.clock)
@@ -95,7 +100,7 @@ def look(
     source: Source, settings: Settings, machine: Machine, clock: Clock
 ) -> tuple[Sample, Fingerprint, int]:
     """Sample images; return them, the data's fingerprint, and how many there is time to read."""
-    seconds, seed = SAMPLED_SHARE * settings.budget, settings.seed
+    seconds, seed = planning.SAMPLED_SHARE * settings.budget, settings.seed
     looked = sample(source, count=SAMPLED, seed=seed, threads=machine.cores, seconds=seconds)
     count = planning.readable_images(looked.per_s, clock.left())
     return looked, fingerprint(thinned(source, count, seed=seed), looked), count
