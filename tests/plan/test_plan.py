@@ -8,6 +8,7 @@ import pytest
 
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.settings import Settings
+from tunesmith.core.words import duration
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.source import Given
 from tunesmith.data.split import split
@@ -61,7 +62,9 @@ def test_what_takes_time_beside_the_training_counts_too(make: Make, mnist: Finge
     late = make("5s", few)  # what came before took eight seconds, and the end takes five
     assert late.enough_s is not None
     assert late.enough_s > 13
-    assert any("Expect the run to end late" in sentence for sentence in describe(late))
+    (told,) = [line for line in describe(late) if line.startswith("Expect the run to end about")]
+    assert f"about {duration(late.finish_s - 5)} late" in told
+    assert describe(late)[-1].startswith(f"Expected: finished after {duration(late.finish_s)}, ")
     assert make(str(late.enough_s), few).enough_s is None
     slow = dataclasses.replace(mnist, decode_per_s=500.0)  # more than two minutes of decoding
     chosen = make("60s", slow)
@@ -83,6 +86,7 @@ def test_a_run_may_end_early_and_says_so_by_its_horizon(make: Make) -> None:
 def test_what_was_expected_of_another_budget_is_told_with_that_one(make: Make) -> None:
     chosen = make("60s")
     *reasons, expected = describe(chosen)
+    assert " MB; 1 thread, batch " in expected
     assert expected.startswith("Expected: finished after ")
     told = expected.replace("Expected:", "Expected when the budget was 1 min 00 s:")
     assert describe(chosen, former=60.0) == (*reasons, told)

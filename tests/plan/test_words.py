@@ -47,7 +47,7 @@ def test_fewer_threads_and_small_images_are_told(mnist: Fingerprint) -> None:
     )
     _, speed, threads, coarse = chosen_words(mnist, busy, 4, 0.75, epochs=1.0)
     assert speed.startswith("The network at 64 pixels trains 4,000 images/s here in float16")
-    assert "1 of 4 threads train faster" in threads
+    assert "training is faster here with 1 of 4 threads, since" in threads
     assert "shrunk to 75 %" in coarse
 
 
@@ -70,7 +70,14 @@ def test_what_is_done_with_few_images_and_little_time_is_told() -> None:
     )
     assert "about 1 min 30 s would be enough to see each image 3 times" in budget_words(90, 3.0)[0]
     assert "enough to train on 27 % of the images. You" in budget_words(90, 0.267)[0]
-    short, late = budget_words(90, 3.0, late_s=4.0)
-    assert (short,) == budget_words(90, 3.0, late_s=-4.0)
-    assert late.endswith("takes about 4.0 s longer than the budget.")
-    assert budget_words(None, 3.0, late_s=-4.0) == ()
+    assert "enough to see each image 1 time. You" in budget_words(90, 1.0)[0]
+
+
+def test_a_late_end_is_told_unless_it_would_be_told_as_nothing() -> None:
+    late = (
+        "Expect the run to end about 16.5 s late: what is done before and after the training "
+        "leaves too little time for it."
+    )
+    assert budget_words(None, 3.0, late_s=16.5) == (late,)
+    assert budget_words(90, 3.0, late_s=16.5) == (*budget_words(90, 3.0, late_s=-4.0), late)
+    assert budget_words(None, 3.0, late_s=-4.0) == budget_words(None, 3.0, late_s=1e-9) == ()

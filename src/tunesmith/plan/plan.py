@@ -6,7 +6,7 @@ from typing import Any, final
 from pydantic import BaseModel, ConfigDict
 
 from tunesmith.core.settings import Settings, checked
-from tunesmith.core.words import duration, megabytes
+from tunesmith.core.words import counted, duration, megabytes
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.split import (
     CALIBRATION_MOST,
@@ -221,7 +221,7 @@ def plan(
     rest = before + reread + fixed_seconds(pretrained=pretrained)
     once = asked_images(data) / max(1.0, answers)
     enough = enough_seconds(settings.budget, rest + fewest / rate / share, once)
-    train_s = examples / rate / share
+    train_s, around_s = examples / rate / share, rest + passes * once
     return Plan(
         size=best.size,
         params={**best.params, **settings.params},
@@ -235,7 +235,7 @@ def plan(
         passes=passes,
         reread_s=reread,
         reserve_s=reserve,
-        finish_s=min(max(settings.budget, before + reserve), before + train_s + reserve),
+        finish_s=around_s + train_s,
         memory_bytes=expected_bytes(data, best, train, machine),
         disk_bytes=48 * best.parameters + 20_000_000,
         enough_s=enough,
@@ -243,7 +243,7 @@ def plan(
             *chosen_words(data, best, machine.cores, train.early_scale, epochs=examples / images),
             *fold_words(small=small),
             *memory_words(best, usual, train),
-            *budget_words(enough, fewest / images, late_s=rest + passes * once - settings.budget),
+            *budget_words(enough, fewest / images, late_s=around_s + train_s - settings.budget),
         ),
     )
 
@@ -281,6 +281,7 @@ def describe(chosen: Plan, *, former: float | None = None) -> tuple[str, ...]:
     expected = (
         f"Expected{when}: finished after {duration(chosen.finish_s)}, of which training "
         f"{duration(chosen.train_s)}; memory {megabytes(chosen.memory_bytes)}; disk "
-        f"{megabytes(chosen.disk_bytes)}; {chosen.threads} threads, batch {chosen.train.batch}."
+        f"{megabytes(chosen.disk_bytes)}; {counted(chosen.threads, 'thread')}, "
+        f"batch {chosen.train.batch}."
     )
     return (*chosen.reasons, expected)

@@ -1,6 +1,6 @@
 """Sentences that explain a plan."""
 
-from tunesmith.core.words import duration, passes, sides
+from tunesmith.core.words import counted, duration, passes, sides
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.split import FOLDS, SMALL
 from tunesmith.plan.speeds import Speed, reading_budget
@@ -44,8 +44,8 @@ def _speed_words(best: Speed, epochs: float) -> str:
 
 def _thread_words(threads: int, cores: int) -> tuple[str, ...]:
     words = (
-        f"Other work keeps the cores busy: {threads} of {cores} threads train faster here, since "
-        "fewer wait for each other. More are tried now and then."
+        f"Other work keeps the cores busy: training is faster here with {threads} of {cores} "
+        "threads, since fewer wait for each other. More are tried now and then."
     )
     return (words,) if threads < cores else ()
 
@@ -99,24 +99,25 @@ def fold_words(*, small: bool) -> tuple[str, ...]:
 
 
 def budget_words(enough: float | None, fewest: float, *, late_s: float = 0.0) -> tuple[str, ...]:
-    """Say which budget would be enough, if this one is not.
+    """Say which budget would be enough, if this one is not, and how late the run will end.
 
     Args:
         enough: Budget that would be enough, in seconds; None if this one is.
         fewest: Number of epochs that are wanted.
-        late_s: Seconds by which everything but the training exceeds this budget, if it does.
+        late_s: Seconds after its budget at which the run is expected to end, if it is late.
     """
-    if enough is None:
-        return ()
-    goal = f"see each image {fewest:.0f} times"
-    if fewest < 1:
-        goal = f"train on {100 * fewest:.0f} % of the images"
-    words = (
-        f"The budget is short for this much data: about {duration(enough)} would be enough to "
-        f"{goal}. You get the best this time allows."
-    )
-    late = (
-        "Expect the run to end late: what is done before and after the training takes about "
-        f"{duration(late_s)} longer than the budget."
-    )
-    return (words, late) if late_s > 0 else (words,)
+    told = []
+    if enough is not None:
+        goal = f"see each image {counted(round(fewest), 'time')}"
+        if fewest < 1:
+            goal = f"train on {100 * fewest:.0f} % of the images"
+        told.append(
+            f"The budget is short for this much data: about {duration(enough)} would be enough to "
+            f"{goal}. You get the best this time allows."
+        )
+    if round(late_s, 1) > 0:  # less would be told as 0.0 s
+        told.append(
+            f"Expect the run to end about {duration(late_s)} late: what is done before and after "
+            "the training leaves too little time for it."
+        )
+    return tuple(told)
