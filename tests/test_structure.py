@@ -41,7 +41,6 @@ UNMIRRORED: dict[str, str] = {
     "core/errors.py": "names alone; each message is tested where it is raised",
     "data/source.py": "a value alone; test_sources.py makes it of everything there is",
     "data/augmentation.py": "settings alone; test_augment.py runs each of them",
-    "jobs/search/repeats.py": "test_tune.py trains configs again, and reads what they gave",
     "jobs/cleanse.py": "test_trained.py runs the whole job",
     "jobs/planning/decide.py": "test_race.py plans; test_fit.py",
     "jobs/planning/planned.py": "a value alone; test_race.py stores and restores it",
