@@ -43,8 +43,8 @@ def seconds(text: str | float) -> float:
     if not given or not found:
         meant = " or ".join(f"{given}{unit}" for unit in "hms" if SPAN.fullmatch(given + unit))
         raise SettingsError(
-            "A budget is a number of seconds, or a time span in d, h, m and s, in this order, such "
-            f"as 60s, 10m or 1h30m, but got {text!r}.{f' Write {meant}.' if meant else ''}"
+            "A budget is a time span in d, h, m and s, in this order, such as 10m or 1h30m, or a "
+            f"number of seconds, but got {text!r}.{f' Write {meant}.' if meant else ''}"
         )
     total = sum(float(n) * unit for n, unit in zip(found.groups("0"), UNITS.values(), strict=True))
     if not 0 < total <= LONGEST:
