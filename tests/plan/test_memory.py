@@ -58,6 +58,23 @@ def test_a_user_s_batch_and_one_that_fits_are_kept(mnist: Fingerprint) -> None:
     assert memory_words(LARGE, usual, usual) == ()
 
 
+@pytest.mark.parametrize("given", [{}, {"train": {"batch": 512}}])
+def test_no_batch_is_larger_than_memory_had_room_for(
+    mnist: Fingerprint, given: dict[str, Any]
+) -> None:
+    """Whatever was expected, and whoever set it."""
+    usual, settings = TrainConfig(batch=512), Settings.make(given)
+    for largest, batch in ((39, 32), (1, 1), (600, 512)):
+        found = speed(8, 20).model_copy(update={"largest_batch": largest})
+        train = fitting(usual, mnist, found, MACHINE, settings)
+        assert train.batch == batch
+        words = memory_words(found, usual, train)
+        assert [each for each in words if "instead of 512: memory ran out with more" in each] == [
+            *words
+        ]
+        assert len(words) == (batch < 512)
+
+
 def test_what_a_smaller_batch_does_not_help_leaves_it_some_room(mnist: Fingerprint) -> None:
     least = fitted(mnist, of_memory(0.3), TrainConfig(batch=64))  # less than the libraries take
     assert least.batch == 2

@@ -10,7 +10,6 @@ from tunesmith.plan.speeds import (
     SAMPLED_SHARE,
     at_most,
     choose_size,
-    choose_width,
     enough_seconds,
     interpolate,
     leaves_time,
@@ -54,9 +53,10 @@ def test_interpolated_speeds_lie_between() -> None:
     assert list(widths.values()) == sorted(widths.values(), reverse=True)
 
 
-def test_a_network_that_ran_out_of_memory_is_not_chosen() -> None:
-    speeds = interpolate([speed(8, 100), speed(16, 50), speed(32, 0)])
-    assert choose_width(speeds, images=100_000, seconds=10**6).width == 16
+def test_a_width_between_has_room_for_no_larger_batch_than_the_wider_one() -> None:
+    full = speed(32, 20).model_copy(update={"largest_batch": 16})
+    found = {s.width: s.largest_batch for s in interpolate([speed(8, 100), speed(16, 50), full])}
+    assert found == {8: None, 12: None, 16: None, 24: 16, 32: 16}
 
 
 @pytest.mark.parametrize("budget", [1.0, 5.0, 30.0, 200.0])

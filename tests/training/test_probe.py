@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tunesmith.core.errors import OutOfMemoryError
 from tunesmith.models.convnet import convnet
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training.config import TrainConfig
@@ -120,14 +121,30 @@ def test_answers_are_timed_on_the_cpu_where_the_graph_is_tested(
         assert asked == [(count, "cpu")] * 2
 
 
-def test_want_of_memory_is_a_speed_of_zero() -> None:
-    class Hungry(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.linear = nn.Linear(1, 2)
+class Hungry(nn.Module):
+    """A network that cannot be trained on more than a few images at once."""
 
-        def forward(self, x: Tensor) -> Tensor:
-            return torch.empty(2**60) + x
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(144, 2)
+        self.most = most
 
-    found = measure(Hungry, make(sided=True), TrainConfig(batch=16), seconds=0.05)
-    assert found.images_per_s == 0.0
+    def forward(self, x: Tensor) -> Tensor:
+        z: Tensor = self.linear(x.flatten(1))
+        return z + torch.empty(2**60) if self.training and len(x) > self.most else z
+
+
+@pytest.mark.parametrize(("batch", "most", "largest"), [(16, 5, 4), (25, 7, 6), (2, 1, 1)])
+def test_for_want_of_memory_a_smaller_batch_is_measured(
+    batch: int, most: int, largest: int
+) -> None:
+    found = measure(lambda: Hungry(most), make(sided=True), TrainConfig(batch=batch), seconds=0.01)
+    assert found.largest_batch == largest
+    assert min(found.images_per_s, found.answers_per_s, found.activation_bytes) > 0
+    enough = measure(lambda: Hungry(batch), make(sided=True), TrainConfig(batch=batch), seconds=0.0)
+    assert enough.largest_batch is None
+
+
+def test_a_network_that_even_one_image_is_too_much_for_is_refused() -> None:
+    with pytest.raises(OutOfMemoryError, match=r"batch of one image. Choose a smaller network"):
+        measure(lambda: Hungry(0), make(sided=True), TrainConfig(batch=16), seconds=0.0)

@@ -6,6 +6,7 @@ TunesmithError
 │   ├── SettingsError      a setting, budget or job file is wrong
 │   ├── SourceError        the data set cannot be used as it is
 │   ├── ModelError         the network cannot be used as it is
+│   │   └── OutOfMemoryError  it does not fit into memory
 │   ├── RunFolderError     the output folder is in use, unwritable, or belongs to another job
 │   ├── LimitError         no network satisfies the limits, or this one does not
 │   ├── BundleError        a bundle is damaged or incomplete
@@ -35,6 +36,10 @@ class SourceError(UserError, ValueError):
 
 class ModelError(UserError, ValueError):
     """The network cannot be used as it is."""
+
+
+class OutOfMemoryError(ModelError):
+    """Memory runs out when the network is trained, even with one image in a batch."""
 
 
 class RunFolderError(UserError):

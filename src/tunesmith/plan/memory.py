@@ -1,7 +1,7 @@
 """Expected memory of a training, and the batch that fits into it."""
 
 from tunesmith.core.settings import Settings
-from tunesmith.core.words import megabytes
+from tunesmith.core.words import counted, megabytes
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.execution.machine import Machine
 from tunesmith.plan.speeds import Speed
@@ -40,9 +40,10 @@ def _activation_bytes(best: Speed, frozen: float) -> int:
 def fitting(
     train: TrainConfig, data: Fingerprint, best: Speed, machine: Machine, settings: Settings
 ) -> TrainConfig:
-    """Halve a planned batch until it is expected to fit into memory; a user's batch is kept.
+    """Halve a planned batch until it is expected to fit into memory.
 
-    A process that takes too much memory may be killed, and again when it resumes.
+    A process that takes too much memory may be killed, and again when it resumes. A user's batch is
+    kept, unless memory ran out when it was tried.
 
     Args:
         train: Training config.
@@ -54,6 +55,8 @@ def fitting(
     batch, each = train.batch, _activation_bytes(best, train.frozen)
     room = _room(data, best, machine, settings)
     while "batch" not in settings.train and batch >= 2 * SMALLEST and batch * each > room:
+        batch //= 2
+    while best.largest_batch and batch > best.largest_batch:
         batch //= 2
     return train.model_copy(update={"batch": batch})
 
@@ -69,9 +72,10 @@ def _room(data: Fingerprint, best: Speed, machine: Machine, settings: Settings) 
 
 def memory_words(best: Speed, usual: TrainConfig, train: TrainConfig) -> tuple[str, ...]:
     """Say so if a batch is smaller than usual, so that it fits into memory."""
+    if train.batch == usual.batch:
+        return ()
+    told = f"A batch has {counted(train.batch, 'image')} instead of {usual.batch}"
+    if best.largest_batch and 2 * train.batch > best.largest_batch:
+        return (f"{told}: memory ran out with more when a few were trained on.",)
     whole = usual.batch * _activation_bytes(best, usual.frozen)
-    words = (
-        f"A batch has {train.batch} images instead of {usual.batch}, whose activations would take "
-        f"about {megabytes(whole)} of memory."
-    )
-    return (words,) if train.batch < usual.batch else ()
+    return (f"{told}, whose activations would take about {megabytes(whole)} of memory.",)

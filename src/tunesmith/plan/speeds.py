@@ -45,10 +45,12 @@ class Speed(BaseModel):
         threads: Number of threads.
         share: Share of their time that these ran on the cores; other processes may have had the
             rest.
-        images_per_s: Training throughput; 0 if memory ran out.
+        images_per_s: Training throughput.
         answers_per_s: Inference throughput on the CPU, in images per second.
         parameters: Number of trainable parameters.
         activation_bytes: Activation memory of one image in training.
+        largest_batch: Batch that memory had room for, after it had run out with larger ones; None
+            if it never did.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +66,7 @@ class Speed(BaseModel):
     answers_per_s: float
     parameters: int
     activation_bytes: int
+    largest_batch: int | None = None
 
     @property
     def mixed(self) -> bool:
@@ -259,12 +262,12 @@ def interpolate(speeds: Sequence[Speed]) -> list[Speed]:
                 "answers_per_s": math.sqrt(low.answers_per_s * high.answers_per_s) * 0.95,
                 "parameters": round(math.sqrt(low.parameters * high.parameters)),
                 "activation_bytes": (low.activation_bytes + high.activation_bytes) // 2,
+                "largest_batch": high.largest_batch or low.largest_batch,
                 "channels_last": high.channels_last,
                 "precision": high.precision,
             }
         )
         for low, high in itertools.pairwise(ordered)
-        if low.images_per_s and high.images_per_s
     ]
     return sorted([*ordered, *between], key=lambda s: s.width)
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 
+from tunesmith.core.errors import OutOfMemoryError
 from tunesmith.core.space import Choice, Float, Int, When, space_of
 from tunesmith.data.augmentation import Augmentation
 
@@ -63,6 +64,25 @@ class TrainConfig(BaseModel):
     mixed_precision: bool = True
     """Matrix products in bfloat16 or float16 where the device multiplies it in hardware."""
     seed: int = 0
+
+
+def halved(config: TrainConfig) -> TrainConfig:
+    """Halve the batch, with which memory ran out.
+
+    Raises:
+        OutOfMemoryError: It has one image.
+
+    Example:
+        >>> halved(TrainConfig(batch=25)).batch
+        12
+
+    """
+    if config.batch == 1:
+        raise OutOfMemoryError(
+            "A network must be trained on one image at a time at least, but memory ran out with a "
+            "batch of one image. Choose a smaller network or smaller images."
+        )
+    return config.model_copy(update={"batch": config.batch // 2})
 
 
 # Fields that belong to an optimizer: they mean nothing, or another thing, with another one.

@@ -11,11 +11,13 @@ class Measured:
     """Measured cost of one network on this machine.
 
     Attributes:
-        images_per_s: Training throughput, augmentation included; 0 if memory ran out.
+        images_per_s: Training throughput, augmentation included.
         share: Share of their time that threads ran on the cores in training.
         answers_per_s: Inference throughput on the CPU, in images per second.
         parameters: Number of trainable parameters.
         activation_bytes: Activation memory of one image in training.
+        largest_batch: Batch that memory had room for, after it had run out with larger ones; None
+            if it never did.
     """
 
     images_per_s: float
@@ -23,6 +25,7 @@ class Measured:
     answers_per_s: float
     parameters: int
     activation_bytes: int
+    largest_batch: int | None = None
 
 
 def beyond_chance(accuracy: float, chance: float) -> float:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import final
@@ -22,7 +22,7 @@ from tunesmith.evaluation.predict import BATCH, logits
 from tunesmith.execution.threads import ALONE, share_of
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training.averaging import update
-from tunesmith.training.config import TrainConfig
+from tunesmith.training.config import TrainConfig, halved
 from tunesmith.training.epoch import TrainData, train_batches
 from tunesmith.training.findings import Harm, Measured, beyond_chance
 from tunesmith.training.losses import CrossEntropy, loss_of
@@ -31,7 +31,8 @@ from tunesmith.training.slice import make_optimizers, place
 
 FOREVER = 2**40  # examples; the clock ends a probe
 BRIEF_BATCH = 64  # batch size: in a few seconds, more steps teach more than larger ones
-ANSWERED = 32  # images that a CPU beside another device is asked to answer
+# Images that are answered to measure how fast, at least; by a CPU beside another device, at most.
+ANSWERED = 32
 PARTS, TURNS = 3, 3  # parts of a probe training; times as long that it may take
 # Accuracy beyond chance: enough to notice a change; enough to end early.
 NOTICES, KNOWS_ALL = 0.2, 0.98
@@ -70,26 +71,43 @@ def measure(
 ) -> Measured:
     """Train a throwaway network for about ``seconds``, two batches at least; measure its speed.
 
-    The first batch does not count: it includes memory allocation and kernel setup.
+    The first batch does not count: it includes memory allocation and kernel setup. If memory runs
+    out, smaller batches are tried.
+
+    Raises:
+        OutOfMemoryError: Memory runs out with a batch of one image, too.
     """
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    usual, asked = config.batch, max(ANSWERED, config.batch)
+    while True:
         try:
-            network = place(build(), data, config)
-            held = activation_bytes(network, data.some(1))
-            rate, share = _rate(network, data, config, seconds)
-            answering = _answering_rate(network, data, config.batch)
+            found = _measured(build, data, config, seconds=seconds, asked=asked)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            return Measured(
-                images_per_s=0, share=1.0, answers_per_s=0, parameters=0, activation_bytes=0
-            )
-    count = sum(p.numel() for p in network.parameters())
+            config, asked = halved(config), asked // 2
+        else:
+            return found if config.batch == usual else replace(found, largest_batch=config.batch)
+
+
+def _measured(
+    build: Callable[[], nn.Module],
+    data: TrainData,
+    config: TrainConfig,
+    *,
+    seconds: float,
+    asked: int,
+) -> Measured:
+    """Measure with one batch in training, and one of ``asked`` images in inference."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        network = place(build(), data, config)
+        held = activation_bytes(network, data.some(1))
+        rate, share = _rate(network, data, config, seconds)
+        answering = _answering_rate(network, data, asked)
     return Measured(
         images_per_s=rate,
         share=share,
         answers_per_s=answering,
-        parameters=count,
+        parameters=sum(p.numel() for p in network.parameters()),
         activation_bytes=held,
     )
 

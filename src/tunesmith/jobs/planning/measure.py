@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from tunesmith import plan as planning
-from tunesmith.core.errors import ModelError, TunesmithError
 from tunesmith.core.pixels import recolor
 from tunesmith.core.settings import Settings
 from tunesmith.data.decode import Sample
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.execution.threads import ALONE
+from tunesmith.jobs.planning.failures import explained, within_memory
 from tunesmith.jobs.planning.resolutions import highest, resolutions
 from tunesmith.jobs.planning.shrinking import check_shrunk
 from tunesmith.jobs.run.limits import check_export
@@ -27,7 +27,6 @@ from tunesmith.models.pretrained import COLORS, are_learned, some_weights
 from tunesmith.training.config import RECIPES, TUNED_RECIPES, TrainConfig
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
-from tunesmith.training.findings import Measured
 from tunesmith.training.probe import measure
 from tunesmith.training.slice import untrained
 
@@ -173,20 +172,22 @@ def _speeds(
     size = sizes[0]
     if len(sizes) > 1:
         by_size: list[planning.Speed] = []
-        for each in sizes:
-            by_size.append(speed(size=each, width=middle))
+        for found in within_memory(speed, ({"size": each, "width": middle} for each in sizes)):
+            by_size.append(found)
             if not planning.sees_enough(by_size[-1], images=images, seconds=seconds):
                 break  # larger ones are slower still
         size = planning.choose_size(by_size, images=images, seconds=seconds)
     if not searched:
         ways = itertools.product((True, False), precisions)
-        return [speed(size=size, channels_last=last, mixed=mixed) for last, mixed in ways]
+        named = ({"channels_last": last, "mixed": mixed} for last, mixed in ways)
+        return [*within_memory(partial(speed, size=size), named)]
     speeds = _widths(partial(speed, size=size), images, seconds)
     best = planning.choose_width(speeds, images=images, seconds=seconds)
     others = [{"mixed": mixed} for mixed in precisions[1:]]
     if best.width < LAYOUTS_UNTIL:
         others.append({"channels_last": False})
-    return [*speeds, *(speed(size=size, width=best.width, **other) for other in others)]
+    chosen = partial(speed, size=size, width=best.width)
+    return [*speeds, *within_memory(chosen, others, needed=False)]
 
 
 def _widths(
@@ -195,8 +196,8 @@ def _widths(
     """Measure increasingly wide networks, until they are too slow."""
     speeds: list[planning.Speed] = []
     wanted = planning.epochs_wanted(images) * images
-    for width in planning.WIDTHS:
-        speeds.append(speed(width=width))
+    for found in within_memory(speed, ({"width": width} for width in planning.WIDTHS)):
+        speeds.append(found)
         seen = [s.images_per_s * seconds / wanted for s in speeds[-2:]]
         # Wider ones are slower still. One that is just too slow may have met a busy moment.
         if seen[-1] < TOO_SLOW or (len(seen) > 1 and max(seen) < 1):
@@ -233,7 +234,7 @@ def _speed(
         update={"channels_last": channels_last, "mixed_precision": mixed}
     )
     seconds = planning.probe_seconds(settings.budget)
-    found = _trained(family, partial(measure, build, batch, config, seconds=seconds))
+    found = explained(family, settings, partial(measure, build, batch, config, seconds=seconds))
     return planning.Speed(
         width=width,
         resolution=resolution,
@@ -246,34 +247,16 @@ def _speed(
         answers_per_s=found.answers_per_s,
         parameters=found.parameters,
         activation_bytes=found.activation_bytes,
+        largest_batch=found.largest_batch,
     )
 
 
-def _trained(family: Family, run: Callable[[], Measured]) -> Measured:
-    """Measure; a user's network that fails here in training worked in inference before.
-
-    Raises:
-        ModelError: It fails.
-    """
-    try:
-        return run()
-    except Exception as error:
-        if family.source is None or isinstance(error, TunesmithError):
-            raise
-        told = str(error).rstrip(".")
-        raise ModelError(
-            f"Your network raised {type(error).__name__} when it was trained on a batch: {told}. "
-            "It answers in eval mode, so look at what it does in training alone: `self.training`, "
-            "`detach`, `no_grad`, operations in place, logits that are no floating-point numbers. "
-            "Try `nn.functional.cross_entropy(network.train()(x), y).backward()` on a batch."
-        ) from error
-
-
 def _config(settings: Settings, data: Fingerprint, family: Family, pixels: int) -> TrainConfig:
-    """Return the default config, with the planned batch size or a smaller one for large images."""
+    """Return the default config, with the batch to train with or a smaller one for large images."""
     images, pretrained = planning.trained_images(data), family.pretrained is not None
     most = max(16, PROBED_PIXELS // pixels)
-    changes = {"batch": min(most, planning.batch_of(images, pretrained=pretrained))}
+    usual = planning.batch_of(images, pretrained=pretrained)
+    changes = {"batch": min(most, settings.train.get("batch", usual))}
     if pretrained and "frozen" in settings.train:
         changes["frozen"] = settings.train["frozen"]
     return default_config(family, data.channels).model_copy(update=changes)

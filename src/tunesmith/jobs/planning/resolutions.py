@@ -6,6 +6,7 @@ from functools import partial
 from tunesmith import plan as planning
 from tunesmith.core.settings import Settings
 from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.jobs.planning.failures import within_memory
 from tunesmith.models.build import Family
 
 Measure = Callable[..., planning.Speed]
@@ -27,7 +28,7 @@ def highest(
     *,
     seconds: float,
 ) -> planning.Speed:
-    """Measure higher and higher resolutions, as long as they leave time for fine-tuning.
+    """Measure higher and higher resolutions, as long as they fit and leave time for fine-tuning.
 
     Args:
         speed: Measures a network of a ``size``, a ``resolution`` and a precision (``mixed``).
@@ -38,10 +39,9 @@ def highest(
         seconds: Seconds for fine-tuning and for testing.
     """
     lowest, *higher = sides
-    best = max(
-        (_at(speed, data, lowest, mixed=mixed) for mixed in precisions),
-        key=lambda found: found.images_per_s,
-    )
+    at = partial(_at, speed, data)
+    ways = ({"resolution": lowest, "mixed": mixed} for mixed in precisions)
+    best = max(within_memory(at, ways), key=lambda found: found.images_per_s)
     fits = partial(
         planning.leaves_time,
         examples=planning.tuned_examples(data),
@@ -51,8 +51,9 @@ def highest(
     for side in higher:
         if not fits(planning.at_most(best, side)):  # then it need not be measured
             break
-        found = _at(speed, data, side, mixed=best.mixed)
-        if not fits(found):
+        way = {"resolution": side, "mixed": best.mixed}
+        found = next(within_memory(at, [way], needed=False), None)
+        if found is None or not fits(found):
             break
         best = found
     return best

@@ -17,7 +17,7 @@ from tunesmith.jobs.training.pacing import Pacing
 from tunesmith.jobs.training.saving import Saving
 from tunesmith.records.events import BlockDone, SliceDone, TrialEnded
 from tunesmith.report.terminal import Progress
-from tunesmith.training.config import TrainConfig
+from tunesmith.training.config import TrainConfig, halved
 from tunesmith.training.epoch import rescaled_at, scale_at
 from tunesmith.training.noise import CLUELESS, FEWEST_EPOCHS, LEARNED, NOISY, forgiving
 from tunesmith.training.schedule import Segment, damp, extend, refit, warmup_decay
@@ -62,6 +62,7 @@ def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trai
 
     Raises:
         ModelError: The loss is not finite from the start, even with a small learning rate.
+        OutOfMemoryError: Memory runs out with a batch of one image.
     """
     start = load_checkpoint(session, trial.name)
     past = session.journal.history.trials.get(trial.name)
@@ -86,14 +87,6 @@ def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trai
 def _is_fixed(session: Session, trial: Trial) -> bool:
     """Whether the number of threads is fixed: results may not depend on it, or a GPU trains."""
     return session.settings.trials is not None or trial.data.compute.device.type != "cpu"
-
-
-def _smaller(config: TrainConfig) -> TrainConfig:
-    if config.batch == 1:
-        raise ModelError(
-            "Memory ran out with a batch of one image. Choose a smaller network or images."
-        )
-    return config.model_copy(update={"batch": config.batch // 2})
 
 
 def _step_back(
@@ -183,7 +176,7 @@ class _Loop:
                 failures += 1
                 segments = _step_back(session, segments, current, failures)
             elif result.outcome is Outcome.OUT_OF_MEMORY:
-                config = _smaller(config)
+                config = halved(config)
                 session.note(f"Memory ran out: the batch is now {config.batch} images.")
             elif result.checkpoint and result.checkpoint.seen > seen:
                 failures, current = 0, result.checkpoint
