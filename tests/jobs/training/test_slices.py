@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,27 @@ def test_want_of_memory_halves_the_batch(session: Session, data: TrainData) -> N
     assert session.journal.history.notes[0] == "Memory ran out: the batch is now 8 images."
     with pytest.raises(ModelError, match="batch of one image"):
         run_trial(session, dataclasses.replace(trial(data, ["hungry"] * 99), name="other"))
+
+
+def test_a_halved_batch_leaves_no_smaller_last_one(session: Session, data: TrainData) -> None:
+    """Of one image, batch normalization would have single values."""
+    seen = []
+
+    class Counting(Moody):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(len(x))
+            return super().forward(x)
+
+    odd = dataclasses.replace(
+        trial(data, [], horizon=70),
+        build=partial(Counting, moods := ["hungry"]),
+        config=TrainConfig(batch=7, optimizer="sgd", lr=0.05),
+    )
+    trained = run_trial(session, odd)
+    assert moods == []
+    assert {*seen} == {7, 3}
+    assert trained.checkpoint.seen == 72
+    assert trained.reason is EndReason.HORIZON
 
 
 def test_an_interruption_ends_after_the_slice(session: Session, data: TrainData) -> None:

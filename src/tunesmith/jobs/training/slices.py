@@ -1,5 +1,6 @@
 """Run one training within its time, slice by slice; a slice counts once it is saved."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -233,10 +234,12 @@ class _Loop:
             self.session.record(ended)
 
     def _end(self, seen: int, config: TrainConfig) -> int:
-        """Examples that fit into the time left, at the last measured speed."""
+        """Examples that fit into the time left, at the last measured speed, in whole batches."""
         left = max(0.0, self.trial.ends_at - self.session.clock.elapsed())
         steps = int(self.speed * left * (1 - VALIDATION_SHARE) / config.batch)
-        return min(self.trial.horizon, seen + steps * config.batch)
+        # A halved batch may go beyond the horizon: of one image, batch norm can have no variance.
+        rest = math.ceil((self.trial.horizon - seen) / config.batch)
+        return seen + min(steps, rest) * config.batch
 
     def _until(self, seen: int, end: int, config: TrainConfig) -> int:
         """End of the next slice: shorter at the start (speed unknown) and towards the end."""
