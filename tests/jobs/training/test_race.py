@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import LimitError, SettingsError
+from tunesmith.core.errors import LimitError, OutOfMemoryError, SettingsError, UserError
 from tunesmith.core.settings import Settings
 from tunesmith.data.decode import sample
 from tunesmith.data.fingerprint import Fingerprint, fingerprint
@@ -254,8 +254,9 @@ def test_without_weights_the_network_from_scratch_is_trained(
     assert [family.name for family in find_families(SETTINGS)] == [SCRATCH]
 
 
+@pytest.mark.parametrize("kind", [LimitError, OutOfMemoryError])
 def test_a_network_that_is_left_alone_has_all_of_the_time(
-    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[UserError]
 ) -> None:
     speeds = [
         Speed(
@@ -273,7 +274,7 @@ def test_a_network_that_is_left_alone_has_all_of_the_time(
 
     def within(_settings: Settings, _data: Fingerprint, family: Family, *_: Any, **__: Any) -> Any:
         if family.name in too_large:
-            raise LimitError("It is too large.")
+            raise kind("It is too large.")
         return speeds
 
     monkeypatch.setattr(decide, "measure_speeds", lambda *_args, **_options: speeds)
@@ -296,3 +297,6 @@ def test_a_network_that_is_left_alone_has_all_of_the_time(
     assert [family.name for family in one.families] == [SCRATCH]
     assert one.plans == (both.alone,)
     assert one.alone is None
+    too_large.add(SCRATCH)
+    with pytest.raises(kind):
+        plan()

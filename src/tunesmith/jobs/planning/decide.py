@@ -8,7 +8,7 @@ import torch
 
 from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import LimitError, MissingExtraError
+from tunesmith.core.errors import LimitError, MissingExtraError, OutOfMemoryError
 from tunesmith.core.settings import AUTO, LATENCY, Settings, checked
 from tunesmith.core.space import check_values, space_of
 from tunesmith.core.spread import spread
@@ -90,19 +90,20 @@ def plan_all(
 
     Raises:
         LimitError: No network is within the limits.
+        OutOfMemoryError: No network fits into memory.
         SettingsError: The user's training settings do not fit a network.
     """
     families = [look_at(family, data, settings.params) for family in families]
     plans: dict[str, planning.Plan] = {}
     size: tuple[int, int] | None = None
-    refused: LimitError | None = None
+    refused: LimitError | OutOfMemoryError | None = None
     shared = planning.sharing(len(families), budget=settings.budget)
     for family in sorted(families, key=lambda f: f.pretrained is None):
         given = meant_for(family, settings)
-        speeds = measure_speeds(given, looked, data, family, left_s=clock.left(), size=size)
         try:
+            speeds = measure_speeds(given, looked, data, family, left_s=clock.left(), size=size)
             speeds = within(settings, data, family, speeds, threads=machine.cores)
-        except LimitError as error:
+        except (LimitError, OutOfMemoryError) as error:
             refused = error
             continue
         remarks = *filter(None, [family.remark]), *left_out_words(settings, given)
@@ -115,7 +116,7 @@ def plan_all(
         raise refused
     left = [family for family in families if family.name in plans]
     alone = _with_search(settings, data, machine, alone)
-    is_raced = len(left) > 1  # the others may have been over a limit
+    is_raced = len(left) > 1  # the others may have been over a limit, or too large for memory
     return Planned(
         data=data,
         families=left,
