@@ -27,7 +27,7 @@ from tunesmith.training.epoch import TrainData, train_batches
 from tunesmith.training.findings import Harm, Measured, beyond_chance
 from tunesmith.training.losses import CrossEntropy, loss_of
 from tunesmith.training.schedule import Segment
-from tunesmith.training.slice import make_optimizers, place
+from tunesmith.training.slice import copied, make_optimizers, place
 
 FOREVER = 2**40  # examples; the clock ends a probe
 BRIEF_BATCH = 64  # batch size: in a few seconds, more steps teach more than larger ones
@@ -135,7 +135,7 @@ def _rate(
 ) -> tuple[float, float]:
     """Measure training throughput in images per second, and the threads' share of the cores."""
     optimizers = make_optimizers(config, network, data.compute)
-    average = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    average = copied(network.state_dict())
     segments = [Segment(begin=0, end=FOREVER, first=0.1, last=0.1)]
     network.train()
     ends = [(time.perf_counter(), time.process_time())]
@@ -194,7 +194,7 @@ def transform_harm(
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(config.seed)
         network = place(build(), data, config)
-        average = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        average = copied(network.state_dict())
         optimizers = make_optimizers(config, network, data.compute)
         y_N = valid_y.cpu().numpy()
         judge = _Judge(data.normalize, metric, valid_NCHW, y_N, config.seed)

@@ -74,7 +74,8 @@ def _never() -> bool:
     return False
 
 
-def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copy weights and buffers by name, each into memory of its own even if layers share theirs."""
     return {name: value.detach().clone() for name, value in state.items()}
 
 
@@ -161,7 +162,7 @@ def _train(
         torch.manual_seed(derive(config.seed, "init"))
         network = place(build(), data, config)
         optimizers = make_optimizers(config, network, data.compute)
-        average = _copy(network.state_dict())
+        average = copied(network.state_dict())
         if start:
             network.load_state_dict(start.network)
             optimizers.load(start.optimizer)
@@ -194,7 +195,7 @@ def _train(
         return SliceResult(outcome=Outcome.DIVERGED, row=row, checkpoint=start)
     end = Checkpoint(
         seen=progress.seen,
-        network=_copy(network.state_dict()),
+        network=copied(network.state_dict()),
         average=average,
         optimizer=optimizers.state(),
     )

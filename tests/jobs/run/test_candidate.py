@@ -1,5 +1,6 @@
-"""Tests of `jobs.run.candidate`: which views answer. The rest of it, the other jobs show."""
+"""Tests of `jobs.run.candidate`: where training begins, which views answer; jobs show the rest."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from tunesmith.evaluation.predict import logits
 from tunesmith.jobs.run.candidate import Candidate, many_views
+from tunesmith.jobs.run.stored import read_checkpoint, write_checkpoint
 from tunesmith.models.preprocess import Deployed, Normalize
 from tunesmith.models.views import ALONE, CHOICES, ManyViews, offered
 
@@ -69,6 +71,24 @@ def test_no_more_views_answer_than_there_is_time_for() -> None:
     deployed = Deployed(ManyViews(network, ALONE), normalize, size=(SIDE, SIDE))
     z_NK = Candidate.settle(candidate(normalize, most=1), deployed, x_NCHW, y_N)
     np.testing.assert_allclose(z_NK, logits(network, x_NCHW, normalize=normalize))
+
+
+def test_where_layers_share_weights_a_start_is_stored_all_the_same(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 4), nn.Linear(4, 2))
+    network[2].weight = network[0].weight
+    network.append(network[1])
+    head = SimpleNamespace(weight_KD=np.ones((2, 4), np.float32), bias_K=np.ones(2, np.float32))
+    anything: Any = None
+    pretrained: Any = SimpleNamespace(
+        family=SimpleNamespace(pretrained=SimpleNamespace(classifier="3")),
+        heads=SimpleNamespace(of=lambda _: head),
+        untrained=lambda _: network,
+    )
+    begun = Candidate.begin(pretrained, anything)
+    write_checkpoint(tmp_path / "start", begun)
+    again = read_checkpoint(tmp_path / "start")
+    for part in (again.network, again.average):
+        torch.testing.assert_close(dict(part), network.state_dict(), rtol=0, atol=0)
 
 
 def test_on_a_device_all_of_it_is_there() -> None:

@@ -26,7 +26,7 @@ from tunesmith.models.views import ManyViews, View, copies_in, offered, uncompar
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.losses import loss_of
 from tunesmith.training.noise import surest_contradicted
-from tunesmith.training.slice import Checkpoint, untrained
+from tunesmith.training.slice import Checkpoint, copied, untrained
 
 ANSWERS_PER_S = "answers_per_s"  # a validation metric: inference speed
 
@@ -94,9 +94,8 @@ class Candidate:
         weight, bias = torch.from_numpy(head.weight_KD), torch.from_numpy(head.bias_K)
         layer.load_state_dict({"weight": weight, "bias": bias}, strict=False)
         weights = network.state_dict()
-        # Cloned, since a file holds no two tensors in one memory, and training averages in place.
-        average = {name: value.clone() for name, value in weights.items()}
-        return Checkpoint(seen=0, network=weights, average=average, optimizer={})
+        # Copied, since a file holds no two tensors in one memory; layers may share theirs, too.
+        return Checkpoint(seen=0, network=copied(weights), average=copied(weights), optimizer={})
 
     @functools.cached_property
     def heads(self) -> Heads:
