@@ -493,16 +493,26 @@ PRETRAINED_NETWORK = """
 import torch
 from torch import nn
 
+class Attention(nn.Module):
+    def __init__(self, channels, size):
+        super().__init__()
+        self.query, self.key = nn.Linear(size, size), nn.Linear(size, size)
+        self.key.weight = self.query.weight
+        self.register_buffer("mask", torch.full((channels, channels), float("-inf")).triu(1))
+    def forward(self, x):
+        return x + torch.softmax(self.query(x) @ self.key(x).mT + self.mask, -1) @ x
+
 def build(classes: int, channels: int) -> nn.Module:
     torch.manual_seed(7)
     network = nn.Sequential(nn.Conv2d(channels, 16, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(3),
-                            nn.Flatten(), nn.Linear(144, classes))
-    network.pretrained_cfg = {"mean": [0.25], "std": [0.5], "classifier": "4"}
+                            nn.Flatten(2), Attention(16, 9), nn.Flatten(), nn.Linear(144, classes))
+    network.pretrained_cfg = {"mean": [0.25], "std": [0.5], "classifier": "6"}
     return network
 """
 
 
 def test_a_pretrained_network_of_the_user_s_own(tmp_path: Path) -> None:
+    """It shares weights between layers, and masks by an infinite buffer."""
     (tmp_path / "network.py").write_text(PRETRAINED_NETWORK)
     x, y = digits()
     result = quick((x, y), tmp_path / "out", model=f"{tmp_path / 'network.py'}:build")

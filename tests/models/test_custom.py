@@ -85,6 +85,16 @@ def test_a_network_with_nothing_to_train() -> None:
         check_network(nn.Flatten(), torch.zeros(2, 1, 8, 8), 3)
 
 
+def test_a_network_that_would_train_what_is_infinite() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    mask = nn.Parameter(torch.tensor([0.0, -torch.inf]))
+    network.register_parameter("mask", mask)
+    with pytest.raises(ModelError, match=r"must be finite, but `mask` has .*register_buffer"):
+        check_network(network, torch.zeros(2, 1, 8, 8), 3)
+    mask.requires_grad = False
+    check_network(network, torch.zeros(2, 1, 8, 8), 3)
+
+
 def test_a_network_that_raises() -> None:
     with pytest.raises(ModelError, match=r"raised RuntimeError on images of shape \(2, 1, 8, 8\)"):
         check_network(nn.Linear(3, 3), torch.zeros(2, 1, 8, 8), 3)

@@ -1,6 +1,7 @@
 """Tests of `tunesmith.training.slice`."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -168,6 +169,50 @@ def test_weights_that_the_last_step_spoiled_are_a_divergence(data: TrainData) ->
     assert np.isfinite(result.row["loss"])
     assert result.outcome is Outcome.DIVERGED
     assert result.checkpoint is None
+
+
+def test_what_is_infinite_from_the_start_is_no_divergence(data: TrainData) -> None:
+    """Such as the mask of an attention; layers may share weights, too."""
+
+    class Masked(nn.Module):
+        mask: Tensor
+        total: Tensor
+
+        def __init__(self, *, overflows: bool) -> None:
+            super().__init__()
+            self.body, self.query, self.key = nn.Linear(144, 8), nn.Linear(8, 8), nn.Linear(8, 8)
+            self.key.weight = self.query.weight
+            self.head = nn.Linear(8, 2)
+            self.overflows = overflows
+            self.register_buffer("mask", torch.full((8, 8), -torch.inf).triu(1))
+            self.register_buffer("total", torch.ones(2))
+
+        def forward(self, x_NCHW: Tensor) -> Tensor:
+            x_ND = self.body(x_NCHW.flatten(1))
+            x_NDD = self.query(x_ND)[:, :, None] * self.key(x_ND)[:, None] + self.mask
+            if self.training and self.overflows:
+                self.total[0] *= 1e38
+            z_NK: Tensor = self.head(x_ND + x_NDD.softmax(2).sum(1))
+            return z_NK
+
+    def train(start: Checkpoint | None, until: int, *, overflows: bool = False) -> SliceResult:
+        return train_slice(
+            CONFIG.model_copy(update={"optimizer": "adamw", "lr": 0.01, "early_scale": 1.0}),
+            partial(Masked, overflows=overflows), data, CrossEntropy(),
+            start=start, segments=SEGMENTS, until=until,
+        )  # fmt: skip
+
+    whole, head = train(None, 256), train(None, 112)
+    tail = train(head.checkpoint, 256)
+    assert whole.outcome is tail.outcome is Outcome.DONE
+    assert tail.checkpoint is not None
+    assert whole.checkpoint is not None
+    equal(tail.checkpoint, whole.checkpoint)
+    for part in (tail.checkpoint.network, tail.checkpoint.average):
+        assert torch.equal(part["mask"], Masked(overflows=False).mask)
+        assert torch.equal(part["query.weight"], part["key.weight"])
+        assert part["body.weight"].isfinite().all()
+    assert train(None, 112, overflows=True).outcome is Outcome.DIVERGED
 
 
 def test_divergence_is_an_outcome_and_gives_the_start_back(data: TrainData) -> None:

@@ -166,11 +166,19 @@ def check_network(network: nn.Module, x_NCHW: Tensor, classes: int) -> None:
     """Try a network on a few normalized images, before time is spent on it.
 
     Raises:
-        ModelError: The network raises, has no trainable parameter, or returns another shape than
-            ``(N, classes)``, values that are not finite, or different values each time.
+        ModelError: The network raises, has no trainable parameter or one that is not finite, or
+            returns another shape than ``(N, classes)``, values that are not finite, or different
+            values each time.
     """
-    if not any(p.requires_grad for p in network.parameters()):
+    trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    if not trained:
         raise ModelError("Your network has no trainable parameter, so there is nothing to train.")
+    for name, p in trained.items():
+        if not p.isfinite().all():
+            raise ModelError(
+                f"Parameters to train must be finite, but `{name}` has NaN or infinite values. "
+                "Check its initialization; if it is a mask, make it a buffer by `register_buffer`."
+            )
     z_NK = _answer(network.eval(), x_NCHW)
     shape = tuple(z_NK.shape) if isinstance(z_NK, Tensor) else type(z_NK).__name__
     expected = (len(x_NCHW), classes)

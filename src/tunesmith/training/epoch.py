@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, cast, final
 
@@ -174,8 +174,11 @@ def train_batches(
     begin: int,
     until: int,
     stop: Callable[[], bool],
+    infinite: Collection[str] = (),
 ) -> Progress:
     """Train in place from position ``begin`` to ``until``, or until ``stop()`` or a bad loss.
+
+    The moving average copies what is named as ``infinite``; see `averaging.update`.
 
     Returns:
         Where it stopped. The loss is not finite if, and only if, training diverged.
@@ -184,8 +187,7 @@ def train_batches(
     fast = compiled(network) if data.compute.compiled else network
     usual = config.batch, scale_at(config, segments, begin)
     total, steps, seen = 0.0, 0, begin
-    stream = batches(data, config, begin, until)
-    ready = next(stream, None)
+    ready = next(stream := batches(data, config, begin, until), None)
     while ready is not None and not stop():
         position, batch_NCHW, y_N = ready
         # Dropout is a function of (seed, position) too, so that no random state needs storing.
@@ -205,7 +207,7 @@ def train_batches(
         seen, steps, total = position + len(y_N), steps + 1, total + float(value.detach())
         if not math.isfinite(total):
             break
-        _update(average, network, config, position, is_last=seen >= segments[-1].end)
+        _update(average, network, config, position, infinite, is_last=seen >= segments[-1].end)
     return Progress(seen=seen, loss=total / steps if steps else 0.0)
 
 
@@ -214,6 +216,7 @@ def _update(
     network: nn.Module,
     config: TrainConfig,
     position: int,
+    infinite: Collection[str],
     *,
     is_last: bool,
 ) -> None:
@@ -221,4 +224,4 @@ def _update(
     updates, due = divmod(position // config.batch, averaging.EVERY)
     if due == 0 or is_last:
         decay = averaging.decay_after(updates, longest=config.ema_decay)
-        averaging.update(average, network, decay=decay)
+        averaging.update(average, network, decay=decay, infinite=infinite)

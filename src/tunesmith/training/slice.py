@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from tunesmith.core.seeds import derive
 from tunesmith.evaluation.memory import is_out_of_memory
+from tunesmith.training.averaging import infinite_in
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.device import Compute
 from tunesmith.training.epoch import TrainData, train_batches
@@ -77,12 +78,6 @@ def _never() -> bool:
 def copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Copy weights and buffers by name, each into memory of its own even if layers share theirs."""
     return {name: value.detach().clone() for name, value in state.items()}
-
-
-def _is_finite(network: nn.Module) -> bool:
-    """Whether all weights and buffers are finite; the last loss is from before the last step."""
-    values = [value for value in network.state_dict().values() if value.is_floating_point()]
-    return bool(torch.stack([value.isfinite().all() for value in values]).all())
 
 
 def make_optimizers(config: TrainConfig, network: nn.Module, compute: Compute) -> Optimizers:
@@ -160,14 +155,8 @@ def _train(
     begin = start.seen if start else 0
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(derive(config.seed, "init"))
-        network = place(build(), data, config)
-        optimizers = make_optimizers(config, network, data.compute)
-        average = copied(network.state_dict())
-        if start:
-            network.load_state_dict(start.network)
-            optimizers.load(start.optimizer)
-            for name, value in start.average.items():
-                average[name].copy_(value)
+        network, optimizers, average = _begun(build, data, config, start)
+        infinite = infinite_in(average) | infinite_in(network.state_dict())
         try:
             progress = train_batches(
                 network,
@@ -180,6 +169,7 @@ def _train(
                 begin=begin,
                 until=until,
                 stop=stop,
+                infinite=infinite,
             )
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -190,7 +180,8 @@ def _train(
         "loss": progress.loss,
         "rate": multiplier(segments, min(progress.seen, segments[-1].end)),
     }
-    is_good = math.isfinite(progress.loss) and _is_finite(network)
+    # The last loss is from before the last step. A mask may have been infinite from the start.
+    is_good = math.isfinite(progress.loss) and infinite_in(network.state_dict()) <= infinite
     if not is_good or optimizers.scaler.is_stuck:
         return SliceResult(outcome=Outcome.DIVERGED, row=row, checkpoint=start)
     end = Checkpoint(
@@ -201,6 +192,21 @@ def _train(
     )
     outcome = Outcome.DONE if progress.seen >= until else Outcome.STOPPED
     return SliceResult(outcome=outcome, row=row, checkpoint=end)
+
+
+def _begun(
+    build: Callable[[], nn.Module], data: TrainData, config: TrainConfig, start: Checkpoint | None
+) -> tuple[nn.Module, Optimizers, dict[str, Tensor]]:
+    """Build network, optimizers and average, as they are in a checkpoint or untrained."""
+    network = place(build(), data, config)
+    optimizers = make_optimizers(config, network, data.compute)
+    average = copied(network.state_dict())
+    if start:
+        network.load_state_dict(start.network)
+        optimizers.load(start.optimizer)
+        for name, value in start.average.items():
+            average[name].copy_(value)
+    return network, optimizers, average
 
 
 def untrained(build: Callable[[], nn.Module], seed: int) -> nn.Module:
