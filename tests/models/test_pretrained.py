@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -41,6 +42,12 @@ def test_values_for_colors_do_for_gray_images_and_for_those_with_alpha() -> None
     torch.testing.assert_close(alpha.normalize()(x_NCHW), expected)
 
 
+def test_the_ends_of_the_range_are_in_it() -> None:
+    found = pretrained_of(network(mean=(0, 1, np.float32(0)), std=(1, 1, 1)), 3)
+    assert found is not None
+    assert (found.mean, found.std) == ((0, 255, 0), (255, 255, 255))
+
+
 def made(seed: int) -> nn.Module:
     """Make a network whose large backbone is the same at each seed, and the rest is not."""
     torch.manual_seed(0)
@@ -75,6 +82,16 @@ def test_weights_that_a_rule_made_tell_nothing() -> None:
         ({"classifier": None}, "but names None"),
         ({"mean": (0.5,)}, r"as `mean` one number .* each of 3 channels, but has \(0.5,\)"),
         ({"std": "gray"}, "as `std` one number .* but has 'gray'"),
+        (
+            {"mean": (123.7, 116.3, 103.5)},
+            r"from 0 to 1 .* has \(123.7, .*\)\. Mend it \(gray levels",
+        ),
+        ({"mean": (0.5, 0.5, -0.1)}, "as `mean` one number from 0 to 1"),
+        ({"mean": (0.5, None, 0.5)}, r"as `mean` one number .* has \(0.5, None, 0.5\)"),
+        ({"mean": (0.5, "0.5", 0.5)}, "as `mean` one number"),
+        ({"mean": (0.5, float("nan"), 0.5)}, "as `mean` one number"),
+        ({"std": (0.2, 0.0, 0.2)}, "as `std` one number above 0, up to 1, for each of 3 channels"),
+        ({"std": (58.4, 57.1, 57.4)}, "as `std` one number above 0, up to 1"),
     ],
 )
 def test_what_it_says_must_fit(stated: dict[str, Any], message: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, final
 
 import torch
@@ -73,15 +74,26 @@ def pretrained_of(network: nn.Module, channels: int) -> Pretrained | None:
 
 
 def _levels(stated: Mapping[str, Any], key: str, channels: int) -> tuple[float, ...]:
-    values = stated.get(key)
-    if isinstance(values, list | tuple) and len(values) == COLORS:
-        values = _recolored([float(value) for value in values], channels)
-    if not isinstance(values, list | tuple) or len(values) != channels:
+    """Read the mean or the standard deviation of each channel, in gray levels."""
+    values, is_mean = stated.get(key), key == "mean"
+    numbers: list[float] = []
+    if isinstance(values, list | tuple) and all(_is_share(v, with_0=is_mean) for v in values):
+        numbers = [float(value) for value in values]
+    if len(numbers) == COLORS:
+        numbers = _recolored(numbers, channels)
+    if len(numbers) != channels:
         raise ModelError(
-            f"`pretrained_cfg` of your network must have as `{key}` one number from 0 to 1 for "
-            f"each of {channels} channels, but has {values!r}."
+            f"`pretrained_cfg` of your network must have as `{key}` one number "
+            f"{'from 0 to 1' if is_mean else 'above 0, up to 1,'} for each of {channels} channels, "
+            f"but has {values!r}. Mend it (gray levels are divided by {WHITE}), or delete "
+            "`pretrained_cfg` to train from scratch."
         )
-    return tuple(WHITE * float(value) for value in values)
+    return tuple(WHITE * number for number in numbers)
+
+
+def _is_share(value: object, *, with_0: bool) -> bool:
+    """Whether a value is a number from 0 to 1."""
+    return isinstance(value, Real) and 0 <= float(value) <= 1 and (with_0 or float(value) > 0)
 
 
 def _recolored(values: list[float], channels: int) -> list[float]:
