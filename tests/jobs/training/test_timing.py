@@ -62,8 +62,8 @@ def test_time_is_kept_for_answers_at_the_speed_that_was_measured_last(
         other = replace(candidate, family=replace(families[0], name="other"))
         both_s = SLOWER_TOGETHER * (asked / 400 + asked / 100)
         assert BUDGET - end_of_training(session, [candidate, other]) == pytest.approx(5 + both_s)
-        # A pretrained network's graph may be faster than the network, and each answers on the CPU,
-        # of which only the probe knows the speed if something else trains.
+        # A pretrained network's graph may be faster than it. Both are compared on the CPU,
+        # whose speed only the probe knows if something else trains.
         by_graph = len(split.test) + VERIFIED
         capability = torch.backends.cpu.get_cpu_capability()
         monkeypatch.setattr(timing, "GRAPH_PACE", {capability: 0.5})
@@ -74,7 +74,8 @@ def test_time_is_kept_for_answers_at_the_speed_that_was_measured_last(
         assert BUDGET - end_of_training(session, [known]) == pytest.approx(9 + quicker_s)
         compute = replace(prepared.train.compute, device=torch.device("cuda"))
         elsewhere = replace(prepared, train=replace(prepared.train, compute=compute))
-        apart_s = by_graph / 100 + (asked - by_graph) / 400
+        on_cpu = by_graph + VERIFIED
+        apart_s = on_cpu / 100 + (asked - on_cpu) / 400
         found = end_of_training(session, [replace(candidate, prepared=elsewhere)])
         assert BUDGET - found == pytest.approx(5 + apart_s)
         slow = replace(other, chosen=chosen.model_copy(update={"answers_per_s": 0.1}))

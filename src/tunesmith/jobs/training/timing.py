@@ -56,14 +56,12 @@ def end_of_training(session: Session, candidates: Sequence[Candidate]) -> float:
 def _asking_s(session: Session, candidate: Candidate) -> float:
     """Estimate how long it takes to predict all images that are not trained on, at the end."""
     split = candidate.prepared.split
-    verified = min(planning.VERIFIED, len(split.train))
-    asked = len(split.selection) + len(split.calibration) + verified
+    asked = len(split.selection) + len(split.calibration)
     if candidate.chosen.search is not None:  # tells how much was luck
         asked += min(len(split.validation), candidate.chosen.search.validated)
     if candidate.family.pretrained:  # its head alone may be asked too; see `untuned`
         asked += 2 * len(split.selection)
-    graph_s = _graph_s(session, candidate, len(split.test) + verified)
-    return answering_s(session, candidate, asked) + graph_s
+    return answering_s(session, candidate, asked) + _handing_s(session, candidate)
 
 
 def answering_s(session: Session, candidate: Candidate, images: int) -> float:
@@ -77,16 +75,21 @@ def answering_s(session: Session, candidate: Candidate, images: int) -> float:
     return _asked_s(candidate, images, rate)
 
 
-def _graph_s(session: Session, candidate: Candidate, images: int) -> float:
-    """Estimate how many seconds the exported graph takes to predict images, on the CPU.
+def _handing_s(session: Session, candidate: Candidate) -> float:
+    """Estimate how long the exported graph takes to be compared with the network, and tested.
 
-    If the network itself answers elsewhere, the speed is that of the probe.
+    Both answer on the CPU then. If the network was trained elsewhere, the speed is that of the
+    probe.
     """
+    split = candidate.prepared.split
+    verified = min(planning.VERIFIED, len(split.train))
+    by_graph = len(split.test) + verified
     if candidate.prepared.train.compute.device.type != "cpu":
-        return _asked_s(candidate, images, candidate.chosen.answers_per_s)
+        return _asked_s(candidate, verified + by_graph, candidate.chosen.answers_per_s)
     is_known = candidate.family.source is None and candidate.family.pretrained is not None
     pace = GRAPH_PACE.get(torch.backends.cpu.get_cpu_capability(), 1.0) if is_known else 1.0
-    return pace * answering_s(session, candidate, images)
+    network_s, graph_s = (answering_s(session, candidate, each) for each in (verified, by_graph))
+    return network_s + pace * graph_s
 
 
 def _asked_s(candidate: Candidate, images: int, rate: float) -> float:
