@@ -47,8 +47,8 @@ from tunesmith.models.preprocess import Deployed, Normalize, resize_pixels
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData, batches
+from tunesmith.training.layers import freeze
 from tunesmith.training.losses import CrossEntropy
-from tunesmith.training.optimizers import freeze
 from tunesmith.training.slice import make_optimizers
 
 RESULTS = Path(__file__).parent / "results" / "engine.json"

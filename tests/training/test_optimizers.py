@@ -11,8 +11,6 @@ from tunesmith.training.optimizers import (
     OTHERS,
     Muon,
     Optimizers,
-    freeze,
-    layers,
     orthogonalize,
 )
 
@@ -156,27 +154,6 @@ def test_early_layers_change_least(kind: str) -> None:
         for b, p in zip(before, network.parameters(), strict=True)
     ]
     assert moved == pytest.approx([0.025, 0.025, 0.05, 0.05, 0.1, 0.1], rel=1e-3)
-
-
-class Wrapped(nn.Module):
-    """A network in another one, as libraries have them, whose last layer is listed first."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.head = nn.Linear(2, 2)
-        self.model = nn.ModuleDict({"stem": nn.Linear(2, 2), "body": nn.Linear(2, 2)})
-        self.pretrained_cfg = {"classifier": "head"}
-
-
-def test_the_classifier_is_the_last_layer_wherever_it_is_listed() -> None:
-    network = Wrapped()
-    assert list(layers(network)) == ["model.stem", "model.body", "head"]
-    for _ in range(2):  # a backbone may be shared by all networks that are built
-        freeze(network, 0.4)
-        frozen = [name for name, p in network.named_parameters() if not p.requires_grad]
-        assert frozen == ["model.stem.weight", "model.stem.bias"]
-    freeze(network, 0.9)
-    assert network.head.weight.requires_grad
 
 
 def test_only_the_shifts_of_norms_take_large_steps() -> None:

@@ -3,7 +3,6 @@
 Optimizers are built once for each slice; their state is part of the checkpoint.
 """
 
-import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from tunesmith.models.blocks import FixedGainNorm
+from tunesmith.training.layers import steps_to_last
 from tunesmith.training.scaling import SCALER, UNSCALED, Scaler
 
 LOW_FROM = 96  # rows of a matrix from which low precision saves more than it takes to convert
@@ -117,60 +117,6 @@ class Muon(Optimizer):
             p.add_(update.reshape(p.movedim(1, -1).shape).movedim(-1, 1), alpha=-group["lr"])
 
 
-def layer_of(name: str) -> str:
-    """The layer that a parameter belongs to: its path up to the first number, or to its end.
-
-    Example:
-        >>> layer_of("blocks.3.layers.0.weight"), layer_of("model.head.bias")
-        ('blocks.3', 'model.head')
-
-    """
-    parts = name.split(".")[:-1]
-    numbers = [place for place, part in enumerate(parts) if part.isdecimal()]
-    return ".".join(parts[: numbers[0] + 1] if numbers else parts)
-
-
-def layers(network: nn.Module) -> dict[str, list[str]]:
-    """Names of the parameters of each layer, from the first layer to the last.
-
-    The order is that in which a network lists them, but the classifier that a pretrained network
-    names in ``pretrained_cfg`` is the last layer.
-
-    Example:
-        >>> layers(nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2)))
-        {'0': ['0.weight', '0.bias'], '2': ['2.weight', '2.bias']}
-
-    """
-    stated = getattr(network, "pretrained_cfg", None)
-    classifier = stated.get("classifier") if isinstance(stated, Mapping) else None
-    found: dict[str, list[str]] = {}
-    last = []
-    for name, _ in network.named_parameters():
-        if name.rpartition(".")[0] == classifier:
-            last.append(name)
-        else:
-            found.setdefault(layer_of(name), []).append(name)
-    return {**found, str(classifier): last} if last else found
-
-
-def freeze(network: nn.Module, share: float) -> None:
-    """Exclude the first ``share`` of a network's layers from training, rounded down.
-
-    The first layers of a pretrained network are the most general, and work on the largest images:
-    without gradients for them, a step is much shorter.
-
-    Example:
-        >>> network = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.Linear(2, 2))
-        >>> freeze(network, 0.5)
-        >>> [p.requires_grad for p in network.parameters()]
-        [False, False, True, True, True, True]
-
-    """
-    order = list(layers(network).values())
-    for name in itertools.chain.from_iterable(order[: int(share * len(order))]):
-        network.get_parameter(name).requires_grad = False
-
-
 def _groups_by_layer(
     network: nn.Module,
     names: Mapping[Tensor, str],
@@ -179,11 +125,10 @@ def _groups_by_layer(
     layer_decay: float,
 ) -> list[dict[str, Any]]:
     """Group parameters by learning rate and weight decay; layers in their order in the network."""
-    order = list(reversed(layers(network).values()))
-    after = {name: place for place, layer in enumerate(order) for name in layer}
+    steps = steps_to_last(network)
     groups: dict[tuple[float, float], list[Tensor]] = {}
     for p, name in names.items():
-        key = lr * layer_decay ** after[name], weight_decay if p.ndim > 1 else 0.0
+        key = lr * layer_decay ** steps[name], weight_decay if p.ndim > 1 else 0.0
         groups.setdefault(key, []).append(p)
     return [{"params": ps, "lr": rate, "weight_decay": wd} for (rate, wd), ps in groups.items()]
 
@@ -222,6 +167,7 @@ class Optimizers:
         weight_decay: Weight decay of matrices and filters, with SGD and AdamW.
         layer_decay: With SGD and AdamW, learning rate of each layer relative to that of the next:
             below 1, early layers, which are the most general, change least (Howard and Ruder 2018).
+            See `steps_to_last` for networks of very many layers.
         scaler: Scales the loss, for float16.
     """
 

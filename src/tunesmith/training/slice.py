@@ -20,8 +20,9 @@ from tunesmith.training.averaging import infinite_in
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.device import Compute
 from tunesmith.training.epoch import TrainData, train_batches
+from tunesmith.training.layers import freeze
 from tunesmith.training.losses import Loss
-from tunesmith.training.optimizers import Optimizers, freeze
+from tunesmith.training.optimizers import Optimizers
 from tunesmith.training.schedule import Segment, multiplier
 
 REFERENCE_BATCH = 512  # the batch that a config's learning rates are meant for
