@@ -20,7 +20,7 @@ import numpy as np
 from fit import write_results
 from pages import noise_table
 from portfolio import Images, Row, fitted, noisy, read_fashion, read_zip, some
-from tunesmith.jobs.training.slices import FORGIVES
+from tunesmith.jobs.training.forgive import FORGIVES
 
 RESULTS = Path(__file__).parent / "results" / "noise.json"
 IMAGES, SHARES = 5000, (0.0, 0.1, 0.3)

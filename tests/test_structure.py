@@ -50,6 +50,7 @@ UNMIRRORED: dict[str, str] = {
     "jobs/search/search_setup.py": "test_tune.py sets up, resumes and extends searches",
     "jobs/closing/result.py": "a value alone; test_fit.py reads all of it",
     "jobs/training/train.py": "test_together.py and test_untuned.py train everything there is",
+    "jobs/training/forgive.py": "test_slices.py trains with labels that look wrong",
     "jobs/training/saving.py": "test_slices.py keeps one checkpoint, and resumes from it",
     "jobs/run/trial.py": "values alone; test_slices.py runs, pauses and ends trainings",
     "records/events.py": "test_history.py writes and reads each kind",

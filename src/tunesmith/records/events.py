@@ -52,7 +52,17 @@ class WorkersChosen:
 @final
 @dataclass(frozen=True, kw_only=True)
 class SliceDone:
-    """A trial was trained from ``begin`` to ``end`` examples, and its checkpoint is on disk."""
+    """A trial was trained from ``begin`` to ``end`` examples, and its checkpoint is on disk.
+
+    Attributes:
+        trial: The trial.
+        begin: Number of examples seen before.
+        end: Number of examples seen after.
+        seconds: Duration.
+        checkpoint: Name of the checkpoint.
+        rows: Metrics.
+        robust: Whether the loss was robust to wrong labels; see `training.noise`.
+    """
 
     trial: str
     begin: int
@@ -60,6 +70,7 @@ class SliceDone:
     seconds: float
     checkpoint: str
     rows: tuple[Mapping[str, float], ...]
+    robust: bool = False
 
 
 @final

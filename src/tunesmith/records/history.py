@@ -58,6 +58,11 @@ class TrialHistory:
         return self.slices[-1].checkpoint if self.slices else None
 
     @property
+    def robust(self) -> bool:
+        """Whether the last slice's loss was robust to wrong labels."""
+        return bool(self.slices) and self.slices[-1].robust
+
+    @property
     def seconds(self) -> float:
         """Seconds of training."""
         return sum(s.seconds for s in self.slices)

@@ -19,7 +19,7 @@ from tunesmith.jobs.training.slices import run_trial
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.epoch import TrainData
-from tunesmith.training.losses import loss_of
+from tunesmith.training.losses import Loss, loss_of
 from tunesmith.training.slice import Checkpoint
 
 
@@ -189,6 +189,74 @@ def test_wrong_labels_are_forgiven_once_they_have_shown(session: Session, data: 
     assert trained.config.label_smoothing < noisy.config.label_smoothing
     (note,) = session.journal.history.notes
     assert "31 % or more bear another label" in note
+
+
+def noisy(session: Session, data: TrainData, *, horizon: int = 3200) -> Trial:
+    """A training whose labels look wrong until its loss forgives: then, it learns some of them."""
+
+    def validate(_weights: object) -> dict[str, float]:
+        share = 0.055 if any(robust_of(session)) else 0.31
+        return {"accuracy": 0.5, "log_loss": 1.0, "surest_contradicted": share}
+
+    return dataclasses.replace(trial(data, [], horizon=horizon), validate=validate)
+
+
+def robust_of(session: Session) -> list[bool]:
+    """Whether the loss forgave wrong labels in each slice."""
+    past = session.journal.history.trials.get("model")
+    return [done.robust for done in past.slices] if past else []
+
+
+def test_what_was_forgiven_stays_so_in_an_extension(session: Session, data: TrainData) -> None:
+    first, again = (run_trial(session, noisy(session, data)) for _ in range(2))
+    longer = run_trial(session, noisy(session, data, horizon=16_000), extended=True)
+    assert longer.checkpoint.seen == 16_000
+    assert first.config.robust > 0
+    assert first.config == again.config == longer.config
+    found = robust_of(session)
+    assert found == sorted(found)  # once it forgives, it goes on
+    assert len(session.journal.history.notes) == 1
+
+
+def test_what_was_forgiven_stays_so_after_an_interruption(
+    session_in: Callable[..., AbstractContextManager[Session]], data: TrainData, tmp_path: Path
+) -> None:
+    """And the weights are those of a training that nothing has interrupted."""
+
+    def interrupt(session: Session, planned: Trial) -> Trial:
+        def loss(config: TrainConfig) -> Loss:
+            if any(robust_of(session)):
+                session.interrupted.set()
+            return planned.loss(config)
+
+        return dataclasses.replace(planned, loss=loss)
+
+    found = []
+    for name in ("undisturbed", "interrupted"):
+        folder, now = tmp_path / name, iter(range(10**9))
+        folder.mkdir()
+        with session_in(folder, now=lambda now=now: next(now) / 10, budget=1000) as session:
+            planned = noisy(session, data, horizon=6400)
+            if name == "interrupted":
+                stopped = run_trial(session, interrupt(session, planned))
+                assert stopped.reason is EndReason.INTERRUPTED
+                session.interrupted.clear()
+            found.append(run_trial(session, planned))
+            assert any(robust_of(session))
+    one, other = found
+    assert other.config == one.config
+    assert other.checkpoint.seen == one.checkpoint.seen == planned.horizon
+    torch.testing.assert_close(
+        other.checkpoint.network, one.checkpoint.network, rtol=1e-4, atol=1e-6
+    )
+
+
+def test_what_shows_only_at_the_end_is_not_told_to_be_forgiven(
+    session: Session, data: TrainData
+) -> None:
+    trained = run_trial(session, noisy(session, data, horizon=1920))
+    is_told = bool(session.journal.history.notes)
+    assert (trained.config.robust > 0) == any(robust_of(session)) == is_told
 
 
 def test_a_training_of_few_epochs_does_not_learn_wrong_labels_by_heart(

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import final
 
@@ -12,15 +12,15 @@ from tunesmith.core.ending import EndReason
 from tunesmith.core.errors import ModelError
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.stored import load_checkpoint
-from tunesmith.jobs.run.trial import SUREST_CONTRADICTED, Trained, Trial, network_of
+from tunesmith.jobs.run.trial import Trained, Trial
 from tunesmith.jobs.training.compiling import Compiling, worth_s
+from tunesmith.jobs.training.forgive import forgive, resumed
 from tunesmith.jobs.training.pacing import Pacing
 from tunesmith.jobs.training.saving import Saving
 from tunesmith.records.events import BlockDone, SliceDone, TrialEnded
 from tunesmith.report.terminal import Progress
 from tunesmith.training.config import TrainConfig, halved
 from tunesmith.training.epoch import rescaled_at, scale_at
-from tunesmith.training.noise import CLUELESS, FEWEST_EPOCHS, LEARNED, NOISY, forgiving
 from tunesmith.training.schedule import Segment, damp, extend, refit, warmup_decay
 from tunesmith.training.slice import Checkpoint, Outcome, SliceResult, train_slice
 
@@ -29,7 +29,6 @@ SHORTEST_S = 0.5  # per slice: setup dominates shorter ones
 VALIDATION_SHARE = 0.015  # share of the training time for validation, at most
 REMEMBERED = 5  # slices whose median speed counts: a slow one must not end the schedule early
 STEPS_BACK = 5  # divergences in a row before a training is given up
-FORGIVES = "from here on its loss forgives labels that look wrong"
 REWARM = 0.5  # peak of the learning rate when a finished training is extended
 
 
@@ -67,6 +66,7 @@ def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trai
     """
     start = load_checkpoint(session, trial.name)
     past = session.journal.history.trials.get(trial.name)
+    trial = replace(trial, config=resumed(trial.config, past))
     if start and past and past.ended and not extended:
         return Trained(checkpoint=start, config=trial.config, reason=EndReason(past.ended))
     if start is None and trial.begin:
@@ -112,28 +112,6 @@ def _step_back(
     return segments
 
 
-def _forgive(session: Session, trial: Trial, config: TrainConfig, end: int) -> TrainConfig:
-    """Switch to a loss that is robust to label noise, once the network has revealed some."""
-    past = session.journal.history.trials.get(trial.name)
-    if network_of(trial.name) != trial.name:  # folds train like the full data
-        return config
-    # A balanced network contradicts labels of frequent classes by design.
-    is_set = config.robust or config.balance or "robust" in session.settings.train
-    is_brief = end < FEWEST_EPOCHS * len(trial.data)
-    if is_set or is_brief or not past or not past.blocks:
-        return config
-    # Twice in a row, since mistakes of an early network soon disappear.
-    shares = [block.metrics.get(SUREST_CONTRADICTED, 0.0) for block in past.blocks[-2:]]
-    agree = len(shares) > 1 and all(NOISY <= share < CLUELESS for share in shares)
-    if past.blocks[-1].at < LEARNED * end or not agree:
-        return config
-    session.note(
-        f"Of the held-out images that {trial.name} is surest of, {100 * min(shares):.0f} % or more "
-        f"bear another label: {FORGIVES}."
-    )
-    return forgiving(config)
-
-
 def _is_resized(config: TrainConfig, segments: Sequence[Segment], begin: int, end: int) -> bool:
     """Whether images have another size at ``end`` than at ``begin``."""
     return scale_at(config, segments, begin) != scale_at(config, segments, end)
@@ -164,11 +142,11 @@ class _Loop:
         while True:
             seen = current.seen if current else 0
             end = self._end(seen, config)
-            config = _forgive(session, trial, config, end)
             reason = EndReason.DIVERGED if failures > STEPS_BACK else self._over(seen, end)
             if reason and current:
                 self._close(current, reason)
                 return Trained(checkpoint=current, config=config, reason=reason)
+            config = forgive(session, trial, config, end)
             self.pacing.begin()
             segments = refit(segments, seen=seen, end=max(end, seen + config.batch))
             until = self._until(seen, max(end, seen + config.batch), config)
@@ -182,7 +160,7 @@ class _Loop:
             elif result.checkpoint and result.checkpoint.seen > seen:
                 failures, current = 0, result.checkpoint
                 self.compiling.end(current.seen - seen)
-                self._keep(current, result.row, seen)
+                self._keep(current, result.row, seen, robust=config.robust > 0)
                 if self.compiling.changed or _is_resized(config, segments, seen, current.seen):
                     self.speeds.clear()
                 self._look(current, result.row, end)
@@ -248,7 +226,9 @@ class _Loop:
         steps = max(1, int(self.speed * seconds / config.batch))
         return min(end, seen + steps * config.batch)
 
-    def _keep(self, current: Checkpoint, row: Mapping[str, float], begin: int) -> None:
+    def _keep(
+        self, current: Checkpoint, row: Mapping[str, float], begin: int, *, robust: bool
+    ) -> None:
         """Start saving a slice's checkpoint, in parallel to the next slice's training."""
         if self.compiling.counts:
             self.speeds.append((current.seen - begin) / self.pacing.took_s)
@@ -261,6 +241,7 @@ class _Loop:
             seconds=self.pacing.took_s,
             checkpoint="",
             rows=(dict(row),),
+            robust=robust,
         )
         self.saving.begin(done, current)
 
