@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from tunesmith.evaluation.compare import compare, is_lower, mcnemar, optimism
+from tunesmith.evaluation.compare import advantage, compare, is_lower, mcnemar, optimism
+from tunesmith.evaluation.metrics import METRICS
 
 
 def answers(both: int, first: int, second: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -55,7 +56,7 @@ def test_it_is_the_metric_that_decides() -> None:
     assert not compare("balanced_accuracy", other_NK, one_NK, y_N).is_better
 
 
-@pytest.mark.parametrize("metric", ["balanced_accuracy", "log_loss"])
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "log_loss", "roc_auc"])
 def test_under_equal_models_no_metric_is_often_sure(metric: str) -> None:
     chance = np.random.default_rng(0)
     sure = 0
@@ -64,6 +65,15 @@ def test_under_equal_models_no_metric_is_often_sure(metric: str) -> None:
         one_NK, other_NK = chance.dirichlet([1, 1], (2, 120))
         sure += compare(metric, one_NK, other_NK, y_N).is_better
     assert sure <= 6  # 1.5 are expected
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_an_advantage_is_greater_where_a_model_is_better_by_a_metric(metric: str) -> None:
+    y_N = np.arange(120) % 3
+    p_NK = np.eye(3)[y_N] * 0.6 + np.random.default_rng(0).dirichlet([1, 1, 1], 120) * 0.4
+    assert advantage(metric, p_NK, p_NK[::-1], y_N) > 0
+    compared = compare(metric, p_NK[::-1], p_NK, y_N)
+    assert compared.gain == -advantage(metric, p_NK, p_NK[::-1], y_N)
 
 
 def test_a_loss_is_lower_only_by_more_than_its_differences_vary() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tunesmith.evaluation.interval import interval
+from tunesmith.evaluation.interval import interval, resampled, resamples
 from tunesmith.evaluation.metrics import METRICS, evaluate, wilson
 
 Floats = NDArray[np.float64]
@@ -65,3 +65,20 @@ def test_a_class_with_a_single_image_has_an_interval_too() -> None:
     y_N[0] = 2
     low, high = bounds_of("roc_auc", p_NK, y_N)
     assert 0 <= low < high <= 1
+
+
+@pytest.mark.parametrize("classes", [2, 3, 12])
+def test_areas_of_resamples_are_computed_at_once_as_one_by_one(classes: int) -> None:
+    """With ties, and with classes that are missing in some resamples."""
+    p_NK, y_N = answers(12, seed=3, classes=classes)
+    p_NK, values = p_NK.round(1), 10**9
+    found = resampled("roc_auc", p_NK, y_N, values)
+    one_by_one = [METRICS["roc_auc"].function(p_NK[i], y_N[i]) for i in resamples(12, values)]
+    np.testing.assert_allclose(found, one_by_one, atol=1e-12)
+
+
+def test_a_resample_of_one_class_has_no_area() -> None:
+    y_N = np.array([0, 1])
+    found = resampled("roc_auc", np.eye(2)[y_N], y_N, 10**6)
+    assert 0 < np.isnan(found).sum() < len(found)
+    assert set(found[np.isfinite(found)]) == {1.0}

@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.evaluation.interval import resamples
+from tunesmith.evaluation.interval import resampled
 from tunesmith.evaluation.metrics import METRICS
 
 Probabilities = NDArray[np.floating[Any]]
@@ -57,21 +57,30 @@ def compare(
         True
 
     """
-    measure = METRICS[metric].function
-    sign = 1 if METRICS[metric].greater_is_better else -1
-    gain = sign * (measure(one_NK, y_N) - measure(other_NK, y_N))
+    gain = advantage(metric, one_NK, other_NK, y_N)
     if metric == "accuracy":
         chance = mcnemar(one_NK.argmax(1) == y_N, other_NK.argmax(1) == y_N)
         return Comparison(gain=gain, chance=chance)
-    draws = np.array(
-        [
-            sign * (measure(one_NK[i], y_N[i]) - measure(other_NK[i], y_N[i]))
-            for i in resamples(len(y_N), 2 * one_NK.size)
-        ]
-    )
+    one_R, other_R = (resampled(metric, p, y_N, 2 * p.size) for p in (one_NK, other_NK))
+    draws = one_R - other_R if METRICS[metric].greater_is_better else other_R - one_R
     known = draws[np.isfinite(draws)]
     not_so = int((known <= 0).sum() if gain > 0 else (known >= 0).sum())
     return Comparison(gain=gain, chance=min(1.0, 2 * (not_so + 1) / (len(known) + 1)))
+
+
+def advantage(
+    metric: str, one_NK: Probabilities, other_NK: Probabilities, y_N: NDArray[np.int64]
+) -> float:
+    """Advantage of the first model, in units of the metric; negative if it is worse.
+
+    Example:
+        >>> advantage("log_loss", np.eye(2) / 2 + 0.25, np.full((2, 2), 0.25), np.array([0, 1])) > 0
+        True
+
+    """
+    measure = METRICS[metric].function
+    difference = measure(one_NK, y_N) - measure(other_NK, y_N)
+    return difference if METRICS[metric].greater_is_better else -difference
 
 
 @final

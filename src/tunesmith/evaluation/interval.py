@@ -1,6 +1,6 @@
 """95 % confidence intervals of metrics.
 
-Shape letters: N images, K classes.
+Shape letters: N images, K classes, R resamples, P images of one class.
 """
 
 import math
@@ -14,8 +14,9 @@ from tunesmith.evaluation.metrics import METRICS, Evaluation, area_with_interval
 
 Probabilities = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]
+Floats = NDArray[np.float64]
 ROUNDS, FEWEST_ROUNDS = 1000, 40  # of the bootstrap
-VALUES = 20_000_000  # probabilities that all its rounds may process: a second or two
+VALUES = 20_000_000  # probabilities that all but the fewest rounds may process: a second or two
 
 
 def interval(metric: str, own: Evaluation, p_NK: Probabilities, y_N: Labels) -> tuple[float, float]:
@@ -25,8 +26,8 @@ def interval(metric: str, own: Evaluation, p_NK: Probabilities, y_N: Labels) -> 
     intervals of the recalls like those of independent quantities (Zou and Donner 2008,
     "Construction of confidence limits about effect measures"). Areas under the ROC curve have the
     mean of the classes' DeLong intervals, as if their errors were fully correlated. Other metrics
-    are bootstrapped. If all predictions are correct, so are those of every resample, and accuracy's
-    lower bound is used instead.
+    are bootstrapped (Efron and Tibshirani 1993). If all predictions are correct, so are those of
+    every resample, and accuracy's lower bound is used instead.
 
     Args:
         metric: One of `METRICS`.
@@ -49,7 +50,8 @@ def interval(metric: str, own: Evaluation, p_NK: Probabilities, y_N: Labels) -> 
             return _mean_of_recalls(own.recall, own.recall_interval)
         case "roc_auc":
             return _areas(p_NK, y_N)
-    low, high = _resampled(metric, p_NK, y_N)
+    draws = resampled(metric, p_NK, y_N, p_NK.size)
+    low, high = np.nanquantile(draws, [0.025, 0.975]).tolist()
     if METRICS[metric].greater_is_better and own.accuracy == 1:
         low = min(low, wilson(own.n, own.n)[0])
     return low, high
@@ -67,11 +69,14 @@ def _mean_of_recalls(
 
 def _areas(p_NK: Probabilities, y_N: Labels) -> tuple[float, float]:
     """Interval of the ROC AUC: of the second class if there are two, else one-vs-rest."""
-    k = p_NK.shape[1]
-    classes = [1] if k == 2 else np.unique(y_N).tolist()  # noqa: PLR2004 (one question)
-    bounds = [area_with_interval(p_NK[:, c], y_N == c)[1:] for c in classes]
+    bounds = [area_with_interval(p_NK[:, c], y_N == c)[1:] for c in _asked(p_NK, y_N)]
     low, high = np.mean(bounds, axis=0)
     return float(low), float(high)
+
+
+def _asked(p_NK: Probabilities, y_N: Labels) -> list[int]:
+    """Classes that are told from the rest: of two, which are one question, the second."""
+    return [1] if p_NK.shape[1] == 2 else np.unique(y_N).tolist()  # noqa: PLR2004 (two classes)
 
 
 def resamples(n: int, values: int) -> Iterator[NDArray[np.int64]]:
@@ -84,8 +89,43 @@ def resamples(n: int, values: int) -> Iterator[NDArray[np.int64]]:
         yield rng.integers(0, n, n)
 
 
-def _resampled(metric: str, p_NK: Probabilities, y_N: Labels) -> tuple[float, float]:
-    """Interval by the percentile bootstrap (Efron and Tibshirani 1993)."""
-    draws = [METRICS[metric].function(p_NK[i], y_N[i]) for i in resamples(len(y_N), p_NK.size)]
-    low, high = np.nanquantile(draws, [0.025, 0.975])
-    return float(low), float(high)
+def resampled(metric: str, p_NK: Probabilities, y_N: Labels, values: int) -> Floats:
+    """Compute a metric on resamples of the images, ``(R,)``; NaN where it is undefined.
+
+    Args:
+        metric: One of `METRICS`.
+        p_NK: Probabilities.
+        y_N: True classes.
+        values: Number of probabilities that a round processes, as for `resamples`.
+    """
+    drawn = resamples(len(y_N), values)
+    if metric == "roc_auc":
+        counts = [np.bincount(i, minlength=len(y_N)).astype(np.int32) for i in drawn]
+        return _resampled_areas(p_NK, y_N, np.stack(counts, axis=1))
+    return np.array([METRICS[metric].function(p_NK[i], y_N[i]) for i in drawn])
+
+
+def _resampled_areas(p_NK: Probabilities, y_N: Labels, count_NR: NDArray[np.int32]) -> Floats:
+    """`roc_auc` of resamples, by how often each image was drawn."""
+    areas = [_resampled_area(p_NK[:, c], y_N == c, count_NR) for c in _asked(p_NK, y_N)]
+    known_R = np.isfinite(areas).sum(0)
+    with np.errstate(invalid="ignore"):  # NaN where no class has both
+        mean_R: Floats = np.nansum(areas, axis=0) / known_R
+    return mean_R
+
+
+def _resampled_area(
+    score_N: NDArray[np.floating[Any]], is_one_N: NDArray[np.bool_], count_NR: NDArray[np.int32]
+) -> Floats:
+    """Area under the ROC curve in resamples; scores are sorted once for all of them."""
+    order_N, one_P, drawn_PR = np.argsort(score_N), score_N[is_one_N], count_NR[is_one_N]
+    lower_NR = np.zeros((len(score_N) + 1, count_NR.shape[1]), np.int32)
+    np.cumsum(count_NR[order_N], axis=0, out=lower_NR[1:])  # drawn of the first ones in this order
+    ends = (np.searchsorted(score_N[order_N], one_P, side=side) for side in ("left", "right"))
+    twice_PR = sum(lower_NR[place_P] for place_P in ends)  # images with the same score count once
+    ones_R = drawn_PR.sum(0)
+    # Without pairs of one class.
+    won_R = (np.einsum("pr,pr->r", drawn_PR, twice_PR, dtype=np.float64) - ones_R**2) / 2
+    with np.errstate(invalid="ignore"):
+        area_R: Floats = won_R / (ones_R * (len(score_N) - ones_R))
+    return area_R

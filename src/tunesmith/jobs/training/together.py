@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from tunesmith.core.spread import spread
 from tunesmith.evaluation.calibration import calibrated_losses, fit_temperature, softmax
-from tunesmith.evaluation.compare import Optimism, compare, gains, is_lower, optimism
+from tunesmith.evaluation.compare import (
+    Optimism,
+    advantage,
+    compare,
+    gains,
+    is_lower,
+    optimism,
+)
 from tunesmith.evaluation.metrics import CLASSES_ALIKE, accuracy
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.session import Session
@@ -118,7 +125,7 @@ def choose(
 def _is_no_worse(metric: str, z_NK: Logits, other_NK: Logits, y_N: NDArray[np.int64]) -> bool:
     """Whether logits are at least as good as others by a metric, after calibration of each."""
     p_NK, q_NK = (softmax(each_NK, fit_temperature(each_NK, y_N)) for each_NK in (z_NK, other_NK))
-    return compare(metric, p_NK, q_NK, y_N).gain >= 0
+    return advantage(metric, p_NK, q_NK, y_N) >= 0
 
 
 def is_better(metric: str, z_NK: Logits, other_NK: Logits, y_N: NDArray[np.int64]) -> bool:
