@@ -44,8 +44,8 @@ from numpy.typing import NDArray
 from fit import revision
 from tunesmith.data.clean import merged
 from tunesmith.data.sources import open_source
+from tunesmith.evaluation.areas import area_with_interval
 from tunesmith.evaluation.calibration import softmax
-from tunesmith.evaluation.metrics import area_with_interval
 from tunesmith.evaluation.ridge import fit_ridge
 from tunesmith.execution.machine import measure as measure_machine
 from tunesmith.jobs.deep.deep import see

@@ -1,7 +1,10 @@
 """Tests of `tunesmith.screening.shortcuts`."""
 
 import numpy as np
+import pytest
+from numpy.typing import NDArray
 
+from tunesmith.evaluation.areas import area_of_counts
 from tunesmith.screening.shortcuts import BINS, can_ask, find_shortcuts
 
 Y = np.arange(2000) % 10
@@ -71,6 +74,31 @@ def test_the_plainest_clue_is_told_of_few_images_too() -> None:
 def test_many_classes_are_looked_at() -> None:
     assert can_ask(np.arange(70_000) % 1000, 1000)
     assert not can_ask(np.arange(20_000) % 1000, 1000)
+
+
+def test_a_clue_of_many_classes_is_one_pass_over_its_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And not one over all images for each class: there are as many scores as sets of values."""
+    asked = []
+
+    def area(
+        score_U: NDArray[np.float64],
+        ones_U: NDArray[np.int64],
+        others_U: NDArray[np.int64],
+        z: float,
+    ) -> tuple[float, float, float]:
+        asked.append(len(score_U))
+        return area_of_counts(score_U, ones_U, others_U, z=z)
+
+    monkeypatch.setattr("tunesmith.screening.shortcuts.area_of_counts", area)
+    y_N = np.arange(30_000) % 500
+    color_N2 = np.random.default_rng(0).normal(size=(30_000, 2))
+    color_N2[y_N == 7, 1] += 8
+    (found,) = find_shortcuts({"color": color_N2}, y_N, 500, allowed={"color": 0.9})
+    assert found.label == 7
+    assert len(asked) > 450
+    assert max(asked) <= BINS**2
 
 
 def test_a_clue_without_any_value_gives_nothing_away() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.evaluation.metrics import METRICS, Evaluation, area_with_interval, wilson
+from tunesmith.evaluation.areas import area_with_interval
+from tunesmith.evaluation.metrics import METRICS, Evaluation, wilson
 
 Probabilities = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]

@@ -127,38 +127,6 @@ def _roc_auc_or_nan(p_NK: Probabilities, y_N: Labels) -> float:
     return math.nan if area is None else area
 
 
-def area_with_interval(
-    score_N: NDArray[np.floating[Any]], is_one_N: NDArray[np.bool_], *, z: float = Z_95
-) -> tuple[float, float, float]:
-    """Area under the ROC curve of a score, and its confidence interval.
-
-    By DeLong, DeLong and Clarke-Pearson 1988, with the ranks of Sun and Xu 2014.
-
-    Args:
-        score_N: Score of each image; larger for positives.
-        is_one_N: Whether each image is a positive; at least one is and one is not.
-        z: Quantile of the standard normal distribution; the default gives 95 %.
-
-    Example:
-        >>> area, low, high = area_with_interval(np.arange(10.0), np.arange(10) > 5)
-        >>> area
-        1.0
-
-    """
-    one, other = score_N[is_one_N], score_N[~is_one_N]
-    rank_N = _ranks(np.concatenate([one, other]))
-    below_one = (rank_N[: len(one)] - _ranks(one)) / len(other)
-    below_other = 1 - (rank_N[len(one) :] - _ranks(other)) / len(one)
-    variance = _variance(below_one) / len(one) + _variance(below_other) / len(other)
-    area, half = float(below_one.mean()), z * math.sqrt(variance)
-    return area, max(0.0, area - half), min(1.0, area + half)
-
-
-def _variance(x_N: NDArray[np.float64]) -> float:
-    """Variance; if all values are equal, that with two more values, one of them different."""
-    return (float(x_N.var(ddof=1)) if len(x_N) > 1 else 0.0) or 1 / (len(x_N) + 2)
-
-
 def _ranks(x_N: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Ranks from 1, with ties averaged."""
     _, place_N, counts = np.unique(x_N, return_inverse=True, return_counts=True)

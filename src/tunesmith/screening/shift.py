@@ -6,7 +6,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.evaluation.metrics import area_with_interval
+from tunesmith.evaluation.areas import area_with_interval
 from tunesmith.evaluation.ridge import fit_ridge
 
 MATTERS = 0.6  # area under the ROC curve above which the sets count as different

@@ -67,7 +67,7 @@ def test_metadata_that_only_one_class_has_give_it_away(kinds: tuple[str, ...], n
 def test_a_share_of_files_is_called_neither_none_nor_all() -> None:
     told = Examined(format="JPEG", findings=(), metadata=("E0", "EXIF"))
     assert (
-        "none of this class have Exif, 90.0 % of the others"
+        "90.0 % of this class have Exif, none of the others"
         in clue_of(of_files(PLAIN, told, apart_from=10)).meaning
     )
 

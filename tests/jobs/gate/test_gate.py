@@ -36,20 +36,29 @@ from tunesmith.report.findings import Finding
 def test_more_time_for_fewer_images_looks_deeper(
     images: int, tested: int, budget: float, expected: Depth
 ) -> None:
-    assert depth_for(images, tested, pixels=784, budget=budget, cores=2) is expected
+    found = depth_for(images, tested, classes=10, pixels=784, budget=budget, cores=2)
+    assert found is expected
 
 
 def test_more_cores_and_smaller_images_look_deeper() -> None:
-    few = depth_for(40_000, 0, pixels=224 * 224, budget=600, cores=1)
+    few = depth_for(40_000, 0, classes=10, pixels=224 * 224, budget=600, cores=1)
     assert few is Depth.EXACT
-    assert depth_for(40_000, 0, pixels=224 * 224, budget=600, cores=2) is Depth.NEAR
-    assert depth_for(40_000, 0, pixels=784, budget=600, cores=1) is Depth.WHOLE
-    assert depth_for(40_000, 0, pixels=224 * 224, budget=600, cores=32) is Depth.WHOLE
+    assert depth_for(40_000, 0, classes=10, pixels=224 * 224, budget=600, cores=2) is Depth.NEAR
+    assert depth_for(40_000, 0, classes=10, pixels=784, budget=600, cores=1) is Depth.WHOLE
+    assert depth_for(40_000, 0, classes=10, pixels=224 * 224, budget=600, cores=32) is Depth.WHOLE
 
 
 def test_photographs_are_searched_for_near_copies_before_all_else() -> None:
-    assert depth_for(30_000, 0, pixels=160 * 160, budget=600, cores=2) is Depth.NEAR
-    assert depth_for(5000, 0, pixels=128 * 128, budget=60, cores=2) is Depth.NEAR
+    assert depth_for(30_000, 0, classes=10, pixels=160 * 160, budget=600, cores=2) is Depth.NEAR
+    assert depth_for(5000, 0, classes=10, pixels=128 * 128, budget=60, cores=2) is Depth.NEAR
+
+
+def test_more_classes_take_longer_to_look_at() -> None:
+    few, many = (
+        depth_for(60_000, 0, classes=classes, pixels=1024, budget=250, cores=2)
+        for classes in (10, 2000)
+    )
+    assert (few, many) == (Depth.WHOLE, Depth.NEAR)
 
 
 @pytest.mark.parametrize(

@@ -38,10 +38,11 @@ from tunesmith.screening.neighbors import comparisons
 from tunesmith.screening.shift import find_shift
 
 SHARE = 0.025  # share of a budget that the gate may take
-# Estimated seconds of one core: per compared pair, per image, per pixel with all checks, and per
-# pixel if images are only shrunk to look for near copies. The colors of the copies that are found
-# are not counted: copies are few, except among the frames of a film, which take longer therefore.
-PAIR_S, IMAGE_S, PIXEL_S, SHRINK_S = 1e-8, 1e-4, 4e-8, 1e-8
+# Estimated seconds of one core: per compared pair, per image, per pixel and per class with all
+# checks, and per pixel if images are only shrunk to look for near copies. The colors of the copies
+# that are found are not counted: copies are few, except among the frames of a film, which take
+# longer therefore.
+PAIR_S, IMAGE_S, PIXEL_S, CLASS_S, SHRINK_S = 1e-8, 1e-4, 4e-8, 1.5e-3, 1e-8
 PER_PART = 5000  # images of each split for the classifier that tells the splits apart
 ORDER = ("serious", "doubtful", "notable")
 # Depth -> what was skipped for lack of time.
@@ -82,7 +83,9 @@ class Gated:
         )
 
 
-def depth_for(images: int, tested: int, *, pixels: int, budget: float, cores: int) -> Depth:
+def depth_for(
+    images: int, tested: int, *, classes: int, pixels: int, budget: float, cores: int
+) -> Depth:
     """Choose the greatest depth that takes no more than the gate's share of a budget.
 
     It depends on sizes alone and not on the clock, so that the same job gets the same split.
@@ -90,16 +93,17 @@ def depth_for(images: int, tested: int, *, pixels: int, budget: float, cores: in
     Args:
         images: Number of images.
         tested: Number of images in a given test set.
+        classes: Number of classes.
         pixels: Pixels per image, at the network's input size.
         budget: Time budget, in seconds.
         cores: Number of cores used.
     """
 
-    def fits(asked: int, pixel_s: float) -> bool:
+    def fits(asked: int, pixel_s: float, further_s: float = 0.0) -> bool:
         seconds = PAIR_S * comparisons(images, asked) + images * (IMAGE_S + pixel_s * pixels)
-        return seconds / cores <= SHARE * budget
+        return (seconds + further_s) / cores <= SHARE * budget
 
-    if fits(images, PIXEL_S):
+    if fits(images, PIXEL_S, CLASS_S * classes):
         return Depth.WHOLE
     if fits(images, SHRINK_S):
         return Depth.NEAR

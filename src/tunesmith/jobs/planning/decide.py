@@ -152,8 +152,14 @@ def _plan(
 
 def _depth(settings: Settings, data: Fingerprint, size: tuple[int, int], *, cores: int) -> Depth:
     """Choose the depth of the data gate."""
-    images, tested, pixels = data.images, data.test_images, size[0] * size[1]
-    return depth_for(images, tested, pixels=pixels, budget=settings.budget, cores=cores)
+    return depth_for(
+        data.images,
+        data.test_images,
+        classes=data.classes,
+        pixels=size[0] * size[1],
+        budget=settings.budget,
+        cores=cores,
+    )
 
 
 def _with_search(
