@@ -1,5 +1,7 @@
 """Tests of `tunesmith.evaluation.calibration`."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,6 +20,12 @@ def logits(
     z_NK = 3 * rng.normal(size=(n, k))
     y_N = (rng.random((n, 1)) > softmax(z_NK, truth).cumsum(1)).sum(1).clip(max=k - 1)
     return z_NK, y_N
+
+
+def log_loss64(z_NK: NDArray[np.float64], y_N: NDArray[np.int64]) -> float:
+    """Log loss of logits in double precision."""
+    normal_N = np.logaddexp.reduce(z_NK, axis=1)
+    return float((normal_N - z_NK[np.arange(len(y_N)), y_N]).mean())
 
 
 @pytest.mark.parametrize("truth", [0.3, 1.0, 2.5])
@@ -49,6 +57,23 @@ def test_any_logits_give_a_temperature_within_bounds(
     temperature = fit_temperature(z_NK.astype(np.float32), rng.integers(0, k, n))
     assert BOUNDS[0] <= temperature <= BOUNDS[1]
     assert np.isfinite(softmax(z_NK, temperature)).all()
+
+
+@given(st.integers(1, 40), st.integers(2, 5), st.floats(-3, 3), st.floats(*BOUNDS), st.integers(0))
+def test_it_finds_it_from_anywhere(
+    n: int, k: int, log_scale: float, near: float, seed: int
+) -> None:
+    """That is where the slope changes its sign; or a bound."""
+    rng = np.random.default_rng(seed)
+    z_NK, y_N = np.exp(log_scale) * rng.normal(size=(n, k)), rng.integers(0, k, n)
+    temperature = fit_temperature(z_NK, y_N, near=near)
+
+    def loss(t: float) -> float:
+        return n * log_loss64(z_NK / t, y_N) + math.log(t) ** 2 / 2
+
+    for other in (temperature * 1.001, temperature / 1.001):
+        if BOUNDS[0] <= other <= BOUNDS[1]:
+            assert loss(other) >= loss(temperature)
 
 
 def test_no_image_changes_nothing() -> None:

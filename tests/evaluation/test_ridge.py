@@ -1,14 +1,18 @@
 """Tests of `tunesmith.evaluation.ridge`."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tunesmith.evaluation import calibration
 from tunesmith.evaluation.calibration import softmax
 from tunesmith.evaluation.metrics import accuracy, log_loss
 from tunesmith.evaluation.ridge import PENALTIES, fit_ridge
 
 Floats = NDArray[np.float64]
+RANDOM = np.random.default_rng(1)
 
 
 def clusters(count: int, *, spread: float = 1.5) -> tuple[Floats, NDArray[np.int64]]:
@@ -27,22 +31,66 @@ def assert_alike(found_K: Floats, expected_K: Floats) -> None:
     )
 
 
+@pytest.mark.parametrize("features", [12, 40])  # fewer and more than images
 def test_left_out_answers_are_those_of_a_layer_fitted_without(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, features: int
 ) -> None:
     """The closed form against brute force, with the penalty and standardization held fixed."""
     monkeypatch.setattr("tunesmith.evaluation.ridge.PENALTIES", (0.1,))
     f_ND, y_N = clusters(30)
+    f_ND = np.concatenate([f_ND, RANDOM.normal(size=(30, features - 12))], axis=1)
     f_ND = (f_ND - f_ND.mean(0)) / f_ND.std(0)
     ridge = fit_ridge(f_ND, y_N, 3)
     targets_NK = np.eye(3)[y_N]
     a_ND = np.concatenate([f_ND, np.ones((30, 1))], axis=1)
-    penalty = np.diag([3.0] * 12 + [0.0])  # 0.1 of 30 images
+    penalty = np.diag([3.0] * features + [0.0])  # 0.1 of 30 images
     for left_out in (0, 7, 29):
         rest = np.arange(30) != left_out
         a, t = a_ND[rest], targets_NK[rest]
         expected_K = a_ND[left_out] @ np.linalg.solve(a.T @ a + penalty, a.T @ t)
         assert_alike(ridge.z_NK[left_out].astype(np.float64), expected_K)
+    w_DK = np.linalg.solve(a_ND.T @ a_ND + penalty, a_ND.T @ targets_NK)
+    found_NK = f_ND @ ridge.weight_KD.T.astype(np.float64) + ridge.bias_K
+    for found_K, expected_K in zip(found_NK, a_ND @ w_DK, strict=True):
+        assert_alike(found_K, expected_K)
+
+
+def test_the_penalty_is_chosen_with_few_passes_over_few_logits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tunesmith.evaluation.ridge.JUDGED_LOGITS", 900)
+    passes, derivatives = [], calibration._derivatives
+
+    def noted(z_NK: Floats, y_N: NDArray[np.int64], log_t: float) -> tuple[float, float]:
+        passes.append(len(z_NK))
+        return derivatives(z_NK, y_N, log_t)
+
+    monkeypatch.setattr(calibration, "_derivatives", noted)
+    fit_ridge(*clusters(400), 3)
+    assert set(passes) == {300}
+    assert len(passes) <= 6 * len(PENALTIES)
+
+
+@pytest.mark.parametrize("balance", [0.0, 1.0])
+def test_few_images_are_fitted_to_by_their_own_number(
+    monkeypatch: pytest.MonkeyPatch, balance: float
+) -> None:
+    """Constant features change nothing but the way: less work, and the same layer."""
+    f_ND, y_N = clusters(60)
+    y_N[20:40] = 0
+    padded_ND = np.concatenate([f_ND, np.ones((60, 100))], axis=1)
+    sizes, eigh = [], np.linalg.eigh
+
+    def noted(gram: Floats) -> Any:
+        sizes.append(len(gram))
+        return eigh(gram)
+
+    monkeypatch.setattr(np.linalg, "eigh", noted)
+    ridge, other = (fit_ridge(each, y_N, 3, balance=balance) for each in (f_ND, padded_ND))
+    assert sizes == [12, 60]
+    np.testing.assert_allclose(other.weight_KD[:, :12], ridge.weight_KD, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(other.bias_K, ridge.bias_K, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(other.z_NK, ridge.z_NK, rtol=1e-5, atol=1e-6)
 
 
 def test_left_out_answers_tell_the_accuracy_on_new_images() -> None:

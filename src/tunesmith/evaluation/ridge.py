@@ -16,11 +16,13 @@ from tunesmith.evaluation.metrics import log_loss
 
 # Candidate penalties, as multiples of the number of images.
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-JUDGED = 5000  # images by which the penalty is chosen
+# Images by which the penalty is chosen, at most, and logits of these: a thousand classes take long.
+JUDGED, JUDGED_LOGITS = 5000, 1_000_000
 CHUNK = 4096  # images whose features are held in double precision at a time
 # Least value of 1 - leverage, by which residuals are divided. Of 64 images and 1,280 features it is
 # some 5e-4: a larger bound would hand each image its own label.
 LEAST_LEFT = 1e-9
+ALL = slice(None)
 
 
 @final
@@ -52,6 +54,7 @@ def fit_ridge(
     The penalty is the one with the least log loss of leave-one-out predictions, which follow from
     the hat matrix at no cost (Hastie, Tibshirani and Friedman 2009, "The elements of statistical
     learning", 7.10.1). Logits are scaled so that their softmax gives calibrated probabilities.
+    The time is cubic in the images or in the features, whichever are fewer.
 
     Args:
         f_ND: Features.
@@ -74,31 +77,27 @@ def fit_ridge(
 
     """
     n, weight_N = len(f_ND), _weights(y_N, balance)
-    mean_D, std_D = _spread(f_ND, weight_N, alike=alike)
     mean_K = np.bincount(y_N, weight_N, minlength=classes) / n
-    gram_DD, c_DK = _products(lambda rows: (f_ND[rows] - mean_D) / std_D, y_N, weight_N, mean_K)
-    values_D, q_DD = np.linalg.eigh(gram_DD)
-    values_D, c_DK = values_D.clip(0), q_DD.T @ c_DK
-
-    def turned(rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Features of some images in the axes of the Gram matrix, ``[R, D]``."""
-        return np.asarray(((f_ND[rows] - mean_D) / std_D) @ q_DD)
+    mean_D, std_D = _spread(f_ND, weight_N, alike=alike)
+    given = _Given(f_ND=f_ND, mean_D=mean_D, std_D=std_D, y_N=y_N, mean_K=mean_K, weight_N=weight_N)
+    axes = _axes_of_images(given) if n < f_ND.shape[1] else _axes_of_features(given)
 
     def left_out(
-        b_RD: NDArray[np.float64], rows: NDArray[np.int64], penalty: float
+        b_RA: NDArray[np.float64], rows: NDArray[np.int64], penalty: float
     ) -> NDArray[np.float64]:
         """Leave-one-out predictions for some images, ``[R, K]``."""
-        shrunk_D = 1 / (values_D + penalty * n)
-        hat_R = weight_N[rows] * (b_RD**2 @ shrunk_D + 1 / n)
-        t_RK = _targets(y_N[rows], mean_K)
-        off_RK = t_RK - b_RD @ (shrunk_D[:, None] * c_DK)
+        shrunk_A = 1 / (axes.values_A + penalty * n)
+        hat_R = weight_N[rows] * (b_RA**2 @ shrunk_A + 1 / n)
+        t_RK = given.targets(rows)
+        off_RK = t_RK - b_RA @ (shrunk_A[:, None] * axes.c_AK)
         z_RK: NDArray[np.float64] = t_RK - off_RK / (1 - hat_R).clip(LEAST_LEFT)[:, None]
         return z_RK + mean_K
 
-    some = _judged(weight_N)
-    penalty, temperature = _best(partial(left_out, turned(some), some), y_N[some])
-    z_NK = np.concatenate([left_out(turned(rows), rows, penalty) for rows in _chunks(n)])
-    w_DK = q_DD @ (c_DK / (values_D + penalty * n)[:, None]) / std_D[:, None] / temperature
+    some = _judged(weight_N, classes)
+    penalty, temperature = _best(partial(left_out, axes.turned(some), some), y_N[some])
+    z_NK = np.concatenate([left_out(axes.turned(rows), rows, penalty) for rows in _chunks(n)])
+    w_DK = axes.back(axes.c_AK / (axes.values_A + penalty * n)[:, None])
+    w_DK = w_DK / std_D[:, None] / temperature
     return Ridge(
         weight_KD=w_DK.T.astype(np.float32),
         bias_K=(mean_K / temperature - mean_D @ w_DK).astype(np.float32),
@@ -106,20 +105,91 @@ def fit_ridge(
     )
 
 
-def _products(
-    scaled: Callable[[NDArray[np.int64]], NDArray[np.float64]],
-    y_N: NDArray[np.int64],
-    weight_N: NDArray[np.float64],
-    mean_K: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weighted products of the features with themselves ``[D, D]`` and with targets ``[D, K]``."""
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Given:
+    """Images to fit to: features and how they are scaled, classes and their means, weights."""
+
+    f_ND: NDArray[np.floating[Any]]
+    mean_D: NDArray[np.float64]
+    std_D: NDArray[np.float64]
+    y_N: NDArray[np.int64]
+    mean_K: NDArray[np.float64]
+    weight_N: NDArray[np.float64]
+
+    def scaled(
+        self, rows: NDArray[np.int64] | slice, columns: NDArray[np.int64] | slice
+    ) -> NDArray[np.float64]:
+        """Scaled features of some images."""
+        f_RC = self.f_ND[rows, columns]
+        return np.asarray((f_RC - self.mean_D[columns]) / self.std_D[columns])
+
+    def targets(self, rows: NDArray[np.int64] | slice) -> NDArray[np.float64]:
+        """One-hot labels of some images minus their means over all, ``[R, K]``."""
+        t_RK: NDArray[np.float64] = self.y_N[rows, None] == np.arange(len(self.mean_K))
+        return t_RK - self.mean_K
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Axes:
+    """Axes A in which the weighted products of the features with each other are diagonal.
+
+    Attributes:
+        values_A: The diagonal.
+        c_AK: Weighted products of the features with the targets.
+        turned: Features of some images, ``[R, A]``.
+        back: Turns weights ``[A, K]`` to those of the features ``[D, K]``.
+    """
+
+    values_A: NDArray[np.float64]
+    c_AK: NDArray[np.float64]
+    turned: Callable[[NDArray[np.int64]], NDArray[np.float64]]
+    back: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+def _axes_of_features(given: _Given) -> _Axes:
+    """Find the axes from the products of the features over all images, ``[D, D]``."""
     gram_DD, c_DK = np.zeros(()), np.zeros(())
-    for rows in _chunks(len(y_N)):
-        a_RD = scaled(rows)
-        weighted_DR = a_RD.T * weight_N[rows]
+    for rows in _chunks(len(given.y_N)):
+        a_RD = given.scaled(rows, ALL)
+        weighted_DR = a_RD.T * given.weight_N[rows]
         gram_DD = gram_DD + weighted_DR @ a_RD
-        c_DK = c_DK + weighted_DR @ _targets(y_N[rows], mean_K)
-    return gram_DD, c_DK
+        c_DK = c_DK + weighted_DR @ given.targets(rows)
+    values_D, q_DD = np.linalg.eigh(gram_DD)
+    return _Axes(
+        values_A=values_D.clip(0),
+        c_AK=q_DD.T @ c_DK,
+        turned=lambda rows: given.scaled(rows, ALL) @ q_DD,
+        back=lambda w_AK: q_DD @ w_AK,
+    )
+
+
+def _axes_of_images(given: _Given) -> _Axes:
+    """Find the same axes from the products of the images over all features, ``[N, N]``."""
+    root_N, columns = np.sqrt(given.weight_N), _chunks(given.f_ND.shape[1])
+
+    def weighted(some: NDArray[np.int64]) -> NDArray[np.float64]:
+        return given.scaled(ALL, some) * root_N[:, None]
+
+    gram_NN = np.zeros(())
+    for some in columns:
+        b_NC = weighted(some)
+        gram_NN = gram_NN + b_NC @ b_NC.T
+    values_N, u_NN = np.linalg.eigh(gram_NN)
+    values_N = values_N.clip(np.finfo(np.float64).tiny)  # its root divides, and cancels
+    root_A = np.sqrt(values_N)
+
+    def back(w_AK: NDArray[np.float64]) -> NDArray[np.float64]:
+        w_NK = u_NN @ (w_AK / root_A[:, None])
+        return np.concatenate([weighted(some).T @ w_NK for some in columns])
+
+    return _Axes(
+        values_A=values_N,
+        c_AK=root_A[:, None] * (u_NN.T @ (root_N[:, None] * given.targets(ALL))),
+        turned=lambda rows: u_NN[rows] * root_A / root_N[rows, None],
+        back=back,
+    )
 
 
 def _chunks(n: int) -> list[NDArray[np.int64]]:
@@ -131,20 +201,21 @@ def _best(
     left_out: Callable[[float], NDArray[np.float64]], y_R: NDArray[np.int64]
 ) -> tuple[float, float]:
     """Penalty with the least log loss, and the temperature that goes with it."""
-    best = np.inf, PENALTIES[0], 1.0
+    temperature, best = 1.0, (np.inf, PENALTIES[0], 1.0)
     for penalty in PENALTIES:
         z_RK = left_out(penalty)
-        temperature = fit_temperature(z_RK, y_R)
+        temperature = fit_temperature(z_RK, y_R, near=temperature)
         best = min(best, (log_loss(softmax(z_RK, temperature), y_R), penalty, temperature))
     return best[1:]
 
 
-def _judged(weight_N: NDArray[np.float64]) -> NDArray[np.int64]:
+def _judged(weight_N: NDArray[np.float64], classes: int) -> NDArray[np.int64]:
     """Images by which the penalty is chosen, drawn by their weights where these differ."""
     n, chance = len(weight_N), np.random.default_rng(0)
+    most = min(n, JUDGED, JUDGED_LOGITS // classes)
     if np.ptp(weight_N):
-        return chance.choice(n, min(n, JUDGED), p=weight_N / n)
-    return chance.permutation(n)[:JUDGED]
+        return chance.choice(n, most, p=weight_N / n)
+    return chance.permutation(n)[:most]
 
 
 def _weights(y_N: NDArray[np.int64], balance: float) -> NDArray[np.float64]:
@@ -162,9 +233,3 @@ def _spread(
     squares = (weight_N[rows] @ (f_ND[rows] - mean_D) ** 2 for rows in _chunks(n))
     std_D = np.sqrt(sum(squares, zero_D) / n)
     return mean_D, std_D.clip(max(1e-6, float(np.median(std_D)) if alike else 0.0))
-
-
-def _targets(y_R: NDArray[np.int64], mean_K: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One-hot labels minus their means over all images."""
-    t_RK: NDArray[np.float64] = (y_R[:, None] == np.arange(len(mean_K))) - mean_K
-    return t_RK
