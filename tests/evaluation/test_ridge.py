@@ -31,19 +31,20 @@ def assert_alike(found_K: Floats, expected_K: Floats) -> None:
     )
 
 
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("features", [12, 40])  # fewer and more than images
 def test_left_out_answers_are_those_of_a_layer_fitted_without(
-    monkeypatch: pytest.MonkeyPatch, features: int
+    monkeypatch: pytest.MonkeyPatch, features: int, *, bias: bool
 ) -> None:
     """The closed form against brute force, with the penalty and standardization held fixed."""
     monkeypatch.setattr("tunesmith.evaluation.ridge.PENALTIES", (0.1,))
     f_ND, y_N = clusters(30)
     f_ND = np.concatenate([f_ND, RANDOM.normal(size=(30, features - 12))], axis=1)
     f_ND = (f_ND - f_ND.mean(0)) / f_ND.std(0)
-    ridge = fit_ridge(f_ND, y_N, 3)
+    ridge = fit_ridge(f_ND, y_N, 3, bias=bias)
     targets_NK = np.eye(3)[y_N]
-    a_ND = np.concatenate([f_ND, np.ones((30, 1))], axis=1)
-    penalty = np.diag([3.0] * features + [0.0])  # 0.1 of 30 images
+    a_ND = np.concatenate([f_ND, np.full((30, 1), float(bias))], axis=1)
+    penalty = np.diag([3.0] * features + [0.0 if bias else 1.0])  # 0.1 of 30 images
     for left_out in (0, 7, 29):
         rest = np.arange(30) != left_out
         a, t = a_ND[rest], targets_NK[rest]
@@ -53,6 +54,7 @@ def test_left_out_answers_are_those_of_a_layer_fitted_without(
     found_NK = f_ND @ ridge.weight_KD.T.astype(np.float64) + ridge.bias_K
     for found_K, expected_K in zip(found_NK, a_ND @ w_DK, strict=True):
         assert_alike(found_K, expected_K)
+    assert ridge.bias_K.any() == bias
 
 
 def test_the_penalty_is_chosen_with_few_passes_over_few_logits(

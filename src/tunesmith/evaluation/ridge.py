@@ -48,6 +48,7 @@ def fit_ridge(
     *,
     balance: float = 0.0,
     alike: bool = False,
+    bias: bool = True,
 ) -> Ridge:
     """Fit a linear classifier by ridge regression on one-hot labels.
 
@@ -66,6 +67,8 @@ def fit_ridge(
         alike: Whether features are of one kind, as those of a network. Each is divided by its
             standard deviation, or by the median one if that is larger: one that hardly varies on
             these images would outweigh all others where it does vary.
+        bias: Whether the layer has biases. If it has none, all are 0, features are not centered,
+            and their root mean square takes the place of their standard deviation.
 
     Example:
         >>> f_ND = np.random.default_rng(0).normal(size=(60, 5))
@@ -77,8 +80,8 @@ def fit_ridge(
 
     """
     n, weight_N = len(f_ND), _weights(y_N, balance)
-    mean_K = np.bincount(y_N, weight_N, minlength=classes) / n
-    mean_D, std_D = _spread(f_ND, weight_N, alike=alike)
+    mean_K = np.bincount(y_N, weight_N, minlength=classes) / n * bias
+    mean_D, std_D = _spread(f_ND, weight_N, alike=alike, bias=bias)
     given = _Given(f_ND=f_ND, mean_D=mean_D, std_D=std_D, y_N=y_N, mean_K=mean_K, weight_N=weight_N)
     axes = _axes_of_images(given) if n < f_ND.shape[1] else _axes_of_features(given)
 
@@ -87,7 +90,7 @@ def fit_ridge(
     ) -> NDArray[np.float64]:
         """Leave-one-out predictions for some images, ``[R, K]``."""
         shrunk_A = 1 / (axes.values_A + penalty * n)
-        hat_R = weight_N[rows] * (b_RA**2 @ shrunk_A + 1 / n)
+        hat_R = weight_N[rows] * (b_RA**2 @ shrunk_A + bias / n)
         t_RK = given.targets(rows)
         off_RK = t_RK - b_RA @ (shrunk_A[:, None] * axes.c_AK)
         z_RK: NDArray[np.float64] = t_RK - off_RK / (1 - hat_R).clip(LEAST_LEFT)[:, None]
@@ -225,11 +228,12 @@ def _weights(y_N: NDArray[np.int64], balance: float) -> NDArray[np.float64]:
 
 
 def _spread(
-    f_ND: NDArray[np.floating[Any]], weight_N: NDArray[np.float64], *, alike: bool
+    f_ND: NDArray[np.floating[Any]], weight_N: NDArray[np.float64], *, alike: bool, bias: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weighted mean of each feature, and the standard deviation to divide it by."""
+    """Weighted mean of each feature, 0 without biases, and what to divide its difference by."""
     n, zero_D = len(f_ND), np.zeros(f_ND.shape[1])
-    mean_D = sum((weight_N[rows] @ f_ND[rows] for rows in _chunks(n)), zero_D) / n
+    sums = (weight_N[rows] @ f_ND[rows] for rows in _chunks(n))
+    mean_D = sum(sums, zero_D) / n if bias else zero_D
     squares = (weight_N[rows] @ (f_ND[rows] - mean_D) ** 2 for rows in _chunks(n))
     std_D = np.sqrt(sum(squares, zero_D) / n)
     return mean_D, std_D.clip(max(1e-6, float(np.median(std_D)) if alike else 0.0))

@@ -26,11 +26,13 @@ class Pretrained:
         mean: Mean of the inputs that it expects, one value per channel, in gray levels.
         std: Standard deviation of these inputs.
         classifier: Name of the last layer, an `nn.Linear`.
+        bias: Whether that layer has biases.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     classifier: str
+    bias: bool
 
     def normalize(self) -> Normalize:
         """Make the normalization that the network expects."""
@@ -70,6 +72,7 @@ def pretrained_of(network: nn.Module, channels: int) -> Pretrained | None:
         mean=_levels(stated, "mean", channels),
         std=_levels(stated, "std", channels),
         classifier=str(layer),
+        bias=found.bias is not None,
     )
 
 

@@ -1,5 +1,6 @@
 """Tests of `jobs.run.candidate`: where training begins, which views answer; jobs show the rest."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,13 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tunesmith.evaluation.metrics import accuracy
 from tunesmith.evaluation.predict import logits
 from tunesmith.jobs.run.candidate import Candidate, many_views
 from tunesmith.jobs.run.stored import read_checkpoint, write_checkpoint
 from tunesmith.models.preprocess import Deployed, Normalize
+from tunesmith.models.pretrained import pretrained_of
 from tunesmith.models.views import ALONE, CHOICES, ManyViews, offered
+from tunesmith.training.epoch import TrainData
 
 SIDE = 12
 RANDOM = np.random.default_rng(0)
@@ -61,6 +66,55 @@ def test_mirrored_views_answer_where_that_is_better(*, against_right: bool, most
     assert any(view.is_mirrored for view in many.views) != against_right
     again_NK = logits(many, x_NCHW, normalize=normalize)
     np.testing.assert_allclose(z_NK, again_NK, atol=1e-5)
+
+
+def two_bright(count: int) -> tuple[Tensor, NDArray[np.int64]]:
+    """Bright images, those of class 1 brighter on the left."""
+    y_N = np.arange(count) % 2
+    x_NCHW = RANDOM.integers(120, 200, (count, 1, 4, 4)).astype(np.uint8)
+    x_NCHW[y_N == 1, :, :, :2] += 50
+    return torch.from_numpy(x_NCHW), y_N
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_training_begins_with_the_very_layer_that_is_judged(
+    monkeypatch: pytest.MonkeyPatch, *, bias: bool
+) -> None:
+    """Also where it has no biases: what is fitted then has none either."""
+    x_NCHW, y_N = two_bright(60)
+
+    def build() -> nn.Module:
+        network = nn.Sequential(nn.Flatten(), nn.Linear(16, 2, bias=bias))
+        # Features are far from 0, so that biases would matter.
+        network.pretrained_cfg = {"mean": [0.0], "std": [0.25], "classifier": "1"}  # type: ignore[assignment]
+        return network
+
+    monkeypatch.setattr("tunesmith.jobs.run.candidate.builder", lambda *_, **__: build)
+    pretrained = pretrained_of(build(), 1)
+    assert pretrained is not None
+    data = TrainData(
+        x_NCHW=x_NCHW,
+        y_N=torch.from_numpy(y_N),
+        rows=torch.arange(60),
+        normalize=pretrained.normalize(),
+    )
+    rest, held = replace(data, rows=torch.arange(40)), np.arange(40, 60)
+    prepared: Any = SimpleNamespace(
+        train=data,
+        split=SimpleNamespace(folds=np.arange(60) // 40),
+        source=SimpleNamespace(classes=("a", "b")),
+        without_fold=lambda _: (rest, held),
+    )
+    train = SimpleNamespace(balance=0.0, seed=0)
+    chosen: Any = SimpleNamespace(train_s=100.0, answers_per_s=100.0, train=train, params={})
+    family: Any = SimpleNamespace(pretrained=pretrained)
+    begun = Candidate(prepared=prepared, family=family, chosen=chosen)
+    network = build()
+    network.load_state_dict(begun.begin(rest).average)
+    z_NK, places_N = begun.heads.without(0)
+    found_NK = logits(network, x_NCHW[places_N], normalize=data.normalize)
+    np.testing.assert_allclose(found_NK, z_NK, rtol=1e-3, atol=1e-3)
+    assert accuracy(z_NK, y_N[places_N]) > 0.9
 
 
 def test_no_more_views_answer_than_there_is_time_for() -> None:

@@ -13,7 +13,8 @@ from tunesmith.models.pretrained import Pretrained
 
 FROM_SCRATCH = find_family(SCRATCH)
 TUNED = replace(
-    find_family(PRETRAINED), pretrained=Pretrained(mean=(0.0,), std=(1.0,), classifier="head")
+    find_family(PRETRAINED),
+    pretrained=Pretrained(mean=(0.0,), std=(1.0,), classifier="head", bias=True),
 )
 GIVEN = {"optimizer": "muon", "lr": 0.1, "lr_head": 0.5, "frozen": 0.5, "batch": 64}
 

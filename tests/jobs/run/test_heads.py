@@ -59,7 +59,9 @@ def made(train_s: float = 100.0) -> tuple[Heads, NDArray[np.int64]]:
     )
     network = Network()
     return (
-        Heads(prepared=prepared, chosen=chosen, build=lambda: network, classifier="head"),
+        Heads(
+            prepared=prepared, chosen=chosen, build=lambda: network, classifier="head", bias=True
+        ),
         folds,
     )
 

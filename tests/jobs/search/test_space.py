@@ -88,7 +88,7 @@ def test_the_optimizer_is_not_searched_if_the_user_set_one_of_its_values(name: s
 
 
 def test_what_is_meant_for_the_network_from_scratch_leaves_the_pretrained_one_s_space() -> None:
-    pretrained = Pretrained(mean=(0.0,), std=(1.0,), classifier="head")
+    pretrained = Pretrained(mean=(0.0,), std=(1.0,), classifier="head", bias=True)
     tuned = replace(find_family("efficientnet_lite0"), pretrained=pretrained)
     plan = ADAMW.model_copy(update={"params": {"resolution": 64}})
     assert "train.lr" in space(tuned, plan, train={"lr": 0.01})

@@ -92,6 +92,7 @@ class Candidate:
         head, network = self.heads.of(data), self.untrained(data)
         layer = network.get_submodule(self.family.pretrained.classifier)
         weight, bias = torch.from_numpy(head.weight_KD), torch.from_numpy(head.bias_K)
+        # If the layer has no biases, those of its head are 0.
         layer.load_state_dict({"weight": weight, "bias": bias}, strict=False)
         weights = network.state_dict()
         # Copied, since a file holds no two tensors in one memory; layers may share theirs, too.
@@ -106,6 +107,7 @@ class Candidate:
             chosen=self.chosen,
             build=lambda: self.untrained(self.prepared.train),
             classifier=self.family.pretrained.classifier,
+            bias=self.family.pretrained.bias,
         )
 
     def load(self, weights: Mapping[str, Tensor]) -> nn.Module:

@@ -32,12 +32,14 @@ class Heads:
         chosen: Training plan.
         build: Builds the network with its pretrained weights.
         classifier: Name of its last layer.
+        bias: Whether that layer has biases; if it has none, nor have its heads.
     """
 
     prepared: Prepared
     chosen: planning.Plan
     build: Callable[[], nn.Module]
     classifier: str
+    bias: bool
 
     def of(self, data: TrainData) -> Ridge:
         """Fit a head to some of the training images in ``data``."""
@@ -67,8 +69,14 @@ class Heads:
         rows_N, f_ND = self._features
         known = torch.isin(rows_N, data.rows)
         y_N = data.y_N[rows_N[known]].cpu().numpy()
-        balance, classes = self.chosen.train.balance, len(self.prepared.source.classes)
-        return fit_ridge(f_ND[known.cpu()].numpy(), y_N, classes, balance=balance, alike=True)
+        return fit_ridge(
+            f_ND[known.cpu()].numpy(),
+            y_N,
+            len(self.prepared.source.classes),
+            balance=self.chosen.train.balance,
+            alike=True,
+            bias=self.bias,
+        )
 
     @functools.cached_property
     def _features(self) -> tuple[Tensor, Tensor]:
