@@ -97,3 +97,14 @@ def test_as_many_features_are_extracted_as_there_is_time_for(
     for train_s, count in ((1.0, 10), (40.0, 20), (1000.0, IMAGES)):
         found, _ = made(train_s)
         assert len(found.of(found.prepared.train).z_NK) == count
+
+
+@pytest.mark.parametrize(("images", "count"), [(PIXELS - 1, PIXELS - 1), (PIXELS + 1, IMAGES)])
+def test_a_fit_that_takes_long_is_one_to_fewer_images(
+    monkeypatch: pytest.MonkeyPatch, images: int, count: int
+) -> None:
+    """More images than features take hardly longer."""
+    monkeypatch.setattr(heads, "FEWEST", 10)
+    monkeypatch.setattr(heads, "FIT_S", heads.FIT_SHARE * 200 / (images + 0.5) ** 3)
+    found, _ = made(200.0)
+    assert len(found.of(found.prepared.train).z_NK) == count
