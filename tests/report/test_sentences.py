@@ -153,6 +153,13 @@ def test_a_cross_validation_is_told_where_there_was_one(make_story: MakeStory) -
     assert sentences.cross_validation_sentence(replace(story, fold_share=0.25)) == (
         f"{whole}, on 25 % of the examples that the final one saw."
     )
+    heads = "each was predicted by a pretrained network whose last layer alone was fitted"
+    for share, rest in (
+        (1.0, ", without it."),
+        (0.0, ", without it; the final one was fine-tuned."),
+    ):
+        told = sentences.cross_validation_sentence(replace(story, by_heads=True, fold_share=share))
+        assert told.endswith(heads + rest)
 
 
 def test_calibration_is_honest(make_story: MakeStory) -> None:
@@ -171,7 +178,15 @@ def test_calibration_is_honest(make_story: MakeStory) -> None:
         "by more than chance: it was fitted on out-of-fold predictions of networks that trained "
         "for less time, and so made probabilities less sure than they should be."
     )
-    for unexplained in (said(0.01, 0.15, 0.95), said(0.01, 0.15, 0.65, fold_share=0.3)):
+    assert said(0.01, 0.15, 0.95, by_heads=True, fold_share=0.0).endswith(
+        "it was fitted on out-of-fold predictions of networks whose last layer alone was fitted, "
+        "and so made probabilities less sure than they should be."
+    )
+    for unexplained in (
+        said(0.01, 0.15, 0.95),
+        said(0.01, 0.15, 0.95, by_heads=True),
+        said(0.01, 0.15, 0.65, fold_share=0.3),
+    ):
         assert unexplained.endswith("the test images may be of another kind.")
 
 

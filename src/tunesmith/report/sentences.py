@@ -100,14 +100,20 @@ def cross_validation_sentence(story: Story) -> str:
         return ""
     metric, n = found.metric, found.n
     value, low, high = (score_text(v, metric, n=n) for v in (found.value, found.low, found.high))
-    briefly = ""
-    if story.fold_share < ALIKE:
-        briefly = f", on {passes(story.fold_share, 'example')} that the final one saw"
     return (
         f"By cross-validation on {n:,} training images, {metric.replace('_', ' ')} is {value}, "
-        f"between {low} and {high}: each was predicted by a network that was trained without "
-        f"it{briefly}."
+        f"between {low} and {high}: each was predicted by {_predictor(story)}."
     )
+
+
+def _predictor(story: Story) -> str:
+    """Say what predicted an image in cross-validation, and what the final network is beyond it."""
+    is_less = story.fold_share < ALIKE
+    if story.by_heads:
+        tuned = "; the final one was fine-tuned" if is_less else ""
+        return f"a pretrained network whose last layer alone was fitted, without it{tuned}"
+    briefly = f", on {passes(story.fold_share, 'example')} that the final one saw"
+    return "a network that was trained without it" + (briefly if is_less else "")
 
 
 def mistakes(accuracy: float, n: int) -> int:
@@ -275,8 +281,11 @@ def calibration_sentence(story: Story) -> str:
         return f"{text}; with so few test images that is within chance."
     is_modest = sum(b.count * (b.accuracy - b.confidence) for b in bins) > 0
     if is_modest and story.fold_share < ALIKE:
+        less = (
+            "whose last layer alone was fitted" if story.by_heads else "that trained for less time"
+        )
         return (
             f"{text}, by more than chance: it was fitted on out-of-fold predictions of networks "
-            "that trained for less time, and so made probabilities less sure than they should be."
+            f"{less}, and so made probabilities less sure than they should be."
         )
     return f"{text}, by more than chance: the test images may be of another kind."

@@ -173,6 +173,7 @@ class Story:
         after: The same after temperature scaling.
         fold_share: Examples that the networks of cross-validation saw, as a share of those that
             the final one saw; 1 if there was none.
+        by_heads: Whether these were pretrained networks of which only the last layer was fitted.
         config: The exact configuration, as (name, value).
         usage: Ways of using the bundle; see `how_to_use`.
         command: Command line that started the run, or "".
@@ -196,6 +197,7 @@ class Story:
     before: Sequence[Bin] = ()
     after: Sequence[Bin] = ()
     fold_share: float = 1.0
+    by_heads: bool = False
     config: Sequence[tuple[str, str]] = ()
     usage: Sequence[Usage] = ()
     command: str = ""

@@ -150,7 +150,8 @@ class Summary(_Part):
     Seconds are live seconds of the run, all sessions together; ``phases`` says where they went.
     ``examples`` were seen by the model that is handed over, ``images_per_s`` on average.
     ``cross_validation`` is the score of training images, each predicted by a network that was
-    trained without its fold; None if these are no more than the test images.
+    trained without its fold, or whose last layer alone was fitted without it (``notes`` then say
+    so); None if these are no more than the test images.
     """
 
     format: Literal[1] = 1

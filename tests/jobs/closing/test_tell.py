@@ -1,33 +1,51 @@
-"""Tests of `tunesmith.jobs.closing.tell`; what it writes is tested in `tests/jobs/test_fit.py`."""
+"""Tests of `tunesmith.jobs.closing.tell`; more that it writes is tested in `test_fit.py`."""
 
-from types import SimpleNamespace
+import re
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tunesmith.jobs.closing import tell
-from tunesmith.jobs.run.trial import fold_name
-from tunesmith.records.events import SliceDone
-from tunesmith.records.history import History, TrialHistory
+import tunesmith as ts
+from tunesmith import plan as planning
+
+NETWORK = """
+import torch
+from torch import nn
+
+def build(classes: int, channels: int) -> nn.Module:
+    torch.manual_seed(7)
+    network = nn.Sequential(nn.Conv2d(channels, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(3),
+                            nn.Flatten(), nn.Linear(72, classes))
+    network.pretrained_cfg = {"mean": [0.25], "std": [0.5], "classifier": "4"}
+    return network
+"""
 
 
-def trained(seen: int) -> TrialHistory:
-    done = SliceDone(trial="", begin=0, end=seen, seconds=1.0, checkpoint="", rows=())
-    return TrialHistory(slices=(done,) if seen else ())
-
-
-@pytest.mark.parametrize(
-    ("final", "folds", "expected"),
-    [(1000, [200, 300], 0.25), (1000, [], 1.0), (1000, [0, 0], 0.0), (0, [200], 1.0)],
-)
-def test_how_long_folds_were_trained_is_told_of_the_network_that_answers(
-    final: int, folds: list[int], expected: float
+def test_what_predicted_the_folds_is_told_also_when_a_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of one that answers with its last layer alone, what the journal's trial saw is not used."""
-    trials = {"a": trained(1000), "b": trained(500), fold_name("b", 0): trained(50)}
-    trials |= {fold_name("a", number): trained(seen) for number, seen in enumerate(folds)}
-    checkpoint = SimpleNamespace(seen=final)
-    fitted: Any = SimpleNamespace(
-        members=[SimpleNamespace(name="a")], trained=SimpleNamespace(checkpoint=checkpoint)
-    )
-    assert tell._fold_share(History(trials=trials), fitted) == expected
+    """Networks without a fold that an earlier session trained do not count where heads predict."""
+    (tmp_path / "network.py").write_text(NETWORK)
+    generator = np.random.default_rng(0)
+    pixels, labels = generator.integers(0, 150, (120, 8, 8)).astype(np.uint8), np.arange(120) % 2
+    pixels[labels == 1, :, :4] += 100
+    # However fast the machine is, the final network is not its head alone.
+    monkeypatch.setattr(planning, "TUNED", 0)
+    monkeypatch.setattr("tunesmith.plan.folds.FEWEST_EPOCHS_SMALL", 0.0)
+
+    def told(budget: float, *, tuned: bool) -> str:
+        monkeypatch.setattr(planning, "can_tune", lambda *_, **__: tuned)
+        given: dict[str, Any] = {"model": f"{tmp_path / 'network.py'}:build", "trials": 0}
+        result = ts.fit(
+            (pixels, labels), budget=budget, out=tmp_path / "out", progress=False, **given
+        )
+        text = re.sub(r"\s+", " ", (result.folder / "report.html").read_text("utf-8"))
+        (sentence,) = re.findall(r"By cross-validation [^<]*", text)
+        return str(sentence)
+
+    assert "predicted by a network that was trained without it" in told(8, tuned=True)
+    heads = "by a pretrained network whose last layer alone was fitted, without it; the final one"
+    for budget in (12, 14):
+        assert heads in told(budget, tuned=False)

@@ -25,7 +25,7 @@ from tunesmith.jobs.run.prepare import as_expected, prepare
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import Trained
 from tunesmith.jobs.training import untuned
-from tunesmith.jobs.training.folds import joined, main_trial, with_folds
+from tunesmith.jobs.training.folds import Predictors, joined, main_trial, with_folds
 from tunesmith.jobs.training.train import train_all
 from tunesmith.jobs.training.untuned import tuned_or_head
 from tunesmith.plan import TUNED
@@ -48,8 +48,9 @@ def halves(count: int) -> Source:
 
 @pytest.fixture
 def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However fast the machine is, its trainings are brief."""
+    """However fast or slow the machine is, its trainings are brief, those without a fold too."""
     monkeypatch.setattr(planning, "TUNED", math.inf)
+    monkeypatch.setattr(planning, "can_tune", lambda *_, **__: True)
 
 
 def candidate_of(session: Session, source: Source) -> Candidate:
@@ -112,8 +113,9 @@ def test_of_few_images_out_of_fold_predictions_decide(
     with session_in(tmp_path, **GIVEN) as session:
         candidate = candidate_of(session, halves(FEW))
         ends_at = session.clock.elapsed() + 8
-        trained, parts = with_folds(session, candidate, ends_at, extended=False)
-        z_NK, places_N = joined(candidate, parts)
+        trained, predicted = with_folds(session, candidate, ends_at, extended=False)
+        z_NK, places_N = joined(candidate, predicted.parts)
+        assert predicted.by == Predictors(are_heads=True)
         y_N = candidate.prepared.labels[places_N]
         assert compared == [(len(y_N),) * 3]
         assert sorted(places_N) == sorted(candidate.prepared.split.train)
@@ -132,8 +134,8 @@ def test_where_folds_have_too_little_time_their_heads_stand_for_them(
     with session_in(tmp_path, **GIVEN) as session:
         candidate = candidate_of(session, halves(FEW))
         ends_at = session.clock.elapsed() + 4
-        trained, parts = with_folds(session, candidate, ends_at, extended=False)
-        z_NK, places_N = joined(candidate, parts)
+        trained, predicted = with_folds(session, candidate, ends_at, extended=False)
+        z_NK, places_N = joined(candidate, predicted.parts)
         assert set(places_N) <= set(candidate.prepared.split.train)
         assert len(set(places_N)) == len(places_N) == len(candidate.prepared.train)
         assert (z_NK.argmax(1) == candidate.prepared.labels[places_N]).mean() > 0.7
@@ -141,6 +143,8 @@ def test_where_folds_have_too_little_time_their_heads_stand_for_them(
         # After less than an epoch, fine-tuning has done harm.
         assert (trained.checkpoint.seen > 0) is (epochs == 0)
         assert ("answers alone too" in notes(session)) is (epochs > 0)
+        share = 1.0 if epochs else 0.0
+        assert predicted.by == Predictors(are_heads=True, share=share)
         assert "heads on features learned from photographs stand for them" in notes(session)
 
 

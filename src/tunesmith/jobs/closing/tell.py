@@ -25,7 +25,6 @@ from tunesmith.jobs.deep.suspects import (
     write_suspects,
 )
 from tunesmith.jobs.planning.planner import plan_words
-from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.prepare import Prepared
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import fold_name, network_of
@@ -52,8 +51,7 @@ WRITING_S = 0.3  # estimated seconds to write the report, which states when it e
 
 def tell(session: Session, fitted: Fitted, handed: Handed) -> report.Summary:
     """Write the run's result and report, and end the session in the journal."""
-    candidate, tested = fitted.members[0], handed.tested
-    prepared = candidate.prepared
+    prepared, tested = fitted.members[0].prepared, handed.tested
     status = "interrupted" if session.interrupted.is_set() else "finished"
     session.clock.phases["report"] = session.clock.phases.get("report", 0.0) + WRITING_S
     _look_at_limits(session, handed)
@@ -81,9 +79,8 @@ def tell(session: Session, fitted: Fitted, handed: Handed) -> report.Summary:
     )
     report.write_summary(session.folder / "result.json", summary)
     story = replace(
-        _story(session, candidate, handed, summary),
+        _story(session, fitted, handed, summary),
         hunt=search_report(session, fitted),
-        fold_share=_fold_share(session.journal.history, fitted),
         findings=gated.findings,
         fine=gated.fine,
     )
@@ -198,11 +195,9 @@ def _exported(handed: Handed) -> report.Exported:
     )
 
 
-def _story(
-    session: Session, candidate: Candidate, handed: Handed, summary: report.Summary
-) -> Story:
-    prepared, chosen, history = candidate.prepared, candidate.chosen, session.journal.history
-    source, manifest = prepared.source, handed.manifest
+def _story(session: Session, fitted: Fitted, handed: Handed, summary: report.Summary) -> Story:
+    candidate, history, manifest = fitted.members[0], session.journal.history, handed.manifest
+    prepared, chosen, source = candidate.prepared, candidate.chosen, candidate.prepared.source
     curve, validation = _curves(history, candidate.name)
     why = (history.chosen.reason,) if history.chosen else ()
     p_NK, y_N = handed.tested.p_NK, prepared.labels[handed.tested.places]
@@ -223,6 +218,8 @@ def _story(
         plan=(*why, *plan_words(session, chosen)),
         before=reliability(uncalibrated(p_NK, manifest.temperature), y_N),
         after=reliability(p_NK, y_N),
+        fold_share=fitted.by.share,
+        by_heads=fitted.by.are_heads,
         config=_config(session, source, chosen),
         usage=how_to_use(
             str(session.folder / BUNDLE),
@@ -264,14 +261,6 @@ def _curves(history: History, name: str) -> tuple[list[CurvePoint], list[Validat
         )
         for block in validated
     ]
-
-
-def _fold_share(history: History, fitted: Fitted) -> float:
-    """Return the examples that a fold's network saw on average, as a share of the final one's."""
-    name, final = fitted.members[0].name, fitted.trained.checkpoint.seen
-    trials = history.trials.items()
-    seen = [t.seen for other, t in trials if other != name and network_of(other) == name]
-    return sum(seen) / len(seen) / final if seen and final else 1.0
 
 
 def _samples(prepared: Prepared) -> dict[str, list[NDArray[np.uint8]]]:

@@ -27,6 +27,36 @@ Part = tuple[Logits, NDArray[np.int64]]  # of some images, and their indices in 
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Predictors:
+    """What predicted the images of folds, and how it compares with what answers.
+
+    Attributes:
+        are_heads: Whether they were pretrained networks of which only the head was fitted without
+            the fold, rather than networks that were trained without it.
+        share: Examples that they were trained with on average, as a share of the final network's;
+            1 if it was not trained beyond its head either.
+    """
+
+    are_heads: bool = False
+    share: float = 1.0
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class OutOfFold:
+    """Predictions of the images of folds.
+
+    Attributes:
+        parts: Those of each fold; after an interruption, some are missing.
+        by: What made them.
+    """
+
+    parts: list[Part]
+    by: Predictors
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class _Predicted:
     """Predictions of a fold's images.
 
@@ -60,7 +90,7 @@ def fold_trial(candidate: Candidate, fold: int, ends_at: float) -> Trial:
 
 def with_folds(
     session: Session, candidate: Candidate, ends_at: float, *, extended: bool
-) -> tuple[Trained, list[Part]]:
+) -> tuple[Trained, OutOfFold]:
     """Train on all images, and on the rest of each fold, or of as many as there is time for.
 
     Returns:
@@ -84,14 +114,30 @@ def with_folds(
     )
     parts = [fold.part for fold in predicted]
     heads = [fold.head for fold in predicted if fold.head]
+    tuned = trained, OutOfFold(parts=parts, by=_networks(predicted, trained))
     if not heads:
-        return trained, parts
+        return tuned
     (head_NK, places_N), (tuned_NK, _) = (joined(candidate, each) for each in (heads, parts))
     y_N = candidate.prepared.labels[places_N]
     examples = sum(fold.examples for fold in predicted) // len(predicted)
     if not answers_alone(session, head_NK, tuned_NK, y_N, examples=examples):
-        return trained, parts
-    return head_alone(trial, trained), heads
+        return tuned
+    return head_alone(trial, trained), OutOfFold(parts=heads, by=Predictors(are_heads=True))
+
+
+def _networks(predicted: Sequence[_Predicted], trained: Trained) -> Predictors:
+    """Return how networks without a fold compare with the one that was trained on all images."""
+    final = trained.checkpoint.seen
+    if not predicted or not final:
+        return Predictors()
+    return Predictors(share=sum(fold.examples for fold in predicted) / len(predicted) / final)
+
+
+def of_all(each: Sequence[Predictors]) -> Predictors:
+    """Return what predicted for an ensemble, from what did for each member."""
+    return Predictors(
+        are_heads=all(by.are_heads for by in each), share=sum(by.share for by in each) / len(each)
+    )
 
 
 def _folds(candidate: Candidate, seconds: float) -> tuple[int, float]:
@@ -125,7 +171,7 @@ def _are_tuned(candidate: Candidate, folds: int, seconds: float) -> bool:
 
 def _with_heads(
     session: Session, candidate: Candidate, ends_at: float, *, folds: int, extended: bool
-) -> tuple[Trained, list[Part]]:
+) -> tuple[Trained, OutOfFold]:
     """Fine-tune on all images; without a fold, only fit the head, which takes no time."""
     parts = [candidate.heads.without(fold) for fold in range(folds)]  # before time is up
     trial = main_trial(candidate, ends_at)
@@ -133,7 +179,8 @@ def _with_heads(
     examples, images = trained.checkpoint.seen, len(candidate.prepared.train)
     session.note(planning.heads_words(examples, images))
     is_tuned = planning.is_tuned(examples, images)
-    return trained if is_tuned else head_alone(trial, trained), parts
+    by = Predictors(are_heads=True, share=0.0 if is_tuned else 1.0)
+    return trained if is_tuned else head_alone(trial, trained), OutOfFold(parts=parts, by=by)
 
 
 def _out_of_fold(

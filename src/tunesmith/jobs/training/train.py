@@ -11,7 +11,16 @@ from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import Trained
 from tunesmith.jobs.search.search import Searched, search
-from tunesmith.jobs.training.folds import Part, are_telling, joined, main_trial, with_folds
+from tunesmith.jobs.training.folds import (
+    OutOfFold,
+    Part,
+    Predictors,
+    are_telling,
+    joined,
+    main_trial,
+    of_all,
+    with_folds,
+)
 from tunesmith.jobs.training.slices import run_trial
 from tunesmith.jobs.training.timing import deadlines, end_of_training, trained_seconds
 from tunesmith.jobs.training.together import (
@@ -43,6 +52,7 @@ class Fitted:
         trained: Result of the first member's training.
         z_NK: Logits for calibration, by networks that were not trained on these images.
         places_N: Indices of these images in the decoded data.
+        by: What made these logits if the images are those of folds; else the model itself did.
         choice: Choice of the members; None if there was only one network.
         searched: Result of the search for a better config; None if there was none.
     """
@@ -52,6 +62,7 @@ class Fitted:
     trained: Trained
     z_NK: NDArray[np.float32]
     places_N: NDArray[np.int64]
+    by: Predictors
     choice: Choice | None = None
     searched: Searched | None = None
 
@@ -91,32 +102,35 @@ def _train_small(
 ) -> Fitted:
     """Train on all images, and without each fold, for out-of-fold predictions of all images."""
     (ends_at,) = deadlines(session, [candidate], finish_at)
-    trained, parts = with_folds(session, candidate, ends_at, extended=extended)
-    z_NK, places_N = joined(candidate, parts)
+    trained, predicted = with_folds(session, candidate, ends_at, extended=extended)
+    z_NK, places_N = joined(candidate, predicted.parts)
     fitted = Fitted(
         members=(candidate,),
         deployed=candidate.deploy(trained),
         trained=trained,
         z_NK=z_NK,
         places_N=places_N,
+        by=predicted.by,
         searched=_search(session, candidate, finish_at, extended=extended),
     )
     found = fitted.searched and fitted.searched.tuned(candidate)
     if found is None or session.interrupted.is_set():
         return fitted
     second, seconds = with_folds(session, found, finish_at, extended=extended)
-    if len(seconds) < len(parts):  # an interruption: there is nothing to compare
+    if len(seconds.parts) < len(predicted.parts):  # an interruption: there is nothing to compare
         return fitted
-    return _choose_small(session, fitted, [(candidate, trained), (found, second)], [parts, seconds])
+    trials = [(candidate, trained), (found, second)]
+    return _choose_small(session, fitted, trials, [predicted, seconds])
 
 
 def _choose_small(
     session: Session,
     fitted: Fitted,
     trials: Sequence[Finished],
-    parts: Sequence[Sequence[Part]],
+    predicted: Sequence[OutOfFold],
 ) -> Fitted:
     """Choose by the out-of-fold predictions."""
+    parts = [each.parts for each in predicted]
     candidates, deployed = [candidate for candidate, _ in trials], [fitted.deployed]
     deployed += [candidate.deploy(trained) for candidate, trained in trials[1:]]
     seen, unseen = (_labeled(candidates[0], [each[some] for each in parts]) for some in SPLIT)
@@ -138,6 +152,7 @@ def _choose_small(
         deployed=answer.deployed,
         trained=answer.trained,
         z_NK=averaged(logits, choice.temperatures) if len(members) > 1 else logits[members[0]],
+        by=of_all([predicted[place].by for place in members]),
         choice=choice,
     )
 
@@ -181,5 +196,6 @@ def _fitted(session: Session, trials: Sequence[Finished]) -> Fitted:
         trained=trained,
         z_NK=z_NK,
         places_N=places_N,
+        by=Predictors(),
         choice=choice,
     )
