@@ -170,14 +170,9 @@ class _Loop:
     ) -> SliceResult:
         seen, trial = start.seen if start else 0, self.trial
         train = partial(
-            train_slice,
-            config,
-            trial.build,
-            loss=trial.loss(config),
-            start=start,
-            segments=segments,
-            until=until,
-        )
+            train_slice, config, trial.build, loss=trial.loss(config), start=start,
+            segments=segments, until=until,
+        )  # fmt: skip
         return self.compiling.run(
             train,
             trial.data,
