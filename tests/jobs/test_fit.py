@@ -473,7 +473,7 @@ def test_a_bundle_that_cannot_be_written(tmp_path: Path) -> None:
     result = quick(digits(200), tmp_path / "out")
     shutil.rmtree(result.bundle)
     result.bundle.write_text("in the way")
-    with pytest.raises(RunFolderError, match=r"bundle cannot be written: File exists"):
+    with pytest.raises(RunFolderError, match=r"bundle is a file, and a folder is needed"):
         quick(digits(200), tmp_path / "out", budget=result.summary.wall_s + 4)
 
 

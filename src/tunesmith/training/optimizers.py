@@ -4,6 +4,7 @@ Optimizers are built once for each slice; their state is part of the checkpoint.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -43,9 +44,10 @@ def orthogonalize(g_XMN: Tensor, *, steps: int = 3) -> Tensor:
     wide, kind = g_XMN.shape[1] <= g_XMN.shape[2], g_XMN.device.type
     x = g_XMN if wide else g_XMN.mT
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    if x.shape[1] >= LOW_FROM and torch.is_autocast_enabled(kind):
+    is_mixed = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    if x.shape[1] >= LOW_FROM and is_mixed:
         x = x.to(torch.get_autocast_dtype(kind))
-    with torch.autocast(kind, enabled=False):
+    with torch.autocast(kind, enabled=False) if is_mixed else nullcontext():
         gram = x @ x.mT
         whole = step = _newton_schulz(gram)
         for _ in range(steps - 1):

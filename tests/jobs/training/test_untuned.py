@@ -142,7 +142,7 @@ def test_where_folds_have_too_little_time_their_heads_stand_for_them(
         assert set(session.journal.history.trials) == {PRETRAINED}
         # After less than an epoch, fine-tuning has done harm.
         assert (trained.checkpoint.seen > 0) is (epochs == 0)
-        assert ("answers alone too" in notes(session)) is (epochs > 0)
+        assert ("Such a head answers too" in notes(session)) is (epochs > 0)
         share = 1.0 if epochs else 0.0
         assert predicted.by == Predictors(are_heads=True, share=share)
         assert "heads on features learned from photographs stand for them" in notes(session)
