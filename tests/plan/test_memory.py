@@ -69,7 +69,7 @@ def test_no_batch_is_larger_than_memory_had_room_for(
         train = fitting(usual, mnist, found, MACHINE, settings)
         assert train.batch == batch
         words = memory_words(found, usual, train)
-        assert [each for each in words if "instead of 512: memory ran out with more" in each] == [
+        assert [each for each in words if "instead of 512: with more, memory ran out" in each] == [
             *words
         ]
         assert len(words) == (batch < 512)

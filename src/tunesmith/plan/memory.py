@@ -76,6 +76,6 @@ def memory_words(best: Speed, usual: TrainConfig, train: TrainConfig) -> tuple[s
         return ()
     told = f"A batch has {counted(train.batch, 'image')} instead of {usual.batch}"
     if best.largest_batch and 2 * train.batch > best.largest_batch:
-        return (f"{told}: memory ran out with more when a few were trained on.",)
+        return (f"{told}: with more, memory ran out when speeds were measured.",)
     whole = usual.batch * _activation_bytes(best, usual.frozen)
     return (f"{told}, whose activations would take about {megabytes(whole)} of memory.",)
