@@ -73,6 +73,14 @@ def test_the_penalty_is_chosen_with_few_passes_over_few_logits(
     assert len(passes) <= 6 * len(PENALTIES)
 
 
+def test_probabilities_of_a_hundred_classes_are_no_flatter_than_those_of_ten() -> None:
+    center_KD, y_N = RANDOM.normal(size=(100, 128)), np.arange(3000) % 100
+    f_ND = center_KD[y_N] + 2 * RANDOM.normal(size=(3000, 128))
+    ridge = fit_ridge(f_ND[:2000], y_N[:2000], 100)
+    p_NK = softmax(f_ND[2000:] @ ridge.weight_KD.T + ridge.bias_K, 1.0)
+    assert p_NK.max(1).mean() == pytest.approx(accuracy(p_NK, y_N[2000:]), abs=0.03)
+
+
 @pytest.mark.parametrize("balance", [0.0, 1.0])
 def test_few_images_are_fitted_to_by_their_own_number(
     monkeypatch: pytest.MonkeyPatch, balance: float

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from tunesmith.evaluation.metrics import log_losses
 
-BOUNDS = (0.05, 20.0)  # of the temperature
+# Of the temperature. Ridge regression on one-hot labels of many classes has logits of hundredths.
+BOUNDS = (0.002, 20.0)
 EXACT = 1e-6  # error of the logarithm of a temperature
 STEPS = 50  # at most; Newton's method needs some 5
 
