@@ -6,8 +6,8 @@ imported. Tasks themselves have no standard input, and what they print goes to s
 is the memory limit of the process, 0 for none. ARGUMENTS are those of the program that started it,
 whose script a task may have to read.
 
-When its input closes, that program is gone. The process then kills itself and all that it started,
-even in the middle of a task.
+When its input closes, or nobody reads its output, that program is gone. The process then kills
+itself and all that it started, even in the middle of a task.
 """
 
 import contextlib
@@ -41,10 +41,13 @@ class Answers:
         self._lock = threading.Lock()
 
     def send(self, line: str) -> None:
-        """Write a line, and flush it."""
-        with self._lock:
-            self._file.write(line + "\n")
-            self._file.flush()
+        """Write a line, and flush it; end the process if nobody reads it."""
+        try:
+            with self._lock:
+                self._file.write(line + "\n")
+                self._file.flush()
+        except BrokenPipeError:
+            _end()
 
 
 def _read(tasks: IO[str], waiting: "queue.SimpleQueue[Task]") -> None:

@@ -1,6 +1,7 @@
 """Tests of `tunesmith.execution.processes` and `tunesmith.worker`: every fault is a real one."""
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -8,8 +9,9 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from subprocess import PIPE
 from typing import IO
 
 import pytest
@@ -286,6 +288,7 @@ DRIVER = f"""
 import sys
 import termios
 from pathlib import Path
+from subprocess import PIPE
 from typing import IO
 from tunesmith.execution.executor import Task
 from tunesmith.execution.processes import Processes
@@ -313,6 +316,22 @@ def test_workers_and_all_that_they_started_end_with_the_process_that_started_the
     driver.stdout.close()
     wait_for_the_end_of(worker)
     wait_for_the_end_of(child)
+
+
+def test_a_worker_whose_answers_nobody_reads_ends_with_all_that_it_started() -> None:
+    worker = subprocess.Popen(
+        [*module.COMMAND, "0"], stdin=PIPE, stdout=PIPE, text=True, start_new_session=True
+    )
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    print(json.dumps(asdict(task("has_a_child"))), file=worker.stdin, flush=True)
+    answer = next(line for line in worker.stdout if line.startswith("{"))
+    child = int(json.loads(answer)["value"])
+    assert is_running(child)
+    worker.stdout.close()  # its input stays open: an answer may fail before it is seen to close
+    worker.wait(60)
+    wait_for_the_end_of(child)
+    worker.stdin.close()
 
 
 def test_cancel_ends_what_a_task_started(processes: Processes) -> None:
