@@ -133,6 +133,14 @@ def test_classes_of_any_script_are_found() -> None:
 
 def test_a_class_may_be_named_like_a_part_beside_others() -> None:
     assert read_layout("x", ["train/1.png", "car/1.png"]).classes == ("car", "train")
+    views = ["train/front/1.png", "train/side/1.png", "car/front/1.png", "car/inside/1.png"]
+    assert read_layout("x", views).classes == ("car", "train")
+
+
+def test_a_part_beside_a_folder_of_the_same_classes_is_refused() -> None:
+    names = [f"{part}/{label}/1.png" for part in ("train", "dev") for label in ("cat", "dog")]
+    with pytest.raises(SourceError, match=r"beside parts \(train\) there is dev\. .* name it as"):
+        read_layout("x", names)
 
 
 @pytest.mark.parametrize("suffix", [".jfif", ".JPE", ".dib", ".apng", ".jpg"])

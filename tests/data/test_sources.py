@@ -186,7 +186,7 @@ def test_a_dataset_may_hold_images_of_many_sizes() -> None:
             ["train/" + n for n in NAMES] + ["val/elk/1.png", "val/elk/2.png"],
             "at least two images to learn from .* fewer: elk",
         ),
-        (["train/a/1.png", "test/a/1.png", "raw/b/1.png"], "beside parts there is raw"),
+        (["train/a/1.png", "test/a/1.png", "raw/b/1.png"], r"parts \(test, train\) there is raw"),
     ],
 )
 def test_data_that_cannot_be_learned_from_are_refused(

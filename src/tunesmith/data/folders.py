@@ -5,7 +5,7 @@ import re
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -210,13 +210,8 @@ def read_layout(origin: str, names: Sequence[str]) -> Layout:
     split = [name.split("/") for name in names]
     parts = [part_of(name) for name in names]
     has_parts = all(parts)
-    if not has_parts and len(set(parts) - {""}) > 1:
-        others = sorted({pieces[0] for pieces, part in zip(split, parts, strict=True) if not part})
-        raise SourceError(
-            f"The folders at the top of {origin} must all be parts (train, val, test) or all be "
-            f"classes, but beside parts there is {listed(others)}. Move that elsewhere, or the "
-            "parts into a folder of their own."
-        )
+    if not has_parts:
+        _refuse_mixed(origin, split)
     place = 1 if has_parts else 0
     loose = [name for name, pieces in zip(names, split, strict=True) if len(pieces) <= place + 1]
     if loose:
@@ -232,6 +227,27 @@ def read_layout(origin: str, names: Sequence[str]) -> Layout:
         labels=[number[label] for label in labels],
         parts=parts if has_parts else [""] * len(parts),
     )
+
+
+def _refuse_mixed(origin: str, paths: Iterable[Sequence[str]]) -> None:
+    """Refuse top folders of which some are splits; one that is named like a split may be a class.
+
+    Raises:
+        SourceError: There are two splits, or one that holds folders as another top folder does.
+    """
+    inner: dict[str, set[str]] = {}
+    for top, *rest in paths:
+        inner.setdefault(top, set()).update(rest[:-1][:1])
+    stated = sorted(top for top in inner if top.lower() in PARTS)
+    others = sorted(inner.keys() - stated)
+    is_alike = any(len(inner[part] & inner[other]) > 1 for part in stated for other in others)
+    if is_alike or len({PARTS[part.lower()] for part in stated}) > 1:
+        raise SourceError(
+            f"The folders at the top of {origin} must all be parts (train, val, test) or all be "
+            f"classes, but beside parts ({listed(stated)}) there is {listed(others)}. Move that "
+            "elsewhere, or name it as the part that it is; if all of them are classes, rename "
+            "those that are named like parts."
+        )
 
 
 def part_of(name: str) -> str:
