@@ -1,5 +1,6 @@
 """Tests of `tunesmith.core.headers`."""
 
+import re
 import struct
 import time
 from dataclasses import replace
@@ -16,6 +17,7 @@ SIGNATURES = [
     b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"BM", b"II*\0", b"MM\0*", b"II+\0",
     b"RIFF\0\0\0\0WEBPVP8X", b"RIFF\0\0\0\0WEBPVP8L", b"P6\n",
 ]  # fmt: skip
+PROGRESSIVE = b"\xff\xd8\xff\xc2\0\x11\x08\0\x01\0\x01\x01" + bytes(9) + b"\xff\xda\0\x08\x01"
 Encoding = tuple[str, str, list[int]]  # the suffix, the format's name, parameters of OpenCV
 ENCODINGS: list[Encoding] = [
     (".png", "PNG", []),
@@ -96,6 +98,29 @@ def test_scans_are_counted() -> None:
     assert more.scans == first.scans + 90
 
 
+def test_no_segment_hides_scans() -> None:
+    data = encode((".jpg", "JPEG", [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]), 30, 40)
+    scans = data.count(b"\xff\xda")
+    second = data.index(b"\xff\xda", data.index(b"\xff\xda") + 2)
+    for hidden in (b"\xff\xd9", b"\xff\xda"):  # neither an end nor a scan, but a comment
+        found = read_header(data[:second] + b"\xff\xfe\0\x04" + hidden + data[second:])
+        assert found
+        assert found.scans == scans
+    for place in (2, second):  # no program writes as many: the file is taken for damaged
+        found = read_header(data[:place] + 10_000 * b"\xff\xfe\0\x02" + data[place:])
+        assert found
+        assert found.pixels == 0
+
+
+def test_restarts_are_no_segments() -> None:
+    encoding = (".jpg", "JPEG", [cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_RST_INTERVAL, 1])
+    data = encode(encoding, 800, 800)
+    found = read_header(data)
+    assert found
+    assert len(re.findall(rb"\xff[\xd0-\xd7]", data)) > 10_000
+    assert found.scans == data.count(b"\xff\xda")
+
+
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_header_that_is_cut_off_claims_nothing(encoding: Encoding) -> None:
     whole = encode(encoding, 30, 40)
@@ -124,6 +149,8 @@ def test_any_bytes_have_a_header_or_none(begin: bytes, data: bytes) -> None:
         b"\xff\xd8" + b"\xff" * 10**7,
         b"\xff\xd8\xff" + b"\x00" * 10**7,
         b"\xff\xd8" + b"\xff\xe1\x00\x02" * 10**6,
+        PROGRESSIVE + b"\xff\xc4\x00\x02" * 10**6,
+        PROGRESSIVE + b"\xff\x00" * 10**6 + b"\xff\xd0" * 10**6,
         b"P6\n" + b"#\n" * 10**6,
         b"P6\n" + b"#" * 10**7,
         b"P6 " + b"9" * 10**7,

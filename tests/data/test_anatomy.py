@@ -128,6 +128,7 @@ def test_metadata_are_found_where_each_format_keeps_them() -> None:
         with_chunk(b"heLo", b"secret"),
         with_segment(0xFE, b"secret"),
         encode(".jpg")[:-2] + b"\xff\xfe\0\x08secret\xff\xd9",
+        encode(".jpg")[:-2] + b"\xff\xfe\0\x0a\xff\xd9secret\xff\xd9",
         encode(".gif")[:-1] + b"\x21\xfe\x06secret\0;",
         b"P5\n#secret\n1 1 255\n\0",
     ],

@@ -15,11 +15,12 @@ RGB, RGBA = 3, 4
 PNG_CHANNELS = {0: 1, 2: RGB, 3: RGB, 4: 2, 6: RGBA}  # by color type (PNG 3, 11.2.1)
 # Start of frame: height, width and components follow; C4, C8 and CC are others (T.81, B.1).
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-JPEG_BARE = frozenset({0x01, *range(0xD0, 0xDA)})  # markers without a length
+# Markers without a length; those below C0 are reserved, and decoders stop or pass over them.
+JPEG_BARE = frozenset({*range(0x01, 0xC0), *range(0xD0, 0xD9)})
 JPEG_SEQUENTIAL = {0xC0, 0xC1, 0xC9}
-JPEG_SCAN = 0xDA
-JPEG_MARKER = re.compile(rb"\xff[^\x00\xff]")
-MOST_SEGMENTS = 10_000  # in a JPEG before its first scan
+JPEG_END, JPEG_SCAN = 0xD9, 0xDA
+JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # other than restarts within a scan
+MOST_SEGMENTS = 10_000  # in a JPEG
 OLD_BMP = 12  # bytes of the OS/2 1.x header, in which width and height have two bytes each
 NUMBER = rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})(?=[\s#])"  # in a PNM header, after space or comments
 PNM_HEADER = 4096  # bytes of that header, at most
@@ -80,32 +81,40 @@ def _png(data: bytes) -> Claims:
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield a JPEG's segments up to its first scan: marker, begin and end of the content."""
+    """Yield a JPEG's segments up to the end of the image: marker, begin and end of the content.
+
+    As decoders do, what lies between two segments is searched for the next marker: it is the
+    compressed data of a scan, which contain none but restarts. The content of a segment is not.
+
+    Raises:
+        IndexError: There are more than `MOST_SEGMENTS`.
+    """
     place = 2
     for _ in range(MOST_SEGMENTS):
         found = JPEG_MARKER.search(data, place)
         if found is None:
             return
         marker, place = data[found.end() - 1], found.end()
-        if marker not in JPEG_BARE:
-            end = place + struct.unpack_from(">H", data, place)[0]
-            yield marker, place + 2, end
-            place = end
-        if marker == JPEG_SCAN:
+        if marker == JPEG_END:
+            yield marker, place, place
             return
+        if marker not in JPEG_BARE:
+            begin, place = place + 2, place + int.from_bytes(data[place : place + 2])
+            yield marker, begin, place
+    raise IndexError(f"more than {MOST_SEGMENTS:,} segments")
 
 
 def _jpeg(data: bytes) -> Claims:
-    claims, is_one = NOTHING, True
-    for marker, begin, end in jpeg_segments(data):
+    claims, is_one, scans = NOTHING, True, 0
+    for marker, begin, _ in jpeg_segments(data):
         if marker in JPEG_FRAMES:
             bits, height, width, channels = struct.unpack_from(">BHHB", data, begin)
             claims, is_one = (width, height, channels, bits), marker in JPEG_SEQUENTIAL
-        elif marker == JPEG_SCAN and not (is_one and data[begin] == claims[2]):
-            close = data.find(b"\xff\xd9", end)
-            further = data.count(b"\xff\xda", end, len(data) if close < 0 else close)
-            return *claims, 1 + further
-    return claims
+        elif marker == JPEG_SCAN:
+            scans += 1
+            if is_one and data[begin] == claims[2]:
+                break
+    return *claims, max(1, scans)
 
 
 def _gif(data: bytes) -> Claims:

@@ -3,13 +3,14 @@
 Nothing is decoded, and nothing here raises: what cannot be parsed is reported as unknown.
 """
 
-import re
 import struct
 import zlib
 from dataclasses import dataclass
 from typing import final
 
 from tunesmith.core.headers import (
+    JPEG_END,
+    JPEG_SCAN,
     OLD_BMP,
     PNM,
     PNM_HEADER,
@@ -27,7 +28,6 @@ JPEG_EXIF = 0xE1
 JPEG_METADATA = {*range(0xE0, 0xF0), 0xFE}  # markers of applications, and of comments
 PNG_PIXELS = {b"IDAT", b"PLTE", b"tRNS"}  # chunks without which the image is another one
 MOST_KINDS = 32  # of metadata, named per file
-JPEG_LATE = re.compile(rb"\xff[\xe0-\xef\xfe]")  # metadata after the first scan
 GIF_TABLE = 0x80  # flag: a color table follows, of size 2 << the lowest three bits
 GIF_EXTENSION, GIF_IMAGE, GIF_END = 0x21, 0x2C, 0x3B
 BMP_RUNS = {1, 2}  # run-length compressions, whose size is in the header
@@ -108,7 +108,7 @@ def _unpacked(kind: bytes, content: bytes, most: int) -> bytes:
 
 
 def _jpeg(data: bytes) -> Anatomy | None:
-    exif, end = b"", 0
+    exif, scan, last = b"", 0, 0  # ends of the first scan's header and of the last metadata
     kinds: set[str] = set()
     for marker, begin, end in jpeg_segments(data):
         is_exif = marker == JPEG_EXIF and data.startswith(b"Exif\0\0", begin)
@@ -116,11 +116,13 @@ def _jpeg(data: bytes) -> Anatomy | None:
             exif = data[begin + 6 : end]
         if marker in JPEG_METADATA:
             kinds.add("EXIF" if is_exif else f"{marker:X}")  # XMP has the same marker
-    close = data.find(b"\xff\xd9", end)  # compressed data do not contain this marker
-    if close < 0:
-        return None
-    asides = data[: close if JPEG_LATE.search(data, end, close) else end]
-    return Anatomy(end=close + 2, exif=exif, asides=(asides,), kinds=tuple(sorted(kinds)))
+            last = end
+        elif marker == JPEG_SCAN:
+            scan = scan or end
+        elif marker == JPEG_END:
+            asides = (data[: max(scan, last)],)
+            return Anatomy(end=end, exif=exif, asides=asides, kinds=tuple(sorted(kinds)))
+    return None
 
 
 def _gif(data: bytes) -> Anatomy | None:
