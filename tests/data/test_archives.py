@@ -166,6 +166,14 @@ def test_backslashes_of_old_windows_archives_separate(tmp_path: Path) -> None:
     assert [m.name for m in archive.members] == ["a/1.png", "b/1.png"]
 
 
+def test_members_that_begin_with_the_folder_itself_are_not_hidden(tmp_path: Path) -> None:
+    found = Archive(pack(tmp_path / "x.zip", {"./": b"", **{f"./{path}": b"x" for path in PATHS}}))
+    assert tuple(member.name for member in found.members) == PATHS
+    assert not found.skipped
+    with pytest.raises(SourceError, match="outside the folder"):
+        Archive(pack(tmp_path / "y.zip", {"./../1.png": b"x"}))
+
+
 def test_an_archive_that_is_cut_off_while_it_is_read_ends_nothing(tmp_path: Path) -> None:
     path = pack(tmp_path / "x.zip", {f"a/{i}.png": os.urandom(9000) for i in range(9)})
     archive = Archive(path)

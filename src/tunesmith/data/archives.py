@@ -58,7 +58,8 @@ def _name(info: zipfile.ZipInfo) -> str:
     if not info.flag_bits & IS_UTF8 and not name.isascii():
         with contextlib.suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
-    return name if "/" in name else name.replace("\\", "/")
+    name = name if "/" in name else name.replace("\\", "/")
+    return name.removeprefix("./")
 
 
 def bad_path(name: str) -> str | None:
