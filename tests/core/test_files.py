@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.core.files import LARGEST_FILE, open_plain, replace_file
+from tunesmith.core.files import LARGEST_FILE, expanded, open_plain, replace_file
+
+
+def test_a_tilde_is_a_home_folder_if_there_is_one() -> None:
+    assert expanded("~/photos") == Path.home() / "photos"
+    assert expanded(Path("~nobody-has-this-name/x")) == Path("~nobody-has-this-name/x")
 
 
 def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path) -> None:

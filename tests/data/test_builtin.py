@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from sklearn.datasets import load_digits as known_digits
 
 from tunesmith.core.errors import SourceError
+from tunesmith.data import builtin
 from tunesmith.data.builtin import REMOTES, cache, find, lacking, load_digits, locate, places
 
 
@@ -58,6 +60,15 @@ def test_without_a_word_of_the_user_the_usual_places_are_looked_at(
         cache("mnist"),
     ]
     assert cache("mnist").is_relative_to(Path.home())
+
+
+def test_without_a_home_downloads_go_to_temporary_files(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(builtin, "expanded", Path)
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    assert cache("mnist").is_relative_to(elsewhere)
 
 
 def test_a_name_lacks_its_files_until_it_is_found(

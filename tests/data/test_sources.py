@@ -249,7 +249,7 @@ def test_what_does_not_exist_is_refused_and_the_nearest_named(tmp_path: Path) ->
         open_source(tmp_path / "none" / "none")
     with pytest.raises(SourceError, match=r"Did you mean `digits`\?"):
         open_source("digit")
-    for text in ("", "a" * 5000):
+    for text in ("", "a" * 5000, "~nobody-has-this-name", "~nobody-has-this-name/x.csv"):
         with pytest.raises(SourceError, match="there is no"):
             open_source(text)
 

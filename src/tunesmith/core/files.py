@@ -14,6 +14,11 @@ LARGEST_FILE = 100_000_000  # bytes, uncompressed; larger files are not read
 NO_LINK, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 
 
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Replace a leading ``~`` or ``~user`` by a home folder; of no such user, it stays a name."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (pathlib's raises if there is no such user)
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file atomically: at any time, the path holds the complete old or new content.
 

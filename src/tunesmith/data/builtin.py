@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -9,6 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from tunesmith.core.errors import SourceError
+from tunesmith.core.files import expanded
 from tunesmith.core.optional import require
 from tunesmith.data.arrays import Arrays, from_arrays
 
@@ -91,20 +93,26 @@ def load_digits() -> Arrays:
     return from_arrays(np.rint(bunch.images * (255 / 16)).astype(np.uint8), bunch.target)
 
 
+def _home() -> Path:
+    """The user's home folder; that of temporary files if there is none, as in some containers."""
+    home = expanded("~")
+    return home if home.is_absolute() else Path(tempfile.gettempdir())
+
+
 def cache(name: str) -> Path:
     """The folder that a data set is downloaded to."""
     if chosen := os.environ.get("XDG_CACHE_HOME"):
         root = Path(chosen)
     elif sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA", Path.home()))
+        root = Path(os.environ.get("LOCALAPPDATA") or _home())
     else:
-        root = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+        root = _home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
     return root / "tunesmith" / name
 
 
 def places(name: str) -> list[Path]:
     """Paths where a data set is searched: ``$TUNESMITH_DATA``, system folders, our cache."""
-    own = [Path(folder).expanduser() for folder in [os.environ.get("TUNESMITH_DATA")] if folder]
+    own = [expanded(folder) for folder in [os.environ.get("TUNESMITH_DATA")] if folder]
     shared = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
     return [
         *(folder / each for folder in own for each in (name, f"{name}.zip")),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.core.errors import SourceError
+from tunesmith.core.files import expanded
 from tunesmith.core.headers import SUFFIXES
 from tunesmith.core.words import nearest, tally
 from tunesmith.data import arrays, builtin, cifar, tables
@@ -73,7 +74,7 @@ def _open(source: Any, columns: Mapping[str, str]) -> Source:
     if isinstance(source, Source):
         return source
     if isinstance(source, str | os.PathLike):
-        return _open_path(Path(source).expanduser(), os.fspath(source), columns)
+        return _open_path(expanded(source), os.fspath(source), columns)
     if isinstance(source, tuple) and len(source) == 2:  # noqa: PLR2004 (images and labels)
         return _from_arrays("arrays", arrays.from_arrays(*source))
     if hasattr(source, "__len__") and hasattr(source, "__getitem__"):

@@ -12,6 +12,7 @@ from typing import Any, final
 import numpy as np
 
 from tunesmith.core.errors import SourceError
+from tunesmith.core.files import expanded
 from tunesmith.core.words import nearest, tally
 from tunesmith.data import parquet
 from tunesmith.data.folders import PARTS, listed, natural, stamp_of
@@ -75,7 +76,7 @@ def is_table(source: Any) -> bool:
     """Whether a source is a table."""
     if not isinstance(source, str | os.PathLike):
         return False
-    path = Path(source).expanduser()
+    path = expanded(source)
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tunesmith.core.clock import Clock
 from tunesmith.core.cores import cores
 from tunesmith.core.errors import RunFolderError
+from tunesmith.core.files import expanded
 from tunesmith.core.words import assigned
 from tunesmith.data import quarantine
 from tunesmith.data.source import Source
@@ -162,7 +163,7 @@ def refuse_others(folder: Path, sources: Sequence[Any]) -> None:
             whose list was edited.
     """
     for source in sources:
-        path = Path(source).expanduser() if isinstance(source, str | os.PathLike) else None
+        path = expanded(source) if isinstance(source, str | os.PathLike) else None
         if path and path.is_dir() and folder.resolve().is_relative_to(path.resolve()):
             raise RunFolderError(
                 f"{folder} is in the data ({path}), of which nothing is changed. Pass an --out "
