@@ -1,6 +1,7 @@
 """Tests of `tunesmith.cli`: every way a user can go wrong ends in a sentence and status 2."""
 
 import importlib
+import io
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from pydantic import BaseModel
 
 import tunesmith
 from tunesmith import cli as command_line
+from tunesmith.bundle.predictor import Prediction
 from tunesmith.core.settings import Settings, TuneSettings
 from tunesmith.records.events import SessionStarted
 from tunesmith.records.journal import Journal
@@ -343,6 +345,18 @@ def test_names_of_any_bytes_are_predicted(cli: Cli, digits_run: Path, tmp_path: 
     assert (status, "a\\xff\\x1b[31m.png\t" in out) == (0, True), err
 
 
+def test_an_output_that_cannot_encode_a_name_gets_it_escaped(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [Prediction(name="猫.png", label="“cat”", probability=0.5)]
+    monkeypatch.setattr("tunesmith.jobs.predict.predict", lambda *_: answers)
+    with io.TextIOWrapper(io.BytesIO(), "cp1252") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        assert cli("predict", "bundle", "猫.png")[0] == 0
+        output.seek(0)
+        assert output.read() == "\\u732b.png\t“cat”\t0.5000\n"
+
+
 def test_what_is_said_steers_no_terminal(cli: Cli, tmp_path: Path) -> None:
     status, _, err = cli("report", tmp_path / "a\x1b[31m")
     assert (status, "a\\x1b[31m holds no run" in err) == (2, True)
@@ -481,7 +495,8 @@ def test_a_check_for_people_and_for_programs(
     folder, out = make_folder(), tmp_path / "out"
     (folder / "disc" / "x.jpg").write_text("no image")
     status, told, err = cli("check", folder, "--out", out, "--json")
-    assert (status, told) == (0, (out / "check.json").read_text("utf-8")), err
+    assert (status, told.isascii()) == (0, True), err
+    assert json.loads(told) == json.loads((out / "check.json").read_text("utf-8"))
     status, told, err = cli("check", folder, "--out", out)
     assert status == 0, err
     assert re.search(r"^[!?]  1 file", told, re.MULTILINE)

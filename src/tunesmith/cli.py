@@ -16,6 +16,7 @@ from tunesmith.core.clock import process_age
 from tunesmith.core.errors import TunesmithError, UserError
 from tunesmith.core.optional import require
 from tunesmith.data.folders import shown
+from tunesmith.report.streams import escape_unencodable
 
 app = typer.Typer(
     name="tunesmith",
@@ -283,6 +284,7 @@ def doctor() -> None:
 
 def main() -> None:
     """Run the command line; end with 0, 1, 2 or 130 as the README says."""
+    escape_unencodable(sys.stdout)
     try:
         app()
     except UserError as error:

@@ -1,10 +1,11 @@
 """Tests of `tunesmith.report.streams`."""
 
+import io
 import os
 
 import pytest
 
-from tunesmith.report.streams import CarefulStream, divert_stderr
+from tunesmith.report.streams import CarefulStream, divert_stderr, escape_unencodable
 
 
 def test_a_stream_is_given_up_once() -> None:
@@ -14,6 +15,15 @@ def test_a_stream_is_given_up_once() -> None:
     assert not stream.isatty()
     with pytest.raises(OSError, match="no stream"):
         stream.fileno()
+
+
+def test_what_an_encoding_lacks_is_escaped() -> None:
+    escape_unencodable(None)
+    with io.TextIOWrapper(io.BytesIO(), "latin-1") as stream:
+        escape_unencodable(stream)
+        stream.write("café, 猫")
+        stream.seek(0)
+        assert stream.read() == "café, \\u732b"
 
 
 def test_standard_error_comes_back(capfd: pytest.CaptureFixture[str]) -> None:

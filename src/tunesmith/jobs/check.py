@@ -4,6 +4,7 @@ Read `_look` from top to bottom: it is the job.
 """
 
 import contextlib
+import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,8 +73,8 @@ class CheckResult:
         return self.folder / quarantine.FILE
 
     def as_json(self) -> str:
-        """Return the result as JSON."""
-        return to_json(self.checked)
+        """Return the result as JSON, in ASCII, which any output can encode."""
+        return json.dumps(json.loads(to_json(self.checked)), indent=1)
 
     def words(self) -> str:
         """Summarize the findings, one line each, and name the paths of report and list."""
@@ -182,7 +183,7 @@ def refuse_others(folder: Path, sources: Sequence[Any]) -> None:
 
 def write(result: CheckResult) -> None:
     """Write the report and the JSON record."""
-    write_atomic(result.folder / RECORD, result.as_json() + "\n")
+    write_atomic(result.folder / RECORD, to_json(result.checked) + "\n")
     write_atomic(result.report, render(result.checked, str(result.quarantine)))
 
 

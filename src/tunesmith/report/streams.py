@@ -69,6 +69,12 @@ class CarefulStream(io.TextIOBase):
         self.stream = None
 
 
+def escape_unencodable(stream: TextIO | None) -> None:
+    """Let a stream escape what its encoding lacks, as standard error does, instead of raising."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+
+
 def divert_stderr(to: int) -> Callable[[], None]:
     """Redirect what C libraries print, such as libpng about a damaged file, to a descriptor.
 
