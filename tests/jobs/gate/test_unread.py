@@ -68,13 +68,19 @@ def test_a_class_of_links_is_told_with_a_way_out(tmp_path: Path) -> None:
     assert "Nothing wrong was found" not in result.report.read_text()
 
 
-def test_a_class_of_which_nothing_can_be_read_is_a_serious_matter(tmp_path: Path) -> None:
-    chance, pets = np.random.default_rng(0), tmp_path / "pets"
-    for name in ("cat", "dog", "elk"):
+def write_pets(pets: Path, *, whole: dict[str, int]) -> None:
+    """Write thirty images of each class, of which only so many are whole."""
+    chance = np.random.default_rng(0)
+    for name, count in whole.items():
         (pets / name).mkdir(parents=True)
         for number in range(30):
-            whole = encode_png(chance.integers(0, 256, (16, 16, 3)).astype(np.uint8))
-            (pets / name / f"{number}.png").write_bytes(whole[: 100 if name == "elk" else None])
+            file = encode_png(chance.integers(0, 256, (16, 16, 3)).astype(np.uint8))
+            (pets / name / f"{number}.png").write_bytes(file[: None if number < count else 100])
+
+
+def test_a_class_of_which_nothing_can_be_read_is_a_serious_matter(tmp_path: Path) -> None:
+    pets = tmp_path / "pets"
+    write_pets(pets, whole={"cat": 30, "dog": 30, "elk": 0})
     result = check(pets, out=tmp_path / "out", progress=False)
     found = {each.kind: each for each in result.checked.findings}
     assert found.keys() == {"emptied", "unreadable"}
@@ -87,6 +93,25 @@ def test_a_class_of_which_nothing_can_be_read_is_a_serious_matter(tmp_path: Path
     # A list that takes these away as well leaves nothing of the class either.
     with pytest.raises(SourceError, match="fewer of: elk"):
         open_source(pets, quarantine=result.quarantine)
+
+
+def test_a_class_of_which_one_image_can_be_read_stops_training_too(tmp_path: Path) -> None:
+    write_pets(tmp_path / "pets", whole={"cat": 30, "dog": 30, "elk": 1})
+    result = check(tmp_path / "pets", out=tmp_path / "out", progress=False)
+    (found,) = [each for each in result.checked.findings if each.kind == "emptied"]
+    assert (found.title, found.stops) == ("Too few images of “elk” can be read", True)
+
+
+def test_a_test_part_of_which_nothing_can_be_read_stops_training(tmp_path: Path) -> None:
+    write_pets(tmp_path / "pets" / "train", whole={"cat": 30, "dog": 30})
+    for number, name in enumerate(("cat", "dog")):
+        file = tmp_path / "pets" / "test" / name / f"{number}.png"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"no image")
+    result = check(tmp_path / "pets", out=tmp_path / "out", progress=False)
+    (found,) = [each for each in result.checked.findings if each.stops]
+    assert found.title == "No image of the test part can be read"
+    assert "Or train right away" not in result.report.read_text("utf-8")
 
 
 def test_a_class_whose_name_may_stand_for_a_missing_label_is_told(

@@ -30,7 +30,7 @@ from tunesmith.jobs.gate.findings import (
     shifted,
     uneven,
 )
-from tunesmith.jobs.gate.unread import emptied, missing, unnamed, unreadable
+from tunesmith.jobs.gate.unread import emptied, missing, unnamed, unreadable, untested
 from tunesmith.report.findings import NO_NEAR_COPIES, ClassLook, Finding
 from tunesmith.screening.copies import find_copies
 from tunesmith.screening.looks import measure
@@ -135,6 +135,7 @@ def gate(
         alike = find_alike(data, depth, search, mirrored, threads=threads)
     said: list[Finding | str | None] = [
         emptied(data),
+        untested(data),
         unreadable(data),
         missing(data.source),
         unnamed(data.source),

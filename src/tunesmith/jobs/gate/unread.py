@@ -6,7 +6,7 @@ from tunesmith.core.words import counted, tally
 from tunesmith.data.clean import MOST_BAD
 from tunesmith.data.folders import LINK, LINKED, NOT_READ, listed
 from tunesmith.data.imageless import LONE
-from tunesmith.data.source import Source
+from tunesmith.data.source import LEAST, Given, Source
 from tunesmith.data.tables import NO_LABEL, NO_PATH
 from tunesmith.jobs.gate.findings import Data
 from tunesmith.report.findings import Finding, Item
@@ -84,23 +84,40 @@ def unreadable(data: Data) -> Finding | str:
 
 
 def emptied(data: Data) -> Finding | None:
-    """Report classes of which nothing that can be decoded is left to learn from."""
+    """Report classes of which too few images can be decoded to learn from and to test on."""
     source, rejected = data.source, data.loaded.rejected
-    bad_K = np.bincount(
-        source.labels[[bad.index for bad in rejected]] if rejected else [],
-        minlength=len(source.classes),
-    )
-    left_K = np.bincount(data.labels[~data.tested], minlength=len(source.classes))
-    gone = [f"“{source.classes[k]}”" for k in np.flatnonzero((left_K == 0) & (bad_K > 0))]
-    if not gone:
+    count = len(source.classes)
+    bad_K = np.bincount([source.labels[bad.index] for bad in rejected], minlength=count)
+    left_K = np.bincount(data.labels, minlength=count)
+    learned_K = np.bincount(data.labels[~data.tested], minlength=count)
+    gone = np.flatnonzero(((left_K < LEAST) | (learned_K == 0)) & (bad_K > 0))
+    if not len(gone):
         return None
+    of = listed([f"“{source.classes[k]}”" for k in gone])
+    is_none = not learned_K[gone].any()
     return Finding(
         kind="emptied",
         weight="serious",
-        title=f"No image of {listed(gone)} can be read",
+        title=f"No image of {of} can be read" if is_none else f"Too few images of {of} can be read",
         meaning=(
-            "Nothing is left to learn these classes from: training stops until their files are "
-            "mended or replaced, or the classes taken out of the data."
+            f"Every class needs {LEAST} images, one to learn from and one to test on: training "
+            "stops until their files are mended or replaced, or the classes taken out of the data."
+        ),
+        stops=True,
+    )
+
+
+def untested(data: Data) -> Finding | None:
+    """Report a given test part of which nothing can be decoded."""
+    if data.tested.any() or not (data.source.given == Given.TEST).any():
+        return None
+    return Finding(
+        kind="untested",
+        weight="serious",
+        title="No image of the test part can be read",
+        meaning=(
+            "A model is tested on the test part that is given: training stops until its files are "
+            "mended or replaced, or the part taken out of the data, and another is put aside."
         ),
         stops=True,
     )
