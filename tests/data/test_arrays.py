@@ -4,7 +4,6 @@ import gzip
 import io
 import struct
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
-from tunesmith.data.arrays import from_arrays, from_dataset, is_idx_folder, read_idx, read_npz
+from tunesmith.data.arrays import from_arrays, is_idx_folder, read_idx, read_npz
 
 X = np.arange(4 * 3 * 5, dtype=np.uint8).reshape(4, 3, 5)
 Y = np.array([3, 10, 3, 10])
@@ -67,73 +66,6 @@ def test_labels_are_numbers_or_names(
 def test_other_arrays_are_refused_with_the_way_out(x: Any, y: Any, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         from_arrays(x, y)
-
-
-class Tensor:
-    """What a torch tensor is to `from_dataset`."""
-
-    def __init__(self, values: NDArray[Any]) -> None:
-        self.values = values
-        self.shape = values.shape
-        self.permute = None
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
-        return self.values
-
-
-class Data(list[Any]):
-    """A dataset that knows its classes' names."""
-
-    classes = ("cat", "dog")
-
-
-@pytest.mark.parametrize(
-    "image",
-    [
-        X[:1].transpose(1, 2, 0),
-        X[0],
-        Tensor(X[:1]),
-        Tensor((X[:1] / 255).astype(np.float32)),
-        X[:1] / 255,
-    ],
-)
-def test_images_of_a_dataset_become_pixels(image: Any) -> None:
-    found = from_dataset([(image, 0), (image, 1)])
-    assert np.array_equal(found.images[1], X[0][..., None])
-
-
-def test_a_tensor_of_three_columns_is_not_mistaken() -> None:
-    x_CHW = np.arange(3 * 4 * 3, dtype=np.uint8).reshape(3, 4, 3)
-    assert np.array_equal(from_dataset([(Tensor(x_CHW), 0)]).images[0], x_CHW.transpose(1, 2, 0))
-
-
-def test_a_real_torch_dataset_is_read() -> None:
-    torch = pytest.importorskip("torch")
-    data = pytest.importorskip("torch.utils.data")
-    x_NCHW = torch.arange(4 * 3 * 2 * 2, dtype=torch.uint8).reshape(4, 3, 2, 2)
-    found = from_dataset(data.TensorDataset(x_NCHW, torch.tensor([5, 6, 5, 6])))
-    assert np.array_equal(np.asarray(found.images), x_NCHW.permute(0, 2, 3, 1).numpy())
-    assert found.classes == ("5", "6")
-
-
-def test_names_of_classes_are_taken_from_the_dataset() -> None:
-    assert from_dataset(Data([(X[0], 1), (X[1], 1)])).classes == ("cat", "dog")
-    assert from_dataset(Data([(X[0], 1), (X[1], 1)])).labels.tolist() == [1, 1]
-    assert from_dataset(Data([(X[0], 8), (X[1], 9)])).classes == ("8", "9")
-
-
-@pytest.mark.parametrize(
-    ("items", "message"),
-    [
-        ([], "its length is 0"),
-        ([X[0]], r"Item 0 of the Dataset must be a pair .* is ndarray"),
-        ([(X[0] - 128.0, 0)], "item 0 is float64 of shape .* from -128.* Leave normalization out"),
-        ([(np.zeros((2, 5, 5), np.uint8), 0)], "with 1, 3 or 4 channels, but item 0"),
-    ],
-)
-def test_a_dataset_of_other_things_is_refused(items: Sequence[Any], message: str) -> None:
-    with pytest.raises(SourceError, match=message):
-        from_dataset(items)
 
 
 @pytest.mark.parametrize("end", ["", ".gz"])
@@ -287,5 +219,3 @@ def test_an_image_without_a_label_is_refused(labels: list[str | None]) -> None:
     count = labels.count(None)
     with pytest.raises(SourceError, match=rf"needs a label, but {count} of 4 are None\. Leave out"):
         from_arrays(X, labels)
-    with pytest.raises(SourceError, match=f"{count} of 4 are None"):
-        from_dataset(list(zip(X, labels, strict=True)))

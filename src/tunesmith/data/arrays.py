@@ -1,4 +1,4 @@
-"""Read images from arrays: in memory, in ``.npz`` and IDX files, and in torch Datasets."""
+"""Read images from arrays: in memory, and in ``.npz`` and IDX files."""
 
 import lzma
 import math
@@ -32,7 +32,6 @@ NPZ_KEYS = (
     ("images", "labels"),
 )
 CHANNELS = (1, 3, 4)
-WHITE = 255
 MOST_DIMS = 4  # of an IDX file
 # What a damaged .npz may raise. In zipfile, RuntimeError stands for encryption and for unknown
 # compression methods; in NumPy, MemoryError for a shape, and the last three for a header.
@@ -77,10 +76,10 @@ def from_arrays(x: Any, y: Any, x_test: Any = None, y_test: Any = None) -> Array
         array([1, 0])
 
     """
-    images, labels = _check_images(x), _check_labels(y, len(x))
+    images, labels = _check_images(x), checked_labels(y, len(x))
     is_test = np.zeros(len(images), bool)
     if x_test is not None:
-        more, more_labels = _check_images(x_test), _check_labels(y_test, len(x_test))
+        more, more_labels = _check_images(x_test), checked_labels(y_test, len(x_test))
         if more.shape[1:] != images.shape[1:]:
             raise SourceError(
                 f"Images of the training and of the test part must have one shape, but have "
@@ -88,7 +87,7 @@ def from_arrays(x: Any, y: Any, x_test: Any = None, y_test: Any = None) -> Array
             )
         images, labels = np.concatenate([images, more]), np.concatenate([labels, more_labels])
         is_test = np.concatenate([is_test, np.ones(len(more), bool)])
-    numbers, classes = _number(labels)
+    numbers, classes = numbered(labels)
     return Arrays(images=images, labels=numbers, classes=classes, is_test=is_test)
 
 
@@ -117,7 +116,12 @@ def _check_images(x: Any) -> Pixels:
     return images
 
 
-def _check_labels(y: Any, count: int) -> NDArray[Any]:
+def checked_labels(y: Any, count: int) -> NDArray[Any]:
+    """Check labels, and return them as integers or texts.
+
+    Raises:
+        SourceError: Labels are missing, or are not one for each image, or are quantities.
+    """
     labels = np.asarray(y)
     if absent := labels.dtype == object and sum(label is None for label in labels.flat):
         raise SourceError(
@@ -140,7 +144,7 @@ def _check_labels(y: Any, count: int) -> NDArray[Any]:
     return labels.astype(np.int64) if labels.dtype.kind in "fbui" else labels.astype(str)
 
 
-def _number(labels: NDArray[Any]) -> tuple[Labels, tuple[str, ...]]:
+def numbered(labels: NDArray[Any]) -> tuple[Labels, tuple[str, ...]]:
     """Map labels to class indices, in numeric order, or in natural order of names."""
     found, inverse_N = np.unique(labels, return_inverse=True)
     names = [str(label) for label in found]
@@ -149,61 +153,6 @@ def _number(labels: NDArray[Any]) -> tuple[Labels, tuple[str, ...]]:
     rank = np.empty(len(names), np.int64)
     rank[order] = np.arange(len(names))
     return rank[inverse_N], tuple(names[k] for k in order)
-
-
-def from_dataset(dataset: Any) -> Arrays:
-    """Read a torch-style Dataset of ``(image, label)`` pairs into memory.
-
-    Images may be uint8 arrays, uint8 tensors or PIL images, or float tensors ``(C, H, W)`` from 0
-    to 1; sizes may differ. Class names are taken from ``dataset.classes``, if it has them.
-
-    Raises:
-        SourceError: The Dataset is empty, or an item is not such a pair.
-    """
-    images, labels = [], []
-    for index in range(len(dataset)):
-        item = dataset[index]
-        if not isinstance(item, tuple | list) or len(item) != 2:  # noqa: PLR2004 (image and label)
-            raise SourceError(
-                f"Item {index} of the Dataset must be a pair (image, label), but is "
-                f"{type(item).__name__}. Wrap the Dataset so that it gives pairs."
-            )
-        images.append(_pixels(item[0], index))
-        labels.append(item[1].item() if hasattr(item[1], "item") else item[1])
-    if not images:
-        raise SourceError("The Dataset must hold images, but its length is 0.")
-    numbers, classes = _number(_check_labels(labels, len(images)))
-    named = getattr(dataset, "classes", None)
-    if named is not None and all(c.isdecimal() and int(c) < len(named) for c in classes):
-        numbers = np.array([int(classes[k]) for k in numbers], np.int64)
-        classes = tuple(map(str, named))
-    return Arrays(
-        images=np.stack(images) if len({x.shape for x in images}) == 1 else images,
-        labels=numbers,
-        classes=classes,
-        is_test=np.zeros(len(images), bool),
-    )
-
-
-def _pixels(image: Any, index: int) -> Pixels:
-    """Turn an item's image into pixels ``(H, W, C)``."""
-    if hasattr(image, "convert") and image.mode not in {"L", "RGB", "RGBA"}:  # a PIL image
-        image = image.convert("RGBA" if "A" in image.mode else "RGB")
-    array = np.asarray(image)
-    if array.ndim == 3 and array.shape[0] in CHANNELS:  # noqa: PLR2004 (C, H, W)
-        is_tensor = hasattr(image, "permute")
-        array = array.transpose(1, 2, 0) if is_tensor or array.shape[2] not in CHANNELS else array
-    array = array[..., None] if array.ndim == 2 else array  # noqa: PLR2004 (H, W)
-    if array.dtype.kind == "f" and array.size and array.min() >= 0 and array.max() <= 1:
-        array = np.rint(array * WHITE).astype(np.uint8)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in CHANNELS:  # noqa: PLR2004 (H, W, C)
-        values = f" from {array.min()} to {array.max()}" if array.size else ""
-        raise SourceError(
-            f"Images of a Dataset must be PIL images, uint8, or floats from 0 to 1, with 1, 3 or 4 "
-            f"channels, but item {index} is {array.dtype} of shape {np.shape(image)}{values}. "
-            "Leave normalization out of its transform: Tunesmith does that itself."
-        )
-    return np.ascontiguousarray(array)
 
 
 def is_idx_folder(folder: Path) -> bool:

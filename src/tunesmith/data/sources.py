@@ -16,6 +16,7 @@ from tunesmith.core.headers import SUFFIXES
 from tunesmith.core.words import nearest, tally
 from tunesmith.data import arrays, builtin, cifar, tables
 from tunesmith.data.archives import Archive
+from tunesmith.data.datasets import from_dataset
 from tunesmith.data.folders import (
     NOT_IMAGE,
     Files,
@@ -78,7 +79,7 @@ def _open(source: Any, columns: Mapping[str, str]) -> Source:
     if isinstance(source, tuple) and len(source) == 2:  # noqa: PLR2004 (images and labels)
         return _from_arrays("arrays", arrays.from_arrays(*source))
     if hasattr(source, "__len__") and hasattr(source, "__getitem__"):
-        return _from_arrays("dataset", arrays.from_dataset(source))
+        return _from_arrays("dataset", from_dataset(source))
     raise SourceError(
         f"Data are a path, a built-in name, arrays (X, y) or a torch Dataset, but got "
         f"{type(source).__name__}. Pass one of these."
