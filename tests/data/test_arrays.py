@@ -60,7 +60,7 @@ def test_labels_are_numbers_or_names(
         (X, Y[:3], r"one label for each of the 4 images, but got labels of shape \(3,\)"),
         (X, np.eye(4), r"shape \(4, 4\)\. If they are one-hot, pass y\.argmax\(axis=1\)"),
         (X, [0.5, 1, 2, 3], "whole numbers or names, but one is 0.5"),
-        (X, [np.nan, 1, 2, 3], "whole numbers or names, but one is nan"),
+        (X, [np.inf, 1, 2, 3], "whole numbers or names, but one is inf"),
     ],
 )
 def test_other_arrays_are_refused_with_the_way_out(x: Any, y: Any, message: str) -> None:
@@ -214,8 +214,17 @@ def test_an_idx_file_of_many_dimensions_is_refused(tmp_path: Path) -> None:
             read_idx(tmp_path)
 
 
-@pytest.mark.parametrize("labels", [[None] * 4, ["a", None, "b", "b"]])
-def test_an_image_without_a_label_is_refused(labels: list[str | None]) -> None:
-    count = labels.count(None)
-    with pytest.raises(SourceError, match=rf"needs a label, but {count} of 4 are None\. Leave out"):
+@pytest.mark.parametrize(
+    ("labels", "absent"),
+    [
+        ([None] * 4, 4),
+        (["a", None, "b", "b"], 1),
+        (["a", np.nan, "b", "b"], 1),
+        (np.array(["a", np.nan, "b", None], object), 2),
+        (["a", "NaN", "b", "<NA>"], 2),  # as in tables
+        ([np.nan, 1, 2, 3], 1),
+    ],
+)
+def test_an_image_without_a_label_is_refused(labels: Any, absent: int) -> None:
+    with pytest.raises(SourceError, match=rf"a label, but {absent} of 4 are None or NaN\. Leave"):
         from_arrays(X, labels)

@@ -70,6 +70,7 @@ def test_names_of_classes_are_taken_from_the_dataset() -> None:
     ("items", "message"),
     [
         ([], "its length is 0"),
+        ([(X[0], 0), (X[1], None)], "1 of 2 are None or NaN"),
         ([X[0]], r"Item 0 of the Dataset must be a pair .* is ndarray"),
         ([(X[0] - 128.0, 0)], "item 0 is float64 of shape .* from -128.* Leave normalization out"),
         ([(np.zeros((2, 5, 5), np.uint8), 0)], "with 1, 3 or 4 channels, but item 0"),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import SourceError
 from tunesmith.data.folders import natural
+from tunesmith.data.tables import MISSING
 from tunesmith.data.unpack import check_size, unpacked
 
 Pixels = NDArray[np.uint8]
@@ -123,10 +124,11 @@ def checked_labels(y: Any, count: int) -> NDArray[Any]:
         SourceError: Labels are missing, or are not one for each image, or are quantities.
     """
     labels = np.asarray(y)
-    if absent := labels.dtype == object and sum(label is None for label in labels.flat):
+    # NumPy writes a NaN among texts as text: as in tables, that is no label.
+    if labels.dtype.kind not in "biu" and (absent := sum(map(_is_missing, labels.flat))):
         raise SourceError(
-            f"Every image needs a label, but {absent:,} of {labels.size:,} are None. Leave out the "
-            "images without one."
+            f"Every image needs a label, but {absent:,} of {labels.size:,} are None or NaN. Leave "
+            "out the images without one."
         )
     if labels.shape == (count, 1):
         labels = labels[:, 0]
@@ -142,6 +144,10 @@ def checked_labels(y: Any, count: int) -> NDArray[Any]:
             "not supported: pass a class for each image."
         )
     return labels.astype(np.int64) if labels.dtype.kind in "fbui" else labels.astype(str)
+
+
+def _is_missing(label: object) -> bool:
+    return label is None or str(label).lower() in MISSING
 
 
 def numbered(labels: NDArray[Any]) -> tuple[Labels, tuple[str, ...]]:
