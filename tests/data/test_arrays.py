@@ -59,6 +59,7 @@ def test_labels_are_numbers_or_names(
         (X[:0], Y[:0], r"images to learn from, but got the shape \(0, 3, 5\)"),
         (X, Y[:3], r"one label for each of the 4 images, but got labels of shape \(3,\)"),
         (X, np.eye(4), r"shape \(4, 4\)\. If they are one-hot, pass y\.argmax\(axis=1\)"),
+        (X, [[1], [1, 2], [1], [2]], "one label for each of the 4 images, but some have several"),
         (X, [0.5, 1, 2, 3], "whole numbers or names, but one is 0.5"),
         (X, [np.inf, 1, 2, 3], "whole numbers or names, but one is inf"),
     ],

@@ -64,6 +64,27 @@ def test_names_of_classes_are_taken_from_the_dataset() -> None:
     assert from_dataset(Data([(X[0], 1), (X[1], 1)])).classes == ("cat", "dog")
     assert from_dataset(Data([(X[0], 1), (X[1], 1)])).labels.tolist() == [1, 1]
     assert from_dataset(Data([(X[0], 8), (X[1], 9)])).classes == ("8", "9")
+    assert from_dataset(Data([(X[0], "1"), (X[1], "0")])).classes == ("0", "1")  # no indices
+
+
+@pytest.mark.parametrize(
+    ("named", "classes"),
+    [
+        ({"dog": 1, "cat": 0}, ("cat", "dog")),
+        ({1: "dog", 0: "cat"}, ("cat", "dog")),
+        (np.array(["cat", "dog"]), ("cat", "dog")),
+        ({"cat": 1, "dog": 2}, ("0", "1")),
+        (2, ("0", "1")),
+        ("cat", ("0", "1")),
+        (None, ("0", "1")),
+    ],
+)
+def test_what_a_dataset_calls_classes_may_be_something_else(
+    monkeypatch: pytest.MonkeyPatch, named: object, classes: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(Data, "classes", named)
+    found = from_dataset(Data([(X[0], 1), (X[1], 0)]))
+    assert (found.classes, found.labels.tolist()) == (classes, [1, 0])
 
 
 @pytest.mark.parametrize(
@@ -71,6 +92,7 @@ def test_names_of_classes_are_taken_from_the_dataset() -> None:
     [
         ([], "its length is 0"),
         ([(X[0], 0), (X[1], None)], "1 of 2 are None or NaN"),
+        ([(X[0], np.eye(2)[0]), (X[1], np.eye(2)[1])], r"shape \(2, 2\)\. If .* argmax of each"),
         ([X[0]], r"Item 0 of the Dataset must be a pair .* is ndarray"),
         ([(X[0] - 128.0, 0)], "item 0 is float64 of shape .* from -128.* Leave normalization out"),
         ([(np.zeros((2, 5, 5), np.uint8), 0)], "with 1, 3 or 4 channels, but item 0"),

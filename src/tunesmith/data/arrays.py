@@ -123,7 +123,13 @@ def checked_labels(y: Any, count: int) -> NDArray[Any]:
     Raises:
         SourceError: Labels are missing, or are not one for each image, or are quantities.
     """
-    labels = np.asarray(y)
+    try:
+        labels = np.asarray(y)
+    except ValueError:  # a list of unequal lists
+        raise SourceError(
+            f"There must be one label for each of the {count:,} images, but some have several. "
+            "Choose one for each."
+        ) from None
     # NumPy writes a NaN among texts as text: as in tables, that is no label.
     if labels.dtype.kind not in "biu" and (absent := sum(map(_is_missing, labels.flat))):
         raise SourceError(
@@ -135,7 +141,7 @@ def checked_labels(y: Any, count: int) -> NDArray[Any]:
     if labels.shape != (count,):
         raise SourceError(
             f"There must be one label for each of the {count:,} images, but got labels of shape "
-            f"{labels.shape}. If they are one-hot, pass y.argmax(axis=1)."
+            f"{labels.shape}. If they are one-hot, pass y.argmax(axis=1), or the argmax of each."
         )
     if labels.dtype.kind == "f" and not (np.isfinite(labels) & (labels == np.rint(labels))).all():
         odd = labels[~(np.isfinite(labels) & (labels == np.rint(labels)))][0]

@@ -1,5 +1,7 @@
 """Read images from torch-style Datasets."""
 
+from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -28,20 +30,34 @@ def from_dataset(dataset: Any) -> Arrays:
                 f"{type(item).__name__}. Wrap the Dataset so that it gives pairs."
             )
         images.append(_pixels(item[0], index))
-        labels.append(item[1].item() if hasattr(item[1], "item") else item[1])
+        labels.append(item[1].tolist() if hasattr(item[1], "tolist") else item[1])
     if not images:
         raise SourceError("The Dataset must hold images, but its length is 0.")
-    numbers, classes = numbered(checked_labels(labels, len(images)))
-    named = getattr(dataset, "classes", None)
-    if named is not None and all(c.isdecimal() and int(c) < len(named) for c in classes):
-        numbers = np.array([int(classes[k]) for k in numbers], np.int64)
-        classes = tuple(map(str, named))
+    given_N, named = checked_labels(labels, len(images)), _class_names(dataset)
+    are_indices = given_N.dtype.kind == "i" and 0 <= given_N.min() <= given_N.max() < len(named)
+    numbers, classes = (given_N, named) if are_indices else numbered(given_N)
     return Arrays(
         images=np.stack(images) if len({x.shape for x in images}) == 1 else images,
         labels=numbers,
         classes=classes,
         is_test=np.zeros(len(images), bool),
     )
+
+
+def _class_names(dataset: Any) -> tuple[str, ...]:
+    """Class names by index, if the Dataset lists them or maps them to indices, or indices to them.
+
+    Others may call something else ``classes``, such as their number.
+    """
+    named = getattr(dataset, "classes", ())
+    if isinstance(named, Mapping):
+        pairs = [*named.items(), *((index, name) for name, index in named.items())]
+        by_index: dict[Any, Any] = {
+            index: name for index, name in pairs if isinstance(index, Integral)
+        }
+        named = [by_index.get(index) for index in range(len(named))]
+        return () if None in named else tuple(map(str, named))
+    return tuple(map(str, named)) if isinstance(named, list | tuple | np.ndarray) else ()
 
 
 def _pixels(image: Any, index: int) -> Pixels:
