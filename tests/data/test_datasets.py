@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from tunesmith.core.errors import SourceError
+from tunesmith.core.pixels import decode
 from tunesmith.data.datasets import from_dataset
 
 X = np.arange(4 * 3 * 5, dtype=np.uint8).reshape(4, 3, 5)
@@ -44,6 +47,29 @@ class Data(list[Any]):
 def test_images_of_a_dataset_become_pixels(image: Any) -> None:
     found = from_dataset([(image, 0), (image, 1)])
     assert np.array_equal(found.images[1], X[0][..., None])
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I;16L"])
+def test_images_of_16_bits_lose_their_lower_8_as_files_do(mode: str) -> None:
+    x_HW = (np.arange(15, dtype=np.uint16) * 4369).reshape(3, 5)
+    image = Image.fromarray(x_HW.astype(np.int32)).convert(mode)
+    found = from_dataset([(image, 0)]).images[0]
+    assert np.array_equal(found, decode(cv2.imencode(".png", x_HW)[1].tobytes()))
+
+
+def test_images_of_floats_are_read_as_arrays_of_floats() -> None:
+    x_HW = (X[0] / 255).astype(np.float32)
+    assert np.array_equal(from_dataset([(Image.fromarray(x_HW), 0)]).images[0], X[0][..., None])
+    with pytest.raises(SourceError, match=r"item 0 is float32 .* from 0\.0 to 255\.0"):
+        from_dataset([(Image.fromarray(255 * x_HW / x_HW.max()), 0)])
+    with pytest.raises(SourceError, match=r"PIL images of 8 or 16 bits.* but item 0 is int32"):
+        from_dataset([(Image.fromarray(X[0].astype(np.int32)), 0)])
+
+
+def test_other_images_of_8_bits_are_converted() -> None:
+    image = Image.fromarray(X[0])
+    for mode, channels in {"P": 3, "1": 3, "CMYK": 3, "LA": 4}.items():
+        assert from_dataset([(image.convert(mode), 0)]).images[0].shape == (3, 5, channels)
 
 
 def test_a_tensor_of_three_columns_is_not_mistaken() -> None:

@@ -16,7 +16,8 @@ def from_dataset(dataset: Any) -> Arrays:
     """Read a torch-style Dataset of ``(image, label)`` pairs into memory.
 
     Images may be uint8 arrays, uint8 tensors or PIL images, or float tensors ``(C, H, W)`` from 0
-    to 1; sizes may differ. Class names are taken from ``dataset.classes``, if it has them.
+    to 1; sizes may differ. Of PIL images with 16 bits the lower 8 are dropped, as of files.
+    Class names are taken from ``dataset.classes``, if it has them.
 
     Raises:
         SourceError: The Dataset is empty, or an item is not such a pair.
@@ -62,9 +63,13 @@ def _class_names(dataset: Any) -> tuple[str, ...]:
 
 def _pixels(image: Any, index: int) -> Pixels:
     """Turn an item's image into pixels ``(H, W, C)``."""
-    if hasattr(image, "convert") and image.mode not in {"L", "RGB", "RGBA"}:  # a PIL image
-        image = image.convert("RGBA" if "A" in image.mode else "RGB")
+    mode = image.mode if hasattr(image, "convert") else ""  # of a PIL image
+    # Conversion would clip what has more than 8 bits: I and F in all their kinds.
+    if mode and not mode.startswith(("I", "F")) and mode not in {"L", "RGB", "RGBA"}:
+        image = image.convert("RGBA" if "A" in mode else "RGB")
     array = np.asarray(image)
+    if mode.startswith("I;16"):  # read as those of a file are
+        array = (array >> 8).astype(np.uint8)
     if array.ndim == 3 and array.shape[0] in CHANNELS:  # noqa: PLR2004 (C, H, W)
         is_tensor = hasattr(image, "permute")
         array = array.transpose(1, 2, 0) if is_tensor or array.shape[2] not in CHANNELS else array
@@ -74,8 +79,9 @@ def _pixels(image: Any, index: int) -> Pixels:
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in CHANNELS:  # noqa: PLR2004 (H, W, C)
         values = f" from {array.min()} to {array.max()}" if array.size else ""
         raise SourceError(
-            f"Images of a Dataset must be PIL images, uint8, or floats from 0 to 1, with 1, 3 or 4 "
-            f"channels, but item {index} is {array.dtype} of shape {np.shape(image)}{values}. "
-            "Leave normalization out of its transform: Tunesmith does that itself."
+            f"Images of a Dataset must be PIL images of 8 or 16 bits, uint8, or floats from 0 to "
+            f"1, with 1, 3 or 4 channels, but item {index} is {array.dtype} of shape "
+            f"{np.shape(image)}{values}. Leave normalization out of its transform: Tunesmith does "
+            "that itself."
         )
     return np.ascontiguousarray(array)
