@@ -105,7 +105,7 @@ def test_rows_are_numbered_over_all_pieces(
     has_limits: bool,
 ) -> None:
     monkeypatch.setattr(parquet_module, "HAS_LIMITS", HAS_LIMITS and has_limits)
-    images = [bytes([i % 256]) * i * 10 for i in range(1, 1050)]
+    images = [bytes([0x80 + i % 128]) * i * 10 for i in range(1, 1050)]
     table = pa.table({"label": [str(i) for i in range(1, 1050)], "image": images})
     parquet.write_table(table, tmp_path / "x.parquet", row_group_size=333)
     found = list(rows(tmp_path / "x.parquet", {"path": 1, "label": 0}))

@@ -155,6 +155,15 @@ def test_parquet_says_what_csv_says(folder: Path) -> None:
     assert [table.read(index) for index in range(3)] == [name.encode() for name, *_ in rows]
 
 
+def test_texts_of_parquet_may_be_stored_as_bytes(folder: Path) -> None:
+    columns = {"path": [*FILES], "label": ["cat", "dog"] * 2, "group": ["1", "2", "3", "4"]}
+    parquet.write_table(pa.table(columns), folder / "texts.parquet")
+    encoded = {name: [text.encode() for text in texts] for name, texts in columns.items()}
+    parquet.write_table(pa.table(encoded), folder / "bytes.parquet")
+    text, found = (read_table(folder / f"{name}.parquet", {}) for name in ("texts", "bytes"))
+    assert replace(found, read=text.read) == text
+
+
 def test_images_in_a_table_are_their_own_files(tmp_path: Path) -> None:
     images: list[dict[str, str | bytes | None]] = [
         {"bytes": content, "path": "1.png"} for content in (b"one", b"two", b"one")
@@ -194,6 +203,7 @@ def test_a_table_is_a_file_of_some_names(folder: Path) -> None:
         ({"path": ["a/1.png"], "kind": ["x"]}, "none for label was found among: path, kind"),
         ({"path": ["a/1.png"], "label": ["x"], "split": ["on"]}, "but row 1 of .* has 'on'"),
         ({"path": ["a/1.png"] * 2, "label": [1, 2]}, "row 2 of .* `2`, and an earlier row `1`"),
+        ({"path": ["a/1.png"], "label": [b"\xff\xd8"]}, r"row 1 of .* no text in UTF-8: b'\\xff"),
         ({"path": ["no.png"], "label": [1]}, "of the 1 .* none is there: no.png"),
         ({"path": [None], "label": [1]}, "skipped: 1 row without a path"),
     ],

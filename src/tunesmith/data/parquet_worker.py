@@ -134,13 +134,15 @@ def _classes(features: Mapping[str, Any], column: str) -> list[str] | None:
 
 
 def _cell(value: Any, classes: list[str] | None) -> Cell:
-    """Convert a value to text, or an image to its bytes, or to its path if it has no bytes.
+    r"""Convert a value to text, or an image to its bytes, or to its path if it has no bytes.
+
+    Texts may be stored as bytes too; an image is not printable.
 
     Example:
         >>> _cell(1, ["cat", "dog"]), _cell(-1, ["cat", "dog"]), _cell(None, None)
         ('dog', '', '')
-        >>> _cell(float("nan"), None)
-        ''
+        >>> _cell(float("nan"), None), _cell(b"caf\xc3\xa9", None), _cell(b"GIF89a\x01", None)
+        ('', 'café', b'GIF89a\x01')
         >>> _cell({"bytes": b"PNG", "path": "1.png"}, None)
         b'PNG'
         >>> _cell({"bytes": None, "path": "1.png"}, None)
@@ -148,11 +150,16 @@ def _cell(value: Any, classes: list[str] | None) -> Cell:
 
     """
     if isinstance(value, Mapping):
-        value = value.get("bytes") or value.get("path")
-    if value is None or isinstance(value, bytes):
-        return value or ""
-    if isinstance(value, float) and math.isnan(value):
+        if isinstance(content := value.get("bytes"), bytes) and content:
+            return content
+        value = value.get("path")
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
+    if isinstance(value, bytes):
+        with suppress(UnicodeDecodeError):
+            text = value.decode().strip()
+            return text if text.isprintable() else value
+        return value
     if classes is not None and isinstance(value, int):
         return classes[value] if 0 <= value < len(classes) else ""
     return str(value).strip()

@@ -37,6 +37,7 @@ NEEDED = ("path", "label")
 NONE = "-"  # in place of a column's name: no column has this role
 UNGROUPED = "--columns group=-"  # how to say that no column states groups
 MISSING = {"nan", "<na>"}  # what pandas and NumPy write, in any case, where a value is missing
+MOST_SHOWN = 20  # bytes of a cell that a message shows
 # Kinds of rows that are skipped.
 NO_PATH, NO_LABEL, REPEATED = "row without a path", "row without a label", "repeated row"
 
@@ -110,7 +111,8 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Table:
         if isinstance(image, bytes):
             content, image = image, f"#{number - 1}"
             images[image] = content
-        said = str(label), _part(path, number, str(part)), str(group)
+        texts = [_text(path, number, cell) for cell in (label, part, group)]
+        said = texts[0], _part(path, number, texts[1]), texts[2]
         skipped[REPEATED] += image in kept
         if kept.setdefault(image, said) != said:
             raise SourceError(
@@ -196,6 +198,16 @@ def _find_columns(path: Path, names: Sequence[str], columns: Mapping[str, str]) 
             f"{','.join(f'{use}=NAME' for use in lacking)}."
         )
     return found
+
+
+def _text(path: Path, number: int, cell: Cell) -> str:
+    if isinstance(cell, bytes):
+        raise SourceError(
+            f"Labels, parts and groups are texts or numbers, but row {number} of {path} has bytes "
+            f"that are no text in UTF-8: {cell[:MOST_SHOWN]!r}. Save them as text, or name the "
+            "column that is meant, as in --columns label=NAME."
+        )
+    return cell
 
 
 def _part(path: Path, number: int, text: str) -> str:
