@@ -346,4 +346,5 @@ def test_what_lies_in_files_beside_the_image(make_parts: MakeParts, tmp_path: Pa
     assert [item.file for item in hidden.items] == ["train/ant/00.png"]
     assert "a shell script" in hidden.items[0].note
     assert [item.file for item in renamed.items] == ["train/ant/01.jpg"]
+    assert ["Nothing of it gets" in each.meaning for each in (hidden, renamed)] == [True, False]
     assert "rm -rf" not in result.report.read_text("utf-8")

@@ -112,6 +112,7 @@ def test_files_that_use_only_their_lower_bits_are_read_dark(
     assert isinstance(found, Finding)
     assert found.weight == weight
     assert ("stretch" in found.meaning) is (weight == "serious")
+    assert "Nothing of it gets into a model" not in found.meaning
     assert len(found.items) == 20
 
 

@@ -36,22 +36,27 @@ PARTS = {
     "test": Given.TEST,
 }
 
+STAYS = "Nothing of it gets into a model, a bundle or a report."
 # Kind of content -> end of the title, and its meaning.
 INSIDE: Mapping[Kind, tuple[str, str]] = {
     Kind.HIDDEN: (
         "a program, a script, an archive or a document",
         (
             "An image has no use for it: somebody may have put it there for a program that opens "
-            "the file as something else. The images are kept; find out where these files come from."
+            "the file as something else. The images are kept; find out where these files come "
+            f"from. {STAYS}"
         ),
     ),
-    Kind.BEHIND: ("other bytes behind the image", "Most often a camera or a program left them."),
+    Kind.BEHIND: (
+        "other bytes behind the image",
+        f"Most often a camera or a program left them. {STAYS}",
+    ),
     Kind.NAME: ("another format than their names say", "They are read by their content."),
     Kind.ANIMATED: ("more than one image", "The first one is used."),
     Kind.CMYK: ("colors of print (CMYK)", "They are converted, not quite as a printer would."),
     Kind.DEEP: ("values of more than 8 bits", "Training uses 8 bits."),
-    Kind.POSITION: ("where they were taken", "Mind that before you pass the files on."),
-    Kind.SERIAL: ("a camera's serial number", "Mind that before you pass the files on."),
+    Kind.POSITION: ("where they were taken", f"Mind that before you pass the files on. {STAYS}"),
+    Kind.SERIAL: ("a camera's serial number", f"Mind that before you pass the files on. {STAYS}"),
 }
 
 
@@ -182,10 +187,7 @@ def inside(data: Data) -> Iterator[Finding | str]:
             kind=f"file-{kind}",
             weight="serious" if is_lost or kind is Kind.HIDDEN else "notable",
             title=f"{files} {title}",
-            meaning=(
-                f"{LOST if is_lost else meaning} Nothing of it gets into a model, a bundle or a "
-                "report."
-            ),
+            meaning=LOST if is_lost else meaning,
             items=[data.item(place, note, shown=False) for place, note in notes],
         )
     if Kind.HIDDEN not in told:
