@@ -1,5 +1,7 @@
 """Tests of `tunesmith.report.story`."""
 
+import shlex
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -33,8 +35,8 @@ def test_of_gaps_chance_explains_those_of_true_probabilities(shift: float) -> No
 
 
 def test_the_commands_are_those_of_the_bundle() -> None:
-    python, shell, onnx = how_to_use("my runs/bundle", channels=3, classes=5)
-    assert "ts.load('my runs/bundle')" in python.code
-    assert "tunesmith predict 'my runs/bundle' " in shell.code
+    python, shell, onnx = how_to_use("Ann's runs/bundle", channels=3, classes=5)
+    assert 'ts.load("Ann\'s runs/bundle")' in python.code
+    assert shlex.split(shell.code)[:3] == ["tunesmith", "predict", "Ann's runs/bundle"]
     assert "[N, H, W, 3]" in onnx.code
     assert "[N, 5]" in onnx.code

@@ -1,6 +1,7 @@
 """The content of the report as values, independent of HTML."""
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -265,7 +266,7 @@ def how_to_use(bundle: str, *, channels: int, classes: int) -> tuple[Usage, ...]
         channels: Number of channels of the images.
         classes: Number of classes.
     """
-    argument = bundle if all(c.isalnum() or c in "-_./" for c in bundle) else f"'{bundle}'"
+    argument = shlex.quote(bundle)
     return (
         Usage(
             title="Python (needs no torch)",
