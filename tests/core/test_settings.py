@@ -119,6 +119,8 @@ def test_a_job_file(tmp_path: Path) -> None:
     (tmp_path / "job.toml").write_text('budget = "5m"\nseed = 3\n[train]\nbatch = 64\n')
     settings = Settings.make(read_job_file(tmp_path / "job.toml"))
     assert (settings.budget, settings.seed, settings.train) == (300, 3, {"batch": 64})
+    (tmp_path / "marked.toml").write_text("seed = 3\n", "utf-8-sig")  # as some editors save it
+    assert read_job_file(tmp_path / "marked.toml") == {"seed": 3}
 
 
 def test_a_job_file_may_name_a_test_part() -> None:

@@ -216,7 +216,7 @@ def read_job_file(path: Path) -> dict[str, Any]:
         SettingsError: The file is missing or not valid TOML.
     """
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         raise SettingsError(f"There is no job file {path}. Check the path.") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
