@@ -41,6 +41,10 @@ def test_what_is_listed_is_gone_and_the_rest_is_as_it_was(source: Source, tmp_pa
     assert rest.identity == without_listed(source, written(tmp_path, "#0", "#3")).identity
 
 
+def test_a_list_of_nothing_changes_nothing(source: Source, tmp_path: Path) -> None:
+    assert without_listed(source, written(tmp_path)) is source
+
+
 def test_a_spreadsheet_s_own_marks_and_columns_do_no_harm(source: Source, tmp_path: Path) -> None:
     path = tmp_path / "q.csv"
     path.write_text("\ufeffreason,file\r\nbad,#5\r\n,\r\n", encoding="utf-8")

@@ -65,6 +65,8 @@ def without_listed(source: Source, path: Path) -> Source:
             exist, or leaves too few images of a class.
     """
     files = _files(path)
+    if not files:
+        return source
     names, chosen = [composed(name) for name in source.names], set(files)
     known = set(names)
     if unknown := [file for file in files if file not in known]:
