@@ -9,7 +9,6 @@ MACHINE = Machine(
     disk_free_bytes=10**11,
     system="Linux x86_64",
     cpu="a processor",
-    torch="2.13.0",
     cuda=(),
     cuda_bytes=(),
 )

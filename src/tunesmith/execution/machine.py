@@ -1,11 +1,13 @@
 """Resources of this machine that this process may use."""
 
+import importlib
 import importlib.metadata
 import os
 import platform
 import shutil
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -44,7 +46,6 @@ class Machine:
         disk_free_bytes: Free disk space at the run folder.
         system: Operating system and architecture.
         cpu: Name of the processor.
-        torch: Version of torch, or None.
         cuda: Names of CUDA devices.
         cuda_bytes: Memory of each of them.
     """
@@ -54,7 +55,6 @@ class Machine:
     disk_free_bytes: int
     system: str
     cpu: str
-    torch: str | None
     cuda: tuple[str, ...]
     cuda_bytes: tuple[int, ...]
 
@@ -110,7 +110,6 @@ def measure(folder: Path) -> Machine:
         disk_free_bytes=shutil.disk_usage(folder).free,
         system=f"{platform.system()} {platform.machine()}",
         cpu=_cpu(),
-        torch=_version("torch"),
         cuda=tuple(each.name for each in found),
         cuda_bytes=tuple(each.total_memory for each in found),
     )
@@ -145,7 +144,9 @@ class Check:
 
 
 def doctor(folder: Path | None = None) -> list[Check]:
-    """Check this machine and installation."""
+    """Check this machine and installation; torch is imported, which alone knows its devices."""
+    with suppress(ImportError, OSError):  # it is not installed, or lacks a library
+        importlib.import_module("torch")
     machine = measure(folder or Path())
     base = {name: _version(name) for name in BASE}
     train = {name: _version(name) for name in TRAIN}
@@ -155,6 +156,7 @@ def doctor(folder: Path | None = None) -> list[Check]:
         _packages("predicting", base, install()),
         _packages("training", train, install("train")),
         Check(name="processor", ok=True, detail=f"{counted(machine.cores, 'core')}, {machine.cpu}"),
+        Check(name="GPU", ok=True, detail=_gpus(machine)),
         Check(
             name="memory",
             ok=memory >= LEAST_MEMORY,
@@ -170,6 +172,16 @@ def doctor(folder: Path | None = None) -> list[Check]:
         _largest_image(),
         Check(name="data sets", ok=True, detail=_data_sets()),
     ]
+
+
+def _gpus(machine: Machine) -> str:
+    torch = sys.modules.get("torch")
+    found = [
+        f"{name} ({memory / 1e9:.1f} GB, cuda)"
+        for name, memory in zip(machine.cuda, machine.cuda_bytes, strict=True)
+    ]
+    found += ["mps"] * bool(torch and torch.backends.mps.is_available())
+    return ", ".join(found) or "none that torch finds; training runs on the processor"
 
 
 def _largest_image() -> Check:
