@@ -54,6 +54,20 @@ def test_a_change_that_alters_the_meaning_is_found(*, sided: bool) -> None:
     assert harm.images == 200
 
 
+@pytest.mark.parametrize("is_exact", [True, False])
+def test_a_shift_is_harmful_where_the_exact_position_tells_the_class(*, is_exact: bool) -> None:
+    y = torch.arange(200) % 2
+    x = torch.zeros(200, 1, 12, 12, dtype=torch.uint8)
+    for image, label in zip(x, y.tolist(), strict=True):
+        image[:, :, 5 + label if is_exact else slice(6 * label, 6 * label + 6)] = 200
+    data = TrainData(x_NCHW=x, y_N=y, rows=torch.arange(200), normalize=Normalize.of(x))
+    config = TrainConfig(batch=32, optimizer="adamw", lr=0.05, label_smoothing=0.0)
+    harm = transform_harm(build, data, x, y, config, **TWO)
+    assert harm.plain > 0.95
+    assert (harm.changed["shift"] < 0.7) == is_exact
+    assert is_exact or harm.changed["shift"] > 0.95
+
+
 def test_no_copy_of_all_images_is_made() -> None:
     """As floats, 2,000 images of 224 pixels take 1.2 GB."""
 
@@ -65,7 +79,7 @@ def test_no_copy_of_all_images_is_made() -> None:
         ) -> Any:
             made = func(*args, **(kwargs or {}))
             if isinstance(made, Tensor) and made.is_floating_point():
-                self.numbers = max(self.numbers, made.numel())
+                self.numbers = max(self.numbers, made.untyped_storage().nbytes() // 4)
             return made
 
     data, (x, y) = make(sided=True), half_bright(1000, sided=True)

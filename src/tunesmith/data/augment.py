@@ -23,6 +23,11 @@ def _uniform(
     return ((torch.rand(shape, generator=generator) * 2 - 1) * bound).to(device)
 
 
+def shift_pixels(share: float, x_NCHW: Tensor) -> int:
+    """Largest shift in whole pixels, from its share of the shorter side."""
+    return round(share * min(x_NCHW.shape[-2:]))
+
+
 def translate(x_NCHW: Tensor, pixels: int, generator: Generator) -> Tensor:
     """Shift each image by up to ``pixels`` whole pixels, with reflection padding."""
     if pixels == 0:
@@ -141,7 +146,7 @@ def augment(
             x_NCHW, rotate=how.rotate, scale=how.scale, shift=how.shift, generator=generator
         )
     elif how.shift:
-        x_NCHW = translate(x_NCHW, round(how.shift * min(x_NCHW.shape[-2:])), generator)
+        x_NCHW = translate(x_NCHW, shift_pixels(how.shift, x_NCHW), generator)
     if how.brightness or how.contrast:
         x_NCHW = relight(
             x_NCHW, brightness=how.brightness, contrast=how.contrast, generator=generator

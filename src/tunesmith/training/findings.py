@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
+SHIFT = 0.0625  # largest shift that is judged, and used if harmless, as a share of the side
+
 
 @final
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tunesmith.data.augment import turn
+from tunesmith.data.augment import shift_pixels, translate, turn
 from tunesmith.data.augmentation import Augmentation
 from tunesmith.evaluation.early import chance, counting
 from tunesmith.evaluation.memory import is_out_of_memory
@@ -24,7 +24,7 @@ from tunesmith.models.preprocess import Normalize
 from tunesmith.training.averaging import update
 from tunesmith.training.config import TrainConfig, halved
 from tunesmith.training.epoch import TrainData, train_batches
-from tunesmith.training.findings import Harm, Measured, beyond_chance
+from tunesmith.training.findings import SHIFT, Harm, Measured, beyond_chance
 from tunesmith.training.losses import CrossEntropy, loss_of
 from tunesmith.training.schedule import Segment
 from tunesmith.training.slice import copied, make_optimizers, place
@@ -45,6 +45,7 @@ VIEWS: Mapping[str, View] = MappingProxyType(
         "flip": lambda x_NCHW, _: x_NCHW.flip(-1),
         "flip_vertical": lambda x_NCHW, _: x_NCHW.flip(-2),
         "rotate": lambda x_NCHW, angle_N: turn(x_NCHW.float(), angle_N),
+        "shift": lambda x_NCHW, _: _shifted(x_NCHW.float()),
     }
 )
 
@@ -172,7 +173,7 @@ def transform_harm(
     metric: str,
     seconds: float,
 ) -> Harm:
-    """Train briefly on upright images, then evaluate on mirrored and rotated ones.
+    """Train briefly on images as they are, then evaluate on mirrored, rotated and shifted ones.
 
     If a change alters the meaning (a mirrored digit), the metric drops; if not (a mirrored cat), it
     hardly does. A network that has learned next to nothing cannot tell: it trains on, up to `TURNS`
@@ -189,7 +190,7 @@ def transform_harm(
         seconds: Seconds per turn.
     """
     batch = min(BRIEF_BATCH, config.batch)
-    config = config.model_copy(update={"augmentation": Augmentation(shift=0.05), "batch": batch})
+    config = config.model_copy(update={"augmentation": Augmentation(), "batch": batch})
     most, seen = max(1, min(12 * len(data), 200_000) // batch) * batch, 0
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(config.seed)
@@ -221,6 +222,12 @@ def transform_harm(
 
 def _is_past(deadline: float) -> bool:
     return time.perf_counter() > deadline
+
+
+def _shifted(x_NCHW: Tensor) -> Tensor:
+    """Shift images as the augmentation would."""
+    pixels = shift_pixels(SHIFT, x_NCHW)
+    return translate(x_NCHW, pixels, torch.Generator().manual_seed(0))
 
 
 def _unchanged(x_NCHW: Tensor, _: Tensor) -> Tensor:
