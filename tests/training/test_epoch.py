@@ -13,7 +13,7 @@ from tunesmith.training.config import TrainConfig
 from tunesmith.training.device import Compute
 from tunesmith.training.epoch import TrainData, batches, rescaled_at, scale_at
 from tunesmith.training.losses import CrossEntropy
-from tunesmith.training.schedule import extend, warmup_decay
+from tunesmith.training.schedule import rise, warmup_decay
 from tunesmith.training.slice import train_slice
 
 
@@ -53,7 +53,7 @@ def test_images_are_small_while_the_steps_are_large() -> None:
         *(0.75, 0.75, 0.75),
         *(1.0, 1.0),
     ]
-    longer = extend(plan, seen=1000, end=2000, peak=0.5)
+    longer = rise(plan, seen=1000, top=1100, end=2000, peak=0.5)
     assert scale_at(config, longer, 1000) == 1.0
     assert scale_at(TrainConfig(), plan, 0) == 1.0
 

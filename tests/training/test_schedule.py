@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.training.schedule import Segment, damp, extend, multiplier, refit, warmup_decay
+from tunesmith.training.schedule import Segment, damp, multiplier, refit, rise, warmup_decay
 
 
 @given(
@@ -39,10 +39,11 @@ def test_damping_scales_the_rest_only(end: int, at: float, factor: float) -> Non
     )
 
 
-def test_extending_rises_again_and_ends_at_zero() -> None:
-    longer = extend(warmup_decay(100, warmup=0.0), seen=100, end=300, peak=0.5)
+@pytest.mark.parametrize(("top", "peak"), [(120, 0.5), (100, 0.0), (300, 0.0)])
+def test_a_rise_ends_at_zero(top: int, peak: float) -> None:
+    longer = rise(warmup_decay(100, warmup=0.0), seen=100, top=top, end=300, peak=0.5)
     assert multiplier(longer, 100) == 0.0
-    assert multiplier(longer, 120) == 0.5
+    assert multiplier(longer, 120) == peak
     assert multiplier(longer, 300) == 0.0
 
 

@@ -102,20 +102,25 @@ def refit(segments: Sequence[Segment], *, seen: int, end: int) -> tuple[Segment,
     return (*kept, Segment(begin=begin, end=end, first=here, last=0.0))
 
 
-def extend(segments: Sequence[Segment], *, seen: int, end: int, peak: float) -> tuple[Segment, ...]:
-    """Extend a finished plan: a short warmup to ``peak``, then decay to zero.
+def rise(
+    segments: Sequence[Segment], *, seen: int, top: int, end: int, peak: float
+) -> tuple[Segment, ...]:
+    """Go on with a plan that ends at ``seen``: up to ``peak`` at ``top``, then decay to zero.
+
+    If ``top`` is not between ``seen`` and ``end``, the multiplier decays at once.
 
     Example:
-        >>> longer = extend(warmup_decay(1000, warmup=0.0), seen=1000, end=2000, peak=0.4)
+        >>> plan = warmup_decay(1000, warmup=0.0)
+        >>> longer = rise(plan, seen=1000, top=1100, end=2000, peak=0.4)
         >>> multiplier(longer, 1050), multiplier(longer, 1100), multiplier(longer, 2000)
         (0.2, 0.4, 0.0)
 
     """
-    top = seen + max(1, (end - seen) // 10)
-    kept = [s for s in segments if s.end <= seen]
     here = multiplier(segments, seen)
+    if not seen < top < end:
+        return (*segments, Segment(begin=seen, end=end, first=here, last=0.0))
     return (
-        *kept,
+        *segments,
         Segment(begin=seen, end=top, first=here, last=peak),
         Segment(begin=top, end=end, first=peak, last=0.0),
     )

@@ -176,6 +176,16 @@ def test_a_finished_training_is_not_repeated_but_can_be_extended(
     assert rates[-1] == 0.0
 
 
+def test_a_short_extension_keeps_the_learning_rate_low(session: Session, data: TrainData) -> None:
+    run_trial(session, trial(data, []))
+    slow = dataclasses.replace(trial(data, [], horizon=704), images_per_s=16.0)  # a step a slice
+    run_trial(session, slow, extended=True)
+    slices = session.journal.history.trials["model"].slices
+    rates = [done.rows[-1]["rate"] for done in slices if done.begin >= 640]
+    assert slices[-1].end == 704
+    assert 0 < max(rates) < 0.1
+
+
 def test_wrong_labels_are_forgiven_once_they_have_shown(session: Session, data: TrainData) -> None:
     shares = iter([0.9])  # at a time when the network knows nothing yet
     told = {"accuracy": 0.5, "log_loss": 1.0}

@@ -2,24 +2,10 @@
 
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import SUREST_CONTRADICTED, Trial, network_of
-from tunesmith.records.history import TrialHistory
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.noise import CLUELESS, FEWEST_EPOCHS, LEARNED, NOISY, forgiving
 
 FORGIVES = "from here on its loss forgives labels that look wrong"
-
-
-def resumed(config: TrainConfig, past: TrialHistory | None) -> TrainConfig:
-    """Return the config to resume a training with: a loss that has forgiven goes on to do so.
-
-    Not asked again, as the answer may be another one: a network that has learned wrong labels
-    contradicts fewer of them, and with a larger budget the training is early again.
-
-    Args:
-        config: Config as planned.
-        past: The training so far; None if it has not begun.
-    """
-    return forgiving(config) if past and past.robust and not config.robust else config
 
 
 def forgive(session: Session, trial: Trial, config: TrainConfig, end: int) -> TrainConfig:

@@ -14,14 +14,15 @@ from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.stored import load_checkpoint
 from tunesmith.jobs.run.trial import Trained, Trial
 from tunesmith.jobs.training.compiling import Compiling, worth_s
-from tunesmith.jobs.training.forgive import forgive, resumed
+from tunesmith.jobs.training.forgive import forgive
 from tunesmith.jobs.training.pacing import Pacing
+from tunesmith.jobs.training.resuming import rate_ahead, resumed
 from tunesmith.jobs.training.saving import Saving
 from tunesmith.records.events import BlockDone, SliceDone, TrialEnded
 from tunesmith.report.terminal import Progress
 from tunesmith.training.config import TrainConfig, halved
 from tunesmith.training.epoch import rescaled_at, scale_at
-from tunesmith.training.schedule import Segment, damp, extend, refit, warmup_decay
+from tunesmith.training.schedule import Segment, damp, refit
 from tunesmith.training.slice import Checkpoint, Outcome, SliceResult, train_slice
 
 LONGEST_S = 4.0  # per slice: a crash may lose two, the one running and the one being saved
@@ -29,24 +30,6 @@ SHORTEST_S = 0.5  # per slice: setup dominates shorter ones
 VALIDATION_SHARE = 0.015  # share of the training time for validation, at most
 REMEMBERED = 5  # slices whose median speed counts: a slow one must not end the schedule early
 STEPS_BACK = 5  # divergences in a row before a training is given up
-REWARM = 0.5  # peak of the learning rate when a finished training is extended
-
-
-def _segments(
-    session: Session, trial: Trial, start: Checkpoint | None, end: int
-) -> Sequence[Segment]:
-    """Plan the learning rate: from scratch, after an interruption, or beyond a finished end."""
-    if start is None or start.seen == 0:
-        return warmup_decay(end, warmup=trial.config.warmup)
-    past = session.journal.history.trials[trial.name]
-    rate, top = past.slices[-1].rows[-1]["rate"], int(trial.config.warmup * end)
-    whole = [Segment(begin=0, end=start.seen, first=1.0, last=rate)]
-    if past.ended:
-        return extend(whole, seen=start.seen, end=end, peak=REWARM)
-    if start.seen < top < end:  # warmup continues
-        whole.append(Segment(begin=start.seen, end=top, first=rate, last=1.0))
-        rate = 1.0
-    return (*whole, Segment(begin=whole[-1].end, end=end, first=rate, last=0.0))
 
 
 def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trained:
@@ -138,7 +121,7 @@ class _Loop:
         config, failures = trial.config, 0
         seen = current.seen if current else 0
         end = max(self._end(seen, config), seen + config.batch)
-        segments = _segments(session, trial, current, end)
+        segments = rate_ahead(session, trial, seen=seen, end=end)
         while True:
             seen = current.seen if current else 0
             end = self._end(seen, config)
@@ -160,7 +143,7 @@ class _Loop:
             elif result.checkpoint and result.checkpoint.seen > seen:
                 failures, current = 0, result.checkpoint
                 self.compiling.end(current.seen - seen)
-                self._keep(current, result.row, seen, robust=config.robust > 0)
+                self._keep(current, result.row, seen, config)
                 if self.compiling.changed or _is_resized(config, segments, seen, current.seen):
                     self.speeds.clear()
                 self._look(current, result.row, end)
@@ -222,7 +205,7 @@ class _Loop:
         return min(end, seen + steps * config.batch)
 
     def _keep(
-        self, current: Checkpoint, row: Mapping[str, float], begin: int, *, robust: bool
+        self, current: Checkpoint, row: Mapping[str, float], begin: int, config: TrainConfig
     ) -> None:
         """Start saving a slice's checkpoint, in parallel to the next slice's training."""
         if self.compiling.counts:
@@ -236,7 +219,7 @@ class _Loop:
             seconds=self.pacing.took_s,
             checkpoint="",
             rows=(dict(row),),
-            robust=robust,
+            robust=config.robust > 0,
         )
         self.saving.begin(done, current)
 
