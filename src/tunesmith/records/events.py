@@ -62,6 +62,7 @@ class SliceDone:
         checkpoint: Name of the checkpoint.
         rows: Metrics.
         robust: Whether the loss was robust to wrong labels; see `training.noise`.
+        batch: Number of images in a step; 0 if an earlier version recorded it.
     """
 
     trial: str
@@ -71,6 +72,7 @@ class SliceDone:
     checkpoint: str
     rows: tuple[Mapping[str, float], ...]
     robust: bool = False
+    batch: int = 0
 
 
 @final

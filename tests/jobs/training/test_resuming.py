@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tunesmith.jobs.run.session import Session
-from tunesmith.jobs.training.resuming import REWARM, rate_ahead
+from tunesmith.jobs.training.resuming import REWARM, rate_ahead, resumed
 from tunesmith.records.events import SliceDone, TrialEnded
+from tunesmith.records.history import TrialHistory
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.schedule import multiplier, warmup_decay
 
@@ -75,3 +77,15 @@ def test_what_falls_goes_on_to_fall(session: Session, past: list[SliceDone]) -> 
     rate = rates(session, *past, warmup=0.0, seen=500, end=1000)
     assert rate(500) == 0.9
     assert rate(750) == pytest.approx(0.45)
+
+
+def test_the_loss_and_the_batch_stay_the_last_ones() -> None:
+    config = TrainConfig(batch=64)
+    assert resumed(config, None) == resumed(config, TrialHistory()) == config
+    assert resumed(config, TrialHistory(slices=(done(0, 9, 0.9),))) == config  # an older record
+    last = replace(done(9, 18, 0.8), batch=16, robust=True)
+    past = TrialHistory(slices=(replace(done(0, 9, 0.9), batch=64), last))
+    assert resumed(config, past).batch == 16
+    assert resumed(config, past).robust > 0
+    kept = config.model_copy(update={"robust": 0.1})
+    assert resumed(kept, past).robust == 0.1

@@ -130,8 +130,13 @@ def test_want_of_memory_halves_the_batch(session: Session, data: TrainData) -> N
     assert trained.config.batch == 4
     assert trained.checkpoint.seen == 640
     assert session.journal.history.notes[0] == "Memory ran out: the batch is now 8 images."
+    moods = ["hungry"] * 99
+    longer = run_trial(session, trial(data, moods[:1], horizon=1280), extended=True)
+    assert longer.config.batch == 2  # halved from what it was in the end, not from the plan's
+    again = run_trial(session, trial(data, []))
+    assert again.config.batch == 2
     with pytest.raises(ModelError, match="batch of one image"):
-        run_trial(session, dataclasses.replace(trial(data, ["hungry"] * 99), name="other"))
+        run_trial(session, dataclasses.replace(trial(data, moods), name="other"))
 
 
 def test_a_halved_batch_leaves_no_smaller_last_one(session: Session, data: TrainData) -> None:

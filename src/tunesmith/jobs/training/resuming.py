@@ -15,16 +15,20 @@ RISE_SHARE = 0.1  # share of an extension in which it rises
 
 
 def resumed(config: TrainConfig, past: TrialHistory | None) -> TrainConfig:
-    """Return the config to resume a training with: a loss that has forgiven goes on to do so.
+    """Return the config to resume a training with: its loss and its batch are the last ones.
 
-    Not asked again, as the answer may be another one: a network that has learned wrong labels
-    contradicts fewer of them, and with a larger budget the training is early again.
+    Whether a loss forgives wrong labels is not asked again, as the answer may be another one: a
+    network that has learned wrong labels contradicts fewer of them, and with a larger budget the
+    training is early again. With a larger batch than the last one, memory would run out again.
 
     Args:
         config: Config as planned.
         past: The training so far; None if it has not begun.
     """
-    return forgiving(config) if past and past.robust and not config.robust else config
+    if past is None or not past.slices:
+        return config
+    kept = forgiving(config) if past.robust and not config.robust else config
+    return kept.model_copy(update={"batch": past.slices[-1].batch or config.batch})
 
 
 def rate_ahead(session: Session, trial: Trial, *, seen: int, end: int) -> Sequence[Segment]:

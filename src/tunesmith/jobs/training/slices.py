@@ -220,6 +220,7 @@ class _Loop:
             checkpoint="",
             rows=(dict(row),),
             robust=config.robust > 0,
+            batch=config.batch,
         )
         self.saving.begin(done, current)
 
