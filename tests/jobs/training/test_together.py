@@ -46,7 +46,7 @@ def test_two_networks_answer_as_one(
     """From training to the bundle: what is handed over is what was chosen."""
     # The held-out images decide; that they decide for both is arranged here.
     monkeypatch.setattr(untuned, "is_better", lambda *_: False)
-    losses = iter([0.5, 0.4, 0.3])
+    losses = iter([0.5, 0.4, 0.4, 0.3])
     monkeypatch.setattr(
         together, "calibrated_losses", lambda _, y_N: np.full(len(y_N), next(losses))
     )
@@ -91,7 +91,7 @@ def test_two_networks_answer_as_one(
 def test_the_better_one_answers_alone_where_that_is_better(
     session_in: SessionIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    losses = iter([0.5, 0.2, 0.3])
+    losses = iter([0.5, 0.2, 0.2, 0.3])
     monkeypatch.setattr(
         together, "calibrated_losses", lambda _, y_N: np.full(len(y_N), next(losses))
     )
@@ -119,7 +119,7 @@ def test_networks_that_are_worse_together_by_the_metric_do_not_answer_together(
     monkeypatch: pytest.MonkeyPatch, metric: str, sign: int, members: tuple[int, ...]
 ) -> None:
     """However much better their probabilities are: the user asked for the metric."""
-    losses = iter([0.5, 0.4, 0.3])
+    losses = iter([0.5, 0.4, 0.4, 0.3])
     monkeypatch.setattr(
         together, "calibrated_losses", lambda _, y_N: np.full(len(y_N), next(losses))
     )
@@ -145,6 +145,38 @@ def test_what_was_found_answers_alone_only_if_the_networks_tell_of_the_final_one
     assert choice.chance is not None
     assert choice.chance < 0.05
     assert choice.is_brief is ("too little time to judge" in choice.reason) is not are_telling
+
+
+def wrong_on(*rows: range, by: float = 8.0) -> NDArray[np.float32]:
+    """Logits of 40 images of two classes, wrong on some of them."""
+    z_NK = 8 * np.eye(2, dtype=np.float32)[np.arange(40) % 2]
+    for some in rows:
+        z_NK[some] = by / 8 * z_NK[some][:, ::-1]
+    return z_NK
+
+
+@pytest.mark.parametrize(
+    ("found", "members"),
+    [
+        (wrong_on(range(20), by=16.0), (0, 1)),
+        (wrong_on(range(20, 30), by=1.0), (0, 1, 2)),
+        (wrong_on(), (2,)),
+    ],
+)
+def test_the_networks_of_a_race_answer_together_whatever_a_search_finds(
+    found: NDArray[np.float32], members: tuple[int, ...]
+) -> None:
+    y_N = np.arange(40) % 2
+    candidates: Any = [
+        SimpleNamespace(name=n, number=k) for n, k in (("a", None), ("b", None), ("c", 3))
+    ]
+    logits = [wrong_on(range(10), by=1.0), wrong_on(range(10, 20), by=1.0), found]
+    choice = together.choose(candidates, logits, y_N, metric="accuracy", alone=False)
+    assert choice.members == members
+    names = " and ".join("abc"[n] for n in members)
+    assert f" {names} answer" in choice.reason
+    alone = together.choose(candidates, logits, y_N, metric="accuracy", alone=True)
+    assert len(alone.members) == 1
 
 
 def test_luck_compares_the_found_network_with_the_plans_whatever_is_between() -> None:

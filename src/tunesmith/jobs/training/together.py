@@ -1,6 +1,6 @@
 """Combine several trained networks in an ensemble, if that beats the best of them alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -40,7 +40,8 @@ class Choice:
         candidates: All candidates.
         members: Indices of those that were chosen.
         temperatures: Temperature of each network.
-        accuracies: Accuracy of each network, and of the ensemble of all.
+        accuracies: Accuracy of each network, and of the ensemble: of those that were chosen, or of
+            all if one answers alone.
         images: Number of images that decided.
         chance: p-value of the metric's difference between the network that a search found and the
             best other one; None without a search.
@@ -71,16 +72,17 @@ def choose(
     alone: bool,
     are_telling: bool = True,
 ) -> Choice:
-    """Compare each network and the ensemble of all on images that none of them has seen.
+    """Compare each network and their ensembles on images that none of them has seen.
 
     Logits are divided by each network's own temperature before they are averaged, so that an
     overconfident network does not dominate. A network whose config was found by a search is used
-    alone only if it is significantly better by the metric than the best of the others, and in an
-    ensemble only if that lowers the loss significantly: the best of many trials is partly luck.
+    alone only if it is significantly better by the metric than the best of the others, and joins
+    what answers without it only if that lowers the loss significantly: the best of many trials is
+    partly luck.
 
     Otherwise the loss decides, since it is more informative than right or wrong. If the metric is a
     mean over classes, classes have equal weight in the loss too. An ensemble that is worse by the
-    metric than the best network alone is never chosen: the metric is what the user asked for.
+    metric than what answers without it is never chosen: the metric is what the user asked for.
 
     Args:
         candidates: Candidates, one for each network.
@@ -92,9 +94,8 @@ def choose(
             a found config that learns faster would win: it then answers in an ensemble at most.
     """
     temperatures = tuple(fit_temperature(z_NK, y_N) for z_NK in logits)
-    mean_NK = averaged(logits, temperatures)
     weight_N = _weights(metric, y_N)
-    *losses, whole_N = [weight_N * calibrated_losses(z_NK, y_N) for z_NK in (*logits, mean_NK)]
+    losses = [weight_N * calibrated_losses(z_NK, y_N) for z_NK in logits]
     found = next((n for n, each in enumerate(candidates) if each.number is not None), None)
     best = min((n for n in range(len(losses)) if n != found), key=lambda n: losses[n].mean())
     chance, is_brief = None, False
@@ -103,23 +104,52 @@ def choose(
         compared = compare(metric, p_NK, other_NK, y_N)
         chance, is_brief = compared.chance, compared.is_better and not are_telling
         best = found if compared.is_better and are_telling else best
-    pays = whole_N.mean() < losses[best].mean() and (
-        found is None or is_lower(whole_N, losses[best])
-    )
-    is_together = not alone and bool(pays) and _is_no_worse(metric, mean_NK, logits[best], y_N)
-    accuracies = tuple(accuracy(z_NK, y_N) for z_NK in (*logits, mean_NK))
-    names = [candidate.name for candidate in candidates]
+    members: tuple[int, ...] = (best,)
+    if not alone:
+        members = _joining(best, found, logits, temperatures, y_N, metric=metric)
+    together = members if len(members) > 1 else range(len(logits))
+    whole_NK = averaged(logits, temperatures, together)
+    accuracies = tuple(accuracy(z_NK, y_N) for z_NK in (*logits, whole_NK))
     return Choice(
         candidates=tuple(candidates),
-        members=tuple(range(len(names))) if is_together else (best,),
+        members=members,
         temperatures=temperatures,
         accuracies=accuracies,
         images=len(y_N),
         chance=chance,
         is_brief=is_brief,
-        reason=_words(names, accuracies, chance, best=best, is_together=is_together)
+        reason=_words([each.name for each in candidates], accuracies, chance, members)
         + (f" {BRIEF}" if is_brief else ""),
     )
+
+
+def _joining(
+    best: int,
+    found: int | None,
+    logits: Sequence[Logits],
+    temperatures: Sequence[float],
+    y_N: NDArray[np.int64],
+    *,
+    metric: str,
+) -> tuple[int, ...]:
+    """Return which networks answer if the best alone would: it, or an ensemble that is better.
+
+    The others join first, then the one that was found; beside that, if it is the best.
+    """
+    members: tuple[int, ...] = (best,)
+    weight_N, answer_NK = _weights(metric, y_N), logits[best]
+    loss_N = weight_N * calibrated_losses(answer_NK, y_N)
+    everyone = range(len(logits))
+    for more in ([n for n in everyone if n != found], [found]):
+        group = tuple(n for n in everyone if n in (*members, *more))
+        if group == members:
+            continue
+        mean_NK = averaged(logits, temperatures, group)
+        mean_N = weight_N * calibrated_losses(mean_NK, y_N)
+        pays = mean_N.mean() < loss_N.mean() and (found not in group or is_lower(mean_N, loss_N))
+        if pays and _is_no_worse(metric, mean_NK, answer_NK, y_N):
+            members, loss_N, answer_NK = group, mean_N, mean_NK
+    return members
 
 
 def _is_no_worse(metric: str, z_NK: Logits, other_NK: Logits, y_N: NDArray[np.int64]) -> bool:
@@ -143,10 +173,11 @@ def _weights(metric: str, y_N: NDArray[np.int64]) -> NDArray[np.float64]:
     return weight_N
 
 
-def averaged(logits: Sequence[Logits], temperatures: Sequence[float]) -> Logits:
-    """Average logits, each divided by its network's temperature."""
-    scaled = [z_NK / t for z_NK, t in zip(logits, temperatures, strict=True)]
-    mean_NK: Logits = np.mean(scaled, axis=0)
+def averaged(
+    logits: Sequence[Logits], temperatures: Sequence[float], members: Iterable[int]
+) -> Logits:
+    """Average the logits of some networks, each divided by its network's temperature."""
+    mean_NK: Logits = np.mean([logits[n] / temperatures[n] for n in members], axis=0)
     return mean_NK
 
 
@@ -154,9 +185,7 @@ def _words(
     names: Sequence[str],
     accuracies: Sequence[float],
     chance: float | None,
-    *,
-    best: int,
-    is_together: bool,
+    members: Sequence[int],
 ) -> str:
     shares = ", ".join(
         f"{name} {100 * share:.1f} %"
@@ -167,8 +196,8 @@ def _words(
     )
     return (
         f"On held-out images, right: {shares}.{test} "
-        f"{' and '.join(names) if is_together else names[best]} "
-        f"{'answer together' if is_together else 'answers alone'}."
+        f"{' and '.join(names[n] for n in members)} "
+        f"{'answer together' if len(members) > 1 else 'answers alone'}."
     )
 
 
@@ -235,7 +264,8 @@ def answering(
     """Build the final model from the chosen networks."""
     (candidate, trained), *others = (trials[place] for place in choice.members)
     networks = [deployed[place] for place in choice.members]
-    whole = _joined(networks, choice.temperatures) if others else networks[0]
+    temperatures = [choice.temperatures[place] for place in choice.members]
+    whole = _joined(networks, temperatures) if others else networks[0]
     members = (candidate, *(other for other, _ in others))
     return Answering(members=members, trained=trained, deployed=whole, choice=choice)
 

@@ -145,14 +145,16 @@ def _choose_small(
     choice = replace(choice, luck=luck(seen, unseen))
     answer = answering(trials, deployed, choice)
     logits = [joined(candidates[0], each)[0] for each in parts]
-    members = choice.members
+    z_NK = logits[choice.members[0]]
+    if len(choice.members) > 1:
+        z_NK = averaged(logits, choice.temperatures, choice.members)
     return replace(
         fitted,
         members=answer.members,
         deployed=answer.deployed,
         trained=answer.trained,
-        z_NK=averaged(logits, choice.temperatures) if len(members) > 1 else logits[members[0]],
-        by=of_all([predicted[place].by for place in members]),
+        z_NK=z_NK,
+        by=of_all([predicted[place].by for place in choice.members]),
         choice=choice,
     )
 
