@@ -30,7 +30,9 @@ others = st.one_of(
         st.floats(1, 100),
         st.none() | st.integers(0, 20),
     ),
-    st.builds(lambda t: events.Noted(text=t), st.text(max_size=5)),
+    st.builds(
+        lambda t, lasting: events.Noted(text=t, lasting=lasting), st.text(max_size=5), st.booleans()
+    ),
     st.builds(
         lambda at: events.BlockDone(trial="model", at=at, metrics={"accuracy": 0.5}),
         st.integers(0, 60),
@@ -150,6 +152,18 @@ def test_an_event_with_other_fields_is_refused(content: str) -> None:
 def test_an_event_that_is_damaged_is_told(kind: str, content: str) -> None:
     with pytest.raises(RunFolderError, match=rf"damaged: its event '{kind}' .* Put back a copy"):
         decode(kind, content)
+
+
+def test_what_came_out_of_a_session_is_noted_until_the_next() -> None:
+    noted = [events.Noted(text="It is small."), events.Noted(text="It came last.", lasting=False)]
+    begun = replay([at(events.SessionStarted(budget=9.0)), *map(at, noted)])
+    assert begun.notes == ("It is small.", "It came last.")
+    resumed = fold(begun, at(events.SessionStarted(budget=9.0)))
+    assert resumed.notes == ("It is small.",)
+    assert fold(resumed, at(noted[1])).notes == begun.notes
+    assert decode("noted", '{"text": "An earlier version"}') == events.Noted(
+        text="An earlier version"
+    )
 
 
 def test_an_error_counts_until_the_next_session() -> None:

@@ -133,9 +133,15 @@ class Chosen:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Noted:
-    """Something the user should know."""
+    """Something the user should know.
+
+    Attributes:
+        text: What, in words.
+        lasting: Whether it holds in later sessions too: what comes out of one may not.
+    """
 
     text: str
+    lasting: bool = True
 
 
 @final

@@ -83,7 +83,7 @@ class History:
         trials: History of each trial, by name.
         workers: Number of parallel search processes; None if it was not chosen here.
         chosen: Network chosen for full training; None if none was chosen.
-        notes: Messages to the user.
+        noted: Messages to the user; of earlier sessions, those that last.
         test_openings: Number of evaluations on the test set.
         ended: How the run ended last; None if it never did.
         stopped: Why an error ended this session; None if none did.
@@ -100,7 +100,7 @@ class History:
     trials: Mapping[str, TrialHistory] = field(default_factory=dict)
     workers: WorkersChosen | None = None
     chosen: Chosen | None = None
-    notes: tuple[str, ...] = ()
+    noted: tuple[Noted, ...] = ()
     test_openings: int = 0
     ended: Ended | None = None
     stopped: str | None = None
@@ -116,6 +116,11 @@ class History:
             return False
         has_more_trials = (session.trials or 0) > (self.done.trials or 0)
         return session.budget > self.done.budget or has_more_trials
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Messages to the user."""
+        return tuple(note.text for note in self.noted)
 
     @property
     def phases(self) -> dict[str, float]:
@@ -138,7 +143,8 @@ def fold(history: History, stored: Stored) -> History:
     history = replace(history, elapsed=max(history.elapsed, stored.elapsed))
     if isinstance(event, SessionStarted):
         history = replace(history, past_phases=history.phases, stopped=None)
-        history = replace(history, sessions=(*history.sessions, event))
+        noted = tuple(note for note in history.noted if note.lasting)
+        history = replace(history, sessions=(*history.sessions, event), noted=noted)
     history = replace(history, session_phases=dict(stored.phases))
     return replace(history, **_changes(history, event, stored.elapsed))
 
@@ -158,7 +164,7 @@ def _changes(history: History, event: Event, elapsed: float) -> dict[str, Any]:
         case Chosen():
             fields["chosen"] = event
         case Noted():
-            fields["notes"] = (*history.notes, event.text)
+            fields["noted"] = (*history.noted, event)
         case TestOpened():
             fields["test_openings"] = history.test_openings + 1
         case Stopped():

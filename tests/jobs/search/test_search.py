@@ -310,14 +310,16 @@ def test_a_search_that_was_stopped_tells_what_goes_on_with_it() -> None:
     ("asked", "were"), [(6, " (6 were asked for)"), (1, " (1 was asked for)"), (None, "")]
 )
 def test_a_search_that_came_to_nothing_says_so_at_once(asked: int | None, were: str) -> None:
-    noted: list[str] = []
+    noted: list[tuple[str, bool]] = []
     session: Any = SimpleNamespace(
-        settings=SimpleNamespace(trials=asked), interrupted=threading.Event(), note=noted.append
+        settings=SimpleNamespace(trials=asked),
+        interrupted=threading.Event(),
+        note=lambda text, *, lasting: noted.append((text, lasting)),
     )
     ended, begun = Ended(status="finished", reason="The time is up."), Trial(config={})
     said = f"No setting was tried: the budget was too short for a search{were}."
     assert search._reason(session, ended, History(horizon=25, trials=(begun,))) == said
-    assert noted == [said]
+    assert noted == [(said, False)]
     broken = Trial(config={}, failed="It hung.")
     assert (
         search._reason(session, ended, History(horizon=25, trials=(broken,))) == "The time is up."

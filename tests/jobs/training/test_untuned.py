@@ -29,6 +29,7 @@ from tunesmith.jobs.training.folds import Predictors, joined, main_trial, with_f
 from tunesmith.jobs.training.train import train_all
 from tunesmith.jobs.training.untuned import tuned_or_head
 from tunesmith.plan import TUNED
+from tunesmith.records.events import SessionStarted
 from tunesmith.training.slice import Checkpoint
 
 FEW, MANY = 90, 4000  # images; the latter are enough to hold some out instead of folds
@@ -93,10 +94,12 @@ def test_of_many_images_those_held_out_decide(session_in: SessionIn, tmp_path: P
         assert "after fine-tuning with 64 examples" in notes(session)
         # One that did good stays, and so does one of many examples, which is not even compared.
         helped = replace(harmed, checkpoint=good)
+        session.record(SessionStarted(budget=18.0))
         worse_begun = replace(trial, begin=lambda: bad)
         assert tuned_or_head(session, candidate, worse_begun, helped) is helped
         long = replace(harmed, checkpoint=replace(bad, seen=TUNED))
         assert tuned_or_head(session, candidate, trial, long) is long
+        assert "A head on" not in notes(session)  # that was said of what came out before
 
 
 @pytest.mark.usefixtures("_brief")

@@ -275,10 +275,9 @@ def _answers(
         p_NK[rows], left[rows] = graph.probabilities(x_NHWC), False
     if prepared.loaded.resized and left.any():
         lost = int(left.sum())
-        session.note(
-            f"{counted(lost, 'test image')} could not be read again; "
-            f"{'it was' if lost == 1 else 'they were'} tested at the network's size."
-        )
+        were = "it was" if lost == 1 else "they were"
+        words = f"could not be read again; {were} tested at the network's size."
+        session.note(f"{counted(lost, 'test image')} {words}", lasting=False)
     for rows in _chunks(np.flatnonzero(left)):
         p_NK[rows] = graph.probabilities(pixels[tested[rows]])
     return tested, p_NK

@@ -96,7 +96,8 @@ def _look_at_limits(session: Session, handed: Handed) -> None:
     if most is not None and found > most:
         session.note(
             f"The exported graph took {found:.3g} ms for one image in the end, over the limit of "
-            f"{most:g}; when its network was chosen it was within. Other work slows it down."
+            f"{most:g}; when its network was chosen it was within. Other work slows it down.",
+            lasting=False,
         )
 
 

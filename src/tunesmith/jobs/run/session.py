@@ -43,10 +43,15 @@ class Session:
         """Append an event to the journal, stamped with the run's clock."""
         self.journal.append(event, elapsed=self.clock.elapsed(), phases=self.clock.phases)
 
-    def note(self, text: str) -> None:
-        """Show a message to the user, and record it once for the report."""
+    def note(self, text: str, *, lasting: bool = True) -> None:
+        """Show a message to the user, and record it once for the report.
+
+        Args:
+            text: The message.
+            lasting: Whether it holds whatever comes out of later sessions.
+        """
         if text not in self.journal.history.notes:  # by an earlier session, say
-            self.record(Noted(text=text))
+            self.record(Noted(text=text, lasting=lasting))
         self.terminal.say(text)
 
     @contextmanager

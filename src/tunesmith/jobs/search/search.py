@@ -131,7 +131,7 @@ def _reason(session: Session, ended: Ended, history: History) -> str:
     asked = session.settings.trials
     were = "" if asked is None else f" ({counted(asked, 'was', 'were')} asked for)"
     reason = f"No setting was tried: the budget was too short for a search{were}."
-    session.note(reason)
+    session.note(reason, lasting=False)
     return reason
 
 
@@ -181,7 +181,7 @@ def _run(
         reason = tuner(what, workers).run()
     except SettingsError as error:  # the failures have a common cause: what was found remains
         reason = _why(error)
-        session.note(reason)
+        session.note(reason, lasting=False)
     status = "interrupted" if session.interrupted.is_set() else "finished"
     ended = Ended(status=status, reason=reason)
     journal.append(ended, elapsed=clock.elapsed())

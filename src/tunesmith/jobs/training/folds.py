@@ -177,7 +177,7 @@ def _with_heads(
     trial = main_trial(candidate, ends_at)
     trained = run_trial(session, trial, extended=extended)
     examples, images = trained.checkpoint.seen, len(candidate.prepared.train)
-    session.note(planning.heads_words(examples, images))
+    session.note(planning.heads_words(examples, images), lasting=False)
     is_tuned = planning.is_tuned(examples, images)
     by = Predictors(are_heads=True, share=0.0 if is_tuned else 1.0)
     return trained if is_tuned else head_alone(trial, trained), OutOfFold(parts=parts, by=by)

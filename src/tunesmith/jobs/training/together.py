@@ -230,7 +230,7 @@ def choose_answering(session: Session, trials: Sequence[Finished]) -> Answering:
     ]
     settings, candidates = session.settings, [candidate for candidate, _ in trials]
     choice = choose(candidates, logits, y_N, metric=settings.metric, alone=bool(settings.limit))
-    session.note(choice.reason)
+    session.note(choice.reason, lasting=False)
     if candidates[-1].number is not None:
         searched, search = candidates[-1], candidates[-1].chosen.search
         assert search is not None, "its config was found"

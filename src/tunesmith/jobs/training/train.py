@@ -141,7 +141,7 @@ def _choose_small(
         alone=bool(session.settings.limit),
         are_telling=are_telling(session, candidates, folds=len(parts[0])),
     )
-    session.note(choice.reason)
+    session.note(choice.reason, lasting=False)
     choice = replace(choice, luck=luck(seen, unseen))
     answer = answering(trials, deployed, choice)
     logits = [joined(candidates[0], each)[0] for each in parts]

@@ -70,5 +70,5 @@ def answers_alone(
         return False
     score = METRICS[compared_by(metric)].function
     words = planning.untuned_words(score(head_NK, y_N), score(tuned_NK, y_N), examples)
-    session.note(words + counting_words(metric))
+    session.note(words + counting_words(metric), lasting=False)
     return True
