@@ -28,10 +28,12 @@ from tunesmith.jobs.run.heads import Heads
 from tunesmith.jobs.run.prepare import as_expected, prepare
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.stored import read_checkpoint, write_checkpoint
+from tunesmith.jobs.run.trial import Trial
 from tunesmith.jobs.training.race import race
 from tunesmith.models import efficientnet_lite
 from tunesmith.models.build import Family
 from tunesmith.plan import Probed, Speed
+from tunesmith.records.events import SliceDone
 
 GIVEN: dict[str, Any] = {"budget": 60, "train": {"augmentation": {}}}
 SETTINGS = Settings.make(GIVEN)
@@ -122,6 +124,40 @@ def test_the_better_one_on_unseen_images_goes_on(
         (again,) = race(session, candidates(session, digits, planned), Probed(accuracy=None))
         assert again.name == winner.name
         assert session.journal.history.trials == before.trials
+
+
+def test_a_heat_that_is_over_does_not_go_on_after_a_kill(
+    session_in: SessionIn,
+    digits: Source,
+    planned: Planned,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor is its accuracy taken for that after a shorter training."""
+
+    left_s: list[tuple[str, float]] = []
+
+    def trained_for(session: Session, heat: Trial) -> None:
+        """Record that a heat took as long as it may; the process is killed before the second."""
+        left_s.append((heat.name, seconds := heat.pause_at - session.clock.elapsed()))
+        if PRETRAINED in heat.name:
+            raise KeyboardInterrupt
+        if seconds > 0:
+            done = SliceDone(
+                trial=heat.name, begin=0, end=512, seconds=seconds, checkpoint="", rows=()
+            )
+            session.record(done)
+
+    monkeypatch.setattr("tunesmith.jobs.training.race.run_trial", trained_for)
+    for _ in range(2):
+        with (
+            session_in(tmp_path, now=lambda: 0.0, **GIVEN) as session,
+            pytest.raises(KeyboardInterrupt),
+        ):
+            race(session, candidates(session, digits, planned), Probed(accuracy=None))
+    first, second, *again = left_s
+    assert min(first[1], second[1]) > 0
+    assert again == [(f"{SCRATCH}, fold 1", 0.0), second]
 
 
 def test_what_is_learned_in_seconds_needs_no_race(

@@ -11,6 +11,7 @@ from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import Trial
 from tunesmith.jobs.training.folds import fold_trial, main_trial
 from tunesmith.jobs.training.slices import run_trial
+from tunesmith.jobs.training.timing import trained_seconds
 from tunesmith.records.events import Chosen
 
 Z_ONE_SIDED = 1.645  # of a bound that is exceeded with a probability of 95 %
@@ -159,9 +160,12 @@ def _times(session: Session, candidate: Candidate) -> tuple[float, float]:
 
 
 def _heat(session: Session, candidate: Candidate) -> Trial:
-    """Plan a candidate's heat: the beginning of its training, or of that without the first fold."""
+    """Plan a candidate's heat: the beginning of its training, or of that without the first fold.
+
+    What an earlier session trained of it counts.
+    """
     finish_at, heat_s = _times(session, candidate)
-    pause_at = session.clock.elapsed() + heat_s
+    left_s = max(0.0, heat_s - trained_seconds(session, candidate.name))
     is_whole = candidate.prepared.split.folds is None
     trial = main_trial(candidate, finish_at) if is_whole else fold_trial(candidate, 0, finish_at)
-    return trial.paused(pause_at)
+    return trial.paused(session.clock.elapsed() + left_s)
