@@ -40,6 +40,7 @@ def told(*trials: Trial, metric: str = "accuracy", is_brief: bool = False) -> Se
     searched = Searched(
         space={"lr": Field(Float(1e-4, 1.0, log=True), 0.1)},
         history=History(horizon=25, trials=trials),
+        names=(),
         number=1,
         sign=1,
         resumed={0: (1,)},

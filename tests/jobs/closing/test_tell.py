@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import tunesmith as ts
 from tunesmith import plan as planning
+from tunesmith.jobs.closing import tell
 
 NETWORK = """
 import torch
@@ -21,6 +23,16 @@ def build(classes: int, channels: int) -> nn.Module:
     network.pretrained_cfg = {"mean": [0.25], "std": [0.5], "classifier": "4"}
     return network
 """
+
+
+def test_trials_are_counted_whatever_network_answers() -> None:
+    """The network of the plan, which a search tries first, and the found one are counted once."""
+    history = SimpleNamespace(
+        trials=["convnet", "efficientnet_lite0", "convnet 2", "convnet, fold 1"]
+    )
+    searched = SimpleNamespace(names=["convnet", "convnet 1", "convnet 2"])
+    assert tell._trials(history, searched) == 4  # type: ignore[arg-type]
+    assert tell._trials(history, None) == 3  # type: ignore[arg-type]
 
 
 def test_what_predicted_the_folds_is_told_also_when_a_run_goes_on(

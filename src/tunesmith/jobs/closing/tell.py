@@ -28,6 +28,7 @@ from tunesmith.jobs.planning.planner import plan_words
 from tunesmith.jobs.run.prepare import Prepared
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import fold_name, network_of
+from tunesmith.jobs.search.search import Searched
 from tunesmith.jobs.training.train import Fitted
 from tunesmith.records.events import Ended
 from tunesmith.records.folder import write_atomic
@@ -132,7 +133,7 @@ def _summary(
         cross_validation=validated,
         test_openings=history.test_openings,
         baseline=report.Baseline(majority=handed.majority, linear=handed.linear),
-        trials=len({*map(network_of, history.trials), *_searched(fitted)}),
+        trials=_trials(history, fitted.searched),
         model=report.Model(
             family=manifest.model.family,
             parameters=manifest.model.parameters,
@@ -153,12 +154,9 @@ def _summary(
     )
 
 
-def _searched(fitted: Fitted) -> list[str]:
-    """Return the names that the trials of a search would have in the journal as candidates."""
-    if fitted.searched is None:
-        return []
-    (candidate, *_), trials = fitted.members, fitted.searched.history.trials
-    return [replace(candidate, number=number or None).name for number in range(len(trials))]
+def _trials(history: History, searched: Searched | None) -> int:
+    """Number of networks that were trained, those that a search tried included."""
+    return len({*map(network_of, history.trials), *(searched.names if searched else ())})
 
 
 def _data(prepared: Prepared, handed: Handed, suspects: int) -> report.Data:
@@ -212,7 +210,7 @@ def _story(session: Session, fitted: Fitted, handed: Handed, summary: report.Sum
         curve=curve,
         validation=validation,
         seen=history.trials[candidate.name].seen,
-        validated_on=FIRST_FOLD if chosen.folds else "validation images",
+        validated_on=FIRST_FOLD if prepared.folds else "validation images",
         samples=_samples(prepared),
         mistakes=_answers(prepared, handed, surest_wrong[:SHOWN]),
         unsure=_answers(prepared, handed, least_sure[:SHOWN]),

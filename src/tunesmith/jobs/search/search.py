@@ -59,6 +59,7 @@ class Searched:
     Attributes:
         space: Search space.
         history: Trials of the search; trial 0 has the plan's own config.
+        names: Names that their networks have in the run's journal if they are trained to the end.
         number: Number of the best other trial; None if none has a value.
         sign: 1 if the values of the history, of which lower is better, are those of the metric; -1
             if a higher metric is better, so that they are negated.
@@ -71,6 +72,7 @@ class Searched:
 
     space: Space
     history: History
+    names: Sequence[str]
     number: int | None
     sign: int
     resumed: Mapping[int, Sequence[int]]
@@ -114,6 +116,7 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
     return Searched(
         space=space,
         history=history,
+        names=[replace(candidate, number=n or None).name for n in range(len(history.trials))],
         number=_best(history),
         sign=what.sign,
         resumed=resumptions(past),
