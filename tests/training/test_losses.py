@@ -51,6 +51,20 @@ def test_a_label_that_contradicts_all_the_others_pulls_less() -> None:
     assert sure[0.7] > 0.9
 
 
+@pytest.mark.parametrize(
+    "config",
+    [TrainConfig(), TrainConfig(robust=0.7), TrainConfig(robust=0.7, balance=1.0)],
+    ids=["cross-entropy", "robust", "balanced"],
+)
+def test_in_mixed_precision_losses_are_computed_in_float32(config: TrainConfig) -> None:
+    y_N = torch.arange(20) % 4
+    z_NK = torch.randn(20, 4, generator=torch.Generator().manual_seed(0)).bfloat16()
+    loss = loss_of(config, y_N, 4)
+    expected = loss(nn.Identity(), z_NK.float(), y_N)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(loss(nn.Identity(), z_NK, y_N), expected, rtol=1e-6, atol=0)
+
+
 def test_a_forgiving_loss_can_be_balanced_too() -> None:
     y_N = torch.tensor([0, 0, 0, 1])
     z = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))

@@ -59,7 +59,8 @@ class GeneralizedCrossEntropy:
 
     def __call__(self, network: nn.Module, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
         """See `Loss`."""
-        log_NK = F.log_softmax(network(x_NCHW), dim=1)
+        # In mixed precision, CPUs would compute these logarithms in bfloat16.
+        log_NK = F.log_softmax(network(x_NCHW).float(), dim=1)
         log_N = log_NK.gather(1, y_N[:, None])[:, 0]
         own_N = -torch.expm1(self.q * log_N) / self.q
         return ((1 - self.smoothing) * own_N - self.smoothing * log_NK.mean(1)).mean()
