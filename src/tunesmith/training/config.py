@@ -29,7 +29,7 @@ class TrainConfig(BaseModel):
     """How a network is trained.
 
     Learning rates are peak values for a batch of 512. For other batch sizes they are scaled in
-    proportion (Goyal et al. 2017), those of filters by the square root.
+    proportion (Goyal et al. 2017); `lr` of Muon and AdamW, by the square root.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
