@@ -1,5 +1,7 @@
 """Tests of `tunesmith.training.device`, with stand-ins for hardware that is not here."""
 
+import functools
+
 import pytest
 import torch
 
@@ -12,7 +14,13 @@ from tunesmith.models.preprocess import Normalize
 from tunesmith.training import device
 from tunesmith.training.averaging import update
 from tunesmith.training.config import TrainConfig
-from tunesmith.training.device import CPU, Compute, choose_device
+from tunesmith.training.device import (
+    CPU,
+    Compute,
+    choose_device,
+    own_randomness,
+    seed_random,
+)
 from tunesmith.training.epoch import TrainData, batches
 from tunesmith.training.losses import GeneralizedCrossEntropy, LogitAdjusted
 from tunesmith.training.slice import make_optimizers, place
@@ -94,6 +102,34 @@ def test_the_precision_is_what_the_hardware_has(
         assert torch.get_float32_matmul_precision() == "high"
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda", "mps"])
+def test_random_states_are_those_of_the_own_device(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """To ask CUDA for its state would take its memory, also where the CPU trains."""
+    asked: list[tuple[object, ...]] = []
+
+    def ask(*call: object) -> str:
+        asked.append(call)
+        return "the state before"
+
+    for name in ("cuda", "mps"):
+        for call in ("get_rng_state", "set_rng_state", "manual_seed"):
+            monkeypatch.setattr(getattr(torch, name), call, functools.partial(ask, name, call))
+    before, here = torch.get_rng_state(), torch.device(kind)
+    with own_randomness(here):
+        drawn = []
+        for seed in (3, 4, 3):
+            seed_random(seed, here)
+            drawn.append(float(torch.rand(1)))
+    assert drawn[0] == drawn[2] != drawn[1]
+    assert torch.equal(torch.get_rng_state(), before)
+    seeded = [(kind, "manual_seed", seed) for seed in (3, 4, 3)]
+    restored = kind, "set_rng_state", "the state before"
+    expected = [(kind, "get_rng_state"), *seeded, restored]
+    assert asked == ([] if kind == "cpu" else expected)
 
 
 @pytest.mark.usefixtures("cuda")

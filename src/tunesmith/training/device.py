@@ -1,6 +1,7 @@
 """Where networks run, and in which precision."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import final
 
@@ -73,6 +74,32 @@ class Compute:
 
 
 CPU = Compute(device=torch.device("cpu"))
+
+
+def seed_random(seed: int, device: torch.device) -> None:
+    """Seed torch's random numbers on the CPU and on a device.
+
+    `torch.manual_seed` would seed all devices, which takes as long as a small step of training.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
+
+
+@contextmanager
+def own_randomness(device: torch.device) -> Iterator[None]:
+    """Restore torch's random states of the CPU and of a device, after what happens inside.
+
+    Others are left alone: to read CUDA's would take its memory, also where the CPU trains.
+    """
+    module = None if device.type == "cpu" else torch.get_device_module(device)
+    before = module and module.get_rng_state()
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            if module:
+                module.set_rng_state(before)
 
 
 def free_bytes(device: torch.device) -> int | None:

@@ -15,7 +15,7 @@ from tunesmith.data.augment import augment, shrink
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training import averaging
 from tunesmith.training.config import TrainConfig
-from tunesmith.training.device import CPU, Compute
+from tunesmith.training.device import CPU, Compute, seed_random
 from tunesmith.training.losses import Loss
 from tunesmith.training.optimizers import Optimizers
 from tunesmith.training.schedule import Segment, highest_ahead, multiplier
@@ -191,7 +191,7 @@ def train_batches(
     while ready is not None and not stop():
         position, batch_NCHW, y_N = ready
         # Dropout is a function of (seed, position) too, so that no random state needs storing.
-        torch.manual_seed(derive(config.seed, "step", position))
+        seed_random(derive(config.seed, "step", position), data.compute.device)
         optimizers.scale(multiplier(segments, position))
         x_NCHW = shrink(batch_NCHW, scale := scale_at(config, segments, position))
         # Batches of another shape come at the end of a slice, and are too few to compile for.

@@ -23,6 +23,7 @@ from tunesmith.execution.threads import ALONE, share_of
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training.averaging import update
 from tunesmith.training.config import TrainConfig, halved
+from tunesmith.training.device import own_randomness, seed_random
 from tunesmith.training.epoch import TrainData, train_batches
 from tunesmith.training.findings import SHIFT, Harm, Measured, beyond_chance
 from tunesmith.training.losses import CrossEntropy, loss_of
@@ -99,7 +100,7 @@ def _measured(
     asked: int,
 ) -> Measured:
     """Measure with one batch in training, and one of ``asked`` images in inference."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with own_randomness(data.compute.device):
         network = place(build(), data, config)
         held = activation_bytes(network, data.some(1))
         rate, share = _rate(network, data, config, seconds)
@@ -192,8 +193,8 @@ def transform_harm(
     batch = min(BRIEF_BATCH, config.batch)
     config = config.model_copy(update={"augmentation": Augmentation(), "batch": batch})
     most, seen = max(1, min(12 * len(data), 200_000) // batch) * batch, 0
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(config.seed)
+    with own_randomness(data.compute.device):
+        seed_random(config.seed, data.compute.device)
         network = place(build(), data, config)
         average = copied(network.state_dict())
         optimizers = make_optimizers(config, network, data.compute)

@@ -18,7 +18,7 @@ from tunesmith.core.seeds import derive
 from tunesmith.evaluation.memory import is_out_of_memory
 from tunesmith.training.averaging import infinite_in
 from tunesmith.training.config import TrainConfig
-from tunesmith.training.device import Compute
+from tunesmith.training.device import CPU, Compute, own_randomness, seed_random
 from tunesmith.training.epoch import TrainData, train_batches
 from tunesmith.training.layers import freeze
 from tunesmith.training.losses import Loss
@@ -154,8 +154,8 @@ def _train(
     stop: Callable[[], bool],
 ) -> SliceResult:
     begin = start.seen if start else 0
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(derive(config.seed, "init"))
+    with own_randomness(data.compute.device):
+        seed_random(derive(config.seed, "init"), data.compute.device)
         network, optimizers, average = _begun(build, data, config, start)
         infinite = infinite_in(average) | infinite_in(network.state_dict())
         try:
@@ -219,8 +219,8 @@ def untrained(build: Callable[[], nn.Module], seed: int) -> nn.Module:
         build: Builds the untrained network.
         seed: Seed of the training.
     """
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(derive(seed, "init"))
+    with own_randomness(CPU.device):
+        seed_random(derive(seed, "init"), CPU.device)
         return build()
 
 

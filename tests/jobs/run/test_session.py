@@ -4,7 +4,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from tunesmith.jobs.run.session import Session
+import pytest
+import torch
+
+from tunesmith.jobs.run.session import Session, computing
 from tunesmith.records.journal import read_history
 
 SessionIn = Callable[..., AbstractContextManager[Session]]
@@ -20,3 +23,22 @@ def test_what_an_earlier_session_noted_is_noted_once_and_said_again(
             session.note("It is small.")
     assert read_history(tmp_path).notes == ("It is small.", "It is gray.")
     assert (tmp_path / "run.log").read_text("utf-8").count("It is small.") == 4
+
+
+def test_settings_of_the_process_are_the_caller_s_again() -> None:
+    before = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    with computing(before[0] + 1):
+        torch.set_float32_matmul_precision("high")
+        assert torch.get_num_threads() == before[0] + 1
+    assert (torch.get_num_threads(), torch.get_float32_matmul_precision()) == before
+
+
+def test_a_precision_that_was_set_by_the_newer_interface_is_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def mixed() -> str:
+        raise RuntimeError("You have used a mix of the legacy and new APIs.")
+
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", mixed)
+    with computing(1):
+        assert torch.get_num_threads() == 1

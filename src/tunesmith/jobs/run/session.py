@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
@@ -66,9 +66,12 @@ class Session:
 def computing(cores: int) -> Iterator[None]:
     """Set torch's number of threads, and flush denormals to zero, for the duration of a run.
 
-    Both are settings of the whole process, so they are reset for the caller afterwards.
+    Both are settings of the whole process, so they are reset for the caller afterwards. So is the
+    precision of matrix products, which `choose_device` sets.
     """
-    before = torch.get_num_threads()
+    before, precision = torch.get_num_threads(), None
+    with suppress(RuntimeError):  # set by torch's newer interface, which this one cannot read
+        precision = torch.get_float32_matmul_precision()
     torch.set_num_threads(cores)
     torch.set_flush_denormal(True)
     try:
@@ -76,3 +79,5 @@ def computing(cores: int) -> Iterator[None]:
     finally:
         torch.set_flush_denormal(False)
         torch.set_num_threads(before)
+        if precision is not None:
+            torch.set_float32_matmul_precision(precision)
