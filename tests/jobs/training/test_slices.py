@@ -296,6 +296,10 @@ def test_few_contradictions_and_the_user_leave_the_loss_alone(
     told["surest_contradicted"] = 0.3
     own = dataclasses.replace(clean, name="own")
     assert run_trial(dataclasses.replace(session, settings=kept), own).config == own.config
+    # Nor may the clock decide where nothing else depends on it.
+    counted = Settings.make({"budget": 1000, "trials": 3})
+    same = dataclasses.replace(clean, name="counted")
+    assert run_trial(dataclasses.replace(session, settings=counted), same).config == same.config
 
 
 def test_a_balanced_network_contradicts_frequent_labels_by_design(

@@ -11,6 +11,8 @@ FORGIVES = "from here on its loss forgives labels that look wrong"
 def forgive(session: Session, trial: Trial, config: TrainConfig, end: int) -> TrainConfig:
     """Switch to a loss that is robust to label noise, once the network has revealed some.
 
+    Not with a given number of trials: validations follow the clock, on which nothing may depend.
+
     Args:
         session: Session of this process; its journal has the validations so far.
         trial: The training.
@@ -22,8 +24,9 @@ def forgive(session: Session, trial: Trial, config: TrainConfig, end: int) -> Tr
         return config
     # A balanced network contradicts labels of frequent classes by design.
     is_set = config.robust or config.balance or "robust" in session.settings.train
+    is_timeless = bool(session.settings.trials)
     is_brief = end < FEWEST_EPOCHS * len(trial.data)
-    if is_set or is_brief or not past or not past.blocks:
+    if is_set or is_timeless or is_brief or not past or not past.blocks:
         return config
     # Twice in a row, since mistakes of an early network soon disappear.
     shares = [block.metrics.get(SUREST_CONTRADICTED, 0.0) for block in past.blocks[-2:]]
