@@ -27,6 +27,7 @@ from tunesmith.core.space import Field, Int
 from tunesmith.data.sources import open_source
 from tunesmith.jobs.closing.result import Result
 from tunesmith.jobs.report import look
+from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.search import search
 from tunesmith.jobs.search.followers import FOLLOWERS
 from tunesmith.jobs.search.search_setup import REMEMBERED
@@ -295,6 +296,33 @@ def test_the_final_network_has_settings_that_trained_without_a_failure() -> None
     history = History(horizon=25, trials=trials)
     assert search._best(history) == 1
     assert search._best(history.failed(1, "It diverged.")) == 2
+
+
+@pytest.mark.parametrize(("source", "is_same"), [(None, True), ("network.py", False)])
+def test_features_of_our_network_are_extracted_once_for_all_configs(
+    monkeypatch: pytest.MonkeyPatch, source: str | None, *, is_same: bool
+) -> None:
+    monkeypatch.setattr(search, "applied", lambda chosen, _config: chosen)
+    layer = SimpleNamespace(classifier="head", bias=True)
+    family: Any = SimpleNamespace(name="deep", source=source, pretrained=layer)
+    data: Any = SimpleNamespace(train=None)
+    plans: Any = SimpleNamespace()
+    planned = Candidate(prepared=data, family=family, chosen=plans)
+    found = search.Searched(
+        space={},
+        history=History(horizon=25, trials=(Trial(config={}), Trial(config={}))),
+        names=(),
+        number=1,
+        sign=1,
+        resumed={},
+        seconds=1.0,
+        reason="",
+        method="",
+        noise=None,
+    ).tuned(planned)
+    assert found is not None
+    assert found.name == "deep 1"
+    assert (found.heads is planned.heads) is is_same
 
 
 def test_a_search_that_was_stopped_tells_what_goes_on_with_it() -> None:

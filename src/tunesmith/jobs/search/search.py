@@ -86,7 +86,11 @@ class Searched:
         if self.number is None:
             return None
         chosen = applied(candidate.chosen, self.history.trials[self.number].config)
-        return replace(candidate, chosen=chosen, number=self.number)
+        found = replace(candidate, chosen=chosen, number=self.number)
+        if candidate.family.pretrained is not None and candidate.family.source is None:
+            # Of our own network, features depend on nothing that is searched: extracted once.
+            vars(found)["heads"] = candidate.heads
+        return found
 
 
 def search(session: Session, candidate: Candidate, *, ends_at: float, extended: bool) -> Searched:
