@@ -194,7 +194,7 @@ def _published() -> Mapping[str, Tensor]:
             f"{PACKAGE.replace('_', '-')}"
         )
     values = list(torch.load(path, weights_only=True).values())
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):  # it is built on the CPU
         network = EfficientNetLite(1, COLORS, resolution=(1, 1), dropout=0.0)
     names = [n.removesuffix(".weight") for n in network.state_dict() if n.endswith(".weight")]
     folded = {}
