@@ -7,7 +7,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import hypothesis
@@ -95,6 +96,28 @@ def make_folder(tmp_path: Path) -> MakeFolder:
         return tmp_path / name
 
     return make
+
+
+@pytest.fixture
+def lines_of() -> Callable[[Callable[[], object]], int]:
+    """Return what counts the lines of Python that a call runs: its work, on whatever machine."""
+
+    def counted(call: Callable[[], object]) -> int:
+        lines, before = 0, sys.gettrace()
+
+        def count(_frame: FrameType, event: str, _argument: object) -> Any:
+            nonlocal lines
+            lines += event == "line"
+            return count
+
+        sys.settrace(count)
+        try:
+            call()
+        finally:
+            sys.settrace(before)
+        return lines
+
+    return counted
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,9 @@
 
 import os
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -251,16 +251,23 @@ def test_work_in_parts_is_told_when_nobody_waits_for_it_any_more() -> None:
 
 
 def test_decoding_that_is_interrupted_ends_within_its_parts(
-    numbered: tuple[Path, Pixels], tmp_path: Path
+    numbered: tuple[Path, Pixels], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, x_NHWC = numbered
     seen: list[Pixels] = []
+    told: list[threading.Event] = []
+
+    def watched(work: Any, items: Any, threads: int, *, over: threading.Event) -> Iterator[Any]:
+        told.append(over)
+        return on_threads(work, items, threads, over=over)
+
+    monkeypatch.setattr(decode, "on_threads", watched)
 
     def interrupted(image: Pixels, size: tuple[int, int]) -> Pixels:
         if np.array_equal(image, x_NHWC[0]):
             raise KeyboardInterrupt
         seen.append(image)
-        time.sleep(0.5)  # long before a part is done, it is over
+        assert told[0].wait(300)  # so no part is done before it is over
         return resize(image, size)
 
     with pytest.raises(KeyboardInterrupt):

@@ -1,5 +1,6 @@
 """Tests of `tunesmith.data.decoder`."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -105,8 +106,8 @@ def test_more_pixels_than_there_is_room_for_come_in_several_answers() -> None:
         (b"exit", "it crashed the decoder (exit status 7)", Limits()),
         (b"error", "it crashed the decoder (exit status 1)", Limits()),
         (b"allocate", "decoding it needs more memory than there is", Limits()),
-        (b"compute", "decoding it needed more than 0.3 s", Limits(cpu_s=0.3)),
-        (b"wait", "decoding it took more than 2 s", Limits(wall_s=2)),
+        (b"compute", "decoding it needed more than 600 s", Limits(cpu_s=600)),
+        (b"wait", "decoding it took more than 900 s", Limits(wall_s=900)),
     ],
 )
 def test_a_file_that_breaks_its_process_costs_nothing_else(
@@ -125,23 +126,29 @@ def test_a_file_is_not_blamed_for_what_another_did_to_the_process() -> None:
 
 
 def test_a_real_image_that_asks_for_too_much_is_named() -> None:
-    slow, large = Limits(cpu_s=0.02), Limits(memory=20_000_000)
-    assert run([LARGE], limits=slow) == ["decoding it needed more than 0.02 s"]
+    slow, large = Limits(cpu_s=0.001), Limits(memory=20_000_000)
+    assert run([LARGE], limits=slow) == ["decoding it needed more than 0.001 s"]
     assert run([LARGE], limits=large) == ["decoding it needs more memory than there is"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
-def test_a_process_killed_from_outside_costs_nothing(number: signal.Signals) -> None:
+def test_a_process_killed_from_outside_costs_nothing(faults: Path, number: signal.Signals) -> None:
+    def kill(process: int) -> None:
+        while not (faults / "met").exists():
+            time.sleep(0.01)
+        os.kill(process, number)
+
     with Decoders(1) as pool, pool.one() as decoder:
-        images = decoder.decode([LARGE] * 8 + FILES, 1)
-        assert not isinstance(next(images), str)
+        list(decoder.decode(FILES[:1], 1))
         first = pid_of(decoder)
-        killer = threading.Timer(0.03, os.kill, (first, number))
+        killer = threading.Thread(target=kill, args=[first], daemon=True)
         killer.start()
+        images = decoder.decode([*FILES, b"meet", *FILES], 1)
         shapes = [image if isinstance(image, str) else image.shape for image in images]
         killer.join()
         assert pid_of(decoder) != first
-    assert shapes == [(6000, 6000, 1)] * 7 + [(*image.shape[:2], 1) for image in IMAGES]
+    expected = [(*image.shape[:2], 1) for image in IMAGES]
+    assert shapes == [*expected, (1, 1, 1), *expected]
 
 
 def test_threads_have_processes_of_their_own_and_only_as_many_as_ask() -> None:
@@ -179,10 +186,11 @@ def test_processes_end_with_the_one_that_started_them() -> None:
         assert parent.stdout
         pid = int(parent.stdout.readline())
         parent.kill()
-    until = time.monotonic() + 10
-    while Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes():
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    until = time.monotonic() + 300
+    with contextlib.suppress(OSError):  # once it is gone
+        while Path(f"/proc/{pid}/cmdline").read_bytes():
+            assert time.monotonic() < until
+            time.sleep(0.01)
 
 
 def test_a_process_that_does_not_start_is_said(

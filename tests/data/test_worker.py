@@ -42,7 +42,11 @@ def test_an_answer_ends_where_the_room_is_full(monkeypatch: pytest.MonkeyPatch) 
 
 
 def run(code: str) -> int:
-    prefix = "from tunesmith.data.worker import *\nimport time\n"
+    prefix = (
+        "from tunesmith.data.worker import *\n"
+        "alarms = signal.ITIMER_PROF, signal.ITIMER_REAL\n"
+        "def left(): return [signal.getitimer(alarm)[0] for alarm in alarms]\n"
+    )
     done = subprocess.run([sys.executable, "-c", prefix + code], check=False, capture_output=True)
     return done.returncode
 
@@ -50,9 +54,10 @@ def run(code: str) -> int:
 @pytest.mark.parametrize(
     ("code", "status"),
     [
-        ("set_alarms(0.1, 60)\nwhile True: pass", -signal.SIGPROF),
-        ("set_alarms(60, 0.1)\ntime.sleep(60)", -signal.SIGALRM),
-        ("set_alarms(0.1, 0.1)\nset_alarms(0, 0)\ntime.sleep(0.2)", 0),
+        ("set_alarms(0.1, 600)\nwhile True: pass", -signal.SIGPROF),
+        ("set_alarms(600, 0.1)\ntime.sleep(600)", -signal.SIGALRM),
+        ("set_alarms(60, 90)\nassert min(left()) > 30", 0),
+        ("set_alarms(60, 90)\nset_alarms(0, 0)\nassert left() == [0, 0]", 0),
         ("limit_memory(10**8)\nnp.ones(2 * 10**8, np.uint8)", 1),
         ("limit_memory(10**8)\nnp.ones(5 * 10**7, np.uint8)", 0),
         ("resource.setrlimit(resource.RLIMIT_AS, (4 * 10**9,) * 2)\nlimit_memory(10**10)", 0),

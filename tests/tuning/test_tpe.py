@@ -1,14 +1,12 @@
 """Tests of `tunesmith.tuning.tpe`; the laws of samplers are tested in test_contracts."""
 
-import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from tunesmith.core.space import Choice, Config, Field, Float, Space
-from tunesmith.tuning.cube import decode
-from tunesmith.tuning.protocols import History, Observation, Sampler, Trial
+from tunesmith.core.space import Choice, Config, Field, Float
+from tunesmith.tuning.protocols import History, Observation, Sampler
 from tunesmith.tuning.random_sampler import RandomSampler
 from tunesmith.tuning.tpe import TPE, _Density
 
@@ -52,25 +50,3 @@ def test_a_density_is_one_in_all(options: int) -> None:
     x_CD = np.linspace(0, 1, 20_000, endpoint=False)[:, None]
     # Numbers lose what lies beyond the walls.
     assert np.exp(density.log(x_CD)).mean() == pytest.approx(1.0, abs=0.05)
-
-
-def space_and_history(trials: int) -> tuple[Space, History]:
-    space = {f"x{n}": Field(Float(0.0, 1.0), 0.5) for n in range(8)}
-    chance = np.random.default_rng(0)
-    made = [
-        Trial(
-            config=decode(space, chance.random(8)),
-            curve=tuple(Observation(at=at, value=chance.random()) for at in range(1, 11)),
-        )
-        for _ in range(trials)
-    ]
-    return space, History(horizon=50, trials=tuple(made))
-
-
-@pytest.mark.slow
-def test_a_proposal_after_a_thousand_trials_takes_milliseconds() -> None:
-    space, history = space_and_history(1000)
-    began = time.process_time()
-    for seed in range(20):
-        TPE()(space, history, seed=seed)
-    assert (time.process_time() - began) / 20 < 0.03
