@@ -119,7 +119,7 @@ def number() -> int:
 
 
 def has_a_child() -> int:
-    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]).pid
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(900)"]).pid
 
 
 def leaves_a_child(path: str) -> None:

@@ -17,9 +17,9 @@ def test_the_first_signal_asks_and_the_second_ends(number: int) -> None:
     def signal_twice() -> None:
         with catch_signals(interrupted):
             os.kill(os.getpid(), number)
-            assert interrupted.wait(1)
+            assert interrupted.wait(60)
             os.kill(os.getpid(), number)
-            threading.Event().wait(1)
+            threading.Event().wait(60)
 
     with pytest.raises(KeyboardInterrupt):
         signal_twice()
@@ -33,7 +33,7 @@ def test_that_a_signal_was_heard_is_said_once(signals: int) -> None:
     with catch_signals(interrupted, say=said.append):
         for _ in range(signals):
             os.kill(os.getpid(), signal.SIGINT)
-            assert interrupted.wait(1)
+            assert interrupted.wait(60)
     assert said == [FINISHING] * signals
 
 
@@ -44,7 +44,7 @@ def test_where_nothing_is_to_be_finished_the_first_signal_ends(number: int) -> N
     def signal_once() -> None:
         with catch_signals(interrupted), end_at_once("Nothing is lost."):
             os.kill(os.getpid(), number)
-            threading.Event().wait(1)
+            threading.Event().wait(60)
 
     before = signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt, match=r"Nothing is lost\."):
@@ -58,7 +58,7 @@ def test_where_there_is_something_a_signal_asks_as_ever() -> None:
     with catch_signals(interrupted):
         with end_at_once("", unless=True):
             os.kill(os.getpid(), signal.SIGINT)
-            assert interrupted.wait(1)
+            assert interrupted.wait(60)
         with end_at_once(""):
             pass
         assert interrupted.is_set()
