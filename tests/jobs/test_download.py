@@ -73,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
         sent = mirror.content[begin:]
         self.wfile.write(sent[: mirror.cut])
         if mirror.waits:
-            mirror.waits.wait(20)
+            mirror.waits.wait(300)
             self.wfile.write(sent[mirror.cut :])
 
     def log_message(self, *_: object) -> None:

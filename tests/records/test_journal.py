@@ -96,7 +96,7 @@ def test_phases_are_summed_over_sessions(tmp_path: Path) -> None:
 def test_events_reach_the_disk_without_being_asked(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.append(note("soon"), elapsed=0.0)
-        for _ in range(200):
+        for _ in range(6000):
             if read_history(tmp_path).notes:
                 break
             time.sleep(0.05)
