@@ -1,5 +1,6 @@
 """Tests of `tunesmith.jobs.closing.tell`; more that it writes is tested in `test_fit.py`."""
 
+import importlib
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,11 +46,14 @@ def test_what_predicted_the_folds_is_told_also_when_a_run_goes_on(
     pixels[labels == 1, :, :4] += 100
     # However fast the machine is, the final network is not its head alone.
     monkeypatch.setattr(planning, "TUNED", 0)
+    # Nor is time over before training is, however slow it is.
+    monkeypatch.setattr(importlib.import_module("tunesmith.plan.plan"), "MOST_EPOCHS_SMALL", 6.0)
     monkeypatch.setattr("tunesmith.plan.folds.FEWEST_EPOCHS_SMALL", 0.0)
 
-    def told(budget: float, *, tuned: bool) -> str:
+    def told(budget: str, *, tuned: bool) -> str:
         monkeypatch.setattr(planning, "can_tune", lambda *_, **__: tuned)
         given: dict[str, Any] = {"model": f"{tmp_path / 'network.py'}:build", "trials": 0}
+        given["train"] = {"augmentation": {}}
         result = ts.fit(
             (pixels, labels), budget=budget, out=tmp_path / "out", progress=False, **given
         )
@@ -57,7 +61,7 @@ def test_what_predicted_the_folds_is_told_also_when_a_run_goes_on(
         (sentence,) = re.findall(r"By cross-validation [^<]*", text)
         return str(sentence)
 
-    assert "predicted by a network that was trained without it" in told(8, tuned=True)
+    assert "predicted by a network that was trained without it" in told("100h", tuned=True)
     heads = "by a pretrained network whose last layer alone was fitted, without it; the final one"
-    for budget in (12, 14):
+    for budget in ("200h", "300h"):
         assert heads in told(budget, tuned=False)

@@ -1,5 +1,6 @@
 """Tests of `tunesmith.jobs.training.untuned`: what answers after a brief fine-tuning."""
 
+import importlib
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -32,8 +33,10 @@ from tunesmith.plan import TUNED
 from tunesmith.records.events import SessionStarted
 from tunesmith.training.slice import Checkpoint
 
+HOURS_S = 360_000.0
 FEW, MANY = 90, 4000  # images; the latter are enough to hold some out instead of folds
 GIVEN: dict[str, Any] = {"budget": 18, "model": PRETRAINED, "train": {"augmentation": {}}}
+PLAN = importlib.import_module("tunesmith.plan.plan")
 SessionIn = Callable[..., AbstractContextManager[Session]]
 
 
@@ -52,6 +55,13 @@ def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """However fast or slow the machine is, its trainings are brief, those without a fold too."""
     monkeypatch.setattr(planning, "TUNED", math.inf)
     monkeypatch.setattr(planning, "can_tune", lambda *_, **__: True)
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their number of epochs ends trainings, before time may do so."""
+    monkeypatch.setattr(PLAN, "MOST_EPOCHS_SMALL", 3.0)
+    monkeypatch.setattr(PLAN, "MOST_EPOCHS", 0.5)
 
 
 def candidate_of(session: Session, source: Source) -> Candidate:
@@ -115,7 +125,7 @@ def test_of_few_images_out_of_fold_predictions_decide(
     monkeypatch.setattr(untuned, "is_better", is_better)
     with session_in(tmp_path, **GIVEN) as session:
         candidate = candidate_of(session, halves(FEW))
-        ends_at = session.clock.elapsed() + 8
+        ends_at = session.clock.elapsed() + HOURS_S
         trained, predicted = with_folds(session, candidate, ends_at, extended=False)
         z_NK, places_N = joined(candidate, predicted.parts)
         assert predicted.by == Predictors(are_heads=True)
@@ -136,7 +146,7 @@ def test_where_folds_have_too_little_time_their_heads_stand_for_them(
     monkeypatch.setattr(planning, "can_tune", lambda *_, **__: False)
     with session_in(tmp_path, **GIVEN) as session:
         candidate = candidate_of(session, halves(FEW))
-        ends_at = session.clock.elapsed() + 4
+        ends_at = session.clock.elapsed() + HOURS_S
         trained, predicted = with_folds(session, candidate, ends_at, extended=False)
         z_NK, places_N = joined(candidate, predicted.parts)
         assert set(places_N) <= set(candidate.prepared.split.train)
