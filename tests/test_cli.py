@@ -243,14 +243,14 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tunesmith.cli.process_age", lambda: 1.0)  # that of all tests is minutes
-    status, out, _ = cli("fit", "digits", "--budget", "20s", "--dry-run")
+    status, out, _ = cli("fit", "digits", "--budget", "2m", "--dry-run")
     assert status == 0
     assert "Candidate 1 of 2: convnet\n" in out
     assert "Candidate 2 of 2: efficientnet_lite0\n" in out
     assert out.count("Expected: finished after") == 2
     assert "memory" in out
     assert list(tmp_path.iterdir()) == []
-    status, out, _ = cli("fit", "digits", "--budget", "20s", "--dry-run", "--json")
+    status, out, _ = cli("fit", "digits", "--budget", "2m", "--dry-run", "--json")
     plans = json.loads(out)
     assert [plan["folds"] for plan in plans] == [5, 5]  # of each candidate
     assert [plan["family"] for plan in plans] == ["convnet", "efficientnet_lite0"]
