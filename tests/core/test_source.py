@@ -8,7 +8,7 @@ import pytest
 
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.functions import load_function
-from tunesmith.core.source import code_of, file_of, needed
+from tunesmith.core.source import Code, code_of, file_of, needed
 
 SCRIPT = """
 import sys
@@ -41,7 +41,7 @@ PRINTED = 1
 """
 
 
-def code(script: str, folder: Path) -> str:
+def code(script: str, folder: Path) -> Code:
     """What `train` depends on, as a process sees it that imports the script."""
     path = folder / f"script_{len(list(folder.iterdir()))}.py"
     path.write_text(script)
@@ -66,7 +66,7 @@ def test_what_the_function_does_not_need_may_change(
     before: str, after: str, tmp_path: Path
 ) -> None:
     assert before in SCRIPT
-    assert code(SCRIPT, tmp_path) == code(SCRIPT.replace(before, after), tmp_path)
+    assert code(SCRIPT, tmp_path).is_same(code(SCRIPT.replace(before, after), tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_what_the_function_does_not_need_may_change(
 )
 def test_what_it_needs_may_not(before: str, after: str, tmp_path: Path) -> None:
     assert before in SCRIPT
-    assert code(SCRIPT, tmp_path) != code(SCRIPT.replace(before, after), tmp_path)
+    assert not code(SCRIPT, tmp_path).is_same(code(SCRIPT.replace(before, after), tmp_path))
 
 
 @pytest.mark.parametrize(

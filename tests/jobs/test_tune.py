@@ -19,7 +19,7 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import MissingExtraError, RunFolderError, SettingsError
+from tunesmith.core.errors import CodeChangedError, MissingExtraError, RunFolderError, SettingsError
 from tunesmith.core.functions import Function, load_function
 from tunesmith.core.settings import TuneSettings
 from tunesmith.core.space import Field, Float, Range
@@ -509,3 +509,43 @@ def test_settings_that_make_no_sense(tmp_path: Path) -> None:
     ):
         with pytest.raises(SettingsError, match=message):
             tune(tmp_path, **wrong)
+
+
+EDITED = """
+import os
+from pathlib import Path
+
+FACTOR = 1.0
+
+def train(config, folder, start, until):
+    file = Path(__file__)
+    if start and not (file.parent / "edited").exists():
+        (file.parent / "edited").touch()
+        file.write_text(file.read_text().replace("= 1.0", "= 2.0"))
+        os._exit(3)  # so that another process goes on
+    seen = int((folder / "state").read_text()) if start else 0
+    (folder / "state").write_text(str(until))
+    return [FACTOR * config["lr"] / (seen + n) for n in range(1, until - start + 1)]
+"""
+
+
+def test_a_file_that_is_edited_while_its_search_runs_stops_it(tmp_path: Path) -> None:
+    file, out = tmp_path / "edited.py", tmp_path / "run"
+    file.write_text(EDITED)
+    space, reference = {"lr": Float(0.1, 1.0)}, f"{file}:train"
+
+    def run() -> Tuned:
+        settings = TuneSettings(out=out, horizon=50, trials=2)
+        return job.run(settings, reference, space, progress=False)
+
+    with pytest.raises(
+        CodeChangedError, match=r"`train` needs was changed while its search ran; und"
+    ):
+        run()
+    with pytest.raises(RunFolderError, match="needs was changed; undo that to go on with it"):
+        run()
+    file.write_text(EDITED)
+    found = run()
+    assert found.trials == 2
+    assert found.failed == {}
+    assert not any("was changed" in note for note in found.warnings)

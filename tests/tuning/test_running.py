@@ -17,7 +17,7 @@ def test_what_a_worker_is_told() -> None:
     assert task == Task(
         key="3",
         function=SLICE,
-        arguments={**arguments, "start": 4, "until": 8},
+        arguments={**arguments, "start": 4, "until": 8, "code": None},
         needs=["train.py:train"],
         deadline_s=9.0,
         whole_s=20.0,

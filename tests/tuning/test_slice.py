@@ -1,17 +1,20 @@
 """Tests of `tunesmith.tuning.slice`."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tunesmith.core.errors import SettingsError
+from tunesmith.core.errors import CodeChangedError, SettingsError
 from tunesmith.core.functions import load_function
-from tunesmith.tuning.slice import as_values, config_class, run_slice
+from tunesmith.core.source import code_of
+from tunesmith.tuning.slice import _check_code, as_values, config_class, run_slice
 from tunesmith.tuning.unread import is_marked, mark
 
 FILE = """
 from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 from tunesmith import Float
@@ -135,3 +138,22 @@ def test_numbers_of_any_kind_are_values(answer: object) -> None:
 def test_what_is_no_value(answer: object, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         as_values(answer, 3)
+
+
+def test_other_code_is_refused_unless_it_was_imported_before(file: Path, tmp_path: Path) -> None:
+    name = f"{file}:bare"
+    wanted = code_of(load_function(name), "bare", file)
+    edited = FILE.replace('return config["lr"]\n', 'return 2 * config["lr"]\n')
+    assert edited != FILE
+
+    def run() -> list[float]:
+        return run_slice(name, {"lr": 0.5}, str(tmp_path), 0, 1, code=asdict(wanted))
+
+    assert run() == [0.5]
+    file.write_text(edited)
+    assert run() == [0.5]
+    _check_code.cache_clear()  # as in another process
+    with pytest.raises(CodeChangedError, match=r"train\.py that `bare` needs was changed while"):
+        run()
+    file.write_text(f"{FILE}\ndef other(): ...\n")  # which it does not need
+    assert run() == [0.5]

@@ -4,6 +4,7 @@
 TunesmithError
 ├── UserError              the user can fix it; the command line exits with status 2
 │   ├── SettingsError      a setting, budget or job file is wrong
+│   │   └── CodeChangedError  code was changed while it was searched with
 │   ├── SourceError        the data set cannot be used as it is
 │   ├── ModelError         the network cannot be used as it is
 │   │   └── OutOfMemoryError  it does not fit into memory
@@ -28,6 +29,10 @@ class UserError(TunesmithError):
 
 class SettingsError(UserError, ValueError):
     """A setting, budget or job file is wrong."""
+
+
+class CodeChangedError(SettingsError):
+    """Code was changed while it was searched with."""
 
 
 class SourceError(UserError, ValueError):

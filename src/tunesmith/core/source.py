@@ -1,18 +1,38 @@
 """The code that a user's function depends on, within its file."""
 
 import ast
+import hashlib
 import inspect
 import re
 import sys
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeGuard, final
+from typing import Self, TypeGuard, final
 
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.functions import READ_UNTIL, Function
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 Binding = Definition | ast.Assign | ast.AnnAssign
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """Identity of the code that a function depends on.
+
+    Attributes:
+        file: SHA-256 of the file.
+        needed: SHA-256 of the part of it that the function needs; see `needed`.
+    """
+
+    file: str
+    needed: str
+
+    def is_same(self, other: Self) -> bool:
+        """Whether the code is the same; the rest of the file may differ."""
+        return self.file == other.file or self.needed == other.needed
 
 
 def file_of(function: Function, here: Path) -> Path:
@@ -35,17 +55,22 @@ def file_of(function: Function, here: Path) -> Path:
     return here / file
 
 
-def code_of(function: Function, name: str, file: Path) -> str:
-    """Return the code of a file that a function depends on.
+def code_of(function: Function, name: str, file: Path) -> Code:
+    """Identify the code of a file that a function depends on.
 
     Args:
         function: The function.
         name: Its name in the file that the user named.
         file: Its file; see `file_of`.
     """
-    inner = inspect.unwrap(function)
+    inner, content = inspect.unwrap(function), file.read_bytes()
     until = getattr(sys.modules.get(inner.__module__), READ_UNTIL, None)
-    return needed(file.read_bytes(), {name, inner.__name__}, until=until)
+    code = needed(content, {name, inner.__name__}, until=until)
+    return Code(file=_hash(content), needed=_hash(code.encode()))
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def needed(source: bytes | str, names: Collection[str], *, until: int | None = None) -> str:

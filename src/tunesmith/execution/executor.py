@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, Protocol, final
 
-from tunesmith.core.errors import LimitError
+from tunesmith.core.errors import CodeChangedError, LimitError
 from tunesmith.core.functions import load_function
 from tunesmith.core.words import sentence, shortened, writable
 
@@ -21,12 +21,13 @@ LOADED = "loaded"  # sent by a process once it has loaded what a task needs
 OUT_OF_MEMORY = "It ran out of memory."
 TOLD = 1000  # characters of a reason, at most; what details there are have all of it
 # Kind of a failure: the function raised an error, for want of memory, for a network that is over
-# the user's limits, or another one; the process was killed (perhaps for want of memory), or ended
-# otherwise; it gave no sign of life; it was not loaded in time, or it exceeded its deadline; its
-# values were not finite.
+# the user's limits, for code that was changed meanwhile, or another one; the process was killed
+# (perhaps for want of memory), or ended otherwise; it gave no sign of life; it was not loaded in
+# time, or it exceeded its deadline; its values were not finite.
 Failure = Literal[
-    "", "raised", "memory", "limit", "killed", "ended", "silent", "unloaded", "late", "diverged"
-]
+    "", "raised", "memory", "limit", "changed", "killed", "ended", "silent", "unloaded", "late",
+    "diverged",
+]  # fmt: skip
 # Texts of an out-of-memory RuntimeError; torch's own class is not available here.
 FULL = ("allocate memory", "out of memory", "not enough memory", "bad_alloc")
 
@@ -160,6 +161,8 @@ def _reason(error: Exception | SystemExit) -> tuple[str, Failure]:
     """Explain the failure of a task that raised an exception."""
     if isinstance(error, SystemExit):
         return f"It ended its process (sys.exit({error.code!r})).", "raised"
+    if isinstance(error, CodeChangedError):
+        return str(error), "changed"
     name = type(error).__name__
     try:
         text = f"{name}: {error}"

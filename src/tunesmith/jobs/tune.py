@@ -1,7 +1,6 @@
 """Tune any training function: a space, a budget, and a function that trains in slices."""
 
 import contextlib
-import hashlib
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import SettingsError
+from tunesmith.core.errors import CodeChangedError, SettingsError
 from tunesmith.core.functions import Function, end_of_reading, located, reference
 from tunesmith.core.settings import TuneSettings, checked
-from tunesmith.core.source import code_of, file_of
+from tunesmith.core.source import Code, code_of, file_of
 from tunesmith.core.space import Field, Range
 from tunesmith.execution.loading import load_within
 from tunesmith.execution.machine import measure
@@ -129,9 +128,9 @@ def run(
     clock = Clock(budget=budget, spent=started_s)  # importing the function's file takes time too
     here, name, function = Path.cwd(), function.rpartition(":")[2], located(function)
     train = load_within(function, clock.left(), quiet=not progress)  # may change the folder
-    search = search_for(settings, function, space_for(train, space))
-    file = file_of(train, here)
-    identity = _identity(settings, search, code_of(train, name, file))
+    code = code_of(train, name, file := file_of(train, here))
+    search = replace(search_for(settings, function, space_for(train, space)), code=code)
+    identity = _identity(settings, search, code)
     path = (here / (settings.out or Path("runs") / name)).resolve()
     changed = f"the code in {file} that `{name}` needs was changed; undo that to go on with it"
     with (
@@ -174,10 +173,10 @@ def _advanced(before: Past, past: Past) -> bool:
     return any(past.trials[name].seen > trial.seen for name, trial in before.trials.items())
 
 
-def _identity(settings: TuneSettings, search: Search, code: str) -> dict[str, Any]:
-    """Return what identifies a search; ``code`` is what its function depends on."""
+def _identity(settings: TuneSettings, search: Search, code: Code) -> dict[str, Any]:
+    """Return what identifies a search."""
     return {
-        CODE: hashlib.sha256(code.encode()).hexdigest(),
+        CODE: code.needed,
         "space": space_words(search.space),
         **settings.identity(),
     }
@@ -209,7 +208,7 @@ def _mendable(path: Path, past: Past, journal: Journal, clock: Clock) -> Iterato
         journal.append(Stopped(reason=str(error)), elapsed=_charged_s(past, journal, clock))
         if isinstance(error, OutageError):
             let_differ(path, [CODE])
-        elif not (path / RESULT).exists():
+        elif not isinstance(error, CodeChangedError) and not (path / RESULT).exists():
             let_differ(path, [CODE, "scheduler"], starts_over=True)  # both may be the way out
         raise
 

@@ -1,10 +1,11 @@
 """A slice that is running: its task for a worker, and its event for the journal."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, final
 
+from tunesmith.core.source import Code
 from tunesmith.core.space import Config
 from tunesmith.execution.executor import Outcome, Task
 from tunesmith.records.events import SliceDone
@@ -40,6 +41,7 @@ class Running:
         function: str,
         config: Config,
         *,
+        code: Code | None = None,
         deadline_s: float,
         whole_s: float = math.inf,
         is_fresh: bool = False,
@@ -49,12 +51,14 @@ class Running:
         Args:
             function: Reference to the user's function; see `load_function`.
             config: Config of the trial.
+            code: Code that the function must have; None to run whatever it has.
             deadline_s: See `Task`.
             whole_s: See `Task`.
             is_fresh: See `Task`.
         """
         arguments: dict[str, Any] = {"function": function, "config": dict(config)}
         arguments |= {"folder": str(self.folder), "start": self.start, "until": self.until}
+        arguments |= {"code": code and asdict(code)}
         return Task(
             key=str(self.trial),
             function=SLICE,

@@ -6,14 +6,16 @@ steps from ``start`` to ``until``.
 """
 
 import contextlib
+import functools
 import inspect
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tunesmith.core.errors import SettingsError
+from tunesmith.core.errors import CodeChangedError, SettingsError
 from tunesmith.core.functions import Function, load_function
+from tunesmith.core.source import Code, code_of, file_of
 from tunesmith.core.space import space_of
 from tunesmith.tuning.unread import mark, watching
 
@@ -58,14 +60,31 @@ def _read(name: str) -> Iterator[None]:
 
 
 def run_slice(
-    function: str, config: Mapping[str, Any], folder: str, start: int, until: int
+    function: str,
+    config: Mapping[str, Any],
+    folder: str,
+    start: int,
+    until: int,
+    *,
+    code: Mapping[str, str] | None = None,
 ) -> list[float]:
     """Call a user's function in a worker process, and check what it returns.
 
+    Args:
+        function: Reference to the function; see `load_function`.
+        config: Config of the trial.
+        folder: Folder of the trial.
+        start: Units of training before the slice.
+        until: Units of training after it.
+        code: Fields of the `Code` that the function must have; None to run whatever it has.
+
     Raises:
+        CodeChangedError: The function has other code.
         SettingsError: The function cannot be called like that, or returns something else.
     """
     train = load_function(function)
+    if code is not None:
+        _check_code(function, Code(**code))
     kind = config_class(train)
     with watching(Path(folder)) as is_unread:
         answer = train(kind(**config) if kind else dict(config), Path(folder), start, until)
@@ -75,6 +94,17 @@ def run_slice(
             with contextlib.suppress(OSError):
                 mark(Path(folder), is_unread=is_unread())
     return values
+
+
+@functools.lru_cache(maxsize=1)  # a process goes on with what it has imported
+def _check_code(function: str, wanted: Code) -> None:
+    train, name = load_function(function), function.rpartition(":")[2]
+    file = file_of(train, Path.cwd())
+    if not code_of(train, name, file).is_same(wanted):
+        raise CodeChangedError(
+            f"The code in {file} that `{name}` needs was changed while its search ran; undo that "
+            "to go on with it, or pass another --out."
+        )
 
 
 def as_values(answer: object, units: int) -> list[float]:

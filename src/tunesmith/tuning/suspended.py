@@ -65,6 +65,22 @@ class Suspended:
         began_s, suspended = running.began_s, self._ledger.suspended
         self._have_failed(number for number, at_s in suspended.items() if at_s <= began_s)
 
+    def judge(self, running: Running, outcome: Outcome, *, is_over: bool) -> None:
+        """Handle the outcome of a probe.
+
+        Args:
+            running: First slice of a trial, run again.
+            outcome: Its outcome.
+            is_over: Whether time is over, which may be why it failed.
+
+        Raises:
+            OutageError: Nothing works any more.
+        """
+        if outcome.failed is None:
+            self.something_works(running)
+        elif not is_over:
+            self.nothing_works(running.trial, outcome.details or outcome.failed)
+
     def something_works(self, running: Running) -> None:
         """Handle a probe that worked."""
         self._many *= 2

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import final
 
 from tunesmith.core.clock import Clock
+from tunesmith.core.errors import CodeChangedError
+from tunesmith.core.source import Code
 from tunesmith.core.space import Space
 from tunesmith.execution.executor import Executor, Outcome
 from tunesmith.records.journal import Journal
@@ -36,6 +38,7 @@ class Search:
 
     Attributes:
         function: Reference to the user's function; see `load_function`.
+        code: Code that it must have wherever it runs; None to run whatever it has.
         space: Search space.
         horizon: Units of a full training.
         sign: 1 if values are to be minimized, -1 if maximized.
@@ -66,6 +69,7 @@ class Search:
     reserves_time_to_finish: bool = True
     disk_bytes: float = DISK_BYTES
     method: str = ""
+    code: Code | None = None
     seed: int
 
 
@@ -126,7 +130,7 @@ class Tuner:
             Why it ended, in words.
 
         Raises:
-            SettingsError: The user's function does not work as required.
+            SettingsError: The user's function does not work as required, or its code was changed.
         """
         try:
             while not self._interrupted.is_set():
@@ -193,6 +197,7 @@ class Tuner:
             task = running.task(
                 self._search.function,
                 history.trials[number].config,
+                code=self._search.code,
                 deadline_s=min(left_s, patience),
                 whole_s=self._clock.left(),
                 # What is probed must not be what an older process had read.
@@ -203,22 +208,17 @@ class Tuner:
 
     def _tell(self, outcome: Outcome) -> None:
         """Handle the outcome of a slice."""
+        if outcome.failure == "changed":  # which no trial is to blame for
+            raise CodeChangedError(str(outcome.failed))
         running = self._running.pop(int(outcome.key))
         if running is self._probe:
-            self._judge(running, outcome)
+            self._probe = None
+            self._ledger.tidy(running.trial)
+            self._suspended.judge(running, outcome, is_over=self._clock.left() <= 0)
         elif outcome.failed is None:
             self._take(running, outcome)
         else:
             self._trouble.failed(running, outcome, is_over=self._clock.left() <= 0)
-
-    def _judge(self, running: Running, outcome: Outcome) -> None:
-        """Handle the outcome of a probe."""
-        self._probe = None
-        self._ledger.tidy(running.trial)
-        if outcome.failed is None:
-            self._suspended.something_works(running)
-        elif self._clock.left() > 0:
-            self._suspended.nothing_works(running.trial, outcome.details or outcome.failed)
 
     def _take(self, running: Running, outcome: Outcome) -> None:
         """Record a finished slice, and tell the user what is new."""

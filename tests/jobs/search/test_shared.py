@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from tests.jobs.conftest import mounted
 from torch import nn
 
-from tunesmith.core.errors import RunFolderError
+from tunesmith.core.errors import CodeChangedError, RunFolderError
 from tunesmith.data.decode import sample
 from tunesmith.data.fingerprint import fingerprint
 from tunesmith.data.sources import open_source
@@ -172,3 +172,22 @@ def test_what_diverges_is_no_number_and_what_does_not_fit_is_told(
     monkeypatch.setattr("tunesmith.training.slice.train_batches", full)
     with pytest.raises(MemoryError):
         train({}, trial(folder, "full"), 0, 1)
+
+
+NETWORK = (
+    "from torch import nn\n\ndef build(classes, channels, *, size):\n    return nn.Flatten()\n"
+)
+
+
+def test_a_network_that_was_edited_since_is_refused(candidate: Candidate, tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(NETWORK)
+    own = replace(candidate, family=find_family("convnet"))
+    own = replace(own, family=replace(own.family, source=find_family(f"{file}:build").source))
+    share(tmp_path / "data", own, *candidate.prepared.without_fold(0), **JOB)
+    opened.cache_clear()
+    assert opened(tmp_path / "data").family.source == own.family.source
+    file.write_text(f"{NETWORK}\nSIZE = 2\n")
+    opened.cache_clear()
+    with pytest.raises(CodeChangedError, match=r"net\.py was changed while a search with it ran"):
+        opened(tmp_path / "data")

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tunesmith import plan as planning
+from tunesmith.core.errors import CodeChangedError
 from tunesmith.core.spread import spread
 from tunesmith.data.augment import shrink
 from tunesmith.evaluation.calibration import softmax
@@ -132,6 +133,7 @@ def _write(
     written = {
         **job,
         "family": f"{source.path}:{source.function}" if source else candidate.family.name,
+        "sha256": source.sha256 if source else None,
         "classes": candidate.classes,
         "plan": chosen.model_dump(mode="json"),
         "normalize": {n: value.flatten().tolist() for n, value in data.normalize.named_buffers()},
@@ -180,9 +182,19 @@ def work(network: nn.Module, data: TrainData) -> int:
 
 @functools.lru_cache(maxsize=1)
 def opened(folder: Path) -> Shared:
-    """Memory-map what `share` wrote."""
+    """Memory-map what `share` wrote.
+
+    Raises:
+        CodeChangedError: The file of the user's network was changed since.
+    """
     keep_freed_memory()
     job = json.loads((folder / JOB).read_text("utf-8"))
+    family = find_family(job["family"])
+    if family.source and family.source.sha256 != job["sha256"]:
+        raise CodeChangedError(
+            f"{family.source.path} was changed while a search with it ran, so the search was "
+            "stopped. Undo that to go on with it, or pass another --out."
+        )
     chosen = planning.Plan.model_validate(job["plan"])
     assert chosen.search is not None
     # Mapped for writing, which torch requires; nothing is written. A private mapping ("c") would
@@ -194,7 +206,7 @@ def opened(folder: Path) -> Shared:
     data = TrainData.on(choose_device(job["device"]), x_NCHW, y_N, torch.arange(count), normalize)
     begin = folder / BEGIN
     return Shared(
-        family=find_family(job["family"]),
+        family=family,
         classes=job["classes"],
         chosen=chosen,
         data=data,
@@ -220,6 +232,7 @@ def train(config: Mapping[str, Any], folder: Path, start: int, until: int) -> fl
     Raises:
         MemoryError: The batch does not fit into memory.
         LimitError: The network is not within the limits.
+        CodeChangedError: See `opened`.
     """
     shared = opened(folder.parents[2] / "data")
     chosen = applied(shared.chosen, config)
