@@ -401,3 +401,15 @@ def test_what_a_task_started_ends_with_a_worker_that_died(
     (outcome,) = run(processes, task("leaves_a_child", path=str(path)))
     assert outcome.failed == "Its process ended with status 4."
     wait_for_the_end_of(int(path.read_text()))
+
+
+def test_loading_has_a_limit_of_its_own(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOADING_S", 0.5)
+    script = tmp_path / "hangs.py"
+    script.write_text("import time\ntime.sleep(3600)\ndef answer(): ...\n")
+    (outcome,) = run(
+        processes, Task(key="0", function=f"{script}:answer", arguments={}, deadline_s=3600.0)
+    )
+    assert outcome.failed == "Importing what it needs was not over after 0.5 s, and was ended."

@@ -193,8 +193,7 @@ class _Worker:
         It is never more than what is left of the task's total time.
         """
         assert self._task is not None
-        deadline_s = self._task.deadline_s
-        limit_s = deadline_s if self._has_loaded else max(LOADING_S, deadline_s)
+        limit_s = self._task.deadline_s if self._has_loaded else LOADING_S
         left_s = self._task.whole_s - (self._began - self._given)
         return max(0.0, min(limit_s, left_s))
 
