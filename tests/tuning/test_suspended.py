@@ -144,3 +144,19 @@ def test_at_the_end_few_new_ones_have_failed_and_many_are_tried_another_time(
     add(suspended, *failed)
     suspended.settle()
     assert ended(ledger) == settled
+
+
+def test_a_probe_keeps_its_folder_where_its_trial_has_failed_meanwhile(
+    suspended: Suspended, ledger: Ledger, now: Now
+) -> None:
+    add(suspended, 0)
+    now.seconds = 1.0
+    beside = begun(ledger, 1)
+    now.seconds = 2.0
+    add(suspended, 2, 3)
+    assert suspended.witness(is_over=False) == 0
+    probe = begun(ledger, 0)
+    suspended.worked(beside)
+    assert ended(ledger) == [0]
+    assert probe.folder.is_dir()
+    assert ledger.left_by(0).is_dir()

@@ -147,11 +147,11 @@ class Ledger:
         """Record that a trial has failed; what its last finished slice left is kept."""
         self._record(TrialEnded(trial=str(number), reason=reason, failure=failure))
         self.history = self.history.failed(number, reason, failure)
-        self.suspended.pop(number, None)
-        if self.history.trials[number].curve:
-            self.tidy(number)
-        else:
+        was_suspended = self.suspended.pop(number, None) is not None
+        if not self.history.trials[number].curve:
             self._remove(number)
+        elif not was_suspended:  # then it is tidy, and perhaps a probe runs there
+            self.tidy(number)
 
     def make_room(self, superfluous: Iterable[int]) -> list[int]:
         """Remove trial folders; return the trials that could have continued, and are given up."""
