@@ -37,8 +37,9 @@ from tunesmith.tuning.gp import GP
 from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
 from tunesmith.tuning.optuna_sampler import OptunaSampler
 from tunesmith.tuning.protocols import History, Observation, Sampler, Scheduler, Trial
+from tunesmith.tuning.search import Search
 from tunesmith.tuning.tpe import TPE
-from tunesmith.tuning.tuner import Search, Tuner
+from tunesmith.tuning.tuner import Tuner
 
 RESULTS = Path(__file__).parent / "results" / "tuning_overhead.json"
 TRIALS, HORIZON, REPEATS, CALLS = 1000, 50, 30, 1000

@@ -34,7 +34,7 @@ from tunesmith.records.history import TrialHistory
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import timing
 from tunesmith.tuning.protocols import History
-from tunesmith.tuning.tuner import DISK_BYTES
+from tunesmith.tuning.search import DISK_BYTES
 
 TRAININGS = Path(__file__).parents[1] / "tuning" / "trainings.py"
 HORIZON, HOURS_S = 25, 1e6

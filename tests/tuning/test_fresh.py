@@ -1,9 +1,14 @@
 """Tests of `tunesmith.tuning.fresh`."""
 
+import pytest
+
 from tunesmith.core.space import Choice, Config, Field, Float, Int, Space, When
 from tunesmith.tuning.fresh import TURNS, is_exhausted, new_config
-from tunesmith.tuning.protocols import History
+from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
+from tunesmith.tuning.optuna_sampler import OptunaSampler
+from tunesmith.tuning.protocols import History, Observation, Sampler
 from tunesmith.tuning.random_sampler import RandomSampler
+from tunesmith.tuning.tpe import TPE
 
 KINDS: Space = {"kind": Field(Choice("a", "b", "c", "d"), "a")}
 
@@ -61,3 +66,35 @@ def test_fields_that_mean_nothing_make_no_more_configs() -> None:
 def test_many_configs_are_not_counted_one_by_one() -> None:
     fields = {f"n{n}": Field(Int(1, 9), 1, When("n0", 1) if n else None) for n in range(9)}
     assert not is_exhausted(fields, tried(fields, *({"n0": n} for n in range(1, 10))))
+
+
+@pytest.mark.parametrize("sampler", [TPE(), OptunaSampler(), HyperoptSampler()])
+def test_what_is_left_of_a_small_space_is_found(sampler: Sampler) -> None:
+    options = "abcdefghijkl"
+    space: Space = {"kind": Field(Choice(*options), "a")}
+    history = History(horizon=10)
+    for number, kind in enumerate(options[:-1]):
+        curve = (Observation(at=10, value=float(number)),)
+        history = history.started({"kind": kind}, until=10).observed(number, curve, seconds=1.0)
+    for seed in range(10):
+        assert new_config(sampler, space, history, seed=seed) == {"kind": "l"}
+
+
+def test_what_is_left_has_no_fields_that_mean_nothing() -> None:
+    space: Space = {
+        "kind": Field(Choice("a", "b"), "a"),
+        "size": Field(Int(1, 3), 1, When("kind", "b")),
+    }
+
+    def stubborn(space: Space, history: History, *, seed: int) -> Config:
+        return {"kind": "b", "size": 1}
+
+    history = tried(space, {"kind": "b", "size": 1}, {"kind": "b", "size": 3})
+    found = [new_config(stubborn, space, history, seed=seed) for seed in range(20)]
+    assert all(config in ({"kind": "a"}, {"kind": "b", "size": 2}) for config in found)
+    assert found[0] == new_config(stubborn, space, history, seed=0)
+
+
+def test_numbers_of_configs_may_be_larger_than_any_float() -> None:
+    space: Space = {f"n{n}": Field(Int(0, 2**60), 0) for n in range(20)}
+    assert not is_exhausted({**space, "lr": Field(Float(0.0, 1.0), 0.5)}, History(horizon=1))

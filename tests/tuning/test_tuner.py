@@ -27,9 +27,10 @@ from tunesmith.tuning.freeze_thaw import FreezeThaw
 from tunesmith.tuning.portfolio import Portfolio
 from tunesmith.tuning.protocols import History, Observation, Resume, Scheduler
 from tunesmith.tuning.recorded import recall
+from tunesmith.tuning.search import DISK_BYTES, Search
 from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tpe import TPE
-from tunesmith.tuning.tuner import DISK_BYTES, Search, Tuner
+from tunesmith.tuning.tuner import Tuner
 from tunesmith.tuning.unread import _is_told
 
 TRAININGS = Path(__file__).with_name("trainings.py")

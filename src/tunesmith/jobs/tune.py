@@ -38,8 +38,9 @@ from tunesmith.report.terminal import Terminal
 from tunesmith.tuning.failures import OutageError, failed_in_one_place
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.repeats import SHARE, TIMES, Noise
+from tunesmith.tuning.search import Search
 from tunesmith.tuning.timing import best_trial
-from tunesmith.tuning.tuner import Search, Tuner
+from tunesmith.tuning.tuner import Tuner
 
 LOG = "run.log"  # in the run's folder
 CODE = "function"  # in what identifies a search: a hash of the code that its function depends on

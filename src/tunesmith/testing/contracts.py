@@ -17,6 +17,7 @@ import numpy as np
 
 from tunesmith.core.space import Choice, Field, Float, Int, Space, When, check_values, complete
 from tunesmith.tuning.cube import decode
+from tunesmith.tuning.fresh import new_config
 from tunesmith.tuning.protocols import (
     Decision,
     History,
@@ -102,12 +103,23 @@ def it_leaves_the_global_random_state_alone(sampler: Sampler) -> None:
 
 
 def it_does_not_repeat_itself(sampler: Sampler) -> None:
-    """While its last proposals run, a sampler proposes something else."""
+    """While its last proposals run, a sampler proposes something else.
+
+    So it does in a small space, if what was tried before is drawn again, as a search does.
+    """
     space, history = SPACES["numbers"], _history(SPACES["numbers"], 20)
     for _ in range(4):
         history = history.started(sampler(space, history, seed=0), until=1)
     proposed = [trial.config for trial in history.trials[-4:]]
     assert all(proposed.count(config) == 1 for config in proposed)
+    space, history = SPACES["one choice"], History(horizon=HORIZON)
+    for _ in range(2):
+        config = new_config(sampler, space, history, seed=0)
+        history = history.started(config, until=1).observed(
+            len(history.trials), (Observation(at=1, value=1.0),), seconds=1.0
+        )
+    first, second = (trial.config for trial in history.trials)
+    assert first != second
 
 
 def it_proposes_where_everything_failed(sampler: Sampler) -> None:

@@ -13,7 +13,7 @@ from typing import final
 from tunesmith.core.space import Config, Space
 from tunesmith.tuning.asha import FULL
 from tunesmith.tuning.protocols import History
-from tunesmith.tuning.tuner import Search
+from tunesmith.tuning.search import Search
 
 SHARE = 0.05  # share of a search that this may take
 TIMES = 2  # how often each config is trained again

@@ -2,75 +2,28 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import CodeChangedError
-from tunesmith.core.source import Code
-from tunesmith.core.space import Space
 from tunesmith.execution.executor import Executor, Outcome
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.continuity import look_at_slices
 from tunesmith.tuning.failures import common_place
-from tunesmith.tuning.fresh import is_exhausted, new_config
+from tunesmith.tuning.fresh import is_exhausted
 from tunesmith.tuning.ledger import Ledger
-from tunesmith.tuning.protocols import Decision, History, Resume, Sampler, Scheduler, Start, Stop
+from tunesmith.tuning.protocols import Decision, History, Resume, Start, Stop
 from tunesmith.tuning.recorded import are_finite, points
 from tunesmith.tuning.room import superfluous
 from tunesmith.tuning.running import Running
+from tunesmith.tuning.search import FOLDERS, Search, proposed
 from tunesmith.tuning.suspended import Suspended
 from tunesmith.tuning.timing import best_trial, expected_s, kept_s, must_go_on, patience_s, share_of
 from tunesmith.tuning.trouble import Trouble
 
 POLL_S = 0.5  # seconds between two checks whether the search is interrupted
-# Limit of trial folders on any disk, so that one seed gives one search; and the number of largest
-# ones that is always allowed, or large ones would be given up after their first slice.
-DISK_BYTES, FOLDERS = 4e9, 8
 SPENT = Stop("The budget is spent.")
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Search:
-    """Definition of a search.
-
-    Attributes:
-        function: Reference to the user's function; see `load_function`.
-        code: Code that it must have wherever it runs; None to run whatever it has.
-        space: Search space.
-        horizon: Units of a full training.
-        sign: 1 if values are to be minimized, -1 if maximized.
-        sampler: Proposes configs; the first is the defaults.
-        scheduler: Decides which trial trains next.
-        block: Units per slice of a trial that must be finished.
-        trials: Maximum number of trials; None for as many as there is time for.
-        units: Limit of all trials' units of training together; None if time is the limit. With it,
-            nothing depends on how long training takes, so that the same seed gives the same search.
-        repeats: Whether it trains configs again that were tried.
-        reserves_time_to_finish: Whether time is kept to train trial 0 and the best one to the end.
-        disk_bytes: Limit of all trial folders together; see `superfluous`. If units are limited,
-            `FOLDERS` of the largest are allowed in any case.
-        method: Sampler and scheduler as the user knows them.
-        seed: Random seed.
-    """
-
-    function: str
-    space: Space
-    horizon: int
-    sign: int
-    sampler: Sampler
-    scheduler: Scheduler
-    block: int
-    trials: int | None
-    units: int | None
-    repeats: bool = False
-    reserves_time_to_finish: bool = True
-    disk_bytes: float = DISK_BYTES
-    method: str = ""
-    code: Code | None = None
-    seed: int
 
 
 @final
@@ -175,8 +128,7 @@ class Tuner:
         if search.reserves_time_to_finish and search.units is None:  # only then are seconds kept
             left_s -= kept_s(ledger.history, decision, beside_s=ledger.beside_s)
         if isinstance(decision, Start):
-            config = new_config(search.sampler, search.space, ledger.history, seed=search.seed)
-            number = ledger.start(config, until=decision.until)
+            number = ledger.start(proposed(search, ledger.history), until=decision.until)
         else:
             number = decision.trial
             ledger.go_on(number, until=decision.until)

@@ -13,7 +13,7 @@ from tunesmith.tuning import repeats
 from tunesmith.tuning.asha import FULL
 from tunesmith.tuning.protocols import History, Observation, Trial
 from tunesmith.tuning.random_sampler import RandomSampler
-from tunesmith.tuning.tuner import Search
+from tunesmith.tuning.search import Search
 
 SEARCH = Search(
     function=f"{Path(__file__).parents[2] / 'tuning' / 'trainings.py'}:varies",

@@ -13,8 +13,8 @@ from tunesmith.tuning.asha import FULL
 from tunesmith.tuning.protocols import History, Observation, Trial
 from tunesmith.tuning.random_sampler import QuasiRandomSampler
 from tunesmith.tuning.repeats import Noise
+from tunesmith.tuning.search import Search
 from tunesmith.tuning.timing import best_trial
-from tunesmith.tuning.tuner import Search
 
 SEARCH = Search(
     function="train.py:train",

@@ -17,7 +17,8 @@ from tunesmith.records.history import History, TrialHistory
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning.freeze_thaw import FreezeThaw
 from tunesmith.tuning.random_sampler import QuasiRandomSampler
-from tunesmith.tuning.tuner import Search, Tuner
+from tunesmith.tuning.search import Search
+from tunesmith.tuning.tuner import Tuner
 
 TRAININGS = Path(__file__).parents[2] / "tuning" / "trainings.py"
 ONCE_S = 50.0  # that the first slice of a process takes longer

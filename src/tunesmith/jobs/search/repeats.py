@@ -12,7 +12,8 @@ from tunesmith.execution.executor import Executor
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.repeats import TIMES, Noise, comparable_at, noise_of, search_again
-from tunesmith.tuning.tuner import Search, Tuner
+from tunesmith.tuning.search import Search
+from tunesmith.tuning.tuner import Tuner
 
 FOLDER, TRIALS = "repeats", "again"  # in a search's folder: journals, and trial folders
 

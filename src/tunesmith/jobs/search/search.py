@@ -40,8 +40,9 @@ from tunesmith.tuning.portfolio import Portfolio
 from tunesmith.tuning.protocols import History, Sampler
 from tunesmith.tuning.recorded import recall, resumptions
 from tunesmith.tuning.repeats import SHARE, TIMES, Noise
+from tunesmith.tuning.search import Search
 from tunesmith.tuning.timing import best_trial
-from tunesmith.tuning.tuner import Search, Tuner
+from tunesmith.tuning.tuner import Tuner
 from tunesmith.tuning.within import Within
 
 FOLDER, DATA, TRIALS = "search", "data", "trials"

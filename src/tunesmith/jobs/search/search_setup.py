@@ -28,8 +28,8 @@ from tunesmith.tuning.portfolio import Portfolio
 from tunesmith.tuning.protocols import Sampler, Scheduler
 from tunesmith.tuning.random_sampler import QuasiRandomSampler
 from tunesmith.tuning.recorded import none_trained
+from tunesmith.tuning.search import DISK_BYTES, Search
 from tunesmith.tuning.tpe import TPE
-from tunesmith.tuning.tuner import DISK_BYTES, Search
 
 BLOCK = 0.04  # size of a slice of the default and the best trial, as a share of the horizon
 DISK_SHARE = 0.25  # share of the free disk space that trial folders may take

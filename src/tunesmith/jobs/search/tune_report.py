@@ -16,7 +16,7 @@ from tunesmith.records.history import History as Past
 from tunesmith.tuning.parts import first_look
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.recorded import recall, resumptions
-from tunesmith.tuning.tuner import Search
+from tunesmith.tuning.search import Search
 
 if TYPE_CHECKING:
     from tunesmith.report.tune_page import Cloud

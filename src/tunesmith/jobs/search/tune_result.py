@@ -16,8 +16,8 @@ from tunesmith.tuning.importance import edge_words, importances
 from tunesmith.tuning.parts import Part, first_look, parts
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.repeats import Noise
+from tunesmith.tuning.search import Search
 from tunesmith.tuning.timing import best_trial
-from tunesmith.tuning.tuner import Search
 
 TRIALS, RESULT = "trials", "result.json"  # in the run's folder
 ROUNDING = 1e-12  # share of a value below which a difference is none

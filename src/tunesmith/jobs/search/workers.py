@@ -11,7 +11,8 @@ from tunesmith.records.events import WorkersChosen
 from tunesmith.records.history import History, TrialHistory
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.rounds import Rounds
-from tunesmith.tuning.tuner import Search, Tuner
+from tunesmith.tuning.search import Search
+from tunesmith.tuning.tuner import Tuner
 
 LOG = "workers.log"  # output of the workers
 ALONE, BLOCKS = 2, 4  # blocks of a trial: trained alone (the first is a warmup), and in all
