@@ -197,3 +197,20 @@ def test_what_cannot_be_removed_is_left(tmp_path: Path, monkeypatch: pytest.Monk
     assert at_unit(tmp_path, 0, 4).is_dir()
     tidy_trial(tmp_path, 0, 8)
     assert not at_unit(tmp_path, 0, 4).exists()
+
+
+def test_a_slice_does_not_begin_without_what_the_one_before_left(tmp_path: Path) -> None:
+    closed(opened(tmp_path, 3, start=0, until=4))
+    shutil.rmtree(tmp_path / "0003")
+    with pytest.raises(TrialFolderError, match=r"is gone: there is no .*/0003/00000004 any more"):
+        opened(tmp_path, 3, start=4, until=8)
+    assert not (tmp_path / "0003").exists()
+
+
+def test_a_copy_of_a_trial_is_left_alone(tmp_path: Path) -> None:
+    copy = tmp_path / "0003_best" / "00000004"
+    copy.mkdir(parents=True)
+    closed(opened(tmp_path, 3, start=0, until=4))
+    tidy(tmp_path, {})
+    assert copy.is_dir()
+    assert not at_unit(tmp_path, 3, 4).exists()

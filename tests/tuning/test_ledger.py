@@ -15,6 +15,7 @@ from tunesmith.tuning.ledger import Ledger
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.recorded import DROPPED, NOT_FINITE, recall
 from tunesmith.tuning.running import Running
+from tunesmith.tuning.timing import best_trial
 
 HORIZON = 8
 DONE = Outcome(key="0", value=[0.5], seconds=3.0)
@@ -170,7 +171,7 @@ def test_trials_that_all_failed_in_one_place_go_on(
         for number, reason in enumerate(reasons):
             after.end(number, reason)
         forget_failures(journal, folders)
-        assert (1 in make(tmp_path, journal).history.paused()) == (len(reasons) == 1)
+        assert 1 not in make(tmp_path, journal).history.paused()
 
 
 def make_again(folder: Path, ledger: Ledger) -> dict[int, int]:
@@ -203,3 +204,22 @@ def test_the_same_is_noted_once(ledger: Ledger) -> None:
     assert ledger.note("It is slow.")
     assert not ledger.note("It is slow.")
     assert ledger.past.notes == ("It is slow.",)
+
+
+def test_a_trial_whose_folder_was_removed_neither_goes_on_nor_is_the_result(
+    tmp_path: Path,
+) -> None:
+    with Journal(tmp_path) as journal:
+        ledger = make(tmp_path, journal)
+        for until in (4, HORIZON, 4):
+            train(ledger, ledger.start({"lr": 0.1}, until=until), until)
+        shutil.rmtree(ledger.left_by(0))
+        shutil.rmtree(ledger.left_by(1))
+        again = make(tmp_path, journal)
+        assert again.history.paused() == (2,)
+        assert best_trial(again.history) == 2
+        first, second, _ = again.history.trials
+        assert first.failed is not None
+        assert "0000/00000004 any more" in first.failed
+        assert second.failed is None  # its values count as ever
+        assert recalled(ledger) == ledger.history

@@ -61,18 +61,35 @@ def opened(root: Path, trial: int, *, start: int, until: int) -> Path:
     Pipes and sockets are no state: nothing is in them.
 
     Raises:
-        TrialFolderError: The trial's folder cannot be used.
+        TrialFolderError: The trial's folder cannot be used, or is gone.
         RunFolderError: There is no space, or the disk fails.
     """
     part = at_unit(root, trial, until).with_suffix(PART)
     _remove(part)
-    before = at_unit(root, trial, start)
+    if start and is_gone(before := at_unit(root, trial, start)):
+        raise TrialFolderError(gone_words(before))
     with _using(part):
-        if before.is_dir():
+        if start:
             copy_tree(before, part)
         else:
             part.mkdir(parents=True)
     return part
+
+
+def is_gone(folder: Path) -> bool:
+    """Whether there is no such folder; not if no one may look."""
+    try:
+        folder.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def gone_words(folder: Path) -> str:
+    """Say why a trial cannot go on whose folder was removed."""
+    return f"What it had learned is gone: there is no {folder} any more."
 
 
 def closed(part: Path) -> Path:
@@ -134,8 +151,8 @@ def tidy(root: Path, keep: dict[int, int]) -> None:
         root: Folder of all trial folders.
         keep: Units of training of each trial whose folder is kept, by its number.
     """
-    for folder in root.glob("[0-9]*"):
-        tidy_trial(root, int(folder.name), keep.get(int(folder.name), 0))
+    for name in (folder.name for folder in root.glob("*") if folder.name.isdecimal()):
+        tidy_trial(root, int(name), keep.get(int(name), 0))
 
 
 def tidy_trial(root: Path, trial: int, at: int) -> None:

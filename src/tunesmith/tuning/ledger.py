@@ -12,7 +12,7 @@ from tunesmith.records.events import Event, Noted, SliceDone, TrialEnded, TrialS
 from tunesmith.records.history import History as Past
 from tunesmith.records.journal import Journal
 from tunesmith.tuning import folders
-from tunesmith.tuning.protocols import Trial
+from tunesmith.tuning.protocols import History, Trial
 from tunesmith.tuning.recorded import DROPPED, points, recall
 from tunesmith.tuning.running import Running
 
@@ -22,6 +22,20 @@ RECENT = 15  # slices by which it is measured what one takes beside the training
 def _leaves_state(trial: Trial) -> bool:
     """Whether what a trial's last slice left is of use: to go on from, or as the result."""
     return not trial.is_dropped and (trial.failed is None or math.isfinite(trial.last))
+
+
+def _without_what_is_gone(history: History, root: Path) -> History:
+    """Let no trial go on, or be the result, whose folder was removed since.
+
+    That is not recorded: the folder may be there again another time.
+    """
+    for number, trial in enumerate(history.trials):
+        left = folders.at_unit(root, number, trial.at)
+        if trial.curve and not trial.is_dropped and folders.is_gone(left):
+            if number in history.paused():
+                history = history.failed(number, folders.gone_words(left), "raised")
+            history = history.dropped(number)
+    return history
 
 
 @final
@@ -63,7 +77,8 @@ class Ledger:
         self._sign, self._is_timed = sign, is_timed
         self.suspended: dict[int, float] = {}
         self._beside_s = deque[float](maxlen=RECENT)
-        self.history = recall(self.past, horizon=horizon, sign=sign, is_timed=is_timed)
+        recalled = recall(self.past, horizon=horizon, sign=sign, is_timed=is_timed)
+        self.history = _without_what_is_gone(recalled, folder)
         self.seconds = [trial.seconds for trial in self.past.trials.values()]
         kept = {n: t.at for n, t in enumerate(self.history.trials) if _leaves_state(t)}
         folders.tidy(folder, kept)

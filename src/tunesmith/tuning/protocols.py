@@ -34,8 +34,8 @@ class Trial:
         until: Units at which the running slice will pause; None if none is running.
         failed: Why it failed; None if it has not.
         failure: Kind of the failure, as of an `Outcome`; empty if it has not failed.
-        is_dropped: Whether its folder was removed to free disk space, so that it cannot be resumed
-            either.
+        is_dropped: Whether its folder was removed, mostly to free disk space, so that it can
+            neither be resumed nor be the result.
     """
 
     config: Config
@@ -55,6 +55,10 @@ class Trial:
     def is_tried(self) -> bool:
         """Whether it came to anything: a measurement, or a failure."""
         return bool(self.curve) or self.failed is not None
+
+    def is_over(self, horizon: int) -> bool:
+        """Whether it has failed, or was trained to the end."""
+        return self.failed is not None or self.at >= horizon
 
     @property
     def last(self) -> float:
@@ -151,7 +155,7 @@ class History:
         return self._with(number, replace(trial, until=None, failed=reason, failure=failure))
 
     def dropped(self, number: int) -> Self:
-        """Mark the folder of a paused trial as removed; its measurements still count."""
+        """Mark the folder of a trial as removed; its measurements still count."""
         return self._with(number, replace(self.trials[number], is_dropped=True))
 
     @cached_property

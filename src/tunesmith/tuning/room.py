@@ -56,8 +56,6 @@ def _beaten(history: History, suspended: Collection[int]) -> list[int]:
     done = [
         number
         for number, trial in enumerate(history.trials)
-        if (trial.at >= history.horizon or trial.failed is not None)
-        and number not in suspended
-        and math.isfinite(trial.last)
+        if trial.is_over(history.horizon) and number not in suspended and math.isfinite(trial.last)
     ]
     return sorted(done, key=lambda number: (history.trials[number].last, number), reverse=True)[:-1]

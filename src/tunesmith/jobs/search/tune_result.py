@@ -219,7 +219,7 @@ def tell(
         noise_at=noise.at if noise else 0,
         again=[sign * value for value in noise.values.get(number, ())] if noise else [],
         failed={n: t.failed for n, t in enumerate(history.trials) if t.failed is not None},
-        dropped=sum(trial.is_dropped for trial in history.trials),
+        dropped=sum(t.is_dropped and not t.is_over(search.horizon) for t in history.trials),
         status=status,
         reason=reason,
         method=search.method,
