@@ -157,3 +157,10 @@ def test_other_code_is_refused_unless_it_was_imported_before(file: Path, tmp_pat
         run()
     file.write_text(f"{FILE}\ndef other(): ...\n")  # which it does not need
     assert run() == [0.5]
+
+
+def test_a_class_that_nobody_knows_how_to_make_is_no_config_class() -> None:
+    def train(width: int, folder: Path, start: int, until: int) -> float:
+        return 0.0
+
+    assert config_class(train) is None

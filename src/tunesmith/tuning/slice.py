@@ -41,9 +41,18 @@ def config_class(function: Function) -> type | None:
         ) from None
     with _read(function.__name__):
         hint = typing.get_type_hints(function).get(bare[0].name)
-        if not inspect.isclass(hint) or issubclass(hint, Mapping):
+        if not inspect.isclass(hint) or issubclass(hint, Mapping) or not _has_signature(hint):
             return None
         return hint if space_of(hint) else None
+
+
+def _has_signature(kind: type) -> bool:
+    """Whether it is known what a class is made of, unlike of `int`."""
+    try:
+        inspect.signature(kind)
+    except ValueError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

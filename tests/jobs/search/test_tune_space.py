@@ -42,6 +42,14 @@ def test_spaces_that_make_no_sense(space: Any, message: str) -> None:
         space_for(train, space)
 
 
+def test_a_first_parameter_with_a_range_of_its_own_is_told() -> None:
+    def train(width: Annotated[int, Int(8, 64)], folder: Any, start: int, until: int) -> float:
+        return 0.0
+
+    with pytest.raises(SettingsError, match=r"`train` is not known. Annotate `width` with a data"):
+        space_for(train, None)
+
+
 def test_a_range_without_a_default_has_its_middle() -> None:
     given: dict[str, Range | Field] = {
         "lr": Float(1e-4, 1.0, log=True),
