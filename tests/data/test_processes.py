@@ -1,7 +1,9 @@
 """Tests of `tunesmith.data.processes`."""
 
+import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,12 @@ def test_it_has_the_variables_that_are_given() -> None:
     with start("site", environment={"PYTHONNOUSERSITE": "1"}) as process:
         said, _ = process.communicate()
     assert b"ENABLE_USER_SITE: False" in said
+
+
+def test_paths_that_are_no_text_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.path", [*sys.path, tmp_path])
+    with start("site") as process:
+        said, _ = process.communicate()
+    assert os.fsencode(tmp_path) not in said

@@ -413,3 +413,11 @@ def test_loading_has_a_limit_of_its_own(
         processes, Task(key="0", function=f"{script}:answer", arguments={}, deadline_s=3600.0)
     )
     assert outcome.failed == "Importing what it needs was not over after 0.5 s, and was ended."
+
+
+def test_what_python_prints_when_it_starts_is_no_answer(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('site', flush=True)")
+    monkeypatch.setattr("sys.path", [str(tmp_path), *sys.path, tmp_path])
+    assert run(processes, task("double", x=2))[0].value == 4

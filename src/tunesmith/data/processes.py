@@ -44,7 +44,7 @@ def start(
         env={
             **os.environ,
             **ENVIRONMENT,
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "PYTHONPATH": os.pathsep.join(p for p in sys.path if isinstance(p, str) and p),
             **(environment or {}),
         },
     )

@@ -114,7 +114,9 @@ class Processes:
         threads = str(max(1, cores() // self.workers))
         # The user's environment takes precedence.
         environment = {"OMP_NUM_THREADS": threads, **os.environ}
-        environment["PYTHONPATH"] = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
+        # Like Python itself, leave out what is no text, such as a `Path`.
+        paths = [path for path in sys.path if isinstance(path, str)]
+        environment["PYTHONPATH"] = os.pathsep.join(path or str(Path.cwd()) for path in paths)
         with self._log.open("ab") as log:
             return _Worker(
                 subprocess.Popen(  # noqa: S603 (this interpreter, and what it was called with)
@@ -204,7 +206,7 @@ class _Worker:
         for line in lines:
             if line == LOADED.encode():
                 self._began, self._has_loaded = time.monotonic(), True
-            elif line:  # an empty line is a heartbeat
+            elif line.startswith(b"{"):  # an empty line is a heartbeat; Python may print others
                 outcome = Outcome(**json.loads(line))
                 if outcome.key == self._key:  # what a task started may have the pipe, and use it
                     return replace(outcome, key=self._task.key)
