@@ -68,3 +68,18 @@ def test_what_is_larger_than_any_image_is_not_opened(tmp_path: Path) -> None:
         open_plain(tmp_path / "a", follow=False),
     ):
         pass
+
+
+def test_a_written_file_and_its_name_are_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[int, bool]] = []
+    sync, path = os.fsync, tmp_path / "file"
+
+    def record(file: int) -> None:
+        synced.append((os.fstat(file).st_ino, path.exists()))
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", record)
+    replace_file(path, b"content")
+    assert synced == [(path.stat().st_ino, False), (tmp_path.stat().st_ino, True)]

@@ -22,8 +22,8 @@ def expanded(path: str | os.PathLike[str]) -> Path:
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file atomically: at any time, the path holds the complete old or new content.
 
-    The content goes to a temporary file, which is synced to disk and renamed. A failed attempt
-    leaves nothing behind.
+    The content goes to a temporary file, which is synced to disk and renamed, and so is its new
+    name. A failed attempt leaves nothing behind.
 
     Raises:
         OSError: There is no space, or no permission.
@@ -35,6 +35,7 @@ def replace_file(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
+        sync(path.parent)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
