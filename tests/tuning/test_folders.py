@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.core.errors import RunFolderError
+from tunesmith.tuning import folders
 from tunesmith.tuning.folders import (
     TrialFolderError,
     at_unit,
@@ -214,3 +215,10 @@ def test_a_copy_of_a_trial_is_left_alone(tmp_path: Path) -> None:
     tidy(tmp_path, {})
     assert copy.is_dir()
     assert not at_unit(tmp_path, 3, 4).exists()
+
+
+def test_a_name_that_is_no_text_can_be_told(tmp_path: Path) -> None:
+    error = FileNotFoundError(errno.ENOENT, "No such file", os.fsdecode(b"caf\xe9"))
+    with pytest.raises(TrialFolderError) as told, folders._using(tmp_path):
+        raise error
+    assert r"caf\udce9" in explain(tmp_path, 0, str(told.value)).read_text("utf-8")

@@ -223,3 +223,15 @@ def test_a_trial_whose_folder_was_removed_neither_goes_on_nor_is_the_result(
         assert "0000/00000004 any more" in first.failed
         assert second.failed is None  # its values count as ever
         assert recalled(ledger) == ledger.history
+
+
+def test_a_search_that_starts_over_says_nothing_of_failures_before(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        ledger = make(tmp_path, journal)
+        train(ledger, ledger.start({"lr": 0.1}, until=4), 4)
+        where = ledger.explain(0, "A line that was mended since.")
+        forget_failures(journal, tmp_path / "trials")
+        assert where.exists()
+        journal.forget()
+        forget_failures(journal, tmp_path / "trials")
+        assert not where.exists()

@@ -14,6 +14,7 @@ from typing import final
 
 from tunesmith.core.errors import RunFolderError
 from tunesmith.core.files import copy_tree, sync, sync_tree
+from tunesmith.core.words import writable
 from tunesmith.records.folder import write_atomic, writing
 
 PART = ".part"
@@ -44,9 +45,10 @@ def _using(part: Path) -> Iterator[None]:
         except OSError as error:
             if error.errno not in OF_ONE:
                 raise
+            place = writable(str(error.filename))  # whatever a slice named its file
             raise TrialFolderError(
-                f"What it left cannot be kept or read ({error.strerror}: {error.filename}). A "
-                "slice must leave its folder a folder, with files in it that can be read."
+                f"What it left cannot be kept or read ({error.strerror}: {place}). A slice must "
+                "leave its folder a folder, with files in it that can be read."
             ) from error
 
 
@@ -162,6 +164,12 @@ def tidy_trial(root: Path, trial: int, at: int) -> None:
         with contextlib.suppress(OSError):  # no one may enter the trial's folder
             if folder.is_dir() and folder != kept:
                 _remove(folder)
+
+
+def forget_errors(root: Path) -> None:
+    """Remove what was written about trials that failed."""
+    for path in (root / ERROR, *root.glob(f"*/{ERROR}")):
+        _remove(path)
 
 
 def explain(root: Path, trial: int, text: str) -> Path:

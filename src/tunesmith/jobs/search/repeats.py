@@ -9,6 +9,7 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.space import Config
 from tunesmith.execution.executor import Executor
+from tunesmith.records.folder import writing
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.repeats import TIMES, Noise, comparable_at, noise_of, search_again
@@ -43,6 +44,9 @@ def train_again(
 
     Returns:
         The noise; None if there was no time, or nothing to train again.
+
+    Raises:
+        RunFolderError: There is no space, or no permission.
     """
     numbers = [0] if best is None else list(dict.fromkeys((0, best)))
     sound = [n for n in numbers if n < len(history.trials) and history.trials[n].failed is None]
@@ -52,7 +56,8 @@ def train_again(
     assert len(seeds) == TIMES
     configs = [{**history.trials[number].config, **seed} for number in sound for seed in seeds]
     place = folder / FOLDER / "-".join(map(str, (*sound, at)))  # another best, another journal
-    place.mkdir(parents=True, exist_ok=True)
+    with writing(place):
+        place.mkdir(parents=True, exist_ok=True)
     with Journal(place) as journal:
         tuner = Tuner(
             search_again(search, configs, at=at),

@@ -18,7 +18,7 @@ from tunesmith.records.folder import write_atomic
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.asha import ASHA, FULL
 from tunesmith.tuning.failures import failed_in_one_place
-from tunesmith.tuning.folders import at_unit, size
+from tunesmith.tuning.folders import at_unit, forget_errors, size
 from tunesmith.tuning.freeze_thaw import FreezeThaw
 from tunesmith.tuning.gp import GP
 from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
@@ -136,6 +136,8 @@ def forget_failures(journal: Journal, trials: Path, *, is_over: bool = False) ->
     if none_trained(past):
         journal.forget()
         shutil.rmtree(trials, ignore_errors=True)
+    if not past.trials:  # of the code before, if the search starts over with other code
+        forget_errors(trials)
     for name in [] if is_over else failed_in_one_place(past):
         trial = past.trials[name]
         if os.path.isdir(at_unit(trials, int(name), trial.seen)):  # noqa: PTH112 (never raises)
