@@ -17,6 +17,7 @@ from tunesmith.records.history import History, TrialHistory
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning.freeze_thaw import FreezeThaw
 from tunesmith.tuning.random_sampler import QuasiRandomSampler
+from tunesmith.tuning.rounds import Rounds
 from tunesmith.tuning.search import Search
 from tunesmith.tuning.tuner import Tuner
 
@@ -104,9 +105,16 @@ def test_each_trial_is_compared_with_itself(tmp_path: Path, seconds: float, work
 def test_one_process_searches_where_nothing_is_timed_or_measured(tmp_path: Path) -> None:
     assert choose(tmp_path / "units", {}, search=replace(SEARCH, units=100)) == (1, [])
     assert choose(tmp_path / "core", {}, most=1) == (1, [])
-    few = replace(SEARCH, trials=2)
-    assert choose(tmp_path / "few", {1: 1.0, 3: 1.0}, search=few) == (1, [1, 3])
+    assert choose(tmp_path / "few", {}, search=replace(SEARCH, trials=1)) == (1, [])
     assert read_history(tmp_path / "few").workers is None
+
+
+def test_there_are_no_more_processes_than_trials(tmp_path: Path) -> None:
+    few = replace(SEARCH, trials=2)
+    assert choose(tmp_path, {1: 1.0, 2: 1.0}, search=few) == (2, [1, 2])
+    chosen = read_history(tmp_path).workers
+    assert chosen is not None
+    assert chosen.reason.startswith("2 processes were 2.00 times as fast")
 
 
 @pytest.mark.parametrize("block", [7, 24])
@@ -130,8 +138,16 @@ def test_a_trial_that_fails_is_no_measure(tmp_path: Path) -> None:
 
 def test_what_an_earlier_session_trained_is_no_measure(tmp_path: Path) -> None:
     """It may have been trained by other processes, or on another machine."""
-    few = replace(SEARCH, trials=2)
-    assert choose(tmp_path, {1: 1.0, 3: 100.0}, search=few) == (1, [1, 3])
+    with Journal(tmp_path) as journal:
+        Tuner(
+            replace(SEARCH, scheduler=Rounds(trials=2, block=2, until=8)),
+            folder=tmp_path / "trials",
+            executor=Pretending(1, 100.0),
+            clock=Clock(budget=1e6, now=lambda: 0.0),
+            journal=journal,
+            say=lambda _: None,
+            interrupted=threading.Event(),
+        ).run()
     assert choose(tmp_path, {1: 1.0, 3: 1.0}) == (3, [1, 3])
     past = read_history(tmp_path)
     assert len(past.trials) == 5

@@ -44,7 +44,7 @@ def choose_workers(
     As many new trials as there may be processes are trained for four blocks each: two by one
     process, one trial after the other, and two in parallel, by new processes. The first block of
     each pair is a warmup and does not count. Each trial is compared with itself, and no training is
-    wasted. The journal keeps the decision.
+    wasted. The journal keeps the decision. There are no more processes than trials to be started.
 
     Args:
         search: Definition of the search. If it is limited by units and not by time, one process
@@ -55,12 +55,14 @@ def choose_workers(
         clock: Clock of the search.
 
     Returns:
-        Number of processes: the maximum, if trials have too few blocks to be compared; one, if time
-        was over before all was measured.
+        Number of processes: the maximum, if trials have too few blocks to be compared; one, if at
+        most one trial may be started, or time was over before all was measured.
     """
     if journal.history.workers is not None:
         return journal.history.workers.workers
-    if most == 1 or search.units is not None:
+    if search.trials is not None:
+        most = min(most, search.trials - len(journal.history.trials))
+    if most <= 1 or search.units is not None:
         return 1
     chosen: WorkersChosen | None = WorkersChosen(
         workers=most,
