@@ -110,7 +110,7 @@ def test_a_budget_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     found = tune(tmp_path, trials=None, budget="500s", workers=1)
     assert 300 < ticking.time <= 500
     assert found.default is not None
-    assert found.reason == "The budget is spent."
+    assert "budget" in found.reason  # spent, or too little of it is left for another slice
 
 
 def test_how_many_processes_train_may_be_measured(
@@ -356,7 +356,7 @@ def test_what_failed_is_told_also_where_time_ran_out_before_it_was_tried_again(
     clock = partial(Clock, now=lambda: 100.0 if error.exists() else 0.0)
     monkeypatch.setattr(job, "Clock", clock)
     told = (
-        r"\(The budget is spent.\) Slices failed: .* number 1\. Mend that, .*error\.txt says more"
+        r"budget.*\) Slices failed: .* number 1\. Mend that, .*error\.txt says more"
     )
     with pytest.raises(SettingsError, match=told):
         tune(tmp_path, "breaks", trials=None, budget="50s")

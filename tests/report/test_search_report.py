@@ -118,7 +118,7 @@ def test_the_page_shows_all_of_it(hunt: SearchReport, make_story: Callable[[], S
     assert '<th scope="rowgroup" rowspan="2">train.lr</th><td>0.01 to 0.05</td>' in page
     assert page.count("<b>95.0 %</b>") == 1
     few = dataclasses.replace(hunt, importance={}, stretches={})
-    assert "too few trials" in render(dataclasses.replace(make_story(), hunt=few))
+    assert "do not tell which settings" in render(dataclasses.replace(make_story(), hunt=few))
     assert "What was tried" not in render(make_story())
     none = dataclasses.replace(hunt, trials=[], reasons=["No setting was tried."])
     page = render(dataclasses.replace(make_story(), hunt=none))

@@ -175,6 +175,14 @@ def test_a_budget_ends_it_and_what_must_be_finished_is(budget: float, tmp_path: 
         assert min(history.trials, key=lambda trial: trial.best) in done
 
 
+def test_much_time_that_is_too_little_for_another_slice_is_told(tmp_path: Path) -> None:
+    slow = Slow()
+    _, reason, _ = run(tmp_path, budget=400.0, now=lambda: slow.time, executor=slow, scheduler=FULL)
+    assert reason == (
+        "2 min 40 s of the budget are left, and another slice takes about 4 min 00 s."
+    )
+
+
 def test_nothing_need_be_finished(tmp_path: Path) -> None:
     slow = Slow()
     history, reason, _ = run(

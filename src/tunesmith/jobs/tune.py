@@ -264,7 +264,7 @@ def _noise(
     clock: Clock,
     interrupted: threading.Event,
 ) -> Noise | None:
-    """Measure the noise between equal configs; None if there was no time."""
+    """Measure the noise between equal configs; None if the search was too short for that."""
     return train_again(
         search,
         history,

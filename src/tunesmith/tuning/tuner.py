@@ -1,5 +1,6 @@
 """The tuner: decides what to run next, runs it, records the result, and decides again."""
 
+import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import final
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import CodeChangedError
+from tunesmith.core.words import duration
 from tunesmith.execution.executor import Executor, Outcome
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.continuity import look_at_slices
@@ -23,7 +25,7 @@ from tunesmith.tuning.timing import best_trial, expected_s, kept_s, must_go_on, 
 from tunesmith.tuning.trouble import Trouble
 
 POLL_S = 0.5  # seconds between two checks whether the search is interrupted
-SPENT = Stop("The budget is spent.")
+MUCH = 0.1  # share of the budget that is worth a word if it is left
 
 
 @final
@@ -108,7 +110,7 @@ class Tuner:
             )
             is_over = isinstance(decision, Stop) and not self._running
             witness = self._suspended.witness(is_over=is_over)
-            if witness is not None and decision != SPENT and self._clock.left() > 0:
+            if witness is not None and expected < math.inf and self._clock.left() > 0:
                 self._probe = self._begin_probe(witness)
                 continue
             if isinstance(decision, Stop):
@@ -188,7 +190,7 @@ class Tuner:
 def _decide(
     search: Search, ledger: Ledger, clock: Clock, again: Resume | None
 ) -> tuple[Decision, float]:
-    """Decide what a free worker runs, and expect so many seconds.
+    """Decide what a free worker runs, and expect so many seconds; infinitely many if none is left.
 
     What must be finished comes first, then what is retried.
     """
@@ -205,7 +207,19 @@ def _decide(
     if isinstance(decision, Stop):
         return decision, 0.0
     expected = expected_s(history, decision, ledger.seconds)
-    return decision if spent < 1 and left_s >= expected else SPENT, expected
+    if spent < 1 and left_s >= expected:
+        return decision, expected
+    return Stop(_spent_words(expected, left_s if spent < 1 - MUCH else 0.0)), math.inf
+
+
+def _spent_words(expected: float, left_s: float) -> str:
+    """Say that a budget is spent, or how much too little of it is left."""
+    if not left_s:
+        return "The budget is spent."
+    return (
+        f"{duration(left_s)} of the budget are left, and another slice takes about "
+        f"{duration(expected)}."
+    )
 
 
 def _news(search: Search, ledger: Ledger, number: int, leader: int | None) -> list[str]:

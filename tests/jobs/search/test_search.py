@@ -117,7 +117,7 @@ def test_a_search_is_seen_in_everything_that_a_run_leaves(first: Result) -> None
     assert sum(summary.phases.values()) == pytest.approx(summary.wall_s, abs=0.1)
     page = first.report.read_text("utf-8")
     assert "What was tried" in page
-    assert "There were too few trials to say which settings mattered" in page
+    assert "The trials do not tell which settings mattered" in page
     assert "The best of many tries is partly luck" in page
     assert "neither a training nor the search has seen, the plan&#39;s settings are right" in page
     assert "By accuracy, two equally good networks would differ as much" in page

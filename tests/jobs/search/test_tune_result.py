@@ -91,8 +91,16 @@ def test_few_trials_and_no_time_are_told_too() -> None:
     few = History(horizon=10, trials=HISTORY.trials[:2])
     found = tell(Path("run"), SEARCH, few, None, status="finished", reason="It is over.")
     assert (found.parts, found.noise, found.warnings) == ({}, None, [])
-    assert "there was no time to see by how much equal configs differ" in found.words()
+    assert "by how much equal configs differ was not measured" in found.words()
     assert "\nwhere   there were too few trials to say which fields mattered\n" in found.words()
+
+
+def test_many_trials_in_which_nothing_matters_are_not_too_few() -> None:
+    trials = tuple(replace(trial(n), curve=(Observation(at=10, value=1.0),)) for n in range(12))
+    for count, told in ((11, "there were too few trials"), (12, "no field made a significant")):
+        history = History(horizon=10, trials=trials[:count])
+        found = tell(Path("run"), SEARCH, history, None, status="finished", reason="It is over.")
+        assert f"\nwhere   {told} " in found.words()
 
 
 def test_units_of_the_defaults_are_told_if_they_are_others() -> None:

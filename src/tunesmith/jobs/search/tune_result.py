@@ -12,7 +12,7 @@ from tunesmith.core.errors import SettingsError
 from tunesmith.core.words import counted, short
 from tunesmith.tuning.failures import told
 from tunesmith.tuning.folders import ERROR, at_unit
-from tunesmith.tuning.importance import edge_words, importances
+from tunesmith.tuning.importance import FEWEST, edge_words, importances
 from tunesmith.tuning.parts import Part, first_look, parts
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.repeats import Noise
@@ -43,11 +43,11 @@ class Tuned:
         default_units: Units of its training.
         trials: Number of trials that were started.
         parts: For the most important fields, the quarters of their range (or options) with enough
-            trials, and their median value after ``parts_at`` units, the best first. Empty if
-            there are too few trials to tell what is important.
+            trials, and their median value after ``parts_at`` units, the best first. Empty if no
+            field made a significant difference, as if there are too few trials.
         parts_at: Units of training after which all trials can be compared.
         noise: Standard deviation between values of equal configs after ``noise_at`` units, measured
-            by training the defaults and the best config again; None if there was no time.
+            by training the defaults and the best config again; None if the search was too short.
         noise_at: Units of these trainings.
         again: Values of the chosen config after so many units: in the search, and of its other
             trainings. The first one was chosen for being good, so that the others tend to be worse.
@@ -124,7 +124,7 @@ class Tuned:
         """Explain why this trial was chosen, and how sure that is."""
         why = f"it has the best last value of all{self._unfinished()}"
         if self.noise is None:
-            return f"{why}; there was no time to see by how much equal configs differ"
+            return f"{why}; by how much equal configs differ was not measured: that takes longer"
         after = f"after {counted(self.noise_at, 'unit')}"
         if self.noise <= ROUNDING * abs(self.value):
             return f"{why}; equal configs, trained again, have equal values {after}"
@@ -141,7 +141,9 @@ class Tuned:
         """Say in which part of the most important fields the best values were."""
         after = self._of_all(self.parts_at)
         known = [_where(name, parts, after) for name, parts in self.parts.items()]
-        return known or ["there were too few trials to say which fields mattered"]
+        if self.trials - len(self.failed) < FEWEST:
+            return known or ["there were too few trials to say which fields mattered"]
+        return known or ["no field made a significant difference"]
 
     def _unfinished(self) -> str:
         """Say what was trained to the end instead, if this trial was not."""
