@@ -28,6 +28,14 @@ def test_a_container_s_limits_count(tmp_path: Path, limit: str, cores: int | Non
     assert machine._memory(tmp_path) == (500_000_000 if cores else free.memory_bytes)
 
 
+def test_the_least_memory_of_nested_groups_counts(tmp_path: Path) -> None:
+    (tmp_path / "own").write_text("0::/outer/inner\n")
+    (tmp_path / "outer" / "inner").mkdir(parents=True)
+    (tmp_path / "outer" / "memory.max").write_text("400000000\n")
+    (tmp_path / "outer" / "inner" / "memory.max").write_text("max\n")
+    assert machine._memory(tmp_path, tmp_path / "own") == 400_000_000
+
+
 def test_the_doctor_names_the_line_that_installs_what_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -356,7 +356,7 @@ def test_what_failed_is_told_also_where_time_ran_out_before_it_was_tried_again(
     clock = partial(Clock, now=lambda: 100.0 if error.exists() else 0.0)
     monkeypatch.setattr(job, "Clock", clock)
     told = (
-        r"budget.*\) Slices failed: .* number 1\. Mend that, .*error\.txt says more"
+        r"\(The budget is spent.\) Slices failed: .* number 1\. Mend that, .*error\.txt says more"
     )
     with pytest.raises(SettingsError, match=told):
         tune(tmp_path, "breaks", trials=None, budget="50s")

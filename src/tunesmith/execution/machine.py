@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from tunesmith.core.cores import CGROUP, cores
+from tunesmith.core.cores import CGROUP, OWN, cgroup_limits, cores
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.most_pixels import most_pixels
 from tunesmith.core.optional import install
@@ -59,22 +59,14 @@ class Machine:
     cuda_bytes: tuple[int, ...]
 
 
-def _first_number(path: Path) -> int | None:
-    """The number at the start of a file; None if there is none."""
-    try:
-        return int(path.read_text("ascii").split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-def _memory(cgroup: Path = CGROUP) -> int:
-    """Memory in bytes: of the hardware or, if that is less, by the limit of a container."""
+def _memory(cgroup: Path = CGROUP, own: Path = OWN) -> int:
+    """Memory in bytes: of the hardware or, if that is less, by the limits of control groups."""
     try:
         physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         physical = 8_000_000_000
-    limit = _first_number(cgroup / "memory.max")
-    return min(physical, limit) if limit else physical
+    limits = [int(n) for n in cgroup_limits("memory.max", cgroup, own) if n.isdecimal()]
+    return min([physical, *(limit for limit in limits if limit)])
 
 
 def _cpu() -> str:
