@@ -12,6 +12,7 @@ from tunesmith.tuning.recorded import (
     DROPPED,
     LARGEST,
     NOT_FINITE,
+    ROWS,
     as_rows,
     none_trained,
     points,
@@ -104,3 +105,14 @@ def test_a_search_whose_trials_ended_untrained_never_began() -> None:
     assert not none_trained(after())
     assert not none_trained(after(started))
     assert not none_trained(after(*EVENTS))
+
+
+def test_of_many_values_some_are_kept_and_the_last_one() -> None:
+    values = [1 / n for n in range(1, 4001)]
+    rows = as_rows(values, 4000, 8000)
+    assert [row["at"] for row in rows] == [*range(4040, 8001, 40)]
+    assert rows[-1]["value"] == values[-1]
+    assert len(as_rows(values[:ROWS], 0, ROWS)) == ROWS
+    assert len(as_rows(values[: ROWS + 1], 0, ROWS + 1)) == ROWS // 2 + 1
+    values[17] = math.nan
+    assert len(as_rows(values, 0, 4000)) == ROWS + 1

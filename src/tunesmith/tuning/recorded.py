@@ -10,6 +10,7 @@ from tunesmith.records.history import History as Past
 from tunesmith.tuning.protocols import History, Observation, Trial
 
 LARGEST = 1e100  # of larger values, differences and squares would overflow
+ROWS = 100  # most values of a slice that are kept
 NOT_FINITE = "It gave a value that is not finite."
 DROPPED = "It was given up to make room: trials' folders together took more disk than they may."
 
@@ -41,15 +42,20 @@ def _bounded(value: float) -> float:
 def as_rows(values: list[float], start: int, until: int) -> tuple[Mapping[str, float], ...]:
     """Make rows for values at even steps from one unit to another.
 
+    Of many values, only some at even steps are kept, the last one among them: a search keeps all
+    rows in memory. Values that are not finite are kept in any case.
+
     Example:
         >>> [row["at"] for row in as_rows([0.3, 0.2, 0.1], 10, 20)]
         [13, 17, 20]
 
     """
     count = len(values)
+    step = math.ceil(count / ROWS)
     return tuple(
         {"at": start + round((until - start) * n / count), "value": value}
         for n, value in enumerate(values, start=1)
+        if (count - n) % step == 0 or not math.isfinite(value)
     )
 
 
