@@ -17,6 +17,7 @@ from typing import IO
 
 import pytest
 
+from tunesmith.core.errors import SettingsError
 from tunesmith.execution import processes as module
 from tunesmith.execution.executor import Executor, Inline, Outcome, Task
 from tunesmith.execution.processes import Processes
@@ -421,3 +422,19 @@ def test_what_python_prints_when_it_starts_is_no_answer(
     (tmp_path / "sitecustomize.py").write_text("print('site', flush=True)")
     monkeypatch.setattr("sys.path", [str(tmp_path), *sys.path, tmp_path])
     assert run(processes, task("double", x=2))[0].value == 4
+
+
+def test_what_is_silent_may_compute_where_nobody_can_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ticks", lambda _: None)
+    executor = Processes(1, log=tmp_path / "log", silence_s=0.2)
+    (outcome,) = run(executor, task("stops", deadline_s=3.0))
+    assert outcome.failure == "late"
+    executor.cancel()
+
+
+def test_windows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(SettingsError, match=r"which Windows does not have\. Run it under Linux"):
+        Processes(1, log=tmp_path / "log")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import final
 
 from tunesmith.core.cores import cores
+from tunesmith.core.errors import SettingsError
 from tunesmith.core.words import duration
 from tunesmith.execution.executor import LOADED, Failure, Outcome, Task
 
@@ -41,7 +42,10 @@ class Processes:
         log: Log file of what the tasks print; once it is large, its end is moved to a file whose
             name ends with ``.old``.
         silence_s: Seconds without a heartbeat, after which a process is watched, and killed unless
-            it computes.
+            it computes, where the system tells.
+
+    Raises:
+        SettingsError: This is Windows.
     """
 
     def __init__(
@@ -52,6 +56,11 @@ class Processes:
         log: Path,
         silence_s: float = SILENCE_S,
     ) -> None:
+        if sys.platform == "win32":
+            raise SettingsError(
+                "A search runs in worker processes that are watched and ended as groups, which "
+                "Windows does not have. Run it under Linux, such as in WSL, or macOS."
+            )
         self.workers = workers
         self._memory_bytes = memory_bytes
         self._log = log
@@ -173,15 +182,15 @@ class _Worker:
     def _may_compute(self, silence_s: float) -> bool:
         """Whether it may compute, though it is not heard, as in a call that Python waits for.
 
-        It is watched for a while before that is denied.
+        It is watched for a while before that is denied. Where nothing is known, it may.
         """
         before, now = self._worked, _ticks(self._process.pid)
-        if before is None:
+        if before is None or now is None:
             self._worked, pause_s = now, WATCHED * silence_s
         else:
             self._worked, pause_s = None, silence_s
         self._heard = time.monotonic() - silence_s + pause_s
-        return before is None or now > before
+        return before is None or now is None or now > before
 
     def left_s(self, silence_s: float) -> float:
         """Seconds until the task exceeds one of its limits."""
@@ -254,12 +263,12 @@ def _put_aside(log: Path) -> None:
                 file.truncate(0)
 
 
-def _ticks(process: int) -> int:
-    """Processor time that a process has used, in the system's unit; 0 where that is not known."""
+def _ticks(process: int) -> int | None:
+    """Processor time that a process has used, in the system's unit; None where it is unknown."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text("ascii", "replace").rpartition(")")[2]
-    except OSError:
-        return 0
+    except OSError:  # there is no /proc on macOS
+        return None
     user, system = fields.split()[11:13]
     return int(user) + int(system)
 

@@ -44,7 +44,7 @@ def _lock(folder: Path) -> IO[str]:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ImportError:  # no fcntl on Windows; SQLite's own lock must suffice there
+    except ImportError:  # on Windows, nothing keeps a second process out
         return file
     except OSError:
         file.seek(0)

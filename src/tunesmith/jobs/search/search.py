@@ -216,6 +216,8 @@ def _noise(
     ends_at: float,
 ) -> Noise | None:
     """Train the plan's config and the best other one again, with other seeds."""
+    if not history.trials:
+        return None
     folder, seed = session.folder / FOLDER, candidate.chosen.train.seed
     return train_again(
         what,
