@@ -1,5 +1,6 @@
 """Tests of `tunesmith.core.space`."""
 
+import math
 from typing import Annotated, Any
 
 import numpy as np
@@ -43,6 +44,11 @@ def test_ranges_that_make_no_sense() -> None:
     assert Float(-8e307, 8e307).holds(8e307)
     with pytest.raises(SettingsError, match=r"`low > 0`, but got low=0"):
         Float(0, 1, log=True)
+    with pytest.raises(SettingsError, match=r"must differ as 64-bit floats, but got low=1152"):
+        Int(2**60, 2**60 + 100)
+    assert Int(2**60, 2**60 + 1000).holds(2**60 + 7)
+    with pytest.raises(SettingsError, match=r"their logarithms\) must differ as 64-bit floats"):
+        Float(1e300, math.nextafter(1e300, math.inf), log=True)
     with pytest.raises(SettingsError, match=r"at least two options"):
         Choice("a")
 

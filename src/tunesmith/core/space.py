@@ -31,6 +31,11 @@ def _check_range(low: float, high: float, kind: type | tuple[type, ...], *, log:
         )
     if log and low <= 0:
         raise SettingsError(f"A logarithmic range needs `low > 0`, but got {low=}.")
+    if float(low) == float(high) or (log and math.log(low) == math.log(high)):
+        raise SettingsError(
+            "The ends of a range (of a logarithmic one, their logarithms) must differ as 64-bit "
+            f"floats, but got {low=}, {high=}. Search what is to be added to `low`."
+        )
 
 
 @final
