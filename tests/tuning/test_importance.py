@@ -143,3 +143,7 @@ def test_only_of_fields_that_mattered_there_may_be_better_beyond() -> None:
         "(Float(low=0.0001, high=1.0, log=True)): there may be better beyond."
     )
     assert edge_words(EDGES, config, {}) == []  # too few trials to say what mattered
+
+
+def test_once_a_field_is_named_the_others_share_the_level() -> None:
+    assert list(importances(SPACE, history(30, seed=5), at=1)) == ["lr", "kind"]

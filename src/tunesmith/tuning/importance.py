@@ -5,6 +5,7 @@ Letters: N = trials, G = groups of them, B = permutations.
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,8 @@ def importances(space: Space, history: History, *, at: int) -> dict[str, float]:
     Trials are compared by the ranks of their values after equal training, and grouped by a field's
     value. The share that random groups would explain is subtracted (Kelley 1935, epsilon squared).
     Of many fields, some explain much by chance, so only those are named that do so significantly
-    (Kruskal and Wallis 1952), at a level divided by the number of fields (Bonferroni). Fields that
-    matter only in interactions are not seen.
+    (Kruskal and Wallis 1952), at a level divided by the number of fields that are not named yet
+    (Holm 1979). Fields that matter only in interactions are not seen.
 
     Args:
         space: Search space.
@@ -52,12 +53,25 @@ def importances(space: Space, history: History, *, at: int) -> dict[str, float]:
         if is_large_N.sum() >= FEWEST:
             tested[name] = rank_N[known][is_large_N], group_N[is_large_N]
     draws = max(PERMUTATIONS, math.ceil(len(tested) / LEVEL))
-    found = {
-        name: _explained(*ranked)
-        for name, ranked in tested.items()
-        if _chance(*ranked, draws=draws) <= LEVEL / len(tested)
-    }
+    chances = {name: _chance(*ranked, draws=draws) for name, ranked in tested.items()}
+    found = {name: _explained(*tested[name]) for name in _significant(chances)}
     return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def _significant(chances: Mapping[str, float]) -> list[str]:
+    """Names whose chance is below the level, for all of them together (Holm 1979).
+
+    Example:
+        >>> _significant({"a": 0.03, "b": 0.001, "c": 0.02, "d": 0.9})
+        ['b']
+        >>> _significant({"a": 0.03, "b": 0.001, "c": 0.02})
+        ['b', 'c', 'a']
+
+    """
+    order = sorted(chances, key=lambda name: chances[name])
+    left = range(len(order), 0, -1)
+    is_named = (chances[name] <= LEVEL / many for name, many in zip(order, left, strict=True))
+    return [name for name, _ in takewhile(lambda pair: pair[1], zip(order, is_named, strict=True))]
 
 
 def _ranks(values_N: Floats) -> Floats:
