@@ -5,6 +5,8 @@ import math
 from tunesmith.core.space import Choice, Field, Float
 from tunesmith.jobs.search.tried import describe
 from tunesmith.report.story import SearchReport
+from tunesmith.tuning.importance import importances
+from tunesmith.tuning.parts import first_look
 from tunesmith.tuning.protocols import History, Observation, Trial
 
 SPACE = {"lr": Field(Float(0.0, 1.0), 0.5), "kind": Field(Choice("a", "b"), "a")}
@@ -20,6 +22,7 @@ def described(*trials: Trial, sign: int = 1) -> SearchReport:
     given = {
         "metric": "value",
         "first": "the defaults",
+        "importance": importances(SPACE, history, at=first_look(history)),
         "reasons": ["It is over."],
         "resumed": {1: (1,)},
     }

@@ -14,6 +14,8 @@ from tunesmith.jobs.training.train import Fitted
 from tunesmith.report import summary as report
 from tunesmith.report.sentences import METRICS, score_text
 from tunesmith.report.story import SearchReport
+from tunesmith.tuning.importance import importances
+from tunesmith.tuning.parts import first_look
 from tunesmith.tuning.repeats import TIMES
 
 RARE = 0.01  # chance below which it is reported as "fewer than"
@@ -43,13 +45,15 @@ def search_report(session: Session, fitted: Fitted) -> SearchReport | None:
     searched = fitted.searched
     if searched is None:
         return None
+    space, history = searched.space, searched.history
     return describe(
-        searched.space,
-        searched.history,
+        space,
+        history,
         sign=searched.sign,
         found=searched.number,
         metric=session.settings.metric,
         first="the plan's settings",
+        importance=importances(space, history, at=first_look(history)),
         reasons=_reasons(session, fitted, searched),
         resumed=searched.resumed,
         as_set=as_set,

@@ -8,7 +8,7 @@ from typing import Any
 from tunesmith.core.space import Config, Space
 from tunesmith.core.words import counted, short
 from tunesmith.report.story import SearchReport, Stretch, Tried
-from tunesmith.tuning.importance import edge_words, importances
+from tunesmith.tuning.importance import edge_words
 from tunesmith.tuning.parts import first_look, parts
 from tunesmith.tuning.protocols import History, Trial
 
@@ -23,6 +23,7 @@ def describe(
     found: int | None,
     metric: str,
     first: str,
+    importance: Mapping[str, float],
     reasons: Sequence[str],
     resumed: Mapping[int, Collection[int]],
     as_set: Callable[[Config], Mapping[str, Any]] = dict,
@@ -36,13 +37,13 @@ def describe(
         found: Number of the trial that was chosen; None if there is none.
         metric: See `SearchReport`.
         first: See `SearchReport`.
+        importance: See `importances`.
         reasons: See `SearchReport`.
         resumed: See `resumptions`.
         as_set: Returns the settings of a config as they are to be shown.
     """
     tried = (number for number, trial in enumerate(history.trials) if trial.is_tried)
     order = sorted(tried, key=lambda n: _rank(history.trials[n]))
-    importance = importances(space, history, at=first_look(history))
     config = None if found is None else history.trials[found].config
     return SearchReport(
         trials=[_tried(number, history, sign, resumed.get(number, ()), as_set) for number in order],

@@ -51,6 +51,7 @@ def with_report(found: Tuned, search: Search, past: Past) -> Tuned:
         found=found.number,
         metric="value",
         first="the defaults",
+        importance=found.importance,
         reasons=[],
         resumed=resumptions(past),
     )

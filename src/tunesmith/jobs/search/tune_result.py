@@ -42,6 +42,8 @@ class Tuned:
         default: The last value of trial 0; None if it has none.
         default_units: Units of its training.
         trials: Number of trials that were started.
+        importance: Share of the differences between trials that each field explains, of those that
+            explain more than chance, the largest first.
         parts: For the most important fields, the quarters of their range (or options) with enough
             trials, and their median value after ``parts_at`` units, the best first. Empty if no
             field made a significant difference, as if there are too few trials.
@@ -72,6 +74,7 @@ class Tuned:
     default: float | None
     default_units: int
     trials: int
+    importance: Mapping[str, float]
     parts: Mapping[str, Sequence[Part]]
     parts_at: int
     noise: float | None
@@ -199,7 +202,6 @@ def tell(
         SettingsError: No trial has a value.
     """
     number, sign = _chosen(path, history, doubts, reason), search.sign
-    whole = best_trial(history, least=search.horizon)
     chosen, first, at = history.trials[number], history.trials[0], first_look(history)
     importance = importances(search.space, history, at=at)
     return Tuned(
@@ -209,12 +211,13 @@ def tell(
         value=sign * chosen.curve[-1].value,
         units=chosen.at,
         horizon=search.horizon,
-        whole=whole,
+        whole=(whole := best_trial(history, least=search.horizon)),
         whole_value=None if whole is None else sign * history.trials[whole].last,
         checkpoint=at_unit(path / TRIALS, number, chosen.at),
         default=sign * first.last if math.isfinite(first.last) else None,
         default_units=first.at,
         trials=len(history.trials),
+        importance=importance,
         parts={name: _ranked(search, history, name, at) for name in islice(importance, FIELDS)},
         parts_at=at,
         noise=noise and noise.deviation,
