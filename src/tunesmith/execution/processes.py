@@ -31,14 +31,15 @@ WORKERS_MOST = 8  # most processes that train at the same time, unless the user 
 
 @final
 class Processes:
-    """Runs tasks in worker processes, which are reused after a task unless it failed.
+    """Runs tasks in worker processes, which are reused unless a task failed or wants a new one.
 
-    They start on demand, with this process's ``sys.path`` and environment, and end with this
-    process, however it ends.
+    They start on demand, with this process's ``sys.path`` and environment (and their share of the
+    cores, unless ``OMP_NUM_THREADS`` is set). However this process ends, they end as soon as their
+    task lets another thread run.
 
     Args:
         workers: Number of processes.
-        memory_bytes: Memory limit of each; None for no limit.
+        memory_bytes: Memory limit of each, where the system has such limits; None for no limit.
         log: Log file of what the tasks print; once it is large, its end is moved to a file whose
             name ends with ``.old``.
         silence_s: Seconds without a heartbeat, after which a process is watched, and killed unless

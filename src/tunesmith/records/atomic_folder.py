@@ -1,4 +1,7 @@
-"""Create folders atomically: build a temporary folder, then rename it."""
+"""Create whole folders: build a temporary folder, then rename it.
+
+While one replaces another, there is none for a moment: folders cannot be exchanged in one step.
+"""
 
 import errno
 import os
