@@ -85,7 +85,8 @@ def plans_own(run: Path, x_NHWC: NDArray[np.uint8]) -> NDArray[np.int64]:
     views = offered(most=2, mirrored=shared.chosen.train.augmentation.flip)[-1]
     x_NCHW = torch.from_numpy(x_NHWC.reshape(*x_NHWC.shape[:3], channels)).permute(0, 3, 1, 2)
     many = ManyViews(network, views).eval()
-    answers: NDArray[np.int64] = logits(many, x_NCHW, normalize=shared.data.normalize).argmax(1)
+    z_NK = logits(many, x_NCHW, normalize=shared.data.normalize, channels_last=True)
+    answers: NDArray[np.int64] = z_NK.argmax(1)
     return answers
 
 

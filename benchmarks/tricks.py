@@ -22,6 +22,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -370,7 +371,8 @@ def tested(
     if is_measured_again:
         measure_again(network, data)
     viewing, copies = ManyViews(network, views).eval(), passes(views)
-    return accuracy(logits(viewing, x_NCHW, normalize=data.normalize, copies=copies), y)
+    ask = partial(logits, normalize=data.normalize, channels_last=True, copies=copies)
+    return accuracy(ask(viewing, x_NCHW), y)
 
 
 def main() -> None:

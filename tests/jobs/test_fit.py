@@ -123,6 +123,20 @@ class Forgetful(Poisoned):
     def forward(self, x):
         return self.linear(nn.functional.dropout(x.flatten(1)))
 
+class Flat(nn.Module):
+    def __init__(self, classes, channels, size):
+        super().__init__()
+        self.convolution = nn.Conv2d(channels, 8, 3, stride=2, padding=1)
+        self.head = nn.Linear(8 * ((size[0] + 1) // 2) * ((size[1] + 1) // 2), classes)
+        self.register_buffer("offset", torch.zeros(1, 1, 1, 1, 1))
+
+    def forward(self, x):
+        x = torch.relu(self.convolution(x))
+        return self.head(x.view(x.size(0), -1) + self.offset[0, 0, 0])
+
+def flat(classes: int, channels: int, size: tuple[int, int]) -> nn.Module:
+    return Flat(classes, channels, size)
+
 def forgetful(classes: int, channels: int) -> nn.Module:
     return Forgetful(classes, channels)
 """
@@ -451,6 +465,16 @@ def test_a_network_of_the_user_s_own(network_file: Path, tmp_path: Path) -> None
     assert manifest.model.config == {"width": 16}
     assert manifest.model.source is not None
     assert (result.bundle / "network.py").read_text("utf-8") == NETWORK
+    with torch.no_grad():
+        rebuilt = result.module()(torch.from_numpy(x[:8, ..., None])).numpy()
+    np.testing.assert_allclose(rebuilt, ts.load(result.bundle).probabilities(x[:8]), atol=1e-4)
+
+
+def test_a_network_that_computes_contiguous_images_alone(
+    network_file: Path, tmp_path: Path
+) -> None:
+    x, y = digits()
+    result = quick((x, y), tmp_path / "out", model=f"{network_file}:flat")
     with torch.no_grad():
         rebuilt = result.module()(torch.from_numpy(x[:8, ..., None])).numpy()
     np.testing.assert_allclose(rebuilt, ts.load(result.bundle).probabilities(x[:8]), atol=1e-4)

@@ -21,7 +21,9 @@ def test_features_are_what_the_last_layer_reads() -> None:
     )
     with torch.no_grad():
         expected = network[:3](normalize(x_NCHW[data.rows]))
-    torch.testing.assert_close(features(network, "3", data), expected)
+    for channels_last in (True, False):
+        found = features(network, "3", data, channels_last=channels_last)
+        torch.testing.assert_close(found, expected)
     assert not network[3]._forward_pre_hooks
 
 

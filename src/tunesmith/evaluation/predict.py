@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tunesmith.evaluation.memory import is_out_of_memory
+from tunesmith.models.layout import arranged
 from tunesmith.models.preprocess import Normalize
 
 BATCH = 128
@@ -19,29 +20,28 @@ def logits(
     x_NCHW: Tensor,
     *,
     normalize: Normalize,
-    channels_last: bool = True,
+    channels_last: bool,
     copies: int = 1,
 ) -> NDArray[np.float32]:
     """Compute logits of images that already have the network's input size.
 
     Args:
-        forward: Maps normalized images to logits ``(N, K)``; a network in evaluation mode, or
-            `Deployed.logits`.
+        forward: Maps normalized images to logits ``(N, K)``: a network in evaluation mode.
         x_NCHW: uint8 images.
         normalize: Normalization by the training set's mean and standard deviation; it is on the
             network's device.
-        channels_last: Whether the network runs fastest in channels-last memory layout.
+        channels_last: Memory layout to compute in: that of training.
         copies: Copies of each image that ``forward`` makes, for views of it. Batches are the
             smaller, for the sake of the cache: larger ones took half as long again.
 
     Returns:
         Logits ``(N, K)``.
     """
-    memory = torch.channels_last if channels_last else torch.contiguous_format
     device = normalize.mean.device
 
     def answer(x: Tensor) -> Tensor:
-        return forward(normalize(x.to(device)).contiguous(memory_format=memory)).float().cpu()
+        x = arranged(normalize(x.to(device)), channels_last=channels_last)
+        return forward(x).float().cpu()
 
     parts = [_in_memory(answer, x) for x in torch.split(x_NCHW, max(1, BATCH // copies))]
     z_NK: NDArray[np.float32] = torch.cat(parts).numpy()

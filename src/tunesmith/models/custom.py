@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tunesmith.core.errors import ModelError
 from tunesmith.core.functions import import_file
+from tunesmith.models.layout import arrange, arranged
 
 Factory = Callable[..., nn.Module]
 
@@ -160,6 +161,15 @@ def _answer(network: nn.Module, x_NCHW: Tensor) -> Any:
             f"Your network raised {type(error).__name__} on images of shape "
             f"{tuple(x_NCHW.shape)}: {error}"
         ) from error
+
+
+def is_channels_last(network: nn.Module, x_NCHW: Tensor) -> bool:
+    """Whether a network computes images with channels last in memory, too; it is changed."""
+    try:
+        _answer(arrange(network.eval(), channels_last=True), arranged(x_NCHW, channels_last=True))
+    except ModelError:
+        return False
+    return True
 
 
 def check_network(network: nn.Module, x_NCHW: Tensor, classes: int) -> None:

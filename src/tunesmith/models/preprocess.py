@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tunesmith.models.layout import arranged
+
 
 def resize(x_NCHW: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize images by antialiased bilinear interpolation, floats without rounding.
@@ -105,5 +107,6 @@ class Deployed(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Apply the whole model; see the class for the shapes."""
-        x_NCHW = resize(images.permute(0, 3, 1, 2).float(), self.size)
-        return torch.softmax(self.network(self.normalize(x_NCHW)) / self.temperature, dim=1)
+        x_NCHW = self.normalize(resize(images.permute(0, 3, 1, 2).float(), self.size))
+        z_NK = self.network(arranged(x_NCHW, channels_last=False))  # which any network computes
+        return torch.softmax(z_NK / self.temperature, dim=1)

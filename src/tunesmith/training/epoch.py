@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tunesmith.core.seeds import derive
 from tunesmith.core.spread import spread
 from tunesmith.data.augment import augment, shrink
+from tunesmith.models.layout import arranged
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training import averaging
 from tunesmith.training.config import TrainConfig
@@ -63,10 +64,10 @@ class TrainData:
         return len(self.rows)
 
     def some(self, count: int) -> Tensor:
-        """Return up to ``count`` of the training images, normalized: ``(count, C, H, W)``."""
+        """Return up to ``count`` of the training images, normalized, contiguous in memory."""
         rows = torch.from_numpy(spread(self.rows.cpu().numpy(), count)).to(self.rows.device)
-        x_NCHW: Tensor = self.normalize(self.compute.send(self.x_NCHW[rows]))
-        return x_NCHW
+        x_NCHW = self.normalize(self.compute.send(self.x_NCHW[rows]))
+        return arranged(x_NCHW, channels_last=False)
 
 
 @final
@@ -109,7 +110,6 @@ def batches(
     Yields:
         The position, images ``(N, C, H, W)`` float32, and labels ``(N,)``.
     """
-    memory = torch.channels_last if config.channels_last else torch.contiguous_format
     stream = [(e, at) for e, at in places(config.seed, len(data), begin, end)]
     index = torch.cat([at for _, at in stream])
     epoch = torch.cat([torch.full_like(at, e) for e, at in stream])
@@ -125,7 +125,7 @@ def batches(
             position=begin + offset,
         )
         y_N = data.compute.send(data.y_N[rows_N])
-        yield begin + offset, x_NCHW.contiguous(memory_format=memory), y_N
+        yield begin + offset, arranged(x_NCHW, channels_last=config.channels_last), y_N
 
 
 def scale_at(config: TrainConfig, segments: Sequence[Segment], seen: int) -> float:

@@ -6,29 +6,32 @@ Shape letters: N images of H x W pixels with C channels, D features.
 import torch
 from torch import Tensor, nn
 
+from tunesmith.models.layout import arrange, arranged
 from tunesmith.training.epoch import TrainData
 
 BATCH = 64  # images at a time; features are wide, and a forward pass keeps them all
 
 
 @torch.no_grad()
-def features(network: nn.Module, classifier: str, data: TrainData) -> Tensor:
+def features(
+    network: nn.Module, classifier: str, data: TrainData, *, channels_last: bool
+) -> Tensor:
     """Extract the input ``(N, D)`` of a network's last layer, for all training images.
 
     Args:
         network: Any network.
         classifier: Name of the last layer.
         data: Training images; they are not augmented.
+        channels_last: Memory layout to compute in.
     """
     found: list[Tensor] = []
     layer = network.get_submodule(classifier)
     handle = layer.register_forward_pre_hook(lambda _layer, inputs: found.append(inputs[0]))
-    network = network.eval().to(data.compute.device)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = arrange(network.eval().to(data.compute.device), channels_last=channels_last)
     try:
         for some in torch.split(data.rows, BATCH):
             x_NCHW = data.normalize(data.compute.send(data.x_NCHW[some]))
-            network(x_NCHW.contiguous(memory_format=torch.channels_last))
+            network(arranged(x_NCHW, channels_last=channels_last))
     finally:
         handle.remove()
     return torch.cat(found).cpu()

@@ -20,6 +20,7 @@ from tunesmith.evaluation.memory import is_out_of_memory
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.evaluation.predict import BATCH, logits
 from tunesmith.execution.threads import ALONE, share_of
+from tunesmith.models.layout import arranged
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training.averaging import update
 from tunesmith.training.config import TrainConfig, halved
@@ -104,7 +105,7 @@ def _measured(
         network = place(build(), data, config)
         held = activation_bytes(network, data.some(1))
         rate, share = _rate(network, data, config, seconds)
-        answering = _answering_rate(network, data, asked)
+        answering = _answering_rate(network, data, asked, channels_last=config.channels_last)
     return Measured(
         images_per_s=rate,
         share=share,
@@ -115,7 +116,9 @@ def _measured(
 
 
 @torch.no_grad()
-def _answering_rate(network: nn.Module, data: TrainData, batch: int) -> float:
+def _answering_rate(
+    network: nn.Module, data: TrainData, batch: int, *, channels_last: bool
+) -> float:
     """Measure inference throughput in images per second: the faster of two batches.
 
     It is that of the CPU, whatever trains: there the exported graph is compared and tested.
@@ -123,7 +126,7 @@ def _answering_rate(network: nn.Module, data: TrainData, batch: int) -> float:
     if data.compute.device.type != "cpu":
         network, batch = network.cpu(), min(batch, ANSWERED)
     network.eval()
-    x_NCHW = data.some(batch).cpu().contiguous(memory_format=torch.channels_last)
+    x_NCHW = arranged(data.some(batch).cpu(), channels_last=channels_last)
     times = []
     for _ in range(2):
         begin = time.perf_counter()
@@ -260,5 +263,6 @@ class _Judge:
         # One batch at a time: a view of all images, as floats, takes gigabytes if they are large.
         parts = zip(self.x_NCHW.split(BATCH), angle_N.split(BATCH), strict=True)
         seen = (view(x_NCHW, angle.to(x_NCHW.device)) for x_NCHW, angle in parts)
-        z_NK = [logits(network, x_NCHW, normalize=self.normalize) for x_NCHW in seen]
+        ask = partial(logits, normalize=self.normalize, channels_last=True)
+        z_NK = [ask(network, x_NCHW) for x_NCHW in seen]
         return METRICS[self.metric].function(np.concatenate(z_NK), self.y_N)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from tunesmith.core.seeds import derive
 from tunesmith.evaluation.memory import is_out_of_memory
+from tunesmith.models.layout import arrange
 from tunesmith.training.averaging import infinite_in
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.device import CPU, Compute, own_randomness, seed_random
@@ -227,5 +228,4 @@ def untrained(build: Callable[[], nn.Module], seed: int) -> nn.Module:
 def place(network: nn.Module, data: TrainData, config: TrainConfig) -> nn.Module:
     """Move a network to the compute device, in the config's memory layout; freeze some layers."""
     freeze(network, config.frozen)
-    memory = torch.channels_last if config.channels_last else torch.contiguous_format
-    return network.to(data.compute.device).to(memory_format=memory)  # type: ignore[call-overload, no-any-return]
+    return arrange(network.to(data.compute.device), channels_last=config.channels_last)

@@ -84,9 +84,9 @@ def test_only_new_images_are_shown_to_the_network(
 ) -> None:
     shown: list[int] = []
 
-    def noting(network: nn.Module, layer: str, data: TrainData) -> Tensor:
+    def noting(network: nn.Module, layer: str, data: TrainData, **layout: bool) -> Tensor:
         shown.append(len(data))
-        return features(network, layer, data)
+        return features(network, layer, data, **layout)
 
     monkeypatch.setattr(deep, "features", noting)
     path = tmp_path / "shapes" / "ring" / "005.png"

@@ -13,7 +13,7 @@ from tunesmith.data.fingerprint import Fingerprint, fingerprint
 from tunesmith.data.sources import open_source
 from tunesmith.execution.machine import measure
 from tunesmith.jobs.planning.decide import find_families, plan_all
-from tunesmith.jobs.planning.measure import default_config, look_at
+from tunesmith.jobs.planning.measure import default_config, look_at, measure_speeds
 from tunesmith.models.build import find_family
 from tunesmith.training.config import RECIPES
 
@@ -94,6 +94,38 @@ def test_the_plan_tells_who_has_learned_nothing(tmp_path: Path) -> None:
     )
     assert planned.plans[0].reasons[0].startswith("Your network has a `pretrained_cfg`, but most")
     assert planned.plans[0].train.model_dump().items() >= RECIPES["adamw"].items()
+
+
+FLAT = """
+import torch
+from torch import nn
+
+
+class Network(nn.Module):
+    def __init__(self, classes: int, channels: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(channels, 4, 3, padding=1)
+        self.head = nn.Linear(4 * size[0] * size[1], classes)
+
+    def forward(self, x):
+        x = self.convolution(x)
+        return self.head(x.view(len(x), -1))
+
+
+def build(classes: int, channels: int, size: tuple[int, int]) -> nn.Module:
+    return Network(classes, channels, size)
+"""
+
+
+def test_a_layout_that_a_network_does_not_compute_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(FLAT)
+    source = open_source("digits")
+    looked = sample(source, count=40, seed=0, threads=1)
+    settings = Settings.make({"budget": 5, "model": f"{tmp_path}/net.py:build"})
+    (family,) = find_families(settings)
+    data = fingerprint(source, looked)
+    speeds = measure_speeds(settings, looked, data, family, left_s=5.0)
+    assert not any(speed.channels_last for speed in speeds)
 
 
 def test_our_own_networks_are_known(mnist: Fingerprint) -> None:

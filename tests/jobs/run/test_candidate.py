@@ -41,8 +41,11 @@ class LeftHalf(nn.Module):
 def candidate(normalize: Normalize, *, most: int) -> Any:
     """What `Candidate.settle` looks at."""
     train = SimpleNamespace(normalize=normalize)
+    chosen = SimpleNamespace(train=SimpleNamespace(channels_last=True))
     return SimpleNamespace(
-        views=offered(most=most, mirrored=True), prepared=SimpleNamespace(train=train)
+        views=offered(most=most, mirrored=True),
+        prepared=SimpleNamespace(train=train),
+        chosen=chosen,
     )
 
 
@@ -64,7 +67,7 @@ def test_mirrored_views_answer_where_that_is_better(*, against_right: bool, most
     many = deployed.network
     assert isinstance(many, ManyViews)
     assert any(view.is_mirrored for view in many.views) != against_right
-    again_NK = logits(many, x_NCHW, normalize=normalize)
+    again_NK = logits(many, x_NCHW, normalize=normalize, channels_last=True)
     np.testing.assert_allclose(z_NK, again_NK, atol=1e-5)
 
 
@@ -105,16 +108,50 @@ def test_training_begins_with_the_very_layer_that_is_judged(
         source=SimpleNamespace(classes=("a", "b")),
         without_fold=lambda _: (rest, held),
     )
-    train = SimpleNamespace(balance=0.0, seed=0)
+    train = SimpleNamespace(balance=0.0, seed=0, channels_last=True)
     chosen: Any = SimpleNamespace(train_s=100.0, answers_per_s=100.0, train=train, params={})
     family: Any = SimpleNamespace(pretrained=pretrained)
     begun = Candidate(prepared=prepared, family=family, chosen=chosen)
     network = build()
     network.load_state_dict(begun.begin(rest).average)
     z_NK, places_N = begun.heads.without(0)
-    found_NK = logits(network, x_NCHW[places_N], normalize=data.normalize)
+    found_NK = logits(network, x_NCHW[places_N], normalize=data.normalize, channels_last=True)
     np.testing.assert_allclose(found_NK, z_NK, rtol=1e-3, atol=1e-3)
     assert accuracy(z_NK, y_N[places_N]) > 0.9
+
+
+class Flat(nn.Module):
+    """A network that computes contiguous images alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.head = nn.Conv2d(3, 4, 1), nn.Linear(64, 2)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Answer ``(N, 3, 4, 4)``."""
+        z_NK: Tensor = self.head(self.convolution(x_NCHW).view(len(x_NCHW), -1))
+        return z_NK
+
+
+def test_answers_are_computed_in_the_layout_of_training() -> None:
+    x_NHWC = torch.from_numpy(RANDOM.integers(0, 256, (10, 4, 4, 3)).astype(np.uint8))
+    x_NCHW, y_N, network = x_NHWC.permute(0, 3, 1, 2), np.arange(10) % 2, Flat()
+    normalize = Normalize.of(x_NCHW)
+    train = SimpleNamespace(channels_last=False)
+    any_one: Any = SimpleNamespace(
+        prepared=SimpleNamespace(train=SimpleNamespace(normalize=normalize)),
+        chosen=SimpleNamespace(train=train),
+        load=lambda _: network,
+        views=offered(most=6, mirrored=True),
+    )
+    assert 0 <= Candidate.validate(any_one, x_NCHW, y_N)({})["accuracy"] <= 1
+    deployed = Deployed(ManyViews(network, ALONE), normalize, size=(4, 4))
+    z_NK = Candidate.settle(any_one, deployed, x_NCHW, y_N)
+    np.testing.assert_allclose(Candidate.logits(any_one, deployed, x_NCHW), z_NK, atol=1e-5)
+    assert deployed(x_NHWC).shape == (10, 2)
+    train.channels_last = True
+    with pytest.raises(RuntimeError, match="view"):
+        Candidate.logits(any_one, deployed, x_NCHW)
 
 
 def test_no_more_views_answer_than_there_is_time_for() -> None:
@@ -124,7 +161,8 @@ def test_no_more_views_answer_than_there_is_time_for() -> None:
     network = LeftHalf(against_right=False)
     deployed = Deployed(ManyViews(network, ALONE), normalize, size=(SIDE, SIDE))
     z_NK = Candidate.settle(candidate(normalize, most=1), deployed, x_NCHW, y_N)
-    np.testing.assert_allclose(z_NK, logits(network, x_NCHW, normalize=normalize))
+    found_NK = logits(network, x_NCHW, normalize=normalize, channels_last=True)
+    np.testing.assert_allclose(z_NK, found_NK)
 
 
 def test_where_layers_share_weights_a_start_is_stored_all_the_same(tmp_path: Path) -> None:

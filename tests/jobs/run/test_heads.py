@@ -55,7 +55,7 @@ def made(train_s: float = 100.0) -> tuple[Heads, NDArray[np.int64]]:
         without_fold=without_fold,
     )
     chosen: Any = SimpleNamespace(
-        train_s=train_s, answers_per_s=1.0, train=SimpleNamespace(balance=0.0)
+        train_s=train_s, answers_per_s=1.0, train=SimpleNamespace(balance=0.0, channels_last=True)
     )
     network = Network()
     return (

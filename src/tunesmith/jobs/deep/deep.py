@@ -222,7 +222,7 @@ def see(data: Data, cache: Cache, shown: Terminal) -> NDArray[np.float32]:
         new = [place for place, key in enumerate(keys) if key not in known]
         if new:
             some = replace(images, rows=begin + torch.tensor(new))
-            f_RD = features(network, layer, some).numpy().astype(np.float16)
+            f_RD = features(network, layer, some, channels_last=True).numpy().astype(np.float16)
             fresh = {keys[place]: f_D.tobytes() for place, f_D in zip(new, f_RD, strict=True)}
             cache.put(fresh)
             known |= fresh

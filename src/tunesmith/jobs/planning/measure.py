@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from tunesmith.jobs.planning.shrinking import check_shrunk
 from tunesmith.jobs.run.limits import check_export
 from tunesmith.jobs.run.prepare import builder, tensor
 from tunesmith.models.build import Family
-from tunesmith.models.custom import check_network
+from tunesmith.models.custom import check_network, is_channels_last
 from tunesmith.models.preprocess import Normalize, resize_pixels
 from tunesmith.models.pretrained import COLORS, are_learned, some_weights
 from tunesmith.training.config import RECIPES, TUNED_RECIPES, TrainConfig
@@ -229,7 +229,9 @@ def _speed(
     made = builder(family, batch, classes=data.classes, params=params)
     build = partial(untrained, made, settings.seed)
     if family.source:
-        check_network(build(), batch.some(2).cpu(), data.classes)
+        few = batch.some(2).cpu()
+        check_network(build(), few, data.classes)
+        channels_last &= is_channels_last(build(), few)
     config = _config(settings, data, family, pixels).model_copy(
         update={"channels_last": channels_last, "mixed_precision": mixed}
     )
@@ -242,12 +244,7 @@ def _speed(
         channels_last=channels_last,
         precision=str(batch.compute.products(mixed=mixed)).removeprefix("torch."),
         threads=torch.get_num_threads(),
-        share=found.share,
-        images_per_s=found.images_per_s,
-        answers_per_s=found.answers_per_s,
-        parameters=found.parameters,
-        activation_bytes=found.activation_bytes,
-        largest_batch=found.largest_batch,
+        **asdict(found),
     )
 
 

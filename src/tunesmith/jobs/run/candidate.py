@@ -5,6 +5,7 @@ import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -119,7 +120,13 @@ class Candidate:
     def logits(self, deployed: Deployed, x_NCHW: Tensor) -> NDArray[np.float32]:
         """Compute the logits ``(N, K)`` of uint8 images ``(N, C, H, W)``."""
         network = deployed.network
-        return logits(network, x_NCHW, normalize=deployed.normalize, copies=copies_in(network))
+        return logits(
+            network,
+            x_NCHW,
+            normalize=deployed.normalize,
+            channels_last=self.chosen.train.channels_last,
+            copies=copies_in(network),
+        )
 
     def validate(self, x_NCHW: Tensor, y_N: NDArray[np.int64]) -> Validate:
         """Bind the validation images of a learning curve."""
@@ -127,7 +134,12 @@ class Candidate:
         def metrics(weights: Mapping[str, Tensor]) -> dict[str, float]:
             network = self.load(weights)
             began = time.perf_counter()
-            z_NK = logits(network, x_NCHW, normalize=self.prepared.train.normalize)
+            z_NK = logits(
+                network,
+                x_NCHW,
+                normalize=self.prepared.train.normalize,
+                channels_last=self.chosen.train.channels_last,
+            )
             seconds = time.perf_counter() - began
             return {
                 "accuracy": accuracy(z_NK, y_N),
@@ -160,10 +172,10 @@ class Candidate:
         many = deployed.network
         assert isinstance(many, ManyViews)
         normalize = self.prepared.train.normalize
-        z_NK = {
-            view: _seen_as(view, many.network, x_NCHW, normalize)
-            for view in {view for views in self.views for view in views}
-        }
+        by_view = partial(
+            _seen_as, many.network, x_NCHW, normalize, channels_last=self.chosen.train.channels_last
+        )
+        z_NK = {view: by_view(view) for view in {view for views in self.views for view in views}}
         means: dict[tuple[View, ...], NDArray[np.float32]] = {
             views: np.mean([z_NK[view] for view in views], axis=0) for views in self.views
         }
@@ -178,11 +190,16 @@ def many_views(network: nn.Module, views: Sequence[View], normalize: Normalize) 
 
 
 def _seen_as(
-    view: View, network: nn.Module, x_NCHW: Tensor, normalize: Normalize
+    network: nn.Module, x_NCHW: Tensor, normalize: Normalize, view: View, *, channels_last: bool
 ) -> NDArray[np.float32]:
     """Compute the logits of images by one view of each."""
-    viewing = many_views(network, [view], normalize)
-    return logits(viewing, x_NCHW, normalize=normalize, copies=view.passes)
+    return logits(
+        many_views(network, [view], normalize),
+        x_NCHW,
+        normalize=normalize,
+        channels_last=channels_last,
+        copies=view.passes,
+    )
 
 
 def _horizon(chosen: planning.Plan, images: int) -> int:

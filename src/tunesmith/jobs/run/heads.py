@@ -93,7 +93,8 @@ class Heads:
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
         order = order[: max(FEWEST, min(MOST, affordable))]
         some = replace(data, rows=data.rows[order.to(data.rows.device)])
-        return some.rows, features(network, self.classifier, some)
+        found = features(network, self.classifier, some, channels_last=chosen.train.channels_last)
+        return some.rows, found
 
 
 def _fitted_in(seconds: float, features: int) -> int:

@@ -262,7 +262,8 @@ def train(config: Mapping[str, Any], folder: Path, start: int, until: int) -> fl
         write_checkpoint(folder / STATE, result.checkpoint)
         network = place(any_weights(), shared.data, chosen.train)
         scale = scale_at(chosen.train, segments, end - 1)
-        return _value(shared, network, result.checkpoint, scale)
+        network.load_state_dict(result.checkpoint.average)
+        return _value(shared, network, scale, channels_last=chosen.train.channels_last)
 
 
 def _segments(end: int) -> tuple[Segment, ...]:
@@ -274,16 +275,16 @@ def _segments(end: int) -> tuple[Segment, ...]:
     )
 
 
-def _value(shared: Shared, network: nn.Module, checkpoint: Checkpoint, scale: float) -> float:
-    """Metric of the averaged weights, on images as large as those that were trained on last.
+def _value(shared: Shared, network: nn.Module, scale: float, *, channels_last: bool) -> float:
+    """Metric of a network, on images as large as those that were trained on last.
 
     On larger ones, networks lose several points, some structures more than others.
     """
-    network.load_state_dict(checkpoint.average)
     network.eval()
     z_NK = logits(
         lambda x_NCHW: network(shrink(x_NCHW, scale)),
         shared.x_NCHW,
         normalize=shared.data.normalize,
+        channels_last=channels_last,
     )
     return METRICS[shared.metric].function(softmax(z_NK, 1.0), shared.y_N)
