@@ -172,13 +172,20 @@ def test_a_width_suits_its_share_of_the_time(make: Make, mnist: Fingerprint) -> 
     assert shared.params["width"] < alone.params["width"]
 
 
-def test_parts_are_planned_as_large_as_they_are_split(mnist: Fingerprint) -> None:
+@pytest.mark.parametrize("validation", [0, 10, 101, 150, 151, 1500])
+@pytest.mark.parametrize("tested", [0, 600])
+@pytest.mark.parametrize("learned", [1200, 3030, 12_000])
+def test_parts_are_planned_as_large_as_they_are_split(
+    mnist: Fingerprint, learned: int, tested: int, validation: int
+) -> None:
     """Two parts of 2 % of 3,030 images are of 61 images each, though 4 % of them are 121."""
-    given = np.full(3630, Given.TRAIN, np.int8)
-    given[:600] = Given.TEST
+    counts = {Given.TRAIN: learned, Given.TEST: tested, Given.VALIDATION: validation}
+    given = np.repeat([*counts], [*counts.values()]).astype(np.int8)
     every = np.arange(len(given))
     parts = split(every % 2, given, every, classes=2, seed=0)
-    data = dataclasses.replace(mnist, images=len(given), test_images=600)
-    assert len(parts.selection) + len(parts.calibration) == 122
-    assert asked_images(data) == 600 + 122 + 2 * VERIFIED
+    data = dataclasses.replace(
+        mnist, images=len(given), test_images=tested, validation_images=validation
+    )
+    asked = len(parts.test) + len(parts.selection) + len(parts.calibration)
     assert trained_images(data) == len(parts.train)
+    assert asked_images(data) == asked + 2 * VERIFIED

@@ -44,9 +44,8 @@ from tunesmith.training.config import RECIPES, TUNED_RECIPES, TrainConfig
 
 MOST_EPOCHS = 80.0  # more did not help on any data set measured
 MOST_EPOCHS_SMALL = 240.0  # the same for data of fewer than `SMALL` images
-# Held-out sets besides the test set, each as its share of the images and its largest size: the one
-# for the learning curve, and those that are predicted once a model is trained.
-VALIDATION = (VALIDATION_SHARE, VALIDATION_MOST)
+# Held-out sets that are predicted once a model is trained: each as its share of the images to
+# learn from, and its largest size.
 ASKED = ((SELECTION_SHARE, SELECTION_MOST), (CALIBRATION_SHARE, CALIBRATION_MOST))
 VERIFIED = 256  # images to compare graph and network on
 PASSES_SMALL = 2  # test-time augmentation of few images: more views could not be compared
@@ -101,7 +100,7 @@ class Plan(BaseModel):
 
 def tested_images(data: Fingerprint) -> int:
     """Number of test images: those given, or the share that the split will hold out."""
-    return data.test_images or min(TEST_MOST, round(TEST_SHARE * data.images))
+    return data.test_images or _held(data.images - data.validation_images, (TEST_SHARE, TEST_MOST))
 
 
 def has_folds(data: Fingerprint) -> bool:
@@ -116,8 +115,16 @@ def _held(known: int, *parts: tuple[float, int]) -> int:
 
 def trained_images(data: Fingerprint) -> int:
     """Number of training images."""
-    known = data.images - tested_images(data)
-    return known if has_folds(data) else known - _held(known, VALIDATION, *ASKED)
+    if has_folds(data):
+        return data.images - tested_images(data)
+    learned = _learned(data)
+    missing = min(VALIDATION_MOST, VALIDATION_SHARE * learned) - data.validation_images
+    return learned - (round(missing) if missing >= 1 else 0) - _held(learned, *ASKED)
+
+
+def _learned(data: Fingerprint) -> int:
+    """Number of images to learn from, of which sets besides those given are held out."""
+    return data.images - tested_images(data) - data.validation_images
 
 
 def tuned_examples(data: Fingerprint) -> float:
@@ -132,7 +139,7 @@ def asked_images(data: Fingerprint) -> int:
     compared on. Folds are predicted in the time that they are trained in.
     """
     tested, verified = tested_images(data), min(VERIFIED, trained_images(data))
-    held = 0 if has_folds(data) else _held(data.images - tested, *ASKED)
+    held = 0 if has_folds(data) else _held(_learned(data), *ASKED)
     return tested + 2 * verified + held
 
 
