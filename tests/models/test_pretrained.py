@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tunesmith.core.errors import ModelError
-from tunesmith.models.pretrained import are_learned, pretrained_of, some_weights
+from tunesmith.models.pretrained import are_learned, check_classifier, pretrained_of, some_weights
 
 
 def network(**stated: Any) -> nn.Module:
@@ -97,3 +97,53 @@ def test_weights_that_a_rule_made_tell_nothing() -> None:
 def test_what_it_says_must_fit(stated: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         pretrained_of(network(**stated), 3)
+
+
+class Tokens(nn.Module):
+    """A network whose last layer is used in one of several ways."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.body, self.head, self.way = nn.Linear(4, 6), nn.Linear(6, 2), way
+        self.pretrained_cfg = {"mean": (0.5,), "std": (0.2,), "classifier": "head"}
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Answer ``(N, 1, 4, 4)``."""
+        f_NTD: Tensor = self.body(x_NCHW[:, 0])
+        f_ND = f_NTD.mean(1)
+        z_NK: Tensor
+        if self.way == "twice":
+            z_NK = self.head(f_ND) + self.head(-f_ND)
+        elif self.way == "tokens":
+            z_NK = self.head(f_NTD).mean(1)
+        elif self.way == "weight":
+            z_NK = nn.functional.linear(f_ND, self.head.weight)
+        else:
+            z_NK = self.head(f_ND)
+        return z_NK
+
+
+def checked(network: nn.Module, classes: int) -> None:
+    pretrained = pretrained_of(network, 1)
+    assert pretrained is not None
+    check_classifier(network, pretrained, torch.zeros(2, 1, 4, 4), classes)
+
+
+def test_a_head_is_put_where_each_image_passes_once() -> None:
+    checked(Tokens("once"), 2)
+    for way, message in (
+        ("twice", r"must get \(2, 6\) once for two images, and gets \(2, 6\) and \(2, 6\)\. Mend"),
+        ("tokens", r"and gets \(2, 4, 6\)\. Mend it, or delete"),
+        ("weight", r"and gets nothing \(is only its weight used\?\)\. Mend"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            checked(Tokens(way), 2)
+    with pytest.raises(ModelError, match=r"names 'head', which has 2 outputs for 3 classes\. Mend"):
+        checked(Tokens("once"), 3)
+
+
+def test_weights_that_are_computed_are_no_place_for_a_head() -> None:
+    network = Tokens("once")
+    nn.utils.parametrizations.weight_norm(network.head)
+    with pytest.raises(ModelError, match=r"names 'head', whose weights are computed from others"):
+        checked(network, 2)

@@ -146,12 +146,12 @@ def with_sizes(network: nn.Module, channels: int, size: tuple[int, int]) -> nn.M
         ModelError: The network raises.
     """
     if any(map(nn.parameter.is_lazy, (*network.parameters(), *network.buffers()))):
-        _answer(network.eval(), torch.zeros((2, channels, *size)))
+        answer(network.eval(), torch.zeros((2, channels, *size)))
         network.train()
     return network
 
 
-def _answer(network: nn.Module, x_NCHW: Tensor) -> Any:
+def answer(network: nn.Module, x_NCHW: Tensor) -> Any:
     """Call a network without gradients; it may return anything."""
     try:
         with torch.no_grad():
@@ -166,7 +166,7 @@ def _answer(network: nn.Module, x_NCHW: Tensor) -> Any:
 def is_channels_last(network: nn.Module, x_NCHW: Tensor) -> bool:
     """Whether a network computes images with channels last in memory, too; it is changed."""
     try:
-        _answer(arrange(network.eval(), channels_last=True), arranged(x_NCHW, channels_last=True))
+        answer(arrange(network.eval(), channels_last=True), arranged(x_NCHW, channels_last=True))
     except ModelError:
         return False
     return True
@@ -189,7 +189,7 @@ def check_network(network: nn.Module, x_NCHW: Tensor, classes: int) -> None:
                 f"Parameters to train must be finite, but `{name}` has NaN or infinite values. "
                 "Check its initialization; if it is a mask, make it a buffer by `register_buffer`."
             )
-    z_NK = _answer(network.eval(), x_NCHW)
+    z_NK = answer(network.eval(), x_NCHW)
     shape = tuple(z_NK.shape) if isinstance(z_NK, Tensor) else type(z_NK).__name__
     expected = (len(x_NCHW), classes)
     if shape != expected:
@@ -202,7 +202,7 @@ def check_network(network: nn.Module, x_NCHW: Tensor, classes: int) -> None:
             "Your network gives NaN or infinite logits before any training. Check its "
             "initialization and divisions."
         )
-    if not torch.allclose(z_NK.double(), _answer(network, x_NCHW).double(), rtol=1e-3, atol=1e-5):
+    if not torch.allclose(z_NK.double(), answer(network, x_NCHW).double(), rtol=1e-3, atol=1e-5):
         raise ModelError(
             "Your network gives different answers to the same images in eval mode. Pass "
             "training=self.training to F.dropout, or use nn.Dropout; whatever else is random must "

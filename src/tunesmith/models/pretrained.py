@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.core.errors import ModelError
+from tunesmith.models.custom import answer
 from tunesmith.models.preprocess import Normalize
 
 WHITE = 255  # timm's values are from 0 to 1, pixels from 0 to 255
@@ -64,15 +65,49 @@ def pretrained_of(network: nn.Module, channels: int) -> Pretrained | None:
     layer = stated.get("classifier")
     found = dict(network.named_modules()).get(layer) if isinstance(layer, str) else None
     if not isinstance(found, nn.Linear):
-        raise ModelError(
-            "`pretrained_cfg` of your network must name its last nn.Linear as `classifier`, but "
-            f"names {layer!r}. Mend it, or delete `pretrained_cfg` to train from scratch."
-        )
+        raise _not_last(layer)
+    if "weight" not in dict(found.named_parameters(recurse=False)):
+        raise _not_last(layer, ", whose weights are computed from others, as by weight_norm")
     return Pretrained(
         mean=_levels(stated, "mean", channels),
         std=_levels(stated, "std", channels),
         classifier=str(layer),
         bias=found.bias is not None,
+    )
+
+
+def check_classifier(
+    network: nn.Module, pretrained: Pretrained, x_NCHW: Tensor, classes: int
+) -> None:
+    """Try whether the layer that is named as the last one is where a head may be put.
+
+    Args:
+        network: A user's network.
+        pretrained: Its metadata.
+        x_NCHW: Two images.
+        classes: Number of classes.
+
+    Raises:
+        ModelError: The layer has no value for each class, or is not called once, with a vector for
+            each image; or the network raises.
+    """
+    name = pretrained.classifier
+    layer = network.get_submodule(name)
+    assert isinstance(layer, nn.Linear)
+    if layer.out_features != classes:
+        raise _not_last(name, f", which has {layer.out_features:,} outputs for {classes} classes")
+    shapes: list[tuple[int, ...]] = []
+    with layer.register_forward_pre_hook(lambda _, given: shapes.append(tuple(given[0].shape))):
+        answer(network.eval(), x_NCHW)
+    if shapes != [expected := (len(x_NCHW), layer.in_features)]:
+        got = " and ".join(map(str, shapes)) or "nothing (is only its weight used?)"
+        raise _not_last(name, f", which must get {expected} once for two images, and gets {got}")
+
+
+def _not_last(layer: object, why: str = "") -> ModelError:
+    return ModelError(
+        "`pretrained_cfg` of your network must name its last nn.Linear as `classifier`, but names "
+        f"{layer!r}{why}. Mend it, or delete `pretrained_cfg` to train from scratch."
     )
 
 

@@ -23,7 +23,7 @@ from tunesmith.jobs.run.prepare import builder, tensor
 from tunesmith.models.build import Family
 from tunesmith.models.custom import check_network, is_channels_last
 from tunesmith.models.preprocess import Normalize, resize_pixels
-from tunesmith.models.pretrained import COLORS, are_learned, some_weights
+from tunesmith.models.pretrained import COLORS, are_learned, check_classifier, some_weights
 from tunesmith.training.config import RECIPES, TUNED_RECIPES, TrainConfig
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData
@@ -50,7 +50,7 @@ def look_at(family: Family, data: Fingerprint, params: Mapping[str, Any]) -> Fam
     A user's network may say so whatever its weights are, as timm's do.
 
     Raises:
-        ModelError: The network cannot be built.
+        ModelError: The network cannot be built, or is not what it says of itself.
     """
     size = planning.sizes_of(data)[0]
     build = family.builder(data.classes, data.channels, size=size, params=params)
@@ -58,6 +58,8 @@ def look_at(family: Family, data: Fingerprint, params: Mapping[str, Any]) -> Fam
     found = family.looked_at(network, data.channels)
     if family.source is None or found.pretrained is None:
         return found
+    blank = torch.zeros((2, data.channels, *size))
+    check_classifier(network, found.pretrained, blank, data.classes)
     some = some_weights(network, found.pretrained.classifier)
     del network  # it may be large
     others = some_weights(untrained(build, 0), found.pretrained.classifier)
