@@ -14,6 +14,7 @@ from tunesmith.plan.folds import (
     is_tuned,
 )
 from tunesmith.plan.foreseen import Foreseen
+from tunesmith.plan.heads import HEAD_MOST, head_images
 from tunesmith.plan.memory import HELD_SHARE
 from tunesmith.plan.plan import (
     VERIFIED,
@@ -71,6 +72,7 @@ from tunesmith.plan.words import kept_words, read_words
 
 __all__ = [
     "FOLD_SHARE",
+    "HEAD_MOST",
     "HELD_SHARE",
     "NEEDED_SHARE",
     "RACE_FEWEST_S",
@@ -105,6 +107,7 @@ __all__ = [
     "fold_epochs",
     "folds_in",
     "has_folds",
+    "head_images",
     "heads_words",
     "is_hopeless",
     "is_tuned",

@@ -23,6 +23,7 @@ from tunesmith.data.split import (
 from tunesmith.execution.machine import Machine
 from tunesmith.plan.augmentation import brief_seconds
 from tunesmith.plan.folds import FOLD_SHARE
+from tunesmith.plan.heads import head_seconds
 from tunesmith.plan.memory import expected_bytes, fitting, memory_words
 from tunesmith.plan.search import SearchPlan
 from tunesmith.plan.speeds import (
@@ -64,7 +65,7 @@ class Plan(BaseModel):
         answers_per_s: Expected inference throughput on the CPU, in images per second.
         horizon: Maximum number of examples to train on.
         folds: Number of folds for out-of-fold predictions; 0 for none.
-        train_s: Seconds for training.
+        train_s: Seconds for training, and for fitting a head to a pretrained network's features.
         passes: Maximum number of test-time augmentation passes per image.
         reread_s: Seconds to decode the test images again, in their own size.
         reserve_s: Seconds kept for calibration, test, export and report.
@@ -213,22 +214,22 @@ def plan(
     before = spent + data.images / max(1e-9, data.decode_per_s) + brief_seconds(settings.budget)
     coarse = defaults.early_scale if min(speeds[0].size) >= COARSE_FROM else 1.0
     pace = pace_of(settings.train.get("early_scale", coarse))
-    reread = reread_seconds(data, speeds[0].size)
     # Twice: the time for testing depends on the network, and the network on the time left.
-    answers = max(s.answers_per_s for s in speeds)
+    reread, answers = reread_seconds(data, speeds[0].size), max(s.answers_per_s for s in speeds)
     for _ in range(2):
         passes, reserve = reserve_of(data, settings.budget, answers, reread, pretrained=pretrained)
         useful = share * max(1.0, settings.budget - before - reserve)
         best = choose_width(interpolate(speeds), images=images, seconds=useful * pace / sharing)
         rate, answers = max(1e-9, best.images_per_s * pace), best.answers_per_s
+    heads = pretrained * head_seconds(images, data.classes, best, useful / share, small=small)
     usual = _config(settings, defaults, best, images=images, coarse=coarse, pretrained=pretrained)
     train = fitting(usual, data, best, machine, settings)
-    examples = max(train.batch, min(most_examples(images), int(rate * useful)))
+    examples = max(train.batch, min(most_examples(images), int(rate * (useful - share * heads))))
     fewest = tuned_examples(data) if pretrained else ENOUGH_EPOCHS * images
     rest = before + reread + fixed_seconds(pretrained=pretrained)
     once = asked_images(data) / max(1.0, answers)
-    enough = enough_seconds(settings.budget, rest + fewest / rate / share, once)
-    train_s, around_s = examples / rate / share, rest + passes * once
+    enough = enough_seconds(settings.budget, rest + heads + fewest / rate / share, once)
+    train_s, around_s = heads + examples / rate / share, rest + passes * once
     return Plan(
         size=best.size,
         params={**best.params, **settings.params},

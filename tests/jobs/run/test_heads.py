@@ -31,7 +31,7 @@ class Network(nn.Module):
         return z_NK
 
 
-def made(train_s: float = 100.0) -> tuple[Heads, NDArray[np.int64]]:
+def made(train_s: float = 200.0) -> tuple[Heads, NDArray[np.int64]]:
     """Heads for images of two classes, one of them brighter on the left; and the images' folds."""
     rng = np.random.default_rng(0)
     labels = np.arange(2 * IMAGES) % 2
@@ -55,7 +55,10 @@ def made(train_s: float = 100.0) -> tuple[Heads, NDArray[np.int64]]:
         without_fold=without_fold,
     )
     chosen: Any = SimpleNamespace(
-        train_s=train_s, answers_per_s=1.0, train=SimpleNamespace(balance=0.0, channels_last=True)
+        train_s=train_s,
+        answers_per_s=0.5,
+        images_per_s=1.0,
+        train=SimpleNamespace(balance=0.0, channels_last=True),
     )
     network = Network()
     return (
@@ -93,8 +96,8 @@ def test_the_score_is_of_images_left_out() -> None:
 def test_as_many_features_are_extracted_as_there_is_time_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(heads, "FEWEST", 10)
-    for train_s, count in ((1.0, 10), (40.0, 20), (1000.0, IMAGES)):
+    monkeypatch.setattr("tunesmith.plan.heads.FEWEST", 10)
+    for train_s, count in ((1.0, 8), (16.0, 8), (20.0, 10), (40.0, 20), (1000.0, IMAGES)):
         found, _ = made(train_s)
         assert len(found.of(found.prepared.train).z_NK) == count
 
@@ -104,7 +107,7 @@ def test_a_fit_that_takes_long_is_one_to_fewer_images(
     monkeypatch: pytest.MonkeyPatch, images: int, count: int
 ) -> None:
     """More images than features take hardly longer."""
-    monkeypatch.setattr(heads, "FEWEST", 10)
+    monkeypatch.setattr("tunesmith.plan.heads.FEWEST", 10)
     monkeypatch.setattr(heads, "FIT_S", heads.FIT_SHARE * 200 / (images + 0.5) ** 3)
     found, _ = made(200.0)
     assert len(found.of(found.prepared.train).z_NK) == count

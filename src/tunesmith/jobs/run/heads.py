@@ -17,9 +17,6 @@ from tunesmith.jobs.run.prepare import Prepared
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.head import features
 
-FEWEST, MOST = 500, 5000  # images to fit a head to
-# Share of training time for extracting their features. With few images, the head does most.
-SHARE, SHARE_SMALL = 0.05, 0.5
 # Share for one fit, and estimated seconds of one over the cube of the images or of the features,
 # whichever are fewer. Without each fold, there is one more; the more images, the fewer of these.
 FIT_SHARE, FIT_S = 0.1, 4e-10
@@ -87,11 +84,15 @@ class Heads:
         data, chosen, network = self.prepared.train, self.chosen, self.build()
         layer = network.get_submodule(self.classifier)
         assert isinstance(layer, nn.Linear)
-        share = SHARE if self.prepared.split.folds is None else SHARE_SMALL
-        affordable = int(share * chosen.train_s * chosen.answers_per_s)
-        affordable = min(affordable, _fitted_in(FIT_SHARE * chosen.train_s, layer.in_features))
-        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
-        order = order[: max(FEWEST, min(MOST, affordable))]
+        count = planning.head_images(
+            len(data),
+            len(self.prepared.source.classes),
+            train_s=chosen.train_s,
+            per_s=max(chosen.answers_per_s, chosen.images_per_s),  # that is the CPU's
+            small=self.prepared.split.folds is not None,
+            most=_fitted_in(FIT_SHARE * chosen.train_s, layer.in_features),
+        )
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:count]
         some = replace(data, rows=data.rows[order.to(data.rows.device)])
         found = features(network, self.classifier, some, channels_last=chosen.train.channels_last)
         return some.rows, found
@@ -100,4 +101,4 @@ class Heads:
 def _fitted_in(seconds: float, features: int) -> int:
     """Maximum number of images that a head with so many features can be fitted to in time."""
     images = int((seconds / FIT_S) ** (1 / 3))
-    return images if images < features else MOST
+    return images if images < features else planning.HEAD_MOST
