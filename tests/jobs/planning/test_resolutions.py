@@ -46,8 +46,9 @@ def speed_for(monkeypatch: pytest.MonkeyPatch) -> SpeedFor:
         settings = Settings.make({"budget": 600, "device": "cpu", **given})
         family = look_at(find_family("efficientnet_lite0"), data, settings.params)
         tried.clear()
-        (speed,) = measure_speeds(settings, looked, data, family, left_s=left_s)
-        return speed, sorted(set(tried))
+        speeds = measure_speeds(settings, looked, data, family, left_s=left_s)
+        assert speeds == sorted(speeds, key=lambda speed: speed.resolution)
+        return speeds[-1], sorted(set(tried))
 
     return measure_for
 

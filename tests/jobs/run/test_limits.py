@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from tunesmith.core.errors import LimitError
 from tunesmith.core.settings import Settings
@@ -69,6 +70,30 @@ def test_the_widest_network_within_the_limits_is_kept_and_all_narrower_ones(
     settings = Settings.make({"limit": limit})
     assert within(settings, mnist, CONVNET, SPEEDS, threads=1) == SPEEDS[:2]
     assert within(Settings.make({}), mnist, CONVNET, SPEEDS, threads=1) == SPEEDS
+
+
+def test_the_highest_resolution_within_the_limits_is_kept(
+    mnist: Fingerprint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides, most, family = (64, 96, 128, 160, 192), 130, find_family("efficientnet_lite0")
+    speeds = [
+        SPEED.model_copy(update={"width": 0, "size": (side, side), "resolution": side})
+        for side in sides
+    ]
+    tried: list[int] = []
+
+    def check(_limits: Limits, _network: nn.Module, *, size: tuple[int, int], **_: int) -> None:
+        tried.append(size[0])
+        if size[0] > most:
+            raise LimitError("It is too slow.")
+
+    monkeypatch.setattr(Limits, "check", check)
+    settings = Settings.make({"limit": {"latency_ms": 8.0}})
+    assert within(settings, mnist, family, speeds, threads=1) == [speeds[2]]
+    assert len(tried) < len(sides)
+    assert within(Settings.make({}), mnist, family, speeds, threads=1) == [speeds[-1]]
+    with pytest.raises(LimitError, match=r"the smallest was tried\. It is too slow"):
+        within(settings, mnist, family, speeds[3:], threads=1)
 
 
 def test_where_none_is_within_them_the_message_says_what_the_smallest_takes(

@@ -356,7 +356,9 @@ def test_a_network_that_is_left_alone_has_all_of_the_time(
     too_large.add(PRETRAINED)
     one = plan()
     assert [family.name for family in one.families] == [SCRATCH]
-    assert one.plans == (both.alone,)
+    (left,) = one.plans
+    assert left.reasons == (f"{PRETRAINED} is left out. It is too large.", *both.alone.reasons)
+    assert left.model_copy(update={"reasons": both.alone.reasons}) == both.alone
     assert one.alone is None
     too_large.add(SCRATCH)
     with pytest.raises(kind):

@@ -1,6 +1,6 @@
 """Decide which networks to train and how: from measurements, or from an earlier session's plan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -8,7 +8,7 @@ import torch
 
 from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import LimitError, MissingExtraError, OutOfMemoryError
+from tunesmith.core.errors import LimitError, MissingExtraError, OutOfMemoryError, UserError
 from tunesmith.core.settings import AUTO, LATENCY, Settings, checked
 from tunesmith.core.space import check_values, space_of
 from tunesmith.core.spread import spread
@@ -96,7 +96,7 @@ def plan_all(
     families = [look_at(family, data, settings.params) for family in families]
     plans: dict[str, planning.Plan] = {}
     size: tuple[int, int] | None = None
-    refused: LimitError | OutOfMemoryError | None = None
+    refused: dict[str, LimitError | OutOfMemoryError] = {}
     shared = planning.sharing(len(families), budget=settings.budget)
     for family in sorted(families, key=lambda f: f.pretrained is None):
         given = meant_for(family, settings)
@@ -104,7 +104,7 @@ def plan_all(
             speeds = measure_speeds(given, looked, data, family, left_s=clock.left(), size=size)
             speeds = within(settings, data, family, speeds, threads=machine.cores)
         except (LimitError, OutOfMemoryError) as error:
-            refused = error
+            refused[family.name] = error
             continue
         remarks = *filter(None, [family.remark]), *left_out_words(settings, given)
         make = partial(
@@ -112,10 +112,10 @@ def plan_all(
         )
         chosen, alone = (make(sharing=networks) for networks in (shared, 1))
         plans[family.name], size = _with_search(settings, data, machine, chosen), chosen.size
-    if refused and not plans:
-        raise refused
+    if not plans:
+        raise [*refused.values()][-1]
     left = [family for family in families if family.name in plans]
-    alone = _with_search(settings, data, machine, alone)
+    alone = _with_search(settings, data, machine, alone, refused)
     is_raced = len(left) > 1  # the others may have been over a limit, or too large for memory
     return Planned(
         data=data,
@@ -163,9 +163,14 @@ def _depth(settings: Settings, data: Fingerprint, size: tuple[int, int], *, core
 
 
 def _with_search(
-    settings: Settings, data: Fingerprint, machine: Machine, chosen: planning.Plan
+    settings: Settings,
+    data: Fingerprint,
+    machine: Machine,
+    chosen: planning.Plan,
+    refused: Mapping[str, UserError] | None = None,
 ) -> planning.Plan:
-    """Add a search to the plan if it is worthwhile, and the reason."""
+    """Add a search to the plan if worthwhile, and why or why not; and why others are left out."""
+    left_out = (f"{name} is left out. {error}" for name, error in (refused or {}).items())
     most = planning.most_examples(planning.trained_images(data))
     search, reason = planning.plan_search(
         settings,
@@ -176,7 +181,7 @@ def _with_search(
         cores=machine.cores,
         memory_bytes=machine.memory_bytes,
     )
-    changes = {"search": search, "reasons": (*chosen.reasons, reason)}
+    changes = {"search": search, "reasons": (*left_out, *chosen.reasons, reason)}
     # Each further view of an image takes as long as the first.
     passes = {"passes": 1} if LATENCY in settings.limit else {}
     return chosen.model_copy(update=changes | passes)

@@ -16,7 +16,7 @@ from tunesmith.data.decode import Sample
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.execution.threads import ALONE
 from tunesmith.jobs.planning.failures import explained, within_memory
-from tunesmith.jobs.planning.resolutions import highest, resolutions
+from tunesmith.jobs.planning.resolutions import affordable, resolutions
 from tunesmith.jobs.planning.shrinking import check_shrunk
 from tunesmith.jobs.run.limits import check_export
 from tunesmith.jobs.run.prepare import builder, tensor
@@ -119,9 +119,9 @@ def measure_speeds(
     """
     once = partial(_speeds, settings, sample, data, family, left_s=left_s, size=size)
     speeds = _with_fitting_threads(once) if _is_cpu(settings) else once()
-    check_shrunk(settings, data, family, speeds[0])
+    check_shrunk(settings, data, family, speeds[-1])
     if family.source:
-        size = speeds[0].size
+        size = speeds[-1].size
         build = family.builder(data.classes, data.channels, size=size, params=settings.params)
         network = untrained(build, settings.seed)
         check_export(network, channels=data.channels, size=size)
@@ -168,7 +168,7 @@ def _speeds(
     precisions = (True, False) if choose_device(settings.device).autocast else (False,)
     if "resolution" in family.space:
         sides = resolutions(settings, data, family)
-        return [highest(speed, data, sides, precisions, seconds=seconds)]
+        return affordable(speed, data, sides, precisions, seconds=seconds)
     searched = "width" in family.space and family.source is None and "width" not in settings.params
     middle = family.space["width"].default if searched else 0
     size = sizes[0]

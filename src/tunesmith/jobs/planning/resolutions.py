@@ -20,14 +20,14 @@ def resolutions(settings: Settings, data: Fingerprint, family: Family) -> Sequen
     return tuple(filter(has.range.holds, planning.resolutions_of(data))) or (has.default,)
 
 
-def highest(
+def affordable(
     speed: Measure,
     data: Fingerprint,
     sides: Sequence[int],
     precisions: Sequence[bool],
     *,
     seconds: float,
-) -> planning.Speed:
+) -> list[planning.Speed]:
     """Measure higher and higher resolutions, as long as they fit and leave time for fine-tuning.
 
     Args:
@@ -37,11 +37,14 @@ def highest(
         precisions: Whether to multiply in mixed precision; the lowest resolution is measured in
             each, and what is faster there counts for all.
         seconds: Seconds for fine-tuning and for testing.
+
+    Returns:
+        The speed at each of these resolutions, lowest first.
     """
     lowest, *higher = sides
     at = partial(_at, speed, data)
     ways = ({"resolution": lowest, "mixed": mixed} for mixed in precisions)
-    best = max(within_memory(at, ways), key=lambda found: found.images_per_s)
+    speeds = [max(within_memory(at, ways), key=lambda found: found.images_per_s)]
     fits = partial(
         planning.leaves_time,
         examples=planning.tuned_examples(data),
@@ -49,14 +52,14 @@ def highest(
         seconds=seconds,
     )
     for side in higher:
-        if not fits(planning.at_most(best, side)):  # then it need not be measured
+        if not fits(planning.at_most(speeds[-1], side)):  # then it need not be measured
             break
-        way = {"resolution": side, "mixed": best.mixed}
+        way = {"resolution": side, "mixed": speeds[0].mixed}
         found = next(within_memory(at, [way], needed=False), None)
         if found is None or not fits(found):
             break
-        best = found
-    return best
+        speeds.append(found)
+    return speeds
 
 
 def _at(speed: Measure, data: Fingerprint, resolution: int, *, mixed: bool) -> planning.Speed:

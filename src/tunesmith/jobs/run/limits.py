@@ -111,30 +111,36 @@ def within(
 ) -> list[planning.Speed]:
     """Keep the networks within the limits: the widest one that fits, and all narrower ones.
 
+    Of several resolutions, the highest one that fits is kept.
+
     Raises:
-        LimitError: Not even the narrowest network fits.
+        LimitError: Not even the smallest network fits.
     """
     limits = Limits(most=settings.limit, threads=threads)
-    if not limits.most:
-        return [*speeds]
-    widths, told = sorted({speed.width for speed in speeds}), {}
+    costs, told = sorted({_cost(speed) for speed in speeds}), {}
 
-    def exceeds(width: int) -> bool:
-        widest = next(speed for speed in speeds if speed.width == width)
-        params = {**widest.params, **settings.params}
-        build = family.builder(data.classes, data.channels, size=widest.size, params=params)
+    def exceeds(cost: tuple[int, int]) -> bool:
+        one = next(speed for speed in speeds if _cost(speed) == cost)
+        params = {**one.params, **settings.params}
+        build = family.builder(data.classes, data.channels, size=one.size, params=params)
         try:
             network = untrained(build, settings.seed)
-            limits.check(network, channels=data.channels, size=widest.size)
+            limits.check(network, channels=data.channels, size=one.size)
         except LimitError as error:
-            told[width] = str(error)
-        return width in told
+            told[cost] = str(error)
+        return cost in told
 
     # A wider network costs more, so few of them need be exported.
-    fitting = widths[: bisect_left(widths, True, key=exceeds)]  # noqa: FBT003 (what is looked for)
+    fitting = costs[: bisect_left(costs, True, key=exceeds)] if limits.most else costs  # noqa: FBT003
     if not fitting:
         raise LimitError(
-            f"No {family.name} is within --limit: the smallest was tried. {told[widths[0]]} Raise "
+            f"No {family.name} is within --limit: the smallest was tried. {told[costs[0]]} Raise "
             "the limit, or pass a smaller network of your own as --model file.py:function."
         )
-    return [speed for speed in speeds if speed.width <= fitting[-1]]
+    width, resolution = fitting[-1]
+    return [each for each in speeds if each.width <= width and each.resolution == resolution]
+
+
+def _cost(speed: planning.Speed) -> tuple[int, int]:
+    """What orders a family's networks by their cost: one of both is the same for all of them."""
+    return speed.width, speed.resolution
