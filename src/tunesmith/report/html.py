@@ -170,7 +170,7 @@ def _loss_chart(story: Story) -> Markup:
         [
             Series(name="training", points=[(p.examples, p.loss) for p in story.curve], style="b"),
             Series(
-                name=_validated(story),
+                name=f"{_validated(story)}, calibrated",
                 points=[(p.examples, p.log_loss) for p in story.validation],
                 dots=True,
             ),

@@ -153,6 +153,17 @@ def test_a_later_start_may_train_elsewhere(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == {**JOB, "metric": "macro_f1"}
 
 
+@pytest.mark.parametrize("metric", ["log_loss", "accuracy", "roc_auc"])
+def test_a_network_is_judged_by_what_it_is_worth_once_calibrated(folder: Path, metric: str) -> None:
+    some = replace(opened(folder / "data"), metric=metric)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    value = shared._value(some, network, 1.0, channels_last=True)
+    for weights in network.parameters():
+        weights.data *= 3
+    surer = shared._value(some, network, 1.0, channels_last=True)
+    assert surer == pytest.approx(value, abs=0.01)
+
+
 def test_numbers_that_layers_hand_on_cost_too(folder: Path) -> None:
     data, conv = opened(folder / "data").data, nn.Conv2d(1, 4, 3)
     operations, numbers = 2 * 9 * 4 * 6 * 6, 4 * 6 * 6

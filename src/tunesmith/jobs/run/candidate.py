@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tunesmith import plan as planning
-from tunesmith.evaluation.calibration import calibrated_loss, softmax
+from tunesmith.evaluation.calibration import calibrated_loss
 from tunesmith.evaluation.early import BALANCED
 from tunesmith.evaluation.metrics import METRICS, accuracy
 from tunesmith.evaluation.predict import logits
@@ -144,7 +144,7 @@ class Candidate:
             return {
                 "accuracy": accuracy(z_NK, y_N),
                 BALANCED: METRICS[BALANCED].function(z_NK, y_N),
-                "log_loss": METRICS["log_loss"].function(softmax(z_NK, 1.0), y_N),
+                "log_loss": calibrated_loss(z_NK, y_N),
                 ANSWERS_PER_S: len(y_N) / max(seconds, 1e-9),
                 SUREST_CONTRADICTED: surest_contradicted(z_NK, y_N),
             }

@@ -26,7 +26,7 @@ from tunesmith import plan as planning
 from tunesmith.core.errors import CodeChangedError
 from tunesmith.core.spread import spread
 from tunesmith.data.augment import shrink
-from tunesmith.evaluation.calibration import softmax
+from tunesmith.evaluation.calibration import fit_temperature, softmax
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.evaluation.predict import logits
 from tunesmith.execution.allocator import keep_freed_memory
@@ -278,7 +278,8 @@ def _segments(end: int) -> tuple[Segment, ...]:
 def _value(shared: Shared, network: nn.Module, scale: float, *, channels_last: bool) -> float:
     """Metric of a network, on images as large as those that were trained on last.
 
-    On larger ones, networks lose several points, some structures more than others.
+    On larger ones, networks lose several points, some structures more than others. The answers are
+    calibrated, as the final ones will be: else label smoothing would decide on the log loss.
     """
     network.eval()
     z_NK = logits(
@@ -287,4 +288,5 @@ def _value(shared: Shared, network: nn.Module, scale: float, *, channels_last: b
         normalize=shared.data.normalize,
         channels_last=channels_last,
     )
-    return METRICS[shared.metric].function(softmax(z_NK, 1.0), shared.y_N)
+    p_NK = softmax(z_NK, fit_temperature(z_NK, shared.y_N))
+    return METRICS[shared.metric].function(p_NK, shared.y_N)
