@@ -1,6 +1,7 @@
 """Tests of `tunesmith.training.probe`."""
 
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tunesmith.core.errors import OutOfMemoryError
 from tunesmith.models.convnet import convnet
 from tunesmith.models.preprocess import Normalize
+from tunesmith.training import probe
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.device import Compute
 from tunesmith.training.epoch import TrainData
@@ -96,6 +98,31 @@ def test_fewer_images_than_a_batch_are_trained_on_all_the_same() -> None:
     harm = transform_harm(build, one, data.x_NCHW, data.y_N, config, **TWO)
     assert harm.images == 200
     assert 0 <= harm.plain <= 1
+
+
+@pytest.mark.parametrize(
+    ("first_s", "device", "steps", "rate"),
+    [(0.9, "cpu", 2, 16.0), (1.1, "cpu", 1, 16 / 1.1), (1.1, "cuda", 2, 16.0)],
+)
+def test_a_first_batch_that_takes_very_long_counts_alone(
+    monkeypatch: pytest.MonkeyPatch, first_s: float, device: str, steps: int, rate: float
+) -> None:
+    """On other devices than a CPU, the first one loads kernels."""
+    now, trained = 0.0, 0
+
+    def train(*_args: object, **_options: object) -> None:
+        nonlocal now, trained
+        now, trained = now + (1.0 if trained else first_s), trained + 1
+
+    monkeypatch.setattr(probe, "train_batches", train)
+    clock = SimpleNamespace(perf_counter=lambda: now, process_time=lambda: 0.0)
+    monkeypatch.setattr(probe, "time", clock)
+    data = make(sided=True)
+    compute = dataclasses.replace(data.compute, device=torch.device(device))
+    elsewhere = dataclasses.replace(data, compute=compute)
+    found, _ = probe._rate(build(), elsewhere, TrainConfig(batch=16), 0.1)
+    assert found == pytest.approx(rate)
+    assert trained == steps
 
 
 def test_what_is_measured() -> None:

@@ -32,6 +32,8 @@ from tunesmith.training.schedule import Segment
 from tunesmith.training.slice import copied, make_optimizers, place
 
 FOREVER = 2**40  # examples; the clock ends a probe
+WARM = 3  # readings of the clock around two batches, of which the first warms up
+SLOW = 10  # times as long as a measurement should take: a first batch that does counts alone
 BRIEF_BATCH = 64  # batch size: in a few seconds, more steps teach more than larger ones
 # Images that are answered to measure how fast, at least; by a CPU beside another device, at most.
 ANSWERED = 32
@@ -74,8 +76,8 @@ def measure(
 ) -> Measured:
     """Train a throwaway network for about ``seconds``, two batches at least; measure its speed.
 
-    The first batch does not count: it includes memory allocation and kernel setup. If memory runs
-    out, smaller batches are tried.
+    The first batch does not count: it includes memory allocation and kernel setup. On a CPU, it
+    counts alone if it takes ten times as long. If memory runs out, smaller batches are tried.
 
     Raises:
         OutOfMemoryError: Memory runs out with a batch of one image, too.
@@ -144,7 +146,9 @@ def _rate(
     segments = [Segment(begin=0, end=FOREVER, first=0.1, last=0.1)]
     network.train()
     ends = [(time.perf_counter(), time.process_time())]
-    while ends[-1][0] - ends[0][0] < seconds or len(ends) < 3:  # noqa: PLR2004 (one warms up)
+    # One warms up, if that is not all: elsewhere than on a CPU, kernels are loaded in it.
+    most = SLOW * seconds if data.compute.device.type == "cpu" else math.inf
+    while (past := ends[-1][0] - ends[0][0]) < seconds or (len(ends) < WARM and past <= most):
         step = len(ends) - 1
         train_batches(
             network,
@@ -160,7 +164,7 @@ def _rate(
         )
         update(average, network, decay=config.ema_decay)
         ends.append((time.perf_counter(), time.process_time()))
-    took_S, used_S = np.diff(ends[1:], axis=0).T
+    took_S, used_S = np.diff(ends[1:] if len(ends) >= WARM else ends, axis=0).T
     share = share_of(float(used_S.sum()), float(took_S.sum()), torch.get_num_threads())
     # The fastest step: other load can only add time. If that never stops, all steps count.
     return config.batch / float(took_S.min() if share >= ALONE else took_S.mean()), share

@@ -12,9 +12,16 @@ from tunesmith.data.decode import sample
 from tunesmith.data.fingerprint import Fingerprint, fingerprint
 from tunesmith.data.sources import open_source
 from tunesmith.execution.machine import measure
+from tunesmith.execution.threads import ALONE
 from tunesmith.jobs.planning.decide import find_families, plan_all
-from tunesmith.jobs.planning.measure import default_config, look_at, measure_speeds
+from tunesmith.jobs.planning.measure import (
+    _with_fitting_threads,
+    default_config,
+    look_at,
+    measure_speeds,
+)
 from tunesmith.models.build import find_family
+from tunesmith.plan import Speed
 from tunesmith.training.config import RECIPES
 
 TIMM_LIKE = """
@@ -126,6 +133,42 @@ def test_a_layout_that_a_network_does_not_compute_is_left_out(tmp_path: Path) ->
     data = fingerprint(source, looked)
     speeds = measure_speeds(settings, looked, data, family, left_s=5.0)
     assert not any(speed.channels_last for speed in speeds)
+
+
+@pytest.mark.parametrize(("faster", "measured", "threads"), [(True, 2, 2), (False, 1, 4)])
+def test_fewer_threads_are_tried_with_one_network_first(
+    monkeypatch: pytest.MonkeyPatch, *, faster: bool, measured: int, threads: int
+) -> None:
+    """Where other processes slow all down, measuring all again would take long."""
+    used, times = 4, 0
+    slow = Speed(
+        width=0,
+        size=(8, 8),
+        channels_last=True,
+        share=ALONE / 2,
+        images_per_s=10.0,
+        answers_per_s=30.0,
+        parameters=1,
+        activation_bytes=1,
+    )
+
+    def use(count: int) -> None:
+        nonlocal used
+        used = count
+
+    def once() -> list[Speed]:
+        nonlocal times
+        times += 1
+        return [slow if times == 1 else slow.model_copy(update={"share": 1.0})]
+
+    def again(speed: Speed) -> Speed:
+        assert speed == slow
+        return speed.model_copy(update={"images_per_s": 20.0 if faster else 5.0})
+
+    monkeypatch.setattr(torch, "set_num_threads", use)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: used)
+    _with_fitting_threads(once, again)
+    assert (times, used) == (measured, threads)
 
 
 def test_our_own_networks_are_known(mnist: Fingerprint) -> None:

@@ -118,7 +118,8 @@ def measure_speeds(
             makes them.
     """
     once = partial(_speeds, settings, sample, data, family, left_s=left_s, size=size)
-    speeds = _with_fitting_threads(once) if _is_cpu(settings) else once()
+    again = partial(_again, settings, sample, data, family)
+    speeds = _with_fitting_threads(once, again) if _is_cpu(settings) else once()
     check_shrunk(settings, data, family, speeds[-1])
     if family.source:
         size = speeds[-1].size
@@ -132,23 +133,23 @@ def _is_cpu(settings: Settings) -> bool:
     return choose_device(settings.device).device.type == "cpu"
 
 
-def _with_fitting_threads(once: Callable[[], list[planning.Speed]]) -> list[planning.Speed]:
-    """Halve the number of threads as long as that is faster; see `execution.threads`."""
+def _with_fitting_threads(
+    once: Callable[[], list[planning.Speed]], again: Callable[[planning.Speed], planning.Speed]
+) -> list[planning.Speed]:
+    """Halve the number of threads as long as that is faster; see `execution.threads`.
+
+    Other processes slow all measurements down: the cheapest network is measured again, and the
+    others only if that is faster.
+    """
     speeds, threads = once(), torch.get_num_threads()
     # The widest have most work per thread: if nothing else runs, they keep all threads busy.
     while threads > 1 and max(speed.share for speed in speeds) < ALONE:
         torch.set_num_threads(threads // 2)
-        fewer = once()
-        if _pixels_per_s(fewer[0]) <= _pixels_per_s(speeds[0]):
+        if again(speeds[0]).images_per_s <= speeds[0].images_per_s:
             torch.set_num_threads(threads)
             break
-        speeds, threads = fewer, threads // 2
+        speeds, threads = once(), threads // 2
     return speeds
-
-
-def _pixels_per_s(speed: planning.Speed) -> float:
-    """Training throughput that may be compared if the resolution is another one."""
-    return speed.images_per_s * max(1, speed.resolution) ** 2
 
 
 def _speeds(
@@ -247,6 +248,23 @@ def _speed(
         precision=str(batch.compute.products(mixed=mixed)).removeprefix("torch."),
         threads=torch.get_num_threads(),
         **asdict(found),
+    )
+
+
+def _again(
+    settings: Settings, sample: Sample, data: Fingerprint, family: Family, speed: planning.Speed
+) -> planning.Speed:
+    """Measure a network once more, in the same way."""
+    return _speed(
+        settings,
+        sample,
+        data,
+        family,
+        size=speed.size,
+        width=speed.width,
+        resolution=speed.resolution,
+        channels_last=speed.channels_last,
+        mixed=speed.mixed,
     )
 
 
