@@ -62,6 +62,14 @@ def test_images_that_become_too_small_are_refused(
     check(data, size, early_scale=0.75)
 
 
+def test_a_batch_of_one_image_needs_maps_of_more_than_one_pixel(mnist: Fingerprint) -> None:
+    check(mnist, (8, 8), early_scale=0.5)
+    with pytest.raises(SettingsError, match=r"more than 1 value.*, or train batches of more"):
+        check(mnist, (8, 8), early_scale=0.5, batch=1)
+    check(mnist, (8, 8), early_scale=0.5, batch=2)
+    check(mnist, (8, 8), batch=1)
+
+
 def test_a_user_s_network_may_know_one_size_alone(mnist: Fingerprint, tmp_path: Path) -> None:
     (tmp_path / "fixed.py").write_text(FIXED)
     model = f"{tmp_path / 'fixed.py'}:build"

@@ -15,7 +15,7 @@ from tunesmith.training.slice import untrained
 def check_shrunk(
     settings: Settings, data: Fingerprint, family: Family, best: planning.Speed
 ) -> None:
-    """Try the network on two images of the size that the user's ``early_scale`` makes of them.
+    """Try the network on images of the size that the user's ``early_scale`` makes of them.
 
     What the plan chooses works for every network that it is meant for.
 
@@ -34,13 +34,15 @@ def check_shrunk(
         return
     params = {**best.params, **settings.params}
     build = family.builder(data.classes, data.channels, size=best.size, params=params)
-    network = untrained(build, settings.seed).eval()
+    # Batch normalization has a single value to normalize in a map of one pixel of one image.
+    alone = 1 in (settings.train.get("batch"), best.largest_batch)
+    network = untrained(build, settings.seed).train(alone)
     try:
         with torch.no_grad():
-            network(torch.zeros((2, data.channels, *small)))
+            network(torch.zeros((1 if alone else 2, data.channels, *small)))
     except Exception as error:
         raise SettingsError(
             f"`train.early_scale` must leave images that {family.name} can compute, but {scale:g} "
             f"makes {sides(*small)} of {sides(*best.size)} ({str(error).rstrip('.')}). Set a value "
-            "closer to 1, or leave it out."
+            f"closer to 1, or leave it out{', or train batches of more images' if alone else ''}."
         ) from error
