@@ -96,7 +96,7 @@ def test_of_a_model_of_no_use_nothing_else_is_said_of_its_answers(make_story: Ma
         make_story(),
         score={"value": 0.275, "low": 0.25, "high": 0.3},
         evaluation=weak,
-        baseline=Baseline(majority=0.35, linear=None),
+        baseline=Baseline(majority=0.35, linear=0.1),
     )
     assert text.startswith("Do not use this model: it is worse than always giving the most freq")
     assert "Repair or delete" in text

@@ -53,11 +53,11 @@ def test_the_interval_says_how_it_was_measured(summary: Summary) -> None:
         (0.5, 0.5, "It is wrong in 50.0 % of cases, a linear model in 50.0 %."),
         (0.2, 0.2, "80.0 %: this model has not learned what it should."),
         (0.4, 0.6, "in 40.0 %: this model has not learned what it should."),
-        (0.9, None, "always giving the most frequent class in 80.0 %."),
+        (0.9, 0.1, "always giving the most frequent class in 80.0 %."),
     ],
 )
 def test_it_is_compared_with_the_best_baseline(
-    summary: Summary, accuracy: float, linear: float | None, expected: str
+    summary: Summary, accuracy: float, linear: float, expected: str
 ) -> None:
     base = Baseline(majority=0.2, linear=linear)
     score = {"value": accuracy, "high": accuracy + 0.1}
@@ -212,7 +212,7 @@ def test_calibration_is_honest(make_story: MakeStory) -> None:
 def test_a_model_of_no_use_is_warned_of(
     summary: Summary, metric: str, value: float, expected: str
 ) -> None:
-    base = Baseline(majority=0.35, linear=None)
+    base = Baseline(majority=0.35, linear=0.1)
     score = {"metric": metric, "value": value, "low": value - 0.05, "high": value + 0.05}
     poor = changed(summary, score=score, baseline=base)
     found = sentences.warning(poor)

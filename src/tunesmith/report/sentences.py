@@ -124,8 +124,7 @@ def mistakes(accuracy: float, n: int) -> int:
 def baselines(summary: Summary) -> list[tuple[str, float]]:
     """List the baselines that need no deep learning, with their accuracies."""
     base = summary.baseline
-    rows = [("Most frequent class", base.majority), ("A linear model", base.linear)]
-    return [(name, accuracy) for name, accuracy in rows if accuracy is not None]
+    return [("Most frequent class", base.majority), ("A linear model", base.linear)]
 
 
 def _strongest(summary: Summary) -> tuple[str, float]:

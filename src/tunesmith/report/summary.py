@@ -28,13 +28,13 @@ class _Part(BaseModel):
 
 
 class Baseline(_Part):
-    """Accuracy of two models that need no deep learning, on the same test images.
+    """Accuracy of two models that need no deep learning, on the test images.
 
-    ``majority`` always answers the most frequent class. ``linear`` is None where it was left out.
+    ``majority`` always answers the most frequent class; ``linear`` is tested on some of the images.
     """
 
     majority: float
-    linear: float | None
+    linear: float
 
 
 class Model(_Part):
