@@ -179,7 +179,7 @@ def test_much_time_that_is_too_little_for_another_slice_is_told(tmp_path: Path) 
     slow = Slow()
     _, reason, _ = run(tmp_path, budget=400.0, now=lambda: slow.time, executor=slow, scheduler=FULL)
     assert reason == (
-        "2 min 40 s of the budget are left, and another slice takes about 4 min 00 s."
+        "The time left, 2 min 40 s, is too short for another slice, which takes about 4 min 00 s."
     )
 
 

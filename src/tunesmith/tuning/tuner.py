@@ -217,7 +217,7 @@ def _spent_words(expected: float, left_s: float) -> str:
     if not left_s:
         return "The budget is spent."
     return (
-        f"{duration(left_s)} of the budget are left, and another slice takes about "
+        f"The time left, {duration(left_s)}, is too short for another slice, which takes about "
         f"{duration(expected)}."
     )
 
