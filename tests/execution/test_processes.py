@@ -147,6 +147,8 @@ def test_a_process_that_computes_is_told_from_one_that_waits() -> None:
             sum(range(1_000_000))
         own_later, idle_later = (module._ticks(number) for number in (os.getpid(), waits.pid))
         waits.kill()
+    assert own is not None
+    assert own_later is not None
     assert own_later > own
     assert idle_later == idle
 

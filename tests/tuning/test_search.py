@@ -10,13 +10,13 @@ from tunesmith.tuning.search import Search, proposed
 SPACE: Space = {"kind": Field(Choice("a", "b"), "a")}
 
 
-def always(space: Space, history: History, *, seed: int) -> Config:  # noqa: ARG001
+def always(space: Space, history: History, *, seed: int) -> Config:
     return {"kind": "a"}
 
 
 @pytest.mark.parametrize(("repeats", "kind"), [(True, "a"), (False, "b")])
 def test_configs_are_only_tried_again_where_that_is_what_is_searched(
-    repeats: bool,  # noqa: FBT001 (a parameter of the test)
+    repeats: bool,
     kind: str,
 ) -> None:
     search = Search(
