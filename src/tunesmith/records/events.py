@@ -221,7 +221,7 @@ def encode(event: Event) -> tuple[str, str]:
 
     Example:
         >>> encode(Noted(text="hello"))
-        ('noted', '{"text": "hello"}')
+        ('noted', '{"text": "hello", "lasting": true}')
 
     """
     # Invalid Unicode cannot be stored; escaped, it is decoded to what it was.

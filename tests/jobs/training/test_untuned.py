@@ -72,7 +72,9 @@ def candidate_of(session: Session, source: Source) -> Candidate:
     planned = plan_all(settings, looked, data, families, machine=machine, clock=session.clock)
     prepared = prepare(session, source, data, machine, size=planned.size, depth=planned.depth)
     (family,), (chosen,) = planned.families, planned.plans
-    chosen = chosen.model_copy(update={"params": {"resolution": 32}, "passes": 1})
+    # So few epochs leave time for a search, if the machine is fast, but none for heads of all.
+    changes = {"params": {"resolution": 32}, "passes": 1, "search": None, "train_s": 60.0}
+    chosen = chosen.model_copy(update=changes)
     return Candidate(prepared=as_expected(prepared, family), family=family, chosen=chosen)
 
 
