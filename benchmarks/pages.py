@@ -107,13 +107,15 @@ MACHINES = (
     ("-zen5", "The same, a newer model, but on one core; the other one was busy too"),
     ("-avx2", "Two cores with AVX2; MNIST and digits at earlier revisions"),
     ("-amx", "Two cores with AMX, which train in bfloat16; earlier revisions"),
+    ("-amx-core", "The same, on one core each for ours and the reference, at the same time"),
 )
 MACHINE = """\
 ## {title}
 
 Hardware: {cpu}, {counted}, {system}, no GPU, shared with other work; torch {torch}.
 
-{table}{searches}
+{table}{searches}{times}"""
+TIMES = """
 
 **Time to an accuracy**, the shortest budget in the table whose median reaches it: {times}."""
 SPEED = """
@@ -284,12 +286,14 @@ def first_to(rows: Sequence[Row], who: str, data: str) -> str:
 
 
 def times(rows: Sequence[Row]) -> str:
-    """How long ours and the reference take to the targets."""
-    return "; ".join(
+    """How long ours and the reference take to the targets; nothing for data without rows."""
+    told = "; ".join(
         f"{NAMES[data]}, {percent(target)}: "
         f"{first_to(rows, OURS, data)}, {first_to(rows, REFERENCE, data)}"
         for data, target in TARGETS.items()
+        if any(row["data"] == data for row in rows)
     )
+    return told and TIMES.format(times=told)
 
 
 def loaders(cases: Sequence[Row]) -> str:
