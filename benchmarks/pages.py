@@ -76,6 +76,7 @@ medians over the same seeds.
 COMPARED = {  # what is compared with the training as it is, by the names of results
     "ablation": "Settings, by whole runs of `tunesmith fit` (`python benchmarks/ablation.py`):",
     "tricks": "Methods that are no settings, by the training alone (`benchmarks/tricks.py`):",
+    "tricks-amx": "Shifted images, and more views in testing; the same on a core with AMX:",
 }
 AS_IT_IS = "as it is"
 PORTFOLIO = """\

@@ -1,7 +1,7 @@
 """What methods would bring that the engine does not have, and what some of its own bring.
 
     TUNESMITH_DATA=FOLDER python benchmarks/tricks.py [--data cifar10] [--seconds 60] [--seeds 2]
-        [--tricks "MixUp,CutMix"]
+        [--tricks "MixUp,CutMix"] [--results FILE]
 
 The engine's own training step at equal time, with one change.
 
@@ -391,11 +391,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--tricks", default=",".join(TRICKS))
+    parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     keep_freed_memory()
     parts = read_fashion() if options.data == "fashion" else read_zip("cifar10.zip", 3)
     data = data_of(parts["train"])
-    rows: list[dict[str, Any]] = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
+    path: Path = options.results
+    rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"] if path.exists() else []
     for seed, name in itertools.product(range(options.seeds), options.tricks.split(",")):
         asked = {"data": options.data, "budget_s": options.seconds, "seed": seed}
         if any(row.items() >= {**asked, "variant": name}.items() for row in rows):
@@ -415,7 +417,7 @@ def main() -> None:
             )
             rows.append({**asked, "variant": variant, "accuracy": round(share, 4)})
             print(json.dumps(rows[-1]), flush=True)
-        write_results(RESULTS, rows)
+        write_results(path, rows)
     for name in dict.fromkeys(row["variant"] for row in rows):
         asked = {"data": options.data, "budget_s": options.seconds, "variant": name}
         found = [row["accuracy"] for row in rows if row.items() >= asked.items()]

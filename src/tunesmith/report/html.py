@@ -170,7 +170,7 @@ def _loss_chart(story: Story) -> Markup:
         [
             Series(name="training", points=[(p.examples, p.loss) for p in story.curve], style="b"),
             Series(
-                name=f"{_validated(story)}, calibrated",
+                name=_validated(story),
                 points=[(p.examples, p.log_loss) for p in story.validation],
                 dots=True,
             ),
