@@ -32,6 +32,7 @@ from tunesmith.records.events import SliceDone, TrialStarted
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.asha import ASHA
 from tunesmith.tuning.cube import decode
+from tunesmith.tuning.folders import at_unit
 from tunesmith.tuning.freeze_thaw import FreezeThaw
 from tunesmith.tuning.gp import GP
 from tunesmith.tuning.hyperopt_sampler import HyperoptSampler
@@ -121,8 +122,8 @@ class Instant:
         """Do nothing; see `Executor`."""
 
 
-def recorded(past: History, journal: Journal) -> None:
-    """Write a search to a journal, in slices of a block."""
+def recorded(past: History, journal: Journal, folder: Path) -> None:
+    """Write a search to a journal, in slices of a block, and the folders that its trials left."""
     for number, trial in enumerate(past.trials):
         name = str(number)
         journal.append(TrialStarted(trial=name, config=trial.config), elapsed=0.0)
@@ -138,6 +139,9 @@ def recorded(past: History, journal: Journal) -> None:
                 rows=tuple(rows),
             )
             journal.append(done, elapsed=0.0)
+        left = at_unit(folder, number, trial.at)
+        left.mkdir(parents=True)
+        (left / "state").touch()
 
 
 def whole_milliseconds(past: History, *, is_timed: bool) -> float:
@@ -157,10 +161,11 @@ def whole_milliseconds(past: History, *, is_timed: bool) -> float:
     interrupted = threading.Event()
     executor = Instant(interrupted)
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder)) as journal:
-        recorded(past, journal)
+        trials = Path(folder) / "trials"
+        recorded(past, journal, trials)
         Tuner(
             search,
-            folder=Path(folder) / "trials",
+            folder=trials,
             executor=executor,
             clock=Clock(budget=1e9 if is_timed else math.inf),
             journal=journal,
