@@ -1,6 +1,7 @@
 """Choose augmentations that keep the meaning of images."""
 
 import math
+from functools import partial
 
 from tunesmith.data.augmentation import Augmentation
 from tunesmith.training.findings import SHIFT, Harm, beyond_chance
@@ -68,13 +69,10 @@ def choose_augmentation(harm: Harm, *, epochs: float) -> tuple[Augmentation, tup
         "flip_vertical": MIRRORED_ONLY if knows else KNOWS_LITTLE,
         "rotate": MIRRORED if flip else SIGNS_ONLY,
     }
-    reasons = {
-        name: (USED if harmless[name] else USED_LONG)
-        if used[name]
-        else (unused[name] if harmless[name] else HARMFUL)
-        for name in harm.changed
-    }
-    return how, tuple(_words(harm, name, reason) for name, reason in reasons.items())
+    # By whether it is harmless, and used.
+    usual = {(True, True): USED, (False, False): HARMFUL, (False, True): USED_LONG}
+    reasons = (usual.get((harmless[name], used[name])) or unused[name] for name in harm.changed)
+    return how, tuple(map(partial(_words, harm), harm.changed, reasons))
 
 
 def _harmless(harm: Harm) -> dict[str, bool]:

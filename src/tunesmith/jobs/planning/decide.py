@@ -115,7 +115,7 @@ def plan_all(
     if not plans:
         raise [*refused.values()][-1]
     left = [family for family in families if family.name in plans]
-    alone = _with_search(settings, data, machine, alone, refused)
+    alone = _with_search(settings, data, machine, _remarked(alone, _left_out(refused)))
     is_raced = len(left) > 1  # the others may have been over a limit, or too large for memory
     return Planned(
         data=data,
@@ -147,6 +147,16 @@ def _plan(
         pretrained=family.pretrained is not None,
         sharing=sharing,
     )
+    return _remarked(chosen, remarks)
+
+
+def _left_out(refused: Mapping[str, UserError]) -> list[str]:
+    """Say which networks are not in the plan, and why."""
+    return [f"{name} is left out. {error}" for name, error in refused.items()]
+
+
+def _remarked(chosen: planning.Plan, remarks: Sequence[str]) -> planning.Plan:
+    """Put remarks before the reasons of a plan."""
     return chosen.model_copy(update={"reasons": (*remarks, *chosen.reasons)})
 
 
@@ -163,14 +173,9 @@ def _depth(settings: Settings, data: Fingerprint, size: tuple[int, int], *, core
 
 
 def _with_search(
-    settings: Settings,
-    data: Fingerprint,
-    machine: Machine,
-    chosen: planning.Plan,
-    refused: Mapping[str, UserError] | None = None,
+    settings: Settings, data: Fingerprint, machine: Machine, chosen: planning.Plan
 ) -> planning.Plan:
-    """Add a search to the plan if worthwhile, and why or why not; and why others are left out."""
-    left_out = (f"{name} is left out. {error}" for name, error in (refused or {}).items())
+    """Add a search to the plan if it is worthwhile, and the reason."""
     most = planning.most_examples(planning.trained_images(data))
     search, reason = planning.plan_search(
         settings,
@@ -181,7 +186,7 @@ def _with_search(
         cores=machine.cores,
         memory_bytes=machine.memory_bytes,
     )
-    changes = {"search": search, "reasons": (*left_out, *chosen.reasons, reason)}
+    changes = {"search": search, "reasons": (*chosen.reasons, reason)}
     # Each further view of an image takes as long as the first.
     passes = {"passes": 1} if LATENCY in settings.limit else {}
     return chosen.model_copy(update=changes | passes)
