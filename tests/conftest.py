@@ -37,6 +37,13 @@ hypothesis.settings.load_profile("tunesmith")
 SHAPES = ("cross", "disc", "ring")
 
 
+def pytest_runtest_setup() -> None:
+    """Start the random numbers of networks and batches anew, whichever tests ran before."""
+    import torch
+
+    torch.manual_seed(0)
+
+
 class MakeFolder(Protocol):
     """Writes a folder of class folders of small images, and returns it."""
 

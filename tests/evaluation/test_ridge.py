@@ -12,7 +12,6 @@ from tunesmith.evaluation.metrics import accuracy, log_loss
 from tunesmith.evaluation.ridge import PENALTIES, fit_ridge
 
 Floats = NDArray[np.float64]
-RANDOM = np.random.default_rng(1)
 
 
 def clusters(count: int, *, spread: float = 1.5) -> tuple[Floats, NDArray[np.int64]]:
@@ -39,7 +38,8 @@ def test_left_out_answers_are_those_of_a_layer_fitted_without(
     """The closed form against brute force, with the penalty and standardization held fixed."""
     monkeypatch.setattr("tunesmith.evaluation.ridge.PENALTIES", (0.1,))
     f_ND, y_N = clusters(30)
-    f_ND = np.concatenate([f_ND, RANDOM.normal(size=(30, features - 12))], axis=1)
+    rng = np.random.default_rng(1)
+    f_ND = np.concatenate([f_ND, rng.normal(size=(30, features - 12))], axis=1)
     f_ND = (f_ND - f_ND.mean(0)) / f_ND.std(0)
     ridge = fit_ridge(f_ND, y_N, 3, bias=bias)
     targets_NK = np.eye(3)[y_N]
@@ -74,8 +74,9 @@ def test_the_penalty_is_chosen_with_few_passes_over_few_logits(
 
 
 def test_probabilities_of_a_hundred_classes_are_no_flatter_than_those_of_ten() -> None:
-    center_KD, y_N = RANDOM.normal(size=(100, 128)), np.arange(3000) % 100
-    f_ND = center_KD[y_N] + 2 * RANDOM.normal(size=(3000, 128))
+    rng = np.random.default_rng(1)
+    center_KD, y_N = rng.normal(size=(100, 128)), np.arange(3000) % 100
+    f_ND = center_KD[y_N] + 2 * rng.normal(size=(3000, 128))
     ridge = fit_ridge(f_ND[:2000], y_N[:2000], 100)
     p_NK = softmax(f_ND[2000:] @ ridge.weight_KD.T + ridge.bias_K, 1.0)
     assert p_NK.max(1).mean() == pytest.approx(accuracy(p_NK, y_N[2000:]), abs=0.03)

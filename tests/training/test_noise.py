@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.noise import CLUELESS, NOISY, SUREST, forgiving, surest_contradicted
 
-RANDOM = np.random.default_rng(0)
 # How much rarer errors are where a network is surer, by its accuracy: of the share r that it is
 # surest of, r ** power as often. Convnets had these powers on CIFAR-10, up to 70 %.
 POWERS = {0.5: 0.62, 0.6: 1.03, 0.7: 1.5, 0.85: 2.5, 0.95: 4.0}
@@ -62,12 +61,13 @@ def test_wrong_labels_show_among_few_images_too(
 @pytest.mark.parametrize("noise", [0.0, 0.1, 0.4])
 def test_the_share_of_wrong_labels_shows_whatever_is_hard(noise: float) -> None:
     """Logits of images of which some are hard: the answers to these are wrong and unsure."""
-    y_N = RANDOM.integers(0, 5, 20_000)
-    z_NK = RANDOM.normal(0, 1, (20_000, 5))
-    z_NK[np.arange(20_000), y_N] += RANDOM.exponential(4, 20_000)
+    rng = np.random.default_rng(0)
+    y_N = rng.integers(0, 5, 20_000)
+    z_NK = rng.normal(0, 1, (20_000, 5))
+    z_NK[np.arange(20_000), y_N] += rng.exponential(4, 20_000)
     assert (z_NK.argmax(1) != y_N).mean() > 0.2
-    wrong = RANDOM.random(20_000) < noise
-    y_N[wrong] = (y_N[wrong] + RANDOM.integers(1, 5, wrong.sum())) % 5
+    wrong = rng.random(20_000) < noise
+    y_N[wrong] = (y_N[wrong] + rng.integers(1, 5, wrong.sum())) % 5
     share = surest_contradicted(z_NK, y_N)  # a lower bound
     assert share <= noise
     assert share == pytest.approx(noise, abs=0.02 + 0.1 * noise)
@@ -75,9 +75,10 @@ def test_the_share_of_wrong_labels_shows_whatever_is_hard(noise: float) -> None:
 
 def test_mistakes_of_a_network_that_has_learned_little_are_not_the_labels() -> None:
     """They get rarer the surer it is: of the surest fifth many are wrong, of a twentieth few."""
-    y_N = RANDOM.integers(0, 5, 20_000)
-    z_NK = RANDOM.normal(0, 1, (20_000, 5))
-    z_NK[np.arange(20_000), y_N] += RANDOM.exponential(1, 20_000)
+    rng = np.random.default_rng(0)
+    y_N = rng.integers(0, 5, 20_000)
+    z_NK = rng.normal(0, 1, (20_000, 5))
+    z_NK[np.arange(20_000), y_N] += rng.exponential(1, 20_000)
     surest = np.argsort(-(z_NK.max(1) - np.log(np.exp(z_NK).sum(1))))[: len(y_N) // 5]
     assert (z_NK[surest].argmax(1) != y_N[surest]).mean() > 0.15
     assert surest_contradicted(z_NK, y_N) == 0

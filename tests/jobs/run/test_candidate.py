@@ -21,7 +21,6 @@ from tunesmith.models.views import ALONE, CHOICES, ManyViews, offered
 from tunesmith.training.epoch import TrainData
 
 SIDE = 12
-RANDOM = np.random.default_rng(0)
 
 
 class LeftHalf(nn.Module):
@@ -53,8 +52,9 @@ def candidate(normalize: Normalize, *, most: int) -> Any:
 @pytest.mark.parametrize("against_right", [False, True])
 def test_mirrored_views_answer_where_that_is_better(*, against_right: bool, most: int) -> None:
     """Two halves tell more than one, unless the sides are what it is all about."""
-    y_N = RANDOM.integers(0, 2, 600)
-    light_N2 = y_N[:, None] + RANDOM.normal(0, 1, (600, 2))
+    rng = np.random.default_rng(0)
+    y_N = rng.integers(0, 2, 600)
+    light_N2 = y_N[:, None] + rng.normal(0, 1, (600, 2))
     if against_right:
         light_N2[:, 1] = 0
     x = np.clip(100 + 30 * light_N2, 0, 255).astype(np.uint8)
@@ -137,7 +137,8 @@ class Flat(nn.Module):
 
 
 def test_answers_are_computed_in_the_layout_of_training() -> None:
-    x_NHWC = torch.from_numpy(RANDOM.integers(0, 256, (10, 4, 4, 3)).astype(np.uint8))
+    rng = np.random.default_rng(0)
+    x_NHWC = torch.from_numpy(rng.integers(0, 256, (10, 4, 4, 3)).astype(np.uint8))
     x_NCHW, y_N, network = x_NHWC.permute(0, 3, 1, 2), np.arange(10) % 2, Flat()
     normalize = Normalize.of(x_NCHW)
     train = SimpleNamespace(channels_last=False)
@@ -158,8 +159,9 @@ def test_answers_are_computed_in_the_layout_of_training() -> None:
 
 
 def test_no_more_views_answer_than_there_is_time_for() -> None:
-    y_N = RANDOM.integers(0, 2, 100)
-    x_NCHW = torch.from_numpy(RANDOM.integers(0, 256, (100, 1, SIDE, SIDE)).astype(np.uint8))
+    rng = np.random.default_rng(0)
+    y_N = rng.integers(0, 2, 100)
+    x_NCHW = torch.from_numpy(rng.integers(0, 256, (100, 1, SIDE, SIDE)).astype(np.uint8))
     normalize = Normalize.of(x_NCHW)
     network = LeftHalf(against_right=False)
     deployed = Deployed(ManyViews(network, ALONE), normalize, size=(SIDE, SIDE))

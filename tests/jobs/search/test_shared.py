@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 from tests.jobs.conftest import mounted
 from torch import nn
@@ -155,8 +156,14 @@ def test_a_later_start_may_train_elsewhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("metric", ["log_loss", "accuracy", "roc_auc"])
 def test_a_network_is_judged_by_what_it_is_worth_once_calibrated(folder: Path, metric: str) -> None:
+    """Of one that has learned something: what is worth nothing has no best temperature."""
     some = replace(opened(folder / "data"), metric=metric)
-    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    x_ND, y_N = some.data.x_NCHW.float().flatten(1), some.data.y_N
+    layer = nn.Linear(64, 10)
+    with torch.no_grad():
+        for label, weights in enumerate(layer.weight):
+            weights.copy_((x_ND[y_N == label].mean(0) - x_ND.mean(0)) / 100)
+    network = nn.Sequential(nn.Flatten(), layer)
     value = shared._value(some, network, 1.0, channels_last=True)
     for weights in network.parameters():
         weights.data *= 3
