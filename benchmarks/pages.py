@@ -101,6 +101,19 @@ Accuracies are on the official test part, medians over seeds. Hardware: {cpu}, {
 {table}
 
 """
+MIRRORS = """\
+## Mirrored images in long trainings
+
+Trainings of {epochs} epochs on some images of each data set, with and without mirrored ones
+(`python benchmarks/mirrors.py`; width 24), tested on the official test part; medians over seeds.
+"Recognized" and "exchanged" are what a brief training on unchanged images knows beforehand: how
+many mirrored images are recognized, relative to unchanged ones, and the largest share of two
+classes whose mirrored images pass for the other one. `fit` uses mirrored images in 30 epochs or
+more if less than a fifth is exchanged. Hardware: {cpu}, {system}.
+
+{table}
+
+"""
 # Endings of the names of results, and what they were measured on; the first ones are plotted.
 MACHINES = (
     ("", "Two cores with AVX-512, which train in bfloat16"),
@@ -499,10 +512,50 @@ def noise() -> str:
     )
 
 
+def mirrors_table(rows: Sequence[Row]) -> str:
+    """Accuracies with and without mirrored images, and what was known beforehand."""
+    cells: dict[tuple[str, int], list[Row]] = {}
+    for row in rows:
+        cells.setdefault((row["data"], row["images"]), []).append(row)
+
+    def median(some: Sequence[Row], key: str) -> float:
+        return statistics.median(row[key] for row in some)
+
+    lines = []
+    for (data, images), some in cells.items():
+        by = [[row for row in some if row["mirrored"] == mirrored] for mirrored in (False, True)]
+        used = {row["mirrored"] for row in some if row["planned"]}
+        lines.append(
+            [
+                *(NAMES[data], f"{images:,}", str(len(by[0]))),
+                *(percent(median(some, "recognized"), 0), percent(median(some, "swapped"), 0)),
+                *(percent(median(each, "accuracy"), 2) for each in by),
+                "in part" if len(used) > 1 else "yes" if used == {True} else "no",
+            ]
+        )
+    head = ["data", "images", "seeds", "recognized", "exchanged", "without", "with", "used"]
+    return rows_of(head, lines)
+
+
+def mirrors() -> str:
+    """What mirrored images bring; nothing before it was measured."""
+    if not (RESULTS / "mirrors.json").exists():
+        return ""
+    found = read("mirrors")
+    (first, *_), hardware = found["rows"], found["hardware"]
+    return MIRRORS.format(
+        cpu=hardware["cpu"],
+        system=hardware["system"],
+        epochs=first["epochs"],
+        table=mirrors_table(found["rows"]),
+    )
+
+
 def page() -> str:
     """The page as it should be committed."""
     machines = "\n\n".join(machine(*each) for each in MACHINES)
-    return PAGE.format(machines=machines, plot=PLOT, parts=parts() + portfolio() + noise())
+    rest = portfolio() + mirrors() + noise()
+    return PAGE.format(machines=machines, plot=PLOT, parts=parts() + rest)
 
 
 def rows_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -53,6 +53,7 @@ def test_a_change_that_alters_the_meaning_is_found(*, sided: bool) -> None:
     harmful, harmless = ("flip", "flip_vertical") if sided else ("flip_vertical", "flip")
     assert harm.changed[harmful] < 0.1
     assert harm.changed[harmless] > 0.9
+    assert (harm.swapped[harmful], harm.swapped[harmless]) == pytest.approx((1, 0), abs=0.1)
     assert harm.images == 200
 
 

@@ -50,10 +50,12 @@ class Harm:
         plain: Accuracy on unchanged images.
         chance: Accuracy of always predicting the most frequent class.
         changed: Accuracy on changed images, by name of the change.
+        swapped: How much of two classes a mirroring exchanges at most (see `swapped`), by its name.
         images: Number of validation images; of balanced accuracy, of those that decide.
     """
 
     plain: float
     chance: float
     changed: Mapping[str, float]
+    swapped: Mapping[str, float | None]
     images: int

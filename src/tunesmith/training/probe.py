@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -17,8 +17,9 @@ from tunesmith.data.augment import shift_pixels, translate, turn
 from tunesmith.data.augmentation import Augmentation
 from tunesmith.evaluation.early import chance, counting
 from tunesmith.evaluation.memory import is_out_of_memory
-from tunesmith.evaluation.metrics import METRICS
+from tunesmith.evaluation.metrics import METRICS, confusion_matrix
 from tunesmith.evaluation.predict import BATCH, logits
+from tunesmith.evaluation.swaps import swapped
 from tunesmith.execution.threads import ALONE, share_of
 from tunesmith.models.layout import arranged
 from tunesmith.models.preprocess import Normalize
@@ -52,6 +53,7 @@ VIEWS: Mapping[str, View] = MappingProxyType(
         "shift": lambda x_NCHW, _: _shifted(x_NCHW.float()),
     }
 )
+MIRRORINGS = ("flip", "flip_vertical")
 
 
 def activation_bytes(network: nn.Module, x_NCHW: Tensor) -> int:
@@ -221,11 +223,11 @@ def transform_harm(
                 until=most,
                 stop=partial(_is_past, time.perf_counter() + seconds / PARTS),
             ).seen
-            knows = beyond_chance(judge(network.eval()), guessed)
+            plain_NK = judge.answers(network.eval())
+            knows = beyond_chance(judge(plain_NK), guessed)
             if knows >= (KNOWS_ALL if part + 1 < PARTS else NOTICES) or seen >= most:
                 break
-        plain, changed = judge(network), {name: judge(network, v) for name, v in VIEWS.items()}
-    return Harm(plain=plain, chance=guessed, changed=changed, images=counting(metric, y_N))
+        return judge.harm(network, plain_NK, guessed)
 
 
 def _is_past(deadline: float) -> bool:
@@ -245,7 +247,7 @@ def _unchanged(x_NCHW: Tensor, _: Tensor) -> Tensor:
 @final
 @dataclass(frozen=True)
 class _Judge:
-    """Scores a network on validation images, as they are or changed.
+    """Asks a network about validation images, as they are or changed, and scores its answers.
 
     Attributes:
         normalize: Mean and standard deviation of the training images.
@@ -261,12 +263,28 @@ class _Judge:
     y_N: NDArray[np.int64]
     seed: int
 
-    def __call__(self, network: nn.Module, view: View = _unchanged) -> float:
+    def answers(self, network: nn.Module, view: View = _unchanged) -> NDArray[np.floating[Any]]:
+        """Return logits."""
         generator = torch.Generator().manual_seed(self.seed)
         angle_N = (torch.rand(len(self.x_NCHW), generator=generator) * 2 - 1) * ROTATION
         # One batch at a time: a view of all images, as floats, takes gigabytes if they are large.
         parts = zip(self.x_NCHW.split(BATCH), angle_N.split(BATCH), strict=True)
         seen = (view(x_NCHW, angle.to(x_NCHW.device)) for x_NCHW, angle in parts)
         ask = partial(logits, normalize=self.normalize, channels_last=True)
-        z_NK = [ask(network, x_NCHW) for x_NCHW in seen]
-        return METRICS[self.metric].function(np.concatenate(z_NK), self.y_N)
+        return np.concatenate([ask(network, x_NCHW) for x_NCHW in seen])
+
+    def __call__(self, z_NK: NDArray[np.floating[Any]]) -> float:
+        return METRICS[self.metric].function(z_NK, self.y_N)
+
+    def harm(self, network: nn.Module, plain_NK: NDArray[np.floating[Any]], guessed: float) -> Harm:
+        """Return what the changes do, given the answers on unchanged images."""
+        z_NK = {name: self.answers(network, view) for name, view in VIEWS.items()}
+        plain_KK = confusion_matrix(plain_NK, self.y_N)
+        mirrored_KK = {name: confusion_matrix(z_NK[name], self.y_N) for name in MIRRORINGS}
+        return Harm(
+            plain=self(plain_NK),
+            chance=guessed,
+            changed={name: self(z) for name, z in z_NK.items()},
+            swapped={name: swapped(plain_KK, found) for name, found in mirrored_KK.items()},
+            images=counting(self.metric, self.y_N),
+        )
