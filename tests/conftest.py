@@ -14,6 +14,7 @@ import cv2
 import hypothesis
 import numpy as np
 import pytest
+from hypothesis.internal.conjecture import providers
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:  # what is imported before the tests begin is not seen by the coverage of a worker
@@ -21,18 +22,22 @@ if TYPE_CHECKING:  # what is imported before the tests begin is not seen by the 
 
 # Tests compute on tiny arrays, where a second thread costs more than it brings. Set before torch
 # is first imported, and inherited by the commands that tests start.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
 # Each worker of pytest-xdist keeps to a core of its own, with all that it starts: two trainings
 # that share two cores are many times slower than two beside each other.
 if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and hasattr(os, "sched_setaffinity"):
     allowed = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {allowed[int(worker.removeprefix("gw")) % len(allowed)]})
-# Measurements of the machine and real data of its user have no place in a test.
-os.environ.pop("TUNESMITH_DATA", None)
+# A user's own settings have no place in a test, nor has what colors output that is no terminal's.
+COLORED = ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TERMINAL_WIDTH")
+for name in [n for n in os.environ if n.startswith("TUNESMITH_") or n in COLORED]:
+    del os.environ[name]
 
 # No test depends on how fast a machine is, or on luck.
 hypothesis.settings.register_profile("tunesmith", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("tunesmith")
+# Nor on which modules other tests have imported before, whose constants are tried as values.
+providers._get_local_constants = lambda: providers._local_constants
 
 SHAPES = ("cross", "disc", "ring")
 
@@ -166,6 +171,12 @@ def _is_local(address: object) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine, it may take long until a process that has failed is over."""
+    monkeypatch.setattr("tunesmith.data.processes.PATIENCE", 300.0)
 
 
 @pytest.fixture(autouse=True)

@@ -71,9 +71,6 @@ def test_the_command_predicts(digits_run: Path, images: dict[Path, str], tmp_pat
     answers = {Path(answer["name"]).name: answer["label"] for answer in json.loads(done.stdout)}
     expected = ts.load(digits_run / "bundle").predict(list(images))
     assert answers == {Path(each.name).name: each.label for each in expected}
-    right = sum(answers[path.name] == label for path, label in images.items())
-    score = json.loads((digits_run / "result.json").read_text("utf-8"))["score"]
-    assert right / len(images) >= score["low"] - 0.1  # a slow machine trains less
 
 
 def test_python_predicts_arrays(digits_run: Path, tmp_path: Path) -> None:

@@ -56,12 +56,6 @@ pixels.decode = decode
 """
 
 
-@pytest.fixture(autouse=True)
-def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a busy machine, it may take long until a process that has failed is over."""
-    monkeypatch.setattr("tunesmith.data.processes.PATIENCE", 300.0)
-
-
 @pytest.fixture
 def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Have decoding processes do harm to themselves where a file's text says so.

@@ -84,7 +84,7 @@ def test_it_times_a_call(path: Path) -> None:
     measured = latency(path, IMAGES[0], threads=1)
     assert measured.threads == 1
     assert list(measured.ms) == [str(batch) for batch in BATCHES] == ["1", "32"]
-    assert all(0 < ms < 300 for ms in measured.ms.values())
+    assert all(ms > 0 for ms in measured.ms.values())
 
 
 def test_large_images_are_compared_a_few_at_a_time(path: Path) -> None:

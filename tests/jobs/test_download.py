@@ -3,6 +3,7 @@
 import hashlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -182,7 +183,9 @@ def test_an_answer_from_another_place_is_not_appended(tmp_path: Path, serve: Ser
 def test_offline_one_sentence_says_where_to_put_the_file(
     tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closed = Mirror(url="http://127.0.0.1:9/")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    closed = Mirror(url=f"http://127.0.0.1:{port}/")
     silent = serve(Mirror(cut=0, waits=threading.Event()))
     monkeypatch.setattr(download_module, "TIMEOUT_S", 0.2)
     with pytest.raises(SourceError) as caught:
@@ -190,9 +193,9 @@ def test_offline_one_sentence_says_where_to_put_the_file(
     assert silent.waits is not None
     silent.waits.set()
     told = str(caught.value)
-    assert "127.0.0.1:9 cannot be reached (Connection refused); 127.0.0.1:" in told
+    assert f"127.0.0.1:{port} cannot be reached (Connection refused); 127.0.0.1:" in told
     assert "cannot be reached (timed out)" in told
-    assert "or fetch http://127.0.0.1:9/x.bin elsewhere" in told
+    assert f"or fetch http://127.0.0.1:{port}/x.bin elsewhere" in told
     assert f"put it into {tmp_path / 'digits'}, or into the folder digits of the one" in told
     assert "$TUNESMITH_DATA" in told
 

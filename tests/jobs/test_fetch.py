@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import itertools
+import math
 import sys
 import threading
 from collections.abc import Iterator
@@ -62,8 +63,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_a_name_is_downloaded_once_and_opened(
-    cache: Path, capsys: pytest.CaptureFixture[str]
+    cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tunesmith.jobs.fetch.PLAIN_EVERY_S", math.inf)
     found = open_data("mnist", None, {}, clock=CLOCK)
     assert (found.name, len(found.classes)) == ("mnist", 9)
     assert found.given.tolist() == [Given.TRAIN] * 18 + [Given.TEST] * 18

@@ -62,7 +62,8 @@ def printable(path: bytes) -> str:
     text = unicodedata.normalize("NFC", path.decode("utf-8", "backslashreplace"))
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    escaped = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    return unicodedata.normalize("NFC", escaped)  # an accent may follow a digit now
 
 
 def shown(text: str) -> str:

@@ -109,7 +109,7 @@ def test_two_slices_equal_one_and_it_learns(folder: Path) -> None:
     first = train(config, parts, 0, 3)
     value = train(config, parts, 3, UNITS)
     assert value == train(config, whole, 0, UNITS)
-    assert value > max(first, 0.8)  # chance is 0.1
+    assert value > max(first, 0.5)  # chance is 0.1
     state, again = load_file(whole / STATE), load_file(parts / STATE)
     assert all(again[name].equal(tensor) for name, tensor in state.items())
 

@@ -3,6 +3,7 @@
 import logging
 import math
 import shutil
+import sysconfig
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -38,7 +39,8 @@ from tunesmith.training.slice import Checkpoint, Outcome, SliceResult
 
 CPU = torch.device("cpu")
 needs_compiler = pytest.mark.skipif(
-    shutil.which("g++") is None, reason="compiling needs a C++ compiler"
+    shutil.which("g++") is None or not Path(sysconfig.get_path("include"), "Python.h").exists(),
+    reason="compiling needs a C++ compiler and Python's headers",
 )
 
 
@@ -69,6 +71,7 @@ class Small(nn.Module):
 def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Forget what was compiled, and keep what will be in a folder of the test's own."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "code"))
+    monkeypatch.delenv("TORCH_COMPILE_DISABLE", raising=False)
     torch.compiler.reset()
     counters.clear()
     monkeypatch.setattr("tunesmith.jobs.training.pacing.cores", lambda: 1)

@@ -43,7 +43,7 @@ def test_time_is_kept_for_answers_at_the_speed_that_was_measured_last(
         planned = plan_all(settings, looked, data, families, machine=machine, clock=session.clock)
         prepared = prepare(session, source, data, machine, size=planned.size, depth=planned.depth)
         speeds = {"answers_per_s": 100.0, "images_per_s": 0.1}
-        chosen = planned.plans[0].model_copy(update={**speeds, "passes": 1})
+        chosen = planned.plans[0].model_copy(update={**speeds, "passes": 1, "search": None})
         candidate = Candidate(prepared=prepared, family=families[0], chosen=chosen)
         split = prepared.split
         asked = len(split.test) + len(split.selection) + len(split.calibration)
