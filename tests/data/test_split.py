@@ -170,6 +170,9 @@ def test_stated_groups_stay_together_where_parts_are_cut_and_leave_no_image_out(
     for rows in cut:
         assert not np.isin(people[rows], people[found.train]).any()
         assert not np.isin(groups[rows], groups[found.train]).any()
+    for each in (people, groups):
+        for group in np.unique(each[found.train]):
+            assert len(np.unique(found.groups[found.train][each[found.train] == group])) == 1
     assert np.isin(found.tried, found.train).all()
     rest = np.setdiff1d(found.train, found.tried)
     assert len(rest)

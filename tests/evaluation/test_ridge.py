@@ -57,6 +57,62 @@ def test_left_out_answers_are_those_of_a_layer_fitted_without(
     assert ridge.bias_K.any() == bias
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("features", [12, 80])  # fewer and more than images
+@pytest.mark.parametrize("chunk", [7, 4096])  # a group may be cut by chunks of images
+def test_a_group_is_left_out_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch, features: int, chunk: int, *, bias: bool
+) -> None:
+    """Weighted, and with groups of several sizes, against brute force."""
+    monkeypatch.setattr("tunesmith.evaluation.ridge.PENALTIES", (0.1,))
+    monkeypatch.setattr("tunesmith.evaluation.ridge.CHUNK", chunk)
+    f_ND, y_N = clusters(40)
+    rng = np.random.default_rng(1)
+    f_ND = np.concatenate([f_ND, rng.normal(size=(40, features - 12))], axis=1)
+    y_N[20:] = 0  # the others are rare
+    weight_N = 1 / np.bincount(y_N)[y_N]
+    weight_N *= 40 / weight_N.sum()
+    f_ND -= weight_N @ f_ND / 40
+    f_ND /= np.sqrt(weight_N @ f_ND**2 / 40)
+    groups_N = rng.permutation(
+        np.repeat(np.arange(15), [1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 5, 5, 7])
+    )
+    ridge = fit_ridge(f_ND, y_N, 3, balance=1.0, bias=bias, groups_N=groups_N)
+    a_ND, targets_NK = np.concatenate([f_ND, np.full((40, 1), float(bias))], axis=1), np.eye(3)[y_N]
+    penalty = np.diag([4.0] * features + [0.0 if bias else 1.0])  # 0.1 of 40 images
+    for group in range(15):
+        rest = groups_N != group
+        a, t, w = a_ND[rest], targets_NK[rest], weight_N[rest, None]
+        w_DK = np.linalg.solve(a.T @ (w * a) + penalty, a.T @ (w * t))
+        for place in np.flatnonzero(~rest):
+            assert_alike(ridge.z_NK[place].astype(np.float64), a_ND[place] @ w_DK)
+
+
+@pytest.mark.parametrize("groups_N", [np.arange(60)[::-1], np.zeros(60, np.int64)])
+def test_groups_that_say_nothing_change_nothing(groups_N: NDArray[np.int64]) -> None:
+    """Each image is one, or all are: then none of several can be left out."""
+    f_ND, y_N = clusters(60)
+    found, wanted = fit_ridge(f_ND, y_N, 3, groups_N=groups_N), fit_ridge(f_ND, y_N, 3)
+    np.testing.assert_array_equal(found.weight_KD, wanted.weight_KD)
+    np.testing.assert_array_equal(found.bias_K, wanted.bias_K)
+    np.testing.assert_array_equal(found.z_NK, wanted.z_NK)
+
+
+@pytest.mark.parametrize("balance", [0.0, 1.0])
+def test_near_copies_do_not_tell_the_labels_of_each_other(balance: float) -> None:
+    """Labels that features do not tell are not known, however often an image was copied."""
+    rng = np.random.default_rng(0)
+    groups_N, y_G = np.arange(480) // 4, rng.permutation(120) % 2
+    f_ND = rng.normal(size=(120, 300))[groups_N] + 0.05 * rng.normal(size=(480, 300))
+    alone, together = (
+        fit_ridge(f_ND, y_G[groups_N], 2, balance=balance, groups_N=known).z_NK
+        for known in (None, groups_N)
+    )
+    assert accuracy(alone, y_G[groups_N]) > 0.9
+    assert accuracy(together, y_G[groups_N]) < 0.65
+    assert log_loss(softmax(together, 1.0), y_G[groups_N]) < 0.72  # and that is known
+
+
 def test_the_penalty_is_chosen_with_few_passes_over_few_logits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

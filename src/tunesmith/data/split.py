@@ -28,7 +28,7 @@ TRIED_SHARE, TRIED_MOST = 0.2, 2000
 @final
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Arrays of image indices, disjoint but for ``tried``.
+    """Arrays of image indices, disjoint but for ``tried``; and groups and folds.
 
     Attributes:
         train: Training set.
@@ -41,6 +41,8 @@ class Split:
         folds: Fold of each training image, if out-of-fold predictions replace the held-out sets;
             else None.
         leaks: Images excluded as exact duplicates of predefined test images.
+        groups: Group of each image that may be trained on, ``[N]``: its copies, and what belongs to
+            it by the source; for the others, it means nothing.
     """
 
     train: Indices
@@ -51,6 +53,7 @@ class Split:
     test: Indices
     folds: Indices | None
     leaks: Indices
+    groups: Indices
 
 
 def split(
@@ -111,8 +114,9 @@ def split(
         train = np.sort(np.concatenate([train, validation]))
         folds = _fold(labels[train], together[train], derive(seed, "folds"), why)
         held = {"tried": none, "validation": none, "selection": none, "calibration": none}
-        return Split(train=train, test=test, folds=folds, leaks=leaks, **held)
-    return Split(test=test, folds=None, leaks=leaks, **_held_out(take, train, validation))
+        return Split(train=train, test=test, folds=folds, leaks=leaks, groups=together, **held)
+    held = _held_out(take, train, validation)
+    return Split(test=test, folds=None, leaks=leaks, groups=together, **held)
 
 
 def _held_out(take: "_Taker", train: Indices, validation: Indices) -> dict[str, Indices]:

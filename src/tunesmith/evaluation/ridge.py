@@ -5,7 +5,6 @@ Shape letters: N images, D features, K classes.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -33,7 +32,8 @@ class Ridge:
     Attributes:
         weight_KD: Weights.
         bias_K: Biases.
-        z_NK: Leave-one-out logits: those of each image by the layer fitted to all others.
+        z_NK: Leave-one-out logits: those of each image by the layer fitted to all others, or to all
+            that are not of its group.
     """
 
     weight_KD: NDArray[np.float32]
@@ -49,13 +49,15 @@ def fit_ridge(
     balance: float = 0.0,
     alike: bool = False,
     bias: bool = True,
+    groups_N: NDArray[np.int64] | None = None,
 ) -> Ridge:
     """Fit a linear classifier by ridge regression on one-hot labels.
 
     The penalty is the one with the least log loss of leave-one-out predictions, which follow from
     the hat matrix at no cost (Hastie, Tibshirani and Friedman 2009, "The elements of statistical
-    learning", 7.10.1). Logits are scaled so that their softmax gives calibrated probabilities.
-    The time is cubic in the images or in the features, whichever are fewer.
+    learning", 7.10.1), or from the block of it that belongs to a group. Logits are scaled so that
+    their softmax gives calibrated probabilities. The time is cubic in the images or in the
+    features, whichever are fewer, and in the images of each group.
 
     Args:
         f_ND: Features.
@@ -69,6 +71,8 @@ def fit_ridge(
             these images would outweigh all others where it does vary.
         bias: Whether the layer has biases. If it has none, all are 0, features are not centered,
             and their root mean square takes the place of their standard deviation.
+        groups_N: Group of each image. Images of a group, such as copies, are left out together,
+            since each would tell the labels of the others; of one group alone, none could be.
 
     Example:
         >>> f_ND = np.random.default_rng(0).normal(size=(60, 5))
@@ -82,23 +86,22 @@ def fit_ridge(
     n, weight_N = len(f_ND), _weights(y_N, balance)
     mean_K = np.bincount(y_N, weight_N, minlength=classes) / n * bias
     mean_D, std_D = _spread(f_ND, weight_N, alike=alike, bias=bias)
-    given = _Given(f_ND=f_ND, mean_D=mean_D, std_D=std_D, y_N=y_N, mean_K=mean_K, weight_N=weight_N)
+    if groups_N is not None and not 1 < len(np.unique(groups_N)) < n:
+        groups_N = None  # each image is a group, or all are one
+    given = _Given(
+        f_ND=f_ND,
+        mean_D=mean_D,
+        std_D=std_D,
+        y_N=y_N,
+        mean_K=mean_K,
+        weight_N=weight_N,
+        bias=bias,
+        groups_N=groups_N,
+    )
     axes = _axes_of_images(given) if n < f_ND.shape[1] else _axes_of_features(given)
-
-    def left_out(
-        b_RA: NDArray[np.float64], rows: NDArray[np.int64], penalty: float
-    ) -> NDArray[np.float64]:
-        """Leave-one-out predictions for some images, ``[R, K]``."""
-        shrunk_A = 1 / (axes.values_A + penalty * n)
-        hat_R = weight_N[rows] * (b_RA**2 @ shrunk_A + bias / n)
-        t_RK = given.targets(rows)
-        off_RK = t_RK - b_RA @ (shrunk_A[:, None] * axes.c_AK)
-        z_RK: NDArray[np.float64] = t_RK - off_RK / (1 - hat_R).clip(LEAST_LEFT)[:, None]
-        return z_RK + mean_K
-
     some = _judged(weight_N, classes)
-    penalty, temperature = _best(partial(left_out, axes.turned(some), some), y_N[some])
-    z_NK = np.concatenate([left_out(axes.turned(rows), rows, penalty) for rows in _chunks(n)])
+    penalty, temperature = _best(_left_out(given, axes, some), y_N[some])
+    z_NK = np.concatenate([_left_out(given, axes, rows)(penalty) for rows in _chunks(n)])
     w_DK = axes.back(axes.c_AK / (axes.values_A + penalty * n)[:, None])
     w_DK = w_DK / std_D[:, None] / temperature
     return Ridge(
@@ -111,7 +114,10 @@ def fit_ridge(
 @final
 @dataclass(frozen=True, kw_only=True)
 class _Given:
-    """Images to fit to: features and how they are scaled, classes and their means, weights."""
+    """Images to fit to: features and how they are scaled, classes and their means, weights, groups.
+
+    ``bias`` says whether the layer has biases. Without groups, each image is one.
+    """
 
     f_ND: NDArray[np.floating[Any]]
     mean_D: NDArray[np.float64]
@@ -119,6 +125,8 @@ class _Given:
     y_N: NDArray[np.int64]
     mean_K: NDArray[np.float64]
     weight_N: NDArray[np.float64]
+    bias: bool
+    groups_N: NDArray[np.int64] | None
 
     def scaled(
         self, rows: NDArray[np.int64] | slice, columns: NDArray[np.int64] | slice
@@ -131,6 +139,27 @@ class _Given:
         """One-hot labels of some images minus their means over all, ``[R, K]``."""
         t_RK: NDArray[np.float64] = self.y_N[rows, None] == np.arange(len(self.mean_K))
         return t_RK - self.mean_K
+
+    def whole_groups(
+        self, rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64] | slice, list[NDArray[np.int64]]]:
+        """Complete the groups of some images.
+
+        Returns:
+            All images of these groups; the places of the given ones among them; and the places of
+            the images of each group that has several, ``[G, M]`` for all groups of one size.
+        """
+        if self.groups_N is None:
+            return rows, ALL, []
+        whole = np.flatnonzero(np.isin(self.groups_N, self.groups_N[rows]))
+        group_W = self.groups_N[whole]
+        order = np.argsort(group_W, kind="stable")
+        _, begins, sizes = np.unique(group_W[order], return_index=True, return_counts=True)
+        blocks = [
+            order[begins[sizes == size, None] + np.arange(size)]
+            for size in np.unique(sizes[sizes > 1])
+        ]
+        return whole, np.searchsorted(whole, rows), blocks
 
 
 @final
@@ -193,6 +222,31 @@ def _axes_of_images(given: _Given) -> _Axes:
         turned=lambda rows: u_NN[rows] * root_A / root_N[rows, None],
         back=back,
     )
+
+
+def _left_out(
+    given: _Given, axes: _Axes, rows: NDArray[np.int64]
+) -> Callable[[float], NDArray[np.float64]]:
+    """Bind images to predict; by a penalty, this gives their leave-one-out logits, ``[R, K]``."""
+    whole, place_R, blocks = given.whole_groups(rows)
+    b_WA, t_WK, weight_W = axes.turned(whole), given.targets(whole), given.weight_N[whole]
+    n = len(given.y_N)
+
+    def left_out(penalty: float) -> NDArray[np.float64]:
+        shrunk_A = 1 / (axes.values_A + penalty * n)
+        hat_W = weight_W * (b_WA**2 @ shrunk_A + given.bias / n)
+        off_WK = t_WK - b_WA @ (shrunk_A[:, None] * axes.c_AK)
+        left_WK = off_WK / (1 - hat_W).clip(LEAST_LEFT)[:, None]
+        for block_GM in blocks:
+            b_GMA, one_MM = b_WA[block_GM], np.eye(block_GM.shape[1])
+            hat_GMM = (b_GMA * shrunk_A) @ b_GMA.transpose(0, 2, 1) + given.bias / n
+            hat_GMM *= weight_W[block_GM][:, None]
+            rest_GMM = (1 + LEAST_LEFT) * one_MM - hat_GMM
+            left_WK[block_GM] = np.linalg.solve(rest_GMM, off_WK[block_GM])
+        z_WK: NDArray[np.float64] = t_WK - left_WK
+        return (z_WK + given.mean_K)[place_R]
+
+    return left_out
 
 
 def _chunks(n: int) -> list[NDArray[np.int64]]:

@@ -105,7 +105,7 @@ def test_training_begins_with_the_very_layer_that_is_judged(
     rest, held = replace(data, rows=torch.arange(40)), np.arange(40, 60)
     prepared: Any = SimpleNamespace(
         train=data,
-        split=SimpleNamespace(folds=np.arange(60) // 40),
+        split=SimpleNamespace(folds=np.arange(60) // 40, groups=np.arange(60)),
         source=SimpleNamespace(classes=("a", "b")),
         without_fold=lambda _: (rest, held),
     )

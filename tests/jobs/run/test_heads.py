@@ -31,14 +31,20 @@ class Network(nn.Module):
         return z_NK
 
 
-def made(train_s: float = 200.0) -> tuple[Heads, NDArray[np.int64]]:
-    """Heads for images of two classes, one of them brighter on the left; and the images' folds."""
+def made(train_s: float = 200.0, copies: int = 1) -> tuple[Heads, NDArray[np.int64]]:
+    """Heads for images of two classes, one of them brighter on the left; and the images' folds.
+
+    If there are several copies of each image, labels are random instead.
+    """
     rng = np.random.default_rng(0)
     labels = np.arange(2 * IMAGES) % 2
     pixels = rng.integers(0, 150, (len(labels), 1, 4, 4)).astype(np.uint8)
     pixels[labels == 1, :, :, :2] += 60
+    groups = np.arange(len(labels)) // (2 * copies)  # every second image is no training image
+    if copies > 1:
+        pixels, labels = pixels[groups], (rng.permutation(len(labels)) % 2)[groups]
     images, rows = torch.from_numpy(pixels), torch.arange(0, 2 * IMAGES, 2)
-    rows = rows + (rows // 2) % 2  # every second image is no training image
+    rows = rows + (rows // 2) % 2
     train = TrainData(
         x_NCHW=images, y_N=torch.from_numpy(labels), rows=rows, normalize=Normalize.of(images)
     )
@@ -50,7 +56,7 @@ def made(train_s: float = 200.0) -> tuple[Heads, NDArray[np.int64]]:
 
     prepared: Any = SimpleNamespace(
         train=train,
-        split=SimpleNamespace(folds=folds),
+        split=SimpleNamespace(folds=folds, groups=groups),
         source=SimpleNamespace(classes=("a", "b")),
         without_fold=without_fold,
     )
@@ -91,6 +97,11 @@ def test_the_score_is_of_images_left_out() -> None:
     assert found.of(found.prepared.train) is ridge
     assert len(ridge.z_NK) == IMAGES
     assert 0.7 < found.score("accuracy") <= 1
+
+
+def test_copies_of_an_image_are_left_out_with_it() -> None:
+    found, _ = made(copies=5)
+    assert found.score("accuracy") < 0.7
 
 
 def test_as_many_features_are_extracted_as_there_is_time_for(

@@ -57,7 +57,7 @@ class Heads:
         return f_ND[known] @ head.weight_KD.T + head.bias_K, rows_N[known]
 
     def score(self, metric: str) -> float:
-        """Leave-one-out metric of a head fitted to all of these images."""
+        """Metric of a head fitted to all of these images, on each group of them left out of it."""
         y_N = self.prepared.train.y_N[self._features[0]].cpu().numpy()
         return METRICS[metric].function(self._whole.z_NK, y_N)
 
@@ -68,14 +68,15 @@ class Heads:
     def _fit(self, data: TrainData) -> Ridge:
         rows_N, f_ND = self._features
         known = torch.isin(rows_N, data.rows)
-        y_N = data.y_N[rows_N[known]].cpu().numpy()
+        fitted_N = rows_N[known]
         return fit_ridge(
             f_ND[known.cpu()].numpy(),
-            y_N,
+            data.y_N[fitted_N].cpu().numpy(),
             len(self.prepared.source.classes),
             balance=self.chosen.train.balance,
             alike=True,
             bias=self.bias,
+            groups_N=self.prepared.split.groups[fitted_N.cpu().numpy()],
         )
 
     @functools.cached_property
