@@ -24,6 +24,17 @@ def test_a_head_gets_the_images_that_there_is_time_for() -> None:
     assert head_images(300, 200, train_s=1.0, per_s=1.0, small=True) == 300
 
 
+def test_a_head_gets_images_of_each_class_however_many_there_are() -> None:
+    count = partial(head_images, 90_000, per_s=100.0, small=False)
+    assert count(126, train_s=50.0) == 504
+    assert count(1000, train_s=100.0) == 4000
+    assert count(1000, train_s=1000.0) == HEAD_MOST
+    assert count(2000, train_s=200.0) == HEAD_MOST
+    assert count(1000, train_s=20.0) == 1000  # half of the time
+    assert count(1000, train_s=1.0) == 500
+    assert head_images(700, 1000, train_s=100.0, per_s=100.0, small=True) == 700
+
+
 def test_its_time_is_none_for_fine_tuning(mnist: Fingerprint) -> None:
     slow = speed(0, 12.0)
     settings = Settings.make({"budget": "600s"})

@@ -14,7 +14,7 @@ from tunesmith.plan.folds import (
     is_tuned,
 )
 from tunesmith.plan.foreseen import Foreseen
-from tunesmith.plan.heads import HEAD_MOST, head_images
+from tunesmith.plan.heads import HEAD_MOST, PER_CLASS, head_images
 from tunesmith.plan.memory import HELD_SHARE
 from tunesmith.plan.plan import (
     VERIFIED,
@@ -75,6 +75,7 @@ __all__ = [
     "HEAD_MOST",
     "HELD_SHARE",
     "NEEDED_SHARE",
+    "PER_CLASS",
     "RACE_FEWEST_S",
     "RACE_SHARE",
     "SAMPLED_SHARE",

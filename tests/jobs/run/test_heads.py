@@ -113,6 +113,17 @@ def test_as_many_features_are_extracted_as_there_is_time_for(
         assert len(found.of(found.prepared.train).z_NK) == count
 
 
+def test_no_class_is_too_rare_for_a_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunesmith.plan.heads.FEWEST", 10)
+    found, _ = made(20.0)
+    train = found.prepared.train
+    y_N = torch.zeros_like(train.y_N)
+    y_N[train.rows[::15]] = 1
+    found.prepared.train = replace(train, y_N=y_N)  # type: ignore[misc]
+    rows, _ = found._features
+    assert torch.bincount(y_N[rows]).tolist() == [6, 4]
+
+
 @pytest.mark.parametrize(("images", "count"), [(PIXELS - 1, PIXELS - 1), (PIXELS + 1, IMAGES)])
 def test_a_fit_that_takes_long_is_one_to_fewer_images(
     monkeypatch: pytest.MonkeyPatch, images: int, count: int

@@ -93,10 +93,21 @@ class Heads:
             small=self.prepared.split.folds is not None,
             most=_fitted_in(FIT_SHARE * chosen.train_s, layer.in_features),
         )
-        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:count]
-        some = replace(data, rows=data.rows[order.to(data.rows.device)])
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+        shuffled = data.rows[order.to(data.rows.device)]
+        first = _each_class_first(data.y_N[shuffled].cpu().numpy())[:count]
+        some = replace(data, rows=shuffled[torch.from_numpy(first).to(shuffled.device)])
         found = features(network, self.classifier, some, channels_last=chosen.train.channels_last)
         return some.rows, found
+
+
+def _each_class_first(y_N: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Order of images in which the first `PER_CLASS` of each class come first."""
+    order = np.argsort(y_N, kind="stable")
+    _, begins, sizes = np.unique(y_N[order], return_index=True, return_counts=True)
+    rank_N = np.empty(len(y_N), np.int64)
+    rank_N[order] = np.arange(len(y_N)) - np.repeat(begins, sizes)
+    return np.argsort(rank_N.clip(max=planning.PER_CLASS), kind="stable")
 
 
 def _fitted_in(seconds: float, features: int) -> int:
