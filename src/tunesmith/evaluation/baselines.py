@@ -22,22 +22,23 @@ def majority(train_N: NDArray[np.int64], test_N: NDArray[np.int64]) -> float:
 
 
 def linear(
-    train_NHWC: NDArray[np.uint8],
-    train_N: NDArray[np.int64],
-    test_NHWC: NDArray[np.uint8],
-    test_N: NDArray[np.int64],
+    x_NHWC: NDArray[np.uint8],
+    y_N: NDArray[np.int64],
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
 ) -> float:
     """Accuracy of ridge regression on coarse pixels, with targets +1 (own class) and -1 (others).
 
-    Images are averaged down to 16 x 16 pixels or less.
+    Images are averaged down to 16 x 16 pixels or less; none is copied whole.
 
     Args:
-        train_NHWC: Training images; a few thousand are enough.
-        train_N: Classes of the training images.
-        test_NHWC: Test images.
-        test_N: Classes of the test images.
+        x_NHWC: Images.
+        y_N: Their classes.
+        train: Indices of the training images; a few thousand are enough.
+        test: Indices of the test images.
     """
-    x_ND, t_ND = (coarse(x_NHWC, np.arange(len(x_NHWC))) for x_NHWC in (train_NHWC, test_NHWC))
+    x_ND, t_ND = coarse(x_NHWC, train), coarse(x_NHWC, test)
+    train_N, test_N = y_N[train], y_N[test]
     mean_D = x_ND.mean(0)
     classes = int(max(train_N.max(), test_N.max())) + 1
     y_NK = np.where(train_N[:, None] == np.arange(classes), 1, -1).astype(np.float32)

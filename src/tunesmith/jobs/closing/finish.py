@@ -295,5 +295,5 @@ def uncalibrated(p_NK: NDArray[np.float32], temperature: float) -> NDArray[np.fl
 def _baselines(prepared: Prepared, tested: NDArray[np.int64]) -> tuple[float, float]:
     pixels, labels, train = prepared.loaded.pixels, prepared.labels, prepared.split.train
     some, held = spread(train, BASELINE), spread(tested, BASELINE)
-    linear = baselines.linear(pixels[some], labels[some], pixels[held], labels[held])
+    linear = baselines.linear(pixels, labels, some, held)
     return baselines.majority(labels[train], labels[tested]), linear
