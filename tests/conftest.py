@@ -85,6 +85,12 @@ def draw(shape: int, *, size: tuple[int, int], channels: int, seed: int) -> NDAr
     return image
 
 
+def encode_png(image_HWC: NDArray[np.uint8]) -> bytes:
+    """Write gray, RGB or RGBA pixels as a PNG file."""
+    order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[image_HWC.shape[2]]
+    return cv2.imencode(".png", image_HWC[..., order])[1].tobytes()
+
+
 @pytest.fixture
 def make_folder(tmp_path: Path) -> MakeFolder:
     """Return a maker of small, learnable image folders in the test's own folder."""

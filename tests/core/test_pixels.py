@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from tests.conftest import encode_png
 
 from tunesmith.core import pixels
 from tunesmith.core.pixels import (
@@ -21,7 +22,6 @@ from tunesmith.core.pixels import (
     Undecodable,
     decode,
     decode_or_say,
-    encode_png,
     full_size,
     recolor,
     shrink,
@@ -252,7 +252,7 @@ def test_a_memory_that_does_not_do_is_said() -> None:
     code = (
         "import resource\n"
         "from tunesmith.core.pixels import *\n"
-        "data = encode_png(np.zeros((5000, 5000, 1), np.uint8))\n"
+        "data = cv2.imencode('.png', np.zeros((5000, 5000), np.uint8))[1].tobytes()\n"
         "has = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
         "resource.setrlimit(resource.RLIMIT_AS, (has + 10**7,) * 2)\n"
         "try: decode(data, 3)\n"
@@ -263,11 +263,12 @@ def test_a_memory_that_does_not_do_is_said() -> None:
 
 
 def test_the_most_pixels_are_set_by_the_environment() -> None:
+    large, small = (encode_png(np.zeros((height, 10, 1), np.uint8)) for height in (11, 10))
     code = (
         "from tunesmith.core.pixels import *\n"
-        "try: decode(encode_png(np.zeros((11, 10, 1), np.uint8)))\n"
+        f"try: decode({large!r})\n"
         "except Undecodable as reason: print(reason)\n"
-        "print(decode(encode_png(np.zeros((10, 10, 1), np.uint8))).shape)\n"
+        f"print(decode({small!r}).shape)\n"
     )
     variables = os.environ | {"TUNESMITH_MOST_PIXELS": "100"}
     variables.pop("OPENCV_IO_MAX_IMAGE_PIXELS", None)
@@ -356,7 +357,7 @@ def test_any_bytes_are_an_image_or_refused(data: bytes, begin: bytes) -> None:
 def test_a_damaged_file_leaves_the_terminal_alone() -> None:
     code = (
         "from tunesmith.core.pixels import *\n"
-        "data = encode_png(np.zeros((64, 64, 3), np.uint8))\n"
+        "data = cv2.imencode('.png', np.zeros((64, 64, 3), np.uint8))[1].tobytes()\n"
         "for cut in (20, 60, -14):\n"
         "    try: decode(data[:cut])\n"
         "    except Undecodable: pass\n"

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.conftest import encode_png
 
 from tunesmith.core.pixels import decode as decode_image
-from tunesmith.core.pixels import encode_png
 from tunesmith.data import decode
 from tunesmith.data.decode import load, on_threads, sample
 from tunesmith.data.decoder import Decoder, Named

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.conftest import encode_png
 
 from tunesmith.core.errors import InternalError
-from tunesmith.core.pixels import decode_or_say, encode_png
+from tunesmith.core.pixels import decode_or_say
 from tunesmith.data import decoder as module
 from tunesmith.data.decoder import Decoder, Decoders, Limits, Named
 from tunesmith.data.examine import Examined, examine

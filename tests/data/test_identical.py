@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.conftest import encode_png
 
-from tunesmith.core.pixels import encode_png, squeeze
+from tunesmith.core.pixels import squeeze
 from tunesmith.data import identical as module
 from tunesmith.data.clean import twins
 from tunesmith.data.decode import load, read_images

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.conftest import encode_png
 
-from tunesmith.core.pixels import encode_png
 from tunesmith.data import originals as module
 from tunesmith.data.originals import originals
 from tunesmith.data.sources import open_source

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from tests.conftest import encode_png
 
 from tunesmith.core.errors import SourceError
-from tunesmith.core.pixels import encode_png
 from tunesmith.data.decode import read_images
 from tunesmith.data.decoder import Decoder
 from tunesmith.data.loaded import Rejected

@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+from tests.conftest import encode_png
 
-from tunesmith.core.pixels import encode_png
 from tunesmith.data import worker
 from tunesmith.data.worker import fill
 

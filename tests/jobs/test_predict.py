@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.conftest import encode_png
 
 import tunesmith as ts
 from tunesmith.bundle.predictor import Prediction
-from tunesmith.core.pixels import encode_png
 from tunesmith.data.processes import HAS_LIMITS
 from tunesmith.jobs.predict import as_json, predict, words
 

@@ -262,11 +262,3 @@ def squeeze(image_HWC: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.u
     """Resize an image, ignoring its aspect ratio; never fed to a network either."""
     squeezed = cv2.resize(image_HWC, size[::-1], interpolation=cv2.INTER_AREA)
     return np.asarray(squeezed, np.uint8).reshape(*size, image_HWC.shape[2])
-
-
-def encode_png(image_HWC: NDArray[np.uint8]) -> bytes:
-    """Write pixels as a PNG file."""
-    codes = {GRAY: None, COLOR: cv2.COLOR_RGB2BGR, ALPHA: cv2.COLOR_RGBA2BGRA}
-    code = codes[image_HWC.shape[2]]
-    _, data = cv2.imencode(".png", image_HWC if code is None else cv2.cvtColor(image_HWC, code))
-    return data.tobytes()

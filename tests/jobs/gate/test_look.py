@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 import pytest
+from tests.conftest import encode_png
 
-from tunesmith.core.pixels import DAMAGED, NO_MEMORY, decode, encode_png, squeeze
+from tunesmith.core.pixels import DAMAGED, NO_MEMORY, decode, squeeze
 from tunesmith.data.decode import Sample, sample
 from tunesmith.data.decoder import DEFAULT, Decoder, Named, _death
 from tunesmith.data.examine import Kind

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.conftest import encode_png
 
 from tunesmith.core.errors import SourceError
-from tunesmith.core.pixels import encode_png
 from tunesmith.data.sources import open_source
 from tunesmith.jobs.check import check
 from tunesmith.jobs.gate.unread import missing, unnamed
