@@ -42,5 +42,5 @@ def head_images(
 
 def head_seconds(images: int, classes: int, speed: Speed, train_s: float, *, small: bool) -> float:
     """Seconds for that by a network of this speed; see `head_images`."""
-    per_s = max(1.0, speed.answers_per_s, speed.images_per_s)
+    per_s = max(1.0, speed.device_answers_per_s)
     return head_images(images, classes, train_s=train_s, per_s=per_s, small=small) / per_s

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
-from pydantic import BaseModel, ConfigDict
-
 from tunesmith.core.settings import Settings, checked
 from tunesmith.core.words import counted, duration, megabytes
 from tunesmith.data.fingerprint import Fingerprint
@@ -40,6 +38,7 @@ from tunesmith.plan.speeds import (
     pace_of,
     passes_in,
 )
+from tunesmith.plan.throughput import Throughput
 from tunesmith.plan.words import budget_words, chosen_words, fold_words
 from tunesmith.training.config import RECIPES, TUNED_RECIPES, TrainConfig
 
@@ -53,16 +52,14 @@ PASSES_SMALL = 2  # test-time augmentation of few images: more views could not b
 
 
 @final
-class Plan(BaseModel):
-    """The plan of a run.
+class Plan(Throughput):
+    """The plan of a run, with the throughput that is expected.
 
     Attributes:
         size: Height and width of the network's input.
         params: The network's parameters.
         train: Training config, augmentation aside (that is chosen on the decoded data).
         threads: Number of training threads: all cores, or fewer if other processes keep them busy.
-        images_per_s: Expected training throughput.
-        answers_per_s: Expected inference throughput on the CPU, in images per second.
         horizon: Maximum number of examples to train on.
         folds: Number of folds for out-of-fold predictions; 0 for none.
         train_s: Seconds for training, and for fitting a head to a pretrained network's features.
@@ -77,14 +74,10 @@ class Plan(BaseModel):
         search: Search for a better config; None if there is none.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     size: tuple[int, int]
     params: Mapping[str, Any]
     train: TrainConfig
     threads: int
-    images_per_s: float
-    answers_per_s: float
     horizon: int
     folds: int
     train_s: float

@@ -5,10 +5,9 @@ import math
 from collections.abc import Sequence
 from typing import final
 
-from pydantic import BaseModel, ConfigDict
-
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.plan.augmentation import brief_seconds
+from tunesmith.plan.throughput import Throughput
 
 SIDES = (32, 48, 64, 96, 128, 192, 256)  # resolutions to try for images larger than the first
 NATIVE = 64  # images up to this side keep their size
@@ -33,8 +32,8 @@ FIXED_S, FIXED_PRETRAINED_S = 5.0, 4.0
 
 
 @final
-class Speed(BaseModel):
-    """Measured cost of one network.
+class Speed(Throughput):
+    """Measured cost of one network, beside its throughput.
 
     Attributes:
         width: Width of the network; 0 if it has no such parameter.
@@ -45,15 +44,11 @@ class Speed(BaseModel):
         threads: Number of threads.
         share: Share of their time that these ran on the cores; other processes may have had the
             rest.
-        images_per_s: Training throughput.
-        answers_per_s: Inference throughput on the CPU, in images per second.
         parameters: Number of trainable parameters.
         activation_bytes: Activation memory of one image in training.
         largest_batch: Batch that memory had room for, after it had run out with larger ones; None
             if it never did.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     width: int
     resolution: int = 0
@@ -62,8 +57,6 @@ class Speed(BaseModel):
     precision: str = "float32"
     threads: int = 1
     share: float = 1.0
-    images_per_s: float
-    answers_per_s: float
     parameters: int
     activation_bytes: int
     largest_batch: int | None = None

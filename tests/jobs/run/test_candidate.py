@@ -110,9 +110,7 @@ def test_training_begins_with_the_very_layer_that_is_judged(
         without_fold=lambda _: (rest, held),
     )
     train = SimpleNamespace(balance=0.0, seed=0, channels_last=True)
-    chosen: Any = SimpleNamespace(
-        train_s=100.0, answers_per_s=100.0, images_per_s=1.0, train=train, params={}
-    )
+    chosen: Any = SimpleNamespace(train_s=100.0, device_answers_per_s=100.0, train=train, params={})
     family: Any = SimpleNamespace(pretrained=pretrained)
     begun = Candidate(prepared=prepared, family=family, chosen=chosen)
     network = build()

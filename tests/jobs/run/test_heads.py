@@ -62,8 +62,7 @@ def made(train_s: float = 200.0, copies: int = 1) -> tuple[Heads, NDArray[np.int
     )
     chosen: Any = SimpleNamespace(
         train_s=train_s,
-        answers_per_s=0.5,
-        images_per_s=1.0,
+        device_answers_per_s=1.0,
         train=SimpleNamespace(balance=0.0, channels_last=True),
     )
     network = Network()

@@ -89,7 +89,7 @@ class Heads:
             len(data),
             len(self.prepared.source.classes),
             train_s=chosen.train_s,
-            per_s=max(chosen.answers_per_s, chosen.images_per_s),  # that is the CPU's
+            per_s=chosen.device_answers_per_s,
             small=self.prepared.split.folds is not None,
             most=_fitted_in(FIT_SHARE * chosen.train_s, layer.in_features),
         )

@@ -67,13 +67,11 @@ def _asking_s(session: Session, candidate: Candidate) -> float:
 def answering_s(session: Session, candidate: Candidate, images: int) -> float:
     """Estimate how many seconds a network takes to predict images.
 
-    The speed is that of its validations, or else that of the probe, which answers by the CPU: what
-    trains beside it answers as fast as it trains, at least.
+    The speed is that of its validations, or else that of the probe.
     """
     trial = session.journal.history.trials.get(candidate.name)
     told = [block.metrics.get(ANSWERS_PER_S, 0.0) for block in trial.blocks] if trial else []
-    chosen = candidate.chosen
-    rate = statistics.median(told or [max(chosen.answers_per_s, chosen.images_per_s)])
+    rate = statistics.median(told or [candidate.chosen.device_answers_per_s])
     return _asked_s(candidate, images, rate)
 
 
