@@ -12,34 +12,36 @@ def curve(*values: float, begin: int = 0) -> tuple[Observation, ...]:
     return tuple(Observation(at=at, value=v) for at, v in enumerate(values, start=begin + 1))
 
 
-def test_a_trial_knows_its_best_value_and_its_slope() -> None:
+def test_a_trial_knows_its_best_value_and_how_it_fell() -> None:
     trial = Trial(config={}, curve=curve(4.0, 3.0, 3.5, 2.0), seconds=8.0)
     assert trial.at == 4
     assert trial.best == 2.0
     assert trial.best_until(3) == 3.0
-    assert trial.slope == pytest.approx((3.0 - 2.0) / math.log(2))
+    assert trial.fall == pytest.approx((3.0, 2.0, math.log(2)))
     assert trial.after(2) == Trial(config={}, curve=curve(4.0, 3.0), seconds=4.0)
 
 
-def test_a_trial_that_was_not_measured_enough_knows_no_slope() -> None:
-    assert math.isnan(Trial(config={}).slope)
-    assert math.isnan(Trial(config={}, curve=curve(1.0)).slope)
+def test_a_trial_that_was_not_measured_enough_has_not_fallen() -> None:
+    assert Trial(config={}).fall.before == math.inf
+    assert Trial(config={}, curve=curve(1.0)).fall.before == math.inf
     assert Trial(config={}).best == math.inf
 
 
 @pytest.mark.parametrize("block", [1, 4])
-def test_the_slope_is_that_of_the_curve_after_any_number_of_values(block: int) -> None:
+def test_a_fall_is_that_of_the_curve_after_any_number_of_values(block: int) -> None:
     points = [Observation(at=at, value=-math.log(at)) for at in range(block, 10 * block, block)]
     for count in range(2, len(points) + 1):
         trial = Trial(config={}, curve=tuple(points[:count]))
-        assert trial.slope == pytest.approx(1.0)
-        assert all(promised == pytest.approx(came) for promised, came in trial.forecasts)
+        assert trial.fall.before - trial.fall.after == pytest.approx(trial.fall.folds)
+        for before, after, folds, since, now in trial.forecasts:
+            assert before - after == pytest.approx(folds)
+            assert after - now == pytest.approx(since)
 
 
 def test_a_best_value_still_counts_when_worse_ones_were_measured_later() -> None:
     trial = Trial(config={}, curve=curve(3.0, 9.0, 9.0, 9.0, 1.0))  # lowest after 2: 3.0
-    assert trial.slope == pytest.approx((3.0 - 1.0) / math.log(5 / 2))
-    assert Trial(config={}, curve=curve(1.0, 3.0, 2.0)).slope == 0.0
+    assert trial.fall == pytest.approx((3.0, 1.0, math.log(5 / 2)))
+    assert Trial(config={}, curve=curve(1.0, 3.0, 2.0)).fall[:2] == (1.0, 1.0)
 
 
 def test_values_that_are_not_finite_are_no_best_values() -> None:
@@ -69,7 +71,8 @@ def test_what_is_learned_of_trials_is_learned_anew_when_they_change() -> None:
     assert (history.measured, history.habits) == ((), Habits())
     history = history.observed(1, curve(2.0, 1.0), seconds=3.0)
     assert history.measured == (1,)
-    assert history.habits is history.habits == Habits(slope=history.trials[1].slope)
+    assert history.habits is history.habits
+    assert history.habits.slope > 0
     history = history.failed(0, "It gave NaN.").observed(2, curve(math.nan), seconds=1.0)
     assert history.measured == (1,)
     assert history.failed(1, "It ran out of memory.").habits == Habits()

@@ -1,4 +1,4 @@
-"""A learning curve model of two numbers: the value, and how fast it falls.
+"""A learning curve model of two numbers: the value, and how fast it falls, on the search's scale.
 
 Letters: N = trials.
 """
@@ -10,8 +10,9 @@ from typing import Self, final
 import numpy as np
 
 from tunesmith.tuning.cube import Floats
-from tunesmith.tuning.habits import Habits
+from tunesmith.tuning.habits import Habits, slopes
 from tunesmith.tuning.protocols import History, Trial
+from tunesmith.tuning.scale import Scale
 
 DOUBT = 0.5  # uncertainty, in units of the slope
 
@@ -19,12 +20,12 @@ DOUBT = 0.5  # uncertainty, in units of the slope
 @final
 @dataclass(frozen=True, kw_only=True)
 class Curves:
-    """Trials that were measured, and predictions of their values.
+    """Trials that were measured, and predictions of their values, on the scale of the search.
 
     Attributes:
         at_N: Units of training so far.
         best_N: The lowest value so far; infinite if none was finite.
-        slope_N: Decrease of the value per e-fold of training.
+        slope_N: Decrease per e-fold of training.
         cost_N: Seconds per unit of training.
         gain: Share of a slope's decrease to expect; see `Habits`.
     """
@@ -36,18 +37,19 @@ class Curves:
     gain: float
 
     @classmethod
-    def of(cls, trials: Sequence[Trial], *, habits: Habits) -> Self:
+    def of(cls, trials: Sequence[Trial], *, habits: Habits, scale: Scale) -> Self:
         """Summarize trials, each of which was measured at least once.
 
         Args:
             trials: Measured trials.
             habits: What to expect, also of a trial with too few measurements for its own slope.
+            scale: Scale of the habits, and of all values here.
         """
-        slope_N = np.array([trial.slope for trial in trials])
+        slope_N = slopes([trial.fall for trial in trials], scale)
         at_N = np.array([trial.at for trial in trials], dtype=np.float64)
         return cls(
             at_N=at_N,
-            best_N=np.array([trial.best for trial in trials]),
+            best_N=scale([trial.best for trial in trials]),
             slope_N=np.where(np.isfinite(slope_N), slope_N, habits.slope),
             cost_N=np.maximum(np.array([trial.seconds for trial in trials]), 1e-9) / at_N,
             gain=habits.gain,
@@ -66,5 +68,6 @@ def expected(history: History) -> Floats:
     """Expected value of each trial at the horizon; infinite if it failed or was not measured."""
     values_N, measured = np.full(len(history.trials), np.inf), list(history.measured)
     trials = [history.trials[number] for number in measured]
-    values_N[measured] = Curves.of(trials, habits=history.habits).mean(history.horizon)
+    curves = Curves.of(trials, habits=history.habits, scale=history.scale)
+    values_N[measured] = history.scale.back(curves.mean(history.horizon))
     return values_N

@@ -16,14 +16,13 @@ import numpy as np
 from tunesmith.core.seeds import derive
 from tunesmith.tuning.cube import Floats
 from tunesmith.tuning.curves import Curves
-from tunesmith.tuning.habits import Habits
 from tunesmith.tuning.protocols import Decision, History, Resume, Start, Stop, Trial
 
 FIRST = 5  # trials to start before any is resumed
 FEW, FEWEST_STARTS = 10, 0.25  # up to so many trials, least share of the blocks that are starts
 RECENT = 30  # most recent trials, whose first blocks predict that of a new one
-NOISE = 0.01  # noise of a measured value, over the spread of all values
-# Improvement to hope for, as a share of the spread: from 10**-1 to 10**0. Less hope continues what
+NOISE = 0.01  # noise of a measured value, over the spread of good values
+# Improvement to hope for, as a share of that spread: from 10**-1 to 10**0. Less hope continues what
 # is good already, and finds less in the end (`benchmarks/tuning.py`).
 HOPE = (-1.0, 0.0)
 FAR = -5.0  # standard deviations beyond which a probability is computed by its logarithm
@@ -75,18 +74,14 @@ class _Outlook:
     """What one decision looks for.
 
     Attributes:
-        horizon: Units of a full training.
+        history: The trials, with the scale of their values.
         ahead: Units of training to look ahead.
-        threshold: Value to beat.
-        noise: Standard deviation of a measured value.
-        habits: What curves have in common.
+        threshold: Value to beat, on that scale.
     """
 
-    horizon: int
+    history: History
     ahead: int
     threshold: float
-    noise: float
-    habits: Habits
 
     @classmethod
     def drawn(cls, history: History, block: int, rng: np.random.Generator) -> Self:
@@ -96,23 +91,20 @@ class _Outlook:
         count, since its value cannot be reached any more.
         """
         measured = [history.trials[number] for number in history.measured]
-        curves = Curves.of(measured, habits=history.habits)
+        curves = Curves.of(measured, habits=history.habits, scale=history.scale)
         until_N = np.array([trial.until or trial.at for trial in measured])
         best = curves.mean(until_N).min(initial=math.inf)
-        spread = max(float(np.median(curves.best_N)) - best, 1e-9 * abs(best), 1e-30)
         return cls(
-            horizon=history.horizon,
+            history=history,
             ahead=block * int(rng.integers(1, max(2, history.horizon // block + 1))),
-            threshold=best - spread * 10 ** rng.uniform(*HOPE),
-            noise=NOISE * spread,
-            habits=history.habits,
+            threshold=best - 10 ** rng.uniform(*HOPE),
         )
 
     def log_gain(self, trials: Sequence[Trial]) -> Floats:
         """Logarithm of each trial's probability to beat the threshold, per second."""
-        curves = Curves.of(trials, habits=self.habits)
-        to_N = np.minimum(curves.at_N + self.ahead, self.horizon)
-        doubt_N = self.noise + curves.doubt(to_N)
+        curves = Curves.of(trials, habits=self.history.habits, scale=self.history.scale)
+        to_N = np.minimum(curves.at_N + self.ahead, self.history.horizon)
+        doubt_N = NOISE + curves.doubt(to_N)
         log_N: Floats = _log_normal((self.threshold - curves.mean(to_N)) / doubt_N)
         return log_N - np.log(curves.cost_N)
 

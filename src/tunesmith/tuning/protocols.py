@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import Protocol, Self, final
 
 from tunesmith.core.space import Config, Space
-from tunesmith.tuning.habits import Habits
+from tunesmith.tuning.habits import Fall, Forecast, Habits
+from tunesmith.tuning.scale import Scale
 
 
 @final
@@ -71,26 +72,22 @@ class Trial:
         return self.best_until(self.at)
 
     @cached_property
-    def slope(self) -> float:
-        """Decrease of the lowest value per e-fold of training; NaN if it is unknown.
-
-        Measured over the last doubling of the training, or from the last measurement before it.
-        """
-        return self._slope_until(self.at)
+    def fall(self) -> Fall:
+        """How its lowest value fell over the last doubling of the training."""
+        return self._fall_until(self.at)
 
     @cached_property
-    def forecasts(self) -> tuple[tuple[float, float], ...]:
-        """Decreases that were to be expected by a slope, and that came: after each doubling.
+    def forecasts(self) -> tuple[Forecast, ...]:
+        """What was to be expected by how it fell, and what came: after each doubling.
 
         Where a doubling ends between two measurements, after the first of these.
         """
         found, double = [], 2 * self.curve[0].at if self.curve else 1
         while 2 * double <= self.at:
             at = self._measured_until(double)
-            slope = self._slope_until(at) if 2 * at > double else math.nan
-            if math.isfinite(slope):
-                promised = slope * math.log(self.at / at)
-                found.append((promised, self.best_until(at) - self.best))
+            fall = self._fall_until(at)
+            if 2 * at > double and math.isfinite(fall.before):
+                found.append(Forecast(*fall, since=math.log(self.at / at), now=self.best))
             double *= 2
         return tuple(found)
 
@@ -99,13 +96,12 @@ class Trial:
         values = [o.value for o in self.curve if o.at <= at and math.isfinite(o.value)]
         return min(values, default=math.inf)
 
-    def _slope_until(self, at: int) -> float:
-        """Slope as it was after ``at`` units, at which there is a value; NaN if it is unknown."""
-        half = self.best_until(at // 2)
-        if not math.isfinite(half):
-            return math.nan
+    def _fall_until(self, at: int) -> Fall:
+        """How it had fallen after ``at`` units, at which there is a value."""
+        before = self.best_until(at // 2)
         # The lowest value may be older than the last one, but was still the lowest there.
-        return (half - self.best_until(at)) / math.log(at / self._measured_until(at // 2))
+        folds = math.log(at / self._measured_until(at // 2)) if math.isfinite(before) else math.nan
+        return Fall(before, self.best_until(at), folds)
 
     def _measured_until(self, at: int) -> int:
         """Units before the last value in the first ``at`` units of training; 0 without one."""
@@ -168,11 +164,16 @@ class History:
         )
 
     @cached_property
+    def scale(self) -> Scale:
+        """On which their values are compared: found once, for the scheduler and the sampler."""
+        return Scale.of([self.trials[number].best for number in self.measured])
+
+    @cached_property
     def habits(self) -> Habits:
-        """What their curves have in common: learned once, for the scheduler and the sampler."""
+        """What their curves have in common, on that scale."""
         trials = [self.trials[number] for number in self.measured]
         forecasts = [forecast for trial in trials for forecast in trial.forecasts]
-        return Habits.of([trial.slope for trial in trials], forecasts)
+        return Habits.of([trial.fall for trial in trials], forecasts, self.scale)
 
     def paused(self) -> tuple[int, ...]:
         """Numbers of the trials that can be resumed now."""
