@@ -137,6 +137,14 @@ class Settings(BaseModel):
         """
         return checked(cls, values)
 
+    @property
+    def is_timeless(self) -> bool:
+        """Whether nothing may depend on the clock: with a number of trials to search.
+
+        Not with 0 trials: without a search, time ends the training.
+        """
+        return bool(self.trials)
+
     def identity(self) -> dict[str, Any]:
         """Settings that identify the job, whatever its time, folder, device and workers.
 

@@ -183,9 +183,10 @@ def test_where_compiling_is_never_tried(
         < math.inf
     )
     assert worth_s(session, "model", torch.device("mps")) == math.inf
-    (tmp_path / "exact").mkdir()
-    with session_in(tmp_path / "exact", model="mine.py:small", trials=0) as exact:
-        assert worth_s(exact, "model", CPU) == math.inf
+    for trials, is_tried in ((1, False), (0, True)):  # without a search, all depends on the clock
+        (tmp_path / str(trials)).mkdir()
+        with session_in(tmp_path / str(trials), model="mine.py:small", trials=trials) as other:
+            assert (worth_s(other, "model", CPU) < math.inf) == is_tried
     (tmp_path / "ours").mkdir()
     with session_in(tmp_path / "ours") as ours:  # of which it is known that it does not pay
         assert worth_s(ours, "convnet", CPU) == math.inf

@@ -15,6 +15,7 @@ from tunesmith.core.errors import ModelError
 from tunesmith.core.settings import Settings
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import Trial
+from tunesmith.jobs.training import slices
 from tunesmith.jobs.training.slices import run_trial
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training.config import TrainConfig
@@ -300,6 +301,16 @@ def test_few_contradictions_and_the_user_leave_the_loss_alone(
     counted = Settings.make({"budget": 1000, "trials": 3})
     same = dataclasses.replace(clean, name="counted")
     assert run_trial(dataclasses.replace(session, settings=counted), same).config == same.config
+
+
+@pytest.mark.parametrize(("trials", "is_fixed"), [(None, False), (0, False), (3, True)])
+def test_threads_are_fixed_where_nothing_may_depend_on_the_clock(
+    session: Session, data: TrainData, *, trials: int | None, is_fixed: bool
+) -> None:
+    """Without a search, all depends on it."""
+    given = Settings.make({"budget": 1000, "trials": trials})
+    found = slices._is_fixed(dataclasses.replace(session, settings=given), trial(data, []))
+    assert found is is_fixed
 
 
 def test_a_balanced_network_contradicts_frequent_labels_by_design(

@@ -246,11 +246,10 @@ def worth_s(session: Session, name: str, device: torch.device) -> float:
     states = {trial: past.compiling for trial, past in trials.items()}
     if states.get(name) == "begun":
         session.note(KILLED)
-    is_exact = session.settings.trials is not None
     is_known = device.type == "cpu" and session.settings.model in {AUTO, *FAMILIES}
     is_off = os.environ.get("TORCH_COMPILE_DISABLE") == "1"
     is_decided = "begun" in states.values() or states.get(name) == "given up"
-    if is_exact or is_known or is_off or is_decided:
+    if session.settings.is_timeless or is_known or is_off or is_decided:
         return math.inf
     return WORTH_S.get(device.type, math.inf)
 

@@ -24,9 +24,8 @@ def forgive(session: Session, trial: Trial, config: TrainConfig, end: int) -> Tr
         return config
     # A balanced network contradicts labels of frequent classes by design.
     is_set = config.robust or config.balance or "robust" in session.settings.train
-    is_timeless = bool(session.settings.trials)
     is_brief = end < FEWEST_EPOCHS * len(trial.data)
-    if is_set or is_timeless or is_brief or not past or not past.blocks:
+    if is_set or session.settings.is_timeless or is_brief or not past or not past.blocks:
         return config
     # Twice in a row, since mistakes of an early network soon disappear.
     shares = [block.metrics.get(SUREST_CONTRADICTED, 0.0) for block in past.blocks[-2:]]

@@ -70,7 +70,7 @@ def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trai
 
 def _is_fixed(session: Session, trial: Trial) -> bool:
     """Whether the number of threads is fixed: results may not depend on it, or a GPU trains."""
-    return session.settings.trials is not None or trial.data.compute.device.type != "cpu"
+    return session.settings.is_timeless or trial.data.compute.device.type != "cpu"
 
 
 def _step_back(
