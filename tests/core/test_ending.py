@@ -8,7 +8,14 @@ import pytest
 from tunesmith.core.ending import EndReason
 from tunesmith.records.events import TrialEnded, decode, encode
 
-JOURNALED = ["horizon reached", "time used up", "diverged", "interrupted", "paused"]
+JOURNALED = [
+    "horizon reached",
+    "time used up",
+    "diverged",
+    "out of memory",
+    "interrupted",
+    "paused",
+]
 
 
 def test_journals_of_this_format_hold_these_values() -> None:
@@ -28,4 +35,4 @@ def test_a_reason_survives_the_journal(reason: EndReason) -> None:
 
 def test_a_training_that_was_stopped_has_not_ended_for_good() -> None:
     stopped = {reason for reason in EndReason if not reason.is_for_good}
-    assert stopped == {EndReason.INTERRUPTED, EndReason.PAUSED}
+    assert stopped == {EndReason.MEMORY, EndReason.INTERRUPTED, EndReason.PAUSED}

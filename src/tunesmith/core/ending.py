@@ -14,6 +14,8 @@ class EndReason(StrEnum):
     """Its share of the budget was over."""
     DIVERGED = "diverged"
     """The loss became no finite number again and again; the last good weights are kept."""
+    MEMORY = "out of memory"
+    """Memory ran out with a batch of one image; the last good weights are kept."""
     INTERRUPTED = "interrupted"
     """The user stopped the run: the same command goes on."""
     PAUSED = "paused"
@@ -22,4 +24,4 @@ class EndReason(StrEnum):
     @property
     def is_for_good(self) -> bool:
         """Whether the training goes on only if the run is extended."""
-        return self not in (EndReason.INTERRUPTED, EndReason.PAUSED)
+        return self not in (EndReason.MEMORY, EndReason.INTERRUPTED, EndReason.PAUSED)

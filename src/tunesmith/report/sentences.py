@@ -42,6 +42,7 @@ ENDED: Mapping[EndReason, str] = MappingProxyType(
         EndReason.HORIZON: "Every image was seen as often as has been found to help.",
         EndReason.TIME: "The time for training was used up.",
         EndReason.DIVERGED: "The loss became no finite number: the last good weights are kept.",
+        EndReason.MEMORY: "Memory ran out: the last good weights are kept.",
         EndReason.INTERRUPTED: "It was interrupted.",
         EndReason.PAUSED: "It was paused.",
     }

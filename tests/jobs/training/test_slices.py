@@ -140,6 +140,22 @@ def test_want_of_memory_halves_the_batch(session: Session, data: TrainData) -> N
         run_trial(session, dataclasses.replace(trial(data, moods), name="other"))
 
 
+def test_what_was_good_before_memory_ran_out_is_kept(
+    session: Session, data: TrainData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(session.interrupted, "wait", waits.append)
+    trained = run_trial(session, trial(data, [*["good"] * 20, *["hungry"] * 99]))
+    assert 0 < trained.checkpoint.seen < 640
+    assert trained.reason is EndReason.MEMORY
+    assert waits == [slices.WAIT_S] * 4  # from 16 images to 1, as 16 had fit before
+    assert "even with a batch of one image" in session.journal.history.notes[-1]
+    assert session.journal.history.trials["model"].ended is None
+    again = run_trial(session, trial(data, []))  # there is memory again
+    assert again.checkpoint.seen == 640
+    assert again.config.batch == 16
+
+
 def test_a_halved_batch_leaves_no_smaller_last_one(session: Session, data: TrainData) -> None:
     """Of one image, batch normalization would have single values."""
     seen = []

@@ -30,6 +30,11 @@ SHORTEST_S = 0.5  # per slice: setup dominates shorter ones
 VALIDATION_SHARE = 0.015  # share of the training time for validation, at most
 REMEMBERED = 5  # slices whose median speed counts: a slow one must not end the schedule early
 STEPS_BACK = 5  # divergences in a row before a training is given up
+WAIT_S = 2.0  # before a batch that has fit is halved: other processes may take memory for seconds
+ONE_IMAGE = (
+    "Memory ran out after {seen:,} examples of {name}, even with a batch of one image. "
+    "Training ends with the last good weights."
+)
 
 
 def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trained:
@@ -45,7 +50,7 @@ def run_trial(session: Session, trial: Trial, *, extended: bool = False) -> Trai
 
     Raises:
         ModelError: The loss is not finite from the start, even with a small learning rate.
-        OutOfMemoryError: Memory runs out with a batch of one image.
+        OutOfMemoryError: Memory runs out from the start, even with a batch of one image.
     """
     start = load_checkpoint(session, trial.name)
     past = session.journal.history.trials.get(trial.name)
@@ -95,6 +100,14 @@ def _step_back(
     return segments
 
 
+def _smaller(session: Session, config: TrainConfig, *, has_fit: bool) -> TrainConfig:
+    """Halve the batch, with which memory ran out; a moment later, if it has fit before."""
+    session.interrupted.wait(WAIT_S if has_fit else 0.0)
+    config = halved(config)
+    session.note(f"Memory ran out: the batch is now {config.batch} images.")
+    return config
+
+
 def _is_resized(config: TrainConfig, segments: Sequence[Segment], begin: int, end: int) -> bool:
     """Whether images have another size at ``end`` than at ``begin``."""
     return scale_at(config, segments, begin) != scale_at(config, segments, end)
@@ -127,8 +140,7 @@ class _Loop:
             end = self._end(seen, config)
             reason = EndReason.DIVERGED if failures > STEPS_BACK else self._over(seen, end)
             if reason and current:
-                self._close(current, reason)
-                return Trained(checkpoint=current, config=config, reason=reason)
+                return self._close(current, config, reason)
             config = forgive(session, trial, config, end)
             self.pacing.begin()
             segments = refit(segments, seen=seen, end=max(end, seen + config.batch))
@@ -138,8 +150,10 @@ class _Loop:
                 failures += 1
                 segments = _step_back(session, segments, current, failures)
             elif result.outcome is Outcome.OUT_OF_MEMORY:
-                config = halved(config)
-                session.note(f"Memory ran out: the batch is now {config.batch} images.")
+                if config.batch == 1 and current:
+                    session.note(ONE_IMAGE.format(name=trial.name, seen=seen))
+                    return self._close(current, config, EndReason.MEMORY)
+                config = _smaller(session, config, has_fit=bool(self.speeds))
             elif result.checkpoint and result.checkpoint.seen > seen:
                 failures, current = 0, result.checkpoint
                 self.compiling.end(current.seen - seen)
@@ -181,13 +195,14 @@ class _Loop:
             return EndReason.TIME
         return EndReason.PAUSED if self.session.clock.elapsed() >= self.trial.pause_at else None
 
-    def _close(self, current: Checkpoint, reason: EndReason) -> None:
+    def _close(self, current: Checkpoint, config: TrainConfig, reason: EndReason) -> Trained:
         self.saving.settle()
         if reason in {EndReason.PAUSED, EndReason.DIVERGED}:  # an unplanned end, not validated yet
             self._validate(current)
         if reason is not EndReason.PAUSED:
             ended = TrialEnded(trial=self.trial.name, reason=reason, for_good=reason.is_for_good)
             self.session.record(ended)
+        return Trained(checkpoint=current, config=config, reason=reason)
 
     def _end(self, seen: int, config: TrainConfig) -> int:
         """Examples that fit into the time left, at the last measured speed, in whole batches."""
