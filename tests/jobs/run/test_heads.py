@@ -59,6 +59,7 @@ def made(train_s: float = 200.0, copies: int = 1) -> tuple[Heads, NDArray[np.int
         split=SimpleNamespace(folds=folds, groups=groups),
         source=SimpleNamespace(classes=("a", "b")),
         without_fold=without_fold,
+        folds=FOLDS,
     )
     chosen: Any = SimpleNamespace(
         train_s=train_s,
@@ -88,6 +89,15 @@ def test_a_fold_is_answered_by_a_head_that_never_saw_it() -> None:
         wanted = f_ND[places] @ ridge.weight_KD.T + ridge.bias_K
         np.testing.assert_allclose(z_NK, wanted, rtol=1e-3, atol=1e-3)
         assert (z_NK.argmax(1) == y_N[places]).mean() > 0.7
+
+
+@pytest.mark.parametrize(("fits", "count"), [(9, FOLDS), (2, 2), (0, 1)])
+def test_as_many_folds_get_a_head_as_there_is_time_for(
+    monkeypatch: pytest.MonkeyPatch, fits: int, count: int
+) -> None:
+    found, _ = made(200.0)
+    monkeypatch.setattr(heads, "FIT_S", heads.FIT_SHARE * 200 / (fits + 0.5) / PIXELS**3)
+    assert found.folds(1) == count
 
 
 def test_the_score_is_of_images_left_out() -> None:

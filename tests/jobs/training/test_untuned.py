@@ -146,6 +146,7 @@ def test_where_folds_have_too_little_time_their_heads_stand_for_them(
 ) -> None:
     monkeypatch.setattr("tunesmith.plan.folds.FEWEST_EPOCHS_SMALL", epochs)
     monkeypatch.setattr(planning, "can_tune", lambda *_, **__: False)
+    monkeypatch.setattr(planning, "folds_in", lambda *_, **__: (1, 0.5))  # of networks
     with session_in(tmp_path, **GIVEN) as session:
         candidate = candidate_of(session, halves(FEW))
         ends_at = session.clock.elapsed() + HOURS_S

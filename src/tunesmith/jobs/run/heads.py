@@ -17,8 +17,8 @@ from tunesmith.jobs.run.prepare import Prepared
 from tunesmith.training.epoch import TrainData
 from tunesmith.training.head import features
 
-# Share for one fit, and estimated seconds of one over the cube of the images or of the features,
-# whichever are fewer. Without each fold, there is one more; the more images, the fewer of these.
+# Share for one fit, and for all those without a fold, if these are more than were planned; and the
+# estimated seconds of one over the cube of the images or of the features, whichever are fewer.
 FIT_SHARE, FIT_S = 0.1, 4e-10
 
 
@@ -55,6 +55,11 @@ class Heads:
         rows_N, f_ND = (value.cpu().numpy() for value in self._features)
         known, head = np.isin(rows_N, held), self._fit(data)
         return f_ND[known] @ head.weight_KD.T + head.bias_K, rows_N[known]
+
+    def folds(self, fewest: int) -> int:
+        """Return for how many folds there is time to fit a head without it; ``fewest`` at least."""
+        fit_s = FIT_S * min(self._features[1].shape) ** 3
+        return min(self.prepared.folds, max(fewest, int(FIT_SHARE * self.chosen.train_s / fit_s)))
 
     def score(self, metric: str) -> float:
         """Metric of a head fitted to all of these images, on each group of them left out of it."""

@@ -173,7 +173,8 @@ def _with_heads(
     session: Session, candidate: Candidate, ends_at: float, *, folds: int, extended: bool
 ) -> tuple[Trained, OutOfFold]:
     """Fine-tune on all images; without a fold, only fit the head, which takes no time."""
-    parts = [candidate.heads.without(fold) for fold in range(folds)]  # before time is up
+    heads = candidate.heads
+    parts = [heads.without(fold) for fold in range(heads.folds(folds))]  # before time is up
     trial = main_trial(candidate, ends_at)
     trained = run_trial(session, trial, extended=extended)
     examples, images = trained.checkpoint.seen, len(candidate.prepared.train)
