@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tunesmith import plan as planning
+from tunesmith.core.ending import EndReason
 from tunesmith.data.decode import sample
 from tunesmith.data.fingerprint import fingerprint
 from tunesmith.data.sources import open_source
@@ -16,8 +18,11 @@ from tunesmith.jobs.planning.decide import find_families, plan_all
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.prepare import as_expected, prepare
 from tunesmith.jobs.run.session import Session
-from tunesmith.jobs.run.trial import fold_name
+from tunesmith.jobs.run.trial import Trained, fold_name
+from tunesmith.jobs.training import folds, train
 from tunesmith.jobs.training.folds import (
+    JUDGING,
+    OutOfFold,
     Predictors,
     are_telling,
     fold_trial,
@@ -25,6 +30,7 @@ from tunesmith.jobs.training.folds import (
     of_all,
     with_folds,
 )
+from tunesmith.training.slice import Checkpoint
 
 IMAGES, SCRATCH = 90, "convnet"
 SessionIn = Callable[..., AbstractContextManager[Session]]
@@ -46,6 +52,7 @@ def candidate_of(session: Session) -> Candidate:
 def test_a_search_is_judged_by_few_folds(
     session_in: SessionIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(folds, "HARDLY", 0.0)
     with session_in(tmp_path, budget=30, model=SCRATCH, trials=3) as session:
         candidate = candidate_of(session)
         assert candidate.chosen.search
@@ -70,6 +77,7 @@ def test_without_a_search_all_folds_are_predicted_where_there_is_time(
     session_in: SessionIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(planning, "folds_in", lambda *_, **__: (99, 0.5))
+    monkeypatch.setattr(folds, "HARDLY", 0.0)
     with session_in(tmp_path, budget=30, model=SCRATCH, trials=0) as session:
         candidate = candidate_of(session)
         ends_at = session.clock.elapsed() + 3
@@ -77,6 +85,52 @@ def test_without_a_search_all_folds_are_predicted_where_there_is_time(
         z_NK, places_N = joined(candidate, predicted.parts)
         assert z_NK.shape == (len(places_N), 2)
         assert sorted(places_N) == sorted(candidate.prepared.split.train)
+
+
+def trained_as(candidate: Candidate, seen: int, reason: EndReason) -> Trained:
+    """What a training leaves, except that nothing was learned."""
+    weights = candidate.untrained(candidate.prepared.train).state_dict()
+    good = Checkpoint(seen=seen, network=weights, average=weights, optimizer={})
+    return Trained(checkpoint=good, config=candidate.chosen.train, reason=reason)
+
+
+def test_folds_whose_networks_were_hardly_trained_are_missing(
+    session_in: SessionIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "folds_in", lambda *_, **__: (99, 0.5))
+    monkeypatch.setattr(planning, "fold_epochs", lambda **_: 10.0)  # 570 or 580 examples
+    with session_in(tmp_path, budget=30, model=SCRATCH, trials=0) as session:
+        candidate = candidate_of(session)
+
+        def parts(final: int, *seen: int, last: EndReason = EndReason.TIME) -> list[int]:
+            """Folds that are predicted by networks that saw so many examples."""
+            reasons = [*[EndReason.TIME] * len(seen), last]
+            ends = iter(zip((final, *seen), reasons, strict=True))
+            monkeypatch.setattr(
+                folds, "run_trial", lambda *_, **__: trained_as(candidate, *next(ends))
+            )
+            _, predicted = with_folds(session, candidate, 9.0, extended=False)
+            held = [candidate.prepared.without_fold(fold)[1].tolist() for fold in range(len(seen))]
+            return [held.index(places_N.tolist()) for _, places_N in predicted.parts]
+
+        assert parts(5000, 500, 499, 1000, 0, 500) == [0, 2, 4]
+        assert parts(50_000, 580, 569, 580, 5000, 580) == [0, 2, 3, 4]  # it tells something
+        assert parts(5000, 0, 0, 0, 0, 0) == []
+        assert parts(5000, 900, 900, 900, 900, 900, last=EndReason.INTERRUPTED) == [0, 1, 2, 3]
+
+
+def test_where_a_fold_that_judges_is_missing_nothing_is_compared(
+    session_in: SessionIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with session_in(tmp_path, budget=30, model=SCRATCH, trials=3) as session:
+        candidate = candidate_of(session)
+        held = [candidate.prepared.without_fold(fold)[1] for fold in range(1, JUDGING)]
+        parts = [(np.zeros((len(places_N), 2), np.float32), places_N) for places_N in held]
+        found = trained_as(candidate, 5000, EndReason.TIME), OutOfFold(parts=parts, by=Predictors())
+        searched = SimpleNamespace(tuned=lambda candidate: candidate)
+        monkeypatch.setattr(train, "with_folds", lambda *_, **__: found)
+        monkeypatch.setattr(train, "_search", lambda *_, **__: searched)
+        assert train._train_small(session, candidate, 9.0, extended=False).choice is None
 
 
 def test_only_the_first_fold_is_validated(session_in: SessionIn, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tunesmith.jobs.run.given import PRETRAINED
 from tunesmith.jobs.run.prepare import as_expected, prepare
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import Trained
-from tunesmith.jobs.training import untuned
+from tunesmith.jobs.training import folds, untuned
 from tunesmith.jobs.training.folds import Predictors, joined, main_trial, with_folds
 from tunesmith.jobs.training.train import train_all
 from tunesmith.jobs.training.untuned import tuned_or_head
@@ -55,6 +55,7 @@ def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """However fast or slow the machine is, its trainings are brief, those without a fold too."""
     monkeypatch.setattr(planning, "TUNED", math.inf)
     monkeypatch.setattr(planning, "can_tune", lambda *_, **__: True)
+    monkeypatch.setattr(folds, "HARDLY", 0.0)
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith import plan as planning
+from tunesmith.core.ending import EndReason
 from tunesmith.core.spread import spread
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.session import Session
@@ -21,6 +22,7 @@ VALIDATED = 2000  # validation images for the learning curve, at most
 # A search is judged by networks that are trained half as long as the final one: in a small fraction
 # of that, what learns fastest would win. So there are few; the first tells how much was luck.
 JUDGING, JUDGING_SHARE = 3, 0.6
+HARDLY = 0.1  # share of the final network's examples; a fold's gets a fifth of them at least
 
 Part = tuple[Logits, NDArray[np.int64]]  # of some images, and their indices in the decoded data
 
@@ -47,7 +49,7 @@ class OutOfFold:
     """Predictions of the images of folds.
 
     Attributes:
-        parts: Those of each fold; after an interruption, some are missing.
+        parts: Those of each fold; some are missing if their networks were hardly trained.
         by: What made them.
     """
 
@@ -109,7 +111,7 @@ def with_folds(
         candidate,
         ends_at,
         folds=folds,
-        with_heads=is_brief(candidate, trained),
+        final=trained,
         extended=extended,
     )
     parts = [fold.part for fold in predicted]
@@ -190,14 +192,16 @@ def _out_of_fold(
     finish_at: float,
     *,
     folds: int,
-    with_heads: bool,
+    final: Trained,
     extended: bool,
 ) -> list[_Predicted]:
     """Predict the images of folds, each by a network trained without them.
 
-    After an interruption, folds that were not trained yet are missing.
+    Folds are missing whose network was not trained, or hardly, compared with the ``final`` one:
+    after an interruption, or after time was lost.
     """
-    prepared, asked = candidate.prepared, 2 if with_heads else 1
+    prepared, with_heads = candidate.prepared, is_brief(candidate, final)
+    asked = 2 if with_heads else 1
     found: list[_Predicted] = []
     for fold in range(folds):
         if session.interrupted.is_set():
@@ -208,8 +212,12 @@ def _out_of_fold(
         asking_s = answering_s(session, candidate, asked * len(held))
         share_s = (finish_at - now) / (folds - fold)
         trial = fold_trial(candidate, fold, now + max(0.0, share_s - asking_s))
-        trained = run_trial(session, trial, extended=extended)
-        z_NK, examples, head = answers(candidate, trained, x_NCHW), trained.checkpoint.seen, None
+        trained, head = run_trial(session, trial, extended=extended), None
+        examples = trained.checkpoint.seen
+        least = min(_telling(candidate, fold), HARDLY * final.checkpoint.seen)
+        if trained.reason is EndReason.INTERRUPTED or examples < least:
+            continue
+        z_NK = answers(candidate, trained, x_NCHW)
         if with_heads:
             head = answers(candidate, head_alone(trial, trained), x_NCHW), held
         found.append(_Predicted(part=(z_NK, held), head=head, examples=examples))
@@ -220,12 +228,16 @@ def are_telling(session: Session, candidates: Sequence[Candidate], *, folds: int
     """Whether the networks without these folds were trained enough to tell of the final ones."""
     trials = session.journal.history.trials
     return all(
-        trials[fold_name(each.name, fold)].seen
-        >= planning.fold_epochs(pretrained=each.family.pretrained is not None)
-        * len(each.prepared.without_fold(fold)[0])
+        trials[fold_name(each.name, fold)].seen >= _telling(each, fold)
         for each in candidates
         for fold in range(folds)
     )
+
+
+def _telling(candidate: Candidate, fold: int) -> float:
+    """Number of examples from which on a network without this fold tells of the final one."""
+    epochs = planning.fold_epochs(pretrained=candidate.family.pretrained is not None)
+    return epochs * len(candidate.prepared.without_fold(fold)[0])
 
 
 def joined(candidate: Candidate, parts: Sequence[Part]) -> Part:

@@ -12,6 +12,7 @@ from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import Trained
 from tunesmith.jobs.search.search import Searched, search
 from tunesmith.jobs.training.folds import (
+    JUDGING,
     OutOfFold,
     Part,
     Predictors,
@@ -117,7 +118,8 @@ def _train_small(
     if found is None or session.interrupted.is_set():
         return fitted
     second, seconds = with_folds(session, found, finish_at, extended=extended)
-    if len(seconds.parts) < len(predicted.parts):  # an interruption: there is nothing to compare
+    judging = min(candidate.prepared.folds, JUDGING)
+    if min(len(predicted.parts), len(seconds.parts)) < judging:  # some were hardly trained
         return fitted
     trials = [(candidate, trained), (found, second)]
     return _choose_small(session, fitted, trials, [predicted, seconds])
