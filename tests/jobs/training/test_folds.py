@@ -18,7 +18,7 @@ from tunesmith.jobs.planning.decide import find_families, plan_all
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.prepare import as_expected, prepare
 from tunesmith.jobs.run.session import Session
-from tunesmith.jobs.run.trial import Trained, fold_name
+from tunesmith.jobs.run.trial import Trained, Trial, fold_name
 from tunesmith.jobs.training import folds, train
 from tunesmith.jobs.training.folds import (
     JUDGING,
@@ -30,6 +30,7 @@ from tunesmith.jobs.training.folds import (
     of_all,
     with_folds,
 )
+from tunesmith.records.events import SliceDone
 from tunesmith.training.slice import Checkpoint
 
 IMAGES, SCRATCH = 90, "convnet"
@@ -117,6 +118,49 @@ def test_folds_whose_networks_were_hardly_trained_are_missing(
         assert parts(50_000, 580, 569, 580, 5000, 580) == [0, 2, 3, 4]  # it tells something
         assert parts(5000, 0, 0, 0, 0, 0) == []
         assert parts(5000, 900, 900, 900, 900, 900, last=EndReason.INTERRUPTED) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("had", "ends_at", "ends"),
+    [
+        ({}, 100.0, [50.0, 75.0, 100.0]),
+        ({"convnet": 40.0}, 60.0, [10.0, 35.0, 60.0]),
+        ({"convnet": 50.0, "convnet, fold 1": 10.0}, 40.0, [0.0, 15.0, 40.0]),
+        ({"convnet, fold 1": 20.0}, 80.0, [50.0, 55.0, 80.0]),  # in a race
+        ({"convnet": 50.0, "convnet, fold 1": 25.0, "convnet, fold 2": 25.0}, -20.0, [-20.0, 0, 0]),
+    ],
+)
+def test_what_was_trained_before_counts_towards_its_share(
+    session_in: SessionIn,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    had: dict[str, float],
+    ends_at: float,
+    ends: list[float],
+) -> None:
+    now, found = [0.0], []
+    with session_in(tmp_path, now=lambda: now[0], budget=30, model=SCRATCH, trials=0) as session:
+        candidate = candidate_of(session)
+        for name, seconds in had.items():
+            session.record(
+                SliceDone(trial=name, begin=0, end=8, seconds=seconds, checkpoint="", rows=())
+            )
+
+        def folds_in(*_: object, seconds: float, **__: object) -> tuple[int, float]:
+            assert seconds == 100  # however late it is: folds that were trained stay
+            return 2, 0.5
+
+        def run_trial(_session: Session, trial: Trial, **_: object) -> Trained:
+            found.append(trial.ends_at)
+            now[0] = max(now[0], trial.ends_at)
+            return trained_as(candidate, 5000, EndReason.TIME)
+
+        monkeypatch.setattr(planning, "folds_in", folds_in)
+        monkeypatch.setattr(folds, "run_trial", run_trial)
+        monkeypatch.setattr(folds, "answering_s", lambda *_: 0.0)
+        with_folds(session, candidate, ends_at, extended=False)
+        assert found == pytest.approx(ends)
 
 
 def test_where_a_fold_that_judges_is_missing_nothing_is_compared(

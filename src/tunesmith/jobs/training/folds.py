@@ -99,12 +99,14 @@ def with_folds(
         Result of the training on all images, and predictions of each fold's images.
     """
     now = session.clock.elapsed()
-    # All the time that this network has had and has now: no fold that was trained is given up.
-    seconds = ends_at - now + trained_seconds(session, candidate.name)
+    # All the time that this network has had and has now, as if it were one session: otherwise,
+    # folds that were trained would be given up, and what was trained before would get more.
+    seconds = max(0.0, ends_at - now) + trained_seconds(session, candidate.name)
     folds, share = _folds(candidate, seconds)
     if not _are_tuned(candidate, folds, share * seconds):
         return _with_heads(session, candidate, ends_at, folds=folds, extended=extended)
-    trial = main_trial(candidate, now + (ends_at - now) * (1 - share))
+    main_s = (1 - share) * seconds - _had_s(session, candidate.name)
+    trial = main_trial(candidate, min(ends_at, now + max(0.0, main_s)))
     trained = run_trial(session, trial, extended=extended)
     predicted = _out_of_fold(
         session,
@@ -210,7 +212,8 @@ def _out_of_fold(
         x_NCHW, _ = prepared.part(held)
         now = session.clock.elapsed()
         asking_s = answering_s(session, candidate, asked * len(held))
-        share_s = (finish_at - now) / (folds - fold)
+        had_s = [_had_s(session, fold_name(candidate.name, n)) for n in range(fold, folds)]
+        share_s = (finish_at - now + sum(had_s)) / len(had_s) - had_s[0]
         trial = fold_trial(candidate, fold, now + max(0.0, share_s - asking_s))
         trained, head = run_trial(session, trial, extended=extended), None
         examples = trained.checkpoint.seen
@@ -222,6 +225,12 @@ def _out_of_fold(
             head = answers(candidate, head_alone(trial, trained), x_NCHW), held
         found.append(_Predicted(part=(z_NK, held), head=head, examples=examples))
     return found
+
+
+def _had_s(session: Session, trial: str) -> float:
+    """Seconds of a training so far."""
+    past = session.journal.history.trials.get(trial)
+    return past.seconds if past else 0.0
 
 
 def are_telling(session: Session, candidates: Sequence[Candidate], *, folds: int) -> bool:
