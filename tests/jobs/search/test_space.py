@@ -10,7 +10,7 @@ from torch import nn
 from tunesmith.core.settings import Settings
 from tunesmith.core.space import Choice, Field, Int, When, check_space, complete, space_of
 from tunesmith.data.augmentation import Augmentation
-from tunesmith.jobs.search.space import FIXED, applied, as_set, flat, training_space
+from tunesmith.jobs.search.space import FIXED, applied, as_set, at_pace, flat, training_space
 from tunesmith.models.build import Family, find_family
 from tunesmith.models.custom import CustomSource
 from tunesmith.models.pretrained import Pretrained
@@ -164,3 +164,10 @@ def test_conditions_of_a_network_of_the_users_own_are_kept() -> None:
     assert "params.blocks" not in space(family, plan, params={"kind": "wide"})
     deep = plan.model_copy(update={"params": {"kind": "deep"}})
     assert space(family, deep, params={"kind": "deep"})["params.blocks"].when is None
+
+
+def test_a_slower_network_is_asked_for_as_many_views_as_there_is_time_for() -> None:
+    assert at_pace(PLAN, 1.0, asked=9000, budget=60) == PLAN
+    slower = at_pace(PLAN, 0.25, asked=9000, budget=60)
+    assert (slower.images_per_s, slower.answers_per_s, slower.passes) == (250.0, 750.0, 1)
+    assert at_pace(slower, 4.0, asked=9000, budget=60).passes == 1  # no more than were planned

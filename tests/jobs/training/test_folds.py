@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,6 +31,7 @@ from tunesmith.jobs.training.folds import (
     of_all,
     with_folds,
 )
+from tunesmith.jobs.training.timing import end_of_training
 from tunesmith.records.events import SliceDone
 from tunesmith.training.slice import Checkpoint
 
@@ -171,10 +173,30 @@ def test_where_a_fold_that_judges_is_missing_nothing_is_compared(
         held = [candidate.prepared.without_fold(fold)[1] for fold in range(1, JUDGING)]
         parts = [(np.zeros((len(places_N), 2), np.float32), places_N) for places_N in held]
         found = trained_as(candidate, 5000, EndReason.TIME), OutOfFold(parts=parts, by=Predictors())
-        searched = SimpleNamespace(tuned=lambda candidate: candidate)
+        searched = SimpleNamespace(tuned=lambda candidate, **_: candidate)
         monkeypatch.setattr(train, "with_folds", lambda *_, **__: found)
         monkeypatch.setattr(train, "_search", lambda *_, **__: searched)
         assert train._train_small(session, candidate, 9.0, extended=False).choice is None
+
+
+def test_a_slow_network_that_a_search_finds_is_left_time_to_answer(
+    session_in: SessionIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends, given = {}, {"budget": 1000, "model": SCRATCH, "trials": 3}
+
+    def with_folds(_: Session, each: Candidate, ends_at: float, **__: object) -> object:
+        ends[each.name] = ends_at
+        return trained_as(each, 5000, EndReason.TIME), OutOfFold(parts=[], by=Predictors())
+
+    with session_in(tmp_path, now=lambda: 0.0, **given) as session:
+        candidate = candidate_of(session)
+        slow = candidate.chosen.model_copy(update={"answers_per_s": 1.0, "images_per_s": 1.0})
+        found = replace(candidate, chosen=slow, number=1)
+        searched = SimpleNamespace(tuned=lambda *_, **__: found)
+        monkeypatch.setattr(train, "with_folds", with_folds)
+        monkeypatch.setattr(train, "_search", lambda *_, **__: searched)
+        train._train_small(session, candidate, 900.0, extended=False)
+        assert ends[found.name] == end_of_training(session, [candidate, found]) < 850
 
 
 def test_only_the_first_fold_is_validated(session_in: SessionIn, tmp_path: Path) -> None:

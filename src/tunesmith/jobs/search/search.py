@@ -26,8 +26,8 @@ from tunesmith.jobs.search.search_setup import (
     remember,
     sampler_named,
 )
-from tunesmith.jobs.search.shared import share
-from tunesmith.jobs.search.space import applied, training_space
+from tunesmith.jobs.search.shared import share, work
+from tunesmith.jobs.search.space import applied, at_pace, training_space
 from tunesmith.jobs.search.workers import choose_workers, chosen_workers, processes
 from tunesmith.plan.search import given_workers
 from tunesmith.records.events import Ended
@@ -82,16 +82,31 @@ class Searched:
     method: str
     noise: Noise | None
 
-    def tuned(self, candidate: Candidate) -> Candidate | None:
-        """Return the candidate with the best config that was found; None if there is none."""
+    def tuned(self, candidate: Candidate, *, budget: float) -> Candidate | None:
+        """Return the candidate with the best config that was found; None if there is none.
+
+        Args:
+            candidate: Plan whose config was searched around, and its network.
+            budget: Seconds of the run, in which the network that was found has to answer too.
+        """
         if self.number is None:
             return None
         chosen = applied(candidate.chosen, self.history.trials[self.number].config)
         found = replace(candidate, chosen=chosen, number=self.number)
+        found = _at_its_pace(found, candidate, budget)
         if candidate.family.pretrained is not None and candidate.family.source is None:
             # Of our own network, features depend on nothing that is searched: extracted once.
             vars(found)["heads"] = candidate.heads
         return found
+
+
+def _at_its_pace(found: Candidate, planned: Candidate, budget: float) -> Candidate:
+    """Estimate the speed of a network from that of the planned one, and leave out slow views."""
+    split, data = planned.prepared.split, planned.prepared.train
+    pace = work(planned.untrained(data), data) / work(found.untrained(data), data)
+    asked = sum(map(len, (split.test, split.selection, split.calibration)))
+    asked += 2 * min(planning.VERIFIED, len(split.train))
+    return replace(found, chosen=at_pace(found.chosen, pace, asked=asked, budget=budget))
 
 
 def search(session: Session, candidate: Candidate, *, ends_at: float, extended: bool) -> Searched:

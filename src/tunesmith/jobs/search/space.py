@@ -14,6 +14,7 @@ from tunesmith.data.augmentation import Augmentation
 from tunesmith.jobs.run.given import meant_for
 from tunesmith.models.build import Family
 from tunesmith.plan import Plan
+from tunesmith.plan.speeds import passes_in
 from tunesmith.training.config import OF_OPTIMIZER, RECIPES, TrainConfig
 
 # What is not searched: the resolution of a network that has one, a user's too, which the plan has
@@ -131,6 +132,21 @@ def applied(chosen: Plan, config: Config) -> Plan:
     return chosen.model_copy(
         update={"params": params, "train": chosen.train.model_copy(update=train)}
     )
+
+
+def at_pace(chosen: Plan, pace: float, *, asked: int, budget: float) -> Plan:
+    """Return the plan for a network of another speed, with as many views as there is time for.
+
+    Args:
+        chosen: Plan with the speeds of one network.
+        pace: Speed of the other one, relative to that.
+        asked: Number of images to predict once it is trained.
+        budget: Seconds of the run.
+    """
+    answers_per_s = pace * chosen.answers_per_s
+    passes = min(chosen.passes, passes_in(budget, asked / max(1.0, answers_per_s)))
+    speeds = {"images_per_s": pace * chosen.images_per_s, "answers_per_s": answers_per_s}
+    return chosen.model_copy(update={**speeds, "passes": passes})
 
 
 def declared(family: Family) -> Iterator[tuple[str, Field]]:

@@ -92,7 +92,9 @@ def train_all(session: Session, candidates: Sequence[Candidate], *, extended: bo
         trained = run_trial(session, trial, extended=extended)
         trials.append((candidate, tuned_or_head(session, candidate, trial, trained)))
     searched = _search(session, first, finish_at, extended=extended)
-    if searched and (found := searched.tuned(first)) and not session.interrupted.is_set():
+    found = searched and searched.tuned(first, budget=session.settings.budget)
+    if found and not session.interrupted.is_set():
+        finish_at = end_of_training(session, [*candidates, found])  # it may answer more slowly
         trained = run_trial(session, main_trial(found, finish_at), extended=extended)
         trials.append((found, trained))
     return replace(_fitted(session, trials), searched=searched)
@@ -114,9 +116,11 @@ def _train_small(
         by=predicted.by,
         searched=_search(session, candidate, finish_at, extended=extended),
     )
-    found = fitted.searched and fitted.searched.tuned(candidate)
+    searched = fitted.searched
+    found = searched and searched.tuned(candidate, budget=session.settings.budget)
     if found is None or session.interrupted.is_set():
         return fitted
+    finish_at = end_of_training(session, [candidate, found])  # it may answer more slowly
     second, seconds = with_folds(session, found, finish_at, extended=extended)
     judging = min(candidate.prepared.folds, JUDGING)
     if min(len(predicted.parts), len(seconds.parts)) < judging:  # some were hardly trained
