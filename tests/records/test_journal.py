@@ -1,11 +1,14 @@
 """Tests of `tunesmith.records.journal`, with real faults."""
 
 import contextlib
+import errno
+import os
 import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -130,6 +133,17 @@ def test_a_second_driver_is_refused(tmp_path: Path) -> None:
         assert "Another process (number " in done.stderr
     with Journal(tmp_path):
         pass
+
+
+def test_a_file_system_without_locks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_file: IO[str], _operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(RunFolderError, match=r"must be locked, .*: No locks .* on a local disk\.$"):
+        Journal(tmp_path)
 
 
 def test_a_newer_journal_is_refused(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def _lock(folder: Path) -> IO[str]:
     """Lock the folder for this process; the system releases the lock when the process ends.
 
     Raises:
-        RunFolderError: Another process holds the lock, or the folder cannot be written.
+        RunFolderError: Another process holds the lock, or the folder cannot be written or locked.
     """
     try:
         file = (folder / LOCK).open("a+", encoding="ascii")
@@ -46,13 +46,19 @@ def _lock(folder: Path) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except ImportError:  # on Windows, nothing keeps a second process out
         return file
-    except OSError:
+    except BlockingIOError:
         file.seek(0)
         owner = file.read().strip() or "unknown"
         file.close()
         raise RunFolderError(
             f"Another process (number {owner}) is working in {folder}. Wait for it, or pass "
             "another --out."
+        ) from None
+    except OSError as error:  # some network file systems have no locks
+        file.close()
+        raise RunFolderError(
+            f"{folder} must be locked, so that no other process writes to it meanwhile, but its "
+            f"file system refuses that: {error.strerror}. Pass an --out on a local disk."
         ) from None
     file.truncate(0)
     file.write(str(os.getpid()))
