@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.core.errors import SettingsError
-from tunesmith.core.settings import Settings, read_job_file, seconds, take_test
+from tunesmith.core.settings import (
+    Settings,
+    TuneSettings,
+    checked,
+    read_job_file,
+    seconds,
+    take_test,
+)
 
 
 @given(hours=st.integers(0, 99), minutes=st.integers(0, 59), rest=st.integers(1, 59))
@@ -107,6 +114,17 @@ def test_budget_and_folder_are_not_part_of_a_job_s_identity() -> None:
     long = Settings.make({"budget": "1h", "out": Path("b")})
     assert short.identity() == long.identity()
     assert short.identity() != Settings.make({"seed": 1}).identity()
+
+
+def test_a_place_may_begin_with_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for home in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(home, str(tmp_path))
+    settings = Settings.make({"out": "~/run", "quarantine": Path("~/list.csv")})
+    assert (settings.out, settings.quarantine) == (tmp_path / "run", tmp_path / "list.csv")
+    assert checked(TuneSettings, {"out": "~/run"}).out == tmp_path / "run"
+    assert Settings.make({"out": "a/~"}).out == Path("a/~")
 
 
 def test_of_the_number_of_trials_only_whether_there_is_one_makes_another_job() -> None:

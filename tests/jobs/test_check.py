@@ -329,10 +329,13 @@ def test_a_file_that_is_no_cache_is_left_alone_and_said(
     assert (tmp_path / "out" / "cache.db").read_text() == "somebody else's"
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError, match="file is a file, and a folder is needed"):
-        check("digits", out=tmp_path / "file" / "out", progress=False)
+    for home in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(home, str(tmp_path / "file"))
+    for out in (tmp_path / "file" / "out", "~/out"):
+        with pytest.raises(RunFolderError, match="file is a file, and a folder is needed"):
+            check("digits", out=out, progress=False)
 
 
 def test_what_lies_in_files_beside_the_image(make_parts: MakeParts, tmp_path: Path) -> None:

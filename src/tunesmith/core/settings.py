@@ -6,9 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from tunesmith.core.errors import SettingsError
+from tunesmith.core.files import expanded
 from tunesmith.core.words import nearest
 
 AUTO = "auto"  # model: a race of several; workers: measure which number is fastest
@@ -87,6 +95,7 @@ Workers = Annotated[
     Annotated[int, Field(ge=1)] | None,
     BeforeValidator(processes),
 ]
+Place = Annotated[Path, AfterValidator(expanded)]
 
 
 class Settings(BaseModel):
@@ -96,7 +105,7 @@ class Settings(BaseModel):
 
     budget: Annotated[float, BeforeValidator(seconds)] = 600.0
     """Seconds from process start to report written."""
-    out: Path | None = None
+    out: Place | None = None
     """The run's folder; by default ``runs/NAME``."""
     model: str = AUTO
     """``auto`` (a race), a model family, or ``file.py:function`` of a user-defined network."""
@@ -109,7 +118,7 @@ class Settings(BaseModel):
     """Names of a table's columns, by role: path, label, split, group."""
     on_suspects: Literal["keep", "quarantine"] = "keep"
     """Whether to train on images whose label a duplicate contradicts."""
-    quarantine: Path | None = None
+    quarantine: Place | None = None
     """List of images to exclude, as written by ``tunesmith check``."""
     params: Mapping[str, Any] = Field(default_factory=dict)
     """Model hyperparameters that the plan must keep."""
@@ -167,7 +176,7 @@ class TuneSettings(BaseModel):
     """Maximum number of trials; None for as many as time allows."""
     horizon: Annotated[int, Field(ge=1)] = 100
     """Number of units, such as epochs, of a full training."""
-    out: Path | None = None
+    out: Place | None = None
     """The run's folder; by default ``runs/NAME``."""
     sampler: SamplerName = "auto"
     scheduler: SchedulerName = "auto"

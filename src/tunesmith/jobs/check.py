@@ -131,7 +131,7 @@ def check(
         from tunesmith.jobs.deep.deep import refuse_misfits  # imports torch only if needed
 
         refuse_misfits(models, data.classes)
-    folder = Path(out) if out is not None else Path("checks") / data.name
+    folder = expanded(out) if out is not None else Path("checks") / data.name
     refuse_others(folder, (source, test))
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
