@@ -535,6 +535,9 @@ def test_report_of_tuning(cli: Cli, tmp_path: Path) -> None:
     _, out, _ = cli("report", run)
     assert re.search(r"is not finished: .*; \d+ units of training in 3 trials\. The command", out)
     assert out.endswith(f"\nBefore, it was {told}")
+    moved = run.rename(tmp_path / "moved")
+    _, out, _ = cli("report", moved)
+    assert f"state   {moved / 'trials'}" in out
 
 
 def test_a_training_with_a_file_beside_it(

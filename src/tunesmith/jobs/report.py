@@ -10,11 +10,12 @@ from tunesmith.core.errors import RunFolderError
 from tunesmith.core.words import counted, duration
 from tunesmith.jobs.search.search_setup import REMEMBERED
 from tunesmith.jobs.search.tune_report import REPORT
-from tunesmith.jobs.search.tune_result import RESULT, Tuned
+from tunesmith.jobs.search.tune_result import RESULT, TRIALS, Tuned
 from tunesmith.records.history import History
 from tunesmith.records.journal import read_history
 from tunesmith.report.sentences import ENDED, told
 from tunesmith.report.summary import read_summary
+from tunesmith.tuning.folders import at_unit
 from tunesmith.tuning.parts import Part
 from tunesmith.tuning.recorded import none_trained
 
@@ -79,7 +80,8 @@ def _found(run: Path) -> str:
         values = json.loads(path.read_text("utf-8"))
         parts = {name: [Part(**part) for part in each] for name, each in values["parts"].items()}
         fields: dict[str, Any] = {**values, "folder": run, "parts": parts}
-        fields["checkpoint"] = Path(values["checkpoint"])
+        # Not as written: the folder may have been moved since.
+        fields["checkpoint"] = at_unit(run / TRIALS, values["number"], values["units"])
         fields["report"] = path.with_name(REPORT) if values.get("report") else None
         found = Tuned(**fields)
         return f"{found.status}\n{found.words()}"
