@@ -30,6 +30,19 @@ def test_leftovers_of_an_attempt_that_was_killed_go(tmp_path: Path) -> None:
     assert [folder.name for folder in tmp_path.iterdir()] == ["bundle"]
 
 
+def test_it_is_on_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, synced = tmp_path / "bundle", list[tuple[str, bool]]()
+    for name in ("sync", "sync_tree"):
+        monkeypatch.setattr(
+            f"tunesmith.records.atomic_folder.{name}",
+            lambda path: synced.append((path.name, place.exists())),
+        )
+    put_in_place(new_folder(place), place)
+    assert synced == [("bundle.part", False), (tmp_path.name, True)]
+
+
 def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
     (tmp_path / "bundle").write_text("mine")
     with pytest.raises(RunFolderError, match="bundle is a file, and a folder is needed"):

@@ -8,6 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
+from tunesmith.core.files import sync, sync_tree
 from tunesmith.records.folder import writing
 
 
@@ -29,13 +30,17 @@ def new_folder(path: Path) -> Path:
 def put_in_place(aside: Path, path: Path) -> None:
     """Rename a complete temporary folder to its final path, replacing an older folder.
 
+    It is on disk before it has its name: a power cut leaves no folder with empty files.
+
     Raises:
-        RunFolderError: There is no permission.
+        RunFolderError: There is no space or no permission.
     """
     before = path.with_name(f"{path.name}.before")
     with writing(path):
+        sync_tree(aside)
         shutil.rmtree(before, ignore_errors=True)
         if path.exists():
             path.replace(before)
         aside.replace(path)
+        sync(path.parent)
         shutil.rmtree(before, ignore_errors=True)

@@ -103,6 +103,23 @@ def test_a_full_disk_is_told_and_nothing_is_left_on_it(
         assert not list(disk.iterdir())
 
 
+def test_what_a_power_cut_left_in_part_is_written_anew(
+    candidate: Candidate, tmp_path: Path
+) -> None:
+    rest, held = candidate.prepared.without_fold(0)
+    share(tmp_path / "data", candidate, rest, held, **JOB)
+    images = (tmp_path / "data" / "images.npy").read_bytes()
+    for left in (b"", b"[]", b"\xff", None):
+        (tmp_path / "data" / "job.json").unlink()
+        if left is not None:
+            (tmp_path / "data" / "job.json").write_bytes(left)
+        (tmp_path / "data" / "images.npy").write_bytes(b"")
+        share(tmp_path / "data", candidate, rest, held, **JOB)
+        assert (tmp_path / "data" / "images.npy").read_bytes() == images
+        assert json.loads((tmp_path / "data" / "job.json").read_text())["threads"] == 1
+    assert [folder.name for folder in tmp_path.iterdir()] == ["data"]
+
+
 def test_two_slices_equal_one_and_it_learns(folder: Path) -> None:
     config = {"train.lr": 0.2, "params.activation": "relu", "train.augmentation.shift": 0.1}
     whole, parts = trial(folder, "whole"), trial(folder, "parts")
@@ -150,7 +167,7 @@ def test_limits_are_looked_at_in_the_first_slice_and_its_folder(
 def test_a_later_start_may_train_elsewhere(tmp_path: Path) -> None:
     path = tmp_path / "job.json"
     path.write_text(json.dumps({**JOB, "metric": "macro_f1", "device": "cuda", "threads": 8}))
-    shared._renew(path, JOB)
+    assert shared._renewed(path, JOB)
     assert json.loads(path.read_text()) == {**JOB, "metric": "macro_f1"}
 
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tunesmith import plan as planning
-from tunesmith.core.errors import CodeChangedError
+from tunesmith.core.errors import CodeChangedError, RunFolderError
 from tunesmith.core.spread import spread
 from tunesmith.data.augment import shrink
 from tunesmith.evaluation.calibration import fit_temperature, softmax
@@ -38,6 +38,7 @@ from tunesmith.jobs.run.stored import read_checkpoint, write_checkpoint
 from tunesmith.jobs.search.space import applied
 from tunesmith.models.build import Family, find_family
 from tunesmith.models.preprocess import Normalize
+from tunesmith.records.atomic_folder import new_folder, put_in_place
 from tunesmith.records.folder import write_atomic, writing
 from tunesmith.training.device import choose_device
 from tunesmith.training.epoch import TrainData, scale_at
@@ -90,7 +91,7 @@ class Shared:
 def share(
     folder: Path, candidate: Candidate, data: TrainData, held: NDArray[np.int64], **job: Any
 ) -> None:
-    """Write what workers need; in an existing folder, only what each session may change.
+    """Write what workers need; if it is there, only what each session may change.
 
     Args:
         folder: Target folder.
@@ -102,19 +103,17 @@ def share(
     Raises:
         RunFolderError: There is no space, or no permission.
     """
-    if folder.is_dir():
-        _renew(folder / JOB, job)
+    if folder.is_dir() and _renewed(folder / JOB, job):
         return
-    part = folder.with_suffix(".part")
     with writing(folder):
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = new_folder(folder)
         try:
             _write(part, candidate, data, held, job)
-        except OSError:  # the disk is full, perhaps because of this alone
+            put_in_place(part, folder)
+        except (OSError, RunFolderError):  # the disk is full, perhaps because of this alone
             shutil.rmtree(part, ignore_errors=True)
             raise
-        part.rename(folder)
 
 
 def _write(
@@ -143,12 +142,20 @@ def _write(
     (folder / JOB).write_text(json.dumps(written), "utf-8")
 
 
-def _renew(path: Path, job: Mapping[str, Any]) -> None:
-    """Update what is not part of a run's identity, and may differ in each session."""
-    written = json.loads(path.read_text("utf-8"))
+def _renewed(path: Path, job: Mapping[str, Any]) -> bool:
+    """Update what is not part of a run's identity, and may differ in each session.
+
+    Returns:
+        Whether the file could be updated; if not, it is missing or damaged.
+    """
+    try:
+        written = {**json.loads(path.read_text("utf-8"))}
+    except (FileNotFoundError, TypeError, ValueError):  # also if it is no JSON, or not even text
+        return False
     renewed = {**written, "device": job["device"], "threads": job["threads"]}
     if renewed != written:
         write_atomic(path, json.dumps(renewed))
+    return True
 
 
 def _write_images(folder: Path, data: TrainData, places: Tensor) -> None:
