@@ -1,14 +1,16 @@
 """Tests of `tunesmith.core.source`."""
 
+import importlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tunesmith.core.errors import SettingsError
+from tunesmith.core.errors import CodeChangedError, SettingsError
 from tunesmith.core.functions import load_function
-from tunesmith.core.source import Code, code_of, file_of, needed
+from tunesmith.core.source import Code, code_of, file_of, imported_code_of, needed
 
 SCRIPT = """
 import sys
@@ -129,3 +131,24 @@ def test_a_function_whose_source_was_never_a_file_is_told() -> None:
     exec("def train(): ...", made)
     with pytest.raises(SettingsError, match=r"no source file of `train`"):
         file_of(made["train"], Path.cwd())
+
+
+def test_code_that_was_changed_since_it_was_imported_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # which may hide a change within a second
+    (path := tmp_path / "widened.py").write_text(SCRIPT)
+    module = importlib.import_module("widened")
+    before = imported_code_of(module.train, "train", path)
+    path.write_text(f"{SCRIPT}# a comment")
+    assert imported_code_of(module.train, "train", path).needed == before.needed
+    path.write_text(SCRIPT.replace("lr: float = 0.1", "lr: float = 0.2"))
+    for _ in range(2):
+        with pytest.raises(
+            CodeChangedError,
+            match=r"widened\.py that `train` .* since it was imported here.*Restart",
+        ):
+            imported_code_of(module.train, "train", path)
+    importlib.reload(module)
+    assert imported_code_of(module.train, "train", path).needed != before.needed

@@ -20,7 +20,7 @@ import pytest
 import tunesmith as ts
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import CodeChangedError, MissingExtraError, RunFolderError, SettingsError
-from tunesmith.core.functions import Function, load_function
+from tunesmith.core.functions import USER_MODULE, Function, load_function
 from tunesmith.core.settings import TuneSettings
 from tunesmith.core.space import Field, Float, Range
 from tunesmith.execution.executor import Inline, Outcome, Task
@@ -43,6 +43,12 @@ HORIZON, HOURS_S = 25, 1e6
 def tune(out: Path, function: str = "falls", **settings: Any) -> Tuned:
     given = {"trials": 6, "horizon": HORIZON, "progress": False, **settings}
     return ts.tune(load_function(f"{TRAININGS}:{function}"), out=out, **given)
+
+
+def forget_imports() -> None:
+    """Import functions anew, as another process would."""
+    for name in [name for name in sys.modules if name.startswith(USER_MODULE)]:
+        del sys.modules[name]
 
 
 def curves(folder: Path) -> dict[str, tuple[Any, list[Mapping[str, float]]]]:
@@ -463,6 +469,9 @@ def test_a_decorated_function_is_the_one_in_the_users_file(
     job.run(settings, f"{file}:train", space, progress=False)
     file.write_text(f"{DECORATED}print('changed')\n")
     with pytest.raises(RunFolderError, match=r"another job \(the code in .* was changed; undo"):
+    with pytest.raises(CodeChangedError, match=r"needs was changed since it was imported here"):
+        job.run(settings, f"{file}:train", space, progress=False)
+    forget_imports()
         job.run(settings, f"{file}:train", space, progress=False)
 
 
@@ -543,8 +552,10 @@ def test_a_file_that_is_edited_while_its_search_runs_stops_it(tmp_path: Path) ->
     ):
         run()
     with pytest.raises(RunFolderError, match="needs was changed; undo that to go on with it"):
+    forget_imports()
         run()
     file.write_text(EDITED)
+    forget_imports()
     found = run()
     assert found.trials == 2
     assert found.failed == {}

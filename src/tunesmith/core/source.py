@@ -9,12 +9,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeGuard, final
+from weakref import WeakKeyDictionary
 
-from tunesmith.core.errors import SettingsError
+from tunesmith.core.errors import CodeChangedError, SettingsError
 from tunesmith.core.functions import READ_UNTIL, Function
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 Binding = Definition | ast.Assign | ast.AnnAssign
+_looked_at: "WeakKeyDictionary[Function, Code]" = WeakKeyDictionary()
 
 
 @final
@@ -67,6 +69,25 @@ def code_of(function: Function, name: str, file: Path) -> Code:
     until = getattr(sys.modules.get(inner.__module__), READ_UNTIL, None)
     code = needed(content, {name, inner.__name__}, until=until)
     return Code(file=_hash(content), needed=_hash(code.encode()))
+
+
+def imported_code_of(function: Function, name: str, file: Path) -> Code:
+    """Identify code as `code_of` does, and refuse a file that this process knows otherwise.
+
+    Other processes would import the code as it is now, and this one has what it imported before.
+    That is known since the function was first looked at: when it was imported, nobody looked.
+
+    Raises:
+        CodeChangedError: The code was changed, and the function was not imported anew.
+    """
+    now = code_of(function, name, file)
+    if not _looked_at.setdefault(inspect.unwrap(function), now).is_same(now):
+        raise CodeChangedError(
+            f"The code in {file} that `{name}` needs was changed since it was imported here, so "
+            "this process has the old one, and others would import the new one. Restart this "
+            "process (in a notebook, the kernel), or reload the module by `importlib.reload`."
+        )
+    return now
 
 
 def _hash(content: bytes) -> str:

@@ -12,7 +12,7 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import CodeChangedError, SettingsError
 from tunesmith.core.functions import Function, end_of_reading, located, reference
 from tunesmith.core.settings import TuneSettings, checked
-from tunesmith.core.source import Code, code_of, file_of
+from tunesmith.core.source import Code, file_of, imported_code_of
 from tunesmith.core.space import Field, Range
 from tunesmith.execution.loading import load_within
 from tunesmith.execution.machine import measure
@@ -129,7 +129,7 @@ def run(
     clock = Clock(budget=budget, spent=started_s)  # importing the function's file takes time too
     here, name, function = Path.cwd(), function.rpartition(":")[2], located(function)
     train = load_within(function, clock.left(), quiet=not progress)  # may change the folder
-    code = code_of(train, name, file := file_of(train, here))
+    code = imported_code_of(train, name, file := file_of(train, here))
     search = replace(search_for(settings, function, space_for(train, space)), code=code)
     identity = _identity(settings, search, code)
     path = (here / (settings.out or Path("runs") / name)).resolve()
