@@ -170,3 +170,11 @@ def test_an_error_counts_until_the_next_session() -> None:
     begun = replay([at(events.SessionStarted(budget=9.0)), at(events.Stopped(reason="broken"))])
     assert begun.stopped == "broken"
     assert fold(begun, at(events.SessionStarted(budget=9.0))).stopped is None
+
+
+def test_why_so_many_processes_search_is_told() -> None:
+    event = events.WorkersChosen(workers=2, reason="Two are faster.")
+    stored = [
+        Stored(event=each, elapsed=0.0, phases={}) for each in (events.Noted(text="a"), event)
+    ]
+    assert replay(stored).notes == ("Two are faster.", "a")

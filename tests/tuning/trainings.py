@@ -179,6 +179,14 @@ def breaks_later_where_bad(config: Config, folder: Path, start: int, until: int)
     return falls(config, folder, start, until)
 
 
+def breaks_after_four_units_where_bad(
+    config: Config, folder: Path, start: int, until: int
+) -> list[float]:
+    if start == 4 and config.kind == "bad":
+        raise RuntimeError("bad kind")
+    return falls(config, folder, start, until)
+
+
 def breaks_at_the_end(config: Config, folder: Path, start: int, until: int) -> list[float]:
     """No trial gets through its last slice, until it is mended."""
     if until == 24 and not (folder.parents[2] / "mended").exists():

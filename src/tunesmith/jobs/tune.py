@@ -224,9 +224,8 @@ def _run(
     say: Callable[[str], None],
 ) -> Tuned:
     interrupted, spent = threading.Event(), clock.elapsed()
-    training = replace(
-        clock, budget=clock.budget - min(REPORT_S, SHARE * clock.budget), spent=spent
-    )
+    kept_s = min(REPORT_S, SHARE * clock.budget)
+    training = replace(clock, budget=clock.budget - kept_s, spent=spent)
     searching = replace(clock, budget=(1 - SHARE) * training.budget, spent=spent)
 
     def tuner(what: Search, workers: int) -> Tuner:
@@ -242,7 +241,9 @@ def _run(
 
     with catch_signals(interrupted, say=say):
         if workers is None:
-            workers = choose_workers(search, _most(path), tuner, journal=journal, clock=searching)
+            workers = choose_workers(
+                search, _most(path), tuner, journal=journal, clock=searching, say=say
+            )
         whole = tuner(search, workers)
         reason = whole.run()
         noise = _noise(

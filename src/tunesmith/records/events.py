@@ -43,7 +43,7 @@ class TrialStarted:
 @final
 @dataclass(frozen=True, kw_only=True)
 class WorkersChosen:
-    """The number of parallel search processes was chosen, for this reason."""
+    """The number of parallel search processes was chosen; the reason is told as it stands."""
 
     workers: int
     reason: str

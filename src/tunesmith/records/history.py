@@ -119,8 +119,9 @@ class History:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Messages to the user."""
-        return tuple(note.text for note in self.noted)
+        """Messages to the user, and why so many processes search."""
+        chosen = [] if self.workers is None else [self.workers.reason]
+        return (*chosen, *(note.text for note in self.noted))
 
     @property
     def phases(self) -> dict[str, float]:

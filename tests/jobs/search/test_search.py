@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -241,11 +241,17 @@ def a_search_of_one_trial(*given: Any, **named: Any) -> tuple[SearchPlan | None,
     return search.model_copy(update={"trials": 1}), reason
 
 
+def one_worker(*_given: Any, say: Callable[[str], None], **_named: Any) -> int:
+    say("One is fastest.")
+    return 1
+
+
 def test_a_larger_budget_opens_a_search_in_a_finished_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is the plan that decides; here it is told to, so that no speed matters."""
-    given = {**GIVEN, "out": tmp_path / "run", "trials": None, "workers": 1}
+    given = {**GIVEN, "out": tmp_path / "run", "trials": None}
+    monkeypatch.setattr(search, "choose_workers", one_worker)
     monkeypatch.setattr("tunesmith.plan.search.SEARCH_FROM", 1e9)
     short = ts.fit(digits(), **given)
     assert short.summary.search is None
@@ -255,6 +261,7 @@ def test_a_larger_budget_opens_a_search_in_a_finished_run(
     longer = ts.fit(digits(), **given)
     assert longer.summary.search is not None
     assert longer.summary.search.trials == len(curves(longer.folder)) == 1
+    assert "One is fastest." in longer.summary.notes
     assert "By now, the budget is " in longer.report.read_text("utf-8")
     after = read_history(longer.folder)
     for name, trial in before.trials.items():

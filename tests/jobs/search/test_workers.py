@@ -9,6 +9,7 @@ import pytest
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.functions import load_function
+from tunesmith.core.space import Choice, Field
 from tunesmith.execution.executor import Inline, Outcome, Task
 from tunesmith.jobs.search.tune_space import space_for
 from tunesmith.jobs.search.workers import choose_workers, chosen_workers, compared
@@ -60,17 +61,27 @@ class Pretending:
 
 
 def choose(
-    folder: Path, seconds: dict[int, float], *, search: Search = SEARCH, most: int = 3
+    folder: Path,
+    seconds: dict[int, float],
+    *,
+    search: Search = SEARCH,
+    most: int = 3,
+    interrupted: bool = False,
 ) -> tuple[int, list[int]]:
     """How many processes were chosen, and with how many slices were trained.
+
+    What was chosen is told, if it is recorded, and nothing else.
 
     Args:
         folder: Of the search.
         seconds: That a slice takes, by how many processes there are.
         search: What is searched.
         most: Processes at most.
+        interrupted: Whether the user interrupted the search.
     """
-    used: list[int] = []
+    used, said, stop = list[int](), list[str](), threading.Event()
+    if interrupted:
+        stop.set()
     folder.mkdir(exist_ok=True)
     with Journal(folder) as journal:
         clock = Clock(budget=1e6, now=lambda: 0.0)
@@ -84,10 +95,13 @@ def choose(
                 clock=clock,
                 journal=journal,
                 say=lambda _: None,
-                interrupted=threading.Event(),
+                interrupted=stop,
             )
 
-        return choose_workers(search, most, tuner, journal=journal, clock=clock), used
+        chosen = choose_workers(search, most, tuner, journal=journal, clock=clock, say=said.append)
+        past = journal.history.workers
+        assert said == ([] if past is None else [past.reason])
+        return chosen, used
 
 
 @pytest.mark.parametrize(("seconds", "workers"), [(2.6, 3), (2.8, 1), (3.1, 1)])
@@ -114,7 +128,7 @@ def test_there_are_no_more_processes_than_trials(tmp_path: Path) -> None:
     assert choose(tmp_path, {1: 1.0, 2: 1.0}, search=few) == (2, [1, 2])
     chosen = read_history(tmp_path).workers
     assert chosen is not None
-    assert chosen.reason.startswith("2 processes were 2.00 times as fast")
+    assert "chose 2 processes: 2 processes were 2.00 times as fast" in chosen.reason
 
 
 @pytest.mark.parametrize("block", [7, 24])
@@ -125,7 +139,7 @@ def test_where_a_trial_has_fewer_blocks_there_are_as_many_as_may_be(
     chosen = read_history(tmp_path).workers
     assert chosen is not None
     assert chosen.workers == 3
-    assert chosen.reason.startswith("not measured: ")
+    assert "chose 3 processes: that was not measured, since a trial is " in chosen.reason
 
 
 def test_a_trial_that_fails_is_no_measure(tmp_path: Path) -> None:
@@ -134,6 +148,37 @@ def test_a_trial_that_fails_is_no_measure(tmp_path: Path) -> None:
     failed = [trial for trial in read_history(tmp_path).trials.values() if trial.ended]
     assert failed
     assert all(not trial.slices for trial in failed)
+
+
+def test_trials_that_remain_are_compared_where_others_fail_beside_them(tmp_path: Path) -> None:
+    search = replace(SEARCH, function=f"{TRAININGS}:breaks_after_four_units_where_bad")
+    assert choose(tmp_path, {1: 1.0, 3: 2.0}, search=search) == (3, [1, 3])
+    past = read_history(tmp_path)
+    begun = [*past.trials.values()][:3]
+    whole = sum(trial.seen == 8 for trial in begun)
+    assert 0 < whole < len([trial for trial in begun if trial.seen >= 4]) == 3
+    assert past.workers is not None
+    assert (
+        f"1.50 times as fast as one that has all cores, measured on blocks of {whole} new tr"
+        in (past.workers.reason)
+    )
+
+
+def test_there_are_no_more_processes_than_configs(tmp_path: Path) -> None:
+    search = replace(SEARCH, space={"kind": Field(Choice("good", "bad"), "good")})
+    assert choose(tmp_path / "a", {1: 1.0, 2: 1.5}, search=search) == (2, [1, 2])
+    past = read_history(tmp_path / "a").workers
+    assert past is not None
+    assert "chose 2 processes: 2 processes were 1.33 times as fast" in past.reason
+    broken = replace(search, function=f"{TRAININGS}:breaks_later_where_bad")
+    assert choose(tmp_path / "b", {1: 1.0}, search=broken) == (1, [1, 1])
+    assert choose(tmp_path / "b", {}, search=broken) == (1, [])
+
+
+def test_what_was_interrupted_is_measured_the_next_time(tmp_path: Path) -> None:
+    assert choose(tmp_path, {1: 1.0}, interrupted=True) == (1, [1, 1])
+    assert read_history(tmp_path).workers is None
+    assert choose(tmp_path, {1: 1.0, 3: 2.0}) == (3, [1, 3])
 
 
 def test_what_an_earlier_session_trained_is_no_measure(tmp_path: Path) -> None:
@@ -166,15 +211,17 @@ def trained(*seconds: float, ended: str | None = None) -> TrialHistory:
 
 def test_trials_that_take_different_times_count_alike() -> None:
     chosen = compared([trained(99.0, 10.0, 99.0, 11.0), trained(99.0, 1.0, 99.0, 1.1)], 2, block=2)
-    assert chosen is not None
-    assert (chosen.workers, chosen.reason[:30]) == (2, "2 processes were 1.82 times as")
+    assert chosen.workers == 2
+    assert "2 processes were 1.82 times as fast" in chosen.reason
 
 
-def test_too_few_whole_trials_tell_nothing() -> None:
-    whole = trained(9.0, 1.0, 9.0, 1.0)
-    for other in (trained(9.0, 1.0, 9.0), trained(9.0, 1.0, 9.0, 1.0, ended="It hung.")):
-        assert compared([whole, other], 2, block=2) is None
-    assert compared([whole, whole], 2, block=1) is None
+def test_trials_that_are_not_whole_are_not_compared() -> None:
+    whole, few = trained(9.0, 1.0, 9.0, 1.0), "`--workers auto` chose 1 process: too few new trials"
+    for other in (trained(9.0, 5.0, 9.0), trained(9.0, 5.0, 9.0, 1.0, ended="It hung.")):
+        assert "2 processes were 2.00 times" in compared([whole, other], 2, block=2).reason
+        assert compared([other], 2, block=2).reason.startswith(few)
+    assert compared([whole], 1, block=2).reason.startswith(few)
+    assert compared([whole, whole], 2, block=1).reason.startswith(few)
 
 
 def test_how_many_search_later_is_what_was_decided() -> None:

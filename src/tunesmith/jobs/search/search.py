@@ -200,7 +200,9 @@ def _run(
 
     try:
         if given is None:
-            workers = choose_workers(what, workers, tuner, journal=journal, clock=clock)
+            workers = choose_workers(
+                what, workers, tuner, journal=journal, clock=clock, say=session.note
+            )
         reason = tuner(what, workers).run()
     except SettingsError as error:  # the failures have a common cause: what was found remains
         reason = _why(error)
