@@ -56,9 +56,9 @@ def begun(ledger: Ledger, number: int) -> Running:
     return ledger.opened(number, start=0, until=2, is_cut=False)
 
 
-def take(ledger: Ledger, number: int) -> None:
+def take(ledger: Ledger, number: int, *, seconds: float = 1.0) -> None:
     running = begun(ledger, number)
-    ledger.take(running, running.done(Outcome(key=str(number), value=[0.5], seconds=1.0)))
+    ledger.take(running, running.done(Outcome(key=str(number), value=[0.5], seconds=seconds)))
 
 
 def add(suspended: Suspended, *numbers: int) -> None:
@@ -124,6 +124,13 @@ def test_what_runs_or_has_failed_is_no_probe(suspended: Suspended, ledger: Ledge
     assert suspended.witness(is_over=False) == 4
     ledger.end(4, WHY)
     assert suspended.witness(is_over=False) is None
+
+
+def test_the_quickest_slice_is_run_again(suspended: Suspended, ledger: Ledger) -> None:
+    take(ledger, 4, seconds=0.5)
+    take(ledger, 5, seconds=2.0)
+    add(suspended, 1, 2, 3)
+    assert suspended.witness(is_over=False) == 4
 
 
 def test_where_nothing_works_no_trial_has_failed(suspended: Suspended, ledger: Ledger) -> None:

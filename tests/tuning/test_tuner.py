@@ -359,7 +359,10 @@ def test_a_penalty_as_large_as_can_be_is_no_trouble(tmp_path: Path) -> None:
 
 @final
 class Killing:
-    """Runs tasks in this process, and fails the first slices of some trials in some way, or two."""
+    """Runs tasks in this process, and fails the first slices of some trials in some way, or two.
+
+    It says that a slice of the defaults takes 100 seconds, and one of another trial takes one.
+    """
 
     workers = 1
 
@@ -378,7 +381,10 @@ class Killing:
 
     def next_done(self, timeout_s: float) -> Outcome | None:
         outcome = self._inline.next_done(timeout_s)
-        if outcome is None or not self._left.get(outcome.key):
+        if outcome is None:
+            return None
+        outcome = replace(outcome, seconds=1.0 if int(outcome.key) else 100.0)
+        if not self._left.get(outcome.key):
             return outcome
         self._left[outcome.key] -= 1
         return replace(outcome, value=None, failed="It was lost.", failure=self._failure)
@@ -411,7 +417,7 @@ def test_a_new_trial_that_may_have_failed_by_no_fault_of_its_own_is_tried_once_m
     [
         # The last ones have failed too: nothing is left to prove it, but they are too few to doubt.
         ([2, 3, 5, 6, 8, 9], [*range(10)]),
-        ([2, 3, 4, *range(6, 12)], [*range(5), 0, *range(5, 12), 0]),
+        ([2, 3, 4, *range(6, 12)], [*range(5), 1, *range(5, 12), 1]),
     ],
 )
 def test_where_a_part_of_the_space_fails_few_slices_are_probes(

@@ -119,6 +119,10 @@ class Ledger:
             began_s=began_s,
         )
 
+    def first(self, number: int) -> SliceDone:
+        """First slice of a trial that had trained."""
+        return self.past.trials[str(number)].slices[0]
+
     def left_by(self, number: int) -> Path:
         """Folder that a trial's last slice left."""
         return folders.at_unit(self.folder, number, self.history.trials[number].at)

@@ -39,7 +39,7 @@ class Suspended:
         self._in_a_row += 1
 
     def witness(self, *, is_over: bool) -> int | None:
-        """Number of a trial whose first slice worked, to probe with.
+        """Number of the trial whose first slice worked in the least time, to probe with.
 
         Args:
             is_over: Whether nothing else is left to train.
@@ -52,11 +52,12 @@ class Suspended:
         is_needed = is_over and any(trials[number].curve for number in suspended)
         if not is_needed and self._in_a_row < self._many:
             return None
-        for number, trial in enumerate(trials):
-            is_sound = trial.failed is None or number in suspended
-            if trial.curve and trial.until is None and is_sound:
-                return number
-        return None
+        sound = [
+            number
+            for number, trial in enumerate(trials)
+            if trial.curve and trial.until is None and (trial.failed is None or number in suspended)
+        ]
+        return min(sound, key=lambda number: self._ledger.first(number).seconds, default=None)
 
     def worked(self, running: Running) -> None:
         """Record that a slice worked."""

@@ -120,9 +120,9 @@ class Tuner:
 
     def _begin_probe(self, number: int) -> Running | None:
         """Run the first slice of a trial again: it worked before."""
-        again = Start(self._ledger.past.trials[str(number)].slices[0].end)
-        expected = expected_s(self.history, again, self._ledger.seconds)
-        return self._begin(number, again, self._clock.left(), expected=expected)
+        first = self._ledger.first(number)
+        again = Start(first.end)
+        return self._begin(number, again, self._clock.left(), expected=first.seconds)
 
     def _submit(self, decision: Start | Resume, expected: float) -> None:
         """Begin a slice, and record that if it is a trial's first."""
