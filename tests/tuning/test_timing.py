@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from tunesmith.records.events import SliceDone
 from tunesmith.tuning.protocols import History, Observation, Resume, Start
 from tunesmith.tuning.timing import (
     HICCUP_S,
@@ -13,6 +14,7 @@ from tunesmith.tuning.timing import (
     kept_s,
     must_go_on,
     patience_s,
+    preparing_s,
     remaining_s,
     share_of,
 )
@@ -139,3 +141,15 @@ def test_what_is_known_of_a_slice_decides_whatever_its_size() -> None:
     for share in (0.04, 1.0):
         assert patience_s(10.0, math.inf, share=share) == 100.0
         assert patience_s(1.0, 1000.0, share=share) == 30.0
+
+
+def done(begin: int, end: int, seconds: float) -> SliceDone:
+    return SliceDone(trial="0", begin=begin, end=end, seconds=seconds, checkpoint="", rows=())
+
+
+def test_what_the_first_slice_of_a_process_takes_is_no_sign_that_it_hangs() -> None:
+    slices = [done(0, 1, 46.0), done(0, 1, 1.0), done(1, 21, 20.0)]
+    assert preparing_s(slices) == 45.0
+    assert preparing_s(slices[1:]) == preparing_s(slices[:1]) == preparing_s([]) == 0.0
+    assert patience_s(1.0, 1000.0, share=0.04, preparing=45.0) > 46.0
+    assert patience_s(20.0, 1000.0, share=0.04, preparing=45.0) == 200.0

@@ -134,15 +134,17 @@ class Slow:
 
     Args:
         late: Trial whose first slice is not over by its deadline.
+        preparing: Seconds that the first slice takes beyond.
     """
 
     workers = 1
 
-    def __init__(self, late: int | None = None) -> None:
+    def __init__(self, late: int | None = None, *, preparing: float = 0.0) -> None:
         self.time = 0.0
         self.deadlines: list[float] = []
         self.wholes: list[float] = []
         self._inline, self._units, self._late = Inline(), 0, late
+        self._preparing = preparing
 
     def submit(self, task: Task) -> None:
         self.deadlines.append(task.deadline_s)
@@ -156,8 +158,9 @@ class Slow:
             self._late, seconds = None, self.deadlines[-1]
             self.time += seconds
             return Outcome(key=outcome.key, seconds=seconds, failed="It was slow.", failure="late")
-        self.time += 10.0 * self._units
-        return outcome and replace(outcome, seconds=10.0 * self._units)
+        seconds, self._preparing = 10.0 * self._units + self._preparing, 0.0
+        self.time += seconds
+        return outcome and replace(outcome, seconds=seconds)
 
     def cancel(self) -> None:
         self._inline.cancel()
@@ -222,6 +225,13 @@ def test_what_is_not_known_may_take_as_much_of_the_time_as_it_is_of_a_training(
     slow = Slow()
     run(tmp_path / "units", trials=1, now=lambda: slow.time, executor=slow)
     assert (slow.deadlines[:2], slow.wholes[0]) == ([3600.0, 200.0], math.inf)
+
+
+def test_any_slice_may_take_what_the_first_one_of_its_process_takes(tmp_path: Path) -> None:
+    slow = Slow(preparing=450.0)
+    run(tmp_path, trials=2, executor=slow)
+    assert len(slow.deadlines) == 2 * HORIZON / BLOCK
+    assert min(slow.deadlines) > 450.0 + 10.0 * BLOCK
 
 
 def test_training_may_be_counted_in_units_and_time_ends_it_all_the_same(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """Expected times of slices, and the time that is kept to finish trial 0 and the best one."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from tunesmith.records.events import SliceDone
 from tunesmith.tuning.protocols import History, Resume, Start, Trial
 
 SLACK = 1.15  # a trial's remaining training may be so much slower than it was so far
 HICCUP_S = 0.3  # seconds that a busy machine may take from any training, however short
 PATIENCE, GRACE_S = 10.0, 30.0  # a slice may take so many times its expected seconds, or GRACE_S
+PREPARING = 3.0  # or so many times what a process may take to prepare, which may be slower there
 # Share of the time left for a slice without an estimate; one that is a larger share of a training
 # may take that share, and a full training all the time left. Without a time limit, FIRST_S seconds
 # for a slice of FIRST_SHARE.
@@ -135,17 +137,40 @@ def share_of(history: History, decision: Start | Resume) -> float:
     return (decision.until - begin) / history.horizon
 
 
-def patience_s(expected: float, left_s: float, *, share: float) -> float:
+def preparing_s(slices: Iterable[SliceDone]) -> float:
+    """Seconds that a function may take to prepare, such as to read data, once in each process.
+
+    It is not known which slices were the first ones of a process. So it is the most that a slice
+    took beyond what its units take at the fastest rate of all.
+
+    Example:
+        >>> first, second = (
+        ...     SliceDone(trial="0", begin=n, end=n + 1, seconds=s, checkpoint="", rows=())
+        ...     for n, s in ((0, 46.0), (1, 1.0))
+        ... )
+        >>> preparing_s([first]), preparing_s([first, second])
+        (0.0, 45.0)
+
+    """
+    taken = [(done.end - done.begin, done.seconds) for done in slices]
+    fastest = min((seconds / units for units, seconds in taken), default=0.0)
+    return max((seconds - units * fastest for units, seconds in taken), default=0.0)
+
+
+def patience_s(expected: float, left_s: float, *, share: float, preparing: float = 0.0) -> float:
     """Seconds after which a slice is taken to hang.
 
     Args:
         expected: Expected seconds of the slice; 0 if nothing was measured yet.
         left_s: Seconds that are left for it.
         share: Size of the slice, as a share of a full training.
+        preparing: See `preparing_s`: it may be the first slice of its process.
 
     Example:
         >>> patience_s(10.0, 1000.0, share=0.04), patience_s(1.0, 1000.0, share=0.04)
         (100.0, 30.0)
+        >>> patience_s(1.0, 1000.0, share=0.04, preparing=45.0)
+        135.0
         >>> patience_s(0.0, 1000.0, share=0.04), patience_s(0.0, 1000.0, share=1.0)
         (250.0, 1000.0)
         >>> patience_s(0.0, math.inf, share=0.04), patience_s(0.0, math.inf, share=1.0)
@@ -153,7 +178,7 @@ def patience_s(expected: float, left_s: float, *, share: float) -> float:
 
     """
     if expected:
-        return max(GRACE_S, PATIENCE * expected)
+        return max(GRACE_S, PATIENCE * expected, PREPARING * preparing)
     share = max(FIRST_SHARE, share)
     if math.isinf(left_s):
         return FIRST_S * share / FIRST_SHARE

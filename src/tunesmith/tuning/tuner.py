@@ -21,7 +21,15 @@ from tunesmith.tuning.room import superfluous
 from tunesmith.tuning.running import Running
 from tunesmith.tuning.search import FOLDERS, Search, proposed
 from tunesmith.tuning.suspended import Suspended
-from tunesmith.tuning.timing import best_trial, expected_s, kept_s, must_go_on, patience_s, share_of
+from tunesmith.tuning.timing import (
+    best_trial,
+    expected_s,
+    kept_s,
+    must_go_on,
+    patience_s,
+    preparing_s,
+    share_of,
+)
 from tunesmith.tuning.trouble import Trouble
 
 POLL_S = 0.5  # seconds between two checks whether the search is interrupted
@@ -142,7 +150,9 @@ class Tuner:
         """Begin a slice, which must not take more than the time left; None if it cannot begin."""
         history = self.history
         start = 0 if isinstance(decision, Start) else history.trials[number].at
-        patience = patience_s(expected, left_s, share=share_of(history, decision))
+        preparing = preparing_s(s for t in self._ledger.past.trials.values() for s in t.slices)
+        share = share_of(history, decision)
+        patience = patience_s(expected, left_s, share=share, preparing=preparing)
         with self._trouble.guarding(number):
             running = self._ledger.opened(
                 number, start=start, until=decision.until, is_cut=left_s <= patience
