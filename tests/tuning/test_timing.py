@@ -17,6 +17,7 @@ from tunesmith.tuning.timing import (
     preparing_s,
     remaining_s,
     share_of,
+    without_longer,
 )
 
 
@@ -99,6 +100,15 @@ def test_what_a_slice_takes() -> None:
     assert expected_s(slow, Resume(1, 6), [4.0, 8.0]) == 16.0
     assert expected_s(slow, Start(3), [4.0, 8.0]) == 6.0
     assert expected_s(trials, Resume(1, 2), [4.0, 0.0]) == 2.0
+
+
+def test_what_takes_longer_than_the_time_left_is_left_out() -> None:
+    trials = history((4, 0.5), (5, 0.4), (8, 0.3), (0, 0.0))
+    seconds = [4.0, 50.0, 80.0, 0.0]  # a unit takes 1, 10 and 10 seconds; in the mean, 134 / 17
+    for left_s, paused in ((29.0, (0, 2, 3)), (20.0, (0, 2)), (19.0, (0,)), (2.0, ())):
+        assert without_longer(trials, Resume(1, 8), seconds, left_s=left_s).paused() == paused
+    assert without_longer(trials, Start(3), seconds, left_s=29.0).paused() == (0, 2, 3)
+    assert without_longer(trials, Start(3), seconds, left_s=31.0).paused() == (0, 1, 2, 3)
 
 
 def test_a_slice_that_hangs_does_not_take_the_time_that_is_kept() -> None:

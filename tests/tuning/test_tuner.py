@@ -25,7 +25,15 @@ from tunesmith.tuning.asha import ASHA, FULL
 from tunesmith.tuning.failures import OutageError
 from tunesmith.tuning.freeze_thaw import FreezeThaw
 from tunesmith.tuning.portfolio import Portfolio
-from tunesmith.tuning.protocols import History, Observation, Resume, Scheduler
+from tunesmith.tuning.protocols import (
+    Decision,
+    History,
+    Observation,
+    Resume,
+    Scheduler,
+    Start,
+    Stop,
+)
 from tunesmith.tuning.recorded import recall
 from tunesmith.tuning.search import DISK_BYTES, Search
 from tunesmith.tuning.timing import best_trial
@@ -454,6 +462,48 @@ def test_what_must_be_finished_comes_before_what_is_retried(left_s: float, first
     clock = Clock(budget=2000.0, spent=2000.0 - left_s, now=lambda: 0.0)
     decision, _ = tuner._decide(asked, ledger, clock, Resume(1, 2))
     assert decision == first
+
+
+TOO_SHORT = "The time left, 1.0 s, is too short for another slice"
+
+
+def last(
+    history: History,
+    *,
+    spent: float,
+    may_start: bool,
+    seed: int,
+) -> Decision:
+    """Resume the trial that was started last."""
+    if paused := history.paused():
+        return Resume(paused[-1], history.trials[paused[-1]].at + BLOCK)
+    return Start(BLOCK) if may_start else Stop("None is left.")
+
+
+@pytest.mark.parametrize("again", [None, Resume(3, BLOCK)])
+@pytest.mark.parametrize(
+    ("left_s", "decision", "expected"),
+    [
+        (25.0, Resume(3, BLOCK), 24.0),  # as long as two units take in the mean
+        (15.0, Resume(1, 6), 10.0),
+        (5.0, Resume(0, 6), 2.0),
+        (1.0, Stop(f"{TOO_SHORT}, which takes about 24.0 s."), math.inf),
+    ],
+)
+def test_where_the_time_left_is_too_short_for_one_slice_another_one_is_run(
+    left_s: float, decision: Decision, expected: float, again: Resume | None
+) -> None:
+    seconds, history = [4.0, 20.0, 120.0], History(horizon=HORIZON)
+    for number, each in enumerate(seconds):
+        history = history.started({}, until=4)
+        history = history.observed(number, (Observation(at=4, value=0.5),), seconds=each)
+    history = history.started({}, until=BLOCK).observed(3, (), seconds=0.0)
+    ledger: Any = SimpleNamespace(history=history, seconds=[*seconds, 0.0], beside_s=0.0)
+    asked = search_of(
+        "falls", scheduler=last, trials=None, units=None, reserves_time_to_finish=False
+    )
+    clock = Clock(budget=2.0 * left_s, spent=left_s, now=lambda: 0.0)
+    assert tuner._decide(asked, ledger, clock, again) == (decision, expected)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,25 @@ def expected_s(history: History, decision: Start | Resume, seconds: Sequence[flo
     return decision.until * sum(seconds) / max(1, sum(trial.at for trial in history.trials))
 
 
+def without_longer(
+    history: History, decision: Start | Resume, seconds: Sequence[float], *, left_s: float
+) -> History:
+    """Leave out paused trials of which a slice of as many units takes more than the time left.
+
+    Args:
+        history: The trials.
+        decision: A slice that does.
+        seconds: See `expected_s`.
+        left_s: Seconds left.
+    """
+    units = decision.until - _begin(history, decision)
+    for number in history.paused():
+        until = min(history.horizon, history.trials[number].at + units)
+        if expected_s(history, Resume(number, until), seconds) > left_s:
+            history = history.dropped(number)
+    return history
+
+
 def share_of(history: History, decision: Start | Resume) -> float:
     """Size of a slice, as a share of a full training.
 
@@ -133,8 +152,12 @@ def share_of(history: History, decision: Start | Resume) -> float:
         0.25
 
     """
-    begin = history.trials[decision.trial].at if isinstance(decision, Resume) else 0
-    return (decision.until - begin) / history.horizon
+    return (decision.until - _begin(history, decision)) / history.horizon
+
+
+def _begin(history: History, decision: Start | Resume) -> int:
+    """Units before a slice."""
+    return history.trials[decision.trial].at if isinstance(decision, Resume) else 0
 
 
 def preparing_s(slices: Iterable[SliceDone]) -> float:

@@ -29,6 +29,7 @@ from tunesmith.tuning.timing import (
     patience_s,
     preparing_s,
     share_of,
+    without_longer,
 )
 from tunesmith.tuning.trouble import Trouble
 
@@ -202,24 +203,31 @@ def _decide(
 ) -> tuple[Decision, float]:
     """Decide what a free worker runs, and expect so many seconds; infinitely many if none is left.
 
-    What must be finished comes first, then what is retried.
+    What must be finished comes first, then what is retried. If there is too little time for what is
+    chosen otherwise, the scheduler decides without that, since other slices may be shorter.
     """
     history, left_s = ledger.history, clock.left()
-    spent = _spent(search, history, clock)
-    decision: Decision | None = None
+    spent, may_start = _spent(search, history, clock), _may_start(search, history)
+    must: Resume | None = None
     if search.reserves_time_to_finish:
         beside_s = ledger.beside_s
-        decision = must_go_on(history, left_s=left_s, block=search.block, beside_s=beside_s)
-    decision = decision or again
-    if decision is None:
-        may = _may_start(search, history)
-        decision = search.scheduler(history, spent=spent, may_start=may, seed=search.seed)
-    if isinstance(decision, Stop):
-        return decision, 0.0
-    expected = expected_s(history, decision, ledger.seconds)
-    if spent < 1 and left_s >= expected:
-        return decision, expected
-    return Stop(_spent_words(expected, left_s if spent < 1 - MUCH else 0.0)), math.inf
+        must = must_go_on(history, left_s=left_s, block=search.block, beside_s=beside_s)
+    decision: Decision | None = must or again
+    too_long: tuple[Stop, float] | None = None
+    while True:
+        if decision is None:
+            decision = search.scheduler(history, spent=spent, may_start=may_start, seed=search.seed)
+        if isinstance(decision, Stop):
+            return too_long or (decision, 0.0)
+        expected = expected_s(history, decision, ledger.seconds)
+        if spent < 1 and left_s >= expected:
+            return decision, expected
+        too_long = Stop(_spent_words(expected, left_s if spent < 1 - MUCH else 0.0)), math.inf
+        if must or spent >= 1:
+            return too_long
+        may_start = may_start and isinstance(decision, Resume)
+        history = without_longer(history, decision, ledger.seconds, left_s=left_s)
+        decision = None
 
 
 def _spent_words(expected: float, left_s: float) -> str:
