@@ -46,11 +46,16 @@ def run(executor: Executor, *tasks: Task) -> list[Outcome]:
     return done
 
 
-def is_running(number: int) -> bool:
+def state_of(number: int) -> str:
+    """State of a process, as the system writes it: a zombie if there is none."""
     try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return "Z"
+
+
+def is_running(number: int) -> bool:
+    return state_of(number) != "Z"
 
 
 def wait_for_the_end_of(number: int) -> None:
@@ -404,6 +409,34 @@ def test_what_a_task_started_ends_with_a_worker_that_died(
     (outcome,) = run(processes, task("leaves_a_child", path=str(path)))
     assert outcome.failed == "Its process ended with status 4."
     wait_for_the_end_of(int(path.read_text()))
+
+
+@pytest.mark.parametrize("failure", ["late", "killed"])
+def test_a_process_that_the_kernel_holds_costs_its_task_alone_and_is_reaped_later(
+    failure: str, processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KILLED_S", 0.1)
+    processes.submit(task("stops"))
+    worker = wait_until_loaded(processes)
+    while state_of(worker._process.pid) != "T":
+        assert processes.next_done(0.1) is None
+    assert processes.next_done(0.1) is None  # nothing is left to read
+    if failure == "late":
+        worker._began -= LONG_S
+    worker.is_silent = failure == "killed"
+    with monkeypatch.context() as held:
+        held.setattr(os, "killpg", lambda *_: None)
+        outcome = processes.next_done(0.0)
+    assert outcome is not None
+    assert outcome.failure == failure
+    (process,) = module._HELD
+    assert run(processes, task("double", x=2))[0].value == 4
+    assert process in module._HELD
+    os.killpg(process.pid, signal.SIGKILL)
+    wait_for_the_end_of(process.pid)
+    assert run(processes, replace(task("double", x=2), is_fresh=True))[0].value == 4
+    assert module._HELD == []
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_loading_has_a_limit_of_its_own(

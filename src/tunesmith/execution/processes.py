@@ -23,10 +23,12 @@ from tunesmith.execution.executor import LOADED, Failure, Outcome, Task
 COMMAND = (sys.executable, "-P", "-m", "tunesmith.worker")
 SILENCE_S = 60.0  # without a heartbeat, after which a process is watched
 WATCHED = 1 / 6  # share of that, in which its processor time must grow, or it is killed
+KILLED_S = 5.0  # within which a killed process has ended, unless the kernel holds it
 LOADING_S = 300.0  # limit for loading what a task needs, which does not count for its deadline
 LOG_BYTES = 10_000_000  # of a log file, beyond which its end is put aside, and the rest is lost
 PIECE = 1 << 16  # bytes read at once
 WORKERS_MOST = 8  # most processes that train at the same time, unless the user sets a number
+_HELD: list["subprocess.Popen[bytes]"] = []  # killed processes that have not ended yet
 
 
 @final
@@ -121,6 +123,7 @@ class Processes:
         _put_aside(self._log)
 
     def _started(self) -> "_Worker":
+        _HELD[:] = [process for process in _HELD if process.poll() is None]
         threads = str(max(1, cores() // self.workers))
         # The user's environment takes precedence.
         environment = {"OMP_NUM_THREADS": threads, **os.environ}
@@ -223,9 +226,8 @@ class _Worker:
         seconds = time.monotonic() - self._began
         failure: Failure
         if self.is_silent:
-            self.end()
-            failed = _death(self._process.returncode)
-            failure = "killed" if self._process.returncode == -signal.SIGKILL else "ended"
+            status = self.end()
+            failed, failure = _death(status), "killed" if status == -signal.SIGKILL else "ended"
         elif seconds >= self._limit_s():
             self.end()
             what = "It" if self._has_loaded else "Importing what it needs"
@@ -239,16 +241,23 @@ class _Worker:
             return None
         return Outcome(key=self._task.key, seconds=seconds, failed=failed, failure=failure)
 
-    def end(self) -> None:
-        """Kill the process and all that it started."""
+    def end(self) -> int:
+        """Kill the process and all that it started; return its status.
+
+        The kernel may hold it, such as while a network disk does not answer: then it ends later.
+        """
         # Not once it was waited for: its id, which is its group's, may be reused by then.
-        if self._process.returncode is None:
+        if self._process.returncode is None and self._process not in _HELD:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            try:
+                self._process.wait(KILLED_S)
+            except subprocess.TimeoutExpired:
+                _HELD.append(self._process)
         with contextlib.suppress(OSError):
             self._input.close()
         self.output.close()
+        return -signal.SIGKILL if (status := self._process.returncode) is None else status
 
 
 def _put_aside(log: Path) -> None:
