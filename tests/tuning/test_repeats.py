@@ -1,9 +1,13 @@
 """Tests of `tunesmith.tuning.repeats`."""
 
 import math
+from itertools import pairwise
 
 import pytest
 
+from tunesmith.records.events import SliceDone
+from tunesmith.records.history import History as Past
+from tunesmith.records.history import TrialHistory
 from tunesmith.tuning.protocols import History, Observation, Trial
 from tunesmith.tuning.repeats import Listed, Noise, comparable_at, noise_of
 
@@ -13,21 +17,52 @@ def trial(values: dict[int, float], failed: str | None = None) -> Trial:
     return Trial(config={}, curve=curve, failed=failed)
 
 
+def searched(*trials: tuple[list[int], float]) -> tuple[History, Past]:
+    """Trials by the units at which their slices ended, and the seconds that each unit took."""
+    history = History(horizon=60)
+    past = dict[str, TrialHistory]()
+    for number, (ends, each) in enumerate(trials):
+        slices = tuple(
+            SliceDone(trial="", begin=begin, end=end, seconds=0.0, checkpoint="", rows=())
+            for begin, end in pairwise([0, *ends])
+        )
+        curve = tuple(Observation(at=at, value=1.0) for at in range(1, ends[-1] + 1))
+        history = history.started({}, until=60).observed(number, curve, seconds=each * ends[-1])
+        past[str(number)] = TrialHistory(slices=slices)
+    return history, Past(trials=past)
+
+
+LONG, SHORT = [*range(2, 61, 2)], [3, 6, 60]
+
+
 def test_trials_are_trained_again_as_far_as_the_share_of_the_search_reaches() -> None:
-    long, short = trial(dict.fromkeys(range(2, 61, 2), 1.0)), trial({3: 1.0, 6: 1.0, 60: 1.0})
-    history = History(horizon=60, trials=(long, short))
-    assert comparable_at(history, [0]) == 2  # 3 units each, and there is no value at 3
-    assert comparable_at(history, [0, 1]) == 0
-    many = History(horizon=60, trials=(long, short, *[trial({60: 1.0})] * 7))
-    assert comparable_at(many, [0, 1]) == 6
+    two = searched((LONG, 1.0), (SHORT, 1.0))
+    assert comparable_at(*two, [0], is_timed=False) == 2  # 3 units each, and none ended there
+    assert comparable_at(*two, [0, 1], is_timed=False) == 0
+    assert comparable_at(*two, [], is_timed=False) == 0
+    many = searched((LONG, 1.0), (SHORT, 1.0), *[([60], 1.0)] * 7)
+    assert comparable_at(*many, [0, 1], is_timed=False) == 6
+    assert comparable_at(*many, [0, 1], is_timed=True) == 0  # 5.9 units: it may be slower
+
+
+def test_what_trains_in_one_go_is_trained_again_in_one_go_or_not_at_all() -> None:
+    whole = [([60], 1.0)]
+    assert comparable_at(*searched(*whole * 9), [0], is_timed=False) == 0
+    assert comparable_at(*searched(*whole * 40), [0], is_timed=False) == 60
+
+
+def test_what_is_slower_than_others_is_trained_less_again() -> None:
+    others = [(LONG, 1.0)] * 9
+    assert comparable_at(*searched((LONG, 1.0), *others), [0], is_timed=True) == 12
+    assert comparable_at(*searched((LONG, 4.0), *others), [0], is_timed=True) == 4
+    both = searched((LONG, 1.0), (LONG, 4.0), *others)
+    assert comparable_at(*both, [0, 1], is_timed=True) == 2
 
 
 def test_where_some_of_the_processes_have_nothing_to_do_less_is_trained_again() -> None:
-    measured = trial(dict.fromkeys(range(2, 61, 2), 1.0))
-    history = History(horizon=60, trials=(measured,) * 9)
-    assert comparable_at(history, [0], workers=1) == 12  # of 13.5 units for each of two trainings
-    assert comparable_at(history, [0], workers=2) == 12
-    assert comparable_at(history, [0], workers=4) == 6
+    equal = searched(*[(LONG, 1.0)] * 9)  # 13.5 units for each of two trainings
+    for workers, at in ((1, 12), (2, 12), (4, 6)):
+        assert comparable_at(*equal, [0], is_timed=False, workers=workers) == at
 
 
 def test_what_was_chosen_counts_without_the_value_that_it_was_chosen_for() -> None:

@@ -246,19 +246,19 @@ def _run(
             )
         whole = tuner(search, workers)
         reason = whole.run()
-        noise = _noise(
-            search, whole.history, workers, path, clock=training, interrupted=interrupted
-        )
-    status = _status(whole.history, reason, is_interrupted=interrupted.is_set(), say=say)
-    notes, doubts = journal.history.notes, whole.doubts
+        found, past = whole.history, journal.history
+        noise = _noise(search, found, past, workers, path, clock=training, interrupted=interrupted)
+    status = _status(found, reason, is_interrupted=interrupted.is_set(), say=say)
+    notes, doubts = past.notes, whole.doubts
     return tell(
-        path, search, whole.history, noise, status=status, reason=reason, notes=notes, doubts=doubts
+        path, search, found, noise, status=status, reason=reason, notes=notes, doubts=doubts
     )
 
 
 def _noise(
     search: Search,
     history: History,
+    past: Past,
     workers: int,
     path: Path,
     *,
@@ -269,6 +269,7 @@ def _noise(
     return train_again(
         search,
         history,
+        past,
         best_trial(history),
         [{}] * TIMES,
         folder=path,

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from tunesmith.core.space import Config, Space
+from tunesmith.records.history import History as Past
 from tunesmith.tuning.asha import FULL
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.search import Search
+from tunesmith.tuning.timing import SLACK
 
 SHARE = 0.05  # share of a search that this may take
 TIMES = 2  # how often each config is trained again
@@ -74,22 +76,47 @@ class Listed:
         return self.configs[len(history.trials)]
 
 
-def comparable_at(history: History, numbers: Sequence[int], *, workers: int = 1) -> int:
-    """Units of training after which trials were all measured, and can be trained again.
+def comparable_at(
+    history: History, past: Past, numbers: Sequence[int], *, is_timed: bool, workers: int = 1
+) -> int:
+    """Units of training at which slices of some trials ended, so that they can be trained again.
+
+    Units between count for nothing: a function may train in one go, and give a whole curve.
+
+    It depends on the search alone, and not on the time that is left when it is asked for: what was
+    measured before is found again.
 
     Args:
         history: The trials.
+        past: Journal history of the same trials, with their slices.
         numbers: Numbers of the trials to train again.
-        workers: Number of workers. If there are more of them than trainings, some are idle
-            meanwhile.
+        is_timed: Whether time is the limit: then the trainings may be somewhat slower than before.
+        workers: Number of workers.
 
     Returns:
         The most units within the share of the search; 0 if there are none.
     """
-    spent, runs = sum(trial.at for trial in history.trials), TIMES * len(numbers)
-    each = SHARE * min(1.0, runs / workers) * spent / runs
-    measured = [{o.at for o in history.trials[number].curve} for number in numbers]
-    return max((at for at in set.intersection(*measured) if at <= each), default=0)
+    ends = [{done.end for done in past.trials[str(number)].slices} for number in numbers]
+    common = set.intersection(*ends) if ends else set[int]()
+    # What these trainings cost is what counts, as they may be slower than others.
+    costs = [trial.seconds / max(1, trial.at) for trial in (history.trials[n] for n in numbers)]
+    unit = _together(costs, workers) * (SLACK if is_timed else 1.0)
+    share = SHARE * sum(trial.seconds for trial in history.trials) / workers
+    return max((at for at in common if at * unit <= share), default=0)
+
+
+def _together(costs: Sequence[float], workers: int) -> float:
+    """Time to train each trial as often as it is, by workers that share these trainings.
+
+    Example:
+        >>> [_together([1.0, 3.0], workers) for workers in (1, 2, 3, 4)]
+        [8.0, 4.0, 4.0, 3.0]
+
+    """
+    busy = [0.0] * workers
+    for cost in (cost for cost in costs for _ in range(TIMES)):
+        busy[busy.index(min(busy))] += cost
+    return max(busy)
 
 
 def search_again(search: Search, configs: Sequence[Config], *, at: int) -> Search:

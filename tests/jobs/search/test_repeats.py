@@ -10,9 +10,12 @@ from tunesmith.core.errors import RunFolderError
 from tunesmith.core.space import Choice, Field
 from tunesmith.execution.executor import Inline
 from tunesmith.jobs.search.repeats import train_again
+from tunesmith.records.events import SliceDone
+from tunesmith.records.history import History as Past
+from tunesmith.records.history import TrialHistory
 from tunesmith.tuning import repeats
 from tunesmith.tuning.asha import FULL
-from tunesmith.tuning.protocols import History, Observation, Trial
+from tunesmith.tuning.protocols import History, Observation
 from tunesmith.tuning.random_sampler import RandomSampler
 from tunesmith.tuning.search import Search
 
@@ -30,16 +33,28 @@ SEARCH = Search(
 )
 
 
+def searched(*kinds: str) -> tuple[History, Past]:
+    """Trials of two slices each."""
+    history, past = History(horizon=10), dict[str, TrialHistory]()
+    for number, kind in enumerate(kinds):
+        slices = tuple(
+            SliceDone(trial="", begin=begin, end=end, seconds=0.0, checkpoint="", rows=())
+            for begin, end in ((0, 2), (2, 10))
+        )
+        curve = tuple(Observation(at=done.end, value=1.0) for done in slices)
+        history = history.started({"kind": kind}, until=10).observed(number, curve, seconds=10.0)
+        past[str(number)] = TrialHistory(slices=slices)
+    return history, Past(trials=past)
+
+
 @pytest.mark.parametrize("best", [0, 1])
 def test_of_a_space_with_few_configs_each_is_trained_again_as_often(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: int
 ) -> None:
     monkeypatch.setattr(repeats, "SHARE", 1.0)
-    curve = (Observation(at=2, value=1.0), Observation(at=10, value=1.0))
-    trials = tuple(Trial(config={"kind": kind}, curve=curve) for kind in ("good", "bad"))
     noise = train_again(
         SEARCH,
-        History(horizon=10, trials=trials),
+        *searched("good", "bad"),
         best,
         [{}, {}],
         folder=tmp_path,
@@ -58,12 +73,10 @@ def test_where_nothing_can_be_written_that_is_told(
 ) -> None:
     monkeypatch.setattr(repeats, "SHARE", 1.0)
     (tmp_path / "repeats").touch()
-    curve = (Observation(at=2, value=1.0), Observation(at=10, value=1.0))
-    trial = Trial(config={"kind": "good"}, curve=curve)
     with pytest.raises(RunFolderError, match="repeats is a file, and a folder is needed"):
         train_again(
             SEARCH,
-            History(horizon=10, trials=(trial,)),
+            *searched("good"),
             0,
             [{}, {}],
             folder=tmp_path,

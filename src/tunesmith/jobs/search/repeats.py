@@ -10,6 +10,7 @@ from tunesmith.core.errors import SettingsError
 from tunesmith.core.space import Config
 from tunesmith.execution.executor import Executor
 from tunesmith.records.folder import writing
+from tunesmith.records.history import History as Past
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.repeats import TIMES, Noise, comparable_at, noise_of, search_again
@@ -22,6 +23,7 @@ FOLDER, TRIALS = "repeats", "again"  # in a search's folder: journals, and trial
 def train_again(
     search: Search,
     history: History,
+    past: Past,
     best: int | None,
     seeds: Sequence[Config],
     *,
@@ -35,6 +37,7 @@ def train_again(
     Args:
         search: Search that was run.
         history: History of the search.
+        past: Journal history of the same trials, with their slices.
         best: Number of the trial that was chosen for being the best; None if none was.
         seeds: Fields to set in a config, for each time that it is trained again.
         folder: Folder of the search.
@@ -50,7 +53,8 @@ def train_again(
     """
     numbers = [0] if best is None else list(dict.fromkeys((0, best)))
     sound = [n for n in numbers if n < len(history.trials) and history.trials[n].failed is None]
-    at = comparable_at(history, sound, workers=executor.workers) if sound else 0
+    is_timed, workers = search.units is None, executor.workers
+    at = comparable_at(history, past, sound, is_timed=is_timed, workers=workers)
     if not at or interrupted.is_set():
         return None
     assert len(seeds) == TIMES

@@ -143,7 +143,7 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
         seconds=past.elapsed,
         reason=_reason(session, ended, history),
         method=what.method,
-        noise=_noise(session, candidate, what, history, workers=workers, ends_at=ends_at),
+        noise=_noise(session, candidate, what, history, past, workers=workers, ends_at=ends_at),
     )
 
 
@@ -228,6 +228,7 @@ def _noise(
     candidate: Candidate,
     what: Search,
     history: History,
+    past: Past,
     *,
     workers: int,
     ends_at: float,
@@ -239,6 +240,7 @@ def _noise(
     return train_again(
         what,
         history,
+        past,
         _best(history),
         [{"train.seed": derive(seed, "again", n)} for n in range(TIMES)],
         folder=folder,
