@@ -21,7 +21,7 @@ import pytest
 from numpy.typing import NDArray
 
 import tunesmith as ts
-from tunesmith.core.errors import RunFolderError, SettingsError
+from tunesmith.core.errors import CodeChangedError, RunFolderError, SettingsError
 from tunesmith.core.settings import Settings
 from tunesmith.core.space import Field, Int
 from tunesmith.data.sources import open_source
@@ -357,10 +357,12 @@ def test_the_speed_of_what_is_found_is_estimated_from_its_cost(
 def test_a_search_that_was_stopped_tells_what_goes_on_with_it() -> None:
     found = outage(["It was lost."], Path("error.txt"))
     assert "run the same command again: it goes on" in str(found)
-    told = search._why(found)
-    assert "It was lost. error.txt says where it happened. The run goes on with what" in told
-    assert "the same command with a larger --budget, or more --trials, goes on with the s" in told
-    assert search._why(SettingsError("Each failed.")) == "Each failed."
+    assert "It was lost. error.txt says where it happened. The run g" in search._why(found)
+    for stopped in (found, CodeChangedError("Undo that."), SettingsError("Mend it.")):
+        assert search._why(stopped).endswith(
+            " The run goes on with what was found. Once the cause is mended, the same command with "
+            "a larger --budget, or more --trials, goes on with the search."
+        )
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,7 @@ def _run(
                 what, workers, tuner, journal=journal, clock=clock, say=session.note
             )
         reason = tuner(what, workers).run()
-    except SettingsError as error:  # the failures have a common cause: what was found remains
+    except SettingsError as error:  # a common cause, or changed code: what was found remains
         reason = _why(error)
         session.note(reason, lasting=False)
     status = "interrupted" if session.interrupted.is_set() else "finished"
@@ -214,11 +214,10 @@ def _run(
 
 
 def _why(error: SettingsError) -> str:
-    """Explain why a search was stopped within a run, which goes on without it."""
-    if not isinstance(error, OutageError):
-        return str(error)
+    """Explain why a search was stopped within a run, which goes on without it, and is finished."""
+    found = error.found if isinstance(error, OutageError) else str(error)
     return (
-        f"{error.found} The run goes on with what was found. Once the cause is mended, the same "
+        f"{found} The run goes on with what was found. Once the cause is mended, the same "
         "command with a larger --budget, or more --trials, goes on with the search."
     )
 

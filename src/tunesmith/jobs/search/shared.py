@@ -200,7 +200,7 @@ def opened(folder: Path) -> Shared:
     if family.source and family.source.sha256 != job["sha256"]:
         raise CodeChangedError(
             f"{family.source.path} was changed while a search with it ran, so the search was "
-            "stopped. Undo that to go on with it, or pass another --out."
+            "stopped. Undo that."
         )
     chosen = planning.Plan.model_validate(job["plan"])
     assert chosen.search is not None
