@@ -75,6 +75,10 @@ def train(config, folder, start, until):
 BREAKS = WORKS.replace("# here", "if calls > 4: raise OSError('no such device')")
 MENDED = "`train` was changed after its search had stopped; what it had trained stays."
 FORGETS = WORKS.replace("state.write_text(str(level))", "pass")
+IMPORTS = (
+    f"import keeping\n{WORKS.replace('state.write_text(str(level))', 'keeping.keep(state, level)')}"
+)
+KEEPS = "def keep(state, level):\n    state.write_text(str(level))\n"
 
 
 @pytest.fixture(autouse=True)
@@ -150,3 +154,14 @@ def test_what_a_function_trained_that_cannot_go_on_is_not_kept(tmp_path: Path) -
     file.write_text(FORGETS)
     with pytest.raises(RunFolderError, match="was changed"):
         tune(file, out)
+
+
+def test_what_left_nothing_is_trained_again_once_an_imported_file_is_mended(tmp_path: Path) -> None:
+    (file := tmp_path / "train.py").write_text(IMPORTS)
+    imported, out = tmp_path / "keeping.py", tmp_path / "run"
+    imported.write_text("def keep(state, level): ...\n")
+    with pytest.raises(SettingsError, match="`train` left nothing in its folder"):
+        tune(file, out)
+    imported.write_text(KEEPS)
+    found = tune(file, out)
+    assert (found.trials, found.units, found.failed) == (4, 10, {})

@@ -10,7 +10,13 @@ from tunesmith.core.errors import SettingsError
 from tunesmith.records.events import SliceDone, Stored
 from tunesmith.records.history import History as Past
 from tunesmith.records.history import replay
-from tunesmith.tuning.continuity import begins_anew, is_ignored, look_at_slices, stands_still
+from tunesmith.tuning.continuity import (
+    begins_anew,
+    check_left,
+    is_ignored,
+    look_at_slices,
+    stands_still,
+)
 from tunesmith.tuning.folders import at_unit
 from tunesmith.tuning.protocols import History, Observation
 from tunesmith.tuning.unread import mark
@@ -110,9 +116,15 @@ def left(folder: Path) -> Path:
 def test_what_does_not_go_on_is_told_in_the_words_of_the_function(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"`train` does not go on from .*curves begin anew"):
         look_at_slices(history(*ANEW), PAST, 4, left(tmp_path), "file.py:train")
-    (empty := tmp_path / "00000004").mkdir()
-    with pytest.raises(SettingsError, match=r"`train` left nothing in its folder.*none\."):
-        look_at_slices(history(), recorded({0: (4,)}), 0, empty, "file.py:train")
+
+
+def test_a_slice_that_left_nothing_is_told_in_the_words_of_the_function(tmp_path: Path) -> None:
+    (part := tmp_path / "00000004.part").mkdir()
+    for folder in (part, tmp_path / "gone"):
+        with pytest.raises(SettingsError, match=r"`train` left nothing in its folder.*none\."):
+            check_left(folder, "file.py:train")
+    (part / "state").touch()
+    check_left(part, "file.py:train")
 
 
 def test_what_may_go_on_is_a_doubt_or_none(tmp_path: Path) -> None:
@@ -124,5 +136,3 @@ def test_what_may_go_on_is_a_doubt_or_none(tmp_path: Path) -> None:
     # What another slice says was said before.
     further = recorded({**ENDS, 5: (4,), 6: (4, 8, 12)})
     assert not any(look_at_slices(still, further, n, path, "file.py:train") for n in (5, 6))
-    (done := tmp_path / "00000100").mkdir()
-    assert look_at_slices(history(), recorded({0: (4,)}), 0, done, "file.py:train") == ""

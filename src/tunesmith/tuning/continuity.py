@@ -9,7 +9,7 @@ from pathlib import Path
 from tunesmith.core.errors import SettingsError
 from tunesmith.records.history import History as Past
 from tunesmith.records.history import TrialHistory
-from tunesmith.tuning.folders import at_unit, is_empty
+from tunesmith.tuning.folders import at_unit, is_empty, is_gone
 from tunesmith.tuning.protocols import History, Trial
 from tunesmith.tuning.unread import is_marked
 
@@ -17,6 +17,20 @@ SECOND = 2  # slices of a trial after which it may be compared with itself
 ENOUGH = 5  # resumed trials whose values are needed for a verdict
 ENOUGH_UNREAD = 2  # resumed trials that read nothing
 ALIKE = 0.2  # of the way from a trial's first value to that at its pause
+
+
+def check_left(folder: Path, function: str) -> None:
+    """Check that a slice left something to go on from. If not, it must not be recorded.
+
+    Args:
+        folder: Working folder of the slice.
+        function: Reference to the user's function; see `load_function`.
+
+    Raises:
+        SettingsError: It left nothing.
+    """
+    if is_gone(folder) or is_empty(folder):
+        raise _error(function, "left nothing in its folder")
 
 
 def look_at_slices(history: History, past: Past, number: int, folder: Path, function: str) -> str:
@@ -35,21 +49,25 @@ def look_at_slices(history: History, past: Past, number: int, folder: Path, func
     Raises:
         SettingsError: Slices do not build on each other.
     """
-    name, ends = function.rpartition(":")[2], dict[int, tuple[int, ...]]()
+    ends = dict[int, tuple[int, ...]]()
     if len(past.trials[str(number)].slices) == SECOND:
         ends = {int(n): _ends(trial) for n, trial in past.trials.items()}
-    if int(folder.name) < history.horizon and is_empty(folder):
-        found = "left nothing in its folder"
-    elif is_ignored(folder, ends):
-        found = "reads nothing of what it left in its folder"
-    elif begins_anew(history, ends):
+    if is_ignored(folder, ends):
+        raise _error(function, "reads nothing of what it left in its folder")
+    if begins_anew(history, ends):
         found = "does not go on from what it left in its folder (its curves begin anew)"
-    else:
-        doubt = f"Every trial of `{name}` gave the same value twice. Does it go on from its folder?"
-        return doubt if stands_still(history, ends) else ""
-    raise SettingsError(
-        f"`{name}` {found}, so it cannot be trained in slices. Write its state to `folder`, and "
-        "read it from there where `start` is over 0; or pass --scheduler none."
+        raise _error(function, found)
+    name = function.rpartition(":")[2]
+    doubt = f"Every trial of `{name}` gave the same value twice. Does it go on from its folder?"
+    return doubt if stands_still(history, ends) else ""
+
+
+def _error(function: str, found: str) -> SettingsError:
+    """Make the error to raise if slices do not build on each other."""
+    return SettingsError(
+        f"`{function.rpartition(':')[2]}` {found}, so it cannot be trained in slices. Write its "
+        "state to `folder`, and read it from there where `start` is over 0; or pass --scheduler "
+        "none."
     )
 
 

@@ -11,7 +11,7 @@ from tunesmith.core.errors import CodeChangedError
 from tunesmith.core.words import duration
 from tunesmith.execution.executor import Executor, Outcome
 from tunesmith.records.journal import Journal
-from tunesmith.tuning.continuity import look_at_slices
+from tunesmith.tuning.continuity import check_left, look_at_slices
 from tunesmith.tuning.failures import common_place
 from tunesmith.tuning.fresh import is_exhausted
 from tunesmith.tuning.ledger import Ledger
@@ -130,8 +130,7 @@ class Tuner:
     def _begin_probe(self, number: int) -> Running | None:
         """Run the first slice of a trial again: it worked before."""
         first = self._ledger.first(number)
-        again = Start(first.end)
-        return self._begin(number, again, self._clock.left(), expected=first.seconds)
+        return self._begin(number, Start(first.end), self._clock.left(), expected=first.seconds)
 
     def _submit(self, decision: Start | Resume, expected: float) -> None:
         """Begin a slice, and record that if it is a trial's first."""
@@ -151,9 +150,7 @@ class Tuner:
         """Begin a slice, which must not take more than the time left; None if it cannot begin."""
         history = self.history
         start = 0 if isinstance(decision, Start) else history.trials[number].at
-        preparing = preparing_s(s for t in self._ledger.past.trials.values() for s in t.slices)
-        share = share_of(history, decision)
-        patience = patience_s(expected, left_s, share=share, preparing=preparing)
+        patience = _patience_s(self._ledger, decision, expected, left_s)
         with self._trouble.guarding(number):
             running = self._ledger.opened(
                 number, start=start, until=decision.until, is_cut=left_s <= patience
@@ -186,11 +183,17 @@ class Tuner:
             self._trouble.failed(running, outcome, is_over=self._clock.left() <= 0)
 
     def _take(self, running: Running, outcome: Outcome) -> None:
-        """Record a finished slice, and tell the user what is new."""
+        """Record a finished slice, and tell the user what is new.
+
+        Raises:
+            SettingsError: Slices do not build on each other.
+        """
         number, leader, done = running.trial, best_trial(self.history), running.done(outcome)
         if not are_finite(points(done, sign=self._search.sign)):
             self._trouble.diverged(running, outcome)
             return
+        if running.until < self._search.horizon:
+            check_left(running.folder, self._search.function)
         self._trouble.worked(running)
         with self._trouble.guarding(number):
             self._ledger.take(running, done)
@@ -228,6 +231,13 @@ def _decide(
         may_start = may_start and isinstance(decision, Resume)
         history = without_longer(history, decision, ledger.seconds, left_s=left_s)
         decision = None
+
+
+def _patience_s(ledger: Ledger, decision: Start | Resume, expected: float, left_s: float) -> float:
+    """Seconds after which a slice is taken to hang."""
+    slices = (done for trial in ledger.past.trials.values() for done in trial.slices)
+    share = share_of(ledger.history, decision)
+    return patience_s(expected, left_s, share=share, preparing=preparing_s(slices))
 
 
 def _spent_words(expected: float, left_s: float) -> str:
