@@ -1,5 +1,7 @@
 """Tests of `tunesmith.data.subsample`."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,19 @@ def test_a_large_test_part_is_half_of_what_is_read() -> None:
 def test_a_rare_class_does_not_go() -> None:
     some = thinned(source(train=9000, test=0, rare=8), 90, seed=0)
     assert np.bincount(some.labels).tolist() == [30, 30, 30, FEWEST]
+
+
+def test_a_class_that_is_mostly_in_the_validation_part_keeps_images_to_learn_from() -> None:
+    whole = source(train=9000, test=300, rare=1000)
+    given = whole.given.copy()
+    given[:3000], given[-1000:-8] = Given.VALIDATION, Given.VALIDATION
+    for seed in range(10):
+        some = thinned(replace(whole, given=given), 500, seed=seed)
+        learned = np.bincount(some.labels[some.given == Given.TRAIN], minlength=4)
+        assert learned[-1] == FEWEST
+        share = learned[:-1].sum() / (some.given == Given.VALIDATION).sum()
+        assert share == pytest.approx(6000 / 3992, rel=0.05)
+        assert len(some.names) == pytest.approx(500, abs=6)
 
 
 def test_of_many_classes_no_more_are_kept_than_there_is_time_for() -> None:
