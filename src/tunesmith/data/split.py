@@ -13,9 +13,8 @@ from tunesmith.core.seeds import derive
 from tunesmith.data.clean import joined
 from tunesmith.data.folders import listed
 from tunesmith.data.source import Given
-from tunesmith.data.tables import UNGROUPED
+from tunesmith.data.taker import Indices, Taker, shuffled_groups, ungrouped
 
-Indices = NDArray[np.int64]
 SMALL = 3000  # images below which only a test set is held out
 FOLDS = 5
 TEST_SHARE, TEST_MOST = 0.2, 10_000
@@ -77,9 +76,9 @@ def split(
     duplicates in the training set move there. If it is smaller than the size above, it is filled
     up, since every decision rests on it.
 
-    Groups that the source states are kept together in all sets that are split off here. They are no
-    reason to exclude an image: a frame in a predefined test set says nothing against the other
-    frames of a video that has the same frame.
+    Groups that the source states are kept together in all sets that are split off here, which are
+    larger where a class has few groups. They are no reason to exclude an image: a frame in a
+    predefined test set says nothing against the other frames of a video that has the same frame.
 
     Args:
         labels: Class of each image, ``[N]``.
@@ -106,7 +105,7 @@ def split(
     train, validation = _offered(given, groups if len(test) else together, free)
     _check_taught(labels[train], labels[leaks], classes=classes, names=names)
     why = "" if stated is None else f"groups{column and f' (column {column})'}"
-    take = _Taker(labels=labels, groups=together, classes=classes, seed=seed, stated=why)
+    take = Taker(labels=labels, groups=together, classes=classes, seed=seed, stated=why)
     if not len(test):
         train, test = take(train, "test", TEST_SHARE * len(train), TEST_MOST)
     none = np.zeros(0, np.int64)
@@ -119,7 +118,7 @@ def split(
     return Split(test=test, folds=None, leaks=leaks, groups=together, **held)
 
 
-def _held_out(take: "_Taker", train: Indices, validation: Indices) -> dict[str, Indices]:
+def _held_out(take: Taker, train: Indices, validation: Indices) -> dict[str, Indices]:
     """Split the sets beside the test set off, if there are images enough."""
     total, tried = len(train), np.zeros(0, np.int64)
     missing = min(VALIDATION_MOST, VALIDATION_SHARE * total) - len(validation)
@@ -175,101 +174,15 @@ def _check_taught(
     )
 
 
-def _shuffled_groups(groups: Indices, seed: int) -> Indices:
-    """Indices ordered so that groups come in random order, each contiguously."""
-    rng = np.random.default_rng(seed)
-    _, number = np.unique(groups, return_inverse=True)
-    rank = rng.permutation(number.max() + 1)[number]
-    return np.lexsort((np.arange(len(groups)), rank))
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class _Taker:
-    """Splits stratified, grouped subsets off an array of indices."""
-
-    labels: Indices
-    groups: Indices
-    classes: int
-    seed: int
-    stated: str
-
-    def __call__(
-        self, places: Indices, name: str, wanted: float, most: int
-    ) -> tuple[Indices, Indices]:
-        """Split off random whole groups, stratified, but never the last image of a class.
-
-        A group counts for the class of its first image.
-
-        Returns:
-            The remaining images, and the subset: as many images as wanted, or fewer if groups are
-            large.
-
-        Raises:
-            SourceError: No group can be split off.
-        """
-        order = places[_shuffled_groups(self.groups[places], derive(self.seed, name))]
-        begins = np.flatnonzero(np.diff(self.groups[order], prepend=-1))
-        sizes = np.diff(begins, append=len(order))
-        owners = self.labels[order][begins]
-        room = self._quotas(self.labels[order], owners, min(most, max(1, round(wanted))))
-        left = np.bincount(self.labels[order], minlength=self.classes)
-        taken = np.zeros(len(order), bool)
-
-        def take(group: int) -> bool:
-            span = slice(begins[group], begins[group] + sizes[group])
-            lost, count = np.unique(self.labels[order[span]], return_counts=True)
-            if (left[lost] <= count).any():
-                return False
-            left[lost] -= count
-            room[owners[group]] -= sizes[group]
-            taken[span] = True
-            return True
-
-        for group, (owner, size) in enumerate(zip(owners, sizes, strict=True)):
-            if size <= room[owner]:
-                take(group)
-        # If every group is larger than its class's share, the smallest possible one is taken.
-        if not taken.any() and not any(map(take, np.argsort(sizes, kind="stable"))):
-            also = f" and are of different {self.stated}" if self.stated else ""
-            raise SourceError(
-                "Images that a model is tested on must differ from those it learns from, but no "
-                f"class has two images that differ{also}. Add images that are no copies"
-                f"{_ungrouped(self.stated)}."
-            )
-        return np.sort(order[~taken]), np.sort(order[taken])
-
-    def _quotas(self, labels: Indices, owners: Indices, count: int) -> Indices:
-        """Distribute ``count`` among classes by largest remainders, with ties broken at random.
-
-        A class of one or two images contributes only if no other class can.
-        """
-        sizes_K = np.bincount(labels, minlength=self.classes)
-        exact_K = count * sizes_K / max(1, len(labels))
-        quotas_K = np.floor(exact_K).astype(np.int64)
-        _, first = np.unique(owners, return_index=True)
-        rank_K = np.full(self.classes, len(owners))
-        rank_K[owners[first]] = first
-        is_rare = sizes_K <= 2  # noqa: PLR2004 (one to learn from and one to spare)
-        order = np.lexsort((rank_K, -(exact_K - quotas_K).round(9), is_rare))
-        quotas_K[order[: count - quotas_K.sum()]] += 1
-        return quotas_K
-
-
-def _ungrouped(stated: str) -> str:
-    """Way out of groups that the source states: to have none."""
-    return f", or leave the {stated} out by {UNGROUPED}" if stated else ""
-
-
 def _fold(labels: Indices, groups: Indices, seed: int, stated: str) -> Indices:
     """Assign folds in turn, class by class; the images of a group share a fold."""
-    order = _shuffled_groups(groups, seed)
+    order = shuffled_groups(groups, seed)
     _, first, number = np.unique(groups[order], return_index=True, return_inverse=True)
     if len(first) == 1:
         raise SourceError(
             "Images that belong together are kept in one part, but all images to learn from are of "
             "one group, so that none can be held out. Add images of other groups, three groups at "
-            f"least{_ungrouped(stated)}."
+            f"least{ungrouped(stated)}."
         )
     owner = labels[order][first]
     counts = np.bincount(owner, minlength=1)
