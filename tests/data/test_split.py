@@ -254,8 +254,8 @@ def test_one_group_cannot_be_held_out_from_itself() -> None:
     way_out = r"leave the groups \(column camera\) out by --columns group=-\.$"
     with pytest.raises(SourceError, match=f"all images to learn from are of one group.* {way_out}"):
         tell_apart(stated=groups, column="camera")
-    differ = r"two images that differ and are of different groups \(column camera\)\."
-    with pytest.raises(SourceError, match=f"{differ} .* {way_out}"):
+    together = r"copies, and images of one of the groups \(column camera\), stay together\."
+    with pytest.raises(SourceError, match=f"{together} .* all images of a class .* {way_out}"):
         tell_apart(stated=labels, column="camera")
 
 
@@ -281,7 +281,7 @@ def test_a_class_that_is_left_in_the_validation_part_alone_is_refused() -> None:
 @pytest.mark.parametrize("groups", [[0] * 40, [0, 0, 1, 1] * 10])
 def test_classes_of_one_image_each_cannot_be_tested_and_are_refused(groups: list[int]) -> None:
     labels = np.array([0, 0, 1, 1] * 10)
-    with pytest.raises(SourceError, match=r"no class has two images that differ\. .* copies\.$"):
+    with pytest.raises(SourceError, match=r"copies stay together\. .* copies\.$"):
         split(labels, np.zeros(40, np.int8), np.array(groups), classes=2, seed=0)
 
 
@@ -307,11 +307,34 @@ def test_a_fifth_of_a_few_thousand_images_is_tried() -> None:
 
 
 def test_where_one_group_is_left_it_is_trained_on() -> None:
-    """Of five patients, each of whom has 800 images, four are in other parts."""
-    people = np.repeat(np.arange(5), 800)
-    labels, none = np.arange(4000) % 2, np.zeros(4000, np.int8)
-    parts = split(labels, none, np.arange(4000), classes=2, seed=0, stated=people)
-    assert (len(parts.train), len(parts.tried)) == (800, 0)
+    """Beside one patient, there are just as many images as the other sets are to have."""
+    people = np.concatenate([np.repeat(0, 3000), np.arange(1, 1098)])
+    labels, given_part = np.arange(4097) % 2, np.full(4097, Given.TRAIN, np.int8)
+    given_part[-800:] = Given.TEST
+    parts = split(labels, given_part, np.arange(4097), classes=2, seed=0, stated=people)
+    assert (set(people[parts.train]), len(parts.tried)) == ({0}, 0)
+
+
+@pytest.mark.parametrize(("films", "folds"), [(3, 2), (4, 3), (5, 4), (8, 5)])
+def test_many_images_of_few_groups_have_folds_of_whole_groups(films: int, folds: int) -> None:
+    """Each film shows both classes; with a part of their own, few would be left to learn from."""
+    people = np.repeat(np.arange(films), 1600)
+    labels, none = np.arange(len(people)) % 2, np.zeros(len(people), np.int8)
+    parts = split(labels, none, np.arange(len(people)), classes=2, seed=0, stated=people)
+    assert len(set(people[parts.test])) == max(1, round(films / 5))
+    assert len(parts.train) + len(parts.test) == len(people)
+    assert parts.folds is not None
+    assert parts.folds.max() + 1 == folds
+    for film in set(people[parts.train]):
+        assert np.ptp(parts.folds[people[parts.train] == film]) == 0
+
+
+def test_enough_groups_are_held_out() -> None:
+    people = np.repeat(np.arange(30), 300)
+    labels, none = np.arange(9000) % 2, np.zeros(9000, np.int8)
+    parts = split(labels, none, np.arange(9000), classes=2, seed=0, stated=people)
+    assert parts.folds is None
+    assert [len(set(people[rows])) for rows in of(parts).values()] == [21, 1, 1, 1, 6, 0]
 
 
 def test_small_data_have_folds_of_equal_size() -> None:

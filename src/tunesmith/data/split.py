@@ -77,8 +77,10 @@ def split(
     up, since every decision rests on it.
 
     Groups that the source states are kept together in all sets that are split off here, which are
-    larger where a class has few groups. They are no reason to exclude an image: a frame in a
-    predefined test set says nothing against the other frames of a video that has the same frame.
+    larger where a class has few groups. If fewer images were left to train on than without one of
+    five folds, or none for a set, there are folds instead, however many the images. Groups are no
+    reason to exclude an image: a frame in a predefined test set says nothing against the other
+    frames of a video that has the same frame.
 
     Args:
         labels: Class of each image, ``[N]``.
@@ -109,13 +111,15 @@ def split(
     if not len(test):
         train, test = take(train, "test", TEST_SHARE * len(train), TEST_MOST)
     none = np.zeros(0, np.int64)
-    if len(train) + len(validation) < SMALL:
-        train = np.sort(np.concatenate([train, validation]))
-        folds = _fold(labels[train], together[train], derive(seed, "folds"), why)
-        held = {"tried": none, "validation": none, "selection": none, "calibration": none}
-        return Split(train=train, test=test, folds=folds, leaks=leaks, groups=together, **held)
-    held = _held_out(take, train, validation)
-    return Split(test=test, folds=None, leaks=leaks, groups=together, **held)
+    if len(train) + len(validation) >= SMALL:
+        with suppress(SourceError):  # so few groups that a set gets none
+            held = _held_out(take, train, validation)
+            if len(held["train"]) >= (1 - 1 / FOLDS) * len(train):
+                return Split(test=test, folds=None, leaks=leaks, groups=together, **held)
+    train = np.sort(np.concatenate([train, validation]))
+    folds = _fold(labels[train], together[train], derive(seed, "folds"), why)
+    held = {"tried": none, "validation": none, "selection": none, "calibration": none}
+    return Split(train=train, test=test, folds=folds, leaks=leaks, groups=together, **held)
 
 
 def _held_out(take: Taker, train: Indices, validation: Indices) -> dict[str, Indices]:

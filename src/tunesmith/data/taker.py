@@ -70,10 +70,11 @@ class Taker:
         taking.fill(fitting=False)
         taking.complete()
         if not taking.taken.any():
-            also = f" and are of different {self.stated}" if self.stated else ""
+            also = f", and images of one of the {self.stated}," if self.stated else ""
             raise SourceError(
-                "Images that a model is tested on must differ from those it learns from, but no "
-                f"class has two images that differ{also}. Add images that are no copies"
+                "Images that a model is tested on must differ from those it learns from: copies"
+                f"{also} stay together. But wherever some do, all images of a class are among "
+                f"them, and none can be put aside. Add images that are no copies"
                 f"{ungrouped(self.stated)}."
             )
         taken = np.repeat(taking.taken, taking.sizes)

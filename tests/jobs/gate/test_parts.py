@@ -9,7 +9,7 @@ from tunesmith.data.loaded import Loaded
 from tunesmith.data.sources import open_source
 from tunesmith.data.split import Split, split
 from tunesmith.jobs.gate.findings import Data
-from tunesmith.jobs.gate.parts import uncovered
+from tunesmith.jobs.gate.parts import uncovered, unheld
 
 
 def parted(y_N: NDArray[np.int64], groups_N: NDArray[np.int64] | None) -> tuple[Data, Split]:
@@ -34,6 +34,15 @@ def test_classes_that_a_part_cannot_tell_of_are_named() -> None:
     assert "validation: “2”; selection: “2”; calibration: “2”." in found.meaning
     assert "test" not in found.meaning
     assert "of these classes of other groups." in found.meaning
+
+
+def test_groups_too_few_to_hold_any_out_are_told() -> None:
+    y_N, films_N = np.arange(6000) % 2, np.arange(6000) // 1500
+    found = unheld(parted(y_N, films_N)[1])
+    assert found is not None
+    assert found.title == "Too few groups to hold out more than a test part"
+    assert unheld(parted(y_N, None)[1]) is None
+    assert unheld(parted(y_N[:2000], films_N[::3])[1]) is None  # few images: the plan tells
 
 
 def test_a_class_of_a_few_images_is_due_in_the_test_part_alone() -> None:

@@ -1,10 +1,10 @@
-"""What the parts that are held out can tell: of which classes they have no images."""
+"""What the parts that are held out cannot tell, since whole groups are held out."""
 
 import numpy as np
 
 from tunesmith.core.words import counted
 from tunesmith.data.folders import listed
-from tunesmith.data.split import Split
+from tunesmith.data.split import SMALL, Split
 from tunesmith.jobs.gate.findings import Data
 from tunesmith.report.findings import Finding
 
@@ -38,5 +38,23 @@ def uncovered(data: Data, split: Split) -> Finding | None:
             f"What is measured on such a part says nothing about them. {'; '.join(told)}. Copies, "
             "and images of one group, stay together in one part, and some images of each class are "
             f"kept to learn from: add images of these classes{grouped}."
+        ),
+    )
+
+
+def unheld(split: Split) -> Finding | None:
+    """Report that there are folds in place of other parts although there are many images."""
+    if split.folds is None or len(split.train) < SMALL:
+        return None
+    return Finding(
+        kind="unheld",
+        weight="notable",
+        title="Too few groups to hold out more than a test part",
+        meaning=(
+            "Copies, and images of one group, stay together. Whole groups for validation, "
+            "selection and calibration would leave less to learn from than networks have that are "
+            "each trained without a fifth of the images. Such networks take their place, as with "
+            f"fewer than {SMALL:,} images, and one network answers. Images of other groups would "
+            "change that."
         ),
     )

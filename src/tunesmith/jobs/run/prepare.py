@@ -25,7 +25,7 @@ from tunesmith.jobs.gate.alike import Depth
 from tunesmith.jobs.gate.conflicts import torn
 from tunesmith.jobs.gate.findings import Data
 from tunesmith.jobs.gate.gate import Gated, gate
-from tunesmith.jobs.gate.parts import uncovered
+from tunesmith.jobs.gate.parts import uncovered, unheld
 from tunesmith.jobs.gate.unread import missing, unreadable
 from tunesmith.jobs.run.session import Session
 from tunesmith.models.build import Family
@@ -150,7 +150,7 @@ def prepare(
     _write_quarantine(session, gated.findings)
     with session.phase("split"):
         parts = _split(session, seen, gated)
-    gated = gated.told([uncovered(seen, parts)])
+    gated = gated.told([uncovered(seen, parts), unheld(parts)])
     _check_metric(metric, seen.labels[parts.test], source.classes)
     x_NCHW, rows = tensor(loaded.pixels), torch.from_numpy(parts.train)
     normalize = _normalize(x_NCHW, parts.train)
