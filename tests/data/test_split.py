@@ -216,7 +216,8 @@ def test_a_validation_image_with_a_twin_is_trained_on_and_others_of_its_patient_
     groups = np.arange(4000)
     groups[3000] = 0
     parts = split(labels, part, groups, classes=2, seed=0, stated=people)
-    assert parts.validation.tolist() == list(range(first, 3600))
+    held = np.concatenate([parts.validation, parts.selection, parts.calibration])
+    assert sorted(held[(held >= 3000) & (held < 3600)]) == list(range(first, 3600))
     assert len(parts.leaks) == 0
 
 
@@ -229,11 +230,51 @@ def test_a_validation_part_that_copies_training_images_takes_none_of_them_away()
 
 
 def test_a_validation_part_serves_as_it_is() -> None:
-    labels = np.arange(8000) % 4
-    stated = np.where(np.arange(8000) < 6000, Given.TRAIN, Given.VALIDATION).astype(np.int8)
-    parts = split(labels, stated, np.arange(8000), classes=4, seed=0)
-    assert parts.validation.tolist() == list(range(6000, 8000))
+    labels = np.arange(6400) % 4
+    stated = np.where(np.arange(6400) < 6000, Given.TRAIN, Given.VALIDATION).astype(np.int8)
+    parts = split(labels, stated, np.arange(6400), classes=4, seed=0)
+    assert parts.validation.tolist() == list(range(6000, 6400))
     assert len(parts.test) == 1200
+    assert len(parts.selection) == len(parts.calibration) == 96
+
+
+@pytest.mark.parametrize("given_part", [1500, 9000])
+def test_a_large_validation_part_also_selects_and_calibrates(given_part: int) -> None:
+    count = 1600 + given_part
+    labels, stated = np.arange(count) % 4, np.full(count, Given.VALIDATION, np.int8)
+    stated[:1500] = Given.TRAIN
+    stated[1500:1600] = Given.TEST
+    parts = split(labels, stated, np.arange(count), classes=4, seed=0)
+    assert parts.train.tolist() == list(range(1500))
+    asked = (parts.selection, parts.calibration)
+    assert [len(rows) for rows in asked] == [min(2000, given_part // 3)] * 2
+    together = np.sort(np.concatenate([parts.validation, *asked]))
+    assert together.tolist() == list(range(1600, count))
+    for rows in (parts.validation, *asked):
+        assert np.ptp(np.bincount(labels[rows])) <= 2
+
+
+@pytest.mark.parametrize("people", [2, 3])
+def test_so_does_one_of_enough_groups(people: int) -> None:
+    """Of two patients, one draws the learning curve, and one cannot both select and calibrate."""
+    labels, stated = np.arange(6000) % 2, np.full(6000, Given.TRAIN, np.int8)
+    stated[3000:5000], stated[5000:] = Given.VALIDATION, Given.TEST
+    groups = np.arange(6000)
+    groups[3000:5000] = 3000 + np.arange(2000) * people // 2000
+    parts = split(labels, stated, np.arange(6000), classes=2, seed=0, stated=groups)
+    asked = np.concatenate([parts.selection, parts.calibration])
+    assert (asked >= 3000).all() == (people == 3)
+    assert (asked < 3000).all() == (people == 2)
+    assert len(set(groups[parts.validation])) == (1 if people == 3 else 2)
+
+
+def test_nor_does_one_whose_groups_are_learned_from() -> None:
+    labels, stated = np.arange(6000) // 2 % 2, np.full(6000, Given.TRAIN, np.int8)
+    stated[1::2], stated[5000:] = Given.VALIDATION, Given.TEST
+    groups = np.where(np.arange(6000) < 5000, np.arange(6000) // 10, np.arange(6000))
+    parts = split(labels, stated, np.arange(6000), classes=2, seed=0, stated=groups)
+    assert len(parts.validation) == 2500
+    assert (parts.selection % 2 == 0).all()
 
 
 @pytest.mark.parametrize("names", [None, ["cat", "cow", "dog", "elk"]])

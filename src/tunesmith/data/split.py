@@ -74,7 +74,8 @@ def split(
     each; of fewer, none, but each image gets one of five folds. With the validation set, 20 % are
     tried, at most 2,000. A predefined validation set is kept, except that images with exact
     duplicates in the training set move there. If it is smaller than the size above, it is filled
-    up, since every decision rests on it.
+    up, since every decision rests on it. If it is larger by the sizes of the other two sets or
+    more, these are split off it, a third each, up to 2,000.
 
     Groups that the source states are kept together in all sets that are split off here, which are
     larger where a class has few groups. If fewer images were left to train on than without one of
@@ -125,16 +126,14 @@ def split(
 def _held_out(take: Taker, train: Indices, validation: Indices) -> dict[str, Indices]:
     """Split the sets beside the test set off, if there are images enough."""
     total, tried = len(train), np.zeros(0, np.int64)
-    missing = min(VALIDATION_MOST, VALIDATION_SHARE * total) - len(validation)
-    if missing >= 1:
+    if missing := missing_images(total, len(validation)):
         train, more = take(train, "validation", missing, VALIDATION_MOST)
         validation = np.sort(np.concatenate([validation, more]))
-    train, selection = take(train, "selection", SELECTION_SHARE * total, SELECTION_MOST)
-    train, calibration = take(train, "calibration", CALIBRATION_SHARE * total, CALIBRATION_MOST)
-    missing = min(TRIED_MOST, TRIED_SHARE * total) - len(validation)
-    if missing >= 1:
+    train, validation, selection, calibration = _asked(take, train, validation, total)
+    wanted = min(TRIED_MOST, TRIED_SHARE * total) - len(validation)
+    if wanted >= 1:
         with suppress(SourceError):  # if all that is left is one group, it is trained on
-            _, tried = take(train, "tried", missing, TRIED_MOST)
+            _, tried = take(train, "tried", wanted, TRIED_MOST)
     return {
         "train": train,
         "tried": tried,
@@ -142,6 +141,67 @@ def _held_out(take: Taker, train: Indices, validation: Indices) -> dict[str, Ind
         "selection": selection,
         "calibration": calibration,
     }
+
+
+def missing_images(learned: int, validation: int) -> int:
+    """Number of training images that fill a predefined validation set up.
+
+    Example:
+        >>> [missing_images(10_000, given) for given in (0, 450, 700)]
+        [500, 50, 0]
+
+    """
+    return max(0, round(_validated(learned) - validation))
+
+
+def asked_sizes(learned: int, validation: int) -> tuple[int, int, bool]:
+    """Sizes of the selection and calibration sets, and whether validation images are enough.
+
+    Each is a third of a predefined validation set, as far as that exceeds what the learning curve
+    needs, if that is as much as would otherwise be held out of the training set.
+
+    Example:
+        >>> [asked_sizes(10_000, given) for given in (899, 900, 2100, 9000)]
+        [(200, 200, False), (200, 200, True), (700, 700, True), (2000, 2000, True)]
+
+    """
+    selection = min(SELECTION_MOST, round(SELECTION_SHARE * learned))
+    calibration = min(CALIBRATION_MOST, round(CALIBRATION_SHARE * learned))
+    given = min(int(validation - _validated(learned)) // 2, validation // 3)
+    if given < max(selection, calibration):
+        return selection, calibration, False
+    return min(SELECTION_MOST, given), min(CALIBRATION_MOST, given), True
+
+
+def _validated(learned: int) -> float:
+    """Number of validation images that the learning curve needs."""
+    return min(VALIDATION_MOST, VALIDATION_SHARE * learned)
+
+
+def _asked(
+    take: Taker, train: Indices, validation: Indices, total: int
+) -> tuple[Indices, Indices, Indices, Indices]:
+    """Split selection and calibration set off the validation set, or off the training set."""
+    # A group on both sides, as the source may state it, would be no unseen one.
+    apart = validation[~np.isin(take.groups[validation], take.groups[train])]
+    *sizes, are_given = asked_sizes(total, len(apart))
+    if are_given:
+        with suppress(SourceError):  # of too few groups
+            _, selection, calibration = _both(take, apart, *sizes)
+            validation = np.setdiff1d(validation, np.concatenate([selection, calibration]))
+            return train, validation, selection, calibration
+    *sizes, _ = asked_sizes(total, 0)
+    train, selection, calibration = _both(take, train, *sizes)
+    return train, validation, selection, calibration
+
+
+def _both(
+    take: Taker, places: Indices, selected: int, calibrated: int
+) -> tuple[Indices, Indices, Indices]:
+    """Split selection and calibration set off."""
+    places, selection = take(places, "selection", selected, SELECTION_MOST)
+    places, calibration = take(places, "calibration", calibrated, CALIBRATION_MOST)
+    return places, selection, calibration
 
 
 def _offered(given: NDArray[np.int8], groups: Indices, free: Indices) -> tuple[Indices, Indices]:

@@ -7,16 +7,12 @@ from tunesmith.core.settings import Settings, checked
 from tunesmith.core.words import counted, duration, megabytes
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.split import (
-    CALIBRATION_MOST,
-    CALIBRATION_SHARE,
     FOLDS,
-    SELECTION_MOST,
-    SELECTION_SHARE,
     SMALL,
     TEST_MOST,
     TEST_SHARE,
-    VALIDATION_MOST,
-    VALIDATION_SHARE,
+    asked_sizes,
+    missing_images,
 )
 from tunesmith.execution.machine import Machine
 from tunesmith.plan.augmentation import brief_seconds
@@ -44,9 +40,6 @@ from tunesmith.training.config import RECIPES, TUNED_RECIPES, TrainConfig
 
 MOST_EPOCHS = 80.0  # more did not help on any data set measured
 MOST_EPOCHS_SMALL = 240.0  # the same for data of fewer than `SMALL` images
-# Held-out sets that are predicted once a model is trained: each as its share of the images to
-# learn from, and its largest size.
-ASKED = ((SELECTION_SHARE, SELECTION_MOST), (CALIBRATION_SHARE, CALIBRATION_MOST))
 VERIFIED = 256  # images to compare graph and network on
 PASSES_SMALL = 2  # test-time augmentation of few images: more views could not be compared
 
@@ -94,7 +87,8 @@ class Plan(Throughput):
 
 def tested_images(data: Fingerprint) -> int:
     """Number of test images: those given, or the share that the split will hold out."""
-    return data.test_images or _held(data.images - data.validation_images, (TEST_SHARE, TEST_MOST))
+    known = data.images - data.validation_images
+    return data.test_images or min(TEST_MOST, round(TEST_SHARE * known))
 
 
 def has_folds(data: Fingerprint) -> bool:
@@ -102,23 +96,14 @@ def has_folds(data: Fingerprint) -> bool:
     return data.images - tested_images(data) < SMALL
 
 
-def _held(known: int, *parts: tuple[float, int]) -> int:
-    """Number of images in these held-out sets, each of which is rounded, as the split does."""
-    return sum(min(most, round(share * known)) for share, most in parts)
-
-
 def trained_images(data: Fingerprint) -> int:
     """Number of training images."""
+    tested, validation = tested_images(data), data.validation_images
     if has_folds(data):
-        return data.images - tested_images(data)
-    learned = _learned(data)
-    missing = min(VALIDATION_MOST, VALIDATION_SHARE * learned) - data.validation_images
-    return learned - (round(missing) if missing >= 1 else 0) - _held(learned, *ASKED)
-
-
-def _learned(data: Fingerprint) -> int:
-    """Number of images to learn from, of which sets besides those given are held out."""
-    return data.images - tested_images(data) - data.validation_images
+        return data.images - tested
+    learned = data.images - tested - validation
+    *asked, are_given = asked_sizes(learned, validation)
+    return learned - missing_images(learned, validation) - (0 if are_given else sum(asked))
 
 
 def tuned_examples(data: Fingerprint) -> float:
@@ -133,8 +118,11 @@ def asked_images(data: Fingerprint) -> int:
     compared on. Folds are predicted in the time that they are trained in.
     """
     tested, verified = tested_images(data), min(VERIFIED, trained_images(data))
-    held = 0 if has_folds(data) else _held(_learned(data), *ASKED)
-    return tested + 2 * verified + held
+    if has_folds(data):
+        return tested + 2 * verified
+    learned = data.images - tested - data.validation_images
+    *asked, _ = asked_sizes(learned, data.validation_images)
+    return tested + 2 * verified + sum(asked)
 
 
 def reread_seconds(data: Fingerprint, size: tuple[int, int]) -> float:
