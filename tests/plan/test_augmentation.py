@@ -85,6 +85,16 @@ def test_images_are_shifted_unless_a_shift_changes_what_is_seen() -> None:
     assert reasons[-1].endswith("it helps all the same, so this change is used.")
 
 
+def test_nothing_is_told_of_a_shift_that_was_not_judged() -> None:
+    """It is less than a pixel."""
+    found = harm(0.97, flip=0.35, flip_vertical=0.4, rotate=0.95)
+    changed = {name: value for name, value in found.changed.items() if name != "shift"}
+    how, reasons = choose_augmentation(replace(found, changed=changed), epochs=5)
+    same, told = choose_augmentation(found, epochs=5)
+    assert how == same
+    assert reasons == tuple(reason for reason in told if "shifted" not in reason)
+
+
 def test_photographs_are_mirrored_and_not_turned_upside_down() -> None:
     how, _ = choose_augmentation(harm(0.55, flip=0.54, flip_vertical=0.38, rotate=0.5), epochs=20)
     assert how.flip

@@ -71,6 +71,22 @@ def test_a_shift_is_harmful_where_the_exact_position_tells_the_class(*, is_exact
     assert is_exact or harm.changed["shift"] > 0.95
 
 
+@pytest.mark.parametrize(("side", "is_judged"), [(8, False), (9, True)])
+def test_a_shift_of_less_than_a_pixel_is_not_judged(side: int, *, is_judged: bool) -> None:
+    x, y = torch.zeros(20, 1, side, 12, dtype=torch.uint8), torch.arange(20) % 2
+    data = TrainData(x_NCHW=x, y_N=y, rows=torch.arange(20), normalize=Normalize.of(x))
+    found = transform_harm(
+        lambda: nn.Sequential(nn.Flatten(), nn.Linear(12 * side, 2)),
+        data,
+        x,
+        y,
+        TrainConfig(batch=10, optimizer="adamw"),
+        **{**TWO, "seconds": 0.0},
+    )
+    assert found.changed.keys() >= {"flip", "flip_vertical", "rotate"}
+    assert ("shift" in found.changed) is is_judged
+
+
 def test_no_copy_of_all_images_is_made() -> None:
     """As floats, 2,000 images of 224 pixels take 1.2 GB."""
 

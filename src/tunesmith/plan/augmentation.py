@@ -49,7 +49,8 @@ def choose_augmentation(harm: Harm, *, epochs: float) -> tuple[Augmentation, tup
     Vertical flips have to prove themselves: the network must have learned enough to tell, and no
     standard error is granted. If mirroring changes the meaning, as with digits, small rotations and
     scalings are used instead, if those are harmless. Shifts are used in long trainings even if they
-    are not, and so are mirrored images that are no other class's.
+    are not, and so are mirrored images that are no other class's. A shift that is not judged, since
+    it is less than a pixel, is harmless.
 
     Returns:
         The augmentations, and for each change why it is used or not.
@@ -61,7 +62,7 @@ def choose_augmentation(harm: Harm, *, epochs: float) -> tuple[Augmentation, tup
     flip, signs = harmless["flip"] or unfamiliar, harm.changed["flip"] < SIGNS * harm.plain
     drawn, is_long = harmless["rotate"] and signs and not flip, epochs >= LONG_EPOCHS
     how = Augmentation(
-        shift=SHIFT if harmless["shift"] or is_long else 0.0,
+        shift=SHIFT if harmless.get("shift", True) or is_long else 0.0,
         flip=flip,
         flip_vertical=harmless["flip_vertical"] and knows and flip,
         rotate=12.0 if drawn else 0.0,

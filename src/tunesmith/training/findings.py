@@ -49,7 +49,8 @@ class Harm:
     Attributes:
         plain: Accuracy on unchanged images.
         chance: Accuracy of always predicting the most frequent class.
-        changed: Accuracy on changed images, by name of the change.
+        changed: Accuracy on changed images, by name of the change; none for the shift where it is
+            less than a pixel.
         swapped: How much of two classes a mirroring exchanges at most (see `swapped`), by its name.
         images: Number of validation images; of balanced accuracy, of those that decide.
     """

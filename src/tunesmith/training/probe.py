@@ -278,7 +278,11 @@ class _Judge:
 
     def harm(self, network: nn.Module, plain_NK: NDArray[np.floating[Any]], guessed: float) -> Harm:
         """Return what the changes do, given the answers on unchanged images."""
-        z_NK = {name: self.answers(network, view) for name, view in VIEWS.items()}
+        z_NK = {
+            name: self.answers(network, view)
+            for name, view in VIEWS.items()
+            if name != "shift" or shift_pixels(SHIFT, self.x_NCHW) > 0
+        }
         plain_KK = confusion_matrix(plain_NK, self.y_N)
         mirrored_KK = {name: confusion_matrix(z_NK[name], self.y_N) for name in MIRRORINGS}
         return Harm(
