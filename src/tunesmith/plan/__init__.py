@@ -4,6 +4,13 @@ Nothing here reads a clock, a file or a device, so a plan can be tested, printed
 """
 
 from tunesmith.plan.augmentation import brief_seconds, choose_augmentation
+from tunesmith.plan.counts import (
+    VERIFIED,
+    asked_images,
+    has_folds,
+    trained_images,
+    tuned_examples,
+)
 from tunesmith.plan.extension import extend
 from tunesmith.plan.folds import (
     FOLD_SHARE,
@@ -17,16 +24,12 @@ from tunesmith.plan.foreseen import Foreseen
 from tunesmith.plan.heads import HEAD_MOST, PER_CLASS, head_images
 from tunesmith.plan.memory import HELD_SHARE
 from tunesmith.plan.plan import (
-    VERIFIED,
     Plan,
-    asked_images,
+    config_for,
     describe,
-    has_folds,
     most_examples,
     most_reserved,
     plan,
-    trained_images,
-    tuned_examples,
 )
 from tunesmith.plan.race import (
     RACE_FEWEST_S,
@@ -100,6 +103,7 @@ __all__ = [
     "choose_augmentation",
     "choose_size",
     "choose_width",
+    "config_for",
     "continued",
     "describe",
     "epochs_wanted",

@@ -4,7 +4,8 @@ from tunesmith.core.settings import Settings
 from tunesmith.core.words import duration
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.execution.machine import Machine
-from tunesmith.plan.plan import Plan, asked_images, most_examples, most_reserved, trained_images
+from tunesmith.plan.counts import asked_images, trained_images
+from tunesmith.plan.plan import Plan, most_examples, most_reserved
 from tunesmith.plan.search import NEEDED_SHARE, plan_search
 
 

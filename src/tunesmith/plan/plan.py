@@ -6,16 +6,16 @@ from typing import Any, final
 from tunesmith.core.settings import Settings, checked
 from tunesmith.core.words import counted, duration, megabytes
 from tunesmith.data.fingerprint import Fingerprint
-from tunesmith.data.split import (
-    FOLDS,
-    SMALL,
-    TEST_MOST,
-    TEST_SHARE,
-    asked_sizes,
-    missing_images,
-)
+from tunesmith.data.split import FOLDS, SMALL
 from tunesmith.execution.machine import Machine
 from tunesmith.plan.augmentation import brief_seconds
+from tunesmith.plan.counts import (
+    asked_images,
+    has_folds,
+    tested_images,
+    trained_images,
+    tuned_examples,
+)
 from tunesmith.plan.folds import FOLD_SHARE
 from tunesmith.plan.heads import head_seconds
 from tunesmith.plan.memory import expected_bytes, fitting, memory_words
@@ -23,8 +23,6 @@ from tunesmith.plan.search import SearchPlan
 from tunesmith.plan.speeds import (
     COARSE_FROM,
     ENOUGH_EPOCHS,
-    FEWEST_EPOCHS_SMALL,
-    FEWEST_TUNED,
     Speed,
     batch_of,
     choose_width,
@@ -40,7 +38,6 @@ from tunesmith.training.config import RECIPES, TUNED_RECIPES, TrainConfig
 
 MOST_EPOCHS = 80.0  # more did not help on any data set measured
 MOST_EPOCHS_SMALL = 240.0  # the same for data of fewer than `SMALL` images
-VERIFIED = 256  # images to compare graph and network on
 PASSES_SMALL = 2  # test-time augmentation of few images: more views could not be compared
 
 
@@ -83,46 +80,6 @@ class Plan(Throughput):
     enough_s: float | None
     reasons: tuple[str, ...]
     search: SearchPlan | None = None
-
-
-def tested_images(data: Fingerprint) -> int:
-    """Number of test images: those given, or the share that the split will hold out."""
-    known = data.images - data.validation_images
-    return data.test_images or min(TEST_MOST, round(TEST_SHARE * known))
-
-
-def has_folds(data: Fingerprint) -> bool:
-    """Whether images are so few that folds replace the other held-out sets."""
-    return data.images - tested_images(data) < SMALL
-
-
-def trained_images(data: Fingerprint) -> int:
-    """Number of training images."""
-    tested, validation = tested_images(data), data.validation_images
-    if has_folds(data):
-        return data.images - tested
-    learned = data.images - tested - validation
-    *asked, are_given = asked_sizes(learned, validation)
-    return learned - missing_images(learned, validation) - (0 if are_given else sum(asked))
-
-
-def tuned_examples(data: Fingerprint) -> float:
-    """Minimum number of examples for fine-tuning."""
-    return FEWEST_EPOCHS_SMALL * trained_images(data) if has_folds(data) else FEWEST_TUNED
-
-
-def asked_images(data: Fingerprint) -> int:
-    """Number of predictions to make once a model is trained.
-
-    These are selection, calibration and test set, and twice the images that graph and network are
-    compared on. Folds are predicted in the time that they are trained in.
-    """
-    tested, verified = tested_images(data), min(VERIFIED, trained_images(data))
-    if has_folds(data):
-        return tested + 2 * verified
-    learned = data.images - tested - data.validation_images
-    *asked, _ = asked_sizes(learned, data.validation_images)
-    return tested + 2 * verified + sum(asked)
 
 
 def reread_seconds(data: Fingerprint, size: tuple[int, int]) -> float:
@@ -246,10 +203,27 @@ def _config(
     coarse: float,
     pretrained: bool,
 ) -> TrainConfig:
-    """Make the training config from defaults, measurements, the metric and, above all, the user."""
+    """Make the training config, with what follows from measurements."""
     measured = {"channels_last": best.channels_last, "mixed_precision": best.mixed}
-    batch = batch_of(images, pretrained=pretrained)
-    decided: dict[str, Any] = {"batch": batch, "early_scale": coarse, **measured}
+    known = defaults.model_copy(update={**measured, "early_scale": coarse})
+    return config_for(settings, known, images=images, pretrained=pretrained)
+
+
+def config_for(
+    settings: Settings, defaults: TrainConfig, *, images: int, pretrained: bool
+) -> TrainConfig:
+    """Make the training config from defaults, the metric and, above all, the user.
+
+    Args:
+        settings: User settings that are meant for this network.
+        defaults: Default training config, but for the batch, which follows from the images.
+        images: Number of training images.
+        pretrained: Whether the network is pretrained.
+
+    Raises:
+        SettingsError: The user's settings are no training config.
+    """
+    decided: dict[str, Any] = {"batch": batch_of(images, pretrained=pretrained)}
     if settings.metric == "balanced_accuracy":
         decided["balance"] = 1.0
     # The default values are meant for the default optimizer.

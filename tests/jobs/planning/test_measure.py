@@ -1,6 +1,7 @@
 """Tests of `tunesmith.jobs.planning.measure`; test_race.py and test_fit.py plan by it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,17 +13,13 @@ from tunesmith.data.decode import sample
 from tunesmith.data.fingerprint import Fingerprint, fingerprint
 from tunesmith.data.sources import open_source
 from tunesmith.execution.machine import measure
-from tunesmith.execution.threads import ALONE
+from tunesmith.jobs.planning import measure as measuring
 from tunesmith.jobs.planning.decide import find_families, plan_all
-from tunesmith.jobs.planning.measure import (
-    _with_fitting_threads,
-    default_config,
-    look_at,
-    measure_speeds,
-)
+from tunesmith.jobs.planning.measure import default_config, look_at, measure_speeds
 from tunesmith.models.build import find_family
-from tunesmith.plan import Speed
-from tunesmith.training.config import RECIPES
+from tunesmith.training.config import RECIPES, TUNED_RECIPES, TrainConfig
+from tunesmith.training.device import Compute
+from tunesmith.training.findings import Measured
 
 TIMM_LIKE = """
 from pathlib import Path
@@ -135,40 +132,41 @@ def test_a_layout_that_a_network_does_not_compute_is_left_out(tmp_path: Path) ->
     assert not any(speed.channels_last for speed in speeds)
 
 
-@pytest.mark.parametrize(("faster", "measured", "threads"), [(True, 2, 2), (False, 1, 4)])
-def test_fewer_threads_are_tried_with_one_network_first(
-    monkeypatch: pytest.MonkeyPatch, *, faster: bool, measured: int, threads: int
+@pytest.mark.parametrize(
+    "given", [{}, {"params": {"width": 8}}, {"model": "efficientnet_lite0"}], ids=str
+)
+@pytest.mark.parametrize("is_set", [True, False])
+def test_what_you_set_is_what_is_measured(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], *, is_set: bool
 ) -> None:
-    """Where other processes slow all down, measuring all again would take long."""
-    used, times = 4, 0
-    slow = Speed(
-        width=0,
-        size=(8, 8),
-        channels_last=True,
-        share=ALONE / 2,
-        images_per_s=10.0,
-        answers_per_s=30.0,
-        parameters=1,
-        activation_bytes=1,
-    )
+    """Whatever is faster: what is measured tells which width and resolution there is time for."""
+    measured: list[TrainConfig] = []
 
-    def use(count: int) -> None:
-        nonlocal used
-        used = count
+    def spy(_build: object, _data: object, config: TrainConfig, **_: object) -> Measured:
+        measured.append(config)
+        return Measured(
+            images_per_s=9.0, share=1.0, answers_per_s=9.0, parameters=1, activation_bytes=1
+        )
 
-    def once() -> list[Speed]:
-        nonlocal times
-        times += 1
-        return [slow if times == 1 else slow.model_copy(update={"share": 1.0})]
-
-    def again(speed: Speed) -> Speed:
-        assert speed == slow
-        return speed.model_copy(update={"images_per_s": 20.0 if faster else 5.0})
-
-    monkeypatch.setattr(torch, "set_num_threads", use)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: used)
-    _with_fitting_threads(once, again)
-    assert (times, used) == (measured, threads)
+    compute = Compute(device=torch.device("cpu"), autocast=torch.bfloat16)
+    monkeypatch.setattr(measuring, "choose_device", lambda _: compute)
+    monkeypatch.setattr(measuring, "measure", spy)
+    source = open_source("digits")
+    looked = sample(source, count=40, seed=0, threads=1)
+    data = fingerprint(source, looked)
+    train = {"mixed_precision": False, "channels_last": False, "optimizer": "sgd", "frozen": 0.5}
+    more = {"train": train} if is_set else {}
+    settings = Settings.make({"budget": 5, "model": "convnet", **given, **more})
+    family = look_at(find_family(settings.model), data, settings.params)
+    speeds = measure_speeds(settings, looked, data, family, left_s=5.0)
+    assert ("bfloat16" in {speed.precision for speed in speeds}) is not is_set
+    if is_set:
+        recipe = (RECIPES if family.pretrained is None else TUNED_RECIPES)["sgd"]
+        wanted = {**recipe, **train}.items()
+        assert all(config.model_dump().items() >= wanted for config in measured)
+    else:
+        assert {config.mixed_precision for config in measured} == {True, False}
+        assert (family.pretrained is None) == any(not c.channels_last for c in measured)
 
 
 def test_our_own_networks_are_known(mnist: Fingerprint) -> None:

@@ -1,7 +1,7 @@
 """Measure what networks cost on this machine, before one is chosen."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -11,13 +11,13 @@ import torch
 
 from tunesmith import plan as planning
 from tunesmith.core.pixels import recolor
-from tunesmith.core.settings import Settings
+from tunesmith.core.settings import Settings, checked
 from tunesmith.data.decode import Sample
 from tunesmith.data.fingerprint import Fingerprint
-from tunesmith.execution.threads import ALONE
 from tunesmith.jobs.planning.failures import explained, within_memory
 from tunesmith.jobs.planning.resolutions import affordable, resolutions
 from tunesmith.jobs.planning.shrinking import check_shrunk
+from tunesmith.jobs.planning.threads import with_fitting_threads
 from tunesmith.jobs.run.limits import check_export
 from tunesmith.jobs.run.prepare import builder, tensor
 from tunesmith.models.build import Family
@@ -119,7 +119,7 @@ def measure_speeds(
     """
     once = partial(_speeds, settings, sample, data, family, left_s=left_s, size=size)
     again = partial(_again, settings, sample, data, family)
-    speeds = _with_fitting_threads(once, again) if _is_cpu(settings) else once()
+    speeds = with_fitting_threads(once, again) if _is_cpu(settings) else once()
     check_shrunk(settings, data, family, speeds[-1])
     if family.source:
         size = speeds[-1].size
@@ -133,25 +133,6 @@ def _is_cpu(settings: Settings) -> bool:
     return choose_device(settings.device).device.type == "cpu"
 
 
-def _with_fitting_threads(
-    once: Callable[[], list[planning.Speed]], again: Callable[[planning.Speed], planning.Speed]
-) -> list[planning.Speed]:
-    """Halve the number of threads as long as that is faster; see `execution.threads`.
-
-    Other processes slow all measurements down: the cheapest network is measured again, and the
-    others only if that is faster.
-    """
-    speeds, threads = once(), torch.get_num_threads()
-    # The widest have most work per thread: if nothing else runs, they keep all threads busy.
-    while threads > 1 and max(speed.share for speed in speeds) < ALONE:
-        torch.set_num_threads(threads // 2)
-        if again(speeds[0]).images_per_s <= speeds[0].images_per_s:
-            torch.set_num_threads(threads)
-            break
-        speeds, threads = once(), threads // 2
-    return speeds
-
-
 def _speeds(
     settings: Settings,
     sample: Sample,
@@ -161,36 +142,59 @@ def _speeds(
     left_s: float,
     size: tuple[int, int] | None,
 ) -> list[planning.Speed]:
-    speed = partial(_speed, settings, sample, data, family)
+    layouts, precisions = _ways(settings)
+    speed = partial(
+        _speed, settings, sample, data, family, channels_last=layouts[0], mixed=precisions[0]
+    )
     images, seconds = planning.trained_images(data), 0.7 * left_s
     if planning.has_folds(data):
         seconds *= 1 - planning.FOLD_SHARE
     sizes = (size,) if size else planning.sizes_of(data)
-    precisions = (True, False) if choose_device(settings.device).autocast else (False,)
     if "resolution" in family.space:
         sides = resolutions(settings, data, family)
         return affordable(speed, data, sides, precisions, seconds=seconds)
     searched = "width" in family.space and family.source is None and "width" not in settings.params
     middle = family.space["width"].default if searched else 0
-    size = sizes[0]
-    if len(sizes) > 1:
-        by_size: list[planning.Speed] = []
-        for found in within_memory(speed, ({"size": each, "width": middle} for each in sizes)):
-            by_size.append(found)
-            if not planning.sees_enough(by_size[-1], images=images, seconds=seconds):
-                break  # larger ones are slower still
-        size = planning.choose_size(by_size, images=images, seconds=seconds)
+    size = _size(partial(speed, width=middle), sizes, images, seconds)
     if not searched:
-        ways = itertools.product((True, False), precisions)
+        ways = itertools.product(layouts, precisions)
         named = ({"channels_last": last, "mixed": mixed} for last, mixed in ways)
         return [*within_memory(partial(speed, size=size), named)]
     speeds = _widths(partial(speed, size=size), images, seconds)
     best = planning.choose_width(speeds, images=images, seconds=seconds)
     others = [{"mixed": mixed} for mixed in precisions[1:]]
     if best.width < LAYOUTS_UNTIL:
-        others.append({"channels_last": False})
+        others += [{"channels_last": last} for last in layouts[1:]]
     chosen = partial(speed, size=size, width=best.width)
     return [*speeds, *within_memory(chosen, others, needed=False)]
+
+
+def _ways(settings: Settings) -> tuple[Sequence[bool], Sequence[bool]]:
+    """Memory layouts (channels last or not) and precisions (mixed or not) that may be chosen."""
+    given = checked(TrainConfig, settings.train).model_dump(exclude_unset=True)
+    usual = (True, False) if choose_device(settings.device).autocast else (False,)
+    layout, precision = (given.get(name) for name in ("channels_last", "mixed_precision"))
+    return (
+        (True, False) if layout is None else (layout,),
+        usual if precision is None else (precision,),
+    )
+
+
+def _size(
+    speed: Callable[..., planning.Speed],
+    sizes: Sequence[tuple[int, int]],
+    images: int,
+    seconds: float,
+) -> tuple[int, int]:
+    """Measure larger and larger images, until they are too slow, and choose a size."""
+    if len(sizes) == 1:
+        return sizes[0]
+    speeds: list[planning.Speed] = []
+    for found in within_memory(speed, ({"size": size} for size in sizes)):
+        speeds.append(found)
+        if not planning.sees_enough(found, images=images, seconds=seconds):
+            break  # larger ones are slower still
+    return planning.choose_size(speeds, images=images, seconds=seconds)
 
 
 def _widths(
@@ -221,8 +225,8 @@ def _speed(
     size: tuple[int, int],
     width: int = 0,
     resolution: int = 0,
-    channels_last: bool = True,
-    mixed: bool = True,
+    channels_last: bool,
+    mixed: bool,
 ) -> planning.Speed:
     """Measure one throwaway network; 0 stands for the family's default."""
     batch = _batch(settings, sample, data, size)
@@ -269,14 +273,15 @@ def _again(
 
 
 def _config(settings: Settings, data: Fingerprint, family: Family, pixels: int) -> TrainConfig:
-    """Return the default config, with the batch to train with or a smaller one for large images."""
-    images, pretrained = planning.trained_images(data), family.pretrained is not None
+    """Return the config to train with, with a smaller batch for large images."""
+    config = planning.config_for(
+        settings,
+        default_config(family, data.channels),
+        images=planning.trained_images(data),
+        pretrained=family.pretrained is not None,
+    )
     most = max(16, PROBED_PIXELS // pixels)
-    usual = planning.batch_of(images, pretrained=pretrained)
-    changes = {"batch": min(most, settings.train.get("batch", usual))}
-    if pretrained and "frozen" in settings.train:
-        changes["frozen"] = settings.train["frozen"]
-    return default_config(family, data.channels).model_copy(update=changes)
+    return config.model_copy(update={"batch": min(most, config.batch)})
 
 
 def _batch(
