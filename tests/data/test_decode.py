@@ -329,15 +329,44 @@ def test_large_photographs_neither_fill_the_memory_nor_take_all_of_the_time() ->
     assert np.array_equal(few.images, found.images[: len(few.images)])
 
 
-def test_large_jpegs_are_decoded_at_a_fraction_of_their_size(tmp_path: Path) -> None:
+def jpegs(folder: Path, *, count: int, width: int, height: int) -> Source:
     chance = np.random.default_rng(0)
-    for index in range(6):
+    for index in range(count):
         coarse = chance.integers(0, 256, (6, 9, 3), np.uint8)
-        image = cv2.resize(coarse, (900, 600), interpolation=cv2.INTER_CUBIC)
-        path = tmp_path / "data" / "ab"[index % 2] / f"{index}.jpg"
+        image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+        path = folder / "data" / "ab"[index % 2] / f"{index}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(cv2.imencode(".jpg", image)[1].tobytes())
-    source = open_source(tmp_path / "data")
+    return open_source(folder / "data")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_some_large_images_are_read_as_for_the_test(tmp_path: Path, threads: int) -> None:
+    """For which they are decoded whole, though less is enough for the training."""
+    source, seen = jpegs(tmp_path, count=14, width=1500, height=1100), []
+    found = sample(
+        source,
+        count=14,
+        seed=0,
+        threads=threads,
+        again=lambda image: seen.append(image.shape),
+    )
+    assert seen == [(1100, 1500, 3)] * 12
+    assert found.again_per_s is not None
+    assert found.again_per_s > 0
+    assert sample(source, count=4, seed=0, threads=threads).again_per_s is None
+    assert len(found.images) == 14
+
+
+def test_small_images_are_read_once(numbered: tuple[Path, Pixels]) -> None:
+    again: list[Pixels] = []
+    found = sample(open_source(numbered[0]), count=20, seed=0, threads=1, again=again.append)
+    assert found.again_per_s is None
+    assert not again
+
+
+def test_large_jpegs_are_decoded_at_a_fraction_of_their_size(tmp_path: Path) -> None:
+    source = jpegs(tmp_path, count=6, width=900, height=600)
     looked = sample(source, count=6, seed=0, threads=1)
     assert looked.shapes.tolist() == [[600, 900, 3]] * 6  # as they are
     resized: list[tuple[int, ...]] = []

@@ -34,6 +34,9 @@ def test_numbers(source: Source) -> None:
     assert found.heights == (5, 9, 9)
     assert found.widths == (7, 7, 20)
     assert found.test_images == 0
+    assert (found.decode_per_s, found.again_per_s) == (100.0, None)
+    large = dataclasses.replace(sample(color(3)), again_per_s=7.0)
+    assert fingerprint(source, large).again_per_s == 7.0
 
 
 def test_a_typical_image_has_the_mean_aspect_ratio(source: Source) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, final
 
@@ -21,6 +22,8 @@ from tunesmith.data.loaded import Decoded, Loaded, Rejected, Room
 from tunesmith.data.source import Given, Source
 
 Pixels = NDArray[np.uint8]
+Indices = NDArray[np.int64]
+Again = Callable[[Pixels], object]
 Resize = Callable[[Pixels, tuple[int, int]], Pixels]
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,6 +35,9 @@ SHOWN = 512  # pixels of the longer side of an image in a `Sample`, at most
 # A JPEG is decoded at a fraction of its size if so many times the side that is needed are left; for
 # a sample, that is the most that a network looks at.
 FINER, LARGEST = 2, 256
+# Images on which it is measured how long the test takes to read them, if any is larger than that;
+# and how many of them a thread reads at first.
+AGAIN, AGAIN_AT_ONCE = 12, 2
 REQUEST = 4_000_000  # bytes of files after which they are decoded before more are read
 
 
@@ -46,12 +52,15 @@ class Sample:
         shapes: Original height, width and channels of each image, ``[S, 3]``.
         rejected: Images of the sample that could not be decoded.
         per_s: Images decoded and examined per second on all threads.
+        again_per_s: Images decoded whole per second, and treated as the test will; None if that was
+            not measured, since all are small.
     """
 
     images: list[Pixels]
     shapes: NDArray[np.int64]
     rejected: tuple[Rejected, ...]
     per_s: float
+    again_per_s: float | None = None
 
 
 def read_images(
@@ -117,7 +126,7 @@ def read_parts(
     yield part
 
 
-def sampled(source: Source, *, count: int, seed: int) -> NDArray[np.int64]:
+def sampled(source: Source, *, count: int, seed: int) -> Indices:
     """Indices of a random sample of up to ``count`` images, stratified by class.
 
     Images of a predefined test set are excluded, so that they influence no decision.
@@ -130,7 +139,13 @@ def sampled(source: Source, *, count: int, seed: int) -> NDArray[np.int64]:
 
 
 def sample(
-    source: Source, *, count: int, seed: int, threads: int, seconds: float = math.inf
+    source: Source,
+    *,
+    count: int,
+    seed: int,
+    threads: int,
+    seconds: float = math.inf,
+    again: Again | None = None,
 ) -> Sample:
     """Decode a random sample with original channels, large images reduced; see `sampled`.
 
@@ -140,10 +155,12 @@ def sample(
         seed: Random seed of the sample.
         threads: Number of threads used.
         seconds: Time after which no more images are started; large photographs take long.
+        again: What the test does to an image of its own size, to measure how long that takes; None
+            not to measure it.
     """
     chosen = sampled(source, count=count, seed=seed)
 
-    def read(part: NDArray[np.int64]) -> list[_Seen | Rejected]:
+    def read(part: Indices) -> list[_Seen | Rejected]:
         with decoders.one() as decoder:
             # As in `load`, for which the speed measured here stands.
             images = decode_images(
@@ -154,20 +171,42 @@ def sample(
     with Decoders(threads) as decoders:
         # Starts the decoding processes.
         list(on_threads(read, np.array_split(chosen[:threads], threads), threads))
-        parts: list[list[_Seen | Rejected]] = []
-        began, done, took = time.perf_counter(), 0, 0.0
-        while done < len(chosen) and (took < seconds or not done):
-            # Doubles the number: each thread has several turns, and none waits long at the end.
-            some = chosen[done : done + max(done, LEAST_AT_ONCE * threads)]
-            parts += on_threads(read, np.array_split(some, 4 * threads), threads)
-            done, took = done + len(some), time.perf_counter() - began
-    seen = [each for part in parts for each in part if not isinstance(each, Rejected)]
+        parts, per_s = _timed(read, chosen, threads, each=LEAST_AT_ONCE, seconds=seconds)
+        seen = [each for part in parts for each in part if not isinstance(each, Rejected)]
+        again_per_s = None
+        if again and any(max(shape[:2]) > LARGEST for shape, _ in seen):
+            work = partial(_read_again, source, decoders, again)
+            few = chosen[: max(AGAIN, AGAIN_AT_ONCE * threads)]
+            _, again_per_s = _timed(work, few, threads, each=AGAIN_AT_ONCE, seconds=seconds)
     return Sample(
         images=[image for _, image in seen],
         shapes=np.array([shape for shape, _ in seen], np.int64).reshape(-1, 3),
         rejected=tuple(item for part in parts for item in part if isinstance(item, Rejected)),
-        per_s=done / max(took, 1e-6),
+        per_s=per_s,
+        again_per_s=again_per_s,
     )
+
+
+def _read_again(source: Source, decoders: Decoders, again: Again, part: Indices) -> None:
+    """Decode images whole, as `originals` does, and treat them as the test will."""
+    with decoders.one() as decoder:
+        for image in read_images(source, part.tolist(), None, decoder):
+            if not isinstance(image, Rejected):
+                again(image)
+
+
+def _timed(
+    read: Callable[[Indices], R], chosen: Indices, threads: int, *, each: int, seconds: float
+) -> tuple[list[R], float]:
+    """Read images until the time is up, ``each`` per thread at first; return images per second."""
+    found: list[R] = []
+    began, done, took = time.perf_counter(), 0, 0.0
+    while done < len(chosen) and (took < seconds or not done):
+        # Doubles the number: each thread has several turns, and none waits long at the end.
+        some = chosen[done : done + max(done, each * threads)]
+        found += on_threads(read, np.array_split(some, 4 * threads), threads)
+        done, took = done + len(some), time.perf_counter() - began
+    return found, done / max(took, 1e-6)
 
 
 def _reduced(image: Decoded) -> _Seen:

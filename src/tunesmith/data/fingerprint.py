@@ -30,6 +30,8 @@ class Fingerprint:
         validation_images: Number of images in a predefined validation set.
         decode_per_s: Images decoded per second on all threads.
         aspect: Geometric mean of height over width; None for that of the medians.
+        again_per_s: Images read per second for the test, at their own size; None if that was not
+            measured.
     """
 
     images: int
@@ -42,6 +44,7 @@ class Fingerprint:
     validation_images: int
     decode_per_s: float
     aspect: float | None = None
+    again_per_s: float | None = None
 
     @property
     def typical(self) -> tuple[int, int]:
@@ -87,6 +90,7 @@ def fingerprint(source: Source, sample: Sample) -> Fingerprint:
         validation_images=int((source.given == Given.VALIDATION).sum()),
         decode_per_s=sample.per_s,
         aspect=float(np.exp(np.log(sample.shapes[:, 0] / sample.shapes[:, 1]).mean())),
+        again_per_s=sample.again_per_s,
     )
 
 

@@ -6,6 +6,7 @@ from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.execution.machine import Machine
 from tunesmith.plan.counts import asked_images, trained_images
 from tunesmith.plan.plan import Plan, most_examples, most_reserved
+from tunesmith.plan.reading import decode_seconds
 from tunesmith.plan.search import NEEDED_SHARE, plan_search
 
 
@@ -41,7 +42,7 @@ def extend(
     most, per_s = most_examples(trained_images(data)), chosen.horizon / chosen.train_s
     asking_s = chosen.passes * asked_images(data) / max(1.0, chosen.answers_per_s)
     reserve_s = most_reserved(settings.budget, asking_s + chosen.reread_s, pretrained=pretrained)
-    before_s = spent + data.images / max(1e-9, data.decode_per_s)
+    before_s = spent + decode_seconds(data)
     total_s = had_s + max(0.0, settings.budget - before_s - reserve_s)
     horizon = max(chosen.train.batch, min(most, int(per_s * total_s)))
     search, reason = plan_search(

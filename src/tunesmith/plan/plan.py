@@ -12,13 +12,13 @@ from tunesmith.plan.augmentation import brief_seconds
 from tunesmith.plan.counts import (
     asked_images,
     has_folds,
-    tested_images,
     trained_images,
     tuned_examples,
 )
 from tunesmith.plan.folds import FOLD_SHARE
 from tunesmith.plan.heads import head_seconds
 from tunesmith.plan.memory import expected_bytes, fitting, memory_words
+from tunesmith.plan.reading import decode_seconds, reread_seconds
 from tunesmith.plan.search import SearchPlan
 from tunesmith.plan.speeds import (
     COARSE_FROM,
@@ -82,15 +82,6 @@ class Plan(Throughput):
     search: SearchPlan | None = None
 
 
-def reread_seconds(data: Fingerprint, size: tuple[int, int]) -> float:
-    """Seconds to decode the test images again, if the network's input has another size.
-
-    They include resizing by the graph in float32, which takes twice as long as decoding.
-    """
-    same = {*data.heights} == {size[0]} and {*data.widths} == {size[1]}
-    return 0.0 if same else 3 * tested_images(data) / max(1e-9, data.decode_per_s)
-
-
 def reserve_of(
     data: Fingerprint, budget: float, answers_per_s: float, reread_s: float, *, pretrained: bool
 ) -> tuple[int, float]:
@@ -149,7 +140,7 @@ def plan(
     """
     images, small = trained_images(data), has_folds(data)
     share = 1 - FOLD_SHARE if small else 1.0
-    before = spent + data.images / max(1e-9, data.decode_per_s) + brief_seconds(settings.budget)
+    before = spent + decode_seconds(data) + brief_seconds(settings.budget)
     coarse = defaults.early_scale if min(speeds[0].size) >= COARSE_FROM else 1.0
     pace = pace_of(settings.train.get("early_scale", coarse))
     # Twice: the time for testing depends on the network, and the network on the time left.

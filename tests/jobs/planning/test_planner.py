@@ -19,6 +19,7 @@ from tunesmith.execution.machine import measure
 from tunesmith.jobs.planning.decide import find_families
 from tunesmith.jobs.planning.planned import Planned
 from tunesmith.jobs.planning.planner import (
+    look,
     plan_run,
     plan_words,
     record_plan,
@@ -83,6 +84,21 @@ def test_a_sample_is_kept_and_that_is_told_to_whoever_extends_the_run(
         assert session.journal.history.notes == (note,)
         assert planned(session, source, extended=True).read == 100
         assert "keeps its sample, 100 of 300 images" in session.journal.history.notes[-1]
+
+
+def test_how_long_large_images_take_to_be_read_for_the_test_is_measured(
+    session_in: SessionIn, tmp_path: Path
+) -> None:
+    x_NHWC = np.zeros((12, 300, 260, 3), np.uint8)
+    with session_in(tmp_path, budget=20, **GIVEN) as session:
+        machine = measure(session.folder)
+        large, small = (
+            look(open_source((x, np.arange(12) % 2)), session.settings, machine, session.clock)[1]
+            for x in (x_NHWC, x_NHWC[:, :200, :200])
+        )
+    assert large.again_per_s is not None
+    assert large.again_per_s > 0
+    assert small.again_per_s is None
 
 
 def test_what_a_network_has_had_counts_and_no_search_is_not_remembered(

@@ -1,9 +1,15 @@
 """Plan a run: from measurements, or as an earlier session did, and what a larger budget adds."""
 
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
@@ -22,11 +28,14 @@ from tunesmith.jobs.search.search_setup import differing, remembered
 from tunesmith.jobs.search.space import training_space
 from tunesmith.jobs.training.timing import trained_seconds
 from tunesmith.models.build import Family
+from tunesmith.models.preprocess import resize
 from tunesmith.records import events
 from tunesmith.records.folder import write_atomic
 from tunesmith.records.history import History
 
 SAMPLED = 1000  # images sampled before planning
+RESIZED = 128  # pixels a side, to measure how long resizing takes: that hardly depends on it
+ONE = threading.Lock()  # held to resize an image: of a large one, the floats take a gigabyte
 TOLD = 3  # differences between search spaces, at most
 
 
@@ -101,9 +110,23 @@ def look(
 ) -> tuple[Sample, Fingerprint, int]:
     """Sample images; return them, the data's fingerprint, and how many there is time to read."""
     seconds, seed = planning.SAMPLED_SHARE * settings.budget, settings.seed
-    looked = sample(source, count=SAMPLED, seed=seed, threads=machine.cores, seconds=seconds)
+    looked = sample(
+        source,
+        count=SAMPLED,
+        seed=seed,
+        threads=machine.cores,
+        seconds=seconds,
+        again=_resized,
+    )
     count = planning.readable_images(looked.per_s, clock.left())
     return looked, fingerprint(thinned(source, count, seed=seed), looked), count
+
+
+def _resized(x_HWC: NDArray[np.uint8]) -> Tensor:
+    """Resize an image as the exported graph does, in float32, one after the other."""
+    x_NCHW = torch.from_numpy(x_HWC.copy()).permute(2, 0, 1)[None]
+    with ONE:
+        return resize(x_NCHW.float(), (RESIZED, RESIZED))
 
 
 def record_plan(session: Session, planned: Planned) -> None:
