@@ -41,7 +41,7 @@ def foreseen(
         alone=alone,
         images=100,
         read=read,
-        decode_per_s=2.0,
+        read_per_s=2.0,
         spent=9.0,
         skipped=skipped,
     )

@@ -2,8 +2,10 @@
 
 import dataclasses
 
+import pytest
+
 from tunesmith.data.fingerprint import Fingerprint
-from tunesmith.plan.reading import decode_seconds, reread_seconds
+from tunesmith.plan.reading import decode_seconds, reading_per_s, reread_seconds
 
 
 def test_test_images_of_another_size_are_read_again(mnist: Fingerprint) -> None:
@@ -17,3 +19,15 @@ def test_test_images_of_another_size_are_read_again(mnist: Fingerprint) -> None:
 def test_reading_whole_photographs_again_takes_as_long_as_measured(mnist: Fingerprint) -> None:
     photographs = dataclasses.replace(mnist, decode_per_s=100.0, again_per_s=20.0)
     assert reread_seconds(photographs, (64, 64)) == 500.0
+
+
+@pytest.mark.parametrize(
+    ("tested", "per_s"), [(0, 50.0), (7000, 200 / 3), (14_000, 50.0), (35_000, 50.0)]
+)
+def test_large_images_are_so_many_that_there_is_time_to_read_the_test_s_again(
+    mnist: Fingerprint, tested: int, per_s: float
+) -> None:
+    """A fifth of them is held out, if none are given, and no more of those that are given."""
+    assert reading_per_s(mnist) == mnist.decode_per_s
+    data = dataclasses.replace(mnist, decode_per_s=100.0, again_per_s=20.0, test_images=tested)
+    assert reading_per_s(data) == pytest.approx(per_s)

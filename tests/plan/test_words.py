@@ -57,7 +57,7 @@ def test_a_sample_is_told_with_what_would_read_all_images() -> None:
         read_words(200, 3000, 20.0, spent=12.0, kept=kept) for kept in (False, True)
     )
     assert planned == (
-        "200 of 3,000 images are read, chosen at random: decoding all would take 2 min 30 s here. "
+        "200 of 3,000 images are read, chosen at random: reading all would take 2 min 30 s here. "
         "A budget of about 6 min 52 s is enough for all."
     )
     assert begun == planned[:-1] + ", with another --out: this run keeps its sample."

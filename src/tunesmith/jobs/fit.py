@@ -289,7 +289,7 @@ def dry_run(
         alone=planned.alone,
         images=len(data.names),
         read=seen.images,
-        decode_per_s=seen.decode_per_s,
+        read_per_s=planning.reading_per_s(seen),
         spent=spent,
         skipped=data.skipped,
     )

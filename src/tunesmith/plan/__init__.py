@@ -53,6 +53,7 @@ from tunesmith.plan.race import (
     untried_words,
     untuned_words,
 )
+from tunesmith.plan.reading import reading_per_s
 from tunesmith.plan.search import NEEDED_SHARE, UNITS, UNITS_EACH, SearchPlan, plan_search
 from tunesmith.plan.speeds import (
     SAMPLED_SHARE,
@@ -129,6 +130,7 @@ __all__ = [
     "race_words",
     "read_words",
     "readable_images",
+    "reading_per_s",
     "resolutions_of",
     "sees_enough",
     "sharing",

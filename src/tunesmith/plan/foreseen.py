@@ -20,7 +20,7 @@ class Foreseen:
         alone: Plan of the first one if there is no race; None if it is the same.
         images: Number of images.
         read: Number of images that there is time to read.
-        decode_per_s: Images decoded per second.
+        read_per_s: Images read per second.
         spent: Seconds of the budget used before images are read.
         skipped: Files, folders and rows that are left aside, counted by kind.
     """
@@ -29,14 +29,14 @@ class Foreseen:
     alone: Plan | None
     images: int
     read: int
-    decode_per_s: float
+    read_per_s: float
     spent: float
     skipped: Mapping[str, int]
 
     def words(self) -> str:
         """Describe the plans in sentences."""
         lines = [f"Left aside: {tally(self.skipped)}."] if self.skipped else []
-        lines += read_words(self.read, self.images, self.decode_per_s, spent=self.spent, kept=False)
+        lines += read_words(self.read, self.images, self.read_per_s, spent=self.spent, kept=False)
         for number, (name, chosen) in enumerate(self.plans.items(), start=1):
             head = f"Candidate {number} of {len(self.plans)}" if len(self.plans) > 1 else "Network"
             lines += [f"{head}: {name}", *describe(chosen)]

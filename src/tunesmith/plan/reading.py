@@ -1,6 +1,7 @@
 """How long images take to be read: before the training, and again for the test."""
 
 from tunesmith.data.fingerprint import Fingerprint
+from tunesmith.data.split import TEST_SHARE
 from tunesmith.plan.counts import tested_images
 
 # Times as long as decoding: reading a small image for the test, where the graph resizes it in
@@ -18,3 +19,11 @@ def reread_seconds(data: Fingerprint, size: tuple[int, int]) -> float:
     same = {*data.heights} == {size[0]} and {*data.widths} == {size[1]}
     again_per_s = data.again_per_s or data.decode_per_s / SMALL_AGAIN
     return 0.0 if same else tested_images(data) / max(1e-9, again_per_s)
+
+
+def reading_per_s(data: Fingerprint) -> float:
+    """Images read per second; if they are large, the time for the test's second reading counts."""
+    if data.again_per_s is None:
+        return data.decode_per_s
+    tested = min(TEST_SHARE, data.test_images / data.images) or TEST_SHARE
+    return 1 / (1 / max(1e-9, data.decode_per_s) + tested / max(1e-9, data.again_per_s))

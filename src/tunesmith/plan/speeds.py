@@ -22,8 +22,8 @@ LARGEST_ZOOM = 4  # times an image's own side; larger copies show nothing more
 # head on frozen features does most, it is a number of epochs.
 FEWEST_TUNED, FEWEST_EPOCHS_SMALL = 12_000, 1.0
 SAMPLED_SHARE = 0.03  # share of the budget for a sample of the images, before planning
-READ_SHARE, LEAST_READ = 0.4, 200  # share of the time for decoding; images to read in any case
-FREE_S = 0.5  # seconds for decoding that are never saved: the end of a run takes ten times as long
+READ_SHARE, LEAST_READ = 0.4, 200  # share of the time for reading; images to read in any case
+FREE_S = 0.5  # seconds for reading that are never saved: the end of a run takes ten times as long
 ANSWERING_SHARE = 0.5  # share of the time for predicting images that are not trained on, at most
 # Test-time augmentation passes per image -> share of the budget that they may take.
 PASSES = {6: 0.06, 3: 0.06, 2: 0.2}
@@ -73,7 +73,7 @@ class Speed(Throughput):
         return {name: value for name, value in found.items() if value}
 
 
-def readable_images(decode_per_s: float, left_s: float) -> int:
+def readable_images(read_per_s: float, left_s: float) -> int:
     """Number of images that can be read in the time left, with time left to train on them.
 
     Example:
@@ -81,15 +81,15 @@ def readable_images(decode_per_s: float, left_s: float) -> int:
         (4800, 200, 45000)
 
     """
-    return max(LEAST_READ, int(max(FREE_S, READ_SHARE * left_s) * decode_per_s))
+    return max(LEAST_READ, int(max(FREE_S, READ_SHARE * left_s) * read_per_s))
 
 
-def reading_budget(images: int, decode_per_s: float, *, spent: float) -> float:
+def reading_budget(images: int, read_per_s: float, *, spent: float) -> float:
     """A budget with which all images are read, in whole seconds.
 
     Args:
         images: Number of images.
-        decode_per_s: Images decoded per second.
+        read_per_s: Images read per second.
         spent: Seconds of the budget used before they are read.
 
     Example:
@@ -99,7 +99,7 @@ def reading_budget(images: int, decode_per_s: float, *, spent: float) -> float:
     """
     # A larger budget has a larger sample too. Its last part may take as long as those before.
     share = 1 - 2 * SAMPLED_SHARE
-    return float(math.ceil((spent + images / max(1e-9, decode_per_s) / READ_SHARE) / share))
+    return float(math.ceil((spent + images / max(1e-9, read_per_s) / READ_SHARE) / share))
 
 
 def passes_in(budget: float, once_s: float) -> int:

@@ -59,21 +59,21 @@ def _coarse_words(coarse: float) -> tuple[str, ...]:
 
 
 def read_words(
-    read: int, images: int, decode_per_s: float, *, spent: float, kept: bool
+    read: int, images: int, read_per_s: float, *, spent: float, kept: bool
 ) -> tuple[str, ...]:
     """Say so if not all images are read.
 
     Args:
         read: Number of images that are read.
         images: Number of all images.
-        decode_per_s: Images decoded per second.
+        read_per_s: Images read per second.
         spent: Seconds of the budget used before they are read.
         kept: Whether these images are the run's from now on, whatever its budget.
     """
-    whole_s = images / max(1e-9, decode_per_s)
-    enough = duration(reading_budget(images, decode_per_s, spent=spent))
+    whole_s = images / max(1e-9, read_per_s)
+    enough = duration(reading_budget(images, read_per_s, spent=spent))
     words = (
-        f"{read:,} of {images:,} images are read, chosen at random: decoding all would take "
+        f"{read:,} of {images:,} images are read, chosen at random: reading all would take "
         f"{duration(whole_s)} here. A budget of about {enough} is enough for all"
         f"{', with another --out: this run keeps its sample' if kept else ''}."
     )

@@ -67,7 +67,8 @@ def plan_run(
     with session.phase("look at the data"):
         looked, data, count = look(source, settings, machine, session.clock)
     images, spent = len(source.names), session.clock.elapsed()
-    for words in planning.read_words(data.images, images, looked.per_s, spent=spent, kept=True):
+    per_s = planning.reading_per_s(data)
+    for words in planning.read_words(data.images, images, per_s, spent=spent, kept=True):
         session.note(words)
     with session.phase("measure speeds"):
         planned = plan_all(settings, looked, data, families, machine=machine, clock=session.clock)
@@ -118,8 +119,10 @@ def look(
         seconds=seconds,
         again=_resized,
     )
-    count = planning.readable_images(looked.per_s, clock.left())
-    return looked, fingerprint(thinned(source, count, seed=seed), looked), count
+    data = fingerprint(source, looked)
+    count = planning.readable_images(planning.reading_per_s(data), clock.left())
+    kept = thinned(source, count, seed=seed)
+    return looked, data if kept is source else fingerprint(kept, looked), count
 
 
 def _resized(x_HWC: NDArray[np.uint8]) -> Tensor:
