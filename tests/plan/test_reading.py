@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from tunesmith.data.fingerprint import Fingerprint
-from tunesmith.plan.reading import decode_seconds, reading_per_s, reread_seconds
+from tunesmith.plan.reading import decode_seconds, reading_per_s, reread_seconds, unread_seconds
 
 
 def test_test_images_of_another_size_are_read_again(mnist: Fingerprint) -> None:
@@ -19,6 +19,7 @@ def test_test_images_of_another_size_are_read_again(mnist: Fingerprint) -> None:
 def test_reading_whole_photographs_again_takes_as_long_as_measured(mnist: Fingerprint) -> None:
     photographs = dataclasses.replace(mnist, decode_per_s=100.0, again_per_s=20.0)
     assert reread_seconds(photographs, (64, 64)) == 500.0
+    assert unread_seconds(photographs, (64, 64), left_s=1500.0) == 300.0
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ from tunesmith.plan.race import (
     untried_words,
     untuned_words,
 )
-from tunesmith.plan.reading import reading_per_s
+from tunesmith.plan.reading import reading_per_s, unread_seconds
 from tunesmith.plan.search import NEEDED_SHARE, UNITS, UNITS_EACH, SearchPlan, plan_search
 from tunesmith.plan.speeds import (
     SAMPLED_SHARE,
@@ -141,6 +141,7 @@ __all__ = [
     "tuned_examples",
     "unhoped_words",
     "unraced_words",
+    "unread_seconds",
     "untried_words",
     "untuned_words",
 ]

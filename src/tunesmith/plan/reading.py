@@ -21,6 +21,11 @@ def reread_seconds(data: Fingerprint, size: tuple[int, int]) -> float:
     return 0.0 if same else tested_images(data) / max(1e-9, again_per_s)
 
 
+def unread_seconds(data: Fingerprint, size: tuple[int, int], *, left_s: float) -> float:
+    """Seconds that remain of those left, once the images are read, and those of the test again."""
+    return left_s - decode_seconds(data) - reread_seconds(data, size)
+
+
 def reading_per_s(data: Fingerprint) -> float:
     """Images read per second; if they are large, the time for the test's second reading counts."""
     if data.again_per_s is None:

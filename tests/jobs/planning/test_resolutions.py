@@ -1,6 +1,7 @@
 """Tests of `tunesmith.jobs.planning.resolutions`."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -39,9 +40,14 @@ def speed_for(monkeypatch: pytest.MonkeyPatch) -> SpeedFor:
 
     monkeypatch.setattr(measure, "measure", measured)
 
-    def measure_for(*, images: int, left_s: float, **given: object) -> tuple[Speed, list[int]]:
+    def measure_for(
+        *, images: int, left_s: float, decode_s: float = 0.0, **given: object
+    ) -> tuple[Speed, list[int]]:
         data: Fingerprint = dataclasses.replace(
-            fingerprint(source, looked), images=images, test_images=images // 6
+            fingerprint(source, looked),
+            images=images,
+            test_images=images // 6,
+            decode_per_s=images / decode_s if decode_s else math.inf,
         )
         settings = Settings.make({"budget": 600, "device": "cpu", **given})
         family = look_at(find_family("efficientnet_lite0"), data, settings.params)
@@ -53,6 +59,7 @@ def speed_for(monkeypatch: pytest.MonkeyPatch) -> SpeedFor:
     return measure_for
 
 
+@pytest.mark.parametrize("decode_s", [0, 200])
 @pytest.mark.parametrize(
     ("left_s", "resolution", "tried"),
     [
@@ -63,9 +70,10 @@ def speed_for(monkeypatch: pytest.MonkeyPatch) -> SpeedFor:
     ],
 )
 def test_resolutions_are_measured_while_they_leave_time_to_learn(
-    speed_for: SpeedFor, left_s: float, resolution: int, tried: list[int]
+    speed_for: SpeedFor, left_s: float, resolution: int, tried: list[int], decode_s: float
 ) -> None:
-    speed, were_tried = speed_for(images=60_000, left_s=left_s)
+    """The time that decoding takes is none to learn."""
+    speed, were_tried = speed_for(images=60_000, left_s=left_s + decode_s, decode_s=decode_s)
     assert (speed.resolution, speed.images_per_s) == (resolution, RATES[resolution])
     assert were_tried == tried
 

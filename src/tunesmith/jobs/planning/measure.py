@@ -32,6 +32,9 @@ from tunesmith.training.slice import untrained
 
 PROBED, DIFFERENT = 256, 64  # images to train throwaway networks on; how many of them are distinct
 PROBED_PIXELS = 2_000_000  # per batch, at most: a step must not take as long as a probe
+# Share of the time besides reading that networks are measured for: the rest goes into measurements,
+# predictions, export and report.
+TRAINED_SHARE = 0.7
 TOO_SLOW = 0.6  # share of the needed speed: less is no busy moment, and small images do not help
 HALFWAY = 0.8  # the same for the width halfway to the next one, which is not measured
 LAYOUTS_UNTIL = 32  # from this width on, channels last was faster wherever it was measured
@@ -146,10 +149,11 @@ def _speeds(
     speed = partial(
         _speed, settings, sample, data, family, channels_last=layouts[0], mixed=precisions[0]
     )
-    images, seconds = planning.trained_images(data), 0.7 * left_s
+    sizes = (size,) if size else planning.sizes_of(data)
+    images = planning.trained_images(data)
+    seconds = TRAINED_SHARE * planning.unread_seconds(data, sizes[0], left_s=left_s)
     if planning.has_folds(data):
         seconds *= 1 - planning.FOLD_SHARE
-    sizes = (size,) if size else planning.sizes_of(data)
     if "resolution" in family.space:
         sides = resolutions(settings, data, family)
         return affordable(speed, data, sides, precisions, seconds=seconds)
