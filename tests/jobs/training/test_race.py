@@ -281,6 +281,10 @@ def test_what_the_user_sets_is_kept(values: dict[str, Any], names: list[str]) ->
         ({"params": {"resolution": 1000}}, r"`resolution` must lie in .* but got 1000"),
         ({"params": {"width": 16, "resolution": 64}}, "`resolution` is not a parameter"),
         ({"train": {"layer_decayed": 1}}, "Did you mean `layer_decay`"),
+        (
+            {"train": {"layer_decay": 0.9}},
+            "`train.layer_decay` is for sgd and adamw, but convnet is",
+        ),
         ({"train": {"layer_decay": 3.0}}, r"`layer_decay` must lie in .* but got 3.0"),
         ({"train": {"augmentation": {"shift": 4}}}, r"`shift` must lie in .*0\.25.* but got 4\.0"),
         ({"train": {"augmentation": {"rotate": -1.0}}}, r"`rotate` must lie in .* but got -1\.0"),

@@ -21,7 +21,14 @@ from tunesmith.jobs.gate.alike import Depth
 from tunesmith.jobs.gate.gate import depth_for
 from tunesmith.jobs.planning.measure import default_config, look_at, measure_speeds
 from tunesmith.jobs.planning.planned import Planned
-from tunesmith.jobs.run.given import PRETRAINED, SCRATCH, has_all, left_out_words, meant_for
+from tunesmith.jobs.run.given import (
+    PRETRAINED,
+    SCRATCH,
+    check_used,
+    has_all,
+    left_out_words,
+    meant_for,
+)
 from tunesmith.jobs.run.limits import within
 from tunesmith.jobs.run.prepare import Prepared, builder
 from tunesmith.jobs.run.session import Session
@@ -44,8 +51,8 @@ def find_families(settings: Settings) -> tuple[Family, ...]:
 
     Raises:
         ModelError: There is no such family, file or function.
-        SettingsError: A parameter is unknown, a value is out of its range, or there is no such
-            device.
+        SettingsError: A parameter is unknown, a value is out of its range or for another optimizer,
+            or there is no such device.
         MissingExtraError: The sampler needs a package that is not installed.
     """
     choose_device(settings.device)
@@ -54,6 +61,7 @@ def find_families(settings: Settings) -> tuple[Family, ...]:
     config, space = checked(TrainConfig, settings.train), space_of(TrainConfig)
     check_values(space, {k: v for k, v in settings.train.items() if k in space})
     check_values(space_of(Augmentation), config.augmentation.model_dump())
+    check_used(families[0], settings)  # of two, only the first one gets those of optimizers
     for family in families:
         check_values(family.space, settings.params)
     return families

@@ -2,8 +2,9 @@
 
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.settings import AUTO, Settings
+from tunesmith.core.space import space_of
 from tunesmith.models.build import Family, find_family
-from tunesmith.training.config import OF_OPTIMIZER, TUNED_RECIPES
+from tunesmith.training.config import OF_OPTIMIZER, TUNED_RECIPES, TrainConfig
 
 SCRATCH, PRETRAINED = "convnet", "efficientnet_lite0"  # compete if the user names no model
 
@@ -11,6 +12,35 @@ SCRATCH, PRETRAINED = "convnet", "efficientnet_lite0"  # compete if the user nam
 def has_all(family: Family, settings: Settings) -> bool:
     """Whether a network has every parameter that the user sets."""
     return settings.params.keys() <= family.space.keys()
+
+
+def check_used(family: Family, settings: Settings) -> None:
+    """Check that a network's optimizer uses what the user sets of those that belong to one.
+
+    Args:
+        family: Network family, of which it need not be known whether it is pretrained: a network
+            of the user's has the same optimizer in both cases.
+        settings: User settings, of which those of optimizers are meant for this network.
+
+    Raises:
+        SettingsError: It would ignore one of them.
+
+    Example:
+        >>> check_used(find_family("convnet"), Settings.make({"train": {"momentum": 0.9}}))
+
+    """
+    used = {"optimizer": "muon" if family.name == SCRATCH else "adamw", **settings.train}
+    space = space_of(TrainConfig)
+    whens = {name: space[name].when for name in space if name in OF_OPTIMIZER - {"optimizer"}}
+    has = [name for name, when in whens.items() if when is None or when.holds(used)]
+    for name in settings.train:
+        when = whens.get(name)
+        if when and name not in has:
+            raise SettingsError(
+                f"`train.{name}` is for {' and '.join(when.values)}, but {family.name} is trained "
+                f"with {used['optimizer']}, which has {', '.join(has)}. Leave it out, or set "
+                "`train.optimizer` or --model to one that uses it."
+            )
 
 
 def left_out_words(settings: Settings, given: Settings) -> tuple[str, ...]:
