@@ -519,7 +519,7 @@ def mirrors_table(rows: Sequence[Row]) -> str:
         cells.setdefault((row["data"], row["images"]), []).append(row)
 
     def median(some: Sequence[Row], key: str) -> float:
-        return statistics.median(row[key] for row in some)
+        return float(statistics.median(row[key] for row in some))
 
     lines = []
     for (data, images), some in cells.items():
