@@ -12,8 +12,8 @@ from tunesmith.training.findings import SHIFT, Harm, beyond_chance
 # tell the two apart: of digits 44 to 60 % are still recognized, of clothes nearly 80 %. Where
 # things fill all images alike, as clothes do, shifted ones lose 8 to 15 %, and are learned half a
 # point worse in few epochs; digits lose 2 to 3 %, photographs next to nothing. Mirrored clothes are
-# unfamiliar, but pass for each other in hardly any two classes (1 to 5 %): with up to 10,000 images
-# and in many epochs, they are learned .2 to .6 points better so. Of mirrored 2 and 5, a third or
+# unfamiliar, but pass for each other in hardly any two classes (1 to 8 %): with up to 10,000 images
+# and in many epochs, they are learned .2 to .8 points better so. Of mirrored 2 and 5, a third or
 # more pass for the other digit, and MNIST is learned .6 points worse.
 HARMLESS = {"flip": 0.05, "flip_vertical": 0.05, "rotate": 0.08, "shift": 0.05}
 SIGNS = 0.68  # share of mirrored images that are still recognized; of signs it is less
