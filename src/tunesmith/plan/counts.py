@@ -20,12 +20,17 @@ def has_folds(data: Fingerprint) -> bool:
 
 def trained_images(data: Fingerprint) -> int:
     """Number of training images."""
-    tested, validation = tested_images(data), data.validation_images
+    validation = data.validation_images
     if has_folds(data):
-        return data.images - tested
-    learned = data.images - tested - validation
+        return data.images - tested_images(data)
+    learned = _learned(data)
     *asked, are_given = asked_sizes(learned, validation)
     return learned - missing_images(learned, validation) - (0 if are_given else sum(asked))
+
+
+def _learned(data: Fingerprint) -> int:
+    """Number of images beside the test set and a predefined validation set."""
+    return data.images - tested_images(data) - data.validation_images
 
 
 def tuned_examples(data: Fingerprint) -> float:
@@ -42,6 +47,5 @@ def asked_images(data: Fingerprint) -> int:
     tested, verified = tested_images(data), min(VERIFIED, trained_images(data))
     if has_folds(data):
         return tested + 2 * verified
-    learned = data.images - tested - data.validation_images
-    *asked, _ = asked_sizes(learned, data.validation_images)
+    *asked, _ = asked_sizes(_learned(data), data.validation_images)
     return tested + 2 * verified + sum(asked)

@@ -10,7 +10,7 @@ from typing import Self, final
 import numpy as np
 
 from tunesmith.tuning.cube import Floats
-from tunesmith.tuning.habits import Habits, slopes
+from tunesmith.tuning.habits import Fall, Habits, columns, slopes
 from tunesmith.tuning.protocols import History, Trial
 from tunesmith.tuning.scale import Scale
 
@@ -45,7 +45,7 @@ class Curves:
             habits: What to expect, also of a trial with too few measurements for its own slope.
             scale: Scale of the habits, and of all values here.
         """
-        slope_N = slopes([trial.fall for trial in trials], scale)
+        slope_N = slopes(columns([trial.fall for trial in trials], len(Fall._fields)), scale)
         at_N = np.array([trial.at for trial in trials], dtype=np.float64)
         return cls(
             at_N=at_N,

@@ -51,9 +51,14 @@ class Forecast(NamedTuple):
     now: float
 
 
-def slopes(falls: Sequence[Fall], scale: Scale) -> Floats:
-    """Decrease per e-fold of training on a scale; NaN where a curve has no value before."""
-    before_N, after_N, folds_N = columns(falls, len(Fall._fields))
+def slopes(fall_3N: Floats, scale: Scale) -> Floats:
+    """Decrease per e-fold of training on a scale; NaN where a curve has no value before.
+
+    Args:
+        fall_3N: The columns of falls.
+        scale: Scale of the values.
+    """
+    before_N, after_N, folds_N = fall_3N
     known_N = np.isfinite(before_N)
     high_N, low_N = scale(np.where(known_N, (before_N, after_N), 0.0))
     slope_N: Floats = (high_N - low_N) / folds_N
@@ -82,13 +87,13 @@ class Habits:
     @classmethod
     def of(cls, falls: Sequence[Fall], forecasts: Sequence[Forecast], scale: Scale) -> Self:
         """Learn them from how the trials fell, and from all their forecasts."""
-        slope_N = slopes(falls, scale)
+        slope_N = slopes(columns(falls, len(Fall._fields)), scale)
         known_N = slope_N[np.isfinite(slope_N)]
         slope = float(np.median(known_N)) if len(known_N) else 0.0
-        before_P, after_P, folds_P, since_P, now_P = columns(forecasts, len(Forecast._fields))
-        then_P = scale(after_P)
-        promised_P = (scale(before_P) - then_P) / folds_P * since_P
-        return cls(slope=slope, gain=_gain(promised_P, then_P - scale(now_P)))
+        forecast_5P = columns(forecasts, len(Forecast._fields))
+        _, then_P, _, since_P, now_P = forecast_5P
+        promised_P = slopes(forecast_5P[:3], scale) * since_P
+        return cls(slope=slope, gain=_gain(promised_P, scale(then_P) - scale(now_P)))
 
 
 def _gain(promised_P: Floats, came_P: Floats) -> float:

@@ -1,6 +1,7 @@
 """State of a search's trials: consistent in the journal, in memory and on disk."""
 
 import math
+import operator
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
@@ -38,6 +39,22 @@ def _without_what_is_gone(history: History, root: Path) -> History:
     return history
 
 
+def _extremes(past: Past) -> dict[int, tuple[SliceDone, SliceDone]]:
+    """Find the quickest and the slowest slice of each number of units."""
+    found: dict[int, tuple[SliceDone, SliceDone]] = {}
+    for trial in past.trials.values():
+        for done in trial.slices:
+            _compare(found, done)
+    return found
+
+
+def _compare(extremes: dict[int, tuple[SliceDone, SliceDone]], done: SliceDone) -> None:
+    """Keep a slice if it is the quickest or the slowest of so many units."""
+    units, seconds = done.end - done.begin, operator.attrgetter("seconds")
+    known = (*extremes.get(units, ()), done)
+    extremes[units] = min(known, key=seconds), max(known, key=seconds)
+
+
 @final
 class Ledger:
     """Keeps the journal, the trials and their folders in step.
@@ -58,6 +75,7 @@ class Ledger:
         folder: Folder of all trial folders.
         history: The trials.
         seconds: Seconds that each trial took, also where its cost is counted in units.
+        extremes: Quickest and slowest slice so far, by their number of units; see `preparing_s`.
         sizes: Size of trial folders in bytes, by trial number.
         suspended: Numbers of the trials that count as failed for now, and may go on another time,
             and when each of them failed, in seconds of the run.
@@ -80,6 +98,7 @@ class Ledger:
         recalled = recall(self.past, horizon=horizon, sign=sign, is_timed=is_timed)
         self.history = _without_what_is_gone(recalled, folder)
         self.seconds = [trial.seconds for trial in self.past.trials.values()]
+        self.extremes = _extremes(self.past)
         kept = {n: t.at for n, t in enumerate(self.history.trials) if _leaves_state(t)}
         folders.tidy(folder, kept)
         self.sizes = {n: folders.size(folders.at_unit(folder, n, at)) for n, at in kept.items()}
@@ -141,6 +160,7 @@ class Ledger:
         curve = points(done, sign=self._sign)
         self.history = self.history.observed(number, curve, seconds=cost)
         self.seconds[number] += done.seconds
+        _compare(self.extremes, done)
         folders.tidy_trial(self.folder, number, running.until)
         self.sizes[number] = folders.size(self.left_by(number))
         beside_s = self._clock.elapsed() - running.began_s - done.seconds

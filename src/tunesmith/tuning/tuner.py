@@ -1,5 +1,6 @@
 """The tuner: decides what to run next, runs it, records the result, and decides again."""
 
+import itertools
 import math
 import threading
 from collections.abc import Callable
@@ -235,7 +236,7 @@ def _decide(
 
 def _patience_s(ledger: Ledger, decision: Start | Resume, expected: float, left_s: float) -> float:
     """Seconds after which a slice is taken to hang."""
-    slices = (done for trial in ledger.past.trials.values() for done in trial.slices)
+    slices = itertools.chain.from_iterable(ledger.extremes.values())
     share = share_of(ledger.history, decision)
     return patience_s(expected, left_s, share=share, preparing=preparing_s(slices))
 
