@@ -30,8 +30,7 @@ from fit import revision, write_results
 from tunesmith import plan as planning
 from tunesmith.core.settings import Settings
 from tunesmith.core.space import Config
-from tunesmith.jobs.search import shared
-from tunesmith.jobs.search.space import training_space
+from tunesmith.jobs.search import shared, slices, space
 from tunesmith.training.schedule import warmup_decay
 from tunesmith.tuning.cube import decode
 
@@ -50,19 +49,19 @@ def accuracies(search: Path, number: int, config: Config) -> Row:
     found = {}
     for begin, until in pairwise((0, *EARLY)):
         found[str(until)] = trained(search, f"{number}-early", config, begin, until)
-    with patch.object(shared, "_segments", partial(warmup_decay, warmup=shared.WARMUP)):
+    with patch.object(slices, "_constant", partial(warmup_decay, warmup=slices.WARMUP)):
         found[str(WHOLE)] = trained(search, f"{number}-whole", config, 0, WHOLE)
     return found
 
 
 def trained(search: Path, name: str, config: Config, begin: int, until: int) -> float:
     """Accuracy of a config after a slice, 0 if it diverged."""
-    folder = search / "trials" / name / "state"
+    folder = search / slices.TRIALS / name / "state"
     folder.mkdir(parents=True, exist_ok=True)
-    if begin and not (folder / shared.STATE).exists():
+    if begin and not (folder / slices.STATE).exists():
         return 0.0
     with patch.object(planning, "UNITS", WHOLE):  # a search has fewer and longer slices
-        value = shared.train(config, folder, begin, until)
+        value = slices.train(config, folder, begin, until)
     return value if math.isfinite(value) else 0.0
 
 
@@ -73,10 +72,11 @@ def measure(name: str, configs: int, budget: float) -> list[Row]:
         run = Path(folder) / "run"
         images = (data.x[:IMAGES], data.y[:IMAGES])
         ts.fit(images, budget=budget, out=run, model="convnet", trials=1, progress=False)
-        job = shared.opened(run / "search" / "data")
-        space = training_space(job.family, job.chosen, Settings.make({}))
+        job = shared.opened(run / "search" / shared.DATA)
+        with patch.object(space, "UNITS", WHOLE):
+            fields = space.training_space(job.family, job.chosen, Settings.make({}))
         rng = np.random.default_rng(0)
-        points = [decode(space, rng.random(len(space))) for _ in range(configs)]
+        points = [decode(fields, rng.random(len(fields))) for _ in range(configs)]
         rows = [
             {"data": name, "config": config, **accuracies(run / "search", number, config)}
             for number, config in enumerate(points)

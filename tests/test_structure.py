@@ -80,7 +80,7 @@ BRITISH = {
     r"customis\w*": "customize",
     r"defence\w*": "defense",
     r"favour\w*": "favor",
-    r"finalis\w*": "finalize",
+    r"finalis(?!t)\w*": "finalize",
     r"generalis\w*": "generalize",
     r"grey\w*": "gray",
     r"honour\w*": "honor",

@@ -83,6 +83,14 @@ def test_a_loss_is_lower_only_by_more_than_its_differences_vary() -> None:
     assert not is_lower(np.random.default_rng(1).exponential(size=200), loss_N)
 
 
+def test_the_best_of_several_has_to_be_lower_by_more() -> None:
+    rng = np.random.default_rng(0)
+    other_N = rng.random(400)
+    loss_N = other_N - rng.normal(0.1, 1.0, 400)  # two standard errors
+    assert is_lower(loss_N, other_N)
+    assert not is_lower(loss_N, other_N, finalists=1000)
+
+
 def test_under_equal_models_it_is_seldom_sure() -> None:
     chance = np.random.default_rng(0)
     sure = 0

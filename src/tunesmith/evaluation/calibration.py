@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.evaluation.metrics import log_losses
+from tunesmith.evaluation.metrics import CLASSES_ALIKE, log_losses
 
 # Of the temperature. Ridge regression on one-hot labels of many classes has logits of hundredths.
 BOUNDS = (0.002, 20.0)
@@ -111,3 +111,27 @@ def calibrated_losses(
 ) -> NDArray[np.float64]:
     """Log loss of each image, as in `calibrated_loss`, ``(N,)``."""
     return log_losses(softmax(z_NK, fit_temperature(z_NK, y_N)), y_N)
+
+
+def weighted_losses(
+    metric: str, z_NK: NDArray[np.floating[Any]], y_N: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Log losses that compare networks by a metric, ``(N,)``: `calibrated_losses`, or weighted.
+
+    If the metric is a mean over classes, all classes have the same weight in the mean of these,
+    however many images they have.
+
+    Example:
+        >>> z_NK, y_N = np.eye(2)[[0, 0, 0, 0]], np.array([0, 0, 0, 1])
+        >>> weighted_losses("accuracy", z_NK, y_N).round(2)
+        array([0.42, 0.42, 0.42, 1.08])
+        >>> weighted_losses("balanced_accuracy", z_NK, y_N).round(2)
+        array([0.28, 0.28, 0.28, 2.16])
+
+    """
+    loss_N = calibrated_losses(z_NK, y_N)
+    if metric not in CLASSES_ALIKE:
+        return loss_N
+    _, place_N, counts = np.unique(y_N, return_inverse=True, return_counts=True)
+    loss_N *= len(y_N) / len(counts) / counts[place_N]
+    return loss_N

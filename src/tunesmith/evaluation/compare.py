@@ -4,8 +4,9 @@ Shape letters: N images, K classes.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any, final
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,6 @@ from tunesmith.evaluation.metrics import METRICS
 
 Probabilities = NDArray[np.floating[Any]]
 SURE = 0.05  # significance level
-ONE_SIDED = 1.645  # quantile of the standard normal distribution at that level, one-sided
 
 
 @final
@@ -35,6 +35,17 @@ class Comparison:
     def is_better(self) -> bool:
         """Whether the first model is significantly better."""
         return self.gain > 0 and self.chance < SURE
+
+    def among(self, count: int) -> Self:
+        """Correct for the best of several models having been compared, by Bonferroni's bound.
+
+        Example:
+            >>> one = Comparison(gain=0.01, chance=0.02)
+            >>> one.is_better, one.among(3).is_better
+            (True, False)
+
+        """
+        return replace(self, chance=min(1.0, count * self.chance))
 
 
 def compare(
@@ -91,10 +102,12 @@ class Optimism:
     Attributes:
         gain: The difference of both gains in accuracy, as a share.
         error: Its standard error.
+        unseen: Number of images that did not choose.
     """
 
     gain: float
     error: float
+    unseen: int
 
 
 def optimism(chosen_N: NDArray[np.float64], unseen_N: NDArray[np.float64]) -> Optimism:
@@ -110,7 +123,8 @@ def optimism(chosen_N: NDArray[np.float64], unseen_N: NDArray[np.float64]) -> Op
 
     """
     spread = sum(gain_N.var(ddof=1) / len(gain_N) for gain_N in (chosen_N, unseen_N))
-    return Optimism(gain=float(chosen_N.mean() - unseen_N.mean()), error=math.sqrt(spread))
+    gain = float(chosen_N.mean() - unseen_N.mean())
+    return Optimism(gain=gain, error=math.sqrt(spread), unseen=len(unseen_N))
 
 
 def gains(
@@ -128,15 +142,23 @@ def gains(
     return gain_N
 
 
-def is_lower(loss_N: NDArray[np.float64], other_N: NDArray[np.float64]) -> bool:
+def is_lower(
+    loss_N: NDArray[np.float64], other_N: NDArray[np.float64], *, finalists: int = 1
+) -> bool:
     """Whether a model's losses are significantly lower than another's on the same images.
 
     A one-sided paired test of the mean difference; of fewer than two images, nothing is known.
+
+    Args:
+        loss_N: Loss of each image by the first model.
+        other_N: Loss of each image by the second model.
+        finalists: Number of models of which the first is the best on these images (Bonferroni).
     """
     gain_N = other_N - loss_N
     if len(gain_N) < 2:  # noqa: PLR2004 (a deviation needs two)
         return False
-    return bool(gain_N.mean() > ONE_SIDED * gain_N.std(ddof=1) / math.sqrt(len(gain_N)))
+    least = NormalDist().inv_cdf(1 - SURE / finalists)
+    return bool(gain_N.mean() > least * gain_N.std(ddof=1) / math.sqrt(len(gain_N)))
 
 
 def mcnemar(one_N: NDArray[np.bool_], other_N: NDArray[np.bool_]) -> float:

@@ -21,7 +21,7 @@ KINDS = {"data": "fit", "function": "tune"}  # by what the identity of no other 
 MAY_DIFFER, STARTS_OVER = "may_differ", "starts_over"  # beside the identity; see `let_differ`
 HANDED_OVER = ("bundle", "result.json")  # what a run leaves to its user
 HASH, LONGEST = re.compile("[0-9a-f]{64}"), 200  # what an error quotes in part, in characters
-FORMAT = 10  # increased whenever runs of the version before cannot be resumed
+FORMAT = 11  # increased whenever runs of the version before cannot be resumed
 
 
 @contextmanager

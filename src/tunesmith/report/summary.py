@@ -127,10 +127,13 @@ class Search(_Part):
 
     ``method`` names the sampler and the scheduler. ``found`` are the best settings other than the
     plan's, None if none had a value, and ``answers`` says whose network answers: that of the
-    ``plan``, the ``found`` one, or both ``together``.
+    ``plan``, the ``found`` one, or both ``together``. ``finalists`` are the log losses of the best
+    settings, once cooled down, by the numbers of their trials (each class counted alike, where the
+    metric does so); none if there was no time to compare them.
     ``chance`` is the probability that equally good networks differ as much on the images that
-    decided, and ``luck`` by how much more the found one gained on the images that the search
-    chose by, as a share of them, with its standard error; None where that was not measured.
+    decided, times the number of finalists that were compared on these too, and ``luck`` by how
+    much more the found one gained on the images that the search chose by than on others, as a
+    share of them, with its standard error; None where that was not measured.
     """
 
     trials: int
@@ -138,6 +141,7 @@ class Search(_Part):
     method: str
     seconds: float
     found: Mapping[str, Any] | None
+    finalists: Mapping[int, float]
     answers: Literal["plan", "found", "together"]
     chance: float | None
     luck: float | None

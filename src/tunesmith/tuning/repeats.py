@@ -15,7 +15,7 @@ from tunesmith.records.history import History as Past
 from tunesmith.tuning.asha import FULL
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.search import Search
-from tunesmith.tuning.timing import SLACK
+from tunesmith.tuning.timing import SLACK, makespan
 
 SHARE = 0.05  # share of a search that this may take
 TIMES = 2  # how often each config is trained again
@@ -100,23 +100,10 @@ def comparable_at(
     common = set.intersection(*ends) if ends else set[int]()
     # What these trainings cost is what counts, as they may be slower than others.
     costs = [trial.seconds / max(1, trial.at) for trial in (history.trials[n] for n in numbers)]
-    unit = _together(costs, workers) * (SLACK if is_timed else 1.0)
+    unit = makespan([cost for cost in costs for _ in range(TIMES)], workers)
+    unit *= SLACK if is_timed else 1.0
     share = SHARE * sum(trial.seconds for trial in history.trials) / workers
     return max((at for at in common if at * unit <= share), default=0)
-
-
-def _together(costs: Sequence[float], workers: int) -> float:
-    """Time to train each trial as often as it is, by workers that share these trainings.
-
-    Example:
-        >>> [_together([1.0, 3.0], workers) for workers in (1, 2, 3, 4)]
-        [8.0, 4.0, 4.0, 3.0]
-
-    """
-    busy = [0.0] * workers
-    for cost in (cost for cost in costs for _ in range(TIMES)):
-        busy[busy.index(min(busy))] += cost
-    return max(busy)
 
 
 def search_again(search: Search, configs: Sequence[Config], *, at: int) -> Search:

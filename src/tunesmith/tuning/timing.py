@@ -28,10 +28,24 @@ def remaining_s(trial: Trial, horizon: int, *, beside_s: float = 0.0) -> float:
     return each_s * (horizon - trial.at) * SLACK
 
 
-def best_trial(
+def makespan(seconds: Sequence[float], workers: int) -> float:
+    """Time until trainings are done, one after the other by whichever worker is free first.
+
+    Example:
+        >>> [makespan([1.0, 1.0, 3.0, 3.0], workers) for workers in (1, 2, 3, 4)]
+        [8.0, 4.0, 4.0, 3.0]
+
+    """
+    busy = [0.0] * workers
+    for each_s in seconds:
+        busy[busy.index(min(busy))] += each_s
+    return max(busy)
+
+
+def ranked(
     history: History, *, first: int = 0, least: int = 0, may_have_failed: bool = True
-) -> int | None:
-    """Number of the trial that would be the result: the one with the best last value.
+) -> list[int]:
+    """Numbers of the trials that may be the result, by their last values, the best first.
 
     Only the state after a trial's last slice is left, so an earlier, better value does not count.
     Trials whose folder was removed do not count either.
@@ -42,9 +56,6 @@ def best_trial(
         least: Units of training that a trial needs to count.
         may_have_failed: Whether trials count that failed after their last slice: what they left is
             as good as ever, but their training cannot be done again, or go on.
-
-    Returns:
-        The number; None if there is none.
     """
     sound = [
         (last, number)
@@ -55,7 +66,15 @@ def best_trial(
         and not trial.is_dropped
         and math.isfinite(last := trial.last)
     ]
-    return min(sound)[1] if sound else None
+    return [number for _, number in sorted(sound)]
+
+
+def best_trial(
+    history: History, *, first: int = 0, least: int = 0, may_have_failed: bool = True
+) -> int | None:
+    """Number of the trial that would be the result; None if there is none. See `ranked`."""
+    numbers = ranked(history, first=first, least=least, may_have_failed=may_have_failed)
+    return numbers[0] if numbers else None
 
 
 def must_go_on(

@@ -9,7 +9,8 @@ import pytest
 from tunesmith.core.space import Field, Float
 from tunesmith.evaluation.compare import Optimism
 from tunesmith.jobs.closing.search_report import search_report
-from tunesmith.jobs.search.search import Searched
+from tunesmith.jobs.search.finals import Finals
+from tunesmith.jobs.search.searched import Searched
 from tunesmith.records.history import History as Past
 from tunesmith.report.story import SearchReport
 from tunesmith.tuning.protocols import History, Observation, Trial
@@ -22,7 +23,12 @@ def trial(
     return Trial(config={"lr": lr}, curve=curve, is_dropped=is_dropped, failed=failed)
 
 
-def told(*trials: Trial, metric: str = "accuracy", is_brief: bool = False) -> SearchReport:
+def told(
+    *trials: Trial,
+    metric: str = "accuracy",
+    is_brief: bool = False,
+    finals: Finals | None = None,
+) -> SearchReport:
     """What is told of a search by which trial 1 was found, and does not surely do better."""
     session: Any = SimpleNamespace(
         settings=SimpleNamespace(metric=metric), journal=SimpleNamespace(history=Past())
@@ -33,14 +39,16 @@ def told(*trials: Trial, metric: str = "accuracy", is_brief: bool = False) -> Se
         accuracies=(0.9, 0.91, 0.92),
         images=1000,
         chance=0.2,
+        finalists=finals.compared if finals else 1,
         is_brief=is_brief,
         reason="",
-        luck=Optimism(gain=0.012, error=0.004),
+        luck=Optimism(gain=0.012, error=0.004, unseen=900),
     )
     searched = Searched(
         space={"lr": Field(Float(1e-4, 1.0, log=True), 0.1)},
         history=History(horizon=25, trials=trials),
         names=(),
+        finals=finals,
         number=1,
         sign=1,
         resumed={0: (1,)},
@@ -111,7 +119,7 @@ def test_how_much_was_luck_is_told_with_its_standard_error() -> None:
         told(trial(0.5), trial(0.4))
         .reasons[-1]
         .endswith(
-            "gained +1.2 points more over the plan's settings than on 1,000 images that the search "
+            "gained +1.2 points more over the plan's settings than on 900 images that the search "
             "never saw (standard error 0.4)."
         )
     )
@@ -123,3 +131,21 @@ def test_too_little_time_to_judge_is_told() -> None:
         "There was too little time to judge whether what was found is better alone. So the" in why
     )
     assert "not surely better" not in why
+
+
+def test_finals_are_told_with_every_loss_and_what_they_were_measured_on() -> None:
+    many = Finals(losses={3: 0.5, 1: 0.25}, images=1350, unseen=1100)
+    reasons = told(trial(0.5), trial(0.4), finals=many).reasons
+    assert reasons[2] == (
+        "The best 2 settings were trained for another 20 % of a whole training, while their "
+        "learning rates fell to 0. On 1,350 images, 1,100 of which the search had never seen, the "
+        "log loss then was 0.500 with those of trial 3, 0.250 with those of trial 1. So those of "
+        "trial 1 were chosen."
+    )
+    assert "images that no training has seen, the plan's settings are right on" in reasons[3]
+    assert "20 of 100 such comparisons, as the best of 2 that were compared" in reasons[3]
+    few = Finals(losses={3: 0.5, 1: 0.25}, images=80, unseen=0)
+    reasons = told(trial(0.5), trial(0.4), finals=few, metric="macro_f1").reasons
+    assert "On 80 images that none of them was trained on, the log loss, each class" in reasons[2]
+    assert "that neither a training nor the search has seen" in reasons[3]
+    assert "as the best of" not in reasons[3]

@@ -27,12 +27,10 @@ from tunesmith.core.space import Field, Int
 from tunesmith.data.sources import open_source
 from tunesmith.jobs.closing.result import Result
 from tunesmith.jobs.report import look
-from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.search import search
 from tunesmith.jobs.search.followers import FOLLOWERS
 from tunesmith.jobs.search.search_setup import REMEMBERED
 from tunesmith.jobs.study import export_study
-from tunesmith.plan import Plan
 from tunesmith.plan.search import SearchPlan, plan_search
 from tunesmith.records.events import Ended, Planned
 from tunesmith.records.journal import Journal, read_history
@@ -112,6 +110,7 @@ def test_a_search_is_seen_in_everything_that_a_run_leaves(first: Result) -> None
     assert first.score > 0.5
     assert summary.search is not None
     assert (summary.search.trials, summary.search.failed) == (3, 0)
+    assert summary.search.finalists == {}  # too few were tried
     assert summary.search.found == tried[found[-1]][0]
     assert summary.search.chance is not None
     assert summary.search.luck is not None
@@ -306,54 +305,6 @@ def test_the_final_network_has_settings_that_trained_without_a_failure() -> None
     assert search._best(history.failed(1, "It diverged.")) == 2
 
 
-@pytest.mark.parametrize(("source", "is_same"), [(None, True), ("network.py", False)])
-def test_features_of_our_network_are_extracted_once_for_all_configs(
-    monkeypatch: pytest.MonkeyPatch, source: str | None, *, is_same: bool
-) -> None:
-    monkeypatch.setattr(search, "applied", lambda chosen, _config: chosen)
-    monkeypatch.setattr(search, "_at_its_pace", lambda found, *_: found)
-    layer = SimpleNamespace(classifier="head", bias=True)
-    family: Any = SimpleNamespace(name="deep", source=source, pretrained=layer)
-    data: Any = SimpleNamespace(train=None)
-    plans: Any = SimpleNamespace()
-    planned = Candidate(prepared=data, family=family, chosen=plans)
-    found = search.Searched(
-        space={},
-        history=History(horizon=25, trials=(Trial(config={}), Trial(config={}))),
-        names=(),
-        number=1,
-        sign=1,
-        resumed={},
-        seconds=1.0,
-        reason="",
-        method="",
-        noise=None,
-    ).tuned(planned, budget=60.0)
-    assert found is not None
-    assert found.name == "deep 1"
-    assert (found.heads is planned.heads) is is_same
-
-
-def test_the_speed_of_what_is_found_is_estimated_from_its_cost(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(search, "work", lambda width, _data: width**2)
-    monkeypatch.setattr(Candidate, "untrained", lambda self, _data: self.chosen.params["width"])
-    parts = {"test": 3000, "selection": 2000, "calibration": 2000, "train": 1000}
-    split = SimpleNamespace(**{name: range(count) for name, count in parts.items()})
-    prepared: Any = SimpleNamespace(split=split, train=None)
-    family: Any = SimpleNamespace(name="convnet")
-    speeds: dict[str, Any] = {"images_per_s": 1000.0, "answers_per_s": 3000.0, "passes": 6}
-    plan = Plan.model_construct(params={"width": 8}, **speeds)
-    planned = Candidate(prepared=prepared, family=family, chosen=plan)
-    for width, budget, passes in ((8, 300, 6), (16, 300, 2), (32, 300, 1), (32, 3000, 3)):
-        wide = plan.model_copy(update={"params": {"width": width}})
-        found = search._at_its_pace(replace(planned, chosen=wide), planned, budget).chosen
-        assert found.images_per_s == 1000 * 64 / width**2
-        assert found.answers_per_s == 3000 * 64 / width**2
-        assert found.passes == passes
-
-
 def test_a_search_that_was_stopped_tells_what_goes_on_with_it() -> None:
     found = outage(["It was lost."], Path("error.txt"))
     assert "run the same command again: it goes on" in str(found)
@@ -430,13 +381,13 @@ def test_a_search_within_a_limit_trains_and_hands_over_nothing_larger(
     assert "over the limit of 0.25" in found.report.read_text("utf-8")
 
 
-def test_of_many_images_a_fifth_tells_trials_apart_and_some_of_them_what_was_luck(
+def test_of_many_images_a_fifth_tells_trials_apart_and_others_which_of_the_best_is_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.import_module("tunesmith.plan.plan"), "MOST_EPOCHS", 2.0)
     x_NHW, y_N = digits(1797)
     many = np.concatenate([x_NHW, x_NHW // 2, x_NHW // 3]), np.tile(y_N, 3)
-    found = ts.fit(many, out=tmp_path / "run", **(GIVEN | {"trials": 2}))
+    found = ts.fit(many, out=tmp_path / "run", **(GIVEN | {"trials": 8}))
     data = tmp_path / "run" / "search" / "data"
     shared, job = np.load(data / "labels.npy"), json.loads((data / "job.json").read_text("utf-8"))
     counts = found.summary.data.counts
@@ -446,4 +397,13 @@ def test_of_many_images_a_fifth_tells_trials_apart_and_some_of_them_what_was_luc
     assert found.summary.search is not None
     assert found.summary.search.luck is not None
     assert found.summary.search.luck_error is not None
-    assert "(standard error" in found.report.read_text("utf-8")
+    page = found.report.read_text("utf-8")
+    assert "(standard error" in page
+    # The best two were cooled down, and compared on images that the search never saw, too.
+    losses = found.summary.search.finalists
+    assert len(losses) == 2
+    best = min(losses, key=lambda number: losses[number])
+    assert f"convnet {best}" in read_history(found.folder).trials
+    assert f"On {500 + counts.selection:,} images, {counts.selection:,} of which" in page
+    assert f"So those of trial {best} were chosen." in page
+    assert "as the best of 2 that were compared on them" in page

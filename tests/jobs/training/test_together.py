@@ -63,7 +63,7 @@ def test_two_networks_answer_as_one(
     monkeypatch.setattr(untuned, "is_better", lambda *_: False)
     losses = iter([0.5, 0.4, 0.4, 0.3])
     monkeypatch.setattr(
-        together, "calibrated_losses", lambda _, y_N: np.full(len(y_N), next(losses))
+        together, "weighted_losses", lambda _metric, _logits, y_N: np.full(len(y_N), next(losses))
     )
     monkeypatch.setattr(together, "_is_no_worse", lambda *_: True)
     monkeypatch.setattr(planning, "TUNED", math.inf)  # however fast the machine is
@@ -108,7 +108,7 @@ def test_the_better_one_answers_alone_where_that_is_better(
 ) -> None:
     losses = iter([0.5, 0.2, 0.2, 0.3])
     monkeypatch.setattr(
-        together, "calibrated_losses", lambda _, y_N: np.full(len(y_N), next(losses))
+        together, "weighted_losses", lambda _metric, _logits, y_N: np.full(len(y_N), next(losses))
     )
     source, machine = open_source(many_digits()), measure(tmp_path)
     given: dict[str, Any] = {"budget": 8, "model": "convnet", "train": {"augmentation": {}}}
@@ -136,11 +136,13 @@ def test_networks_that_are_worse_together_by_the_metric_do_not_answer_together(
     """However much better their probabilities are: the user asked for the metric."""
     losses = iter([0.5, 0.4, 0.4, 0.3])
     monkeypatch.setattr(
-        together, "calibrated_losses", lambda _, y_N: np.full(len(y_N), next(losses))
+        together, "weighted_losses", lambda _metric, _logits, y_N: np.full(len(y_N), next(losses))
     )
     y_N = np.arange(40) % 2
     z_NK = np.eye(2, dtype=np.float32)[y_N]
-    monkeypatch.setattr(together, "averaged", lambda *_: sign * z_NK)
+    monkeypatch.setattr(
+        together, "averaged", lambda _logits, _by, some: sign * z_NK if len(some) > 1 else z_NK
+    )
     candidates: Any = [SimpleNamespace(name=name, number=None) for name in ("one", "other")]
     choice = together.choose(candidates, [z_NK, z_NK], y_N, metric=metric, alone=False)
     assert choice.members == members
@@ -175,7 +177,7 @@ def wrong_on(*rows: range, by: float = 8.0) -> NDArray[np.float32]:
     [
         (wrong_on(range(20), by=16.0), (0, 1)),
         (wrong_on(range(20, 30), by=1.0), (0, 1, 2)),
-        (wrong_on(), (2,)),
+        (wrong_on(), (0, 1, 2)),  # no better than both
     ],
 )
 def test_the_networks_of_a_race_answer_together_whatever_a_search_finds(
@@ -194,12 +196,39 @@ def test_the_networks_of_a_race_answer_together_whatever_a_search_finds(
     assert len(alone.members) == 1
 
 
-def test_luck_compares_the_found_network_with_the_plans_whatever_is_between() -> None:
-    right, wrong = np.array([[2.0, 0.0]] * 4, np.float32), np.array([[0.0, 2.0]] * 4, np.float32)
-    mixed, y_N = np.concatenate([right[:2], wrong[:2]]), np.zeros(4, np.int64)
-    found = together.luck(([mixed, wrong, right], y_N), ([mixed, right, mixed], y_N))
-    assert found is not None
-    assert found.gain == 0.5
-    assert found.error == pytest.approx(math.sqrt(1 / 3 / 4))
-    nothing = ([mixed[:1]] * 2, y_N[:1])
-    assert together.luck(nothing, nothing) is None
+@pytest.mark.parametrize(("finalists", "members"), [(1, (1,)), (3, (0,))])
+def test_the_best_of_several_finalists_has_to_be_better_by_more(
+    finalists: int, members: tuple[int, ...]
+) -> None:
+    """Wrong on 6 images of 40 and on none: of one config, that would be no chance (p = .03)."""
+    y_N = np.arange(40) % 2
+    candidates: Any = [SimpleNamespace(name=name, number=n) for name, n in (("a", None), ("b", 3))]
+    logits, asked = [wrong_on(range(6)), wrong_on()], {"metric": "accuracy", "alone": True}
+    choice = together.choose(candidates, logits, y_N, **asked, finalists=finalists)  # type: ignore[arg-type]
+    assert choice.members == members
+    assert choice.chance == pytest.approx(finalists * 2 / 2**6)
+
+
+@pytest.mark.parametrize(("finalists", "members"), [(1, (0, 1)), (10**9, (0,))])
+def test_the_best_of_several_finalists_joins_if_the_loss_is_lower_by_more(
+    finalists: int, members: tuple[int, ...]
+) -> None:
+    y_N = np.arange(40) % 2
+    candidates: Any = [SimpleNamespace(name=name, number=n) for name, n in (("a", None), ("b", 3))]
+    logits = [wrong_on(range(10), by=1.0), wrong_on(range(10, 20), by=1.0)]
+    choice = together.choose(
+        candidates, logits, y_N, metric="accuracy", alone=False, finalists=finalists
+    )
+    assert choice.members == members
+
+
+def test_what_was_found_is_compared_with_the_networks_of_a_race_together() -> None:
+    """It is better than each of them, but no better than both."""
+    y_N = np.arange(40) % 2
+    candidates: Any = [
+        SimpleNamespace(name=n, number=k) for n, k in (("a", None), ("b", None), ("c", 3))
+    ]
+    logits = [wrong_on(range(10), by=1.0), wrong_on(range(10, 20), by=1.0), wrong_on(range(1))]
+    choice = together.choose(candidates, logits, y_N, metric="accuracy", alone=False)
+    assert choice.chance == 1.0
+    assert set(choice.members) >= {0, 1}

@@ -5,8 +5,11 @@ from typing import Literal
 
 from tunesmith import plan as planning
 from tunesmith.core.words import counted, duration
+from tunesmith.evaluation.metrics import CLASSES_ALIKE
 from tunesmith.jobs.run.session import Session
-from tunesmith.jobs.search.search import Searched
+from tunesmith.jobs.search.finals import Finals
+from tunesmith.jobs.search.searched import Searched
+from tunesmith.jobs.search.slices import COOLING
 from tunesmith.jobs.search.space import as_set
 from tunesmith.jobs.search.tried import describe
 from tunesmith.jobs.training.together import BRIEF, Choice
@@ -33,6 +36,7 @@ def summarize(fitted: Fitted) -> report.Search | None:
         method=searched.method,
         seconds=round(searched.seconds, 3),
         found=None if searched.number is None else dict(as_set(trials[searched.number].config)),
+        finalists=searched.finals.losses if searched.finals else {},
         answers=_answers(fitted),
         chance=choice.chance if choice else None,
         luck=choice.luck.gain if choice and choice.luck else None,
@@ -80,6 +84,8 @@ def _reasons(session: Session, fitted: Fitted, searched: Searched) -> list[str]:
     used = f"The search used {searched.method}."
     said = [f"{tried} tried in {took}; {failed} failed{given_up}. {searched.reason} {used}"]
     said.append(_noise(searched, session.settings.metric))
+    if searched.finals is not None:
+        said.append(_finals(searched.finals, session.settings.metric))
     if fitted.choice is None:
         return [*said, "Nothing was found that could be compared, so the plan's own answers."]
     said.append(_why(fitted, fitted.choice, session.settings.metric))
@@ -88,7 +94,7 @@ def _reasons(session: Session, fitted: Fitted, searched: Searched) -> list[str]:
         said.append(
             "The best of many tries is partly luck: on the images that the search chose by, what "
             f"was found gained {100 * luck.gain:+.1f} points more over the plan's settings than on "
-            f"{fitted.choice.images:,} images that the search never saw (standard error "
+            f"{luck.unseen:,} images that the search never saw (standard error "
             f"{100 * luck.error:.1f})."
         )
     return said
@@ -100,6 +106,9 @@ def _why(fitted: Fitted, choice: Choice, metric: str) -> str:
         return choice.reason
     plan, found, together = (f"{100 * share:.1f} %" for share in choice.accuracies)
     times = f"{100 * choice.chance:.0f} of 100" if choice.chance >= RARE else "fewer than 1 of 100"
+    finals = choice.finalists > 1
+    unseen = "no training has" if finals else "neither a training nor the search has"
+    best_of = f", as the best of {choice.finalists} that were compared on them" if finals else ""
     name = re.split("[:,]", METRICS[metric][0])[0]  # without the explanation
     unsure = BRIEF if choice.is_brief else "What was found is not surely better."
     answers = {
@@ -108,10 +117,27 @@ def _why(fitted: Fitted, choice: Choice, metric: str) -> str:
         "together": "Together they have better probabilities and are no worse, so both answer.",
     }
     return (
-        f"On {choice.images:,} images that neither a training nor the search has seen, the plan's "
+        f"On {choice.images:,} images that {unseen} seen, the plan's "
         f"settings are right on {plan}, the found ones on {found}, and both together on "
         f"{together}. By {name}, two equally good networks would differ as much as the first two "
-        f"in {times} such comparisons. {answers[_answers(fitted)]}"
+        f"in {times} such comparisons{best_of}. {answers[_answers(fitted)]}"
+    )
+
+
+def _finals(finals: Finals, metric: str) -> str:
+    """Say how one of the best configs was chosen."""
+    seen = (
+        f", {finals.unseen:,} of which the search had never seen"
+        if finals.unseen
+        else " that none of them was trained on"
+    )
+    alike = ", each class counted alike," if metric in CLASSES_ALIKE else ""
+    losses = ", ".join(f"{loss:.3f} with those of trial {n}" for n, loss in finals.losses.items())
+    return (
+        f"The best {len(finals.losses)} settings were trained for another "
+        f"{100 * COOLING / planning.UNITS:.0f} % of a whole training, while their learning rates "
+        f"fell to 0. On {finals.images:,} images{seen}, the log loss{alike} then was {losses}. So "
+        f"those of trial {finals.best} were chosen."
     )
 
 

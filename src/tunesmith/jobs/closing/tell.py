@@ -28,7 +28,7 @@ from tunesmith.jobs.planning.planner import plan_words
 from tunesmith.jobs.run.prepare import Prepared
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import fold_name, network_of
-from tunesmith.jobs.search.search import Searched
+from tunesmith.jobs.search.searched import Searched
 from tunesmith.jobs.training.train import Fitted
 from tunesmith.records.events import Ended
 from tunesmith.records.folder import write_atomic

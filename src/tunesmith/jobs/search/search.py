@@ -1,21 +1,22 @@
 """Search for a better config than the plan's, in a subfolder of the run."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 from tunesmith import plan as planning
 from tunesmith.core.clock import Clock
 from tunesmith.core.cores import cores
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.seeds import derive
-from tunesmith.core.space import Space
+from tunesmith.core.space import Float, Space
 from tunesmith.core.words import counted
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.limits import COSTLY, KINDS
 from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.search.finals import COOLED, hold_finals, reserved_s
 from tunesmith.jobs.search.followers import followers
 from tunesmith.jobs.search.repeats import train_again
 from tunesmith.jobs.search.search_setup import (
@@ -26,8 +27,10 @@ from tunesmith.jobs.search.search_setup import (
     remember,
     sampler_named,
 )
-from tunesmith.jobs.search.shared import share, work
-from tunesmith.jobs.search.space import applied, at_pace, training_space
+from tunesmith.jobs.search.searched import Searched
+from tunesmith.jobs.search.shared import DATA, share
+from tunesmith.jobs.search.slices import TRIALS
+from tunesmith.jobs.search.space import BATCH, training_space
 from tunesmith.jobs.search.workers import choose_workers, chosen_workers, processes
 from tunesmith.plan.search import given_workers
 from tunesmith.records.events import Ended
@@ -45,68 +48,10 @@ from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tuner import Tuner
 from tunesmith.tuning.within import Within
 
-FOLDER, DATA, TRIALS = "search", "data", "trials"
-SLICE = "tunesmith.jobs.search.shared:train"
+FOLDER = "search"
+SLICE = "tunesmith.jobs.search.slices:train"
 LEAST_S = 1.0  # seconds for a search in any case, however late it is
 MEMORY_SHARE = 0.8  # share of the machine's memory, for all workers together
-BATCH = "train.batch"  # a larger batch takes more memory
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Searched:
-    """Result of a search.
-
-    Attributes:
-        space: Search space.
-        history: Trials of the search; trial 0 has the plan's own config.
-        names: Names that their networks have in the run's journal if they are trained to the end.
-        number: Number of the best other trial; None if none has a value.
-        sign: 1 if the values of the history, of which lower is better, are those of the metric; -1
-            if a higher metric is better, so that they are negated.
-        resumed: See `resumptions`.
-        seconds: Duration in seconds.
-        reason: Why it ended, in words.
-        method: Sampler and scheduler.
-        noise: Noise between trainings of equal configs; None if it was not measured.
-    """
-
-    space: Space
-    history: History
-    names: Sequence[str]
-    number: int | None
-    sign: int
-    resumed: Mapping[int, Sequence[int]]
-    seconds: float
-    reason: str
-    method: str
-    noise: Noise | None
-
-    def tuned(self, candidate: Candidate, *, budget: float) -> Candidate | None:
-        """Return the candidate with the best config that was found; None if there is none.
-
-        Args:
-            candidate: Plan whose config was searched around, and its network.
-            budget: Seconds of the run, in which the network that was found has to answer too.
-        """
-        if self.number is None:
-            return None
-        chosen = applied(candidate.chosen, self.history.trials[self.number].config)
-        found = replace(candidate, chosen=chosen, number=self.number)
-        found = _at_its_pace(found, candidate, budget)
-        if candidate.family.pretrained is not None and candidate.family.source is None:
-            # Of our own network, features depend on nothing that is searched: extracted once.
-            vars(found)["heads"] = candidate.heads
-        return found
-
-
-def _at_its_pace(found: Candidate, planned: Candidate, budget: float) -> Candidate:
-    """Estimate the speed of a network from that of the planned one, and leave out slow views."""
-    split, data = planned.prepared.split, planned.prepared.train
-    pace = work(planned.untrained(data), data) / work(found.untrained(data), data)
-    asked = sum(map(len, (split.test, split.selection, split.calibration)))
-    asked += 2 * min(planning.VERIFIED, len(split.train))
-    return replace(found, chosen=at_pace(found.chosen, pace, asked=asked, budget=budget))
 
 
 def search(session: Session, candidate: Candidate, *, ends_at: float, extended: bool) -> Searched:
@@ -119,25 +64,37 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
         extended: Whether the run got a larger budget since, so that a finished search continues.
     """
     folder = session.folder / FOLDER
-    space = training_space(candidate.family, candidate.chosen, session.settings)
-    left_s = ends_at - session.clock.elapsed()
+    cooled_at = ends_at - SHARE * (ends_at - session.clock.elapsed())
     _share(session, candidate, folder / DATA)
-    what = _search(session, candidate, space)
+    what = _search(session, candidate)
     remember(folder, what)
     with Journal(folder) as journal:
         ended = journal.history.ended
         if ended is None or ended.status != "finished" or extended:
             forget_failures(journal, folder / TRIALS)
-            until = ends_at - SHARE * left_s
-            ended = _run(session, candidate, what, journal, ends_at=until)
+            left_s = cooled_at - session.clock.elapsed()
+            kept_s = reserved_s(candidate.chosen, journal.history.elapsed, left_s)
+            ended = _run(session, candidate, what, journal, ends_at=cooled_at - kept_s)
         past = journal.history
     history = recall(past, horizon=what.horizon, sign=what.sign, is_timed=what.units is None)
     workers = chosen_workers(given_workers(session.settings), past)
+    finals = hold_finals(
+        session,
+        candidate,
+        what,
+        history,
+        folder=folder,
+        executor=partial(processes, folder=folder, memory_share=MEMORY_SHARE),
+        workers=workers,
+        spent_s=past.elapsed,
+        ends_at=cooled_at,
+    )
     return Searched(
-        space=space,
+        space=what.space,
         history=history,
-        names=[replace(candidate, number=n or None).name for n in range(len(history.trials))],
-        number=_best(history),
+        names=_names(candidate, history),
+        finals=finals,
+        number=_best(history) if finals is None else finals.best,
         sign=what.sign,
         resumed=resumptions(past),
         seconds=past.elapsed,
@@ -145,6 +102,10 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
         method=what.method,
         noise=_noise(session, candidate, what, history, past, workers=workers, ends_at=ends_at),
     )
+
+
+def _names(candidate: Candidate, history: History) -> list[str]:
+    return [replace(candidate, number=n or None).name for n in range(len(history.trials))]
 
 
 def _reason(session: Session, ended: Ended, history: History) -> str:
@@ -164,15 +125,15 @@ def _best(history: History) -> int | None:
 
 
 def unrecorded_seconds(folder: Path, past: Past) -> float:
-    """Seconds of a killed search, which its own journal knows alone.
+    """Seconds of a killed search, which its own journals know alone.
 
     Args:
         folder: Folder of the run.
         past: History of the run.
     """
-    if not (folder / FOLDER / JOURNAL).exists():
-        return 0.0
-    return max(0.0, read_history(folder / FOLDER).elapsed - past.phases.get("search", 0.0))
+    places = [folder / FOLDER, *(folder / FOLDER).glob(f"{COOLED}-*")]
+    told = [read_history(place).elapsed for place in places if (place / JOURNAL).exists()]
+    return max(0.0, max(told, default=0.0) - past.phases.get("search", 0.0))
 
 
 def _run(
@@ -183,7 +144,8 @@ def _run(
     folder = session.folder / FOLDER
     given = given_workers(session.settings)
     workers = given or candidate.chosen.search.workers
-    spent = journal.history.elapsed
+    # What followed an earlier search, such as its finals, counts like that in the run's journal.
+    spent = max(journal.history.elapsed, session.journal.history.phases.get("search", 0.0))
     left = max(LEAST_S, ends_at - session.clock.elapsed())
     clock = Clock(budget=spent + left, spent=spent)
 
@@ -249,9 +211,10 @@ def _noise(
     )
 
 
-def _search(session: Session, candidate: Candidate, space: Space) -> Search:
+def _search(session: Session, candidate: Candidate) -> Search:
     planned, settings = candidate.chosen.search, session.settings
     assert planned is not None
+    space = training_space(candidate.family, candidate.chosen, settings)
     trials, is_whole = planned.trials, settings.scheduler == "none"
     each = planning.UNITS if is_whole else planning.UNITS_EACH
     return Search(
@@ -273,12 +236,15 @@ def _search(session: Session, candidate: Candidate, space: Space) -> Search:
 
 def _sampler(session: Session, candidate: Candidate, space: Space) -> Sampler:
     """Build the sampler: known configs, then near the plan; within limits, time and memory."""
-    # The order of cost of a user's network is unknown: only equal params are compared.
+    # The order of cost of a user's network is unknown: only equal params are compared. Fractions
+    # are never equal, and are mostly such as dropout, on which no cost depends.
     is_own = candidate.family.source is not None
     costly: tuple[str, ...] = () if is_own else COSTLY
-    kinds = tuple(name for name in space if name.startswith("params.")) if is_own else KINDS
+    whole = [name for name, field in space.items() if not isinstance(field.range, Float)]
+    kinds = tuple(n for n in whole if n.startswith("params.")) if is_own else KINDS
     small = Within(Near(sampler_named(session.settings.sampler)), costly=costly, kinds=kinds)
     memory = "memory", "killed"
+    # A larger batch takes more memory.
     fitting = Within(small, costly=(*costly, BATCH), kinds=kinds, failures=memory)
     is_scratch = not is_own and candidate.family.pretrained is None
     return Portfolio([{}, *followers(space)] if is_scratch else [{}], then=fitting)

@@ -1,4 +1,4 @@
-"""Training slices in worker processes, on shared memory-mapped data.
+"""What the worker processes of a search share: memory-mapped images, and the plan.
 
 The main process writes a folder once (`share`), and workers map the images from it, so that these
 are in memory only once, however many workers there are. The folder holds what the search may see:
@@ -8,11 +8,9 @@ its training and validation images, and none that are used later for selection o
 import functools
 import io
 import json
-import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -25,34 +23,25 @@ from torch.utils.flop_counter import FlopCounterMode
 from tunesmith import plan as planning
 from tunesmith.core.errors import CodeChangedError, RunFolderError
 from tunesmith.core.spread import spread
-from tunesmith.data.augment import shrink
-from tunesmith.evaluation.calibration import fit_temperature, softmax
-from tunesmith.evaluation.metrics import METRICS
-from tunesmith.evaluation.predict import logits
 from tunesmith.execution.allocator import keep_freed_memory
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.limits import Limits
-from tunesmith.jobs.run.prepare import builder, tensor
-from tunesmith.jobs.run.session import computing
+from tunesmith.jobs.run.prepare import tensor
 from tunesmith.jobs.run.stored import read_checkpoint, write_checkpoint
-from tunesmith.jobs.search.space import applied
 from tunesmith.models.build import Family, find_family
 from tunesmith.models.preprocess import Normalize
 from tunesmith.records.atomic_folder import new_folder, put_in_place
 from tunesmith.records.folder import write_atomic, writing
 from tunesmith.training.device import choose_device
-from tunesmith.training.epoch import TrainData, scale_at
-from tunesmith.training.losses import loss_of
+from tunesmith.training.epoch import TrainData
 from tunesmith.training.probe import activation_bytes
-from tunesmith.training.schedule import Segment
-from tunesmith.training.slice import Checkpoint, Outcome, place, train_slice, untrained
+from tunesmith.training.slice import Checkpoint
 
-WARMUP = 0.05  # share of a full training; then the rate is constant, so that any pause is fair
 FLOAT_BYTES = 4
 CHUNK = 4096  # images copied at once
 HANDED_ON = 150  # operations that take as long as writing and reading one activation
-IMAGES, LABELS, JOB, BEGIN, STATE = (
-    "images.npy", "labels.npy", "job.json", "begin.safetensors", "state.safetensors"
+DATA, IMAGES, LABELS, JOB, BEGIN = (
+    "data", "images.npy", "labels.npy", "job.json", "begin.safetensors"
 )  # fmt: skip
 
 
@@ -225,75 +214,3 @@ def opened(folder: Path) -> Shared:
         begin=read_checkpoint(begin) if begin.is_file() else None,
         limits=Limits(most=job["limit"], threads=job["threads"]),
     )
-
-
-def train(config: Mapping[str, Any], folder: Path, start: int, until: int) -> float:
-    """Train a slice of a search; see `tunesmith.tuning.slice`.
-
-    A full training costs the same for every config: a network with twice the cost per image sees
-    half as many images.
-
-    Returns:
-        The metric of the averaged weights on the validation images.
-
-    Raises:
-        MemoryError: The batch does not fit into memory.
-        LimitError: The network is not within the limits.
-        CodeChangedError: See `opened`.
-    """
-    shared = opened(folder.parents[2] / "data")
-    chosen = applied(shared.chosen, config)
-    build = builder(shared.family, shared.data, classes=shared.classes, params=chosen.params)
-    any_weights = partial(untrained, build, chosen.train.seed)
-    if not start and shared.limits.most:
-        channels, size = shared.data.x_NCHW.shape[1], shared.chosen.size
-        shared.limits.check(any_weights(), channels=channels, size=size, folder=folder)
-    with computing(torch.get_num_threads()):
-        examples = shared.examples * shared.work / work(any_weights(), shared.data)
-        batches = max(planning.UNITS, round(examples / chosen.train.batch))
-        end = until * batches // planning.UNITS * chosen.train.batch
-        segments = _segments(batches * chosen.train.batch)
-        result = train_slice(
-            chosen.train,
-            build,
-            shared.data,
-            loss_of(chosen.train, shared.data.y_N[shared.data.rows], shared.classes),
-            start=read_checkpoint(folder / STATE) if start else shared.begin,
-            segments=segments,
-            until=end,
-        )
-        if result.outcome is Outcome.OUT_OF_MEMORY:
-            raise MemoryError
-        if result.outcome is Outcome.DIVERGED or result.checkpoint is None:
-            return math.nan
-        write_checkpoint(folder / STATE, result.checkpoint)
-        network = place(any_weights(), shared.data, chosen.train)
-        scale = scale_at(chosen.train, segments, end - 1)
-        network.load_state_dict(result.checkpoint.average)
-        return _value(shared, network, scale, channels_last=chosen.train.channels_last)
-
-
-def _segments(end: int) -> tuple[Segment, ...]:
-    """Warm up, then keep the learning rate constant: a training may be judged at any pause."""
-    top = max(1, int(WARMUP * end))
-    return (
-        Segment(begin=0, end=top, first=0.0, last=1.0),
-        Segment(begin=top, end=end + 1, first=1.0, last=1.0),
-    )
-
-
-def _value(shared: Shared, network: nn.Module, scale: float, *, channels_last: bool) -> float:
-    """Metric of a network, on images as large as those that were trained on last.
-
-    On larger ones, networks lose several points, some structures more than others. The answers are
-    calibrated, as the final ones will be: else label smoothing would decide on the log loss.
-    """
-    network.eval()
-    z_NK = logits(
-        lambda x_NCHW: network(shrink(x_NCHW, scale)),
-        shared.x_NCHW,
-        normalize=shared.data.normalize,
-        channels_last=channels_last,
-    )
-    p_NK = softmax(z_NK, fit_temperature(z_NK, shared.y_N))
-    return METRICS[shared.metric].function(p_NK, shared.y_N)

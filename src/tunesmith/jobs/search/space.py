@@ -6,6 +6,7 @@ Fields are named as the user would set them: ``params.width``, ``train.lr``,
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tunesmith.core.settings import Settings
@@ -13,7 +14,7 @@ from tunesmith.core.space import Choice, Config, Field, Float, Int, Range, Space
 from tunesmith.data.augmentation import Augmentation
 from tunesmith.jobs.run.given import meant_for
 from tunesmith.models.build import Family
-from tunesmith.plan import Plan
+from tunesmith.plan import UNITS, Plan
 from tunesmith.plan.speeds import passes_in
 from tunesmith.training.config import OF_OPTIMIZER, RECIPES, TrainConfig
 
@@ -30,6 +31,7 @@ FIXED = {
 # Of our own networks, the best optimizer is known. A user's may do better with another one, for
 # which values mean another thing: each comes with a recipe, of which the learning rate is searched.
 OPTIMIZER, LR = "train.optimizer", "train.lr"
+BATCH, BATCHES = "train.batch", 2  # in a unit of a training, at least
 SPAN = 8.0  # on a log scale, largest factor between a tried value and the plan's
 PARTS = ("params.", "train.augmentation.", "train.")
 
@@ -50,7 +52,21 @@ def training_space(family: Family, chosen: Plan, settings: Settings) -> dict[str
             when = When(OPTIMIZER, values[OPTIMIZER]) if _is_active(field, values) else None
         if when or _is_active(field, values):
             space[name] = Field(around(field.range, values[name]), values[name], when)
+    if chosen.search is not None and BATCH in space:
+        space[BATCH] = _in_units(space[BATCH], chosen.search.examples)
     return space
+
+
+def _in_units(field: Field, examples: int) -> Field:
+    """Bound the batch, of which each unit of a training has one at least.
+
+    With larger ones, a training would have more examples than others, most of all that of a network
+    which is to have few, since each takes it long.
+    """
+    batch = field.range
+    assert isinstance(batch, Int)
+    most = max(field.default, batch.low + 1, examples // (BATCHES * UNITS))
+    return replace(field, range=replace(batch, high=min(batch.high, most)))
 
 
 def _is_active(field: Field, values: Config) -> bool:

@@ -59,6 +59,7 @@ def _asking_s(session: Session, candidate: Candidate) -> float:
     asked = len(split.selection) + len(split.calibration)
     if candidate.chosen.search is not None:  # tells how much was luck
         asked += min(len(split.validation), candidate.chosen.search.validated)
+        asked += len(split.calibration)
     if candidate.family.pretrained:  # its head alone may be asked too; see `untuned`
         asked += 2 * len(split.selection)
     return answering_s(session, candidate, asked) + _handing_s(session, candidate)

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import Trained
-from tunesmith.jobs.search.search import Searched, search
+from tunesmith.jobs.search.search import search
+from tunesmith.jobs.search.searched import Searched
+from tunesmith.jobs.training.answering import Finished, answering, choose_answering, luck
 from tunesmith.jobs.training.folds import (
     JUDGING,
     OutOfFold,
@@ -24,16 +26,7 @@ from tunesmith.jobs.training.folds import (
 )
 from tunesmith.jobs.training.slices import run_trial
 from tunesmith.jobs.training.timing import deadlines, end_of_training, trained_seconds
-from tunesmith.jobs.training.together import (
-    Choice,
-    Finished,
-    Logits,
-    answering,
-    averaged,
-    choose,
-    choose_answering,
-    luck,
-)
+from tunesmith.jobs.training.together import Choice, Logits, averaged, choose
 from tunesmith.jobs.training.untuned import tuned_or_head
 from tunesmith.models.preprocess import Deployed
 
@@ -97,7 +90,7 @@ def train_all(session: Session, candidates: Sequence[Candidate], *, extended: bo
         finish_at = end_of_training(session, [*candidates, found])  # it may answer more slowly
         trained = run_trial(session, main_trial(found, finish_at), extended=extended)
         trials.append((found, trained))
-    return replace(_fitted(session, trials), searched=searched)
+    return _fitted(session, trials, searched)
 
 
 def _train_small(
@@ -185,11 +178,12 @@ def _search(
         return search(session, candidate, ends_at=ends_at, extended=extended)
 
 
-def _fitted(session: Session, trials: Sequence[Finished]) -> Fitted:
+def _fitted(session: Session, trials: Sequence[Finished], searched: Searched | None) -> Fitted:
     (candidate, trained), *others = trials
+    finals = searched and searched.finals
     prepared, choice = candidate.prepared, None
     if others:
-        answer = choose_answering(session, trials)
+        answer = choose_answering(session, trials, finalists=finals.compared if finals else 1)
         members, trained, deployed = answer.members, answer.trained, answer.deployed
         choice = answer.choice
     else:
@@ -206,4 +200,5 @@ def _fitted(session: Session, trials: Sequence[Finished]) -> Fitted:
         places_N=places_N,
         by=Predictors(),
         choice=choice,
+        searched=searched,
     )
