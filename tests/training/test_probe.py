@@ -87,6 +87,15 @@ def test_a_shift_of_less_than_a_pixel_is_not_judged(side: int, *, is_judged: boo
     assert ("shift" in found.changed) is is_judged
 
 
+def test_frozen_norms_are_measured_as_they_are_trained() -> None:
+    frozen, other = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), frozen, other, nn.Flatten(), nn.Linear(400, 2))
+    measure(lambda: network, make(sided=True), TrainConfig(batch=16, frozen=0.5), seconds=0.0)
+    for norm, is_trained in ((frozen, False), (other, True)):
+        assert norm.running_mean is not None
+        assert bool(norm.running_mean.any()) is is_trained
+
+
 def test_no_copy_of_all_images_is_made() -> None:
     """As floats, 2,000 images of 224 pixels take 1.2 GB."""
 

@@ -2,6 +2,7 @@
 
 import copy
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +11,14 @@ from torch import Tensor, nn
 
 from tunesmith.core.seeds import derive
 from tunesmith.data.augmentation import Augmentation
+from tunesmith.models.build import find_family
 from tunesmith.models.convnet import convnet
 from tunesmith.models.preprocess import Normalize
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.epoch import TrainData, places
 from tunesmith.training.losses import CrossEntropy
 from tunesmith.training.schedule import warmup_decay
-from tunesmith.training.slice import Checkpoint, Outcome, SliceResult, train_slice
+from tunesmith.training.slice import Checkpoint, Outcome, SliceResult, train_slice, untrained
 
 EVERYTHING = Augmentation(
     shift=0.1, rotate=10, scale=0.1, flip=True, flip_vertical=True, brightness=0.1, contrast=0.1,
@@ -213,6 +215,62 @@ def test_what_is_infinite_from_the_start_is_no_divergence(data: TrainData) -> No
         assert torch.equal(part["query.weight"], part["key.weight"])
         assert part["body.weight"].isfinite().all()
     assert train(None, 112, overflows=True).outcome is Outcome.DIVERGED
+
+
+def normed() -> nn.Sequential:
+    """Batch normalization after each convolution, as in a ResNet."""
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2),
+    )  # fmt: skip
+
+
+def test_frozen_layers_stay_as_they_are_with_the_statistics_of_their_norms(data: TrainData) -> None:
+    config = CONFIG.model_copy(update={"optimizer": "adamw", "lr": 0.01, "frozen": 0.5})
+    seen: list[Tensor] = []
+
+    def watched() -> nn.Module:
+        network = normed()
+        network[1].register_forward_hook(lambda _module, x, y: seen.append(x[0] - y))
+        return network
+
+    start = untrained(normed, config.seed).state_dict()
+    end = train_slice(
+        config, watched, data, CrossEntropy(), start=None, segments=SEGMENTS, until=256
+    ).checkpoint  # fmt: skip
+    assert end is not None
+    for state in (end.network, end.average):
+        changed = {name for name, value in start.items() if not torch.equal(value, state[name])}
+        assert {name.partition(".")[0] for name in changed} == {"3", "4", "7"}
+        assert "4.running_mean" in changed
+    # It has seen nothing yet: a mean of 0 and a variance of 1, whatever the batch.
+    assert max(float(difference.detach().abs().max()) for difference in seen) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [("convnet", {}), ("efficientnet_lite0", {"optimizer": "adamw", "frozen": 1 / 3})],
+)
+def test_where_no_norm_is_frozen_training_is_the_usual_one(
+    data: TrainData, monkeypatch: pytest.MonkeyPatch, name: str, changes: dict[str, Any]
+) -> None:
+    config = CONFIG.model_copy(update=changes)
+    params = {"width": 8} if name == "convnet" else {"resolution": 32}
+    make = find_family(name).builder(2, 1, size=(12, 12), params=params)
+
+    def train() -> SliceResult:
+        return train_slice(
+            config, make, data, CrossEntropy(), start=None, segments=SEGMENTS, until=64
+        )
+
+    found = train().checkpoint
+    monkeypatch.setattr(
+        "tunesmith.training.epoch.set_training", lambda network, _share: network.train()
+    )
+    usual = train().checkpoint
+    assert found is not None
+    assert usual is not None
+    equal(found, usual)
 
 
 def test_divergence_is_an_outcome_and_gives_the_start_back(data: TrainData) -> None:

@@ -46,7 +46,10 @@ class TrainConfig(BaseModel):
     layer_decay: Annotated[float, Float(0.1, 1.0), When("optimizer", "sgd", "adamw")] = 1.0
     """Layer-wise decay: learning rate of each layer, relative to that of the next."""
     frozen: Annotated[float, Float(0.0, 0.9)] = 0.0
-    """Share of the layers, from the first one on, that keep the weights that they start with."""
+    """Share of the layers, from the first one on, that keep the weights that they start with.
+
+    Batch normalization in them keeps its running statistics, and normalizes by these.
+    """
     batch: Annotated[int, Int(1, 8192, log=True)] = 512
     warmup: Annotated[float, Float(0.0, 0.5)] = 0.0
     """Share of the schedule for the warmup of the learning rate."""

@@ -17,6 +17,7 @@ from tunesmith.models.preprocess import Normalize
 from tunesmith.training import averaging
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.device import CPU, Compute, seed_random
+from tunesmith.training.layers import set_training
 from tunesmith.training.losses import Loss
 from tunesmith.training.optimizers import Optimizers
 from tunesmith.training.schedule import Segment, highest_ahead, multiplier
@@ -183,7 +184,7 @@ def train_batches(
     Returns:
         Where it stopped. The loss is not finite if, and only if, training diverged.
     """
-    network.train()
+    set_training(network, config.frozen)
     fast = compiled(network) if data.compute.compiled else network
     usual = config.batch, scale_at(config, segments, begin)
     total, steps, seen = 0.0, 0, begin

@@ -47,6 +47,12 @@ def layers(network: nn.Module) -> dict[str, list[str]]:
     return {**found, str(classifier): last} if last else found
 
 
+def _first(network: nn.Module, share: float) -> dict[str, list[str]]:
+    """Names of the parameters of the first ``share`` of a network's layers, rounded down."""
+    order = layers(network)
+    return dict(itertools.islice(order.items(), int(share * len(order))))
+
+
 def freeze(network: nn.Module, share: float) -> None:
     """Exclude the first ``share`` of a network's layers from training, rounded down.
 
@@ -60,9 +66,29 @@ def freeze(network: nn.Module, share: float) -> None:
         [False, False, True, True, True, True]
 
     """
-    order = list(layers(network).values())
-    for name in itertools.chain.from_iterable(order[: int(share * len(order))]):
+    for name in itertools.chain.from_iterable(_first(network, share).values()):
         network.get_parameter(name).requires_grad = False
+
+
+def set_training(network: nn.Module, share: float) -> None:
+    """Set a network to training mode, but not the norms in the first ``share`` of its layers.
+
+    These normalize by the statistics that they have learned, and keep them: by those of small
+    batches, what frozen layers tell the others would change all the time.
+
+    Example:
+        >>> network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.BatchNorm2d(2))
+        >>> set_training(network, 0.7)
+        >>> [module.training for module in network]
+        [True, False, True]
+
+    """
+    network.train()
+    frozen = _first(network, share) if share else {}
+    for name, module in network.named_modules():
+        has_statistics = getattr(module, "running_mean", None) is not None
+        if has_statistics and layer_of(f"{name}.running_mean") in frozen:
+            module.eval()
 
 
 def steps_to_last(network: nn.Module) -> dict[str, float]:

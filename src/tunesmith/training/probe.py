@@ -146,7 +146,6 @@ def _rate(
     optimizers = make_optimizers(config, network, data.compute)
     average = copied(network.state_dict())
     segments = [Segment(begin=0, end=FOREVER, first=0.1, last=0.1)]
-    network.train()
     ends = [(time.perf_counter(), time.process_time())]
     # One warms up, if that is not all: elsewhere than on a CPU, kernels are loaded in it.
     most = SLOW * seconds if data.compute.device.type == "cpu" else math.inf
