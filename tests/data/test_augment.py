@@ -1,14 +1,17 @@
 """Tests of `tunesmith.data.augment`."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Generator, Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tunesmith.data.augment import (
     augment,
     cutout,
+    interpolate,
     mirror,
     relight,
     shrink,
@@ -68,6 +71,40 @@ def test_parts_turned_by_their_angles_are_the_whole_warped(x: Tensor) -> None:
     parts = [turn(*some) for some in zip(x.split(5), angle.split(5), strict=True)]
     whole = warp(x, rotate=20, scale=0.0, shift=0.0, generator=seeded())
     assert torch.equal(torch.cat(parts), whole)
+
+
+@pytest.mark.parametrize("size", [(12, 10), (7, 16), (1, 5), (8, 1)])
+def test_border_padding_is_the_same_where_the_device_has_none(size: tuple[int, int]) -> None:
+    x = torch.randn(8, 3, *size, generator=seeded())
+    grid = torch.rand(8, 20, 20, 2, generator=seeded()) * 4 - 2  # half of it beside the image
+    native, own = (interpolate(x, grid, has_border=has) for has in (True, False))
+    torch.testing.assert_close(own, native, atol=1e-4, rtol=0)
+
+
+class AsOnAppleGpu(Tensor):
+    """Says that it is on one: here, there is none."""
+
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]
+        return torch.device("mps")
+
+
+class WithoutBorder(TorchDispatchMode):
+    """Refuses border padding, as Apple's GPUs do before torch 2.13."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if "grid_sampler" in str(func) and args[3] == 1:
+            raise RuntimeError("MPS: Unsupported Border padding mode")
+        return func(*args, **(kwargs or {}))
+
+
+def test_apples_gpus_are_asked_for_no_border_padding(x: Tensor) -> None:
+    angle = torch.full((len(x),), 0.4)
+    with WithoutBorder():  # type: ignore[no-untyped-call]
+        with pytest.raises(RuntimeError, match="Unsupported Border"):
+            turn(x, angle)
+        found = turn(x.as_subclass(AsOnAppleGpu), angle)
+    torch.testing.assert_close(found.as_subclass(Tensor), turn(x, angle), atol=1e-4, rtol=0)
 
 
 def test_two_epochs_show_both_sides_of_every_image(x: Tensor) -> None:

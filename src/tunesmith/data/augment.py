@@ -60,8 +60,27 @@ def _moved(x_NCHW: Tensor, angle_N: Tensor, size_N: Tensor, shift_2N: Tensor) ->
     n, _, height, width = x_NCHW.shape
     cos, sin, aspect = angle_N.cos() / size_N, angle_N.sin() / size_N, height / width
     theta = torch.stack([cos, -sin * aspect, shift_2N[0], sin / aspect, cos, shift_2N[1]], dim=1)
-    grid = F.affine_grid(theta.view(n, 2, 3), list(x_NCHW.shape), align_corners=False)
-    return F.grid_sample(x_NCHW, grid, padding_mode="border", align_corners=False)
+    grid_NHW2 = F.affine_grid(theta.view(n, 2, 3), list(x_NCHW.shape), align_corners=False)
+    # Apple's GPUs have no border padding before torch 2.13.
+    return interpolate(x_NCHW, grid_NHW2, has_border=x_NCHW.device.type != "mps")
+
+
+def interpolate(x_NCHW: Tensor, grid_NHW2: Tensor, *, has_border: bool) -> Tensor:
+    """Interpolate images at the points of a grid, with border padding.
+
+    Args:
+        x_NCHW: Images.
+        grid_NHW2: Points as columns and rows, from -1 to 1 within an image.
+        has_border: Whether the device has border padding. Otherwise points beyond the middle of an
+            outermost pixel are moved there, which gives equal pixels.
+    """
+    if has_border:
+        return F.grid_sample(x_NCHW, grid_NHW2, padding_mode="border", align_corners=False)
+    height, width = x_NCHW.shape[2:]
+    at = zip(grid_NHW2.unbind(-1), (width, height), strict=True)
+    inside = [at_NHW.clamp(1 / side - 1, 1 - 1 / side) for at_NHW, side in at]
+    grid_NHW2 = torch.stack(inside, dim=-1)
+    return F.grid_sample(x_NCHW, grid_NHW2, padding_mode="zeros", align_corners=False)
 
 
 def mirror(x_NCHW: Tensor, chosen_N: Tensor, dim: int) -> Tensor:
