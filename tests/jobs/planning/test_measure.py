@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -167,6 +168,33 @@ def test_what_you_set_is_what_is_measured(
     else:
         assert {config.mixed_precision for config in measured} == {True, False}
         assert (family.pretrained is None) == any(not c.channels_last for c in measured)
+
+
+@pytest.mark.parametrize(("device", "batch"), [("cpu", 2_000_000 // 128**2), ("meta", 512)])
+def test_a_large_batch_of_large_images_is_too_slow_to_be_measured_on_cpus_alone(
+    monkeypatch: pytest.MonkeyPatch, device: str, batch: int
+) -> None:
+    """A GPU computes small batches hardly faster than large ones: they say little of its speed."""
+    measured: list[int] = []
+
+    def spy(_build: object, _data: object, config: TrainConfig, **_: object) -> Measured:
+        measured.append(config.batch)
+        return Measured(
+            images_per_s=9.0, share=1.0, answers_per_s=9.0, parameters=1, activation_bytes=1
+        )
+
+    compute = Compute(device=torch.device(device))
+    # A device whose tensors have no values: nothing is built of them.
+    monkeypatch.setattr(measuring, "builder", lambda *_args, **_options: None)
+    monkeypatch.setattr(measuring, "choose_device", lambda _: compute)
+    monkeypatch.setattr(measuring, "measure", spy)
+    source = open_source((np.zeros((40, 128, 128), np.uint8), np.arange(40) % 2))
+    looked = sample(source, count=40, seed=0, threads=1)
+    data = fingerprint(source, looked)
+    settings = Settings.make({"budget": 60, "model": "convnet", "train": {"batch": 512}})
+    family = look_at(find_family(settings.model), data, settings.params)
+    measure_speeds(settings, looked, data, family, left_s=60.0, size=(128, 128))
+    assert set(measured) == {batch}
 
 
 def test_our_own_networks_are_known(mnist: Fingerprint) -> None:

@@ -31,7 +31,7 @@ from tunesmith.training.probe import measure
 from tunesmith.training.slice import untrained
 
 PROBED, DIFFERENT = 256, 64  # images to train throwaway networks on; how many of them are distinct
-PROBED_PIXELS = 2_000_000  # per batch, at most: a step must not take as long as a probe
+PROBED_PIXELS = 2_000_000  # per batch on a CPU, at most: a step must not take as long as a probe
 # Share of the time besides reading that networks are measured for: the rest goes into measurements,
 # predictions, export and report.
 TRAINED_SHARE = 0.7
@@ -277,14 +277,14 @@ def _again(
 
 
 def _config(settings: Settings, data: Fingerprint, family: Family, pixels: int) -> TrainConfig:
-    """Return the config to train with, with a smaller batch for large images."""
+    """Return the config to train with; on a CPU, with a smaller batch for large images."""
     config = planning.config_for(
         settings,
         default_config(family, data.channels),
         images=planning.trained_images(data),
         pretrained=family.pretrained is not None,
     )
-    most = max(16, PROBED_PIXELS // pixels)
+    most = max(16, PROBED_PIXELS // pixels) if _is_cpu(settings) else config.batch
     return config.model_copy(update={"batch": min(most, config.batch)})
 
 
