@@ -72,7 +72,7 @@ from tunesmith.plan.speeds import (
     size_for,
     sizes_of,
 )
-from tunesmith.plan.words import kept_words, read_words
+from tunesmith.plan.words import former_words, kept_words, read_words
 
 __all__ = [
     "FOLD_SHARE",
@@ -112,6 +112,7 @@ __all__ = [
     "extend",
     "fold_epochs",
     "folds_in",
+    "former_words",
     "has_folds",
     "head_images",
     "heads_words",

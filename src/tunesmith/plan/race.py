@@ -115,11 +115,14 @@ def unhoped_words(probed: Probed, head: float) -> str:
     )
 
 
-def short_words(scratch: str) -> str:
-    """Explain why a network from scratch goes on without a race in a short budget."""
+def short_words(scratch: str, budget: float) -> str:
+    """Explain why a network from scratch goes on without a race in a short budget.
+
+    The budget is told too: once it is larger, the race is still not run.
+    """
     return (
         f"{scratch} goes on: a race with a pretrained network takes a budget of "
-        f"{duration(RACE_FEWEST_S)} or more."
+        f"{duration(RACE_FEWEST_S)} or more, and it was {duration(budget)} when this was decided."
     )
 
 

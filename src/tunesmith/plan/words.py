@@ -89,6 +89,14 @@ def kept_words(read: int, images: int) -> tuple[str, ...]:
     return (words,) if read < images else ()
 
 
+def former_words(budget: float) -> str:
+    """Say what a run keeps that was chosen for its former budget, in seconds."""
+    return (
+        f"This run keeps what was chosen when its budget was {duration(budget)}, such as network, "
+        "width and image size: with another --out, these are chosen for the larger one."
+    )
+
+
 def fold_words(*, small: bool) -> tuple[str, ...]:
     """Explain what is done if there are few images."""
     words = (

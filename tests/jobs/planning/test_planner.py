@@ -86,6 +86,25 @@ def test_a_sample_is_kept_and_that_is_told_to_whoever_extends_the_run(
         assert "keeps its sample, 100 of 300 images" in session.journal.history.notes[-1]
 
 
+def test_a_larger_budget_keeps_the_network_and_that_is_told_once(
+    session_in: SessionIn, source: Source, tmp_path: Path
+) -> None:
+    with session_in(tmp_path, budget=20, **GIVEN) as session:
+        session.record(SessionStarted(budget=20.0))
+        record_plan(session, planned(session, source))
+        planned(session, source, extended=True)  # as by more trials
+        assert not session.journal.history.notes
+    for budget in (40, HOURS):
+        with session_in(tmp_path, budget=budget, **GIVEN) as session:
+            session.record(SessionStarted(budget=float(budget)))
+            planned(session, source, extended=True)
+            (note,) = session.journal.history.notes
+    assert note == (
+        "This run keeps what was chosen when its budget was 20.0 s, such as network, width and "
+        "image size: with another --out, these are chosen for the larger one."
+    )
+
+
 def test_how_long_large_images_take_to_be_read_for_the_test_is_measured(
     session_in: SessionIn, tmp_path: Path
 ) -> None:

@@ -240,7 +240,9 @@ def test_many_images_and_little_time_are_left_to_one_network(
         assert [candidate.name for candidate in found] == [SCRATCH]
         history = session.journal.history
         assert history.chosen is not None
-        assert history.chosen.reason.endswith("takes a budget of 1 min 30 s or more.")
+        assert history.chosen.reason.endswith(
+            "takes a budget of 1 min 30 s or more, and it was 1 min 00 s when this was decided."
+        )
         assert not history.trials
 
 

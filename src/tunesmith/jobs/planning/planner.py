@@ -61,7 +61,7 @@ def plan_run(
         planned = Planned.restored(stored, settings)
         if not extended:
             return planned
-        for words in planning.kept_words(planned.data.images, len(source.names)):
+        for words in _kept_words(session, planned, len(source.names)):
             session.note(words)
         return _extend(session, planned, machine)
     with session.phase("look at the data"):
@@ -144,6 +144,14 @@ def plan_words(session: Session, chosen: planning.Plan) -> tuple[str, ...]:
     planned, budget = session.journal.history.planned, session.settings.budget
     former = planned.budget if planned and planned.budget != budget else None
     return planning.describe(chosen, former=former)
+
+
+def _kept_words(session: Session, planned: Planned, images: int) -> tuple[str, ...]:
+    """Say what stays as the former budget allowed it, the sample of the images included."""
+    told, former = planning.kept_words(planned.data.images, images), session.journal.history.planned
+    if former is None or session.settings.budget <= former.budget:  # it has more trials alone
+        return told
+    return (*told, planning.former_words(former.budget))
 
 
 def _extend(session: Session, planned: Planned, machine: Machine) -> Planned:

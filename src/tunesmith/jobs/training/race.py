@@ -70,7 +70,7 @@ def _decide(session: Session, candidates: Sequence[Candidate], probed: planning.
     if known and planning.is_hopeless(hoped[scratch.name], head):
         return Chosen(trial=pretrained.name, reason=planning.unhoped_words(probed, head))
     if many and known and session.settings.budget < planning.RACE_FEWEST_S:
-        words = planning.short_words(scratch.name)
+        words = planning.short_words(scratch.name, session.settings.budget)
         return Chosen(trial=scratch.name, reason=words, raced=False)
     at_end = dict(hoped)
     for candidate in candidates:
