@@ -1,1 +1,1 @@
-"""Tests that authors of plug-ins can run on their own code."""
+"""Laws that samplers and schedulers keep, for the tests of whoever writes one for Tunesmith."""

@@ -1,4 +1,4 @@
-"""Laws of every sampler and every scheduler, which authors of plug-ins can run as tests.
+"""Laws of every sampler and every scheduler, which tests of a new one run too.
 
 ```
 @pytest.mark.parametrize("law", SAMPLER_LAWS, ids=lambda law: law.__name__)
