@@ -27,6 +27,29 @@ def test_unknown_families_name_the_nearest() -> None:
         find_family("convet")
 
 
+@pytest.mark.parametrize(
+    ("declared", "is_measured"),
+    [
+        ("int, Int(32, 128)] = 64", True),
+        ("int, Choice(96, 224)] = 224", True),
+        ("int, Int(1, 4)] = 2", False),
+        ("int, Choice(0, 1, 2)] = 1", False),
+        ("float, Float(0.5, 1.0)] = 1.0", False),
+        ("object, Choice(96, 224.0)] = 96", False),
+        ("bool, Choice(True, False)] = True", False),
+        ("str, Choice('low', 'high')] = 'low'", False),
+    ],
+)
+def test_a_resolution_is_measured_if_it_is_a_number_of_pixels(
+    tmp_path: Path, declared: str, *, is_measured: bool
+) -> None:
+    (tmp_path / "net.py").write_text(
+        "from typing import Annotated\nfrom tunesmith import Choice, Float, Int\n"
+        f"def build(classes, channels, *, resolution: Annotated[{declared}): ...\n"
+    )
+    assert find_family(f"{tmp_path}/net.py:build").has_resolution is is_measured
+
+
 LAZY = """
 from torch import nn
 

@@ -7,7 +7,7 @@ from typing import Any, Self, final
 from torch import nn
 
 from tunesmith.core.errors import ModelError, SettingsError
-from tunesmith.core.space import Field, check_values, space_of
+from tunesmith.core.space import Choice, Field, Int, check_values, space_of
 from tunesmith.core.words import nearest
 from tunesmith.models.convnet import convnet
 from tunesmith.models.copies import build_once
@@ -18,6 +18,7 @@ from tunesmith.models.pretrained import Pretrained, pretrained_of
 from tunesmith.models.views import ManyViews, View
 
 ENSEMBLE = "ensemble"  # no family of its own: the name of an ensemble in a bundle's manifest
+FEWEST_PIXELS = 8  # a smaller `resolution` is no side of an image, but a level or a factor
 FAMILIES: dict[str, Factory] = {"convnet": convnet, "efficientnet_lite0": efficientnet_lite0}
 
 
@@ -41,6 +42,26 @@ class Family:
     source: CustomSource | None = None
     pretrained: Pretrained | None = None
     remark: str = ""
+
+    @property
+    def has_resolution(self) -> bool:
+        """Whether its parameter ``resolution`` is a side in pixels, which the plan can measure.
+
+        One of another kind, such as a share of the side or a word, is a parameter like all others.
+
+        Example:
+            >>> find_family("efficientnet_lite0").has_resolution
+            True
+
+        """
+        match self.space.get("resolution"):
+            case Field(range=Int(), default=side):
+                sides: tuple[Any, ...] = (side,)
+            case Field(range=Choice(options=options)):
+                sides = options
+            case _:
+                return False
+        return all(type(side) is int and side >= FEWEST_PIXELS for side in sides)
 
     def builder(
         self, classes: int, channels: int, *, size: tuple[int, int], params: Mapping[str, Any]

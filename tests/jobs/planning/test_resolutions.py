@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,41 +17,54 @@ from tunesmith.jobs.planning import measure
 from tunesmith.jobs.planning.measure import look_at, measure_speeds
 from tunesmith.models.build import find_family
 from tunesmith.plan import Speed
+from tunesmith.training.epoch import TrainData
 from tunesmith.training.findings import Measured
 
-RATES = {64: 600, 96: 350, 128: 200}  # images in a second, by resolution
+# Images in a second, by the longer side of what a network computes.
+RATES = {32: 2000, 48: 1000, 64: 600, 96: 350, 128: 200, 192: 90, 256: 50}
 SpeedFor = Callable[..., tuple[Speed, list[int]]]
 
 
 @pytest.fixture
 def speed_for(monkeypatch: pytest.MonkeyPatch) -> SpeedFor:
-    """Return a function that measures a pretrained network as on a machine of these rates."""
+    """Return a function that measures a network as on a machine of these rates."""
     chance = np.random.default_rng(0)
     source = open_source((chance.integers(0, 256, (40, 32, 32, 3), np.uint8), np.arange(40) % 2))
     looked = sample(source, count=40, seed=0, threads=1)
     tried: list[int] = []
 
-    def measured(build: Callable[[], nn.Module], *_: object, **__: object) -> Measured:
-        resolution = getattr(build(), "resolution")[0]  # noqa: B009 (a module may have any)
-        tried.append(resolution)
-        rate = RATES[resolution]
+    def measured(
+        build: Callable[[], nn.Module], data: TrainData, *_: object, **__: object
+    ) -> Measured:
+        side = max(getattr(build(), "resolution", data.x_NCHW.shape[2:]))
+        tried.append(side)
+        rate = RATES[side]
         return Measured(
             images_per_s=rate, share=1.0, answers_per_s=4 * rate, parameters=1, activation_bytes=1
         )
 
     monkeypatch.setattr(measure, "measure", measured)
+    monkeypatch.setattr(measure, "check_export", lambda *_, **__: None)  # takes a second
 
     def measure_for(
-        *, images: int, left_s: float, decode_s: float = 0.0, **given: object
+        *,
+        images: int,
+        left_s: float,
+        decode_s: float = 0.0,
+        side: int = 32,
+        model: str = "efficientnet_lite0",
+        **given: object,
     ) -> tuple[Speed, list[int]]:
         data: Fingerprint = dataclasses.replace(
             fingerprint(source, looked),
             images=images,
             test_images=images // 6,
+            heights=(side, side, side),
+            widths=(side, side, side),
             decode_per_s=images / decode_s if decode_s else math.inf,
         )
-        settings = Settings.make({"budget": 600, "device": "cpu", **given})
-        family = look_at(find_family("efficientnet_lite0"), data, settings.params)
+        settings = Settings.make({"budget": 600, "device": "cpu", "model": model, **given})
+        family = look_at(find_family(model), data, settings.params)
         tried.clear()
         speeds = measure_speeds(settings, looked, data, family, left_s=left_s)
         assert speeds == sorted(speeds, key=lambda speed: speed.resolution)
@@ -87,3 +101,103 @@ def test_a_resolution_that_was_asked_for_is_kept(speed_for: SpeedFor) -> None:
     speed, tried = speed_for(images=60_000, left_s=30, params={"resolution": 128})
     assert speed.resolution == 128
     assert tried == [128]
+
+
+OWN = """
+from typing import Annotated
+
+from torch import nn
+
+from tunesmith import Choice, Float, Int
+
+
+class Network(nn.Module):
+    def __init__(self, classes: int, channels: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(channels, 8, 3)
+        self.head = nn.Linear(8, classes)
+
+    def forward(self, x):
+        if hasattr(self, "resolution"):
+            x = nn.functional.interpolate(x, self.resolution, mode="bilinear", antialias=True)
+        return self.head(self.stem(x).mean((2, 3)))
+
+
+def build(classes: int, channels: int, *, resolution: Annotated[object, RANGE]):
+    network = Network(classes, channels)
+    if type(resolution) is int and resolution >= 8:
+        network.resolution = (resolution, resolution)
+    return network
+"""
+
+
+@pytest.fixture
+def make_own(tmp_path: Path) -> Callable[[str], str]:
+    """Return a function that writes a network from scratch whose resolution has a range."""
+
+    def make(declared: str) -> str:
+        (tmp_path / "net.py").write_text(OWN.replace("RANGE]", declared))
+        return f"{tmp_path}/net.py:build"
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("left_s", "resolution", "tried"), [(90, 32, [32]), (290, 32, [32, 64]), (400, 64, [32, 64])]
+)
+def test_a_network_from_scratch_sees_its_images_three_times(
+    speed_for: SpeedFor,
+    make_own: Callable[[str], str],
+    left_s: float,
+    resolution: int,
+    tried: list[int],
+) -> None:
+    """There is time for 12,000 examples at 64 pixels, and at 96 and more, in each of these."""
+    model = make_own("Int(32, 128)] = 64")
+    speed, were_tried = speed_for(images=60_000, left_s=left_s, model=model)
+    assert (speed.resolution, speed.size) == (resolution, (32, 32))
+    assert were_tried == tried
+
+
+@pytest.mark.parametrize(
+    ("declared", "side", "tried"),
+    [
+        ("Int(32, 128)] = 64", 48, [48, 64]),
+        ("Int(32, 128)] = 64", 256, [32, 48, 64, 96, 128]),
+        ("Int(32, 128)] = 64", 8, [64]),
+        ("Choice(64, 96, 256)] = 96", 32, [96]),
+        ("Choice(64, 96, 256)] = 96", 256, [64, 96, 256]),
+    ],
+)
+def test_a_network_from_scratch_is_tried_at_the_images_own_size_and_its_default(
+    speed_for: SpeedFor,
+    make_own: Callable[[str], str],
+    declared: str,
+    side: int,
+    tried: list[int],
+) -> None:
+    model = make_own(declared)
+    speed, were_tried = speed_for(images=2000, left_s=600, side=side, model=model)
+    assert were_tried == tried
+    assert speed.resolution == tried[-1]
+    assert max(speed.size) == min(side, speed.resolution)
+
+
+@pytest.mark.parametrize(
+    ("declared", "another"),
+    [
+        ("Float(0.5, 1.0)] = 1.0", 0.75),
+        ("Choice(1, 2)] = 1", 2),
+        ('Choice("low", "high")] = "low"', "high"),
+        ("Choice(True, False)] = True", False),
+        ("Int(1, 4)] = 2", 3),
+    ],
+)
+def test_a_resolution_that_is_no_number_of_pixels_does_not_choose_the_size(
+    speed_for: SpeedFor, make_own: Callable[[str], str], declared: str, another: object
+) -> None:
+    model = make_own(declared)
+    for params in ({}, {"resolution": another}):
+        speed, tried = speed_for(images=2000, left_s=600, side=128, model=model, params=params)
+        assert (speed.resolution, speed.size) == (0, (128, 128))
+        assert tried == [32, 48, 64, 96, 128]

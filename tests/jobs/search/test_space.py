@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 from tunesmith.core.settings import Settings
-from tunesmith.core.space import Choice, Field, Int, When, check_space, complete, space_of
+from tunesmith.core.space import Choice, Field, Float, Int, When, check_space, complete, space_of
 from tunesmith.data.augmentation import Augmentation
 from tunesmith.jobs.search.space import FIXED, applied, as_set, at_pace, flat, training_space
 from tunesmith.models.build import Family, find_family
@@ -164,6 +164,22 @@ def test_conditions_of_a_network_of_the_users_own_are_kept() -> None:
     assert "params.blocks" not in space(family, plan, params={"kind": "wide"})
     deep = plan.model_copy(update={"params": {"kind": "deep"}})
     assert space(family, deep, params={"kind": "deep"})["params.blocks"].when is None
+
+
+def pixels(*, resolution: Annotated[int, Int(32, 128)] = 64) -> nn.Module:
+    raise NotImplementedError
+
+
+def share(*, resolution: Annotated[float, Float(0.5, 1.0)] = 1.0) -> nn.Module:
+    raise NotImplementedError
+
+
+def test_a_resolution_is_searched_unless_the_plan_measures_it() -> None:
+    """Images are read for one that is measured, in pixels."""
+    plan = PLAN.model_copy(update={"params": {}})
+    measured, other = (replace(MINE, factory=f, space=space_of(f)) for f in (pixels, share))
+    assert "params.resolution" not in space(measured, plan)
+    assert space(other, plan)["params.resolution"] == Field(Float(0.5, 1.0), 1.0)
 
 
 def test_a_slower_network_is_asked_for_as_many_views_as_there_is_time_for() -> None:

@@ -15,7 +15,7 @@ from tunesmith.core.settings import Settings, checked
 from tunesmith.data.decode import Sample
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.jobs.planning.failures import explained, within_memory
-from tunesmith.jobs.planning.resolutions import affordable, resolutions
+from tunesmith.jobs.planning.resolutions import affordable, enough_time, resolutions
 from tunesmith.jobs.planning.shrinking import check_shrunk
 from tunesmith.jobs.planning.threads import with_fitting_threads
 from tunesmith.jobs.run.limits import check_export
@@ -154,9 +154,9 @@ def _speeds(
     seconds = TRAINED_SHARE * planning.unread_seconds(data, sizes[0], left_s=left_s)
     if planning.has_folds(data):
         seconds *= 1 - planning.FOLD_SHARE
-    if "resolution" in family.space:
-        sides = resolutions(settings, data, family)
-        return affordable(speed, data, sides, precisions, seconds=seconds)
+    if family.has_resolution:
+        fits, sides = enough_time(data, family, seconds), resolutions(settings, data, family)
+        return affordable(speed, data, sides, precisions, fits=fits)
     searched = "width" in family.space and family.source is None and "width" not in settings.params
     middle = family.space["width"].default if searched else 0
     size = _size(partial(speed, width=middle), sizes, images, seconds)

@@ -1,4 +1,4 @@
-"""Choose the resolution of a pretrained network by measuring higher and higher ones."""
+"""Choose the resolution inside a network by measuring higher and higher ones."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -10,14 +10,42 @@ from tunesmith.jobs.planning.failures import within_memory
 from tunesmith.models.build import Family
 
 Measure = Callable[..., planning.Speed]
+Fits = Callable[[planning.Speed], bool]
 
 
 def resolutions(settings: Settings, data: Fingerprint, family: Family) -> Sequence[int]:
-    """Return the resolutions to consider, lowest first: the user's, or those that a family has."""
+    """Return the resolutions to consider, lowest first: the user's, or those that a family has.
+
+    A network from scratch gains little from enlarged images. It has the sizes that others from
+    scratch have, and the one that the user made it for.
+    """
     if "resolution" in settings.params:
         return (settings.params["resolution"],)
     has = family.space["resolution"]
-    return tuple(filter(has.range.holds, planning.resolutions_of(data))) or (has.default,)
+    if family.pretrained:
+        sides = planning.resolutions_of(data)
+    else:
+        sides = tuple(sorted({has.default, *map(max, planning.sizes_of(data))}))
+    return tuple(filter(has.range.holds, sides)) or (has.default,)
+
+
+def enough_time(data: Fingerprint, family: Family, seconds: float) -> Fits:
+    """Return what tells whether a speed leaves enough time to train a family.
+
+    Args:
+        data: Fingerprint of the data.
+        family: Network family: one that is pretrained needs far fewer examples.
+        seconds: Seconds for training and for testing.
+    """
+    if family.pretrained is None:
+        images = planning.trained_images(data)
+        return partial(planning.sees_enough, images=images, seconds=seconds)
+    return partial(
+        planning.leaves_time,
+        examples=planning.tuned_examples(data),
+        asked=planning.asked_images(data),
+        seconds=seconds,
+    )
 
 
 def affordable(
@@ -26,9 +54,9 @@ def affordable(
     sides: Sequence[int],
     precisions: Sequence[bool],
     *,
-    seconds: float,
+    fits: Fits,
 ) -> list[planning.Speed]:
-    """Measure higher and higher resolutions, as long as they fit and leave time for fine-tuning.
+    """Measure higher and higher resolutions, as long as they fit and leave enough time.
 
     Args:
         speed: Measures a network of a ``size``, a ``resolution`` and a precision (``mixed``).
@@ -36,7 +64,7 @@ def affordable(
         sides: Resolutions to consider, lowest first.
         precisions: Whether to multiply in mixed precision; the lowest resolution is measured in
             each, and what is faster there counts for all.
-        seconds: Seconds for fine-tuning and for testing.
+        fits: Whether a speed leaves enough time.
 
     Returns:
         The speed at each of these resolutions, lowest first.
@@ -45,12 +73,6 @@ def affordable(
     at = partial(_at, speed, data)
     ways = ({"resolution": lowest, "mixed": mixed} for mixed in precisions)
     speeds = [max(within_memory(at, ways), key=lambda found: found.images_per_s)]
-    fits = partial(
-        planning.leaves_time,
-        examples=planning.tuned_examples(data),
-        asked=planning.asked_images(data),
-        seconds=seconds,
-    )
     for side in higher:
         if not fits(planning.at_most(speeds[-1], side)):  # then it need not be measured
             break

@@ -18,8 +18,8 @@ from tunesmith.plan import UNITS, Plan
 from tunesmith.plan.speeds import passes_in
 from tunesmith.training.config import OF_OPTIMIZER, RECIPES, TrainConfig
 
-# What is not searched: the resolution of a network that has one, a user's too, which the plan has
-# measured and images were read for (of ours from scratch, shares of it are searched as
+# What is not searched: the resolution of a network that has one in pixels, a user's too, which the
+# plan has measured and images were read for (of ours from scratch, shares of it are searched as
 # `resolution_multiplier`); a pretrained network's frozen layers, which a network from scratch must
 # not have; the shape of the schedule, early small images and the EMA decay, which would bias the
 # comparison of paused trainings; the balance of the classes, which the metric decides; the robust
@@ -42,9 +42,10 @@ def training_space(family: Family, chosen: Plan, settings: Settings) -> dict[str
     user = {f"params.{name}" for name in settings.params}
     user |= {f"train.{name}" for name in settings.train}
     space = _optimizers(values) if _is_any_optimizer(family, user) else {}
+    fixed = FIXED if family.has_resolution else FIXED - {"params.resolution"}
     for name, field in declared(family):
         part = name.rpartition(".")[0]
-        if name in FIXED | {OPTIMIZER} or name in user or part in user:
+        if name in fixed | {OPTIMIZER} or name in user or part in user:
             continue
         # The field that it depends on may be fixed, and is then not in this space.
         when = field.when if field.when and field.when.field in space else None
