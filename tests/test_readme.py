@@ -1,6 +1,7 @@
 """What README.md promises is there: commands, options, names, links."""
 
 import ast
+import copy
 import json
 import os
 import re
@@ -8,10 +9,17 @@ import subprocess
 import sys
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 import tunesmith
+from tunesmith.core.space import space_of
+from tunesmith.jobs.run.limits import check_export
+from tunesmith.models.custom import check_network
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -83,6 +91,22 @@ def test_the_python_code_uses_public_names() -> None:
                 assert {alias.name for alias in node.names} <= set(tunesmith.__all__)
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "ts":
                 assert node.attr in tunesmith.__all__
+
+
+def test_the_network_of_one_size_is_a_network_of_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    def made(_name: str, **given: Any) -> nn.Module:
+        pixels = given["in_chans"] * given["img_size"] ** 2
+        return nn.Sequential(nn.Flatten(), nn.Linear(pixels, given["num_classes"]))
+
+    monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=made))
+    (block,) = [block for block in code_blocks("python") if "import timm" in block]
+    defined: dict[str, Any] = {}
+    exec(block, defined)
+    build = defined["build"]
+    assert space_of(build)["resolution"].default == 224
+    network = copy.deepcopy(build(3, 1, resolution=128))
+    check_network(network, torch.zeros(2, 1, 40, 30), 3)
+    check_export(network, channels=1, size=(40, 30))
 
 
 @pytest.mark.parametrize("text", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])

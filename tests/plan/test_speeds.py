@@ -1,6 +1,7 @@
 """Tests of `tunesmith.plan.speeds`."""
 
 import dataclasses
+from functools import partial
 
 import pytest
 
@@ -17,6 +18,7 @@ from tunesmith.plan.speeds import (
     readable_images,
     reading_budget,
     resolutions_of,
+    sees_enough,
     size_for,
     sizes_of,
 )
@@ -43,8 +45,9 @@ def test_the_largest_affordable_size_is_chosen() -> None:
         speed(32, rate).model_copy(update={"size": (side, side)})
         for side, rate in ((32, 1000), (64, 250), (128, 60))
     ]
-    assert choose_size(speeds, images=1000, seconds=12) == (64, 64)
-    assert choose_size(speeds, images=10**6, seconds=12) == (32, 32)
+    few, many = (partial(sees_enough, images=n, seconds=12) for n in (1000, 10**6))
+    assert choose_size(speeds, few) == (64, 64)
+    assert choose_size(speeds, many) == (32, 32)
 
 
 def test_interpolated_speeds_lie_between() -> None:

@@ -129,7 +129,7 @@ def call_factory(
     except (Exception, SystemExit) as error:
         raise ModelError(
             f"Your network factory `{label}` raised {type(error).__name__} when called with "
-            f"classes={classes}, channels={channels}, {dict(params)}: {error}"
+            f"classes={classes}, channels={channels}, {extra | dict(params)}: {error}"
         ) from error
     if not isinstance(network, nn.Module):
         raise ModelError(
@@ -157,9 +157,12 @@ def answer(network: nn.Module, x_NCHW: Tensor) -> Any:
         with torch.no_grad():
             return network(x_NCHW)
     except Exception as error:
+        told = str(error).rstrip(".")
         raise ModelError(
             f"Your network raised {type(error).__name__} on images of shape "
-            f"{tuple(x_NCHW.shape)}: {error}"
+            f"{tuple(x_NCHW.shape)}: {told}. If it computes images of another "
+            "size alone, let it resize these itself, such as to a `resolution` that its factory "
+            "takes, or make it for the `size` (height, width) that a factory may take."
         ) from error
 
 

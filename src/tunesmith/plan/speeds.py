@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import final
 
 from tunesmith.data.fingerprint import Fingerprint
@@ -18,7 +18,7 @@ ENOUGH_EPOCHS = 3.0  # if even the narrowest network gets fewer, there is too li
 COARSE_FROM = 32  # pixels of the shorter side: smaller images lose their content at three quarters
 RESOLUTIONS = (64, 96, 128, 160, 224)  # resolutions to try for pretrained networks
 LARGEST_ZOOM = 4  # times an image's own side; larger copies show nothing more
-# Examples for fine-tuning that a higher resolution must leave time for. Of few images, where the
+# Examples for fine-tuning that larger images must leave time for. Of few images, where the
 # head on frozen features does most, it is a number of epochs.
 FEWEST_TUNED, FEWEST_EPOCHS_SMALL = 12_000, 1.0
 SAMPLED_SHARE = 0.03  # share of the budget for a sample of the images, before planning
@@ -182,9 +182,9 @@ def sees_enough(speed: Speed, *, images: int, seconds: float) -> bool:
     return speed.images_per_s * seconds >= ENOUGH_EPOCHS * images
 
 
-def choose_size(speeds: Sequence[Speed], *, images: int, seconds: float) -> tuple[int, int]:
-    """Choose the largest size at which the network sees every image often enough in time."""
-    enough = [s for s in speeds if sees_enough(s, images=images, seconds=seconds)]
+def choose_size(speeds: Sequence[Speed], fits: Callable[[Speed], bool]) -> tuple[int, int]:
+    """Choose the largest size at which the network fits into the time, else the first one."""
+    enough = [*filter(fits, speeds)]
     return max(enough or speeds[:1], key=lambda s: s.size).size
 
 

@@ -21,8 +21,9 @@ from tunesmith.training.epoch import TrainData
 from tunesmith.training.findings import Measured
 
 # Images in a second, by the longer side of what a network computes.
-RATES = {32: 2000, 48: 1000, 64: 600, 96: 350, 128: 200, 192: 90, 256: 50}
+RATES = {32: 2000, 48: 1000, 64: 600, 96: 350, 128: 200, 192: 90, 224: 60, 256: 50}
 SpeedFor = Callable[..., tuple[Speed, list[int]]]
+MakeOwn = Callable[..., str]
 
 
 @pytest.fixture
@@ -106,6 +107,7 @@ def test_a_resolution_that_was_asked_for_is_kept(speed_for: SpeedFor) -> None:
 OWN = """
 from typing import Annotated
 
+import torch
 from torch import nn
 
 from tunesmith import Choice, Float, Int
@@ -116,6 +118,8 @@ class Network(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(channels, 8, 3)
         self.head = nn.Linear(8, classes)
+        if IS_PRETRAINED:
+            self.pretrained_cfg = {"mean": [0.5] * 3, "std": [0.2] * 3, "classifier": "head"}
 
     def forward(self, x):
         if hasattr(self, "resolution"):
@@ -124,6 +128,8 @@ class Network(nn.Module):
 
 
 def build(classes: int, channels: int, *, resolution: Annotated[object, RANGE]):
+    if IS_PRETRAINED:
+        torch.manual_seed(0)
     network = Network(classes, channels)
     if type(resolution) is int and resolution >= 8:
         network.resolution = (resolution, resolution)
@@ -132,11 +138,12 @@ def build(classes: int, channels: int, *, resolution: Annotated[object, RANGE]):
 
 
 @pytest.fixture
-def make_own(tmp_path: Path) -> Callable[[str], str]:
-    """Return a function that writes a network from scratch whose resolution has a range."""
+def make_own(tmp_path: Path) -> MakeOwn:
+    """Return a function that writes a user's network whose resolution has some range."""
 
-    def make(declared: str) -> str:
-        (tmp_path / "net.py").write_text(OWN.replace("RANGE]", declared))
+    def make(declared: str, *, pretrained: bool = False) -> str:
+        text = OWN.replace("RANGE]", declared).replace("IS_PRETRAINED", str(pretrained))
+        (tmp_path / "net.py").write_text(text)
         return f"{tmp_path}/net.py:build"
 
     return make
@@ -147,7 +154,7 @@ def make_own(tmp_path: Path) -> Callable[[str], str]:
 )
 def test_a_network_from_scratch_sees_its_images_three_times(
     speed_for: SpeedFor,
-    make_own: Callable[[str], str],
+    make_own: MakeOwn,
     left_s: float,
     resolution: int,
     tried: list[int],
@@ -171,7 +178,7 @@ def test_a_network_from_scratch_sees_its_images_three_times(
 )
 def test_a_network_from_scratch_is_tried_at_the_images_own_size_and_its_default(
     speed_for: SpeedFor,
-    make_own: Callable[[str], str],
+    make_own: MakeOwn,
     declared: str,
     side: int,
     tried: list[int],
@@ -194,10 +201,33 @@ def test_a_network_from_scratch_is_tried_at_the_images_own_size_and_its_default(
     ],
 )
 def test_a_resolution_that_is_no_number_of_pixels_does_not_choose_the_size(
-    speed_for: SpeedFor, make_own: Callable[[str], str], declared: str, another: object
+    speed_for: SpeedFor, make_own: MakeOwn, declared: str, another: object
 ) -> None:
     model = make_own(declared)
     for params in ({}, {"resolution": another}):
         speed, tried = speed_for(images=2000, left_s=600, side=128, model=model, params=params)
         assert (speed.resolution, speed.size) == (0, (128, 128))
         assert tried == [32, 48, 64, 96, 128]
+
+
+def test_a_pretrained_network_without_a_resolution_gets_images_that_leave_time_to_tune_it(
+    speed_for: SpeedFor, make_own: MakeOwn
+) -> None:
+    """In this time, it sees 12,000 examples at 128 pixels, and all images three times at 32."""
+    given = {"images": 60_000, "left_s": 150, "side": 256}
+    scratch, _ = speed_for(model=make_own("...] = None"), **given)
+    tuned, tried = speed_for(model=make_own("...] = None", pretrained=True), **given)
+    assert (scratch.size, tuned.size) == ((32, 32), (128, 128))
+    assert tried == [32, 48, 64, 96, 128, 192]
+
+
+@pytest.mark.parametrize("declared", ["Int(64, 224)] = 96", "Choice(64, 224)] = 64"])
+@pytest.mark.parametrize("pretrained", [True, False])
+@pytest.mark.parametrize("side", [32, 256])
+def test_a_resolution_of_your_own_network_may_be_set(
+    speed_for: SpeedFor, make_own: MakeOwn, declared: str, side: int, *, pretrained: bool
+) -> None:
+    model, params = make_own(declared, pretrained=pretrained), {"resolution": 224}
+    speed, tried = speed_for(images=60_000, left_s=30, side=side, model=model, params=params)
+    assert (speed.resolution, tried) == (224, [224])
+    assert speed.size == (min(side, 224), min(side, 224))

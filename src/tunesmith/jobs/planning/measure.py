@@ -15,7 +15,12 @@ from tunesmith.core.settings import Settings, checked
 from tunesmith.data.decode import Sample
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.jobs.planning.failures import explained, within_memory
-from tunesmith.jobs.planning.resolutions import affordable, enough_time, resolutions
+from tunesmith.jobs.planning.resolutions import (
+    affordable,
+    affordable_size,
+    enough_time,
+    resolutions,
+)
 from tunesmith.jobs.planning.shrinking import check_shrunk
 from tunesmith.jobs.planning.threads import with_fitting_threads
 from tunesmith.jobs.run.limits import check_export
@@ -154,12 +159,13 @@ def _speeds(
     seconds = TRAINED_SHARE * planning.unread_seconds(data, sizes[0], left_s=left_s)
     if planning.has_folds(data):
         seconds *= 1 - planning.FOLD_SHARE
+    fits = enough_time(data, family, seconds)
     if family.has_resolution:
-        fits, sides = enough_time(data, family, seconds), resolutions(settings, data, family)
+        sides = resolutions(settings, data, family)
         return affordable(speed, data, sides, precisions, fits=fits)
     searched = "width" in family.space and family.source is None and "width" not in settings.params
     middle = family.space["width"].default if searched else 0
-    size = _size(partial(speed, width=middle), sizes, images, seconds)
+    size = affordable_size(partial(speed, width=middle), sizes, fits=fits)
     if not searched:
         ways = itertools.product(layouts, precisions)
         named = ({"channels_last": last, "mixed": mixed} for last, mixed in ways)
@@ -182,23 +188,6 @@ def _ways(settings: Settings) -> tuple[Sequence[bool], Sequence[bool]]:
         (True, False) if layout is None else (layout,),
         usual if precision is None else (precision,),
     )
-
-
-def _size(
-    speed: Callable[..., planning.Speed],
-    sizes: Sequence[tuple[int, int]],
-    images: int,
-    seconds: float,
-) -> tuple[int, int]:
-    """Measure larger and larger images, until they are too slow, and choose a size."""
-    if len(sizes) == 1:
-        return sizes[0]
-    speeds: list[planning.Speed] = []
-    for found in within_memory(speed, ({"size": size} for size in sizes)):
-        speeds.append(found)
-        if not planning.sees_enough(found, images=images, seconds=seconds):
-            break  # larger ones are slower still
-    return planning.choose_size(speeds, images=images, seconds=seconds)
 
 
 def _widths(

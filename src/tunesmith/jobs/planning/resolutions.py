@@ -1,4 +1,4 @@
-"""Choose the resolution inside a network by measuring higher and higher ones."""
+"""Choose the size of the images, or the resolution inside a network, by measuring larger ones."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -82,6 +82,26 @@ def affordable(
             break
         speeds.append(found)
     return speeds
+
+
+def affordable_size(
+    speed: Measure, sizes: Sequence[tuple[int, int]], *, fits: Fits
+) -> tuple[int, int]:
+    """Measure larger and larger images, until they leave too little time, and choose a size.
+
+    Args:
+        speed: Measures a network on images of a ``size``.
+        sizes: Sizes to consider, smallest first.
+        fits: Whether a speed leaves enough time.
+    """
+    if len(sizes) == 1:
+        return sizes[0]
+    speeds: list[planning.Speed] = []
+    for found in within_memory(speed, ({"size": size} for size in sizes)):
+        speeds.append(found)
+        if not fits(found):
+            break  # larger ones are slower still
+    return planning.choose_size(speeds, fits)
 
 
 def _at(speed: Measure, data: Fingerprint, resolution: int, *, mixed: bool) -> planning.Speed:
