@@ -1,5 +1,6 @@
 """Tests of `tunesmith.jobs.planning.measure`; test_race.py and test_fit.py plan by it."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from tunesmith.core.clock import Clock
+from tunesmith.core.errors import SettingsError
 from tunesmith.core.settings import Settings
 from tunesmith.data.decode import sample
 from tunesmith.data.fingerprint import Fingerprint, fingerprint
@@ -131,6 +133,11 @@ def test_a_layout_that_a_network_does_not_compute_is_left_out(tmp_path: Path) ->
     data = fingerprint(source, looked)
     speeds = measure_speeds(settings, looked, data, family, left_s=5.0)
     assert not any(speed.channels_last for speed in speeds)
+    told = r"`train\.channels_last` = true is for .* Leave it out"
+    for is_set in (True, False):
+        asked = settings.model_copy(update={"train": {"channels_last": is_set}})
+        with pytest.raises(SettingsError, match=told) if is_set else nullcontext():
+            measure_speeds(asked, looked, data, family, left_s=5.0)
 
 
 @pytest.mark.parametrize(

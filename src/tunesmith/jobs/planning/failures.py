@@ -1,15 +1,34 @@
-"""Networks that cannot be trained on a batch: why, and that larger ones are not tried then."""
+"""Networks that cannot be trained on a batch, or not as set: why; larger ones are not tried."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from torch import Tensor, nn
+
 from tunesmith import plan as planning
-from tunesmith.core.errors import ModelError, OutOfMemoryError, TunesmithError
+from tunesmith.core.errors import ModelError, OutOfMemoryError, SettingsError, TunesmithError
 from tunesmith.core.settings import Settings
 from tunesmith.models.build import Family
+from tunesmith.models.custom import is_channels_last
 from tunesmith.training.findings import Measured
 
 ONE_VALUE = "Expected more than 1 value per channel"  # what torch's batch normalization then says
+
+
+def takes_channels_last(settings: Settings, network: nn.Module, x_NCHW: Tensor) -> bool:
+    """Whether a user's network computes images with channels last in memory, too; it is changed.
+
+    Raises:
+        SettingsError: It does not, and the user's settings say that it must.
+    """
+    found = is_channels_last(network, x_NCHW)
+    if not found and "channels_last" in settings.train:  # where it is false, nobody asks
+        raise SettingsError(
+            "`train.channels_last` = true is for networks that compute images with channels last "
+            "in memory. Yours cannot, as if it had a `view` where that needs a `reshape`. Leave "
+            "it out, or mend the network."
+        )
+    return found
 
 
 def explained(family: Family, settings: Settings, run: Callable[[], Measured]) -> Measured:

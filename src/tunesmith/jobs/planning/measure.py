@@ -14,7 +14,7 @@ from tunesmith.core.pixels import recolor
 from tunesmith.core.settings import Settings, checked
 from tunesmith.data.decode import Sample
 from tunesmith.data.fingerprint import Fingerprint
-from tunesmith.jobs.planning.failures import explained, within_memory
+from tunesmith.jobs.planning.failures import explained, takes_channels_last, within_memory
 from tunesmith.jobs.planning.resolutions import (
     affordable,
     affordable_size,
@@ -26,7 +26,7 @@ from tunesmith.jobs.planning.threads import with_fitting_threads
 from tunesmith.jobs.run.limits import check_export
 from tunesmith.jobs.run.prepare import builder, tensor
 from tunesmith.models.build import Family
-from tunesmith.models.custom import check_network, is_channels_last
+from tunesmith.models.custom import check_network
 from tunesmith.models.preprocess import Normalize, resize_pixels
 from tunesmith.models.pretrained import COLORS, are_learned, check_classifier, some_weights
 from tunesmith.training.config import RECIPES, TUNED_RECIPES, TrainConfig
@@ -123,7 +123,7 @@ def measure_speeds(
     Raises:
         ModelError: The user's own network cannot be trained or exported.
         SettingsError: The network cannot compute images as small as the user's ``early_scale``
-            makes them.
+            makes them, or with channels last in memory, as the user asks.
     """
     once = partial(_speeds, settings, sample, data, family, left_s=left_s, size=size)
     again = partial(_again, settings, sample, data, family)
@@ -231,7 +231,7 @@ def _speed(
     if family.source:
         few = batch.some(2).cpu()
         check_network(build(), few, data.classes)
-        channels_last &= is_channels_last(build(), few)
+        channels_last = channels_last and takes_channels_last(settings, build(), few)
     config = _config(settings, data, family, pixels).model_copy(
         update={"channels_last": channels_last, "mixed_precision": mixed}
     )
