@@ -27,6 +27,7 @@ from torch import nn
 from fit import write_results
 from portfolio import Images, read_fashion, read_zip
 from tricks import MIRRORED, data_of, tensor
+from tunesmith.data.sources import open_source
 from tunesmith.evaluation.metrics import accuracy
 from tunesmith.evaluation.predict import logits
 from tunesmith.execution.allocator import keep_freed_memory
@@ -44,7 +45,19 @@ from tunesmith.training.slice import place, train_slice
 
 RESULTS = Path(__file__).parent / "results" / "mirrors.json"
 WIDTH, PROBED, JUDGED, SECONDS = 24, 16, 600, 6.0
+
+
+def read_digits() -> dict[str, Images]:
+    """Training and test part of scikit-learn's digits, of which every fifth is tested."""
+    source = open_source("digits")
+    images = [np.asarray(source.read(n)) for n in range(len(source.names))]
+    x, y = np.stack(images), source.labels
+    is_test = np.arange(len(y)) % 5 == 0
+    return {"train": (x[~is_test], y[~is_test]), "test": (x[is_test], y[is_test])}
+
+
 READ: dict[str, Callable[[], dict[str, Images]]] = {
+    "digits": read_digits,
     "fashion": read_fashion,
     "mnist": partial(read_zip, "mnist.zip", 1),
     "cifar10": partial(read_zip, "cifar10.zip", 3),

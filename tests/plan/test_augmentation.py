@@ -63,6 +63,12 @@ def test_what_is_unfamiliar_when_mirrored_is_learned_in_many_epochs(
     assert reasons[0].endswith("it helps all the same, so this change is used.") == flip
 
 
+def test_signs_are_not_merely_unfamiliar_when_mirrored() -> None:
+    digits = harm(0.997, flip=0.403, flip_vertical=0.382, rotate=0.951)
+    how, _ = choose_augmentation(exchanging(digits, 0.19), epochs=43)
+    assert (how.flip, how.rotate > 0) == (False, True)
+
+
 def test_classes_that_turn_into_each_other_are_not_mirrored_however_few_they_are() -> None:
     """As two of 43 traffic signs: they hardly lower the accuracy."""
     arrows = harm(0.96, flip=0.92, flip_vertical=0.2, rotate=0.9)

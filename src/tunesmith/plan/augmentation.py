@@ -14,7 +14,8 @@ from tunesmith.training.findings import SHIFT, Harm, beyond_chance
 # point worse in few epochs; digits lose 2 to 3 %, photographs next to nothing. Mirrored clothes are
 # unfamiliar, but pass for each other in hardly any two classes (1 to 8 %): with up to 10,000 images
 # and in many epochs, they are learned .2 to .8 points better so. Of mirrored 2 and 5, a third or
-# more pass for the other digit, and MNIST is learned .6 points worse.
+# more pass for the other digit, and MNIST is learned .6 points worse. In images of 8 x 8 pixels, it
+# may be a fifth, so that signs are never taken for merely unfamiliar.
 HARMLESS = {"flip": 0.05, "flip_vertical": 0.05, "rotate": 0.08, "shift": 0.05}
 SIGNS = 0.68  # share of mirrored images that are still recognized; of signs it is less
 KNOWS = 0.4  # accuracy beyond chance that is needed to judge vertical flips, and unfamiliar ones
@@ -58,8 +59,9 @@ def choose_augmentation(harm: Harm, *, epochs: float) -> tuple[Augmentation, tup
     harmless = _harmless(harm)
     # A network that has learned little sees no difference; the rarer change must prove itself.
     knows = beyond_chance(harm.plain, harm.chance) >= KNOWS
-    unfamiliar = epochs >= MIRRORED_EPOCHS and knows and _exchanged(harm, "flip") < NOT_EXCHANGED
-    flip, signs = harmless["flip"] or unfamiliar, harm.changed["flip"] < SIGNS * harm.plain
+    signs = harm.changed["flip"] < SIGNS * harm.plain
+    unfamiliar = knows and not signs and _exchanged(harm, "flip") < NOT_EXCHANGED
+    flip = harmless["flip"] or (unfamiliar and epochs >= MIRRORED_EPOCHS)
     drawn, is_long = harmless["rotate"] and signs and not flip, epochs >= LONG_EPOCHS
     how = Augmentation(
         shift=SHIFT if harmless.get("shift", True) or is_long else 0.0,
