@@ -30,6 +30,7 @@ from tunesmith.jobs import tune as job
 from tunesmith.jobs.report import look
 from tunesmith.jobs.search.search_setup import disk_bytes
 from tunesmith.jobs.search.tune_result import Tuned
+from tunesmith.records.events import WorkersChosen
 from tunesmith.records.history import TrialHistory
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import timing
@@ -131,6 +132,25 @@ def test_how_many_processes_train_may_be_measured(
         assert past.workers is not None
         assert past.workers.reason in found.warnings
         assert [trial.seen for trial in past.trials.values()] == [10] * 8
+
+
+def test_where_several_processes_have_too_little_memory_each_one_searches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = replace(measure(tmp_path), memory_bytes=2_500_000_000)
+    monkeypatch.setattr("tunesmith.jobs.search.workers.measure", lambda _: machine)
+    monkeypatch.setattr("tunesmith.jobs.tune._most", lambda _: 2)
+    given: dict[str, Any] = {"trials": 4, "horizon": 10, "budget": "100h", "workers": "auto"}
+    found = tune(tmp_path, "needs_memory", **given)
+    past = read_history(tmp_path)
+    assert past.workers == WorkersChosen(
+        workers=1,
+        reason="`--workers auto` chose 1 process: 2 processes do not seem to have enough memory "
+        "each (It ran out of memory).",
+    )
+    assert past.workers.reason in found.warnings
+    assert found.failed == {}
+    assert [(trial.seen, trial.ended) for trial in past.trials.values()] == [(10, None)] * 4
 
 
 def test_values_may_be_maximized(tmp_path: Path) -> None:

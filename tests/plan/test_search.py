@@ -1,12 +1,16 @@
 """Tests of `tunesmith.plan.search`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import pytest
 
 from tunesmith.core.settings import Settings
 from tunesmith.plan.search import ALONE, SearchPlan, given_workers, plan_search
+
+from .conftest import MACHINE
+
+GIB = 2**30
 
 
 @final
@@ -17,9 +21,14 @@ class Case:
     left_s: float
     cores: int = 2
     memory_bytes: int = 8 * 10**9
+    cuda_bytes: tuple[int, ...] = ()
+    training_bytes: int = 10**9
     horizon: int = 80_000
     train_s: float = 80.0
     had_s: float = 0.0
+
+
+LARGE = Case(left_s=200.0, cores=64, memory_bytes=10**12)
 
 
 def decide(case: Case, **settings: Any) -> tuple[SearchPlan | None, str]:
@@ -29,8 +38,14 @@ def decide(case: Case, **settings: Any) -> tuple[SearchPlan | None, str]:
         horizon=case.horizon,
         train_s=case.train_s,
         left_s=case.left_s,
-        cores=case.cores,
-        memory_bytes=case.memory_bytes,
+        machine=replace(
+            MACHINE,
+            cores=case.cores,
+            memory_bytes=case.memory_bytes,
+            cuda=("a device",) * len(case.cuda_bytes),
+            cuda_bytes=case.cuda_bytes,
+        ),
+        training_bytes=case.training_bytes,
         had_s=case.had_s,
     )
 
@@ -98,8 +113,19 @@ def test_a_number_of_trials_decides() -> None:
     ("case", "settings", "workers"),
     [
         (Case(left_s=200.0, cores=64), {}, 5),  # as many as the memory holds
-        (Case(left_s=200.0, cores=64, memory_bytes=10**12), {}, 8),
+        (LARGE, {}, 8),
         (Case(left_s=200.0, memory_bytes=10**9), {}, 1),
+        # As many as hold the plan's training, if that takes more than a worker usually does.
+        (Case(left_s=200.0, cores=64, training_bytes=3 * 10**9), {}, 2),
+        (Case(left_s=200.0, training_bytes=5 * 10**9), {}, 1),
+        (Case(left_s=200.0, training_bytes=5 * 10**9), {"workers": 3}, 3),
+        # Half of a device is for what they compute: as many as fit into that.
+        (replace(LARGE, cuda_bytes=(24 * GIB,)), {}, 8),
+        (replace(LARGE, cuda_bytes=(24 * GIB, 8 * GIB)), {}, 2),
+        (replace(LARGE, cuda_bytes=(8 * GIB,), training_bytes=3 * 10**9), {}, 1),
+        (replace(LARGE, cuda_bytes=(4 * GIB,)), {"workers": 3}, 3),
+        (replace(LARGE, cuda_bytes=(4 * GIB,)), {"device": "cpu"}, 8),
+        (LARGE, {"device": "cuda"}, 1),  # its memory is not known
         (Case(left_s=200.0), {"workers": 3}, 3),
         (Case(left_s=200.0), {"workers": 3, "trials": 5}, 3),
     ],

@@ -1,12 +1,21 @@
 """Tests of `tunesmith.tuning.failures`."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tunesmith.core.errors import SettingsError
-from tunesmith.tuning.failures import FAILURES_MOST, check_failures, outage, told
+from tunesmith.core.errors import CodeChangedError, SettingsError
+from tunesmith.execution.executor import Failure, Outcome
+from tunesmith.tuning.failures import (
+    FAILURES_MOST,
+    ShortError,
+    check_failures,
+    check_outcome,
+    outage,
+    told,
+)
 from tunesmith.tuning.protocols import History, Observation, Trial
 
 WHERE = Path("trials/0002/error.txt")
@@ -23,6 +32,25 @@ def test_one_reason_for_all_is_no_trials_fault() -> None:
     devices = [f"no device number {n}" for n in range(3)]
     with pytest.raises(SettingsError, match=r"first 3 trials failed.*number 2 Mend it; .*0002"):
         check_failures(history(*devices), WHERE)
+
+
+@pytest.mark.parametrize(
+    ("failure", "ends_if_short", "error"),
+    [
+        ("changed", False, CodeChangedError),
+        ("memory", True, ShortError),
+        ("memory", False, None),
+        ("raised", True, None),
+        ("", True, None),
+    ],
+)
+def test_no_trial_is_to_blame_for_changed_code_or_where_each_has_a_part_of_the_memory(
+    failure: Failure, ends_if_short: bool, error: type[Exception] | None
+) -> None:
+    failed = "It was lost." if failure else None
+    outcome = Outcome(key="0", seconds=1.0, failed=failed, failure=failure)
+    with pytest.raises(error, match=r"It was lost\.") if error else nullcontext():
+        check_outcome(outcome, ends_if_short=ends_if_short)
 
 
 @pytest.mark.parametrize(

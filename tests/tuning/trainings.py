@@ -209,3 +209,11 @@ def breaks_while_out(config: Config, folder: Path, start: int, until: int) -> li
 def removes_its_folder(config: Config, folder: Path, start: int, until: int) -> float:
     shutil.rmtree(folder)
     return config.lr
+
+
+def needs_memory(config: Config, folder: Path, start: int, until: int) -> list[float]:
+    """It allocates one and a half gigabytes, and touches none of them."""
+    room = bytes(1_500_000_000)  # which the system clears once they are touched
+    values = falls(config, folder, start, until)
+    del room
+    return values

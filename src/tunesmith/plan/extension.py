@@ -51,8 +51,8 @@ def extend(
         horizon=horizon,
         train_s=horizon / per_s,
         left_s=max(horizon / per_s, total_s),
-        cores=machine.cores,
-        memory_bytes=machine.memory_bytes,
+        machine=machine,
+        training_bytes=chosen.memory_bytes,
         had_s=had_s,
     )
     told = f"By now, the budget is {duration(settings.budget)}. {reason}"

@@ -63,11 +63,17 @@ def fitting(
 
 def _room(data: Fingerprint, best: Speed, machine: Machine, settings: Settings) -> float:
     """Memory for the activations of a batch, in bytes: of the device that trains."""
-    if machine.cuda_bytes and settings.device in {"auto", "cuda"}:
-        whole = min(machine.cuda_bytes)
+    if whole := cuda_bytes(machine, settings):
         return max(CUDA_ROOM * whole - PER_WEIGHT * best.parameters, LEAST_ROOM * whole)
     whole = machine.memory_bytes
     return max(ROOM * whole - _rest_bytes(data, best, machine), LEAST_ROOM * whole)
+
+
+def cuda_bytes(machine: Machine, settings: Settings) -> int | None:
+    """Memory of the CUDA device that trains: 0 if it is unknown, None if no such device does."""
+    if settings.device == "cuda" or (settings.device == "auto" and machine.cuda_bytes):
+        return min(machine.cuda_bytes, default=0)
+    return None
 
 
 def memory_words(best: Speed, usual: TrainConfig, train: TrainConfig) -> tuple[str, ...]:

@@ -6,13 +6,15 @@ from pydantic import BaseModel, ConfigDict
 
 from tunesmith.core.settings import LATENCY, Settings
 from tunesmith.core.words import counted, duration
+from tunesmith.execution.machine import Machine
 from tunesmith.execution.processes import WORKERS_MOST
+from tunesmith.plan.memory import CUDA_ROOM, cuda_bytes
 
 NEEDED_SHARE = 0.5  # share of the most examples that help; the rest brings little
 SEARCH_FROM = 3.0  # times what the recipe needs: enough for it, a search and the found config
 SMALL = 0.01  # share of what is needed below which it is called less than that
 FEWEST_VALIDATED = 500  # images that a trial is validated on, if there are so many
-WORKER_BYTES = 1_500_000_000  # memory that a worker may need
+WORKER_BYTES = 1_500_000_000  # memory that a worker may need, however little the plan's training
 UNITS = 25  # per full training; a slice of a search is one of them
 UNITS_EACH = 5  # units of training per trial on average, if the number of trials is given
 ALONE = " One process searches, since the time of a graph is measured while nothing else trains."
@@ -47,8 +49,8 @@ def plan_search(
     horizon: int,
     train_s: float,
     left_s: float,
-    cores: int,
-    memory_bytes: int,
+    machine: Machine,
+    training_bytes: int,
     had_s: float = 0.0,
 ) -> tuple[SearchPlan | None, str]:
     """Decide whether a search is worthwhile.
@@ -64,8 +66,8 @@ def plan_search(
         horizon: Number of examples that it would be trained on.
         train_s: Seconds that these take.
         left_s: Seconds for training: those left, and those that it has had.
-        cores: Number of cores that this process may use.
-        memory_bytes: Memory that this process may use.
+        machine: Resources of the machine.
+        training_bytes: Memory that the recipe's own training is expected to take.
         had_s: Seconds that it was trained for before this decision.
 
     Returns:
@@ -80,7 +82,7 @@ def plan_search(
     search = SearchPlan(
         examples=max(1, int(horizon * each_s / train_s)),
         trials=settings.trials,
-        workers=_workers(settings, cores=cores, memory_bytes=memory_bytes),
+        workers=_workers(settings, machine, training_bytes),
     )
     words = _search_words(search, needed_s, left_s, verb, search_s=left_s - 2 * each_s)
     return search, words + (ALONE if LATENCY in settings.limit else _at_most(search))
@@ -94,14 +96,22 @@ def given_workers(settings: Settings) -> int | None:
     return 1 if LATENCY in settings.limit else settings.workers
 
 
-def _workers(settings: Settings, *, cores: int, memory_bytes: int) -> int:
-    """Maximum number of workers; whether one with all cores is faster is measured later."""
+def _workers(settings: Settings, machine: Machine, training_bytes: int) -> int:
+    """Maximum number of workers; whether one with all cores is faster is measured later.
+
+    The memory must hold the plan's training in each of them, and so must that of a CUDA device.
+    """
     given = given_workers(settings)
     if given is not None:
         return given
     if settings.trials is not None:
         return 1  # the order in which several finish is random
-    return max(1, min(cores, WORKERS_MOST, memory_bytes // WORKER_BYTES))
+    each = max(WORKER_BYTES, training_bytes)
+    most = min(machine.cores, WORKERS_MOST, machine.memory_bytes // each)
+    device = cuda_bytes(machine, settings)
+    if device is not None:
+        most = min(most, int(CUDA_ROOM * device) // each)
+    return max(1, most)
 
 
 def _untuned_words(needed_s: float, left_s: float, verb: str, *, is_off: bool) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import final
 
-from tunesmith.core.errors import SettingsError
+from tunesmith.core.errors import CodeChangedError, SettingsError
 from tunesmith.core.words import counted
+from tunesmith.execution.executor import Failure, Outcome
 from tunesmith.records.history import History as Past
 from tunesmith.tuning.folders import ERROR
 from tunesmith.tuning.protocols import History
@@ -16,6 +17,8 @@ from tunesmith.tuning.recorded import DROPPED, NOT_FINITE
 FAILURES = 3  # equal failures of the first trials that prove a common cause
 FAILURES_MOST = 10  # failed trials, for whatever reasons, if none has a value
 TOLD = 3  # reasons to report
+# Failures that may be for want of memory: not every library says so before its process ends.
+SHORT: set[Failure] = {"memory", "killed", "ended"}
 # In words with numbers, memory addresses, paths or network addresses: these differ between trials
 # that fail for the same reason.
 VARYING = re.compile(r"[\d/\\@]")
@@ -38,6 +41,29 @@ class OutageError(SettingsError):
             "goes on."
         )
         self.found = found
+
+
+@final
+class ShortError(Exception):
+    """A process may have had too little memory: with fewer processes, each would have more."""
+
+
+def check_outcome(outcome: Outcome, *, ends_if_short: bool) -> None:
+    """Raise an error for a failure that no trial is to blame for.
+
+    Args:
+        outcome: How a slice ended.
+        ends_if_short: Whether want of memory is such a failure.
+
+    Raises:
+        CodeChangedError: The user's function was changed meanwhile.
+        ShortError: A process may have had too little memory.
+    """
+    reason = str(outcome.failed)
+    if outcome.failure == "changed":
+        raise CodeChangedError(reason)
+    if ends_if_short and outcome.failure in SHORT:
+        raise ShortError(reason)
 
 
 def check_failures(history: History, where: Path) -> None:

@@ -33,6 +33,8 @@ class Search:
         repeats: Whether it trains configs again that were tried. If not, one is only trained again
             if its space is large, and the sampler proposes nothing else.
         reserves_time_to_finish: Whether time is kept to train trial 0 and the best one to the end.
+        ends_if_short: Whether a process that may have had too little memory ends the search with a
+            `ShortError`, and no trial fails for that.
         disk_bytes: Limit of all trial folders together; see `superfluous`. If units are limited,
             `FOLDERS` of the largest are allowed in any case.
         method: Sampler and scheduler as the user knows them.
@@ -50,6 +52,7 @@ class Search:
     units: int | None
     repeats: bool = False
     reserves_time_to_finish: bool = True
+    ends_if_short: bool = False
     disk_bytes: float = DISK_BYTES
     method: str = ""
     code: Code | None = None

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import final
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import CodeChangedError
 from tunesmith.core.words import duration
 from tunesmith.execution.executor import Executor, Outcome
 from tunesmith.records.journal import Journal
 from tunesmith.tuning.continuity import check_left, look_at_slices
-from tunesmith.tuning.failures import common_place
+from tunesmith.tuning.failures import check_outcome, common_place
 from tunesmith.tuning.fresh import is_exhausted
 from tunesmith.tuning.ledger import Ledger
 from tunesmith.tuning.protocols import Decision, History, Resume, Start, Stop
@@ -96,6 +95,7 @@ class Tuner:
 
         Raises:
             SettingsError: The user's function does not work as required, or its code was changed.
+            ShortError: A process may have had too little memory; see `Search.ends_if_short`.
         """
         try:
             while not self._interrupted.is_set():
@@ -171,8 +171,7 @@ class Tuner:
 
     def _tell(self, outcome: Outcome) -> None:
         """Handle the outcome of a slice."""
-        if outcome.failure == "changed":  # which no trial is to blame for
-            raise CodeChangedError(str(outcome.failed))
+        check_outcome(outcome, ends_if_short=self._search.ends_if_short)
         running = self._running.pop(int(outcome.key))
         if running is self._probe:
             self._probe = None

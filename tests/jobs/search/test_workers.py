@@ -1,6 +1,7 @@
 """Tests of `tunesmith.jobs.search.workers`; the searches themselves run in this process."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import final
@@ -10,7 +11,7 @@ import pytest
 from tunesmith.core.clock import Clock
 from tunesmith.core.functions import load_function
 from tunesmith.core.space import Choice, Field
-from tunesmith.execution.executor import Inline, Outcome, Task
+from tunesmith.execution.executor import Failure, Inline, Outcome, Task
 from tunesmith.jobs.search.tune_space import space_for
 from tunesmith.jobs.search.workers import choose_workers, chosen_workers, compared
 from tunesmith.records.events import SliceDone, WorkersChosen
@@ -40,10 +41,17 @@ SEARCH = Search(
 
 @final
 class Pretending:
-    """Runs slices in this process, and says that they took as long as so many processes need."""
+    """Runs slices in this process, and says that they took as long as so many processes need.
 
-    def __init__(self, workers: int, seconds: float) -> None:
+    Args:
+        workers: How many there are.
+        seconds: That a slice takes.
+        failure: How each slice of trial 2 fails; empty if it does not.
+    """
+
+    def __init__(self, workers: int, seconds: float, failure: Failure = "") -> None:
         self.workers, self._seconds, self._inline = workers, seconds, Inline()
+        self._failure: Failure = failure
         self._cold = workers  # processes that have run nothing yet
 
     def submit(self, task: Task) -> None:
@@ -54,6 +62,8 @@ class Pretending:
         if outcome is None:
             return None
         once, self._cold = (ONCE_S, self._cold - 1) if self._cold else (0.0, 0)
+        if self._failure and outcome.key == "2":
+            return replace(outcome, value=None, failed="It was lost.", failure=self._failure)
         return replace(outcome, seconds=self._seconds + once)
 
     def cancel(self) -> None:
@@ -67,6 +77,7 @@ def choose(
     search: Search = SEARCH,
     most: int = 3,
     interrupted: bool = False,
+    failures: Mapping[int, Failure] | None = None,
 ) -> tuple[int, list[int]]:
     """How many processes were chosen, and with how many slices were trained.
 
@@ -78,6 +89,7 @@ def choose(
         search: What is searched.
         most: Processes at most.
         interrupted: Whether the user interrupted the search.
+        failures: How slices of trial 2 fail, by how many processes there are.
     """
     used, said, stop = list[int](), list[str](), threading.Event()
     if interrupted:
@@ -91,7 +103,7 @@ def choose(
             return Tuner(
                 what,
                 folder=folder / "trials",
-                executor=Pretending(workers, seconds[workers]),
+                executor=Pretending(workers, seconds[workers], (failures or {}).get(workers, "")),
                 clock=clock,
                 journal=journal,
                 say=lambda _: None,
@@ -148,6 +160,32 @@ def test_a_trial_that_fails_is_no_measure(tmp_path: Path) -> None:
     failed = [trial for trial in read_history(tmp_path).trials.values() if trial.ended]
     assert failed
     assert all(not trial.slices for trial in failed)
+
+
+@pytest.mark.parametrize("failure", ["memory", "killed", "ended"])
+def test_where_one_of_several_may_have_too_little_memory_one_searches_and_no_trial_has_failed(
+    failure: Failure, tmp_path: Path
+) -> None:
+    assert choose(tmp_path, {1: 1.0, 3: 1.0}, failures={3: failure}) == (1, [1, 3])
+    past = read_history(tmp_path)
+    assert past.workers is not None
+    assert past.workers.reason == (
+        "`--workers auto` chose 1 process: 3 processes do not seem to have enough memory each (It "
+        "was lost)."
+    )
+    assert [trial.ended for trial in past.trials.values()] == [None] * 3
+    assert past.trials["2"].seen == 4
+    assert choose(tmp_path, {}) == (1, [])
+
+
+@pytest.mark.parametrize("failures", [{1: "memory"}, {3: "raised"}, {3: "silent"}])
+def test_what_fails_otherwise_or_alone_costs_its_trial_alone(
+    failures: Mapping[int, Failure], tmp_path: Path
+) -> None:
+    chosen, used = choose(tmp_path, {1: 1.0, 3: 1.5}, failures=failures)
+    assert (chosen, used) == (3, [1, 3])
+    ended = [name for name, trial in read_history(tmp_path).trials.items() if trial.ended]
+    assert ended == ["2"]
 
 
 def test_trials_that_remain_are_compared_where_others_fail_beside_them(tmp_path: Path) -> None:

@@ -191,8 +191,8 @@ def _with_search(
         horizon=chosen.horizon,
         train_s=chosen.train_s,
         left_s=max(chosen.train_s, settings.budget - chosen.finish_s + chosen.train_s),
-        cores=machine.cores,
-        memory_bytes=machine.memory_bytes,
+        machine=machine,
+        training_bytes=chosen.memory_bytes,
     )
     changes = {"search": search, "reasons": (*chosen.reasons, reason)}
     # Each further view of an image takes as long as the first.

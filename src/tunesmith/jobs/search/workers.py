@@ -11,6 +11,7 @@ from tunesmith.execution.processes import Processes
 from tunesmith.records.events import WorkersChosen
 from tunesmith.records.history import History, TrialHistory
 from tunesmith.records.journal import Journal
+from tunesmith.tuning.failures import ShortError
 from tunesmith.tuning.rounds import Rounds
 from tunesmith.tuning.search import Search
 from tunesmith.tuning.tuner import Tuner
@@ -46,9 +47,13 @@ def choose_workers(
     As many new trials as there may be processes are trained for four blocks each: two by one
     process, one trial after the other, and two in parallel, by new processes. The first block of
     each pair is a warmup and does not count. Each trial is compared with itself, and no training is
-    wasted. There are no more processes than trials to be started. The user is told the decision,
-    and the journal keeps it, unless time was over or the user interrupted the search before all was
-    measured: then one process searches, and the next session measures anew.
+    wasted. There are no more processes than trials to be started. If one of several may have had
+    too little memory, since each has its part alone, one process searches: it has all, and the
+    trials go on there.
+
+    The user is told the decision, and the journal keeps it, unless time was over or the user
+    interrupted the search before all was measured: then one process searches, and the next session
+    measures anew.
 
     Args:
         search: Definition of the search. If it is limited by units and not by time, one process
@@ -100,7 +105,12 @@ def _measured(
         # Of more processes than trials, one that had no warmup could train the last block.
         workers = max(1, len(_sound(begun)))
         rounds = Rounds(first=first, trials=most, block=search.block, until=blocks * search.block)
-        tuner(replace(search, scheduler=rounds), workers).run()
+        what = replace(search, scheduler=rounds, ends_if_short=workers > 1)
+        try:
+            tuner(what, workers).run()
+        except ShortError as error:
+            why = str(error).rstrip(".")
+            return _chosen(1, f"{workers} processes do not seem to have enough memory each ({why})")
         before, begun = len(begun), [*journal.history.trials.values()][first:]
     if not begun or any(trial.seen < BLOCKS * search.block for trial in _sound(begun)):
         return None
