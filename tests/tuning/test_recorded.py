@@ -77,11 +77,11 @@ def test_values_so_large_that_they_would_overflow_are_bounded() -> None:
 def test_a_search_goes_on_from_its_journal() -> None:
     past = after(*EVENTS)
     recalled = recall(past, horizon=10, sign=1, is_timed=True)
-    first = Trial(config={"lr": 0.1}, curve=points(DONE, sign=1), seconds=3.0)
+    first = Trial(config={"lr": 0.1}, curve=points(DONE, sign=1), seconds=3.0, latest_s=0.75)
     second = Trial(config={"lr": 0.2}, failed="It ran out of memory.")
     assert recalled == History(horizon=10, trials=(first, second))
     untimed = recall(past, horizon=10, sign=1, is_timed=False)
-    assert untimed.trials[0].seconds == 4.0
+    assert (untimed.trials[0].seconds, untimed.trials[0].latest_s) == (4.0, 1.0)
 
 
 def test_a_crash_after_a_value_that_is_not_finite_does_not_save_the_trial() -> None:
@@ -93,7 +93,8 @@ def test_a_crash_after_a_value_that_is_not_finite_does_not_save_the_trial() -> N
 def test_a_trial_that_was_given_up_is_known_and_has_not_failed() -> None:
     past = after(EVENTS[0], DONE, TrialEnded(trial="0", reason=DROPPED))
     recalled = recall(past, horizon=10, sign=1, is_timed=True)
-    first = Trial(config={"lr": 0.1}, curve=points(DONE, sign=1), seconds=3.0, is_dropped=True)
+    curve = points(DONE, sign=1)
+    first = Trial(config={"lr": 0.1}, curve=curve, seconds=3.0, latest_s=0.75, is_dropped=True)
     assert recalled == History(horizon=10, trials=(first,))
     assert recalled.paused() == ()
 

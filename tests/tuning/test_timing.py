@@ -75,6 +75,21 @@ def test_what_a_trial_still_needs() -> None:
     assert remaining_s(trials[1], 10) == 0.0
 
 
+def test_what_was_slower_lately_counts_and_what_was_faster_does_not() -> None:
+    begun = history((4, 0.5))
+    slower, faster = (
+        begun.observed(0, (Observation(at=6, value=0.5),), seconds=seconds)
+        for seconds in (8.0, 1.0)
+    )
+    assert remaining_s(slower.trials[0], 10) == pytest.approx(4 * 4.0 * SLACK)
+    assert remaining_s(faster.trials[0], 10) == pytest.approx(4 * 5 / 6 * SLACK)
+    needed = SLACK * 4 * 4.0 + HICCUP_S
+    assert must_go_on(slower, left_s=needed + 4.1, block=1) is None
+    assert must_go_on(slower, left_s=needed + 3.9, block=1) == Resume(0, 7)
+    put_back = slower.resumed(0, until=7).observed(0, (), seconds=0.0)
+    assert put_back == slower
+
+
 def test_what_the_best_trial_left_is_there() -> None:
     trials = history((4, 0.5), (4, 0.3))
     assert best_trial(trials) == 1

@@ -35,6 +35,7 @@ from tunesmith.tuning.protocols import (
     Stop,
 )
 from tunesmith.tuning.recorded import recall
+from tunesmith.tuning.rounds import Rounds
 from tunesmith.tuning.search import DISK_BYTES, Search
 from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tpe import TPE
@@ -43,6 +44,7 @@ from tunesmith.tuning.unread import _is_told
 
 TRAININGS = Path(__file__).with_name("trainings.py")
 HORIZON, BLOCK = 24, 2
+SOON = 4  # units after which one may take longer
 FEW_BYTES = 70.0  # as much as three of the functions' states take
 SPACE = space_for(load_function(f"{TRAININGS}:falls"), None)
 
@@ -184,6 +186,69 @@ def test_a_budget_ends_it_and_what_must_be_finished_is(budget: float, tmp_path: 
     assert (history.trials[0] in done) == (budget >= 250)
     if budget >= 500:
         assert min(history.trials, key=lambda trial: trial.best) in done
+
+
+@final
+class Slowing:
+    """Runs tasks in this process, and says that units take longer after the first ones of a trial.
+
+    The defaults lead.
+    """
+
+    workers = 1
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self._inline, self._seconds, self._left_s = Inline(), 0.0, 0.0
+
+    def submit(self, task: Task) -> None:
+        units = range(task.arguments["start"], task.arguments["until"])
+        self._seconds = sum(10.0 if unit < SOON else 40.0 for unit in units)
+        self._left_s = task.deadline_s
+        self._inline.submit(task)
+
+    def next_done(self, timeout_s: float) -> Outcome | None:
+        outcome = self._inline.next_done(timeout_s)
+        if outcome is None:
+            return None
+        self.time += min(self._seconds, self._left_s)
+        if self._seconds > self._left_s:
+            seconds = self._left_s
+            return Outcome(key=outcome.key, seconds=seconds, failed="It was slow.", failure="late")
+        value = [0.5 if outcome.key == "0" else 1.0]
+        return replace(outcome, seconds=self._seconds, value=value)
+
+    def cancel(self) -> None:
+        self._inline.cancel()
+
+
+BEGIN = Rounds(trials=1, block=BLOCK, until=2 * SOON)
+
+
+def begin_and_start_others(
+    history: History, *, spent: float, may_start: bool, seed: int
+) -> Decision:
+    """Leave it to the tuner when the defaults must be finished, once they have begun."""
+    decision = BEGIN(history, spent=spent, may_start=may_start, seed=seed)
+    return Start(BLOCK) if isinstance(decision, Stop) and may_start else decision
+
+
+@pytest.mark.parametrize("sessions", [[begin_and_start_others], [BEGIN, begin_and_start_others]])
+def test_what_takes_longer_by_now_is_finished_all_the_same(
+    sessions: list[Scheduler], tmp_path: Path
+) -> None:
+    """Such as a trial that was trained alone for a while, and then beside others."""
+    slowing = Slowing()
+    for scheduler in sessions:
+        history, _, _ = run(
+            tmp_path,
+            scheduler=scheduler,
+            budget=2000.0,
+            now=lambda: slowing.time,
+            executor=slowing,
+        )
+    assert len(history.trials) > 10
+    assert history.trials[0].at == HORIZON
 
 
 def test_much_time_that_is_too_little_for_another_slice_is_told(tmp_path: Path) -> None:

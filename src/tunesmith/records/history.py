@@ -67,6 +67,14 @@ class TrialHistory:
         """Seconds of training."""
         return sum(s.seconds for s in self.slices)
 
+    @property
+    def latest_s(self) -> float:
+        """Seconds per unit in the latest slice; 0 if there is none."""
+        if not self.slices:
+            return 0.0
+        latest = self.slices[-1]
+        return latest.seconds / (latest.end - latest.begin)
+
 
 @final
 @dataclass(frozen=True, kw_only=True)

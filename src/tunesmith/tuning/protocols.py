@@ -32,6 +32,7 @@ class Trial:
         config: Values of the active fields.
         curve: Measurements, in order of training.
         seconds: Seconds of training.
+        latest_s: Seconds per unit in its latest slice.
         until: Units at which the running slice will pause; None if none is running.
         failed: Why it failed; None if it has not.
         failure: Kind of the failure, as of an `Outcome`; empty if it has not failed.
@@ -42,6 +43,7 @@ class Trial:
     config: Config
     curve: tuple[Observation, ...] = ()
     seconds: float = 0.0
+    latest_s: float = 0.0
     until: int | None = None
     failed: str | None = None
     failure: str = ""
@@ -51,6 +53,14 @@ class Trial:
     def at(self) -> int:
         """Units of training so far."""
         return self.curve[-1].at if self.curve else 0
+
+    @cached_property
+    def unit_s(self) -> float:
+        """Seconds that its next unit may take: as the latest ones, if these were slower; 0 if none.
+
+        It may have trained alone so far, and train beside others by now.
+        """
+        return max(self.seconds / self.at, self.latest_s) if self.at else 0.0
 
     @property
     def is_tried(self) -> bool:
@@ -141,7 +151,11 @@ class History:
         return self._with(
             number,
             replace(
-                trial, curve=(*trial.curve, *curve), seconds=trial.seconds + seconds, until=None
+                trial,
+                curve=(*trial.curve, *curve),
+                seconds=trial.seconds + seconds,
+                latest_s=seconds / (curve[-1].at - trial.at) if curve else trial.latest_s,
+                until=None,
             ),
         )
 

@@ -82,6 +82,7 @@ def recall(past: Past, *, horizon: int, sign: int, is_timed: bool) -> History:
     for trial in past.trials.values():
         curve = tuple(point for done in trial.slices for point in points(done, sign=sign))
         seconds = trial.seconds if is_timed else float(trial.seen)
+        latest_s = trial.latest_s if is_timed else float(bool(trial.slices))
         # A crash may have come between a slice and the failure that follows from it.
         failed = trial.ended if are_finite(curve) else NOT_FINITE
         is_dropped = failed == DROPPED
@@ -91,6 +92,7 @@ def recall(past: Past, *, horizon: int, sign: int, is_timed: bool) -> History:
                 config=config,
                 curve=curve,
                 seconds=seconds,
+                latest_s=latest_s,
                 failed=None if is_dropped else failed,
                 failure=trial.failure,
                 is_dropped=is_dropped,

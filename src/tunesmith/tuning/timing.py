@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from tunesmith.records.events import SliceDone
 from tunesmith.tuning.protocols import History, Resume, Start, Trial
 
-SLACK = 1.15  # a trial's remaining training may be so much slower than it was so far
+SLACK = 1.15  # a trial's remaining training may be so much slower than `Trial.unit_s` says
 HICCUP_S = 0.3  # seconds that a busy machine may take from any training, however short
 PATIENCE, GRACE_S = 10.0, 30.0  # a slice may take so many times its expected seconds, or GRACE_S
 PREPARING = 3.0  # or so many times what a process may take to prepare, which may be slower there
@@ -24,7 +24,7 @@ def remaining_s(trial: Trial, horizon: int, *, beside_s: float = 0.0) -> float:
         horizon: Units of a full training.
         beside_s: Seconds that a unit takes beside its training.
     """
-    each_s = trial.seconds / trial.at + beside_s if trial.at else 0.0
+    each_s = trial.unit_s + beside_s if trial.at else 0.0
     return each_s * (horizon - trial.at) * SLACK
 
 
@@ -95,7 +95,7 @@ def must_go_on(
         The slice; None while there is time for other trials as well.
     """
     must = _must_finish(history)
-    costs = [t.seconds / t.at + beside_s for t in history.trials if t.at]
+    costs = [trial.unit_s + beside_s for trial in history.trials if trial.at]
     trials = [history.trials[number] for number in must]
     needed_s = sum(remaining_s(trial, history.horizon, beside_s=beside_s) for trial in trials)
     # One more block must be left, or the next decision would come too late.
