@@ -2,14 +2,18 @@
 
 import math
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tunesmith.core.space import Choice, Field, Float, Int, When
+from tunesmith.core.space import Choice, Config, Field, Float, Int, Space, When
+from tunesmith.tuning.gp import GP
 from tunesmith.tuning.importance import LEVEL, at_edges, edge_words, importances
-from tunesmith.tuning.protocols import History, Observation, Trial
+from tunesmith.tuning.protocols import History, Observation, Sampler, Trial
+from tunesmith.tuning.random_sampler import RandomSampler
+from tunesmith.tuning.tpe import TPE
 
 SPACE = {
     "lr": Field(Float(1e-4, 1.0, log=True), 0.01),
@@ -46,6 +50,56 @@ def noise(count: int, seed: int) -> History:
     )
 
 
+SEARCHED: Space = {
+    "lr": Field(Float(1e-4, 1.0, log=True), 0.1),
+    "momentum": Field(Float(0.0, 1.0), 0.5),
+    "kind": Field(Choice("a", "b", "c"), "a"),
+    "idle": Field(Int(1, 64, log=True), 8),
+}
+
+
+def by_rate(config: Config) -> float:
+    """The rate alone matters."""
+    return float((math.log10(config["lr"]) + 2.3) ** 2)
+
+
+def by_two(config: Config) -> float:
+    """The rate matters much, the momentum less."""
+    return by_rate(config) + float(3 * (config["momentum"] - 0.3) ** 2)
+
+
+def searched(
+    sampler: Sampler, function: Callable[[Config], float], count: int, seed: int, noise: float
+) -> History:
+    """Trials that a sampler proposed, each by the values of those before it."""
+    history, chance = History(horizon=1), np.random.default_rng(seed)
+    for number in range(count):
+        config = sampler(SEARCHED, history, seed=seed)
+        value = function(config) + noise * chance.standard_normal()
+        history = history.started(config, until=1)
+        history = history.observed(number, (Observation(at=1, value=value),), seconds=1.0)
+    return history
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+@pytest.mark.parametrize("sampler", [GP(), TPE(), RandomSampler()])
+def test_fields_that_good_trials_inherited_are_not_named(sampler: Sampler, noise: float) -> None:
+    found = [
+        importances(SEARCHED, searched(sampler, by_rate, 40, seed, noise), at=1)
+        for seed in range(20)
+    ]
+    assert sum(names.keys() > {"lr"} for names in found) <= 3
+    assert sum("lr" in names for names in found) >= 12
+
+
+@pytest.mark.parametrize("sampler", [GP(), TPE(), RandomSampler()])
+def test_all_that_matters_is_found_where_a_sampler_looked(sampler: Sampler) -> None:
+    found = [
+        importances(SEARCHED, searched(sampler, by_two, 90, seed, 0.05), at=1) for seed in range(10)
+    ]
+    assert sum(list(names)[:2] == ["lr", "momentum"] for names in found) >= 8
+
+
 def test_what_matters_comes_first_and_what_does_not_is_left_out() -> None:
     found = importances(SPACE, history(200), at=1)
     assert list(found) == ["lr", "kind"]
@@ -56,7 +110,7 @@ def test_what_matters_comes_first_and_what_does_not_is_left_out() -> None:
 @pytest.mark.parametrize("trials", [12, 30])
 def test_of_chance_a_field_is_named_no_more_often_than_the_level_says(trials: int) -> None:
     named = [bool(importances(SPACE, noise(trials, seed), at=1)) for seed in range(200)]
-    assert 0 < np.mean(named) <= LEVEL + 0.015  # a standard error
+    assert 0 < np.mean(named) <= LEVEL + 0.03  # two standard errors
 
 
 def test_what_matters_much_is_found_in_few_trials() -> None:
@@ -90,7 +144,7 @@ def test_very_many_trials_take_no_more_memory_than_a_few_lists() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert found == pytest.approx(importances(SPACE, few, at=1), abs=0.01)
+    assert found == pytest.approx(importances(SPACE, few, at=1), abs=0.05)
     assert peak < 1000 * len(many.trials)
 
 

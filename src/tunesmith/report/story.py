@@ -130,8 +130,9 @@ class SearchReport:
         first: What trial 0 has, in words.
         found: Number of the trial whose settings were trained to the end; None if there is none.
         metric: Metric that trials are compared by.
-        importance: Share of the differences between trials that each setting explains, of those
-            that explain more than chance; empty if none does, or there were too few trials to tell.
+        importance: Share of the differences between trials that each setting explains, given the
+            others, of those that explain more than chance; empty if none does, or there were too
+            few trials to tell.
         stretches: Parts of the tried values, for the most important settings.
         compared_at: Share of a full training after which trials are compared for these two.
         warnings: Settings whose best value is at an end of its range, one sentence each.

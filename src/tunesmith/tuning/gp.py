@@ -27,9 +27,9 @@ from tunesmith.tuning.cube import (
     encode,
     options_of,
     reflected,
-    squared_distances,
 )
 from tunesmith.tuning.curves import expected
+from tunesmith.tuning.kernel import LEAST, fit, inverse, matern
 from tunesmith.tuning.protocols import History, Trial
 from tunesmith.tuning.random_sampler import RandomSampler
 
@@ -45,14 +45,6 @@ MOST, FITTED = 100, 60
 # Variance of the noise of a trial that trained for up to a share `SHORT` of the horizon, relative
 # to one at the horizon, less 1. Also of a failed one: a step is no smooth function.
 LAG, SHORT = 6.0, 0.04
-# Prior of the fit, in logarithms: mean and standard deviation. With more fields, points lie farther
-# apart (Hvarfner, Hellsten and Nardi 2024). A relevance is an inverse length scale.
-NOISE, NOISE_SD = math.log(0.01), 1.0
-RELEVANCE, RELEVANCE_SD = 0.5, 2.0
-BOUNDS = -5.0, 4.0  # of these logarithms; so much noise keeps a covariance well conditioned
-STEPS, FIRST_STEP, STEP_RANGE = 6, 0.5, (0.01, 1.5)
-GROW, SHRINK = 1.3, 0.5  # of a step, while a derivative keeps its sign, and when it changes it
-LEAST = 1e-9  # variance
 NORMAL = NormalDist()
 
 
@@ -174,10 +166,10 @@ class _Posterior:
             field_E: Field of each column.
             part: Indices of the points to which these are fitted.
         """
-        log_D1 = _fit(x_NE[part], z_N[part], noise_N[part], field_E)
+        log_D1 = fit(x_NE[part], z_N[part], noise_N[part], field_E)
         relevance_E, noise_N = np.exp(log_D1[field_E]), np.exp(log_D1[-1]) * noise_N
         x_NE = x_NE * relevance_E
-        inverse_NN = _inverse(_matern(x_NE, x_NE) + np.diag(noise_N))
+        inverse_NN = inverse(matern(x_NE, x_NE) + np.diag(noise_N))
         return cls(
             x_NE=x_NE,
             z_N=z_N,
@@ -193,7 +185,7 @@ class _Posterior:
         A "kriging believer" (Ginsbourger, Le Riche and Carraro 2010).
         """
         x_PE = x_PE * self.relevance_E
-        mean_P = _matern(x_PE, self.x_NE) @ self.inverse_NN @ self.z_N
+        mean_P = matern(x_PE, self.x_NE) @ self.inverse_NN @ self.z_N
         x_NE = np.concatenate([self.x_NE, x_PE])
         noise_N = np.concatenate([self.noise_N, np.full(len(x_PE), self.noise_N.min())])
         return replace(
@@ -201,83 +193,17 @@ class _Posterior:
             x_NE=x_NE,
             z_N=np.concatenate([self.z_N, mean_P]),
             noise_N=noise_N,
-            inverse_NN=_inverse(_matern(x_NE, x_NE) + np.diag(noise_N)),
+            inverse_NN=inverse(matern(x_NE, x_NE) + np.diag(noise_N)),
         )
 
     def expected_improvement(self, x_CE: Floats) -> Floats:
         """Expected improvement of candidates on the trials' lowest posterior mean, ``[C]``."""
         weight_N = self.inverse_NN @ self.z_N
         incumbent = float((self.z_N - self.noise_N * weight_N).min())
-        near_CN = _matern(x_CE * self.relevance_E, self.x_NE)
+        near_CN = matern(x_CE * self.relevance_E, self.x_NE)
         unknown_C = 1 - np.einsum("cn,cn->c", near_CN @ self.inverse_NN, near_CN)
         sd_C = np.sqrt(np.maximum(unknown_C, LEAST) * self.variance)
         u_C = (incumbent - near_CN @ weight_N) / sd_C
         below_C = np.array([math.erfc(-u / math.sqrt(2)) / 2 for u in u_C.tolist()])
         density_C = np.exp(-u_C * u_C / 2) / math.sqrt(2 * math.pi)
         return np.asarray(sd_C * (u_C * below_C + density_C), np.float64)
-
-
-def _inverse(x_NN: Floats) -> Floats:
-    return np.asarray(np.linalg.inv(x_NN), np.float64)
-
-
-def _distance(x_CE: Floats, x_NE: Floats) -> Floats:
-    """Distances times the root of 5, as the kernel takes them, ``[C, N]``."""
-    distance_CN: Floats = np.sqrt(5 * np.maximum(squared_distances(x_CE, x_NE), 0))
-    return distance_CN
-
-
-def _matern(x_CE: Floats, x_NE: Floats) -> Floats:
-    """Matérn kernel of smoothness 5/2."""
-    return _fallen(_distance(x_CE, x_NE))[0]
-
-
-def _fallen(r_CN: Floats) -> tuple[Floats, Floats]:
-    """The kernel at such distances, and the exponential in it."""
-    fall_CN: Floats = np.exp(-r_CN)
-    return (1 + r_CN + r_CN**2 / 3) * fall_CN, fall_CN
-
-
-def _fit(x_NE: Floats, z_N: Floats, noise_N: Floats, field_E: NDArray[np.int64]) -> Floats:
-    """Logarithms of the relevance of each field, and of the noise, ``[D + 1]``.
-
-    By the signs of the derivatives (Riedmiller and Braun 1993, "RPROP"): a few steps suffice.
-    """
-    fields = int(field_E[-1]) + 1
-    prior_D1 = np.append(np.full(fields, RELEVANCE - math.log(fields) / 2), NOISE)
-    width_D1 = np.append(np.full(fields, RELEVANCE_SD), NOISE_SD)
-    log_D1, step_D1 = prior_D1, np.full(fields + 1, FIRST_STEP)
-    before_D1, best, found_D1 = np.zeros(fields + 1), math.inf, prior_D1
-    for _ in range(STEPS):
-        loss, gradient_D1 = _loss(log_D1, x_NE, z_N, noise_N, field_E)
-        off_D1 = (log_D1 - prior_D1) / width_D1
-        loss, gradient_D1 = loss + off_D1 @ off_D1 / 2, gradient_D1 + off_D1 / width_D1
-        if loss < best:
-            best, found_D1 = loss, log_D1
-        turn_D1 = gradient_D1 * before_D1
-        factor_D1 = np.where(turn_D1 > 0, GROW, np.where(turn_D1 < 0, SHRINK, 1.0))
-        step_D1, before_D1 = np.clip(step_D1 * factor_D1, *STEP_RANGE), gradient_D1
-        log_D1 = np.clip(log_D1 - step_D1 * np.sign(gradient_D1), *BOUNDS)
-    return found_D1
-
-
-def _loss(
-    log_D1: Floats, x_NE: Floats, z_N: Floats, noise_N: Floats, field_E: NDArray[np.int64]
-) -> tuple[float, Floats]:
-    """Negative log marginal likelihood, at the best variance of the process, and its gradient."""
-    x_NE, noise_N = x_NE * np.exp(log_D1[field_E]), np.exp(log_D1[-1]) * noise_N
-    r_NN = _distance(x_NE, x_NE)
-    near_NN, fall_NN = _fallen(r_NN)
-    covariance_NN = near_NN + np.diag(noise_N)
-    inverse_NN = _inverse(covariance_NN)
-    log_determinant, weight_N = float(np.linalg.slogdet(covariance_NN)[1]), inverse_NN @ z_N
-    variance = max(float(z_N @ weight_N) / len(z_N), LEAST)
-    by_covariance_NN = (inverse_NN - np.outer(weight_N, weight_N) / variance) / 2
-    # By the logarithm of a relevance: -5/3 (1 + r) exp(-r) times the squared difference.
-    by_square_NN = by_covariance_NN * (1 + r_NN) * fall_NN * (-5 / 3)
-    by_column_E = 2 * (
-        by_square_NN.sum(axis=1) @ x_NE**2 - np.einsum("ne,ne->e", x_NE, by_square_NN @ x_NE)
-    )
-    by_noise = np.diag(by_covariance_NN) @ noise_N
-    gradient_D1: Floats = np.append(np.bincount(field_E, by_column_E), by_noise)
-    return (len(z_N) * math.log(variance) + log_determinant) / 2, gradient_D1

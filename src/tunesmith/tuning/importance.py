@@ -1,39 +1,31 @@
-"""Importance of each field of a space, as far as a search's trials can tell.
-
-Letters: N = trials, G = groups of them, B = permutations.
-"""
+"""Importance of each field of a space, as far as a search's trials can tell."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import takewhile
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tunesmith.core.space import Choice, Config, Float, Int, Range, Space
+from tunesmith.core.space import Choice, Config, Float, Int, Space
 from tunesmith.core.words import short
-from tunesmith.tuning.cube import Floats, to_units
-from tunesmith.tuning.parts import SMALLEST
+from tunesmith.tuning.cube import to_units
+from tunesmith.tuning.effect import Effect
 from tunesmith.tuning.protocols import History
 
-GROUPS = 3  # of numeric values: low, middle, high, so that an optimum in between shows
-FEWEST = 4 * GROUPS  # trials below which nothing can be said
 EDGE = 0.05  # share of a range, at either end of it
 # Chance that a field is named though none has an effect. By the permutations, a p-value can be that
 # small for each one of the fields; those of very many trials would take long.
-LEVEL, PERMUTATIONS, TESTED = 0.05, 2000, 1000
-ROUNDING = 1e-9  # share of a statistic below which a difference is none
+LEVEL, PERMUTATIONS, TESTED = 0.05, 2000, 500
 FEW = 5  # integers; if there are fewer, each is at an end or next to one
 
 
 def importances(space: Space, history: History, *, at: int) -> dict[str, float]:
-    """Share of the differences between trials that each field explains alone, largest first.
+    """Share of the differences between trials that each field explains, largest first.
 
-    Trials are compared by the ranks of their values after equal training, and grouped by a field's
-    value. The share that random groups would explain is subtracted (Kelley 1935, epsilon squared).
-    Of many fields, some explain much by chance, so only those are named that do so significantly
-    (Kruskal and Wallis 1952), at a level divided by the number of fields that are not named yet
-    (Holm 1979). Fields that matter only in interactions are not seen.
+    Trials are compared by the ranks of their values after equal training, given how alike they are
+    in the other fields; see `Effect`. Of many fields, some explain much by chance, so only those
+    are named that do so significantly, at a level divided by the number of fields that are not
+    named yet (Holm 1979). Fields that matter only in interactions are not seen.
 
     Args:
         space: Search space.
@@ -43,18 +35,16 @@ def importances(space: Space, history: History, *, at: int) -> dict[str, float]:
     Returns:
         Importances of the fields that matter, by name; empty if there are too few trials to tell.
     """
-    trials = [trial for trial in history.trials if math.isfinite(trial.best_until(at))]
-    rank_N = _ranks(np.array([trial.best_until(at) for trial in trials]))
-    tested = {}
-    for name, field in space.items():
-        known = [place for place, trial in enumerate(trials) if name in trial.config]
-        group_N = _groups(field.range, [trials[place].config[name] for place in known])
-        is_large_N = np.bincount(group_N)[group_N] >= SMALLEST
-        if is_large_N.sum() >= FEWEST:
-            tested[name] = rank_N[known][is_large_N], group_N[is_large_N]
+    sound = [trial for trial in history.trials if math.isfinite(trial.best_until(at))]
+    drawn = np.random.default_rng(0).permutation(len(sound))[:TESTED]
+    trials = [sound[n] for n in np.sort(drawn)]
+    configs = [trial.config for trial in trials]
+    values_N = np.array([trial.best_until(at) for trial in trials])
+    effects = {name: Effect.of(name, space, configs, values_N) for name in space}
+    tested = {name: effect for name, effect in effects.items() if effect is not None}
     draws = max(PERMUTATIONS, math.ceil(len(tested) / LEVEL))
-    chances = {name: _chance(*ranked, draws=draws) for name, ranked in tested.items()}
-    found = {name: _explained(*tested[name]) for name in _significant(chances)}
+    chances = {name: effect.chance(draws=draws) for name, effect in tested.items()}
+    found = {name: tested[name].share for name in _significant(chances)}
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
@@ -72,48 +62,6 @@ def _significant(chances: Mapping[str, float]) -> list[str]:
     left = range(len(order), 0, -1)
     is_named = (chances[name] <= LEVEL / many for name, many in zip(order, left, strict=True))
     return [name for name, _ in takewhile(lambda pair: pair[1], zip(order, is_named, strict=True))]
-
-
-def _ranks(values_N: Floats) -> Floats:
-    """Rank of each value; equal ones share the middle of theirs."""
-    _, place_N, count_M = np.unique(values_N, return_inverse=True, return_counts=True)
-    middle_M: Floats = np.cumsum(count_M) - count_M / 2
-    return middle_M[place_N]
-
-
-def _groups(range_: Range, values: Sequence[object]) -> NDArray[np.int64]:
-    """Group number of each value: its option, or its third of the values."""
-    unit_N = to_units(range_, values)
-    if isinstance(range_, Choice):
-        return np.unique(unit_N, return_inverse=True)[1]
-    below_N = np.searchsorted(np.sort(unit_N), unit_N)
-    return below_N * GROUPS // len(unit_N)
-
-
-def _explained(rank_N: Floats, group_N: NDArray[np.int64]) -> float:
-    """Share of the variance between groups, less that expected by chance; at least 0."""
-    count, groups = len(rank_N), np.unique(group_N)
-    parts = [rank_N[group_N == group] for group in groups]
-    total, *within = (float(((part - part.mean()) ** 2).sum()) for part in (rank_N, *parts))
-    return max(0.0, 1 - sum(within) / (count - len(groups)) / (total / (count - 1)))
-
-
-def _chance(rank_N: Floats, group_N: NDArray[np.int64], *, draws: int) -> float:
-    """Chance that random groups of these sizes differ at least as much: their p-value.
-
-    The statistic is that of Kruskal and Wallis but for constants. Its distribution is drawn, since
-    that of few trials is no chi-squared one, and always with the same seed.
-    """
-    rng = np.random.default_rng(0)
-    some_N = rng.permutation(len(rank_N))[:TESTED]
-    rank_N, group_N = rank_N[some_N], group_N[some_N]
-    is_in_NG = (group_N[:, None] == np.unique(group_N)).astype(np.float64)
-    drawn_BN = np.tile(rank_N, (draws - 1, 1))
-    rng.permuted(drawn_BN, axis=1, out=drawn_BN)
-    found, drawn_B = (
-        (ranks @ is_in_NG) ** 2 @ (1 / is_in_NG.sum(axis=0)) for ranks in (rank_N, drawn_BN)
-    )
-    return float(1 + (drawn_B >= found * (1 - ROUNDING)).sum()) / draws
 
 
 def at_edges(space: Space, config: Config) -> dict[str, str]:

@@ -10,9 +10,10 @@ from typing import Any, final
 
 from tunesmith.core.errors import SettingsError
 from tunesmith.core.words import counted, short
+from tunesmith.tuning.effect import FEWEST
 from tunesmith.tuning.failures import told
 from tunesmith.tuning.folders import ERROR, at_unit
-from tunesmith.tuning.importance import FEWEST, edge_words, importances
+from tunesmith.tuning.importance import edge_words, importances
 from tunesmith.tuning.parts import Part, first_look, parts
 from tunesmith.tuning.protocols import History
 from tunesmith.tuning.repeats import Noise
@@ -42,8 +43,8 @@ class Tuned:
         default: The last value of trial 0; None if it has none.
         default_units: Units of its training.
         trials: Number of trials that were started.
-        importance: Share of the differences between trials that each field explains, of those that
-            explain more than chance, the largest first.
+        importance: Share of the differences between trials that each field explains, given the
+            others, of those that explain more than chance, the largest first.
         parts: For the most important fields, the quarters of their range (or options) with enough
             trials, and their median value after ``parts_at`` units, the best first. Empty if no
             field made a significant difference, as if there are too few trials.
