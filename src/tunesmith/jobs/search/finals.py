@@ -121,7 +121,7 @@ def affordable(
     slower = SLACK * COOLING * (1 + scale**-2) / 2
     for count in range(most, FEWEST - 1, -1):
         beside = min(workers, count)
-        each_s = [slower * t.seconds / t.at * beside / workers for t in trials[:count]]
+        each_s = [slower * t.unit_s * beside / workers for t in trials[:count]]
         if makespan(each_s, beside) <= left_s:
             return count
     return 0
