@@ -2,6 +2,7 @@
 
     TUNESMITH_DATA=FOLDER python benchmarks/tuning.py [--seeds 20] [--suites taskset,lcbench]
         [--lines ours,asha,...] [--minutes 10]
+    python benchmarks/tuning.py --page
 
 FOLDER holds ``taskset/*.json.gz`` (8 tasks, 1,000 configs each, recorded) and ``lcbench`` (a
 surrogate of recorded curves, of which 8 tasks and 400 random configs each are taken). The first
@@ -14,7 +15,8 @@ of the curve's maximum, and for LCBench the median of the final values. Means ar
 seeds.
 
 Each line, suite and seed is a row; rows that are in the results already are kept, so that the
-command can be interrupted and repeated, and given a little time each time.
+command can be interrupted and repeated, and given a little time each time. In the end, it writes
+the tables of all rows to the page; ``--page`` does so without measuring anything.
 """
 
 import argparse
@@ -31,7 +33,6 @@ from typing import Any, final
 import numpy as np
 import onnxruntime
 import optuna
-from scipy.stats import wilcoxon
 
 from fit import revision, write_results
 from tunesmith.core.seeds import derive
@@ -45,16 +46,13 @@ from tunesmith.tuning.protocols import Sampler, Scheduler
 from tunesmith.tuning.random_sampler import QuasiRandomSampler, RandomSampler
 from tunesmith.tuning.simulate import Measured, Pool, Recording, simulate
 from tunesmith.tuning.tpe import TPE
+from tuning_tables import MARKS, TASKS, Row, in_tables
 
 RESULTS = Path(__file__).parent / "results" / "tuning.json"
 PAGE = Path(__file__).parents[1] / "docs" / "tuning.md"
 BEGIN, END = "<!-- benchmarks/tuning.py writes this -->", "<!-- to here -->"
 DATA = Path(os.environ.get("TUNESMITH_DATA", "data"))
-LCBENCH = (189908, 189909, 168868, 7593, 3945, 146212, 126026, 167184)
 POOL = 400  # configs of an LCBench task
-MOST = 2.0  # that a regret counts; where nothing finite was seen yet, it is infinite
-MARKS = (50, 100, 200, 350, 500, 1000)
-Row = dict[str, Any]
 Line = Callable[[Recording, float, int], Sequence[Measured]]
 
 
@@ -80,21 +78,21 @@ class Task:
 def taskset() -> list[Task]:
     """Text networks, eight hyperparameters of the optimizer, validation loss over 50 points."""
     tasks = []
-    for path in sorted((DATA / "taskset").glob("*.json.gz")):
-        entries = json.loads(gzip.decompress(path.read_bytes()))
+    for name in TASKS["taskset"]:
+        entries = json.loads(gzip.decompress((DATA / "taskset" / f"{name}.json.gz").read_bytes()))
         configs = [entry["hp"] for entry in entries]
         space = {}
-        for name, value in configs[0].items():
-            low, high = (f(config[name] for config in configs) for f in (min, max))
+        for field, value in configs[0].items():
+            low, high = (f(config[field] for config in configs) for f in (min, max))
             # A range that spans more than two decades is logarithmic.
-            space[name] = Field(Float(low, high, log=high > 100 * low > 0), value)
+            space[field] = Field(Float(low, high, log=high > 100 * low > 0), value)
         values_NT = np.array([entry["valid"]["loss"] for entry in entries], dtype=float)[:, 1:]
         recording = Recording(
             space=space, configs=configs, values_NT=values_NT, seconds_N=np.ones(len(configs))
         )
         finite_N = np.isfinite(values_NT).all(axis=1)
         worst = float(values_NT[finite_N].max(axis=1).min())
-        tasks.append(Task(name=path.name.split(".")[0], recording=recording, worst=worst))
+        tasks.append(Task(name=name, recording=recording, worst=worst))
     return tasks
 
 
@@ -108,22 +106,22 @@ def lcbench() -> list[Task]:
     by_name = {field["name"]: field for field in fields}
     space = {name: _field(by_name[name]) for name in order.split()}
     tasks = []
-    for number in LCBENCH:
-        chance = np.random.default_rng(derive(0, "lcbench", number))
+    for name in TASKS["lcbench"]:
+        chance = np.random.default_rng(derive(0, "lcbench", int(name)))
         configs = [decode(space, x_D) for x_D in chance.random((POOL, len(space)))]
         values_ND = np.array([list(config.values()) for config in configs])
         epochs = np.arange(2, 53)
         x_cont = np.column_stack(
             [np.tile(epochs, POOL), np.repeat(values_ND, len(epochs), axis=0)]
         ).astype(np.float32)
-        x_cat = np.full((len(x_cont), 1), codes[str(number)], dtype=np.int32)
+        x_cat = np.full((len(x_cont), 1), codes[name], dtype=np.int32)
         (answers,) = session.run(None, {"x_cont": x_cont, "x_cat": x_cat})
         error_NT = 1 - answers[:, 1].reshape(POOL, len(epochs)).astype(float) / 100
         recording = Recording(
             space=space, configs=configs, values_NT=error_NT, seconds_N=np.ones(POOL)
         )
         worst = float(np.median(error_NT[:, -1]))
-        tasks.append(Task(name=str(number), recording=recording, worst=worst))
+        tasks.append(Task(name=name, recording=recording, worst=worst))
     return tasks
 
 
@@ -228,43 +226,9 @@ def measure(tasks: Sequence[Task], line: str, seed: int) -> list[list[float]]:
     return [task.regrets(run(task.recording, marks[-1], seed), marks) for task in tasks]
 
 
-def table(rows: Sequence[Row], suite: str) -> str:
-    """Means over tasks and seeds with standard errors, and Wilcoxon's test on the tasks' means."""
-    head = f"| {suite} | seeds | " + " | ".join(map(str, MARKS)) + " | p at 500 |"
-    lines = [head, "|---" * (len(MARKS) + 3) + "|"]
-    found: dict[str, list[list[list[float]]]] = {}  # seeds, tasks, marks
-    for row in rows:
-        if row["suite"] == suite:
-            found.setdefault(row["line"], []).append(row["regrets"])
-    ours = np.minimum(MOST, found["ours"])
-    for line in filter(found.__contains__, (*LINES, TWICE)):
-        regrets, count = np.minimum(MOST, found[line]), len(found[line])
-        means = regrets.mean(axis=(0, 1))
-        errors = regrets.mean(axis=1).std(axis=0, ddof=1) / count**0.5
-        cells = [f"{mean:.3f} ± {error:.3f}" for mean, error in zip(means, errors, strict=True)]
-        at = MARKS.index(500)
-        pair = ours[:, :, at].mean(axis=0), regrets[:, :, at].mean(axis=0)
-        p = "" if line == "ours" else f"{wilcoxon(*pair).pvalue:.3f}"
-        lines.append(f"| {line} | {count} | {' | '.join(cells)} | {p} |")
-    return "\n".join(lines)
-
-
-def tables(rows: Sequence[Row]) -> str:
-    """The table of each suite."""
-    return "\n\n".join(table(rows, suite) for suite in SUITES)
-
-
-def main() -> None:
-    """Measure what is missing as long as there is time, then write the tables to the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--suites", default=",".join(SUITES))
-    parser.add_argument("--lines", default=";".join((*LINES, TWICE)), help="separated by ;")
-    parser.add_argument("--minutes", type=float, default=math.inf)
-    options = parser.parse_args()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    rows: list[Row] = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
-    ends = time.monotonic() + 60 * options.minutes
+def measured(rows: Sequence[Row], options: argparse.Namespace) -> list[Row]:
+    """Measure what is missing as long as there is time; return the rows with what was measured."""
+    rows, ends = list(rows), time.monotonic() + 60 * options.minutes
     for suite in options.suites.split(","):
         tasks = SUITES[suite]()
         for seed in range(options.seeds):
@@ -278,6 +242,28 @@ def main() -> None:
                 row = {"suite": suite, "line": line, "seed": seed, "regrets": regrets}
                 rows.append({**row, "cpu_s": seconds, "revision": revision()})
                 write_results(RESULTS, rows)
+    return rows
+
+
+def tables(rows: Sequence[Row]) -> str:
+    """The tables of the rows, whose lines are in the order of `LINES`."""
+    order = [*LINES, TWICE]
+    return in_tables(sorted(rows, key=lambda row: order.index(row["line"])))
+
+
+def main() -> None:
+    """Measure what is missing, unless only the page is asked for; then write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--suites", default=",".join(SUITES))
+    parser.add_argument("--lines", default=";".join((*LINES, TWICE)), help="separated by ;")
+    parser.add_argument("--minutes", type=float, default=math.inf)
+    parser.add_argument("--page", action="store_true", help="measure nothing")
+    options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    rows: list[Row] = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
+    if not options.page:
+        rows = measured(rows, options)
     print(tables(rows))
     page = PAGE.read_text("utf-8")
     before, after = page.partition(BEGIN)[0], page.partition(END)[2]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 import re
 import subprocess
 import sys
@@ -150,12 +151,49 @@ def test_the_time_to_an_accuracy_is_the_shortest_budget_that_reaches_it() -> Non
     assert not pages.times([{**row, "data": "fashion"} for row in rows])
 
 
-def test_the_tables_on_tuning_are_those_of_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`python benchmarks/tuning.py` writes them anew."""
+def test_the_tables_on_tuning_are_those_of_the_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`python benchmarks/tuning.py --page` writes them anew, without any data."""
+    page = (ROOT / "docs" / "tuning.md").read_text("utf-8")
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     benchmark = script("tuning")
-    rows = json.loads(benchmark.RESULTS.read_text("utf-8"))["rows"]
-    assert benchmark.tables(rows) in (ROOT / "docs" / "tuning.md").read_text("utf-8")
+    before, after = page.partition(benchmark.BEGIN)[0], page.partition(benchmark.END)[2]
+    stale = f"{before}{benchmark.BEGIN}\nold numbers\n{benchmark.END}{after}"
+    (tmp_path / "tuning.md").write_text(stale, "utf-8")
+    monkeypatch.setattr(benchmark, "PAGE", tmp_path / "tuning.md")
+    monkeypatch.setattr(benchmark, "DATA", tmp_path / "nowhere")
+    monkeypatch.setattr("sys.argv", ["tuning.py", "--page"])
+    benchmark.main()
+    assert (tmp_path / "tuning.md").read_text("utf-8") == page
+
+
+def test_tuners_are_compared_task_by_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    benchmark = script("tuning")
+    levels = {"ours": 0.1, "freeze-thaw + TPE": 0.05, "ASHA + GP": 0.11, "ASHA + TPE": 0.2}
+    levels |= {"Optuna TPE": 0.24, "Optuna TPE, median": 0.22}
+
+    def regrets(suite: str, line: str, seed: int) -> list[list[float]]:
+        """Each task is worse than the one before it, and the second seed than the first."""
+        tasks = [[levels[line] * (1 + task) + 0.02 * seed] * 6 for task in range(8)]
+        if (suite, line, seed) == ("taskset", "ours", 0):
+            tasks[0] = [math.inf] * 6  # counts 2
+        return tasks
+
+    rows = [
+        {"suite": suite, "line": line, "seed": seed, "regrets": regrets(suite, line, seed)}
+        for suite in ("taskset", "lcbench")
+        for line in levels
+        for seed in range(2)
+    ]
+    shown = benchmark.tables(rows)
+    assert "\n- ASHA + TPE: lower at 12 (p < 0.05 at 6), higher at 0\n" in shown
+    assert "\n- freeze-thaw + TPE: lower at 0, higher at 12 (p < 0.05 at 12)\n" in shown
+    assert "| ASHA + TPE | -0.450; 8 of 8; 0.008 |" in shown
+    assert "| lcbench, task | ours, 500 | ASHA + TPE, 500 | Optuna TPE, median, 500 |" in shown
+    assert "| 189909 | 0.210 | 0.410 | 0.450 | 0.210 | 0.410 | 0.450 |" in shown
+    assert "| patch128_LSTM128_avg_bs64 | 1.060 | 0.210 | 0.230 |" in shown
 
 
 def test_the_tutorial_on_tuning_does_what_it_says(tmp_path: Path) -> None:
