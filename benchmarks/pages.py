@@ -120,6 +120,10 @@ MACHINES = (
     ("-zen4", "The same, an older and slower model"),
     ("-zen5", "The same, a newer model, but on one core; the other one was busy too"),
     ("-avx2", "Two cores with AVX2; MNIST and digits at earlier revisions"),
+    (
+        "-avx2-core",
+        "Others with AVX2; accuracies on one core each, at the same time, speeds on both",
+    ),
     ("-amx", "Two cores with AMX, which train in bfloat16; earlier revisions"),
     ("-amx-core", "The same, on one core each for ours and the reference, at the same time"),
 )
@@ -132,13 +136,14 @@ Hardware: {cpu}, {counted}, {system}, no GPU, shared with other work; torch {tor
 TIMES = """
 
 **Time to an accuracy**, the shortest budget in the table whose median reaches it: {times}."""
-SPEED = """
+LOADER = """
 
 **Speed.** Images trained on in a second, against a DataLoader that transforms them one by one and
 the same network, medians of {repeats} turns. Both do the same arithmetic: where that takes most of
 the time, the ratio is low.
 
-{loaders}
+{loaders}"""
+SPEED = """
 
 MNIST's PNG files are decoded at {decoded:,} images a second, {pillow} times as fast as by a loop
 over Pillow. Augmentation lengthens a training step at width {width}, compared with one on ready
@@ -376,11 +381,12 @@ def machine(ending: str, title: str) -> str:
 
 def speed(ending: str) -> str:
     """How fast one machine decodes, augments and trains."""
-    engine, loader = (read(f"{name}{ending}") for name in ("engine", "loader"))
+    engine, told = read(f"engine{ending}"), ""
+    if (RESULTS / f"loader{ending}.json").exists():
+        loader = read(f"loader{ending}")
+        told = LOADER.format(repeats=loader["repeats"], loaders=loaders(loader["cases"]))
     training = engine["training"]
-    return SPEED.format(
-        repeats=loader["repeats"],
-        loaders=loaders(loader["cases"]),
+    return told + SPEED.format(
         decoded=engine["decoding"]["images_per_s"],
         pillow=engine["decoding"]["ratio"],
         width=training["width"],
