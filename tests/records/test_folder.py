@@ -233,7 +233,7 @@ def test_a_run_of_another_version_is_not_gone_on_with(tmp_path: Path) -> None:
     with Journal(out) as journal:
         journal.append(TRAINED, elapsed=1.0, phases={})
     job = json.loads((out / "job.json").read_text())
-    assert job["format"] == 10
+    assert job["format"] == 11
     (out / "job.json").write_text(json.dumps({**job, "format": 2}))
     with pytest.raises(RunFolderError, match="begun by another version of Tunesmith"):
         enter_run(out, {"seed": 0}).close()

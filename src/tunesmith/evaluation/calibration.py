@@ -124,9 +124,9 @@ def weighted_losses(
     Example:
         >>> z_NK, y_N = np.eye(2)[[0, 0, 0, 0]], np.array([0, 0, 0, 1])
         >>> weighted_losses("accuracy", z_NK, y_N).round(2)
-        array([0.42, 0.42, 0.42, 1.08])
+        array([0.3 , 0.3 , 0.3 , 1.35])
         >>> weighted_losses("balanced_accuracy", z_NK, y_N).round(2)
-        array([0.28, 0.28, 0.28, 2.16])
+        array([0.2 , 0.2 , 0.2 , 2.69])
 
     """
     loss_N = calibrated_losses(z_NK, y_N)
