@@ -132,17 +132,17 @@ def test_a_search_leaves_time_for_two_or_more_or_for_none(candidate: Candidate) 
 @pytest.mark.parametrize(
     ("workers", "left_s", "units", "count"),
     [
-        (1, 11.0, None, 0),  # each takes 5 units of a second, and somewhat longer
-        (1, 12.0, None, 2),
-        (1, 18.0, None, 3),
-        (2, 5.0, None, 0),
-        (2, 6.0, None, 2),
-        (2, 12.0, None, 3),
-        (6, 3.0, None, 3),  # three processes have the cores of six
-        (1, 100.0, 5 * 7, 0),
-        (1, 100.0, 5 * 8, 2),
-        (1, 100.0, 5 * 100, 3),
-        (1, 5.0, 5 * 100, 0),
+        (1, 6.8, None, 0),  # each takes 3 units of a second, and somewhat longer
+        (1, 7.0, None, 2),
+        (1, 10.4, None, 3),
+        (2, 3.4, None, 0),
+        (2, 3.5, None, 2),
+        (2, 7.0, None, 3),
+        (6, 1.8, None, 3),  # three processes have the cores of six
+        (1, 100.0, 5 * 3, 0),
+        (1, 100.0, 5 * 4, 2),
+        (1, 100.0, 5 * 6, 3),
+        (1, 3.0, 5 * 100, 0),
     ],
 )
 def test_as_many_are_cooled_down_as_there_is_time_for(
@@ -173,7 +173,7 @@ def test_what_was_lucky_in_the_search_does_not_win_and_nothing_is_done_twice(
 
     def spy(config: dict[str, Any], folder: Path, start: int, until: int) -> float:
         trained.append((config[slices.NUMBER], until))
-        if len(trained) == 8:
+        if len(trained) == COOLING + 2:
             session.interrupted.set()
         return cool(config, folder, start, until)
 

@@ -387,7 +387,7 @@ def test_of_many_images_a_fifth_tells_trials_apart_and_others_which_of_the_best_
     monkeypatch.setattr(importlib.import_module("tunesmith.plan.plan"), "MOST_EPOCHS", 2.0)
     x_NHW, y_N = digits(1797)
     many = np.concatenate([x_NHW, x_NHW // 2, x_NHW // 3]), np.tile(y_N, 3)
-    found = ts.fit(many, out=tmp_path / "run", **(GIVEN | {"trials": 8}))
+    found = ts.fit(many, out=tmp_path / "run", **(GIVEN | {"trials": 4}))
     data = tmp_path / "run" / "search" / "data"
     shared, job = np.load(data / "labels.npy"), json.loads((data / "job.json").read_text("utf-8"))
     counts = found.summary.data.counts

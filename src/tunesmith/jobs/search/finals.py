@@ -43,7 +43,7 @@ SLICE = "tunesmith.jobs.search.slices:cool"
 IN_TURN = ASHA(first=1.0, block=1 / COOLING)  # one after the other, a unit at a time
 MOST = 3  # finalists
 FEWEST = 2  # of one, there is nothing to choose
-SHARE = 0.25  # most of a search that may go into them
+SHARE = 0.3  # most of a search that may go into them: enough for two if it is as long as a training
 
 
 @final

@@ -26,9 +26,9 @@ from tunesmith.tuning.folders import at_unit
 
 TRIALS, STATE = "trials", "state.safetensors"  # in a search's folder, and in that of a trial
 WARMUP = 0.05  # share of a full training; then the rate is constant, so that any pause is fair
-# Units of training in which the rate falls to 0. After a fifth of a training, a network is as good
-# as one whose rate fell all the time (Hägele et al. 2024, arXiv 2405.18392).
-COOLING = planning.UNITS // 5
+# Units of training in which the rate falls to 0. After a tenth to a fifth of a training, a network
+# is about as good as one whose rate fell all the time (Hägele et al. 2024, arXiv 2405.18392).
+COOLING = planning.UNITS // 8
 NUMBER, AT = "trial", "at"  # in the config of what is cooled down, beside that of its trial
 
 
