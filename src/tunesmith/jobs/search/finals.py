@@ -268,7 +268,7 @@ def judge(
     Args:
         candidate: Plan whose config was searched around, and its network.
         history: History of the search.
-        cooled: Folder of each finalist; see `cool_down`.
+        cooled: Folder of each finalist, once it is cooled down.
         metric: The user's metric.
     """
     prepared, plan = candidate.prepared, candidate.chosen.search
