@@ -60,8 +60,8 @@ same machine.
 
 ![Error against budget]({plot})
 
-Lines are what was measured on the first machine. Single points are existing tools that were given
-the same time, one run each, on the machine with AVX2: rough marks, not a ranking.
+Each line is a machine. Single points are existing tools that were given the same time, one run
+each, on two cores with AVX2: rough marks, not a ranking.
 
 {parts}Again on your machine: `TUNESMITH_DATA=FOLDER python benchmarks/fit.py`, and `loader.py`
 and `engine.py` beside it for the speeds; this page: `python benchmarks/pages.py`.
@@ -114,7 +114,7 @@ more if less than a fifth is exchanged. Hardware: {cpu}, {system}.
 {table}
 
 """
-# Endings of the names of results, and what they were measured on; the first ones are plotted.
+# Endings of the names of results, and what they were measured on.
 MACHINES = (
     ("", "Two cores with AVX-512, which train in bfloat16"),
     ("-zen4", "The same, an older and slower model"),
@@ -398,18 +398,15 @@ def speed(ending: str) -> str:
 
 
 def power(found: Mapping[str, Any]) -> str:
-    """What share of the machine's power a step uses; nothing where no precision is named."""
-    by_precision = {name: found[name] for name in ("float32", "bfloat16") if name in found}
-    if not by_precision:
+    """What share of the machine's power a step uses, in each precision."""
+    if not found:
         return ""
-    widths = ", ".join(next(iter(by_precision.values())))
+    widths = ", ".join(next(iter(found.values())))
     told = "; ".join(
         f"in {name}, {', '.join(str(each['share_percent']) for each in by_width.values())} %"
-        for name, by_width in by_precision.items()
+        for name, by_width in found.items()
     )
-    shares = [
-        each["share_percent"] for by_width in by_precision.values() for each in by_width.values()
-    ]
+    shares = [each["share_percent"] for by_width in found.values() for each in by_width.values()]
     more = " More than all: there\nthe library for matrix products is not at its best."
     return (
         f" Of the operations a second of a large matrix\nproduct, a step on ready tensors reaches "
@@ -899,15 +896,17 @@ def draw(path: Path) -> None:
     from matplotlib import pyplot as plt
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    rows, peers = read("fit")["rows"], read("peers")["rows"]
+    machines = [read(f"fit{ending}")["rows"] for ending, _ in MACHINES]
+    peers = read("peers")["rows"]
     names = sorted({row["who"] for row in peers})
     plt.rcParams.update({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "tunesmith"})
     figure, axes = plt.subplots(1, len(PLOTTED), figsize=(11, 3.4), layout="constrained")
     for axis, data in zip(axes, PLOTTED, strict=True):
         for who, style, color in ((OURS, "o-", "#0b5c9e"), (REFERENCE, "s--", "#8a8d91")):
-            cells = {b: r for (name, b), r in by_cell(rows, who).items() if name == data}
-            errors = [100 * (1 - statistics.median(accuracies(r))) for r in cells.values()]
-            axis.plot(list(cells), errors, style, color=color, label=who)
+            for rows in machines:
+                cells = {b: r for (name, b), r in by_cell(rows, who).items() if name == data}
+                errors = [100 * (1 - statistics.median(accuracies(r))) for r in cells.values()]
+                axis.plot(list(cells), errors, style, color=color, label=who, markersize=4)
         for row in (r for r in peers if r["data"] == data):
             marker, error = MARKERS[names.index(row["who"])], 100 * (1 - row["accuracy"])
             axis.plot(row["budget_s"], error, marker, color="#b4500a", label=row["who"])

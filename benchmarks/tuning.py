@@ -1,18 +1,20 @@
 """Samplers and schedulers on recorded learning curves: regret after so many epochs of training.
 
-    TUNESMITH_DATA=FOLDER python benchmarks/tuning.py [--seeds 20] [--suites taskset,lcbench]
+    TUNESMITH_DATA=FOLDER python benchmarks/tuning.py [--seeds 20] [--suites taskset,lcbench,images]
         [--lines ours,asha,...] [--minutes 10]
     python benchmarks/tuning.py --page
 
 FOLDER holds ``taskset/*.json.gz`` (8 tasks, 1,000 configs each, recorded) and ``lcbench`` (a
 surrogate of recorded curves, of which 8 tasks and 400 random configs each are taken). The first
-point of each curve is the untrained model and is dropped. One worker; an epoch costs 1, pausing and
-going on cost nothing; an epoch whose value is not finite ends its trial.
+point of each curve is the untrained model and is dropped. A third suite is what
+``image_curves.py`` recorded of searches on images; their units of training stand for epochs. One
+worker; an epoch costs 1, pausing and going on cost nothing; an epoch whose value is not finite ends
+its trial.
 
 Regret is (incumbent - best) / (worst - best): the incumbent is the best validation value seen at
 any epoch so far; best is the lowest value of all; worst is, for TaskSet, the minimum over configs
-of the curve's maximum, and for LCBench the median of the final values. Means are over tasks, then
-seeds.
+of the curve's maximum, and for the others the median of the final values. Means are over tasks,
+then seeds.
 
 Each line, suite and seed is a row; rows that are in the results already are kept, so that the
 command can be interrupted and repeated, and given a little time each time. In the end, it writes
@@ -37,6 +39,7 @@ import optuna
 from fit import revision, write_results
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Choice, Field, Float, Int
+from tunesmith.jobs.search.search_setup import from_json
 from tunesmith.tuning.asha import ASHA, FULL
 from tunesmith.tuning.cube import Floats, decode, encode
 from tunesmith.tuning.freeze_thaw import FreezeThaw
@@ -49,6 +52,7 @@ from tunesmith.tuning.tpe import TPE
 from tuning_tables import MARKS, TASKS, Row, in_tables
 
 RESULTS = Path(__file__).parent / "results" / "tuning.json"
+CURVES = RESULTS.with_name("image_curves.json")
 PAGE = Path(__file__).parents[1] / "docs" / "tuning.md"
 BEGIN, END = "<!-- benchmarks/tuning.py writes this -->", "<!-- to here -->"
 DATA = Path(os.environ.get("TUNESMITH_DATA", "data"))
@@ -125,6 +129,24 @@ def lcbench() -> list[Task]:
     return tasks
 
 
+def images() -> list[Task]:
+    """Networks on images, the whole space of `convnet`, validation error over 25 units."""
+    recorded = json.loads(CURVES.read_text())
+    tasks = []
+    for name in TASKS["images"]:
+        rows = [row for row in recorded["rows"] if row["data"] == name]
+        error_NT = 1 - np.array([row["values"] for row in rows])
+        recording = Recording(
+            space=from_json(recorded["spaces"][name]),
+            configs=[row["config"] for row in rows],
+            values_NT=error_NT,
+            seconds_N=np.ones(len(rows)),
+        )
+        worst = float(np.median(error_NT[:, -1]))
+        tasks.append(Task(name=name, recording=recording, worst=worst))
+    return tasks
+
+
 def _field(given: Mapping[str, Any]) -> Field:
     """A field of LCBench's own space, logarithmic where it spans more than two decades."""
     low, high, default = given["lower"], given["upper"], given["default"]
@@ -189,8 +211,8 @@ def _distribution(field: Field) -> optuna.distributions.BaseDistribution:
             return optuna.distributions.IntDistribution(low, high, log=log)
         case Float(low, high, log):
             return optuna.distributions.FloatDistribution(low, high, log=log)
-        case Choice():
-            raise NotImplementedError("No recorded task has a choice.")
+        case Choice(options):
+            return optuna.distributions.CategoricalDistribution(options)
 
 
 LINES: dict[str, Line] = {
@@ -215,7 +237,11 @@ LINES: dict[str, Line] = {
     ),
 }
 TWICE = "random, twice the budget"
-SUITES: dict[str, Callable[[], list[Task]]] = {"taskset": taskset, "lcbench": lcbench}
+SUITES: dict[str, Callable[[], list[Task]]] = {
+    "taskset": taskset,
+    "lcbench": lcbench,
+    "images": images,
+}
 
 
 def measure(tasks: Sequence[Task], line: str, seed: int) -> list[list[float]]:

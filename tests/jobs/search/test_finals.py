@@ -21,6 +21,7 @@ from tunesmith.jobs.search.finals import (
     MOST,
     RESULT,
     SHARE,
+    STARTING_S,
     Finals,
     affordable,
     finalists,
@@ -118,19 +119,20 @@ def test_a_search_leaves_time_for_two_or_more_or_for_none(candidate: Candidate) 
     chosen = candidate.chosen.model_copy(update={"images_per_s": 100.0, "search": search})
     scale = chosen.train.early_scale
     each_s = SLACK * COOLING / UNITS * 100 * (1 + scale**2) / 2
-    least_s = FEWEST * each_s / SHARE
+    two_s, three_s = STARTING_S + FEWEST * each_s, STARTING_S + MOST * each_s
+    least_s = two_s / SHARE
     assert reserved_s(chosen, 0.0, least_s - 1) == 0
-    assert reserved_s(chosen, 0.0, least_s + 1e-6) == pytest.approx(FEWEST * each_s)
-    assert reserved_s(chosen, 0.0, 10_000.0) == pytest.approx(MOST * each_s)
+    assert reserved_s(chosen, 0.0, least_s + 1e-6) == pytest.approx(two_s)
+    assert reserved_s(chosen, 0.0, 10_000.0) == pytest.approx(three_s)
     # Of a search that was killed before its end, too.
-    assert reserved_s(chosen, least_s, FEWEST * each_s) == pytest.approx(FEWEST * each_s)
-    assert reserved_s(chosen, least_s, each_s) == 0
+    assert reserved_s(chosen, least_s, two_s + 1e-6) == pytest.approx(two_s)
+    assert reserved_s(chosen, least_s, two_s - 1) == 0
     given = search.model_copy(update={"trials": 20})
     assert reserved_s(chosen.model_copy(update={"search": given}), 0.0, 10_000.0) == 0
 
 
 @pytest.mark.parametrize(
-    ("workers", "left_s", "units", "count"),
+    ("workers", "trained_s", "units", "count"),
     [
         (1, 6.8, None, 0),  # each takes 3 units of a second, and somewhat longer
         (1, 7.0, None, 2),
@@ -146,18 +148,18 @@ def test_a_search_leaves_time_for_two_or_more_or_for_none(candidate: Candidate) 
     ],
 )
 def test_as_many_are_cooled_down_as_there_is_time_for(
-    workers: int, left_s: float, units: int | None, count: int
+    workers: int, trained_s: float, units: int | None, count: int
 ) -> None:
     trials = [Trial(config={}, curve=(Observation(at=2, value=0.5),), seconds=2.0)] * MOST
     search = replace(SEARCH, units=units)
-    given: dict[str, Any] = {"scale": 1.0, "workers": workers, "left_s": left_s}
+    given: dict[str, Any] = {"scale": 1.0, "workers": workers, "left_s": STARTING_S + trained_s}
     assert affordable(search, trials, **given) == count
     assert affordable(search, trials[:1], **given) == 0
 
 
 def test_images_of_full_size_take_longer_than_the_search_has_seen() -> None:
     trials = [Trial(config={}, curve=(Observation(at=1, value=0.5),), seconds=1.0)] * FEWEST
-    small_s = FEWEST * SLACK * COOLING * (1 + 4) / 2
+    small_s = STARTING_S + FEWEST * SLACK * COOLING * (1 + 4) / 2
     for left_s, count in ((small_s - 0.1, 0), (small_s + 0.1, FEWEST)):
         assert affordable(SEARCH, trials, scale=0.5, workers=1, left_s=left_s) == count
 

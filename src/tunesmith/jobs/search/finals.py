@@ -44,6 +44,7 @@ IN_TURN = ASHA(first=1.0, block=1 / COOLING)  # one after the other, a unit at a
 MOST = 3  # finalists
 FEWEST = 2  # of one, there is nothing to choose
 SHARE = 0.3  # most of a search that may go into them: enough for two if it is as long as a training
+STARTING_S = 5.0  # in which their processes start, and import what they need
 
 
 @final
@@ -86,11 +87,20 @@ def reserved_s(chosen: Plan, spent_s: float, left_s: float) -> float:
     assert chosen.search is not None
     if chosen.search.trials is not None:
         return 0.0
-    whole_s = chosen.search.examples / chosen.images_per_s
-    # For the first half of a cooldown, images are as small as early in a training.
-    each_s = SLACK * COOLING / UNITS * whole_s * (1 + chosen.train.early_scale**2) / 2
-    most_s = min(MOST * each_s, SHARE * (spent_s + left_s), left_s)
-    return most_s if most_s >= FEWEST * each_s else 0.0
+    unit_s = chosen.search.examples / chosen.images_per_s / UNITS
+    each_s = _cooldown_s(unit_s, scale=chosen.train.early_scale)
+    most_s = min(STARTING_S + MOST * each_s, SHARE * (spent_s + left_s), left_s)
+    return most_s if most_s >= STARTING_S + FEWEST * each_s else 0.0
+
+
+def _cooldown_s(unit_s: float, *, scale: float) -> float:
+    """Seconds of a cooldown, for whose first half images are as small as early in a training.
+
+    Args:
+        unit_s: Seconds of a unit of training, with images of full size.
+        scale: Side of the small images.
+    """
+    return SLACK * COOLING * unit_s * (1 + scale**2) / 2
 
 
 def finalists(history: History, trials: Path) -> list[int]:
@@ -109,7 +119,7 @@ def affordable(
 
     Args:
         search: Search that was run.
-        trials: The finalists, the best first.
+        trials: The finalists, the best first, and the seconds that they took.
         scale: Side of the images early in a training, as which most of the search saw them.
         workers: Number of processes of the search. As many of them as there are finalists go on,
             and share what they had.
@@ -118,11 +128,11 @@ def affordable(
     most = len(trials)
     if search.units is not None:
         most = min(most, int(SHARE * search.units / COOLING))
-    slower = SLACK * COOLING * (1 + scale**-2) / 2
     for count in range(most, FEWEST - 1, -1):
         beside = min(workers, count)
-        each_s = [slower * t.unit_s * beside / workers for t in trials[:count]]
-        if makespan(each_s, beside) <= left_s:
+        units_s = [trial.unit_s / scale**2 * beside / workers for trial in trials[:count]]
+        each_s = [_cooldown_s(unit_s, scale=scale) for unit_s in units_s]
+        if STARTING_S + makespan(each_s, beside) <= left_s:
             return count
     return 0
 
@@ -145,7 +155,7 @@ def hold_finals(
         session: Session of this process.
         candidate: Plan whose config was searched around, and its network.
         search: Search that was run.
-        history: History of the search.
+        history: History of the search, with the seconds that its trials took.
         folder: Folder of the search.
         executor: Makes an executor of so many workers.
         workers: Number of workers of the search.

@@ -82,7 +82,7 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
         session,
         candidate,
         what,
-        history,
+        recall(past, horizon=what.horizon, sign=what.sign, is_timed=True),
         folder=folder,
         executor=partial(processes, folder=folder, memory_share=MEMORY_SHARE),
         workers=workers,

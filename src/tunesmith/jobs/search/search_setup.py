@@ -172,11 +172,7 @@ def differing(there: Space, here: Space) -> list[str]:
 
 def remember(folder: Path, search: Search) -> None:
     """Store what defines a search, so that its trials can be read without the code."""
-    fields = {
-        name: {"kind": type(f.range).__name__, "default": f.default, **asdict(f.range)}
-        for name, f in search.space.items()
-    }
-    content = {"horizon": search.horizon, "sign": search.sign, "space": fields}
+    content = {"horizon": search.horizon, "sign": search.sign, "space": as_json(search.space)}
     write_atomic(folder / REMEMBERED, json.dumps(content, indent=2, default=repr) + "\n")
 
 
@@ -191,8 +187,7 @@ def remembered(folder: Path) -> tuple[Space, int, int] | None:
         return None
     try:
         found = json.loads(path.read_text("utf-8"))
-        space = {name: _field(values) for name, values in found["space"].items()}
-        return space, found["horizon"], found["sign"]
+        return from_json(found["space"]), found["horizon"], found["sign"]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise RunFolderError(
             f"{path} is damaged ({type(error).__name__}: {error}). The command that began the "
@@ -200,8 +195,28 @@ def remembered(folder: Path) -> tuple[Space, int, int] | None:
         ) from None
 
 
+def as_json(space: Space) -> dict[str, dict[str, Any]]:
+    """Convert a space to JSON values, conditions aside.
+
+    Example:
+        >>> space = {"depth": Field(Int(1, 4), 2), "pooling": Field(Choice("max", "mean"), "max")}
+        >>> from_json(as_json(space)) == space
+        True
+
+    """
+    return {
+        name: {"kind": type(field.range).__name__, "default": field.default, **asdict(field.range)}
+        for name, field in space.items()
+    }
+
+
+def from_json(given: Mapping[str, Mapping[str, Any]]) -> Space:
+    """Undo `as_json`."""
+    return {name: _field(values) for name, values in given.items()}
+
+
 def _field(values: Mapping[str, Any]) -> Field:
-    """Undo what `remember` made of a field."""
+    """Undo what `as_json` made of a field."""
     ends = {name: value for name, value in values.items() if name not in {"kind", "default"}}
     is_choice = values["kind"] == "Choice"
     range_ = Choice(*ends["options"]) if is_choice else KINDS[values["kind"]](**ends)
