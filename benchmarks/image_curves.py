@@ -1,12 +1,12 @@
 """Learning curves of real searches on images: what their beginnings tell, and for `tuning.py`.
 
     TUNESMITH_DATA=FOLDER python benchmarks/image_curves.py [--data fashion,cifar10]
-        [--configs 120] [--results FILE]
+        [--configs 60] [--results FILE]
     python benchmarks/image_curves.py --page
 
-Of Fashion-MNIST and CIFAR-10, 5,000 random training images each. Random configs of the whole space
+Of Fashion-MNIST and CIFAR-10, 4,000 random training images each. Random configs of the whole space
 of `convnet` are trained as a search trains them: in units, with a learning rate that stays, each
-with the accuracy on the validation images. A whole training has ten epochs; a config that costs
+with the accuracy on the validation images. A whole training has six epochs; a config that costs
 twice as much per image sees half as many. Then the rate falls, as it does in the finals of a
 search: of the state after all units, and of that after a quarter of them. Accuracies on images that
 no search sees tell what came of it. A training that diverges has an accuracy of 0 from there on.
@@ -53,7 +53,7 @@ RESULTS = Path(__file__).parent / "results" / "image_curves.json"
 PAGE = Path(__file__).parents[1] / "docs" / "tuning.md"
 BEGIN, END = "<!-- benchmarks/image_curves.py writes this -->", "<!-- to here -->"
 SOURCES = ("fashion", "cifar10")
-IMAGES, EPOCHS, WIDTH = 5000, 10, 16
+IMAGES, EPOCHS, WIDTH = 4000, 6, 16
 QUARTER = UNITS // 4  # from where the rate also falls
 SHOWN = (1, 2, 3, QUARTER)  # units after which the correlation is told
 BOOTSTRAP, GIVEN_S = 2000, 20.0
@@ -170,7 +170,7 @@ def main() -> None:
     """Measure what is missing, unless only the page is asked for; then write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default=",".join(SOURCES))
-    parser.add_argument("--configs", type=int, default=120)
+    parser.add_argument("--configs", type=int, default=60)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--page", action="store_true", help="measure nothing")
     options = parser.parse_args()

@@ -18,8 +18,11 @@ from tunesmith.jobs.run.prepare import prepare
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.search.shared import opened, share
 from tunesmith.models.build import find_family
-from tunesmith.plan import Plan, SearchPlan
+from tunesmith.plan import UNITS, Plan, SearchPlan
 from tunesmith.training.config import TrainConfig
+from tunesmith.tuning.asha import FULL
+from tunesmith.tuning.random_sampler import RandomSampler
+from tunesmith.tuning.search import Search
 
 SessionIn = Callable[..., AbstractContextManager[Session]]
 JOB: dict[str, Any] = {"metric": "accuracy", "device": "cpu", "limit": {}, "threads": 1}
@@ -42,6 +45,18 @@ PLAN = Plan(
     enough_s=None,
     reasons=(),
     search=SearchPlan(examples=1600, trials=None, workers=1),
+)
+SEARCH = Search(
+    function="tunesmith.jobs.search.slices:train",
+    space={},
+    horizon=UNITS,
+    sign=-1,
+    sampler=RandomSampler(),
+    scheduler=FULL,
+    block=1,
+    trials=None,
+    units=None,
+    seed=0,
 )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.jobs.search.conftest import SEARCH
 
 from tunesmith.core.errors import RunFolderError
 from tunesmith.execution.executor import Inline
@@ -17,41 +18,20 @@ from tunesmith.jobs.run.stored import read_checkpoint
 from tunesmith.jobs.search import finals, slices
 from tunesmith.jobs.search.finals import (
     COOLED,
-    FEWEST,
-    MOST,
     RESULT,
-    SHARE,
-    STARTING_S,
     Finals,
-    affordable,
     finalists,
     hold_finals,
     judge,
-    reserved_s,
 )
 from tunesmith.jobs.search.slices import COOLING, STATE, TRIALS, cool, cooling, train
 from tunesmith.jobs.search.workers import processes
-from tunesmith.plan import UNITS, SearchPlan
+from tunesmith.plan import UNITS
 from tunesmith.records.journal import read_history
-from tunesmith.tuning.asha import FULL
 from tunesmith.tuning.folders import at_unit
-from tunesmith.tuning.protocols import History, Observation, Trial
-from tunesmith.tuning.random_sampler import RandomSampler
+from tunesmith.tuning.protocols import History, Observation
 from tunesmith.tuning.search import Search
-from tunesmith.tuning.timing import SLACK
 
-SEARCH = Search(
-    function="tunesmith.jobs.search.slices:train",
-    space={},
-    horizon=UNITS,
-    sign=-1,
-    sampler=RandomSampler(),
-    scheduler=FULL,
-    block=1,
-    trials=None,
-    units=None,
-    seed=0,
-)
 RATES = 0.05, 0.2, 1e-6, 0.1  # of trials 0 to 3: one of them learns next to nothing
 
 
@@ -112,56 +92,6 @@ def test_those_with_the_best_last_values_are_finalists_if_they_can_go_on(
     assert finalists(history.failed(2, "It diverged."), folder / TRIALS) == [second, third]
     assert finalists(history.dropped(second), folder / TRIALS) == [2, third]
     assert finalists(history, folder / "elsewhere") == []
-
-
-def test_a_search_leaves_time_for_two_or_more_or_for_none(candidate: Candidate) -> None:
-    search = SearchPlan(examples=10_000, trials=None, workers=1)
-    chosen = candidate.chosen.model_copy(update={"images_per_s": 100.0, "search": search})
-    scale = chosen.train.early_scale
-    each_s = SLACK * COOLING / UNITS * 100 * (1 + scale**2) / 2
-    two_s, three_s = STARTING_S + FEWEST * each_s, STARTING_S + MOST * each_s
-    least_s = two_s / SHARE
-    assert reserved_s(chosen, 0.0, least_s - 1) == 0
-    assert reserved_s(chosen, 0.0, least_s + 1e-6) == pytest.approx(two_s)
-    assert reserved_s(chosen, 0.0, 10_000.0) == pytest.approx(three_s)
-    # Of a search that was killed before its end, too.
-    assert reserved_s(chosen, least_s, two_s + 1e-6) == pytest.approx(two_s)
-    assert reserved_s(chosen, least_s, two_s - 1) == 0
-    given = search.model_copy(update={"trials": 20})
-    assert reserved_s(chosen.model_copy(update={"search": given}), 0.0, 10_000.0) == 0
-
-
-@pytest.mark.parametrize(
-    ("workers", "trained_s", "units", "count"),
-    [
-        (1, 6.8, None, 0),  # each takes 3 units of a second, and somewhat longer
-        (1, 7.0, None, 2),
-        (1, 10.4, None, 3),
-        (2, 3.4, None, 0),
-        (2, 3.5, None, 2),
-        (2, 7.0, None, 3),
-        (6, 1.8, None, 3),  # three processes have the cores of six
-        (1, 100.0, 5 * 3, 0),
-        (1, 100.0, 5 * 4, 2),
-        (1, 100.0, 5 * 6, 3),
-        (1, 3.0, 5 * 100, 0),
-    ],
-)
-def test_as_many_are_cooled_down_as_there_is_time_for(
-    workers: int, trained_s: float, units: int | None, count: int
-) -> None:
-    trials = [Trial(config={}, curve=(Observation(at=2, value=0.5),), seconds=2.0)] * MOST
-    search = replace(SEARCH, units=units)
-    given: dict[str, Any] = {"scale": 1.0, "workers": workers, "left_s": STARTING_S + trained_s}
-    assert affordable(search, trials, **given) == count
-    assert affordable(search, trials[:1], **given) == 0
-
-
-def test_images_of_full_size_take_longer_than_the_search_has_seen() -> None:
-    trials = [Trial(config={}, curve=(Observation(at=1, value=0.5),), seconds=1.0)] * FEWEST
-    small_s = STARTING_S + FEWEST * SLACK * COOLING * (1 + 4) / 2
-    for left_s, count in ((small_s - 0.1, 0), (small_s + 0.1, FEWEST)):
-        assert affordable(SEARCH, trials, scale=0.5, workers=1, left_s=left_s) == count
 
 
 def test_what_was_lucky_in_the_search_does_not_win_and_nothing_is_done_twice(

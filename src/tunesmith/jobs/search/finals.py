@@ -17,7 +17,6 @@ import numpy as np
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import SettingsError
-from tunesmith.core.space import Config
 from tunesmith.core.spread import spread
 from tunesmith.evaluation.calibration import weighted_losses
 from tunesmith.evaluation.predict import logits
@@ -25,26 +24,23 @@ from tunesmith.execution.executor import Executor
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.stored import read_checkpoint
+from tunesmith.jobs.search.cooldowns import FEWEST, MOST, affordable
 from tunesmith.jobs.search.slices import COOLING, STATE, TRIALS, cooling
 from tunesmith.jobs.search.space import applied
-from tunesmith.plan import UNITS, Plan
 from tunesmith.records.folder import write_atomic, writing
-from tunesmith.records.journal import Journal
+from tunesmith.records.journal import FILE as JOURNAL
+from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning.asha import ASHA
 from tunesmith.tuning.folders import at_unit, is_gone
 from tunesmith.tuning.protocols import History, Trial
 from tunesmith.tuning.repeats import Listed
 from tunesmith.tuning.search import Search
-from tunesmith.tuning.timing import SLACK, makespan, ranked
+from tunesmith.tuning.timing import ranked
 from tunesmith.tuning.tuner import Tuner
 
 COOLED, RESULT = "cooled", "finals.json"  # folder of a search's finals, and what came of them
 SLICE = "tunesmith.jobs.search.slices:cool"
 IN_TURN = ASHA(first=1.0, block=1 / COOLING)  # one after the other, a unit at a time
-MOST = 3  # finalists
-FEWEST = 2  # of one, there is nothing to choose
-SHARE = 0.3  # most of a search that may go into them: enough for two if it is as long as a training
-STARTING_S = 5.0  # in which their processes start, and import what they need
 
 
 @final
@@ -74,35 +70,6 @@ class Finals:
         return len(self.losses) if self.unseen else 1
 
 
-def reserved_s(chosen: Plan, spent_s: float, left_s: float) -> float:
-    """Seconds of a search to leave for cooling down: a share of it; 0 if too few would fit in.
-
-    A search for a number of trials leaves none: these come first.
-
-    Args:
-        chosen: Plan whose config is searched around.
-        spent_s: Seconds that the search has had.
-        left_s: Seconds that it has left.
-    """
-    assert chosen.search is not None
-    if chosen.search.trials is not None:
-        return 0.0
-    unit_s = chosen.search.examples / chosen.images_per_s / UNITS
-    each_s = _cooldown_s(unit_s, scale=chosen.train.early_scale)
-    most_s = min(STARTING_S + MOST * each_s, SHARE * (spent_s + left_s), left_s)
-    return most_s if most_s >= STARTING_S + FEWEST * each_s else 0.0
-
-
-def _cooldown_s(unit_s: float, *, scale: float) -> float:
-    """Seconds of a cooldown, for whose first half images are as small as early in a training.
-
-    Args:
-        unit_s: Seconds of a unit of training, with images of full size.
-        scale: Side of the small images.
-    """
-    return SLACK * COOLING * unit_s * (1 + scale**2) / 2
-
-
 def finalists(history: History, trials: Path) -> list[int]:
     """Numbers of the best trials other than the plan's, the best first, whose state is there."""
     return [
@@ -110,31 +77,6 @@ def finalists(history: History, trials: Path) -> list[int]:
         for number in ranked(history, first=1, may_have_failed=False)
         if not is_gone(at_unit(trials, number, history.trials[number].at))
     ][:MOST]
-
-
-def affordable(
-    search: Search, trials: Sequence[Trial], *, scale: float, workers: int, left_s: float
-) -> int:
-    """How many finalists can be cooled down; 0 if that leaves nothing to choose.
-
-    Args:
-        search: Search that was run.
-        trials: The finalists, the best first, and the seconds that they took.
-        scale: Side of the images early in a training, as which most of the search saw them.
-        workers: Number of processes of the search. As many of them as there are finalists go on,
-            and share what they had.
-        left_s: Seconds left.
-    """
-    most = len(trials)
-    if search.units is not None:
-        most = min(most, int(SHARE * search.units / COOLING))
-    for count in range(most, FEWEST - 1, -1):
-        beside = min(workers, count)
-        units_s = [trial.unit_s / scale**2 * beside / workers for trial in trials[:count]]
-        each_s = [_cooldown_s(unit_s, scale=scale) for unit_s in units_s]
-        if STARTING_S + makespan(each_s, beside) <= left_s:
-            return count
-    return 0
 
 
 def hold_finals(
@@ -174,16 +116,16 @@ def hold_finals(
     _remove(set(folder.glob(f"{COOLED}-*")) - {place})  # of a search that went on since
     if known := _recorded(place / RESULT):
         return known
-    scale, left_s = candidate.chosen.train.early_scale, ends_at - session.clock.elapsed()
-    count = affordable(search, trials, scale=scale, workers=workers, left_s=left_s)
+    left_s, done = ends_at - session.clock.elapsed(), _units_done(place, len(trials))
+    given = {"scale": candidate.chosen.train.early_scale, "left_s": left_s}
+    count = affordable(search, trials, done, workers=workers, **given)
     if session.interrupted.is_set() or not (count or place.is_dir()):
         return None
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
-    configs = [cooling(t.config, n, t.at) for n, t in zip(numbers, trials, strict=True)]
     done = _cooled_down(
         session,
-        _cooldowns(search, configs, count=count),
+        _cooldowns(search, numbers, trials, count=count),
         place,
         executor=executor(min(workers, max(1, count))),
         spent_s=spent_s,
@@ -196,6 +138,12 @@ def hold_finals(
     write_atomic(place / RESULT, json.dumps(asdict(finals)))
     _remove(path.parent for path in cooled.values())  # large, and of no use any more
     return finals
+
+
+def _units_done(place: Path, count: int) -> list[int]:
+    """Units of the cooldown of each of so many finalists that an earlier session has trained."""
+    past = read_history(place).trials if (place / JOURNAL).exists() else {}
+    return [past[turn].seen if turn in past else 0 for turn in map(str, range(count))]
 
 
 def _remove(folders: Iterable[Path]) -> None:
@@ -213,8 +161,11 @@ def _recorded(path: Path) -> Finals | None:
         return None  # not there, or damaged
 
 
-def _cooldowns(search: Search, configs: Sequence[Config], *, count: int) -> Search:
+def _cooldowns(
+    search: Search, numbers: Sequence[int], trials: Sequence[Trial], *, count: int
+) -> Search:
     """Define a search that cools the first few of the finalists down, each to the end."""
+    configs = [cooling(t.config, n, t.at) for n, t in zip(numbers, trials, strict=True)]
     return replace(
         search,
         function=SLICE,

@@ -16,7 +16,8 @@ from tunesmith.evaluation.metrics import METRICS
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.limits import COSTLY, KINDS
 from tunesmith.jobs.run.session import Session
-from tunesmith.jobs.search.finals import COOLED, hold_finals, reserved_s
+from tunesmith.jobs.search.cooldowns import reserved_s
+from tunesmith.jobs.search.finals import COOLED, hold_finals
 from tunesmith.jobs.search.followers import followers
 from tunesmith.jobs.search.repeats import train_again
 from tunesmith.jobs.search.search_setup import (
