@@ -69,7 +69,8 @@ def test_trials_that_all_stand_still_at_one_value_prove_nothing() -> None:
 
 
 def test_too_few_trials_prove_nothing() -> None:
-    assert not begins_anew(history(*ANEW[:4]), ENDS)
+    few = {number: ENDS[number] for number in range(4)}
+    assert not begins_anew(history(*ANEW[:4]), few)
     assert not begins_anew(history(*ANEW), dict.fromkeys(ENDS, (8,)))
 
 

@@ -9,6 +9,7 @@ from tunesmith.tuning.curves import Curves, expected
 from tunesmith.tuning.habits import GAIN, Habits
 from tunesmith.tuning.protocols import History, Observation, Trial
 from tunesmith.tuning.scale import Scale
+from tunesmith.tuning.table import Table
 
 
 def trial(*values: float, seconds: float = 1.0) -> Trial:
@@ -16,12 +17,16 @@ def trial(*values: float, seconds: float = 1.0) -> Trial:
     return Trial(config={}, curve=curve, seconds=seconds)
 
 
+def table(*trials: Trial) -> Table:
+    return Table.of([each.row for each in trials])
+
+
 SCALE = Scale(lowest=1.0, spread=1.0)
 FALLING, FLAT, ONCE = trial(3.0, 2.0, seconds=4.0), trial(1.0, 1.0), trial(1.5)
 
 
 def test_a_curve_that_falls_is_expected_to_fall_on() -> None:
-    curves = Curves.of([FALLING, FLAT], habits=Habits(), scale=SCALE)
+    curves = Curves.of(table(FALLING, FLAT), habits=Habits(), scale=SCALE)
     slope = 1.0  # a factor of 2 in a doubling
     assert curves.slope_N.tolist() == pytest.approx([slope, 0.0])
     assert curves.cost_N.tolist() == [2.0, 0.5]
@@ -32,7 +37,7 @@ def test_a_curve_that_falls_is_expected_to_fall_on() -> None:
 
 
 def test_who_does_not_know_its_slope_has_the_others() -> None:
-    curves = Curves.of([FALLING, ONCE], habits=Habits(slope=0.5), scale=SCALE)
+    curves = Curves.of(table(FALLING, ONCE), habits=Habits(slope=0.5), scale=SCALE)
     assert curves.slope_N.tolist() == [pytest.approx(1.0), 0.5]
 
 

@@ -9,6 +9,7 @@ import pytest
 from tunesmith.tuning.habits import GAIN, Habits
 from tunesmith.tuning.protocols import History, Observation, Trial
 from tunesmith.tuning.scale import Scale
+from tunesmith.tuning.table import Table
 
 EVEN = Scale(lowest=-1e9, spread=1e12)  # all values here are so close that it is linear
 
@@ -25,7 +26,8 @@ def habits(trials: Sequence[Trial]) -> Habits:
 def kept(trials: Sequence[Trial]) -> float:
     """The gain, as learned on an even scale."""
     forecasts = [forecast for each in trials for forecast in each.forecasts]
-    return Habits.of([each.fall for each in trials], forecasts, EVEN).gain
+    slope_N = Table.of([each.row for each in trials]).slopes(EVEN)
+    return Habits.of(slope_N, forecasts, EVEN).gain
 
 
 def promises(of: Trial) -> list[tuple[float, float]]:

@@ -13,10 +13,10 @@ def test_slopes_are_those_of_the_loss() -> None:
     log_D1 = rng.standard_normal(4)
     _, slope_D1 = _loss(log_D1, x_NE, z_N, noise_N, field_E)
     for place, slope in enumerate(slope_D1):
-        step_D1 = 1e-5 * (np.arange(4) == place)
+        step_D1 = 5e-3 * (np.arange(4) == place)  # a smaller one is lost in single precision
         above, _ = _loss(log_D1 + step_D1, x_NE, z_N, noise_N, field_E)
         below, _ = _loss(log_D1 - step_D1, x_NE, z_N, noise_N, field_E)
-        assert slope == pytest.approx((above - below) / 2e-5, rel=1e-4)
+        assert slope == pytest.approx((above - below) / 1e-2, rel=1e-3)
 
 
 def test_fields_that_mean_nothing_get_a_long_scale() -> None:

@@ -51,7 +51,8 @@ def look_at_slices(history: History, past: Past, number: int, folder: Path, func
     """
     ends = dict[int, tuple[int, ...]]()
     if len(past.trials[str(number)].slices) == SECOND:
-        ends = {int(n): _ends(trial) for n, trial in past.trials.items()}
+        resumed = (t for t in past.trials.items() if len(t[1].slices) >= SECOND)
+        ends = {int(number): _ends(trial) for number, trial in resumed}
     if is_ignored(folder, ends):
         raise _error(function, "reads nothing of what it left in its folder")
     if begins_anew(history, ends):
@@ -110,8 +111,8 @@ def stands_still(history: History, slices: Mapping[int, tuple[int, ...]]) -> boo
 def _is_seen(history: History, slices: Mapping[int, tuple[int, ...]], *, least: int) -> bool:
     """Whether enough trials have ``least`` values per slice, and all repeat their first slice."""
     firsts = set()
-    for number, trial in enumerate(history.trials):
-        ends = slices.get(number, ())
+    for number, ends in slices.items():
+        trial = history.trials[number]
         if len(ends) < SECOND or (least == 1 and trial.curve[0].at < ends[0]):
             continue  # the latter nearly always: it gives several values per slice
         first, second = (_values(trial, *span) for span in ((0, ends[0]), ends[:SECOND]))

@@ -3,16 +3,16 @@
 Letters: N = trials.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self, final
 
 import numpy as np
 
 from tunesmith.tuning.cube import Floats
-from tunesmith.tuning.habits import Fall, Habits, columns, slopes
-from tunesmith.tuning.protocols import History, Trial
+from tunesmith.tuning.habits import Habits
+from tunesmith.tuning.protocols import History
 from tunesmith.tuning.scale import Scale
+from tunesmith.tuning.table import Table
 
 DOUBT = 0.5  # uncertainty, in units of the slope
 
@@ -37,21 +37,20 @@ class Curves:
     gain: float
 
     @classmethod
-    def of(cls, trials: Sequence[Trial], *, habits: Habits, scale: Scale) -> Self:
+    def of(cls, table: Table, *, habits: Habits, scale: Scale) -> Self:
         """Summarize trials, each of which was measured at least once.
 
         Args:
-            trials: Measured trials.
+            table: Measured trials.
             habits: What to expect, also of a trial with too few measurements for its own slope.
             scale: Scale of the habits, and of all values here.
         """
-        slope_N = slopes(columns([trial.fall for trial in trials], len(Fall._fields)), scale)
-        at_N = np.array([trial.at for trial in trials], dtype=np.float64)
+        slope_N = table.slopes(scale)
         return cls(
-            at_N=at_N,
-            best_N=scale([trial.best for trial in trials]),
+            at_N=table.at_N,
+            best_N=scale(table.best_N),
             slope_N=np.where(np.isfinite(slope_N), slope_N, habits.slope),
-            cost_N=np.maximum(np.array([trial.seconds for trial in trials]), 1e-9) / at_N,
+            cost_N=np.maximum(table.seconds_N, 1e-9) / table.at_N,
             gain=habits.gain,
         )
 
@@ -66,8 +65,7 @@ class Curves:
 
 def expected(history: History) -> Floats:
     """Expected value of each trial at the horizon; infinite if it failed or was not measured."""
-    values_N, measured = np.full(len(history.trials), np.inf), list(history.measured)
-    trials = [history.trials[number] for number in measured]
-    curves = Curves.of(trials, habits=history.habits, scale=history.scale)
-    values_N[measured] = history.scale.back(curves.mean(history.horizon))
+    values_N = np.full(len(history.trials), np.inf)
+    curves = Curves.of(history.sound, habits=history.habits, scale=history.scale)
+    values_N[list(history.measured)] = history.scale.back(curves.mean(history.horizon))
     return values_N

@@ -9,6 +9,7 @@ Letters: N = trials.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Self, final
 
 import numpy as np
@@ -17,6 +18,7 @@ from tunesmith.core.seeds import derive
 from tunesmith.tuning.cube import Floats
 from tunesmith.tuning.curves import Curves
 from tunesmith.tuning.protocols import Decision, History, Resume, Start, Stop, Trial
+from tunesmith.tuning.table import Row, Table
 
 FIRST = 5  # trials to start before any is resumed
 FEW, FEWEST_STARTS = 10, 0.25  # up to so many trials, least share of the blocks that are starts
@@ -48,21 +50,23 @@ class FreezeThaw:
     def __call__(self, history: History, *, spent: float, may_start: bool, seed: int) -> Decision:
         """Decide what to run next; see `Scheduler`."""
         trials, block = history.trials, max(1, round(self.block * history.horizon))
-        paused = history.paused()
-        done = sum(trial.until or trial.at for trial in trials)
+        paused, done = history.paused(), int(history.table.until_N.sum())
         few = len(trials) < FEW and done * FEWEST_STARTS >= block * (len(trials) - FIRST + 1)
         if may_start and (len(trials) < FIRST or few or not paused):
             return Start(block)
         if not paused:
             return Stop("No trial is left that could train on.")
-        best = min(paused, key=lambda number: (trials[number].at > 0, trials[number].best))
+        waiting = history.table.take(paused)
+        best = paused[int(np.lexsort((waiting.best_N, waiting.at_N > 0))[0])]
         rng = np.random.default_rng(derive(seed, "freeze-thaw", len(trials), done))
         if trials[best].at > 0 and rng.random() >= GREEDY * spent:
             outlook = _Outlook.drawn(history, block, rng)
-            gains_N = outlook.log_gain([trials[number] for number in paused])
+            gains_N = outlook.log_gain(waiting)
             fresh = _fresh(trials, block) if may_start else []
             # If no first block was measured, another one shows what to expect.
-            if may_start and (not fresh or _log_mean(outlook.log_gain(fresh)) > gains_N.max()):
+            if may_start and (
+                not fresh or _log_mean(outlook.log_gain(Table.of(fresh))) > gains_N.max()
+            ):
                 return Start(block)
             best = paused[int(np.argmax(gains_N))]
         return Resume(best, min(history.horizon, trials[best].at + block))
@@ -90,35 +94,33 @@ class _Outlook:
         A running trial counts with its expected value at the next pause. A failed one does not
         count, since its value cannot be reached any more.
         """
-        measured = [history.trials[number] for number in history.measured]
-        curves = Curves.of(measured, habits=history.habits, scale=history.scale)
-        until_N = np.array([trial.until or trial.at for trial in measured])
-        best = curves.mean(until_N).min(initial=math.inf)
+        curves = Curves.of(history.sound, habits=history.habits, scale=history.scale)
+        best = curves.mean(history.sound.until_N).min(initial=math.inf)
         return cls(
             history=history,
             ahead=block * int(rng.integers(1, max(2, history.horizon // block + 1))),
             threshold=best - 10 ** rng.uniform(*HOPE),
         )
 
-    def log_gain(self, trials: Sequence[Trial]) -> Floats:
+    def log_gain(self, table: Table) -> Floats:
         """Logarithm of each trial's probability to beat the threshold, per second."""
-        curves = Curves.of(trials, habits=self.history.habits, scale=self.history.scale)
+        curves = Curves.of(table, habits=self.history.habits, scale=self.history.scale)
         to_N = np.minimum(curves.at_N + self.ahead, self.history.horizon)
         doubt_N = NOISE + curves.doubt(to_N)
         log_N: Floats = _log_normal((self.threshold - curves.mean(to_N)) / doubt_N)
         return log_N - np.log(curves.cost_N)
 
 
-def _fresh(trials: Sequence[Trial], block: int) -> list[Trial]:
+def _fresh(trials: Sequence[Trial], block: int) -> list[Row]:
     """The most recent trials as they were after their first block, if that was measured."""
-    measured = [t for t in trials if t.at >= block and t.curve[0].at <= block]
-    return [trial.after(block) for trial in measured[-RECENT:]]
+    measured = (t for t in reversed(trials) if t.at >= block and t.curve[0].at <= block)
+    return [trial.row_after(block) for trial in islice(measured, RECENT)][::-1]
 
 
 def _log_normal(z_N: Floats) -> Floats:
     """Logarithm of the probability that a standard normal number is below ``z``."""
     near_N, far_N = np.maximum(z_N, FAR), np.clip(z_N, -1e9, FAR)
-    below_N = np.array([math.erfc(-z / math.sqrt(2)) / 2 for z in near_N])
+    below_N = np.array([*map(math.erfc, (-near_N / math.sqrt(2)).tolist())]) / 2
     # A lower bound, within a thousandth there, where `below` would underflow.
     tail_N = np.log(-far_N / (1 + far_N**2)) - far_N**2 / 2 - math.log(math.sqrt(2 * math.pi))
     log_N: Floats = np.where(z_N < FAR, tail_N, np.log(below_N))

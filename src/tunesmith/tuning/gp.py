@@ -87,8 +87,8 @@ def _scored(history: History, rng: np.random.Generator) -> tuple[list[Trial], Fl
     Equal values have equal scores; so have failed trials, which come last.
     """
     values_N, measured = expected(history), np.array(history.measured)
-    failed = [n for n, trial in enumerate(history.trials) if trial.failed is not None]
-    order_N = [*measured[np.argsort(values_N[measured], kind="stable")].tolist(), *failed]
+    failed_N = np.flatnonzero(history.table.is_failed_N)
+    order_N = np.concatenate([measured[np.argsort(values_N[measured], kind="stable")], failed_N])
     values_N = values_N[order_N]
     used = _some(len(values_N), MOST, rng)
     first_N, last_N = (
@@ -204,6 +204,6 @@ class _Posterior:
         unknown_C = 1 - np.einsum("cn,cn->c", near_CN @ self.inverse_NN, near_CN)
         sd_C = np.sqrt(np.maximum(unknown_C, LEAST) * self.variance)
         u_C = (incumbent - near_CN @ weight_N) / sd_C
-        below_C = np.array([math.erfc(-u / math.sqrt(2)) / 2 for u in u_C.tolist()])
+        below_C = np.array([*map(math.erfc, (-u_C / math.sqrt(2)).tolist())]) / 2
         density_C = np.exp(-u_C * u_C / 2) / math.sqrt(2 * math.pi)
         return np.asarray(sd_C * (u_C * below_C + density_C), np.float64)

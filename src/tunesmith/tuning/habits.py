@@ -51,14 +51,15 @@ class Forecast(NamedTuple):
     now: float
 
 
-def slopes(fall_3N: Floats, scale: Scale) -> Floats:
+def slopes(before_N: Floats, after_N: Floats, folds_N: Floats, scale: Scale) -> Floats:
     """Decrease per e-fold of training on a scale; NaN where a curve has no value before.
 
     Args:
-        fall_3N: The columns of falls.
+        before_N: Values of falls; see `Fall`, also for the next two.
+        after_N: See `Fall`.
+        folds_N: See `Fall`.
         scale: Scale of the values.
     """
-    before_N, after_N, folds_N = fall_3N
     known_N = np.isfinite(before_N)
     high_N, low_N = scale(np.where(known_N, (before_N, after_N), 0.0))
     slope_N: Floats = (high_N - low_N) / folds_N
@@ -85,14 +86,18 @@ class Habits:
     gain: float = GAIN
 
     @classmethod
-    def of(cls, falls: Sequence[Fall], forecasts: Sequence[Forecast], scale: Scale) -> Self:
-        """Learn them from how the trials fell, and from all their forecasts."""
-        slope_N = slopes(columns(falls, len(Fall._fields)), scale)
+    def of(cls, slope_N: Floats, forecasts: Sequence[Forecast], scale: Scale) -> Self:
+        """Learn them from how the trials fell, and from all their forecasts.
+
+        Args:
+            slope_N: Slope of each trial; see `slopes`.
+            forecasts: The forecasts.
+            scale: Scale of both.
+        """
         known_N = slope_N[np.isfinite(slope_N)]
         slope = float(np.median(known_N)) if len(known_N) else 0.0
-        forecast_5P = columns(forecasts, len(Forecast._fields))
-        _, then_P, _, since_P, now_P = forecast_5P
-        promised_P = slopes(forecast_5P[:3], scale) * since_P
+        before_P, then_P, folds_P, since_P, now_P = columns(forecasts, len(Forecast._fields))
+        promised_P = slopes(before_P, then_P, folds_P, scale) * since_P
         return cls(slope=slope, gain=_gain(promised_P, scale(then_P) - scale(now_P)))
 
 

@@ -63,8 +63,12 @@ def matern(x_CE: Floats, x_NE: Floats) -> Floats:
 
 
 def _fallen(r_CN: Floats) -> tuple[Floats, Floats]:
-    """The kernel at such distances, and the exponential in it."""
-    fall_CN: Floats = np.exp(-r_CN)
+    """The kernel at such distances, and the exponential in it.
+
+    The exponential is of single precision, which takes a fifth of the time without AVX-512, and
+    whose errors are far below those of the noise.
+    """
+    fall_CN: Floats = np.exp(-r_CN.astype(np.float32)).astype(np.float64)
     return (1 + r_CN + r_CN**2 / 3) * fall_CN, fall_CN
 
 
@@ -114,7 +118,8 @@ def _loss(
     near_NN, fall_NN = _fallen(r_NN)
     covariance_NN = near_NN + np.diag(noise_N)
     inverse_NN = inverse(covariance_NN)
-    log_determinant, weight_N = float(np.linalg.slogdet(covariance_NN)[1]), inverse_NN @ z_N
+    root_NN, weight_N = np.linalg.cholesky(covariance_NN), inverse_NN @ z_N
+    half_log_determinant = float(np.log(np.diag(root_NN)).sum())
     variance = max(float(z_N @ weight_N) / len(z_N), LEAST)
     by_covariance_NN = (inverse_NN - np.outer(weight_N, weight_N) / variance) / 2
     # By the logarithm of a relevance: -5/3 (1 + r) exp(-r) times the squared difference.
@@ -124,4 +129,4 @@ def _loss(
     )
     by_noise = np.diag(by_covariance_NN) @ noise_N
     gradient_D1: Floats = np.append(np.bincount(field_E, by_column_E), by_noise)
-    return (len(z_N) * math.log(variance) + log_determinant) / 2, gradient_D1
+    return len(z_N) * math.log(variance) / 2 + half_log_determinant, gradient_D1

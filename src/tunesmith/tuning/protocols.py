@@ -5,13 +5,19 @@ values are better.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol, Self, final
 
+import numpy as np
+
 from tunesmith.core.space import Config, Space
 from tunesmith.tuning.habits import Fall, Forecast, Habits
 from tunesmith.tuning.scale import Scale
+from tunesmith.tuning.table import Row, Table
+
+FORECAST_FROM = 4  # units of training from which on a forecast can be compared with what came
 
 
 @final
@@ -82,9 +88,28 @@ class Trial:
         return self.best_until(self.at)
 
     @cached_property
-    def fall(self) -> Fall:
-        """How its lowest value fell over the last doubling of the training."""
-        return self._fall_until(self.at)
+    def row(self) -> Row:
+        """What decisions read of it."""
+        return self.row_after(self.at)
+
+    def row_after(self, at: int) -> Row:
+        """As `row`, but with the seconds and falls of the trial after ``at`` units; see `after`."""
+        reached, share = self._measured_until(at), min(1.0, at / self.at) if self.at else 1.0
+        before, after, folds = self._fall_until(reached)
+        return Row(
+            at=reached,
+            until=self.until or reached,
+            seconds=self.seconds * share,
+            unit_s=self.unit_s,
+            last=self.last,
+            best=after,
+            before=before,
+            after=after,
+            folds=folds,
+            is_failed=self.failed is not None,
+            is_dropped=self.is_dropped,
+            is_idle=self.until is None and self.failed is None and not self.is_dropped,
+        )
 
     @cached_property
     def forecasts(self) -> tuple[Forecast, ...]:
@@ -138,7 +163,8 @@ class History:
 
     def started(self, config: Config, *, until: int) -> Self:
         """Add a trial that trains until ``until`` units."""
-        return replace(self, trials=(*self.trials, Trial(config=config, until=until)))
+        trial = Trial(config=config, until=until)
+        return self._having((*self.trials, trial), lambda table: table.added(trial.row))
 
     def resumed(self, number: int, *, until: int) -> Self:
         """Mark a trial as training until ``until`` units."""
@@ -169,25 +195,33 @@ class History:
         return self._with(number, replace(self.trials[number], is_dropped=True))
 
     @cached_property
+    def table(self) -> Table:
+        """What decisions read of the trials."""
+        return Table.of([trial.row for trial in self.trials])
+
+    @cached_property
     def measured(self) -> tuple[int, ...]:
         """Numbers of the trials that have a finite value and have not failed."""
-        return tuple(
-            number
-            for number, trial in enumerate(self.trials)
-            if trial.failed is None and math.isfinite(trial.best)
-        )
+        is_sound_N = np.isfinite(self.table.best_N) & (self.table.is_failed_N == 0)
+        return tuple(np.flatnonzero(is_sound_N).tolist())
+
+    @cached_property
+    def sound(self) -> Table:
+        """What decisions read of these."""
+        return self.table.take(self.measured)
 
     @cached_property
     def scale(self) -> Scale:
         """On which their values are compared: found once, for the scheduler and the sampler."""
-        return Scale.of([self.trials[number].best for number in self.measured])
+        return Scale.of(self.sound.best_N)
 
     @cached_property
     def habits(self) -> Habits:
         """What their curves have in common, on that scale."""
-        trials = [self.trials[number] for number in self.measured]
+        long_N = np.array(self.measured, np.int64)[self.sound.at_N >= FORECAST_FROM]
+        trials = [self.trials[number] for number in long_N.tolist()]
         forecasts = [forecast for trial in trials for forecast in trial.forecasts]
-        return Habits.of([trial.fall for trial in trials], forecasts, self.scale)
+        return Habits.of(self.sound.slopes(self.scale), forecasts, self.scale)
 
     def paused(self) -> tuple[int, ...]:
         """Numbers of the trials that can be resumed now."""
@@ -195,17 +229,19 @@ class History:
 
     @cached_property
     def _paused(self) -> tuple[int, ...]:
-        return tuple(
-            number
-            for number, trial in enumerate(self.trials)
-            if trial.until is None
-            and trial.failed is None
-            and not trial.is_dropped
-            and trial.at < self.horizon
-        )
+        can_N = (self.table.is_idle_N > 0) & (self.table.at_N < self.horizon)
+        return tuple(np.flatnonzero(can_N).tolist())
 
     def _with(self, number: int, trial: Trial) -> Self:
-        return replace(self, trials=(*self.trials[:number], trial, *self.trials[number + 1 :]))
+        trials = (*self.trials[:number], trial, *self.trials[number + 1 :])
+        return self._having(trials, lambda table: table.changed(number, trial.row))
+
+    def _having(self, trials: tuple[Trial, ...], change: Callable[[Table], Table]) -> Self:
+        """Make a history with other trials, whose table is known if that of this one is."""
+        made = replace(self, trials=trials)
+        if "table" in vars(self):
+            vars(made)["table"] = change(self.table)
+        return made
 
 
 class Sampler(Protocol):

@@ -1,6 +1,5 @@
 """The scale on which values of a search are compared: what is good counts, however bad the rest."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self, final
 
@@ -28,14 +27,15 @@ class Scale:
     spread: float = 1.0
 
     @classmethod
-    def of(cls, best: Sequence[float]) -> Self:
+    def of(cls, best: ArrayLike) -> Self:
         """Return the scale of trials with these lowest values, all of them finite.
 
         The trials that count as good are the better half.
         """
-        if not best:
+        best_N = np.asarray(best, np.float64)
+        if not len(best_N):
             return cls()
-        lowest, middle = min(best), float(np.median(best))
+        lowest, middle = float(best_N.min()), float(np.median(best_N))
         return cls(lowest=lowest, spread=max(middle - lowest, 1e-9 * abs(lowest), 1e-30))
 
     def __call__(self, values: ArrayLike) -> Floats:

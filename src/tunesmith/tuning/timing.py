@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from tunesmith.records.events import SliceDone
 from tunesmith.tuning.protocols import History, Resume, Start, Trial
 
@@ -57,16 +59,13 @@ def ranked(
         may_have_failed: Whether trials count that failed after their last slice: what they left is
             as good as ever, but their training cannot be done again, or go on.
     """
-    sound = [
-        (last, number)
-        for number, trial in enumerate(history.trials)
-        if number >= first
-        and trial.at >= least
-        and (may_have_failed or trial.failed is None)
-        and not trial.is_dropped
-        and math.isfinite(last := trial.last)
-    ]
-    return [number for _, number in sorted(sound)]
+    table = history.table
+    is_sound_N = np.isfinite(table.last_N) & (table.at_N >= least) & (table.is_dropped_N == 0)
+    if not may_have_failed:
+        is_sound_N &= table.is_failed_N == 0
+    is_sound_N[:first] = False
+    sound_N = np.flatnonzero(is_sound_N)
+    return [*sound_N[np.argsort(table.last_N[sound_N], kind="stable")].tolist()]
 
 
 def best_trial(
@@ -95,11 +94,11 @@ def must_go_on(
         The slice; None while there is time for other trials as well.
     """
     must = _must_finish(history)
-    costs = [trial.unit_s + beside_s for trial in history.trials if trial.at]
+    longest_s = history.table.unit_s_N.max(initial=0.0) + beside_s
     trials = [history.trials[number] for number in must]
     needed_s = sum(remaining_s(trial, history.horizon, beside_s=beside_s) for trial in trials)
     # One more block must be left, or the next decision would come too late.
-    if left_s > needed_s + max(costs, default=0.0) * block + HICCUP_S:
+    if left_s > needed_s + longest_s * block + HICCUP_S:
         return None
     for number in must:
         if number in history.paused():
@@ -141,7 +140,7 @@ def expected_s(history: History, decision: Start | Resume, seconds: Sequence[flo
     """
     if isinstance(decision, Resume) and (at := history.trials[decision.trial].at):
         return (decision.until - at) * seconds[decision.trial] / at
-    return decision.until * sum(seconds) / max(1, sum(trial.at for trial in history.trials))
+    return decision.until * sum(seconds) / max(1, int(history.table.at_N.sum()))
 
 
 def without_longer(

@@ -286,4 +286,4 @@ def _spent(search: Search, history: History, clock: Clock) -> float:
     """Share of the budget that is used up: of the time, or of the units of training."""
     if search.units is None:
         return min(1.0, clock.elapsed() / clock.budget)
-    return sum(trial.until or trial.at for trial in history.trials) / search.units
+    return int(history.table.until_N.sum()) / search.units
