@@ -104,7 +104,7 @@ def most_reserved(budget: float, asking_s: float, *, pretrained: bool) -> float:
 
     Example:
         >>> most_reserved(600, 30, pretrained=False), most_reserved(60, 90, pretrained=True)
-        (35.0, 30.0)
+        (36.0, 30.0)
 
     """
     return min(0.5 * budget, fixed_seconds(pretrained=pretrained) + asking_s)

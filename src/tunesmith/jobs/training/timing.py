@@ -4,17 +4,15 @@ import itertools
 import statistics
 from collections.abc import Sequence
 
-import torch
-
 from tunesmith import plan as planning
 from tunesmith.jobs.run.candidate import ANSWERS_PER_S, Candidate
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.trial import network_of
 from tunesmith.models.views import passes
 
-# Inference time of our pretrained network's graph over its own, where it is known to be less, by
-# the CPU's kind as PyTorch calls it: there, PyTorch's depthwise convolutions are slower.
-GRAPH_PACE = {"AVX2": 0.8}
+# Inference time of a network's graph over its own. That of a pretrained network is as quick: to
+# PyTorch, its depthwise convolutions are slower.
+SLOWER_GRAPH = 1.25
 SLOWER_TOGETHER = 1.6  # inference time of an ensemble over the sum of its networks' times
 
 
@@ -87,10 +85,9 @@ def _handing_s(session: Session, candidate: Candidate) -> float:
     by_graph = len(split.test) + verified
     if candidate.prepared.train.compute.device.type != "cpu":
         return _asked_s(candidate, verified + by_graph, candidate.chosen.answers_per_s)
-    is_known = candidate.family.source is None and candidate.family.pretrained is not None
-    pace = GRAPH_PACE.get(torch.backends.cpu.get_cpu_capability(), 1.0) if is_known else 1.0
+    slower = 1.0 if candidate.family.pretrained else SLOWER_GRAPH
     network_s, graph_s = (answering_s(session, candidate, each) for each in (verified, by_graph))
-    return network_s + pace * graph_s
+    return network_s + slower * graph_s
 
 
 def _asked_s(candidate: Candidate, images: int, rate: float) -> float:
