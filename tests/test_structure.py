@@ -42,7 +42,6 @@ UNMIRRORED: dict[str, str] = {
     "data/source.py": "a value alone; test_sources.py makes it of everything there is",
     "data/augmentation.py": "settings alone; test_augment.py runs each of them",
     "jobs/cleanse.py": "test_trained.py runs the whole job",
-    "jobs/planning/decide.py": "test_race.py plans; test_fit.py",
     "jobs/planning/planned.py": "a value alone; test_race.py stores and restores it",
     "jobs/gate/findings.py": "test_check.py and test_alike.py read each of them",
     "jobs/closing/finish.py": "a step of the job; test_fit.py reads what whole jobs left",

@@ -6,7 +6,7 @@ from typing import Any, final
 import pytest
 
 from tunesmith.core.settings import Settings
-from tunesmith.plan.search import ALONE, SearchPlan, given_workers, plan_search
+from tunesmith.plan.search import ALONE, WIDENS, SearchPlan, given_workers, plan_search
 
 from .conftest import MACHINE
 
@@ -26,6 +26,7 @@ class Case:
     horizon: int = 80_000
     train_s: float = 80.0
     had_s: float = 0.0
+    may_widen: bool = False
 
 
 LARGE = Case(left_s=200.0, cores=64, memory_bytes=10**12)
@@ -47,6 +48,7 @@ def decide(case: Case, **settings: Any) -> tuple[SearchPlan | None, str]:
         ),
         training_bytes=case.training_bytes,
         had_s=case.had_s,
+        may_widen=case.may_widen,
     )
 
 
@@ -62,6 +64,17 @@ def test_it_pays_from_three_times_what_the_recipe_needs() -> None:
     assert words.startswith(
         "There is 3.0 times the 40.0 s that the recipe needs, so 40.0 s (33 %) go into a search"
     )
+
+
+def test_it_says_where_more_time_may_first_choose_a_wider_network() -> None:
+    short = Case(left_s=119.0, may_widen=True)
+    search, words = decide(short)
+    assert search is None
+    assert words.endswith("and there are 1 min 59 s." + WIDENS)
+    assert "--trials N" in words
+    assert "params.width" in words
+    assert WIDENS not in decide(short, trials=0)[1]
+    assert WIDENS not in decide(replace(short, left_s=120.0))[1]
 
 
 def test_what_both_trainings_have_no_use_for_goes_into_the_search() -> None:

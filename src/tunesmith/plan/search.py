@@ -17,6 +17,11 @@ FEWEST_VALIDATED = 500  # images that a trial is validated on, if there are so m
 WORKER_BYTES = 1_500_000_000  # memory that a worker may need, however little the plan's training
 UNITS = 25  # per full training; a slice of a search is one of them
 UNITS_EACH = 5  # units of training per trial on average, if the number of trials is given
+# Said where the threshold itself rises with the time, since that chooses the width.
+WIDENS = (
+    " In a new folder, more time may first go into a wider network, which needs longer itself: "
+    "`--trials N` searches in any case, and `params.width` in a job file keeps the width."
+)
 ALONE = " One process searches, since the time of a graph is measured while nothing else trains."
 
 
@@ -52,6 +57,7 @@ def plan_search(
     machine: Machine,
     training_bytes: int,
     had_s: float = 0.0,
+    may_widen: bool = False,
 ) -> tuple[SearchPlan | None, str]:
     """Decide whether a search is worthwhile.
 
@@ -69,6 +75,8 @@ def plan_search(
         machine: Resources of the machine.
         training_bytes: Memory that the recipe's own training is expected to take.
         had_s: Seconds that it was trained for before this decision.
+        may_widen: Whether a new run with more time may choose a wider network, so that the recipe
+            needs more.
 
     Returns:
         The search (None if there is none), and the reason in words.
@@ -77,7 +85,9 @@ def plan_search(
     is_large = left_s >= SEARCH_FROM * needed_s
     is_off = settings.trials == 0
     if is_off or (settings.trials is None and not is_large):
-        return None, _untuned_words(needed_s, left_s, verb, is_off=is_off)
+        if is_off:
+            return None, "No search for better settings, as you asked."
+        return None, _untuned_words(needed_s, left_s, verb) + may_widen * WIDENS
     each_s = min(left_s / SEARCH_FROM, train_s)
     search = SearchPlan(
         examples=max(1, int(horizon * each_s / train_s)),
@@ -114,9 +124,7 @@ def _workers(settings: Settings, machine: Machine, training_bytes: int) -> int:
     return max(1, most)
 
 
-def _untuned_words(needed_s: float, left_s: float, verb: str, *, is_off: bool) -> str:
-    if is_off:
-        return "No search for better settings, as you asked."
+def _untuned_words(needed_s: float, left_s: float, verb: str) -> str:
     return (
         f"No search for better settings: it pays from {duration(SEARCH_FROM * needed_s)} of "
         f"training, {SEARCH_FROM:.0f} times what the recipe {verb}, and there are "

@@ -193,11 +193,18 @@ def _with_search(
         left_s=max(chosen.train_s, settings.budget - chosen.finish_s + chosen.train_s),
         machine=machine,
         training_bytes=chosen.memory_bytes,
+        may_widen=_may_widen(settings, chosen),
     )
     changes = {"search": search, "reasons": (*chosen.reasons, reason)}
     # Each further view of an image takes as long as the first.
     passes = {"passes": 1} if LATENCY in settings.limit else {}
     return chosen.model_copy(update=changes | passes)
+
+
+def _may_widen(settings: Settings, chosen: planning.Plan) -> bool:
+    """Whether more time may choose a wider network: of ours, with a width that is not given."""
+    widest = planning.WIDTHS[-1]
+    return "width" not in settings.params and chosen.params.get("width", widest) < widest
 
 
 def judge(session: Session, prepared: Prepared, planned: Planned) -> Planned:
