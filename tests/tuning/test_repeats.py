@@ -77,6 +77,31 @@ def test_what_was_chosen_counts_without_the_value_that_it_was_chosen_for() -> No
     assert (nothing.deviation, nothing.trainings) == (1.0, 3)
 
 
+def test_the_lead_over_the_defaults_leaves_out_the_value_that_was_chosen() -> None:
+    values = {0: (4.0, 5.0, 6.0), 3: (-99.0, 1.0, 2.0)}
+    noise = Noise(at=4, values=values, chosen=3)
+    assert noise.lead == pytest.approx(3.5 / math.sqrt(2.5 / 3 * (1 / 3 + 1 / 2)))
+    worse = Noise(at=4, values={0: values[0], 3: (-99.0, 7.0, 7.0)}, chosen=3)
+    assert worse.lead is not None
+    assert worse.lead < 0
+
+
+@pytest.mark.parametrize(
+    ("values", "chosen"),
+    [
+        ({0: (1.0, 2.0, 3.0)}, 0),  # the defaults were chosen
+        ({0: (1.0, 2.0, 3.0)}, None),
+        ({0: (1.0, 2.0, 3.0)}, 5),  # too few of its trainings have a value
+        ({5: (1.0, 2.0, 3.0)}, 5),
+        ({0: (2.0, 2.0, 2.0), 5: (1.0, 1.0, 1.0)}, 5),  # chance plays no part
+    ],
+)
+def test_there_is_no_lead_where_nothing_can_be_compared(
+    values: dict[int, tuple[float, ...]], chosen: int | None
+) -> None:
+    assert Noise(at=4, values=values, chosen=chosen).lead is None
+
+
 def test_values_are_compared_after_equal_training() -> None:
     found = trial({2: 5.0, 4: 3.0, 8: 1.0})
     history = History(horizon=8, trials=(trial({4: 6.0}), found))

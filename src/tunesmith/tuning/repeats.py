@@ -53,6 +53,25 @@ class Noise:
         return sum(map(len, self._groups))
 
     @property
+    def lead(self) -> float | None:
+        """How much better the chosen trial is than trial 0, in standard errors; None if unknown.
+
+        The means of their trainings are compared, without the value for which it was chosen. It is
+        unknown unless both were trained again, and if values of equal configs do not differ.
+
+        Example:
+            >>> values = {0: (4.0, 5.0, 6.0), 3: (1.0, 4.5, 4.5)}
+            >>> round(Noise(at=8, values=values, chosen=3).lead, 2)
+            0.67
+
+        """
+        if self.chosen in (0, None) or {0, self.chosen} - {*self.values} or not self.deviation:
+            return None
+        first, others = self.values[0], self.values[self.chosen][1:]
+        error = self.deviation * math.sqrt(1 / len(first) + 1 / len(others))
+        return (statistics.fmean(first) - statistics.fmean(others)) / error
+
+    @property
     def _groups(self) -> list[tuple[float, ...]]:
         """Values of trainings of one config each, as far as nothing was chosen by them."""
         return [v[1:] if number == self.chosen else v for number, v in self.values.items()]

@@ -87,6 +87,33 @@ def test_by_how_much_the_best_was_lucky_is_told_by_its_other_trainings() -> None
     )
 
 
+def test_it_says_where_the_best_is_not_surely_better_than_the_defaults() -> None:
+    given = {"status": "finished", "reason": "It is over."}
+    values = {0: (-14.9, -15.1, -14.7), 15: (-15.9, -15.0, -14.8)}
+    noise = Noise(at=2, values=values, chosen=15)
+    found = tell(Path("run"), SEARCH, HISTORY, noise, **given)
+    assert found.warnings[0] == (
+        "It is not surely better than the defaults: trained again, this config had 15 and 14.8 "
+        "after 2 units, and the defaults 14.9 and 15.1 and 14.7 (a difference below 2 standard "
+        "errors; so few tell little of the end)."
+    )
+    assert f"note    {found.warnings[0]}\n" in found.words()
+    whole = tell(Path("run"), SEARCH, HISTORY, replace(noise, at=10), **given)
+    assert whole.warnings[0].endswith("(a difference below 2 standard errors).")
+    sure = replace(noise, values={**values, 15: (-15.9, -15.8, -15.7)})
+    for measured in (sure, replace(noise, values={0: values[0]}), None):
+        found = tell(Path("run"), SEARCH, HISTORY, measured, **given)
+        assert not any("not surely better" in warning for warning in found.warnings)
+
+
+def test_values_that_differ_by_rounding_leave_no_doubt() -> None:
+    """They were compared after less training than at the end, by which it was chosen."""
+    values = {0: (-15.0, -15.0, -15.0), 15: (-14.9, -14.9, -14.9 + 2e-15)}
+    noise = Noise(at=2, values=values, chosen=15)
+    found = tell(Path("run"), SEARCH, HISTORY, noise, status="finished", reason="It is over.")
+    assert not any("not surely better" in warning for warning in found.warnings)
+
+
 def test_few_trials_and_no_time_are_told_too() -> None:
     few = History(horizon=10, trials=HISTORY.trials[:2])
     found = tell(Path("run"), SEARCH, few, None, status="finished", reason="It is over.")

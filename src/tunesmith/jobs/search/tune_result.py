@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -15,13 +15,14 @@ from tunesmith.tuning.failures import told
 from tunesmith.tuning.folders import ERROR, at_unit
 from tunesmith.tuning.importance import edge_words, importances
 from tunesmith.tuning.parts import Part, first_look, parts
-from tunesmith.tuning.protocols import History
+from tunesmith.tuning.protocols import History, Trial
 from tunesmith.tuning.repeats import Noise
 from tunesmith.tuning.search import Search
 from tunesmith.tuning.timing import best_trial
 
 TRIALS, RESULT = "trials", "result.json"  # in the run's folder
 ROUNDING = 1e-12  # share of a value below which a difference is none
+SURELY = 2.0  # standard errors from which on a difference is hardly chance
 FIELDS = 3  # most important fields, to be reported in parts
 
 
@@ -229,7 +230,34 @@ def tell(
         status=status,
         reason=reason,
         method=search.method,
-        warnings=[*notes, *edge_words(search.space, chosen.config, importance)],
+        warnings=[*notes, *_doubts(search, noise, chosen, importance)],
+    )
+
+
+def _doubts(
+    search: Search, noise: Noise | None, chosen: Trial, importance: Mapping[str, float]
+) -> list[str]:
+    """Say what speaks against the chosen trial: chance, and the ends of ranges."""
+    edges = edge_words(search.space, chosen.config, importance)
+    return [*_unsure_words(noise, chosen, sign=search.sign), *edges]
+
+
+def _unsure_words(noise: Noise | None, chosen: Trial, *, sign: int) -> Iterator[str]:
+    """Say so if the chosen config is not surely better than the defaults."""
+    if noise is None or noise.chosen is None or noise.lead is None or noise.lead >= SURELY:
+        return
+    if noise.deviation <= ROUNDING * abs(chosen.last):
+        return
+    _, *others = noise.values[noise.chosen]
+    had, defaults = (
+        " and ".join(f"{sign * value:.6g}" for value in values)
+        for values in (others, noise.values[0])
+    )
+    few = "; so few tell little of the end" if noise.at < chosen.at else ""
+    yield (
+        f"It is not surely better than the defaults: trained again, this config had {had} after "
+        f"{counted(noise.at, 'unit')}, and the defaults {defaults} (a difference below "
+        f"{SURELY:.0f} standard errors{few})."
     )
 
 
