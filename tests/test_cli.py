@@ -470,6 +470,14 @@ def test_help_lists_the_choices_of_each_option(
         assert [choice for choice in choices if choice not in line] == []
 
 
+def test_the_help_of_tune_says_what_a_number_of_trials_costs(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    (line,) = re.findall(r"--trials .*", cli("tune", "--help")[1])
+    assert "without --budget, all are trained to the end" in line
+
+
 def test_help_needs_no_torch() -> None:
     code = "import sys, tunesmith.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, env=os.environ).returncode == 0

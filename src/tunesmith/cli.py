@@ -63,9 +63,7 @@ def fit(
     test: TestOption = None,
     budget: Annotated[str | None, typer.Option(help="Time budget, such as 1h30m. [10m]")] = None,
     out: Annotated[Path | None, path_option(help="Output folder. \\[runs/NAME]")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="auto, a family, or file.py:function. \\[auto]")
-    ] = None,
+    model: Annotated[str | None, typer.Option(help="auto, family, net.py:build. \\[auto]")] = None,
     metric: Annotated[str | None, typer.Option(help=f"Score: {METRICS}. \\[accuracy]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps. \\[auto]")] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed. [0]")] = None,
@@ -131,7 +129,9 @@ def tune(
     budget: Annotated[
         str | None, typer.Option(help="Time budget, such as 1h30m. \\[10m; with --trials, none]")
     ] = None,
-    trials: Annotated[int | None, typer.Option(help="Largest number of trials.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Most trials; without --budget, all are trained to the end.")
+    ] = None,
     horizon: Annotated[int, typer.Option(help="Units of a full training.")] = 100,
     out: Annotated[Path | None, path_option(help="Output folder. \\[runs/FUNCTION]")] = None,
     sampler: Annotated[str, typer.Option(help="auto, gp, tpe, random, optuna, hyperopt.")] = "auto",
