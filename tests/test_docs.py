@@ -1,15 +1,20 @@
 """The pages in docs/ say what is there: links lead somewhere, numbers come from results."""
 
+import importlib
 import importlib.util
 import json
 import math
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tunesmith.testing.contracts import SAMPLER_LAWS
+from tunesmith.tuning.protocols import Sampler
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -199,7 +204,7 @@ def test_tuners_are_compared_task_by_task(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_tutorial_on_tuning_does_what_it_says(tmp_path: Path) -> None:
     """The script as a reader would save it: forty lines, no main guard."""
     page = (ROOT / "docs" / "tuning.md").read_text("utf-8")
-    (script,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    script, own = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert len([line for line in script.splitlines() if line]) <= 40
     assert script.count('budget="10s"') == 1
     # So many trials, however slow the machine is.
@@ -212,6 +217,28 @@ def test_the_tutorial_on_tuning_does_what_it_says(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "runs" / "cancer" / "result.json").read_text())
     assert found["value"] < found["default"]
     assert set(found["config"]) == {"lr", "momentum", "decay", "batch"}
+    (tmp_path / "near_best.py").write_text(own)
+    sampled = script.replace('budget="10s"', "trials=3, sampler=NearBest()").replace(
+        "runs/cancer", "runs/own"
+    )
+    (tmp_path / "train.py").write_text(f"from near_best import NearBest\n{sampled}")
+    subprocess.run([sys.executable, "train.py"], check=True, capture_output=True, cwd=tmp_path)
+    found = json.loads((tmp_path / "runs" / "own" / "result.json").read_text())
+    assert found["method"].startswith(
+        "sampler near_best.NearBest(share=0.5), scheduler freeze-thaw"
+    )
+
+
+@pytest.mark.parametrize("law", SAMPLER_LAWS, ids=lambda law: law.__name__)
+def test_the_sampler_on_the_page_keeps_the_laws(
+    law: Callable[[Sampler], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "tuning.md").read_text("utf-8")
+    _, own = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "near_best.py").write_text(own)
+    monkeypatch.syspath_prepend(tmp_path)
+    law(importlib.import_module("near_best").NearBest())
+    monkeypatch.delitem(sys.modules, "near_best")
 
 
 def test_the_loss_that_forgives_is_shown_once_it_was_measured(

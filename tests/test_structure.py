@@ -46,6 +46,7 @@ UNMIRRORED: dict[str, str] = {
     "jobs/gate/findings.py": "test_check.py and test_alike.py read each of them",
     "jobs/closing/finish.py": "a step of the job; test_fit.py reads what whole jobs left",
     "jobs/report.py": "test_cli.py calls it as users do",
+    "jobs/search/mending.py": "test_mended.py mends what stopped searches, and goes on",
     "jobs/search/search_setup.py": "test_tune.py sets up, resumes and extends searches",
     "jobs/closing/result.py": "a value alone; test_fit.py reads all of it",
     "jobs/training/train.py": "test_together.py and test_untuned.py train everything there is",

@@ -1,15 +1,13 @@
 """Tune any training function: a space, a budget, and a function that trains in slices."""
 
-import contextlib
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import CodeChangedError, SettingsError
 from tunesmith.core.functions import Function, end_of_reading, located, reference
 from tunesmith.core.settings import TuneSettings, checked
 from tunesmith.core.source import Code, file_of, imported_code_of
@@ -18,6 +16,8 @@ from tunesmith.execution.loading import load_within
 from tunesmith.execution.machine import measure
 from tunesmith.execution.processes import WORKERS_MOST
 from tunesmith.execution.signals import catch_signals
+from tunesmith.jobs.search.mending import CODE, charged_s, mendable
+from tunesmith.jobs.search.own import NAMED, Own, apart
 from tunesmith.jobs.search.repeats import train_again
 from tunesmith.jobs.search.search_setup import (
     disk_bytes,
@@ -30,20 +30,19 @@ from tunesmith.jobs.search.tune_report import with_report
 from tunesmith.jobs.search.tune_result import RESULT, TRIALS, Tuned, tell
 from tunesmith.jobs.search.tune_space import space_for
 from tunesmith.jobs.search.workers import choose_workers, processes
-from tunesmith.records.events import Ended, Noted, Planned, SessionStarted, Stopped
+from tunesmith.records.events import Ended, Noted, Planned, SessionStarted
 from tunesmith.records.folder import enter_run, let_differ, write_atomic
 from tunesmith.records.history import History as Past
 from tunesmith.records.journal import Journal
 from tunesmith.report.terminal import Terminal
-from tunesmith.tuning.failures import OutageError, failed_in_one_place
-from tunesmith.tuning.protocols import History
+from tunesmith.tuning.failures import failed_in_one_place
+from tunesmith.tuning.protocols import History, Sampler, Scheduler
 from tunesmith.tuning.repeats import SHARE, TIMES, Noise
 from tunesmith.tuning.search import Search
 from tunesmith.tuning.timing import best_trial
 from tunesmith.tuning.tuner import Tuner
 
 LOG = "run.log"  # in the run's folder
-CODE = "function"  # in what identifies a search: a hash of the code that its function depends on
 DEFAULT_BUDGET_S = 600.0
 REPORT_S = 1.0  # kept for the result and its page, if a budget is not so short that it is much
 MEMORY_SHARE = 0.9  # share of the machine's memory, for all workers together
@@ -57,8 +56,8 @@ def tune(
     trials: int | None = None,
     horizon: int = 100,
     out: str | Path | None = None,
-    sampler: str = "auto",
-    scheduler: str = "auto",
+    sampler: str | Sampler = "auto",
+    scheduler: str | Scheduler = "auto",
     workers: int | str = 1,
     maximize: bool = False,
     trust_defaults: bool = False,
@@ -82,8 +81,9 @@ def tune(
         horizon: Units of a full training.
         out: Run folder; by default ``runs/NAME``. The same call resumes an unfinished run; with
             more budget or trials, it extends a finished one.
-        sampler: ``"auto"``, ``"gp"``, ``"tpe"``, ``"random"``, ``"optuna"`` or ``"hyperopt"``.
-        scheduler: ``"auto"``, ``"freeze-thaw"``, ``"asha"`` or ``"none"``.
+        sampler: ``"auto"``, ``"gp"``, ``"tpe"``, ``"random"``, ``"optuna"`` or ``"hyperopt"``; or
+            one of your own: see `tunesmith.tuning.protocols.Sampler`.
+        scheduler: ``"auto"``, ``"freeze-thaw"``, ``"asha"`` or ``"none"``; or one of your own.
         workers: Number of worker processes; ``"auto"`` measures on the first trials whether several
             that share the cores are faster than one.
         maximize: Whether higher values are better.
@@ -100,8 +100,9 @@ def tune(
     """
     end_of_reading()
     given = {k: v for k, v in locals().items() if k in TuneSettings.model_fields and v is not None}
-    settings = checked(TuneSettings, given)
-    return run(settings, reference(function), space, progress=progress)
+    named, own = apart(given)
+    settings = checked(TuneSettings, named)
+    return run(settings, reference(function), space, own=own, progress=progress)
 
 
 def run(
@@ -109,6 +110,7 @@ def run(
     function: str,
     space: Mapping[str, Range | Field] | None = None,
     *,
+    own: Own = NAMED,
     progress: bool = True,
     to_stderr: bool = False,
     started_s: float = 0.0,
@@ -119,19 +121,19 @@ def run(
         settings: User settings.
         function: Reference to the function; see `load_function`.
         space: See `tune`.
+        own: What the user passes in place of a sampler's or scheduler's name.
         progress: Show progress on the terminal.
         to_stderr: Show progress on standard error, and keep standard output for programs.
         started_s: Seconds since the process started.
     """
-    if settings.budget is None and settings.trials is None:
-        settings = settings.model_copy(update={"budget": DEFAULT_BUDGET_S})
+    settings = _limited(settings)
     budget = math.inf if settings.budget is None else settings.budget
     clock = Clock(budget=budget, spent=started_s)  # importing the function's file takes time too
     here, name, function = Path.cwd(), function.rpartition(":")[2], located(function)
     train = load_within(function, clock.left(), quiet=not progress)  # may change the folder
     code = imported_code_of(train, name, file := file_of(train, here))
-    search = replace(search_for(settings, function, space_for(train, space)), code=code)
-    identity = _identity(settings, search, code)
+    search = replace(search_for(settings, function, space_for(train, space), own), code=code)
+    identity = _identity(settings, search, code, own)
     path = (here / (settings.out or Path("runs") / name)).resolve()
     changed = f"the code in {file} that `{name}` needs was changed; undo that to go on with it"
     with (
@@ -148,12 +150,18 @@ def run(
             journal.append(event, elapsed=past.elapsed)
         t.phase(f"tune {name}", clock.elapsed())
         remember(path, search)
-        with clock.phase("tune"), _mendable(path, past, journal, clock):
+        with clock.phase("tune"), mendable(path, past, journal, clock):
             found = _run(search, settings.workers, path, clock, journal, say=t.say)
         _store(found)  # before the page, which may fail
         ended = Ended(status=found.status, reason=found.reason)
-        journal.append(ended, elapsed=_charged_s(past, journal, clock), phases=clock.phases)
+        journal.append(ended, elapsed=charged_s(past, journal, clock), phases=clock.phases)
         return _shown(found, search, before, journal.history)
+
+
+def _limited(settings: TuneSettings) -> TuneSettings:
+    """Set the default budget, unless something limits the search."""
+    is_limited = settings.budget is not None or settings.trials is not None
+    return settings if is_limited else settings.model_copy(update={"budget": DEFAULT_BUDGET_S})
 
 
 def _store(found: Tuned) -> None:
@@ -174,12 +182,13 @@ def _advanced(before: Past, past: Past) -> bool:
     return any(past.trials[name].seen > trial.seen for name, trial in before.trials.items())
 
 
-def _identity(settings: TuneSettings, search: Search, code: Code) -> dict[str, Any]:
+def _identity(settings: TuneSettings, search: Search, code: Code, own: Own) -> dict[str, Any]:
     """Return what identifies a search."""
     return {
         CODE: code.needed,
         "space": space_words(search.space),
         **settings.identity(),
+        **own.names,
     }
 
 
@@ -190,28 +199,6 @@ def _planned(journal: Journal, identity: Mapping[str, Any], name: str) -> list[P
         return [planned]
     told = f"`{name}` was changed after its search had stopped; what it had trained stays."
     return [planned, Noted(text=told)]
-
-
-def _charged_s(past: Past, journal: Journal, clock: Clock) -> float:
-    """Seconds of the budget that are used up: a session that trains nothing, uses nothing.
-
-    Else repeating the command of a finished search would use up the time of an extension.
-    """
-    return clock.elapsed() if journal.history.trials != past.trials else past.elapsed
-
-
-@contextlib.contextmanager
-def _mendable(path: Path, past: Past, journal: Journal, clock: Clock) -> Iterator[None]:
-    """Let the user mend the function after an error, and go on or start over in the same folder."""
-    try:
-        yield
-    except SettingsError as error:
-        journal.append(Stopped(reason=str(error)), elapsed=_charged_s(past, journal, clock))
-        if isinstance(error, OutageError):
-            let_differ(path, [CODE])
-        elif not isinstance(error, CodeChangedError) and not (path / RESULT).exists():
-            let_differ(path, [CODE, "scheduler"], starts_over=True)  # both may be the way out
-        raise
 
 
 def _run(

@@ -13,6 +13,7 @@ from tunesmith.core.optional import require
 from tunesmith.core.settings import AUTO, SamplerName, SchedulerName, TuneSettings
 from tunesmith.core.space import Choice, Field, Float, Int, Space
 from tunesmith.execution.machine import measure
+from tunesmith.jobs.search.own import NAMED, Own
 from tunesmith.records.events import TrialStarted
 from tunesmith.records.folder import write_atomic
 from tunesmith.records.journal import Journal
@@ -71,7 +72,7 @@ def sampler_named(name: SamplerName) -> Sampler:
     return SAMPLERS[name]
 
 
-def method(sampler: SamplerName, scheduler: SchedulerName) -> str:
+def method(sampler: str, scheduler: str) -> str:
     """Say which sampler and scheduler search, also where they are not chosen by name.
 
     Example:
@@ -84,25 +85,32 @@ def method(sampler: SamplerName, scheduler: SchedulerName) -> str:
     return f"sampler {samples}, scheduler {schedules}"
 
 
-def search_for(settings: TuneSettings, function: str, space: Space) -> Search:
+def search_for(settings: TuneSettings, function: str, space: Space, own: Own = NAMED) -> Search:
     """Build the definition of a search for the tuner.
+
+    Args:
+        settings: User settings.
+        function: Reference to the function; see `load_function`.
+        space: Search space.
+        own: What the user passes in place of a sampler's or scheduler's name.
 
     Raises:
         MissingExtraError: The sampler needs a package that is not installed.
     """
     is_whole = settings.scheduler == "none"
-    sampler = sampler_named(settings.sampler)
+    sampler = own.sampler or sampler_named(settings.sampler)
+    names = {"sampler": settings.sampler, "scheduler": settings.scheduler, **own.names}
     return Search(
         function=function,
         space=space,
         horizon=settings.horizon,
         sign=-1 if settings.maximize else 1,
         sampler=Portfolio([{}], then=Near(sampler) if settings.trust_defaults else sampler),
-        scheduler=SCHEDULERS[settings.scheduler],
+        scheduler=own.scheduler or SCHEDULERS[settings.scheduler],
         block=settings.horizon if is_whole else max(1, round(BLOCK * settings.horizon)),
         trials=settings.trials,
         units=None if settings.budget else settings.horizon * (settings.trials or 1),
-        method=method(settings.sampler, settings.scheduler),
+        method=method(**names),
         seed=settings.seed,
     )
 
