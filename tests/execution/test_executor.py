@@ -1,4 +1,4 @@
-"""Tests of `tunesmith.execution.executor`; test_processes.py has the contract of executors."""
+"""Tests of `tunesmith.execution.executor`; test_executors.py has the laws of executors."""
 
 from dataclasses import replace
 from pathlib import Path

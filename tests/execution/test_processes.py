@@ -19,7 +19,7 @@ import pytest
 
 from tunesmith.core.errors import SettingsError
 from tunesmith.execution import processes as module
-from tunesmith.execution.executor import Executor, Inline, Outcome, Task
+from tunesmith.execution.executor import Executor, Outcome, Task
 from tunesmith.execution.processes import Processes
 
 TASKS = Path(__file__).with_name("tasks.py")
@@ -79,19 +79,6 @@ def processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proce
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # most machines do not set it
     executor = Processes(1, log=tmp_path / "log", memory_bytes=600_000_000)
     yield executor
-    executor.cancel()
-
-
-@pytest.mark.parametrize("kind", ["inline", "processes"])
-def test_every_task_ends_once(kind: str, tmp_path: Path) -> None:
-    executor = Inline() if kind == "inline" else Processes(2, log=tmp_path / "log")
-    tasks = [
-        Task(key=str(n), function=f"{TASKS}:double", arguments={"x": n}, deadline_s=LONG_S)
-        for n in range(20)
-    ]
-    done = run(executor, *tasks)
-    assert sorted((int(o.key), o.value) for o in done) == [(n, 2 * n) for n in range(20)]
-    assert executor.next_done(0.0) is None
     executor.cancel()
 
 

@@ -1,11 +1,12 @@
-"""Laws of every sampler and every scheduler, which tests of a new one run too.
+"""Laws of every sampler, every scheduler and every executor, which tests of a new one run too.
 
 ```
 @pytest.mark.parametrize("law", SAMPLER_LAWS, ids=lambda law: law.__name__)
 def test_mine_is_a_sampler(law):
     law(MySampler())
 ```
-A law is a function that raises `AssertionError` if it is violated.
+A law is a function that raises `AssertionError` if it is violated. `EXECUTOR_LAWS` end what they
+began; give each of them an executor that is new.
 """
 
 import random
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.core.space import Choice, Field, Float, Int, Space, When, check_values, complete
+from tunesmith.testing.executors import EXECUTOR_LAWS
 from tunesmith.tuning.cube import decode
 from tunesmith.tuning.fresh import new_config
 from tunesmith.tuning.protocols import (
@@ -29,6 +31,8 @@ from tunesmith.tuning.protocols import (
     Stop,
     Trial,
 )
+
+__all__ = ["EXECUTOR_LAWS", "SAMPLER_LAWS", "SCHEDULER_LAWS"]
 
 SPACES: dict[str, Space] = {
     "numbers": {
