@@ -46,12 +46,12 @@ def test_a_search_is_added_where_a_first_run_of_that_length_would_search(
     assert short.search is None
     assert short.reasons[0] == "Width 8."
     assert short.reasons[1].startswith(
-        "By now, the budget is 11 min 27 s. No search for better settings: it pays from 11 min "
+        "By now, the budget is 11 min 28 s. No search for better settings: it pays from 11 min "
         "07 s of training, 3 times what the recipe needs, and there are 11 min 07 s."
     )
     enough = more(mnist, 668.0)
     assert enough.search is not None
-    assert enough.reasons[1].startswith("By now, the budget is 11 min 29 s. There is 3.0 times the")
+    assert enough.reasons[1].startswith("By now, the budget is 11 min 28 s. There is 3.0 times the")
     assert enough.model_copy(update={"search": None, "reasons": CHOSEN.reasons}) == CHOSEN
 
 
