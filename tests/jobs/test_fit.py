@@ -10,7 +10,8 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,13 +23,18 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 import tunesmith as ts
+from tunesmith.core.clock import Clock
 from tunesmith.core.errors import BundleError, ModelError, RunFolderError
 from tunesmith.data.originals import originals
 from tunesmith.data.source import Source
+from tunesmith.jobs import fit as job
 from tunesmith.jobs.closing.result import Result
+from tunesmith.jobs.run.session import Session
+from tunesmith.jobs.search import search
 from tunesmith.models.preprocess import Normalize
+from tunesmith.records.events import Noted, SessionStarted
 from tunesmith.records.history import History
-from tunesmith.records.journal import read_history
+from tunesmith.records.journal import Journal, read_history
 from tunesmith.report.summary import read_summary
 
 from .conftest import mounted
@@ -395,6 +401,35 @@ def test_kill_and_the_same_command_goes_on(tmp_path: Path, moment: str) -> None:
     for name, trial in before.trials.items():
         assert after.trials[name].slices[: len(trial.slices)] == trial.slices
     assert read_summary(out / "result.json").score.n == 359
+
+
+def test_the_seconds_of_a_killed_search_count_once(
+    session_in: Callable[..., AbstractContextManager[Session]], tmp_path: Path
+) -> None:
+    now, folder = 0.0, tmp_path / search.FOLDER
+    folder.mkdir()
+    with session_in(tmp_path, now=lambda: now, budget=3600) as session:
+        session.record(SessionStarted(budget=3600))
+        with session.phase("train"):
+            now = 600.0
+            session.note("The plan's network is trained.")
+            with session.phase("search"), Journal(folder) as journal:
+                for _ in range(3):
+                    now += 200.0
+                    journal.append(Noted(text="A slice is done."), elapsed=now - 600)
+                    assert begins_with(tmp_path, session, journal) == (now, now - 600)
+                    session.note(f"{now} seconds are over.")
+                    assert begins_with(tmp_path, session, journal) == (now, now - 600)
+
+
+def begins_with(folder: Path, session: Session, journal: Journal) -> tuple[float, float]:
+    """Seconds, and those of the search, from which a run goes on that is killed at this moment."""
+    session.journal.flush()
+    journal.flush()
+    past = read_history(folder)
+    searched = search.unrecorded_seconds(folder, past)
+    clock = job._going_on(Clock(budget=0), session.settings, past, searched=searched)
+    return round(clock.spent), past.phases.get("search", 0.0) + searched
 
 
 @pytest.mark.slow

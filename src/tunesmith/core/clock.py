@@ -47,6 +47,8 @@ class Clock:
     now: Callable[[], float] = time.monotonic
     phases: dict[str, float] = field(default_factory=dict)
     _started: float = field(init=False)
+    _open: str | None = field(default=None, init=False)
+    _since: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         self._started = self.now()
@@ -62,9 +64,23 @@ class Clock:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Add the duration of a block to the phase ``name``, excluding nested phases."""
-        begin, before = self.now(), sum(self.phases.values())
+        outer = self._open
+        self._turn_to(name)
         try:
             yield
         finally:
-            inside = sum(self.phases.values()) - before
-            self.phases[name] = self.phases.get(name, 0.0) + self.now() - begin - inside
+            self._turn_to(outer)
+
+    def phases_so_far(self) -> dict[str, float]:
+        """Seconds by phase until now, those of the phases that are not over included."""
+        return self._booked(self.now())
+
+    def _turn_to(self, name: str | None) -> None:
+        now = self.now()
+        self.phases = self._booked(now)
+        self._open, self._since = name, now
+
+    def _booked(self, now: float) -> dict[str, float]:
+        if self._open is None:
+            return dict(self.phases)
+        return self.phases | {self._open: self.phases.get(self._open, 0.0) + now - self._since}

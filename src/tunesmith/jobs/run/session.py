@@ -41,7 +41,9 @@ class Session:
 
     def record(self, event: Event) -> None:
         """Append an event to the journal, stamped with the run's clock."""
-        self.journal.append(event, elapsed=self.clock.elapsed(), phases=self.clock.phases)
+        # In the middle of a phase too: what the journal does not book, it does not know of.
+        phases = self.clock.phases_so_far()
+        self.journal.append(event, elapsed=self.clock.elapsed(), phases=phases)
 
     def note(self, text: str, *, lasting: bool = True) -> None:
         """Show a message to the user, and record it once for the report.
