@@ -149,3 +149,11 @@ def test_finals_are_told_with_every_loss_and_what_they_were_measured_on() -> Non
     assert "On 80 images that none of them was trained on, the log loss, each class" in reasons[2]
     assert "that neither a training nor the search has seen" in reasons[3]
     assert "as the best of" not in reasons[3]
+
+
+def test_another_network_than_the_one_chosen_by_finals_is_explained() -> None:
+    finals = Finals(losses={3: 0.25, 2: 0.5}, images=1350, unseen=1100)
+    reasons = told(trial(0.5), trial(0.4), finals=finals).reasons
+    assert reasons[2].endswith("So those of trial 3 were chosen.")
+    assert reasons[3].startswith("The run was interrupted before")
+    assert reasons[3].endswith("the one with those of trial 1, which is compared instead.")

@@ -128,7 +128,11 @@ def test_what_was_lucky_in_the_search_does_not_win_and_nothing_is_done_twice(
     assert held(session, candidate, history, copy, ends_at=0.0) is None, "what is damaged is lost"
     assert not any(path.is_dir() for path in place.iterdir()), "weights are gone"
     assert read_history(place).elapsed > 10.0  # counted on from the search
-    # A search that went on has other finalists.
+    # A search that went on has other finalists; these stay if it is interrupted.
+    session.interrupted.set()
+    assert held(session, candidate, history.failed(2, "It diverged."), copy) is None
+    assert place.exists()
+    session.interrupted.clear()
     assert held(session, candidate, history.failed(2, "It diverged."), copy) is not None
     assert not place.exists()
 

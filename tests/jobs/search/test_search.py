@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import json
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -31,12 +32,14 @@ from tunesmith.jobs.search import search
 from tunesmith.jobs.search.followers import FOLLOWERS
 from tunesmith.jobs.search.search_setup import REMEMBERED
 from tunesmith.jobs.study import export_study
+from tunesmith.jobs.training import train
 from tunesmith.plan.search import SearchPlan, plan_search
 from tunesmith.records.events import Ended, Planned
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import repeats
 from tunesmith.tuning.failures import outage
 from tunesmith.tuning.protocols import History, Observation, Trial
+from tunesmith.tuning.tuner import Tuner
 
 GIVEN: dict[str, Any] = {
     "budget": "100h",  # however slow the machine is, time decides nothing
@@ -200,6 +203,38 @@ def test_more_trials_extend_a_finished_run(first: Result, tmp_path: Path) -> Non
     assert more(longer.folder).summary == longer.summary
     with pytest.raises(RunFolderError, match=r'trials: "a number" there, null here'):
         ts.fit(digits(), out=longer.folder, **{**GIVEN, "trials": None})
+
+
+@pytest.mark.parametrize(("owner", "name"), [(Tuner, "run"), (train, "deadlines")])
+def test_ctrl_c_in_an_extension_keeps_what_was_found_before(
+    first: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
+) -> None:
+    ctrl_c_before(monkeypatch, owner, name)
+    longer = more(shutil.copytree(first.folder, tmp_path / "more"))
+    remains(first, longer)
+
+
+def ctrl_c_before(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+    """Interrupt a run once, when something is called."""
+    function, signals = getattr(owner, name), iter([signal.SIGINT])
+
+    def called(*args: Any, **given: Any) -> Any:
+        for number in signals:
+            signal.raise_signal(number)
+        return function(*args, **given)
+
+    monkeypatch.setattr(owner, name, called)
+
+
+def remains(before: Result, after: Result) -> None:
+    """An extension was interrupted, and what was found before answers as it did."""
+    assert (before.summary.status, after.summary.status) == ("finished", "interrupted")
+    assert before.summary.search is not None
+    assert after.summary.search is not None
+    assert after.summary.search.chance == pytest.approx(before.summary.search.chance)
+    same = {"found", "answers", "finalists"}
+    known, told = (each.summary.search.model_dump(include=same) for each in (before, after))  # type: ignore[union-attr]
+    assert told == known
 
 
 def test_a_search_of_another_version_is_refused_and_what_it_gave_stays(
@@ -387,7 +422,8 @@ def test_of_many_images_a_fifth_tells_trials_apart_and_others_which_of_the_best_
     monkeypatch.setattr(importlib.import_module("tunesmith.plan.plan"), "MOST_EPOCHS", 2.0)
     x_NHW, y_N = digits(1797)
     many = np.concatenate([x_NHW, x_NHW // 2, x_NHW // 3]), np.tile(y_N, 3)
-    found = ts.fit(many, out=tmp_path / "run", **(GIVEN | {"trials": 4}))
+    given = GIVEN | {"out": tmp_path / "run"}
+    found = ts.fit(many, **(given | {"trials": 4}))
     data = tmp_path / "run" / "search" / "data"
     shared, job = np.load(data / "labels.npy"), json.loads((data / "job.json").read_text("utf-8"))
     counts = found.summary.data.counts
@@ -407,3 +443,5 @@ def test_of_many_images_a_fifth_tells_trials_apart_and_others_which_of_the_best_
     assert f"On {500 + counts.selection:,} images, {counts.selection:,} of which" in page
     assert f"So those of trial {best} were chosen." in page
     assert "as the best of 2 that were compared on them" in page
+    ctrl_c_before(monkeypatch, Tuner, "run")
+    remains(found, ts.fit(many, **(given | {"trials": 6})))

@@ -27,7 +27,8 @@ from tunesmith.jobs.run.module import load_module
 from tunesmith.jobs.run.prepare import as_expected, prepare
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.training import together, untuned
-from tunesmith.jobs.training.train import train_all
+from tunesmith.jobs.training.train import train_all, train_found
+from tunesmith.records.events import SliceDone
 
 BUDGET = 20.0
 SessionIn = Callable[..., AbstractContextManager[Session]]
@@ -232,3 +233,48 @@ def test_what_was_found_is_compared_with_the_networks_of_a_race_together() -> No
     choice = together.choose(candidates, logits, y_N, metric="accuracy", alone=False)
     assert choice.chance == 1.0
     assert set(choice.members) >= {0, 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What is looked at of a search: the networks that it found, and the best of them."""
+
+    number: int | None
+    names: tuple[str, ...] = ("a", "a 1", "a 2", "a 3")
+
+    def tuned(self, candidate: Any, *, budget: float) -> Any:
+        assert budget > 0
+        return self.number and SimpleNamespace(name=f"{candidate.name} {self.number}")
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(
+    ("past", "number"), [({}, None), ({"a 2": 64}, 2), ({"a 1": 64, "a 2": 64, "a 3": 32}, 2)]
+)
+def test_once_interrupted_what_was_found_and_trained_before_is_compared(
+    session_in: SessionIn, tmp_path: Path, past: dict[str, int], number: int | None, *, late: bool
+) -> None:
+    with session_in(tmp_path) as session:
+
+        def train(found: Any) -> str:
+            session.interrupted.set()
+            if found.name not in past:
+                trained(session, found.name, 8)
+            return f"{found.name}, trained"
+
+        for name, seen in {"a": 512, **past}.items():
+            trained(session, name, seen)
+        if late:
+            session.interrupted.set()
+        searched: Any = Found(number=3)
+        candidate: Any = SimpleNamespace(name="a")
+        searched, found = train_found(session, candidate, searched, train)
+        if not late:  # then this one has begun, at least
+            number = number or 3
+        assert searched.number == (number or 3)
+        assert (found and found[1]) == (number and f"a {number}, trained")
+
+
+def trained(session: Session, name: str, seen: int) -> None:
+    rows = ({"seen": float(seen)},)
+    session.record(SliceDone(trial=name, begin=0, end=seen, seconds=1, checkpoint="", rows=rows))

@@ -86,6 +86,11 @@ def _reasons(session: Session, fitted: Fitted, searched: Searched) -> list[str]:
     said.append(_noise(searched, session.settings.metric))
     if searched.finals is not None:
         said.append(_finals(searched.finals, session.settings.metric))
+        if searched.number != searched.finals.best:  # see `train_found`
+            said.append(
+                "The run was interrupted before the network with these was trained for as long as "
+                f"the one with those of trial {searched.number}, which is compared instead."
+            )
     if fitted.choice is None:
         return [*said, "Nothing was found that could be compared, so the plan's own answers."]
     said.append(_why(fitted, fitted.choice, session.settings.metric))

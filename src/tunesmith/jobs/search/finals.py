@@ -113,13 +113,13 @@ def hold_finals(
     numbers = finalists(history, folder / TRIALS)
     trials = [history.trials[number] for number in numbers]
     place = folder / (COOLED + "".join(f"-{n}.{history.trials[n].at}" for n in numbers))
-    _remove(set(folder.glob(f"{COOLED}-*")) - {place})  # of a search that went on since
-    if known := _recorded(place / RESULT):
+    if (known := recorded(place / RESULT)) or session.interrupted.is_set():
         return known
+    _remove(set(folder.glob(f"{COOLED}-*")) - {place})  # of a search that went on since
     left_s, done = ends_at - session.clock.elapsed(), _units_done(place, len(trials))
     given = {"scale": candidate.chosen.train.early_scale, "left_s": left_s}
     count = affordable(search, trials, done, workers=workers, **given)
-    if session.interrupted.is_set() or not (count or place.is_dir()):
+    if not (count or place.is_dir()):
         return None
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
@@ -151,14 +151,14 @@ def _remove(folders: Iterable[Path]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _recorded(path: Path) -> Finals | None:
-    """Read the result of finals that were held before."""
+def recorded(path: Path) -> Finals | None:
+    """Read the result of finals that were held before; None if it is not there, or damaged."""
     try:
         found = json.loads(path.read_text("utf-8"))
         losses = {int(number): loss for number, loss in found.pop("losses").items()}
         return Finals(losses=losses, **found)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return None  # not there, or damaged
+        return None
 
 
 def _cooldowns(

@@ -17,7 +17,7 @@ from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.limits import COSTLY, KINDS
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.search.cooldowns import reserved_s
-from tunesmith.jobs.search.finals import COOLED, hold_finals
+from tunesmith.jobs.search.finals import COOLED, RESULT, Finals, hold_finals, recorded
 from tunesmith.jobs.search.followers import followers
 from tunesmith.jobs.search.repeats import train_again
 from tunesmith.jobs.search.search_setup import (
@@ -79,17 +79,7 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
         past = journal.history
     history = recall(past, horizon=what.horizon, sign=what.sign, is_timed=what.units is None)
     workers = chosen_workers(given_workers(session.settings), past)
-    finals = hold_finals(
-        session,
-        candidate,
-        what,
-        recall(past, horizon=what.horizon, sign=what.sign, is_timed=True),
-        folder=folder,
-        executor=partial(processes, folder=folder, memory_share=MEMORY_SHARE),
-        workers=workers,
-        spent_s=past.elapsed,
-        ends_at=cooled_at,
-    )
+    finals = _finals(session, candidate, what, past, workers=workers, ends_at=cooled_at)
     return Searched(
         space=what.space,
         history=history,
@@ -103,6 +93,34 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
         method=what.method,
         noise=_noise(session, candidate, what, history, past, workers=workers, ends_at=ends_at),
     )
+
+
+def _finals(
+    session: Session,
+    candidate: Candidate,
+    what: Search,
+    past: Past,
+    *,
+    workers: int,
+    ends_at: float,
+) -> Finals | None:
+    """Compare the best trials; an interrupted search that went on keeps its former comparison."""
+    folder = session.folder / FOLDER
+    former = [recorded(path) for path in folder.glob(f"{COOLED}-*/{RESULT}")]
+    finals = hold_finals(
+        session,
+        candidate,
+        what,
+        recall(past, horizon=what.horizon, sign=what.sign, is_timed=True),
+        folder=folder,
+        executor=partial(processes, folder=folder, memory_share=MEMORY_SHARE),
+        workers=workers,
+        spent_s=past.elapsed,
+        ends_at=ends_at,
+    )
+    if finals is None and session.interrupted.is_set():
+        return next(filter(None, former), None)
+    return finals
 
 
 def _names(candidate: Candidate, history: History) -> list[str]:

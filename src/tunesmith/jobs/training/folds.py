@@ -200,14 +200,17 @@ def _out_of_fold(
     """Predict the images of folds, each by a network trained without them.
 
     Folds are missing whose network was not trained, or hardly, compared with the ``final`` one:
-    after an interruption, or after time was lost.
+    after an interruption, unless their trainings had ended in an earlier session, or after time was
+    lost.
     """
     prepared, with_heads = candidate.prepared, is_brief(candidate, final)
     asked = 2 if with_heads else 1
     found: list[_Predicted] = []
     for fold in range(folds):
-        if session.interrupted.is_set():
-            break
+        past = session.journal.history.trials.get(fold_name(candidate.name, fold))
+        was_trained = past is not None and past.ended is not None
+        if session.interrupted.is_set() and not was_trained:
+            continue
         held = prepared.without_fold(fold)[1]
         x_NCHW, _ = prepared.part(held)
         now = session.clock.elapsed()
@@ -218,7 +221,8 @@ def _out_of_fold(
         trained, head = run_trial(session, trial, extended=extended), None
         examples = trained.checkpoint.seen
         least = min(_telling(candidate, fold), HARDLY * final.checkpoint.seen)
-        if trained.reason is EndReason.INTERRUPTED or examples < least:
+        is_cut = trained.reason is EndReason.INTERRUPTED and not was_trained
+        if is_cut or examples < least:
             continue
         z_NK = answers(candidate, trained, x_NCHW)
         if with_heads:

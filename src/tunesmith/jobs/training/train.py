@@ -1,15 +1,16 @@
 """Train the final model, and get predictions to calibrate it on."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.run.session import Session
-from tunesmith.jobs.run.trial import Trained
+from tunesmith.jobs.run.trial import Trained, network_of
 from tunesmith.jobs.search.search import search
 from tunesmith.jobs.search.searched import Searched
 from tunesmith.jobs.training.answering import Finished, answering, choose_answering, luck
@@ -32,6 +33,7 @@ from tunesmith.models.preprocess import Deployed
 
 # The first fold, on which a search is validated all the time, and those that it never saw.
 SPLIT = slice(0, 1), slice(1, None)
+T = TypeVar("T")
 FOUND_SLACK = 1.1  # training time for the config that a search finds, over that of the plan's
 
 
@@ -84,13 +86,14 @@ def train_all(session: Session, candidates: Sequence[Candidate], *, extended: bo
         trial = main_trial(candidate, ends_at)
         trained = run_trial(session, trial, extended=extended)
         trials.append((candidate, tuned_or_head(session, candidate, trial, trained)))
-    searched = _search(session, first, finish_at, extended=extended)
-    found = searched and searched.tuned(first, budget=session.settings.budget)
-    if found and not session.interrupted.is_set():
+
+    def train(found: Candidate) -> Trained:
         finish_at = end_of_training(session, [*candidates, found])  # it may answer more slowly
-        trained = run_trial(session, main_trial(found, finish_at), extended=extended)
-        trials.append((found, trained))
-    return _fitted(session, trials, searched)
+        return run_trial(session, main_trial(found, finish_at), extended=extended)
+
+    searched = _search(session, first, finish_at, extended=extended)
+    searched, found = train_found(session, first, searched, train)
+    return _fitted(session, [*trials, found] if found else trials, searched)
 
 
 def _train_small(
@@ -100,6 +103,13 @@ def _train_small(
     (ends_at,) = deadlines(session, [candidate], finish_at)
     trained, predicted = with_folds(session, candidate, ends_at, extended=extended)
     z_NK, places_N = joined(candidate, predicted.parts)
+
+    def train(found: Candidate) -> tuple[Trained, OutOfFold]:
+        finish_at = end_of_training(session, [candidate, found])  # it may answer more slowly
+        return with_folds(session, found, finish_at, extended=extended)
+
+    searched = _search(session, candidate, finish_at, extended=extended)
+    searched, second = train_found(session, candidate, searched, train)
     fitted = Fitted(
         members=(candidate,),
         deployed=candidate.deploy(trained),
@@ -107,18 +117,15 @@ def _train_small(
         z_NK=z_NK,
         places_N=places_N,
         by=predicted.by,
-        searched=_search(session, candidate, finish_at, extended=extended),
+        searched=searched,
     )
-    searched = fitted.searched
-    found = searched and searched.tuned(candidate, budget=session.settings.budget)
-    if found is None or session.interrupted.is_set():
+    if second is None:
         return fitted
-    finish_at = end_of_training(session, [candidate, found])  # it may answer more slowly
-    second, seconds = with_folds(session, found, finish_at, extended=extended)
+    found, (found_trained, seconds) = second
     judging = min(candidate.prepared.folds, JUDGING)
     if min(len(predicted.parts), len(seconds.parts)) < judging:  # some were hardly trained
         return fitted
-    trials = [(candidate, trained), (found, second)]
+    trials = [(candidate, trained), (found, found_trained)]
     return _choose_small(session, fitted, trials, [predicted, seconds])
 
 
@@ -169,13 +176,66 @@ def _labeled(
 def _search(
     session: Session, candidate: Candidate, finish_at: float, *, extended: bool
 ) -> Searched | None:
-    """Search, but leave the time to train the config that is found."""
-    if candidate.chosen.search is None or session.interrupted.is_set():
+    """Search, but leave the time to train the config that is found.
+
+    Once the run is interrupted, this only recalls what was found and trained before, if anything.
+    """
+    if candidate.chosen.search is None:
+        return None
+    trained = any(name.startswith(f"{candidate.name} ") for name in _examples(session))
+    if session.interrupted.is_set() and not trained:
         return None
     own_s = trained_seconds(session, candidate.name)
     with session.phase("search"):
         ends_at = finish_at - FOUND_SLACK * own_s
         return search(session, candidate, ends_at=ends_at, extended=extended)
+
+
+def train_found(
+    session: Session,
+    candidate: Candidate,
+    searched: Searched | None,
+    train: Callable[[Candidate], T],
+) -> tuple[Searched | None, tuple[Candidate, T] | None]:
+    """Train the network that a search found.
+
+    Once the run is interrupted, the one of all that were ever found takes its place that is trained
+    with the most examples: a run that goes on may have answered with it.
+
+    Args:
+        session: Session of this process.
+        candidate: Plan whose config was searched around, and its network.
+        searched: Result of the search; None if there was none.
+        train: Trains a network; once the run is interrupted, returns how it was trained so far.
+
+    Returns:
+        The search, with the number of that network; and the network, with what ``train`` returned.
+        None for the latter if there is none that was trained.
+    """
+    is_late = session.interrupted.is_set()
+    if searched and is_late:
+        examples = _examples(session)
+        seen = {
+            n: examples[name] for n, name in enumerate(searched.names) if n and name in examples
+        }
+        if not seen:
+            return searched, None
+        searched = replace(searched, number=max(seen, key=lambda n: (seen[n], n)))
+    found = searched and searched.tuned(candidate, budget=session.settings.budget)
+    if found is None:
+        return searched, None
+    done = train(found)
+    if session.interrupted.is_set() and not is_late:  # it may be hardly trained, unlike another one
+        return train_found(session, candidate, searched, train)
+    return searched, (found, done)
+
+
+def _examples(session: Session) -> Counter[str]:
+    """Examples that each network was trained with so far, trainings without a fold included."""
+    examples = Counter[str]()
+    for name, trial in session.journal.history.trials.items():
+        examples[network_of(name)] += trial.seen
+    return +examples  # without those that have not begun
 
 
 def _fitted(session: Session, trials: Sequence[Finished], searched: Searched | None) -> Fitted:
