@@ -208,6 +208,8 @@ def test_the_best_of_several_finalists_has_to_be_better_by_more(
     choice = together.choose(candidates, logits, y_N, **asked, finalists=finalists)  # type: ignore[arg-type]
     assert choice.members == members
     assert choice.chance == pytest.approx(finalists * 2 / 2**6)
+    told = {1: "p = 0.031. ", 3: "p = 0.094, as the best of 3 that were compared on them. "}
+    assert f"Equally good ones would differ as much with {told[finalists]}" in choice.reason
 
 
 @pytest.mark.parametrize(("finalists", "members"), [(1, (0, 1)), (10**9, (0,))])

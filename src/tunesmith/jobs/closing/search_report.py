@@ -12,7 +12,7 @@ from tunesmith.jobs.search.searched import Searched
 from tunesmith.jobs.search.slices import COOLING
 from tunesmith.jobs.search.space import as_set
 from tunesmith.jobs.search.tried import describe
-from tunesmith.jobs.training.together import BRIEF, Choice
+from tunesmith.jobs.training.together import BRIEF, Choice, best_of
 from tunesmith.jobs.training.train import Fitted
 from tunesmith.report import summary as report
 from tunesmith.report.sentences import METRICS, score_text
@@ -111,9 +111,7 @@ def _why(fitted: Fitted, choice: Choice, metric: str) -> str:
         return choice.reason
     plan, found, together = (f"{100 * share:.1f} %" for share in choice.accuracies)
     times = f"{100 * choice.chance:.0f} of 100" if choice.chance >= RARE else "fewer than 1 of 100"
-    finals = choice.finalists > 1
-    unseen = "no training has" if finals else "neither a training nor the search has"
-    best_of = f", as the best of {choice.finalists} that were compared on them" if finals else ""
+    unseen = "no training has" if choice.finalists > 1 else "neither a training nor the search has"
     name = re.split("[:,]", METRICS[metric][0])[0]  # without the explanation
     unsure = BRIEF if choice.is_brief else "What was found is not surely better."
     answers = {
@@ -125,7 +123,7 @@ def _why(fitted: Fitted, choice: Choice, metric: str) -> str:
         f"On {choice.images:,} images that {unseen} seen, the plan's "
         f"settings are right on {plan}, the found ones on {found}, and both together on "
         f"{together}. By {name}, two equally good networks would differ as much as the first two "
-        f"in {times} such comparisons{best_of}. {answers[_answers(fitted)]}"
+        f"in {times} such comparisons{best_of(choice.finalists)}. {answers[_answers(fitted)]}"
     )
 
 

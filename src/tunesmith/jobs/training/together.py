@@ -35,7 +35,7 @@ class Choice:
             all if one answers alone.
         images: Number of images that decided.
         chance: p-value of the metric's difference between the network that a search found and what
-            answers without it; None without a search.
+            answers without it, times the finalists; None without a search.
         finalists: Number of configs from which these images chose the found one.
         is_brief: Whether the network that a search found might be better alone, but was judged by
             networks that were hardly trained.
@@ -106,7 +106,7 @@ def choose(
     together = members if len(members) > 1 else range(len(logits))
     whole_NK = averaged(logits, temperatures, together)
     accuracies = tuple(accuracy(z_NK, y_N) for z_NK in (*logits, whole_NK))
-    words = _words([each.name for each in candidates], accuracies, chance, members)
+    words = _words([each.name for each in candidates], accuracies, members, chance, finalists)
     return Choice(
         candidates=tuple(candidates),
         members=members,
@@ -178,19 +178,32 @@ def averaged(
     return mean_NK
 
 
+def best_of(finalists: int) -> str:
+    """Say of a chance that it counts for the best of several; it is multiplied by their number.
+
+    Example:
+        >>> best_of(3), best_of(1)
+        (', as the best of 3 that were compared on them', '')
+
+    """
+    return f", as the best of {finalists} that were compared on them" if finalists > 1 else ""
+
+
 def _words(
     names: Sequence[str],
     accuracies: Sequence[float],
-    chance: float | None,
     members: Sequence[int],
+    chance: float | None,
+    finalists: int,
 ) -> str:
     shares = ", ".join(
         f"{name} {100 * share:.1f} %"
         for name, share in zip([*names, "together"], accuracies, strict=True)
     )
-    test = (
-        "" if chance is None else f" Equally good ones would differ as much with p = {chance:.2g}."
-    )
+    test = ""
+    if chance is not None:
+        differ = f"Equally good ones would differ as much with p = {chance:.2g}"
+        test = f" {differ}{best_of(finalists)}."
     return (
         f"On held-out images, right: {shares}.{test} "
         f"{' and '.join(names[n] for n in members)} "
