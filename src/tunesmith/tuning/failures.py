@@ -43,6 +43,17 @@ class OutageError(SettingsError):
         self.found = found
 
 
+def found_in(error: SettingsError) -> str:
+    """Return what stopped a search, without how it goes on where it is a job of its own.
+
+    Example:
+        >>> found_in(OutageError("The disk is gone.")), found_in(SettingsError("Mend it."))
+        ('The disk is gone.', 'Mend it.')
+
+    """
+    return error.found if isinstance(error, OutageError) else str(error)
+
+
 @final
 class ShortError(Exception):
     """A process may have had too little memory: with fewer processes, each would have more."""

@@ -137,7 +137,7 @@ def test_finals_are_told_with_every_loss_and_what_they_were_measured_on() -> Non
     many = Finals(losses={3: 0.5, 1: 0.25}, images=1350, unseen=1100)
     reasons = told(trial(0.5), trial(0.4), finals=many).reasons
     assert reasons[2] == (
-        "The best 2 settings were trained for another 12 % of a whole training, while their "
+        "2 of the best settings were trained for another 12 % of a whole training, while their "
         "learning rates fell to 0. On 1,350 images, 1,100 of which the search had never seen, the "
         "log loss then was 0.500 with those of trial 3, 0.250 with those of trial 1. So those of "
         "trial 1 were chosen."

@@ -28,9 +28,11 @@ from tunesmith.jobs.search.slices import COOLING, STATE, TRIALS, cool, cooling, 
 from tunesmith.jobs.search.workers import processes
 from tunesmith.plan import UNITS
 from tunesmith.records.journal import read_history
+from tunesmith.tuning.failures import outage
 from tunesmith.tuning.folders import at_unit
 from tunesmith.tuning.protocols import History, Observation
 from tunesmith.tuning.search import Search
+from tunesmith.tuning.tuner import Tuner
 
 RATES = 0.05, 0.2, 1e-6, 0.1  # of trials 0 to 3: one of them learns next to nothing
 
@@ -235,7 +237,24 @@ def test_if_all_fail_the_run_goes_on_and_says_why(
     monkeypatch.setattr(slices, "cool", full)
     assert held(session, candidate, history, copy) is None
     (note,) = session.journal.history.notes
-    assert note.startswith("The best settings could not be compared: ")
+    assert note.startswith("The best settings were not compared: ")
+
+
+def test_if_nothing_works_any_more_the_run_goes_on_by_itself(
+    session: Session,
+    candidate: Candidate,
+    history: History,
+    copy: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lost(_: Tuner) -> str:
+        raise outage(["It was lost."], Path("error.txt"))
+
+    monkeypatch.setattr(Tuner, "run", lost)
+    assert held(session, candidate, history, copy) is None
+    (note,) = session.journal.history.notes
+    assert note.startswith("The best settings were not compared: ")
+    assert note.endswith("It was lost. error.txt says where it happened.")
 
 
 def test_finalists_count_as_compared_only_on_images_that_the_search_never_saw() -> None:

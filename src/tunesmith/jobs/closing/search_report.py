@@ -137,7 +137,7 @@ def _finals(finals: Finals, metric: str) -> str:
     alike = ", each class counted alike," if metric in CLASSES_ALIKE else ""
     losses = ", ".join(f"{loss:.3f} with those of trial {n}" for n, loss in finals.losses.items())
     return (
-        f"The best {len(finals.losses)} settings were trained for another "
+        f"{len(finals.losses)} of the best settings were trained for another "
         f"{100 * COOLING / planning.UNITS:.0f} % of a whole training, while their learning rates "
         f"fell to 0. On {finals.images:,} images{seen}, the log loss{alike} then was {losses}. So "
         f"those of trial {finals.best} were chosen."

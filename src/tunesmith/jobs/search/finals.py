@@ -31,6 +31,7 @@ from tunesmith.records.folder import write_atomic, writing
 from tunesmith.records.journal import FILE as JOURNAL
 from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning.asha import ASHA
+from tunesmith.tuning.failures import found_in
 from tunesmith.tuning.folders import at_unit, is_gone
 from tunesmith.tuning.protocols import History, Trial
 from tunesmith.tuning.repeats import Listed
@@ -208,7 +209,7 @@ def _cooled_down(
             if left_s > 0:
                 tuner.run()
         except SettingsError as error:  # all of them failed, unlike in the search
-            session.note(f"The best settings could not be compared: {error}", lasting=False)
+            session.note(f"The best settings were not compared: {found_in(error)}", lasting=False)
         return [
             turn
             for turn, trial in enumerate(tuner.history.trials)

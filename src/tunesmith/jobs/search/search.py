@@ -38,7 +38,7 @@ from tunesmith.records.events import Ended
 from tunesmith.records.history import History as Past
 from tunesmith.records.journal import FILE as JOURNAL
 from tunesmith.records.journal import Journal, read_history
-from tunesmith.tuning.failures import OutageError
+from tunesmith.tuning.failures import found_in
 from tunesmith.tuning.near import Near
 from tunesmith.tuning.portfolio import Portfolio
 from tunesmith.tuning.protocols import History, Sampler
@@ -196,10 +196,9 @@ def _run(
 
 def _why(error: SettingsError) -> str:
     """Explain why a search was stopped within a run, which goes on without it, and is finished."""
-    found = error.found if isinstance(error, OutageError) else str(error)
     return (
-        f"{found} The run goes on with what was found. Once the cause is mended, the same "
-        "command with a larger --budget, or more --trials, goes on with the search."
+        f"{found_in(error)} The run goes on with what was found. Once the cause is mended, the "
+        "same command with a larger --budget, or more --trials, goes on with the search."
     )
 
 
