@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunesmith.core.ending import EndReason
 from tunesmith.core.errors import RunFolderError
 from tunesmith.records import events
 from tunesmith.records.events import Event, SliceDone, Stored, decode, encode
@@ -120,6 +121,16 @@ def test_a_run_that_ended_is_extended_by_more_than_it_had() -> None:
     )
     begun = replay([at(given)])
     assert not any(map(begun.is_extended_by, more))
+    # Killed once a training had ended, which had no more time than that.
+    cut, over = (
+        at(events.TrialEnded(trial="a", reason=reason, for_good=reason.is_for_good))
+        for reason in (EndReason.INTERRUPTED, EndReason.TIME)
+    )
+    assert not any(map(fold(begun, cut).is_extended_by, more))
+    killed = fold(begun, over)
+    assert all(map(killed.is_extended_by, more))
+    assert not killed.is_extended_by(given)
+    assert fold(fold(killed, at(more[0])), over).is_extended_by(more[0])
     ended = fold(begun, at(events.Ended(status="finished", reason="done")))
     assert all(map(ended.is_extended_by, more))
     assert not ended.is_extended_by(given)

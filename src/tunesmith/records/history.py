@@ -97,6 +97,7 @@ class History:
         stopped: Why an error ended this session; None if none did.
         granted: Session in which the run ended last.
         done: Session in which the run was finished last; if it never was, in which it first ended.
+        trained: Session in which a training first ended; it may have been killed afterwards.
     """
 
     sessions: tuple[SessionStarted, ...] = ()
@@ -114,16 +115,20 @@ class History:
     stopped: str | None = None
     granted: SessionStarted | None = None
     done: SessionStarted | None = None
+    trained: SessionStarted | None = None
 
     def is_extended_by(self, session: SessionStarted) -> bool:
         """Whether a session has more time or trials than the one in which the run was done.
 
-        Sessions that were killed or interrupted on the way there do not count.
+        Sessions that were killed or interrupted on the way there do not count. If it was never
+        done, what has ended had the time of the session in which a training first did: what is
+        compared with it may not have more.
         """
-        if self.done is None:
+        former = self.done or self.trained
+        if former is None:
             return False
-        has_more_trials = (session.trials or 0) > (self.done.trials or 0)
-        return session.budget > self.done.budget or has_more_trials
+        has_more_trials = (session.trials or 0) > (former.trials or 0)
+        return session.budget > former.budget or has_more_trials
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -168,6 +173,7 @@ def _changes(history: History, event: Event, elapsed: float) -> dict[str, Any]:
         case TrialStarted() | SliceDone() | BlockDone() | TrialEnded() | CompilingChanged():
             trial = _after(history.trials.get(event.trial, TrialHistory()), event, elapsed)
             fields["trials"] = {**history.trials, event.trial: trial}
+            fields["trained"] = history.trained or (session if trial.ended else None)
         case WorkersChosen():
             fields["workers"] = event
         case Chosen():

@@ -205,6 +205,16 @@ def test_more_trials_extend_a_finished_run(first: Result, tmp_path: Path) -> Non
         ts.fit(digits(), out=longer.folder, **{**GIVEN, "trials": None})
 
 
+def test_more_trials_extend_a_run_that_was_killed_after_its_search(
+    first: Result, tmp_path: Path
+) -> None:
+    run = shutil.copytree(first.folder, tmp_path / "killed")
+    shutil.rmtree(run / "bundle")
+    with contextlib.closing(sqlite3.connect(run / "journal.db")) as journal, journal:
+        journal.execute("DELETE FROM events WHERE kind = 'ended'")
+    assert more(run).summary.trials == 5
+
+
 @pytest.mark.parametrize(("owner", "name"), [(Tuner, "run"), (train, "deadlines")])
 def test_ctrl_c_in_an_extension_keeps_what_was_found_before(
     first: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
