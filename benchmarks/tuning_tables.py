@@ -51,7 +51,8 @@ Regrets = dict[str, NDArray[np.float64]]  # by line: seeds, tasks, marks
 
 def in_tables(rows: Sequence[Row]) -> str:
     """All tables: of each suite the means, then the tests, then the means of each task."""
-    by_suite = {suite: _regrets(rows, suite) for suite in TASKS}
+    measured = {row["suite"] for row in rows}
+    by_suite = {suite: _regrets(rows, suite) for suite in TASKS if suite in measured}
     parts = [_means(suite, regrets) for suite, regrets in by_suite.items()]
     parts += [_summary(list(by_suite.values()))]
     parts += [_tests(suite, regrets) for suite, regrets in by_suite.items()]
@@ -86,7 +87,8 @@ def _chance(regrets: Regrets, line: str, at: int) -> float:
     """p-value of Wilcoxon's test of ours against a line, on the tasks' means, or the seeds'."""
     ours_ST, theirs_ST = (regrets[name][:, :, at] for name in (OURS, line))
     over = 0 if ours_ST.shape[1] >= FEWEST else 1
-    return float(wilcoxon(ours_ST.mean(axis=over), theirs_ST.mean(axis=over)).pvalue)
+    gaps = (ours_ST - theirs_ST).mean(axis=over)
+    return float(wilcoxon(gaps).pvalue) if gaps.any() else 1.0
 
 
 def _summary(suites: Sequence[Regrets]) -> str:

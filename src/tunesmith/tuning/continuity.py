@@ -51,8 +51,7 @@ def look_at_slices(history: History, past: Past, number: int, folder: Path, func
     """
     ends = dict[int, tuple[int, ...]]()
     if len(past.trials[str(number)].slices) == SECOND:
-        resumed = (t for t in past.trials.items() if len(t[1].slices) >= SECOND)
-        ends = {int(number): _ends(trial) for number, trial in resumed}
+        ends = {int(n): _ends(t) for n, t in past.trials.items() if len(t.slices) >= SECOND}
     if is_ignored(folder, ends):
         raise _error(function, "reads nothing of what it left in its folder")
     if begins_anew(history, ends):

@@ -93,7 +93,7 @@ class Trial:
         return self.row_after(self.at)
 
     def row_after(self, at: int) -> Row:
-        """As `row`, but with the seconds and falls of the trial after ``at`` units; see `after`."""
+        """As `row`, but with what the curve was after ``at`` units, and the seconds of that."""
         reached, share = self._measured_until(at), min(1.0, at / self.at) if self.at else 1.0
         before, after, folds = self._fall_until(reached)
         return Row(

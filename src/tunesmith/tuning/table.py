@@ -67,7 +67,12 @@ class Table(NamedTuple):
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Self:
         """Put rows together."""
-        return cls(*columns(rows, len(Row._fields)))
+        return cls._of(columns(rows, len(Row._fields)))
+
+    @classmethod
+    def _of(cls, numbers_FN: Floats) -> Self:
+        numbers_FN.flags.writeable = False  # samplers and schedulers of the user's own read it
+        return cls(*numbers_FN)
 
     def slopes(self, scale: Scale) -> Floats:
         """Decrease of each trial per e-fold of training on a scale; see `slopes`."""
@@ -75,14 +80,14 @@ class Table(NamedTuple):
 
     def take(self, numbers: Sequence[int] | NDArray[np.int64]) -> Self:
         """The table of some trials, by their numbers."""
-        return type(self)(*np.array(self)[:, numbers])
+        return self._of(np.array(self)[:, numbers])
 
     def added(self, row: Row) -> Self:
         """The table with another trial."""
-        return type(self)(*np.column_stack([np.array(self), row]))
+        return self._of(np.column_stack([np.array(self), row]))
 
     def changed(self, number: int, row: Row) -> Self:
         """The table with another row of one trial."""
         numbers_FN = np.array(self)
         numbers_FN[:, number] = row
-        return type(self)(*numbers_FN)
+        return self._of(numbers_FN)

@@ -25,18 +25,22 @@ def test_a_search_leaves_time_for_two_or_more_or_for_none(candidate: Candidate) 
     search = SearchPlan(examples=10_000, trials=None, workers=1)
     chosen = candidate.chosen.model_copy(update={"images_per_s": 100.0, "search": search})
     scale = chosen.train.early_scale
-    unit_s = 100 / UNITS + search.validated / chosen.answers_per_s
+    held = 300  # of the 500 images that a slice would be validated on
+    unit_s = 100 / UNITS + held / chosen.answers_per_s
     each_s = SLACK * COOLING * unit_s * (1 + scale**2) / 2
     two_s, three_s = STARTING_S + FEWEST * each_s, STARTING_S + MOST * each_s
     least_s = two_s / SHARE
-    assert reserved_s(chosen, 0.0, least_s - 1) == 0
-    assert reserved_s(chosen, 0.0, least_s + 1e-6) == pytest.approx(two_s)
-    assert reserved_s(chosen, 0.0, 10_000.0) == pytest.approx(three_s)
+    assert reserved_s(chosen, held, 0.0, least_s - 1) == 0
+    assert reserved_s(chosen, held, 0.0, least_s + 1e-6) == pytest.approx(two_s)
+    assert reserved_s(chosen, held, 0.0, 10_000.0) == pytest.approx(three_s)
     # Of a search that was killed before its end, too.
-    assert reserved_s(chosen, least_s, two_s + 1e-6) == pytest.approx(two_s)
-    assert reserved_s(chosen, least_s, two_s - 1) == 0
+    assert reserved_s(chosen, held, least_s, two_s + 1e-6) == pytest.approx(two_s)
+    assert reserved_s(chosen, held, least_s, two_s - 1) == 0
+    # What trains the network answers as fast, where the CPU does not.
+    slow = chosen.model_copy(update={"answers_per_s": 1.0})
+    assert 0 < reserved_s(slow, held, 0.0, 10_000.0) < 2 * three_s
     given = search.model_copy(update={"trials": 20})
-    assert reserved_s(chosen.model_copy(update={"search": given}), 0.0, 10_000.0) == 0
+    assert reserved_s(chosen.model_copy(update={"search": given}), held, 0.0, 10_000.0) == 0
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Tests of `tunesmith.jobs.search.own`: searches with samplers and schedulers of the user's own."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -94,6 +96,42 @@ def test_a_sampler_that_fails_loses_nothing_that_was_trained(tmp_path: Path, way
     assert tune(out, **given).trials == 3
     after = read_history(out).trials
     assert {name: after[name] for name in before} == before
+
+
+ONE_FILE = """
+from pathlib import Path
+from typing import Annotated
+import subprocess
+import sys
+from dataclasses import dataclass
+import tunesmith as ts
+
+@dataclass
+class Config:
+    rate: Annotated[float, ts.Float(0.0, 1.0)] = 0.5
+
+def train(config: Config, folder: Path, start: int, until: int) -> float:
+    (folder / "state").write_text(str(until))
+    return config.rate
+
+class Constant:
+    def __call__(self, space, history, *, seed):
+        return {"rate": VALUE}
+
+if __name__ == "__main__":
+    ts.tune(train, sampler=Constant(), scheduler="none", trials=2, horizon=2, progress=False)
+"""
+
+
+def test_a_sampler_may_be_mended_in_the_file_of_the_function(tmp_path: Path) -> None:
+    script = tmp_path / "search.py"
+    command = [sys.executable, str(script)]
+    script.write_text(ONE_FILE.replace("VALUE", "2.0"))
+    failed = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert "Constant proposed a config that does not fit the space" in failed.stderr
+    script.write_text(ONE_FILE.replace("VALUE", "0.25"))
+    subprocess.run(command, check=True, cwd=tmp_path)
+    assert read_history(tmp_path / "runs" / "train").trials["1"].config == {"rate": 0.25}
 
 
 def test_a_scheduler_that_asks_for_the_impossible_is_named(tmp_path: Path) -> None:

@@ -16,13 +16,14 @@ SHARE = 0.3
 STARTING_S = 5.0  # in which their processes start, and import what they need
 
 
-def reserved_s(chosen: Plan, spent_s: float, left_s: float) -> float:
+def reserved_s(chosen: Plan, held: int, spent_s: float, left_s: float) -> float:
     """Seconds of a search to leave for cooling down: a share of it; 0 if too few would fit in.
 
     A search for a number of trials leaves none: these come first.
 
     Args:
         chosen: Plan whose config is searched around.
+        held: Number of images that trials are not trained on.
         spent_s: Seconds that the search has had.
         left_s: Seconds that it has left.
     """
@@ -30,7 +31,7 @@ def reserved_s(chosen: Plan, spent_s: float, left_s: float) -> float:
     if chosen.search.trials is not None:
         return 0.0
     unit_s = chosen.search.examples / chosen.images_per_s / UNITS
-    unit_s += chosen.search.validated / chosen.answers_per_s
+    unit_s += min(held, chosen.search.validated) / chosen.device_answers_per_s
     each_s = _cooldown_s(unit_s, scale=chosen.train.early_scale)
     most_s = min(STARTING_S + MOST * each_s, SHARE * (spent_s + left_s), left_s)
     return most_s if most_s >= STARTING_S + FEWEST * each_s else 0.0

@@ -40,7 +40,7 @@ def mendable(path: Path, past: Past, journal: Journal, clock: Clock) -> Iterator
     except SettingsError as error:
         journal.append(Stopped(reason=str(error)), elapsed=charged_s(past, journal, clock))
         if isinstance(error, OwnError):
-            let_differ(path, [error.kind])
+            let_differ(path, [error.kind, CODE])  # it may be in the file of the function
         elif isinstance(error, OutageError):
             let_differ(path, [CODE])
         elif not isinstance(error, CodeChangedError) and not (path / RESULT).exists():

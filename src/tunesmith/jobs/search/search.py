@@ -74,7 +74,8 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
         if ended is None or ended.status != "finished" or extended:
             forget_failures(journal, folder / TRIALS)
             left_s = cooled_at - session.clock.elapsed()
-            kept_s = reserved_s(candidate.chosen, journal.history.elapsed, left_s)
+            held = len(candidate.prepared.for_search()[1])
+            kept_s = reserved_s(candidate.chosen, held, journal.history.elapsed, left_s)
             ended = _run(session, candidate, what, journal, ends_at=cooled_at - kept_s)
         past = journal.history
     history = recall(past, horizon=what.horizon, sign=what.sign, is_timed=what.units is None)

@@ -199,8 +199,9 @@ def train_found(
 ) -> tuple[Searched | None, tuple[Candidate, T] | None]:
     """Train the network that a search found.
 
-    Once the run is interrupted, the one of all that were ever found takes its place that is trained
-    with the most examples: a run that goes on may have answered with it.
+    Once the run is interrupted, another one of those that were ever found takes its place, since
+    the run may have answered with it: one whose training has ended if there is any, and among
+    equals that with the most examples.
 
     Args:
         session: Session of this process.
@@ -214,13 +215,15 @@ def train_found(
     """
     is_late = session.interrupted.is_set()
     if searched and is_late:
-        examples = _examples(session)
+        examples, trials = _examples(session), session.journal.history.trials
         seen = {
-            n: examples[name] for n, name in enumerate(searched.names) if n and name in examples
+            n: (name in trials and trials[name].ended is not None, examples[name])
+            for n, name in enumerate(searched.names)
+            if n and name in examples
         }
         if not seen:
             return searched, None
-        searched = replace(searched, number=max(seen, key=lambda n: (seen[n], n)))
+        searched = replace(searched, number=max(seen, key=lambda n: (*seen[n], n)))
     found = searched and searched.tuned(candidate, budget=session.settings.budget)
     if found is None:
         return searched, None
