@@ -4,6 +4,7 @@ If it started over, a search in slices would mean nothing, and nobody would noti
 """
 
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 
 from tunesmith.core.errors import SettingsError
@@ -14,6 +15,7 @@ from tunesmith.tuning.protocols import History, Trial
 from tunesmith.tuning.unread import is_marked
 
 SECOND = 2  # slices of a trial after which it may be compared with itself
+MOST = 50  # resumed trials that are looked at, each time: with more, all was seen long before
 ENOUGH = 5  # resumed trials whose values are needed for a verdict
 ENOUGH_UNREAD = 2  # resumed trials that read nothing
 ALIKE = 0.2  # of the way from a trial's first value to that at its pause
@@ -51,7 +53,9 @@ def look_at_slices(history: History, past: Past, number: int, folder: Path, func
     """
     ends = dict[int, tuple[int, ...]]()
     if len(past.trials[str(number)].slices) == SECOND:
-        ends = {int(n): _ends(t) for n, t in past.trials.items() if len(t.slices) >= SECOND}
+        trials = ((int(n), trial) for n, trial in past.trials.items())
+        resumed = (each for each in trials if len(each[1].slices) >= SECOND)
+        ends = {number: _ends(trial) for number, trial in islice(resumed, MOST)}
     if is_ignored(folder, ends):
         raise _error(function, "reads nothing of what it left in its folder")
     if begins_anew(history, ends):
