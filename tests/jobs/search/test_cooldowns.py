@@ -9,6 +9,7 @@ from tests.jobs.search.conftest import SEARCH
 from tunesmith.jobs.run.candidate import Candidate
 from tunesmith.jobs.search.cooldowns import (
     FEWEST,
+    LONGER,
     MOST,
     SHARE,
     STARTING_S,
@@ -27,7 +28,7 @@ def test_a_search_leaves_time_for_two_or_more_or_for_none(candidate: Candidate) 
     scale = chosen.train.early_scale
     held = 300  # of the 500 images that a slice would be validated on
     unit_s = 100 / UNITS + held / chosen.answers_per_s
-    each_s = SLACK * COOLING * unit_s * (1 + scale**2) / 2
+    each_s = LONGER * SLACK * COOLING * unit_s * (1 + scale**2) / 2
     two_s, three_s = STARTING_S + FEWEST * each_s, STARTING_S + MOST * each_s
     least_s = two_s / SHARE
     assert reserved_s(chosen, held, 0.0, least_s - 1) == 0

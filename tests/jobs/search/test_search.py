@@ -28,7 +28,10 @@ from tunesmith.core.space import Field, Int
 from tunesmith.data.sources import open_source
 from tunesmith.jobs.closing.result import Result
 from tunesmith.jobs.report import look
+from tunesmith.jobs.run.candidate import Candidate
+from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.search import search
+from tunesmith.jobs.search.cooldowns import reserved_s
 from tunesmith.jobs.search.followers import FOLLOWERS
 from tunesmith.jobs.search.search_setup import REMEMBERED
 from tunesmith.jobs.study import export_study
@@ -455,3 +458,31 @@ def test_of_many_images_a_fifth_tells_trials_apart_and_others_which_of_the_best_
     assert "as the best of 2 that were compared on them" in page
     ctrl_c_before(monkeypatch, Tuner, "run")
     remains(found, ts.fit(many, **(given | {"trials": 6})))
+
+
+def test_time_that_was_kept_for_finals_goes_into_the_search_if_they_would_take_longer(
+    session_in: Callable[..., contextlib.AbstractContextManager[Session]],
+    candidate: Candidate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ends: list[float] = []
+
+    def run(*given: Any, ends_at: float) -> Ended:
+        ends.append(ends_at)
+        ended = Ended(status="finished", reason="The budget is spent.")
+        given[3].append(ended, elapsed=0.0)
+        return ended
+
+    monkeypatch.setattr(search, "_run", run)
+    monkeypatch.setattr(search, "hold_finals", lambda *_, **__: None)
+    with session_in(tmp_path, now=lambda: 0.0) as session:
+        search.search(session, candidate, ends_at=1000.0, extended=False)
+        whole_s = (1 - search.SHARE) * 1000
+        held = len(candidate.prepared.for_search()[1])
+        kept_s = reserved_s(candidate.chosen, held, 0.0, whole_s)
+        assert kept_s > 0
+        assert ends == pytest.approx([whole_s - kept_s, whole_s])
+        # Of a search that is over, nothing was kept.
+        search.search(session, candidate, ends_at=1000.0, extended=False)
+        assert len(ends) == 2

@@ -10,9 +10,12 @@ from tunesmith.tuning.timing import SLACK, makespan
 
 MOST = 3  # finalists
 FEWEST = 2  # of one, there is nothing to choose
-# Most of a search that may go into them. One that is as long as a training has none: what it has
-# tried in so short a time tells less than more trials do.
-SHARE = 0.3
+# Most of a search that may go into them, of its time, or of its units. One that is as long as a
+# training has none: what it has tried in so short a time tells less than more trials do.
+SHARE, UNITS_SHARE = 0.4, 0.3
+# Time of a unit of a good trial over that of the plan's network: they are alike in operations, but
+# small batches, narrow layers and the steps of some optimizers take longer.
+LONGER = 1.5
 STARTING_S = 5.0  # in which their processes start, and import what they need
 
 
@@ -32,7 +35,7 @@ def reserved_s(chosen: Plan, held: int, spent_s: float, left_s: float) -> float:
         return 0.0
     unit_s = chosen.search.examples / chosen.images_per_s / UNITS
     unit_s += min(held, chosen.search.validated) / chosen.device_answers_per_s
-    each_s = _cooldown_s(unit_s, scale=chosen.train.early_scale)
+    each_s = _cooldown_s(LONGER * unit_s, scale=chosen.train.early_scale)
     most_s = min(STARTING_S + MOST * each_s, SHARE * (spent_s + left_s), left_s)
     return most_s if most_s >= STARTING_S + FEWEST * each_s else 0.0
 
@@ -69,7 +72,7 @@ def affordable(
     """
     most = len(trials)
     if search.units is not None:
-        most = min(most, int(SHARE * search.units / COOLING))
+        most = min(most, int(UNITS_SHARE * search.units / COOLING))
     for count in range(most, FEWEST - 1, -1):
         beside = min(workers, count)
         slower = beside / workers / scale**2

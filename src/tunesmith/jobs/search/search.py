@@ -70,7 +70,7 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
     what = _search(session, candidate)
     remember(folder, what)
     with Journal(folder) as journal:
-        ended = journal.history.ended
+        ended, kept_s = journal.history.ended, 0.0
         if ended is None or ended.status != "finished" or extended:
             forget_failures(journal, folder / TRIALS)
             left_s = cooled_at - session.clock.elapsed()
@@ -78,9 +78,13 @@ def search(session: Session, candidate: Candidate, *, ends_at: float, extended: 
             kept_s = reserved_s(candidate.chosen, held, journal.history.elapsed, left_s)
             ended = _run(session, candidate, what, journal, ends_at=cooled_at - kept_s)
         past = journal.history
+        workers = chosen_workers(given_workers(session.settings), past)
+        finals = _finals(session, candidate, what, past, workers=workers, ends_at=cooled_at)
+        if finals is None and kept_s and not session.interrupted.is_set():
+            # The best trials take longer than was expected: that time goes into the search.
+            ended = _run(session, candidate, what, journal, ends_at=cooled_at)
+            past = journal.history
     history = recall(past, horizon=what.horizon, sign=what.sign, is_timed=what.units is None)
-    workers = chosen_workers(given_workers(session.settings), past)
-    finals = _finals(session, candidate, what, past, workers=workers, ends_at=cooled_at)
     return Searched(
         space=what.space,
         history=history,
