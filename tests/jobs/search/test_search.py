@@ -42,6 +42,7 @@ from tunesmith.records.journal import Journal, read_history
 from tunesmith.tuning import repeats
 from tunesmith.tuning.failures import outage
 from tunesmith.tuning.protocols import History, Observation, Trial
+from tunesmith.tuning.repeats import SHARE
 from tunesmith.tuning.tuner import Tuner
 
 GIVEN: dict[str, Any] = {
@@ -478,7 +479,7 @@ def test_time_that_was_kept_for_finals_goes_into_the_search_if_they_would_take_l
     monkeypatch.setattr(search, "hold_finals", lambda *_, **__: None)
     with session_in(tmp_path, now=lambda: 0.0) as session:
         search.search(session, candidate, ends_at=1000.0, extended=False)
-        whole_s = (1 - search.SHARE) * 1000
+        whole_s = (1 - SHARE) * 1000
         held = len(candidate.prepared.for_search()[1])
         kept_s = reserved_s(candidate.chosen, held, 0.0, whole_s)
         assert kept_s > 0
