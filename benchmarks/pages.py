@@ -14,6 +14,8 @@ from typing import Any
 
 from scipy.stats import beta
 
+from tunesmith.plan.speeds import FEWEST_STEPS, batch_of
+
 HERE = Path(__file__).parent
 RESULTS, DOCS = HERE / "results", HERE.parent / "docs"
 NAMES = {
@@ -110,6 +112,19 @@ Trainings of {epochs} epochs on some images of each data set, with and without m
 many mirrored images are recognized, relative to unchanged ones, and the largest share of two
 classes whose mirrored images pass for the other one. `fit` uses mirrored images in 30 epochs or
 more if less than a fifth is exchanged. Hardware: {cpu}, {system}.
+
+{table}
+
+"""
+MANY = 60_000  # images of which an epoch takes longer than a short training
+SHORT = """\
+## Batches of short trainings
+
+What trainings of seconds learn with batches of several sizes (`python benchmarks/short.py`; the
+narrowest network, one core, images unchanged), tested on the official test part; medians of
+{seeds} seeds. Large batches are computed faster, small ones make more steps. `fit` takes the last
+column, by the examples that a batch of {largest} has time for: {steps} steps at least, or 32
+images. Hardware: {cpu}, {system}.
 
 {table}
 
@@ -554,10 +569,41 @@ def mirrors() -> str:
     )
 
 
+def short_table(rows: Sequence[Row], largest: int) -> str:
+    """Accuracies by batch, and what batch is chosen."""
+    batches = sorted({row["batch"] for row in rows})
+    lines = []
+    for data, seconds in dict.fromkeys((row["data"], row["budget_s"]) for row in rows):
+        here = [row for row in rows if (row["data"], row["budget_s"]) == (data, seconds)]
+        by = {batch: [row for row in here if row["batch"] == batch] for batch in batches}
+        middle = statistics.median(row["examples"] for row in by[largest])
+        shares = (statistics.median(accuracies(by[batch])) for batch in batches)
+        chosen = batch_of(MANY, examples=middle)
+        cells = [f"{middle:,.0f}", *(percent(share) for share in shares), str(chosen)]
+        lines.append([NAMES[data], f"{seconds:g} s", *cells])
+    head = ["data", "time", f"examples, {largest} a batch", *map(str, batches), "`fit`"]
+    return rows_of(head, lines)
+
+
+def short() -> str:
+    """What batches of short trainings bring."""
+    found = read("short")
+    rows, hardware = found["rows"], found["hardware"]
+    largest = max(row["batch"] for row in rows)
+    return SHORT.format(
+        seeds=len({row["seed"] for row in rows}),
+        largest=largest,
+        steps=FEWEST_STEPS,
+        cpu=hardware["cpu"],
+        system=hardware["system"],
+        table=short_table(rows, largest),
+    )
+
+
 def page() -> str:
     """The page as it should be committed."""
     machines = "\n\n".join(machine(*each) for each in MACHINES)
-    rest = portfolio() + mirrors() + noise()
+    rest = portfolio() + short() + mirrors() + noise()
     return PAGE.format(machines=machines, plot=PLOT, parts=parts() + rest)
 
 

@@ -20,6 +20,7 @@ import tunesmith
 from tunesmith.core.space import space_of
 from tunesmith.jobs.run.limits import check_export
 from tunesmith.models.custom import check_network
+from tunesmith.models.pretrained import check_classifier, pretrained_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -107,6 +108,38 @@ def test_the_network_of_one_size_is_a_network_of_any(monkeypatch: pytest.MonkeyP
     network = copy.deepcopy(build(3, 1, resolution=128))
     check_network(network, torch.zeros(2, 1, 40, 30), 3)
     check_export(network, channels=1, size=(40, 30))
+
+
+def test_a_network_that_returns_more_than_logits_is_wrapped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Named(nn.Module):
+        def __init__(self, classes: int) -> None:
+            super().__init__()
+            self.classifier = nn.Linear(3, classes)
+
+        def forward(self, x_NCHW: torch.Tensor) -> SimpleNamespace:
+            assert x_NCHW.shape[1:] == (3, 224, 224)
+            return SimpleNamespace(logits=self.classifier(x_NCHW.mean((2, 3))))
+
+    def made(_name: str, *, num_labels: int, ignore_mismatched_sizes: bool) -> nn.Module:
+        assert ignore_mismatched_sizes
+        return Named(num_labels)
+
+    named = SimpleNamespace(from_pretrained=made)
+    package = SimpleNamespace(AutoModelForImageClassification=named)
+    monkeypatch.setitem(sys.modules, "transformers", package)
+    (block,) = [block for block in code_blocks("python") if "import AutoModel" in block]
+    defined: dict[str, Any] = {}
+    exec(block, defined)
+    for channels in (1, 3):
+        network = defined["build"](4, channels)
+        blank = torch.zeros(2, channels, 40, 30)
+        check_network(network, blank, 4)
+        pretrained = pretrained_of(network, channels)
+        assert pretrained is not None
+        check_classifier(network, pretrained, blank, 4)
+        check_export(network, channels=channels, size=(40, 30))
 
 
 @pytest.mark.parametrize("text", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])

@@ -97,6 +97,17 @@ def test_small_data_get_folds(make: Make, mnist: Fingerprint) -> None:
     assert chosen.train.batch < make("60s").train.batch
 
 
+def test_a_short_training_has_small_batches_and_so_enough_steps(make: Make) -> None:
+    batches = []
+    for budget in ("18s", "20s", "25s", "60s"):
+        chosen = make(budget)
+        batches.append(chosen.train.batch)
+        assert chosen.horizon / chosen.train.batch >= 120
+    assert batches == sorted(batches)
+    assert batches[0] < batches[-1] == 512
+    assert make("18s", train={"batch": 512}).train.batch == 512
+
+
 def test_what_the_user_decided_is_kept(make: Make) -> None:
     chosen = make("60s", train={"batch": 64, "lr": 0.01}, params={"depth": 3}, seed=7)
     assert (chosen.train.batch, chosen.train.lr, chosen.train.seed) == (64, 0.01, 7)

@@ -57,6 +57,14 @@ def test_a_change_that_alters_the_meaning_is_found(*, sided: bool) -> None:
     assert harm.images == 200
 
 
+def test_without_changes_the_plain_metric_alone_is_measured() -> None:
+    data = make(sided=True)
+    config = TrainConfig(batch=32, optimizer="adamw", lr=0.05, label_smoothing=0.0)
+    harm = transform_harm(build, data, data.x_NCHW, data.y_N, config, **TWO, views={})
+    assert harm.plain > 0.95
+    assert (harm.changed, harm.swapped, harm.images) == ({}, {}, 200)
+
+
 @pytest.mark.parametrize("is_exact", [True, False])
 def test_a_shift_is_harmful_where_the_exact_position_tells_the_class(*, is_exact: bool) -> None:
     y = torch.arange(200) % 2

@@ -3,7 +3,7 @@
 Nothing here reads a clock, a file or a device, so a plan can be tested, printed and replayed.
 """
 
-from tunesmith.plan.augmentation import brief_seconds, choose_augmentation
+from tunesmith.plan.augmentation import brief_seconds, choose_augmentation, repeats
 from tunesmith.plan.counts import (
     VERIFIED,
     asked_images,
@@ -132,6 +132,7 @@ __all__ = [
     "read_words",
     "readable_images",
     "reading_per_s",
+    "repeats",
     "resolutions_of",
     "sees_enough",
     "sharing",

@@ -1,5 +1,6 @@
 """Decide what to run in this budget."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
@@ -151,9 +152,10 @@ def plan(
         best = choose_width(interpolate(speeds), images=images, seconds=useful * pace / sharing)
         rate, answers = max(1e-9, best.images_per_s * pace), best.answers_per_s
     heads = pretrained * head_seconds(images, data.classes, best, useful / share, small=small)
-    usual = _config(settings, defaults, best, images=images, coarse=coarse, pretrained=pretrained)
+    examples = min(most_examples(images), int(rate * (useful - share * heads)))
+    known = _measured(defaults, best, coarse)
+    usual = config_for(settings, known, images=images, examples=examples, pretrained=pretrained)
     train = fitting(usual, data, best, machine, settings)
-    examples = max(train.batch, min(most_examples(images), int(rate * (useful - share * heads))))
     fewest = tuned_examples(data) if pretrained else ENOUGH_EPOCHS * images
     rest = before + reread + fixed_seconds(pretrained=pretrained)
     once = asked_images(data) / max(1.0, answers)
@@ -166,7 +168,7 @@ def plan(
         threads=best.threads,
         images_per_s=best.images_per_s,
         answers_per_s=best.answers_per_s,
-        horizon=examples // train.batch * train.batch,
+        horizon=max(1, examples // train.batch) * train.batch,
         folds=FOLDS if small else 0,
         train_s=train_s,
         passes=passes,
@@ -185,23 +187,19 @@ def plan(
     )
 
 
-def _config(
-    settings: Settings,
-    defaults: TrainConfig,
-    best: Speed,
-    *,
-    images: int,
-    coarse: float,
-    pretrained: bool,
-) -> TrainConfig:
-    """Make the training config, with what follows from measurements."""
+def _measured(defaults: TrainConfig, best: Speed, coarse: float) -> TrainConfig:
+    """Change the default training config by what follows from measurements."""
     measured = {"channels_last": best.channels_last, "mixed_precision": best.mixed}
-    known = defaults.model_copy(update={**measured, "early_scale": coarse})
-    return config_for(settings, known, images=images, pretrained=pretrained)
+    return defaults.model_copy(update={**measured, "early_scale": coarse})
 
 
 def config_for(
-    settings: Settings, defaults: TrainConfig, *, images: int, pretrained: bool
+    settings: Settings,
+    defaults: TrainConfig,
+    *,
+    images: int,
+    examples: float = math.inf,
+    pretrained: bool,
 ) -> TrainConfig:
     """Make the training config from defaults, the metric and, above all, the user.
 
@@ -209,12 +207,14 @@ def config_for(
         settings: User settings that are meant for this network.
         defaults: Default training config, but for the batch, which follows from the images.
         images: Number of training images.
+        examples: Number of examples that there is time for.
         pretrained: Whether the network is pretrained.
 
     Raises:
         SettingsError: The user's settings are no training config.
     """
-    decided: dict[str, Any] = {"batch": batch_of(images, pretrained=pretrained)}
+    batch = batch_of(images, examples=examples, pretrained=pretrained)
+    decided: dict[str, Any] = {"batch": batch}
     if settings.metric == "balanced_accuracy":
         decided["balance"] = 1.0
     # The default values are meant for the default optimizer.

@@ -23,6 +23,7 @@ LARGEST_ZOOM = 4  # times an image's own side; larger copies show nothing more
 FEWEST_TUNED, FEWEST_EPOCHS_SMALL = 12_000, 1.0
 SAMPLED_SHARE = 0.03  # share of the budget for a sample of the images, before planning
 READ_SHARE, LEAST_READ = 0.4, 200  # share of the time for reading; images to read in any case
+FEWEST_STEPS = 120  # of a training; fewer, of larger batches, learn less (`benchmarks/short.py`)
 FREE_S = 0.5  # seconds for reading that are never saved: the end of a run takes ten times as long
 ANSWERING_SHARE = 0.5  # share of the time for predicting images that are not trained on, at most
 # Test-time augmentation passes per image -> share of the budget that they may take.
@@ -77,11 +78,11 @@ def readable_images(read_per_s: float, left_s: float) -> int:
     """Number of images that can be read in the time left, with time left to train on them.
 
     Example:
-        >>> readable_images(20.0, 600.0), readable_images(20.0, -1.0), readable_images(9e4, -1.0)
+        >>> readable_images(20.0, 606.0), readable_images(20.0, -1.0), readable_images(9e4, -1.0)
         (4800, 200, 45000)
 
     """
-    return max(LEAST_READ, int(max(FREE_S, READ_SHARE * left_s) * read_per_s))
+    return max(LEAST_READ, int(max(FREE_S, READ_SHARE * (left_s - FIXED_S)) * read_per_s))
 
 
 def reading_budget(images: int, read_per_s: float, *, spent: float) -> float:
@@ -94,12 +95,13 @@ def reading_budget(images: int, read_per_s: float, *, spent: float) -> float:
 
     Example:
         >>> reading_budget(4800, 20.0, spent=10.0)
-        649.0
+        656.0
 
     """
     # A larger budget has a larger sample too. Its last part may take as long as those before.
     share = 1 - 2 * SAMPLED_SHARE
-    return float(math.ceil((spent + images / max(1e-9, read_per_s) / READ_SHARE) / share))
+    needed_s = spent + FIXED_S + images / max(1e-9, read_per_s) / READ_SHARE
+    return float(math.ceil(needed_s / share))
 
 
 def passes_in(budget: float, once_s: float) -> int:
@@ -160,21 +162,24 @@ def sizes_of(data: Fingerprint) -> tuple[tuple[int, int], ...]:
     return tuple(dict.fromkeys(size_for(data, side) for side in sides))
 
 
-def batch_of(images: int, *, pretrained: bool = False) -> int:
+def batch_of(images: int, *, examples: float = math.inf, pretrained: bool = False) -> int:
     """Batch size for a number of training images: about 50 steps per epoch, from 16 to 512.
 
     Pretrained networks are large, and need few steps at a small learning rate: about 16 steps per
-    epoch, from 16 to 64.
+    epoch, from 16 to 64. From scratch, a batch is also so small that there are `FEWEST_STEPS` of
+    them, or 32 images.
 
     Example:
-        >>> batch_of(45_000), batch_of(1_400), batch_of(50)
-        (512, 32, 16)
+        >>> batch_of(45_000), batch_of(1_400), batch_of(50), batch_of(45_000, examples=10_000)
+        (512, 32, 16, 64)
         >>> batch_of(45_000, pretrained=True), batch_of(500, pretrained=True)
         (64, 32)
 
     """
-    steps, most = (16, 6) if pretrained else (50, 9)
-    return int(2 ** max(4, min(most, round(math.log2(max(1, images) / steps)))))
+    steps, most = (16, 6.0) if pretrained else (50, 9.0)
+    if not pretrained:
+        most = max(5.0, min(most, math.log2(max(1.0, examples) / FEWEST_STEPS)))
+    return int(2 ** max(4, min(math.floor(most), round(math.log2(max(1, images) / steps)))))
 
 
 def sees_enough(speed: Speed, *, images: int, seconds: float) -> bool:

@@ -93,7 +93,8 @@ def former_words(budget: float) -> str:
     """Say what a run keeps that was chosen for its former budget, in seconds."""
     return (
         f"This run keeps what was chosen when its budget was {duration(budget)}, such as network, "
-        "width and image size: with another --out, these are chosen for the larger one."
+        "width, batch, augmentation and image size: with another --out, these are chosen for the "
+        "larger one."
     )
 
 

@@ -181,6 +181,7 @@ def transform_harm(
     classes: int,
     metric: str,
     seconds: float,
+    views: Mapping[str, View] = VIEWS,
 ) -> Harm:
     """Train briefly on images as they are, then evaluate on mirrored, rotated and shifted ones.
 
@@ -197,6 +198,7 @@ def transform_harm(
         classes: Number of classes.
         metric: ``"accuracy"`` or ``"balanced_accuracy"``.
         seconds: Seconds per turn.
+        views: Changes to evaluate on, by name; with none, the harm is the plain metric alone.
     """
     batch = min(BRIEF_BATCH, config.batch)
     config = config.model_copy(update={"augmentation": Augmentation(), "batch": batch})
@@ -206,9 +208,8 @@ def transform_harm(
         network = place(build(), data, config)
         average = copied(network.state_dict())
         optimizers = make_optimizers(config, network, data.compute)
-        y_N = valid_y.cpu().numpy()
-        judge = _Judge(data.normalize, metric, valid_NCHW, y_N, config.seed)
-        guessed = chance(metric, y_N)
+        judge = _Judge(data.normalize, metric, valid_NCHW, valid_y.cpu().numpy(), config.seed)
+        guessed = chance(metric, judge.y_N)
         for part in range(TURNS * PARTS):
             seen = train_batches(
                 network,
@@ -226,7 +227,7 @@ def transform_harm(
             knows = beyond_chance(judge(plain_NK), guessed)
             if knows >= (KNOWS_ALL if part + 1 < PARTS else NOTICES) or seen >= most:
                 break
-        return judge.harm(network, plain_NK, guessed)
+        return judge.harm(network, plain_NK, guessed, views)
 
 
 def _is_past(deadline: float) -> bool:
@@ -275,19 +276,23 @@ class _Judge:
     def __call__(self, z_NK: NDArray[np.floating[Any]]) -> float:
         return METRICS[self.metric].function(z_NK, self.y_N)
 
-    def harm(self, network: nn.Module, plain_NK: NDArray[np.floating[Any]], guessed: float) -> Harm:
+    def harm(
+        self,
+        network: nn.Module,
+        plain_NK: NDArray[np.floating[Any]],
+        guessed: float,
+        views: Mapping[str, View],
+    ) -> Harm:
         """Return what the changes do, given the answers on unchanged images."""
-        z_NK = {
-            name: self.answers(network, view)
-            for name, view in VIEWS.items()
-            if name != "shift" or shift_pixels(SHIFT, self.x_NCHW) > 0
-        }
+        moved = shift_pixels(SHIFT, self.x_NCHW) > 0
+        seen = {name: view for name, view in views.items() if moved or name != "shift"}
+        z_NK = {name: self.answers(network, view) for name, view in seen.items()}
         plain_KK = confusion_matrix(plain_NK, self.y_N)
-        mirrored_KK = {name: confusion_matrix(z_NK[name], self.y_N) for name in MIRRORINGS}
+        mirrored = [name for name in MIRRORINGS if name in z_NK]
         return Harm(
             plain=self(plain_NK),
             chance=guessed,
             changed={name: self(z) for name, z in z_NK.items()},
-            swapped={name: swapped(plain_KK, found) for name, found in mirrored_KK.items()},
+            swapped={n: swapped(plain_KK, confusion_matrix(z_NK[n], self.y_N)) for n in mirrored},
             images=counting(self.metric, self.y_N),
         )

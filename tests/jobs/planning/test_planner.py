@@ -100,8 +100,9 @@ def test_a_larger_budget_keeps_the_network_and_that_is_told_once(
             planned(session, source, extended=True)
             (note,) = session.journal.history.notes
     assert note == (
-        "This run keeps what was chosen when its budget was 20.0 s, such as network, width and "
-        "image size: with another --out, these are chosen for the larger one."
+        "This run keeps what was chosen when its budget was 20.0 s, such as network, width, "
+        "batch, augmentation and image size: with another --out, these are chosen for the larger "
+        "one."
     )
 
 

@@ -38,7 +38,7 @@ from tunesmith.models.efficientnet_lite import weights_file
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.device import choose_device
 from tunesmith.training.findings import Harm
-from tunesmith.training.probe import transform_harm
+from tunesmith.training.probe import VIEWS, transform_harm
 
 JUDGED = 2000  # images to judge flips and rotations on
 
@@ -208,15 +208,30 @@ def _may_widen(settings: Settings, chosen: planning.Plan) -> bool:
 
 
 def judge(session: Session, prepared: Prepared, planned: Planned) -> Planned:
-    """Choose flips and rotations by a short probe training, unless the user chose augmentation."""
+    """Choose flips and rotations by a short probe training, unless the user chose augmentation.
+
+    Nothing is probed for a training that shows no image twice and that no race is run for.
+    """
     if "augmentation" in session.settings.train:
         return planned
-    harm = _harm(session, prepared, balance=planned.plans[0].train.balance)
+    plans = [*planned.plans, *filter(None, [planned.alone])]
+    is_long = any(planning.repeats(_epochs(chosen, prepared)) for chosen in plans)
+    if not is_long and len(planned.plans) == 1:
+        return _changing(planned, prepared, None)
+    harm = _harm(session, prepared, balance=planned.plans[0].train.balance, is_changed=is_long)
+    return replace(
+        _changing(planned, prepared, harm),
+        brief=harm.plain,
+        judged=harm.images,
+        chance=harm.chance,
+    )
+
+
+def _changing(planned: Planned, prepared: Prepared, harm: Harm | None) -> Planned:
+    """Add the augmentations to the plans, and the reasons for them."""
 
     def judged(chosen: planning.Plan) -> planning.Plan:
-        augmentation, reasons = planning.choose_augmentation(
-            harm, epochs=chosen.horizon / len(prepared.train)
-        )
+        augmentation, reasons = planning.choose_augmentation(harm, epochs=_epochs(chosen, prepared))
         train = chosen.train.model_copy(update={"augmentation": augmentation})
         return chosen.model_copy(update={"train": train, "reasons": (*chosen.reasons, *reasons)})
 
@@ -224,13 +239,14 @@ def judge(session: Session, prepared: Prepared, planned: Planned) -> Planned:
         planned,
         plans=tuple(map(judged, planned.plans)),
         alone=planned.alone and judged(planned.alone),
-        brief=harm.plain,
-        judged=harm.images,
-        chance=harm.chance,
     )
 
 
-def _harm(session: Session, prepared: Prepared, *, balance: float) -> Harm:
+def _epochs(chosen: planning.Plan, prepared: Prepared) -> float:
+    return chosen.horizon / len(prepared.train)
+
+
+def _harm(session: Session, prepared: Prepared, *, balance: float, is_changed: bool) -> Harm:
     """Probe with a small network of our own: what mirroring does is a property of the images."""
     family, split = find_family(SCRATCH), prepared.split
     if split.folds is None:
@@ -251,4 +267,5 @@ def _harm(session: Session, prepared: Prepared, *, balance: float) -> Harm:
         classes=classes,
         metric=compared_by(settings.metric),
         seconds=planning.brief_seconds(settings.budget),
+        views=VIEWS if is_changed else {},
     )
