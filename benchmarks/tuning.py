@@ -6,15 +6,19 @@
 
 FOLDER holds ``taskset/*.json.gz`` (8 tasks, 1,000 configs each, recorded) and ``lcbench`` (a
 surrogate of recorded curves, of which 8 tasks and 400 random configs each are taken). The first
-point of each curve is the untrained model and is dropped. A third suite is what
-``image_curves.py`` recorded of searches on images; their units of training stand for epochs. One
-worker; an epoch costs 1, pausing and going on cost nothing; an epoch whose value is not finite ends
-its trial.
+point of each curve is the untrained model and is dropped. One worker; an epoch costs 1, pausing and
+going on cost nothing; an epoch whose value is not finite ends its trial.
 
 Regret is (incumbent - best) / (worst - best): the incumbent is the best validation value seen at
 any epoch so far; best is the lowest value of all; worst is, for TaskSet, the minimum over configs
-of the curve's maximum, and for the others the median of the final values. Means are over tasks,
-then seeds.
+of the curve's maximum, and for LCBench the median of the final values. Means are over tasks, then
+seeds.
+
+A third suite is what ``image_curves.py`` recorded of searches on images. There, a search ends as in
+``fit``: the three configs with the best values are cooled down, and the best of these is trained to
+its end. Regret is that of its accuracy on images that no search sees: (best - its) / (best -
+median). A unit, of which a training has 25, stands for an epoch, and each mark is a search of its
+own, which knows how long it may take.
 
 Each line, suite and seed is a row; rows that are in the results already are kept, so that the
 command can be interrupted and repeated, and given a little time each time. In the end, it writes
@@ -40,6 +44,7 @@ from fit import revision, write_results
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Choice, Field, Float, Int
 from tunesmith.jobs.search.search_setup import from_json
+from tunesmith.plan import UNITS
 from tunesmith.tuning.asha import ASHA, FULL
 from tunesmith.tuning.cube import Floats, decode, encode
 from tunesmith.tuning.freeze_thaw import FreezeThaw
@@ -57,6 +62,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "tuning.md"
 BEGIN, END = "<!-- benchmarks/tuning.py writes this -->", "<!-- to here -->"
 DATA = Path(os.environ.get("TUNESMITH_DATA", "data"))
 POOL = 400  # configs of an LCBench task
+FINALISTS = 3
 Line = Callable[[Recording, float, int], Sequence[Measured]]
 
 
@@ -69,14 +75,48 @@ class Task:
     recording: Recording
     worst: float
 
-    def regrets(self, measured: Sequence[Measured], marks: Sequence[float]) -> list[float]:
+    def regrets(self, run: Line, marks: Sequence[float], seed: int) -> list[float]:
         """The regret after each of some numbers of epochs; infinite where nothing finite was."""
-        values = self.recording.values_NT
+        values, measured = self.recording.values_NT, run(self.recording, marks[-1], seed)
         best = values[np.isfinite(values)].min()
         seen = np.array([m.value if math.isfinite(m.value) else math.inf for m in measured])
         incumbent = np.minimum.accumulate(seen)
         ends = np.searchsorted([m.time for m in measured], [mark + 1e-6 for mark in marks]) - 1
         return [float((incumbent[end] - best) / (self.worst - best)) for end in ends]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ImageTask:
+    """Recorded searches on images, and what came of their configs once the learning rate fell.
+
+    Attributes:
+        name: Name of the data set.
+        recording: The trainings at a learning rate that stays.
+        cooled_N: Accuracy of each config at its end, as finals see it.
+        test_N: The same on images that no search sees.
+    """
+
+    name: str
+    recording: Recording
+    cooled_N: Floats
+    test_N: Floats
+
+    def regrets(self, run: Line, marks: Sequence[float], seed: int) -> list[float]:
+        """The regret of a search of each length; infinite where nothing was finite."""
+        return [self._regret(run(self.recording, mark, seed)) for mark in marks]
+
+    def _regret(self, measured: Sequence[Measured]) -> float:
+        found: dict[int, float] = {}
+        for each in measured:
+            if math.isfinite(each.value):
+                found[each.row] = min(each.value, found.get(each.row, math.inf))
+        if not found:
+            return math.inf
+        finalists = sorted(found, key=lambda row: found[row])[:FINALISTS]
+        chosen = max(finalists, key=lambda row: float(self.cooled_N[row]))
+        best, middle = self.test_N.max(), np.median(self.test_N)
+        return float((best - self.test_N[chosen]) / (best - middle))
 
 
 def taskset() -> list[Task]:
@@ -129,21 +169,23 @@ def lcbench() -> list[Task]:
     return tasks
 
 
-def images() -> list[Task]:
+def images() -> list[ImageTask]:
     """Networks on images, the whole space of `convnet`, validation error over 25 units."""
     recorded = json.loads(CURVES.read_text())
     tasks = []
     for name in TASKS["images"]:
         rows = [row for row in recorded["rows"] if row["data"] == name]
-        error_NT = 1 - np.array([row["values"] for row in rows])
         recording = Recording(
             space=from_json(recorded["spaces"][name]),
             configs=[row["config"] for row in rows],
-            values_NT=error_NT,
+            values_NT=1 - np.array([row["values"] for row in rows]),
             seconds_N=np.ones(len(rows)),
         )
-        worst = float(np.median(error_NT[:, -1]))
-        tasks.append(Task(name=name, recording=recording, worst=worst))
+        ends = [row["cooled"].get(str(UNITS), {}) for row in rows]  # of one that diverged, nothing
+        cooled_N, test_N = (
+            np.array([end.get(what, 0.0) for end in ends]) for what in ("validation", "test")
+        )
+        tasks.append(ImageTask(name=name, recording=recording, cooled_N=cooled_N, test_N=test_N))
     return tasks
 
 
@@ -183,18 +225,19 @@ def with_optuna(make_pruner: Callable[[int], optuna.pruners.BasePruner]) -> Line
             study.tell(asked, state=optuna.trial.TrialState.FAIL)
             row = pool.take(encode(recording.space, [asked.params])[0])
             study.enqueue_trial(dict(recording.configs[row]))
-            _train(study, study.ask(distributions), recording.values_NT[row], measured)
+            _train(study, study.ask(distributions), recording.values_NT[row], row, measured)
         return measured[: int(budget)]
 
     return run
 
 
 def _train(
-    study: optuna.Study, trial: optuna.Trial, values_T: Floats, measured: list[Measured]
+    study: optuna.Study, trial: optuna.Trial, values_T: Floats, row: int, measured: list[Measured]
 ) -> None:
     """Train until the end, until the pruner has enough, or until a value is not finite."""
     for at, value in enumerate(values_T.tolist(), start=1):
-        measured.append(Measured(time=len(measured) + 1.0, trial=trial.number, at=at, value=value))
+        time_ = len(measured) + 1.0
+        measured.append(Measured(time=time_, trial=trial.number, at=at, value=value, row=row))
         if not math.isfinite(value):
             study.tell(trial, math.inf)
             return
@@ -237,19 +280,21 @@ LINES: dict[str, Line] = {
     ),
 }
 TWICE = "random, twice the budget"
-SUITES: dict[str, Callable[[], list[Task]]] = {
+SUITES: dict[str, Callable[[], Sequence[Task | ImageTask]]] = {
     "taskset": taskset,
     "lcbench": lcbench,
     "images": images,
 }
 
 
-def measure(tasks: Sequence[Task], line: str, seed: int) -> list[list[float]]:
-    """Regrets of a line on each task at each mark."""
+def measure(
+    suite: str, tasks: Sequence[Task | ImageTask], line: str, seed: int
+) -> list[list[float]]:
+    """Regrets of a line on each task of a suite at each of its marks."""
     factor = 2 if line == TWICE else 1
     run = LINES["random" if line == TWICE else line]
-    marks = [mark * factor for mark in MARKS]
-    return [task.regrets(run(task.recording, marks[-1], seed), marks) for task in tasks]
+    marks = [mark * factor for mark in MARKS[suite]]
+    return [task.regrets(run, marks, seed) for task in tasks]
 
 
 def measured(rows: Sequence[Row], options: argparse.Namespace) -> list[Row]:
@@ -263,7 +308,7 @@ def measured(rows: Sequence[Row], options: argparse.Namespace) -> list[Row]:
                 if (suite, line, seed) in there or time.monotonic() > ends:
                     continue
                 began = time.process_time()
-                regrets = measure(tasks, line, seed)
+                regrets = measure(suite, tasks, line, seed)
                 seconds = round(time.process_time() - began, 2)
                 row = {"suite": suite, "line": line, "seed": seed, "regrets": regrets}
                 rows.append({**row, "cpu_s": seconds, "revision": revision()})

@@ -1,19 +1,21 @@
 """The tables of `tuning.py`: means over tasks, means of each task, and paired tests on these.
 
-Every row is a line, a suite and a seed with its regrets: of each task, after each of `MARKS`.
+Every row is a line, a suite and a seed with its regrets: of each task, at each mark of the suite.
 
 Letters: T = tasks, M = marks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
-MARKS = (50, 100, 200, 350, 500, 1000)  # epochs
-SHOWN = (500, 1000)  # of which each task is shown
+# Epochs, of images units, after which there are regrets; and at which each task is shown.
+LONG, SHORT = (50, 100, 200, 350, 500, 1000), (25, 50, 75, 100, 150, 200)
+MARKS = {"taskset": LONG, "lcbench": LONG, "images": SHORT}
+SHOWN = {"taskset": (500, 1000), "lcbench": (500, 1000), "images": (50, 100)}
 MOST = 2.0  # that a regret counts; where nothing finite was seen yet, it is infinite
 OURS, OPTUNA = "ours", "Optuna"
 RIVALS = ("ASHA + TPE", "ASHA + GP", "freeze-thaw + TPE")  # compared with ours at every mark
@@ -54,7 +56,7 @@ def in_tables(rows: Sequence[Row]) -> str:
     measured = {row["suite"] for row in rows}
     by_suite = {suite: _regrets(rows, suite) for suite in TASKS if suite in measured}
     parts = [_means(suite, regrets) for suite, regrets in by_suite.items()]
-    parts += [_summary(list(by_suite.values()))]
+    parts += [_summary(by_suite)]
     parts += [_tests(suite, regrets) for suite, regrets in by_suite.items()]
     parts += [EACH]
     parts += [_tasks(suite, regrets) for suite, regrets in by_suite.items()]
@@ -71,9 +73,10 @@ def _regrets(rows: Sequence[Row], suite: str) -> Regrets:
 
 
 def _means(suite: str, regrets: Regrets) -> str:
-    """Means over tasks and seeds with standard errors, and the test of each line at 500 epochs."""
-    at = MARKS.index(500)
-    lines = _head([suite, "seeds", *map(str, MARKS), "p at 500"])
+    """Means over tasks and seeds with standard errors, and the test of each line at one mark."""
+    marks, (shown, _) = MARKS[suite], SHOWN[suite]
+    at = marks.index(shown)
+    lines = _head([suite, "seeds", *map(str, marks), f"p at {shown}"])
     for line, regrets_STM in regrets.items():
         mean_M, count = regrets_STM.mean(axis=(0, 1)), len(regrets_STM)
         error_M = regrets_STM.mean(axis=1).std(axis=0, ddof=1) / count**0.5
@@ -91,18 +94,19 @@ def _chance(regrets: Regrets, line: str, at: int) -> float:
     return float(wilcoxon(gaps).pvalue) if gaps.any() else 1.0
 
 
-def _summary(suites: Sequence[Regrets]) -> str:
+def _summary(suites: Mapping[str, Regrets]) -> str:
     """At how many marks, of all suites, ours is lower and higher than its rivals."""
     lines = []
     for rival in RIVALS:
         each = [
             (float((found[OURS] - found[rival])[:, :, at].mean()), _chance(found, rival, at))
-            for found in suites
-            for at in range(len(MARKS))
+            for suite, found in suites.items()
+            for at in range(len(MARKS[suite]))
         ]
         lower, higher = ([p for gap, p in each if sign * gap > 0] for sign in (-1, 1))
         lines.append(f"- {rival}: lower at {_count(lower)}, higher at {_count(higher)}")
-    return SUMMARY.format(marks=len(suites) * len(MARKS), rivals="\n".join(lines))
+    marks = sum(len(MARKS[suite]) for suite in suites)
+    return SUMMARY.format(marks=marks, rivals="\n".join(lines))
 
 
 def _count(chances: Sequence[float]) -> str:
@@ -114,7 +118,7 @@ def _count(chances: Sequence[float]) -> str:
 
 def _tests(suite: str, regrets: Regrets) -> str:
     """Wilcoxon's test of ours against its rivals, at every mark."""
-    lines = _head([f"{suite}, ours against", *map(str, MARKS)])
+    lines = _head([f"{suite}, ours against", *map(str, MARKS[suite])])
     for rival in RIVALS:
         gap_TM = regrets[OURS].mean(axis=0) - regrets[rival].mean(axis=0)
         cells = [
@@ -132,9 +136,13 @@ def _tasks(suite: str, regrets: Regrets) -> str:
         line: found[:, :, -1].mean() for line, found in regrets.items() if line.startswith(OPTUNA)
     }
     shown = OURS, RIVALS[0], min(last, key=lambda line: last[line])
-    head = [f"{line}, {mark}" for mark in SHOWN for line in shown]
+    head = [f"{line}, {mark}" for mark in SHOWN[suite] for line in shown]
     cells_T = np.stack(
-        [regrets[line][:, :, MARKS.index(mark)].mean(axis=0) for mark in SHOWN for line in shown],
+        [
+            regrets[line][:, :, MARKS[suite].index(mark)].mean(axis=0)
+            for mark in SHOWN[suite]
+            for line in shown
+        ],
         axis=1,
     )
     rows = [

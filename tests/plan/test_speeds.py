@@ -8,15 +8,13 @@ import pytest
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.plan.augmentation import brief_seconds
 from tunesmith.plan.speeds import (
-    SAMPLED_SHARE,
     at_most,
     choose_size,
     enough_seconds,
+    fixed_seconds,
     interpolate,
     leaves_time,
     passes_in,
-    readable_images,
-    reading_budget,
     resolutions_of,
     sees_enough,
     size_for,
@@ -65,28 +63,16 @@ def test_a_width_between_has_room_for_no_larger_batch_than_the_wider_one() -> No
 @pytest.mark.parametrize("budget", [1.0, 5.0, 30.0, 200.0])
 @pytest.mark.parametrize("once_s", [0.0, 0.5, 7.0, 60.0])
 def test_what_is_called_enough_is_enough(budget: float, once_s: float) -> None:
-    parts = 40.0 + brief_seconds(budget)
-    enough = enough_seconds(budget, parts, once_s)
+    def parts(budget: float) -> float:
+        return 40.0 + brief_seconds(budget) + fixed_seconds(budget, pretrained=False)
+
+    enough = enough_seconds(budget, parts(budget), once_s)
     if enough is None:
-        assert 40.0 + brief_seconds(budget) + once_s <= budget
+        assert parts(budget) + once_s <= budget
     else:
         assert enough > budget
-        assert 40.0 + brief_seconds(enough) + passes_in(enough, once_s) * once_s <= enough
-        assert enough_seconds(enough, 40.0 + brief_seconds(enough), once_s) is None
-
-
-@pytest.mark.parametrize(("images", "per_s"), [(5000, 50.0), (60_000, 300.0), (3000, 5000.0)])
-def test_a_budget_that_is_said_to_read_all_images_does(images: int, per_s: float) -> None:
-    spent, given = 12.0, 10.0  # starting up took longer than that budget
-    enough = reading_budget(images, per_s, spent=spent)
-    more_looked_s = 2 * SAMPLED_SHARE * enough
-    assert readable_images(per_s, given - spent) < images
-    assert readable_images(per_s, enough - spent - more_looked_s) >= images
-
-
-def test_where_reading_takes_next_to_nothing_all_is_read_however_late_it_is() -> None:
-    assert readable_images(60_000.0, -5.0) >= 1797  # digits
-    assert readable_images(100.0, -5.0) == 200
+        assert parts(enough) + passes_in(enough, once_s) * once_s <= enough
+        assert enough_seconds(enough, parts(enough), once_s) is None
 
 
 @pytest.fixture

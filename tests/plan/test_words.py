@@ -58,7 +58,7 @@ def test_a_sample_is_told_with_what_would_read_all_images() -> None:
     )
     assert planned == (
         "200 of 3,000 images are read, chosen at random: reading all would take 2 min 30 s here. "
-        "A budget of about 6 min 59 s is enough for all."
+        "A budget of about 7 min 08 s is enough for all."
     )
     assert begun == planned[:-1] + ", with another --out: this run keeps its sample."
 

@@ -34,7 +34,6 @@ from tunesmith.plan.plan import (
 from tunesmith.plan.race import (
     RACE_FEWEST_S,
     RACE_SHARE,
-    TRANSFER_FEWEST_S,
     TUNED,
     Probed,
     after_heat,
@@ -44,6 +43,7 @@ from tunesmith.plan.race import (
     is_hopeless,
     is_worth_racing,
     is_worth_trying,
+    may_transfer,
     pays_together,
     race_words,
     sharing,
@@ -53,10 +53,15 @@ from tunesmith.plan.race import (
     untried_words,
     untuned_words,
 )
-from tunesmith.plan.reading import reading_per_s, unread_seconds
+from tunesmith.plan.reading import (
+    SAMPLED_SHARE,
+    readable_images,
+    reading_per_s,
+    unread_seconds,
+    unshared_seconds,
+)
 from tunesmith.plan.search import NEEDED_SHARE, UNITS, UNITS_EACH, SearchPlan, plan_search
 from tunesmith.plan.speeds import (
-    SAMPLED_SHARE,
     WIDTHS,
     Speed,
     at_most,
@@ -64,9 +69,9 @@ from tunesmith.plan.speeds import (
     choose_size,
     choose_width,
     epochs_wanted,
+    least_seconds,
     leaves_time,
     probe_seconds,
-    readable_images,
     resolutions_of,
     sees_enough,
     size_for,
@@ -83,7 +88,6 @@ __all__ = [
     "RACE_FEWEST_S",
     "RACE_SHARE",
     "SAMPLED_SHARE",
-    "TRANSFER_FEWEST_S",
     "TUNED",
     "UNITS",
     "UNITS_EACH",
@@ -121,7 +125,9 @@ __all__ = [
     "is_worth_racing",
     "is_worth_trying",
     "kept_words",
+    "least_seconds",
     "leaves_time",
+    "may_transfer",
     "most_examples",
     "most_reserved",
     "pays_together",
@@ -144,6 +150,7 @@ __all__ = [
     "unhoped_words",
     "unraced_words",
     "unread_seconds",
+    "unshared_seconds",
     "untried_words",
     "untuned_words",
 ]

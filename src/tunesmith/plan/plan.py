@@ -30,6 +30,7 @@ from tunesmith.plan.speeds import (
     enough_seconds,
     fixed_seconds,
     interpolate,
+    least_seconds,
     pace_of,
     passes_in,
 )
@@ -108,7 +109,7 @@ def most_reserved(budget: float, asking_s: float, *, pretrained: bool) -> float:
         (36.0, 30.0)
 
     """
-    return min(0.5 * budget, fixed_seconds(pretrained=pretrained) + asking_s)
+    return min(0.5 * budget, fixed_seconds(budget, pretrained=pretrained) + asking_s)
 
 
 def most_examples(images: int) -> int:
@@ -148,7 +149,7 @@ def plan(
     reread, answers = reread_seconds(data, speeds[0].size), max(s.answers_per_s for s in speeds)
     for _ in range(2):
         passes, reserve = reserve_of(data, settings.budget, answers, reread, pretrained=pretrained)
-        useful = share * max(1.0, settings.budget - before - reserve)
+        useful = share * max(least_seconds(settings.budget), settings.budget - before - reserve)
         best = choose_width(interpolate(speeds), images=images, seconds=useful * pace / sharing)
         rate, answers = max(1e-9, best.images_per_s * pace), best.answers_per_s
     heads = pretrained * head_seconds(images, data.classes, best, useful / share, small=small)
@@ -157,7 +158,7 @@ def plan(
     usual = config_for(settings, known, images=images, examples=examples, pretrained=pretrained)
     train = fitting(usual, data, best, machine, settings)
     fewest = tuned_examples(data) if pretrained else ENOUGH_EPOCHS * images
-    rest = before + reread + fixed_seconds(pretrained=pretrained)
+    rest = before + reread + fixed_seconds(settings.budget, pretrained=pretrained)
     once = asked_images(data) / max(1.0, answers)
     enough = enough_seconds(settings.budget, rest + heads + fewest / rate / share, once)
     train_s, around_s = heads + examples / rate / share, rest + passes * once

@@ -18,7 +18,8 @@ OPEN_WITHIN = 1.15  # largest ratio of a pretrained network's error to the other
 FEW = 100  # images on which an accuracy says little
 HOPELESS = 2.0  # ratio of the other's error to it from which on the other need not be tried
 RACE_FEWEST_S = 90.0  # two heats take too much of a shorter budget
-TRANSFER_FEWEST_S = 20.0  # a shorter budget is better spent on one network
+# A shorter budget is better spent on one network; with few images, and with many.
+TRANSFER_FEWEST_S, TRANSFER_FEWEST_MANY_S = 20.0, 30.0
 # From the error after a heat to the final error. A network from scratch has more to gain, and the
 # more, the better it learns, down to a least share of the error. A pretrained one is good at once;
 # its error falls with this power of the examples, 5,000 to 160,000 of them (CIFAR-10).
@@ -66,6 +67,17 @@ def after_tuning(head: float, examples: int) -> float:
 
     """
     return 1 - float(LEFT_HEAD ** min(1.0, examples / TUNED)) * (1 - head)
+
+
+def may_transfer(budget: float, *, small: bool) -> bool:
+    """Whether there is time to consider a pretrained network beside one from scratch.
+
+    Example:
+        >>> may_transfer(25, small=True), may_transfer(25, small=False)
+        (True, False)
+
+    """
+    return budget >= (TRANSFER_FEWEST_S if small else TRANSFER_FEWEST_MANY_S)
 
 
 def is_worth_trying(brief: float, chance: float) -> bool:

@@ -1,12 +1,18 @@
-"""How long images take to be read: before the training, and again for the test."""
+"""How long images take to be read, before the training and again for the test; and how many are."""
+
+import math
 
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.split import TEST_SHARE
 from tunesmith.plan.counts import tested_images
+from tunesmith.plan.speeds import fixed_seconds, measuring_seconds
 
 # Times as long as decoding: reading a small image for the test, where the graph resizes it in
 # float32. Of larger ones, which are decoded at a fraction of their size before, it is measured.
 SMALL_AGAIN = 3
+SAMPLED_SHARE = 0.03  # share of the budget for a sample of the images, before planning
+READ_SHARE, LEAST_READ = 0.4, 200  # share of the time for reading; images to read in any case
+FREE_S = 0.5  # seconds for reading that are never saved: the end of a run takes ten times as long
 
 
 def decode_seconds(data: Fingerprint) -> float:
@@ -32,3 +38,50 @@ def reading_per_s(data: Fingerprint) -> float:
         return data.decode_per_s
     tested = min(TEST_SHARE, data.test_images / data.images) or TEST_SHARE
     return 1 / (1 / max(1e-9, data.decode_per_s) + tested / max(1e-9, data.again_per_s))
+
+
+def readable_images(read_per_s: float, left_s: float) -> int:
+    """Number of images that can be read, with time left to train on them.
+
+    Args:
+        read_per_s: Images read per second.
+        left_s: Seconds left for reading and training.
+
+    Example:
+        >>> readable_images(20.0, 600.0), readable_images(20.0, -1.0), readable_images(9e4, -1.0)
+        (4800, 200, 45000)
+
+    """
+    return max(LEAST_READ, int(max(FREE_S, READ_SHARE * left_s) * read_per_s))
+
+
+def reading_budget(images: int, read_per_s: float, *, spent: float) -> float:
+    """A budget with which all images are read, in whole seconds.
+
+    Args:
+        images: Number of images.
+        read_per_s: Images read per second.
+        spent: Seconds of the budget used before they are read.
+
+    Example:
+        >>> reading_budget(4800, 20.0, spent=10.0)
+        665.0
+
+    """
+    # A larger budget has a larger sample too. Its last part may take as long as those before.
+    share, read_s = 1 - 2 * SAMPLED_SHARE, images / max(1e-9, read_per_s) / READ_SHARE
+    enough = 0.0
+    while (needed_s := (spent + read_s + unshared_seconds(enough)) / share) > enough:
+        enough = float(math.ceil(needed_s))
+    return enough
+
+
+def unshared_seconds(budget: float) -> float:
+    """Seconds after the look at the data that are neither for reading nor for training.
+
+    Example:
+        >>> unshared_seconds(600), round(unshared_seconds(20), 2)
+        (15.0, 7.7)
+
+    """
+    return measuring_seconds(budget) + fixed_seconds(budget, pretrained=False)

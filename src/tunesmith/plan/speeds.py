@@ -21,15 +21,14 @@ LARGEST_ZOOM = 4  # times an image's own side; larger copies show nothing more
 # Examples for fine-tuning that larger images must leave time for. Of few images, where the
 # head on frozen features does most, it is a number of epochs.
 FEWEST_TUNED, FEWEST_EPOCHS_SMALL = 12_000, 1.0
-SAMPLED_SHARE = 0.03  # share of the budget for a sample of the images, before planning
-READ_SHARE, LEAST_READ = 0.4, 200  # share of the time for reading; images to read in any case
 FEWEST_STEPS = 120  # of a training; fewer, of larger batches, learn less (`benchmarks/short.py`)
-FREE_S = 0.5  # seconds for reading that are never saved: the end of a run takes ten times as long
 ANSWERING_SHARE = 0.5  # share of the time for predicting images that are not trained on, at most
 # Test-time augmentation passes per image -> share of the budget that they may take.
 PASSES = {6: 0.06, 3: 0.06, 2: 0.2}
-# Export, report and the end of the process; and what the deep graph of a pretrained network adds.
-FIXED_S, FIXED_PRETRAINED_S = 6.0, 4.0
+# Export, report and the end of the process, but at most a share of the budget, as a training of no
+# time is worse than a late end; and what the deep graph of a pretrained network adds.
+FIXED_S, FIXED_SHARE, FIXED_PRETRAINED_S = 6.0, 0.2, 4.0
+LEAST_SHARE = 0.1  # of the budget for training, at least
 
 
 @final
@@ -74,36 +73,6 @@ class Speed(Throughput):
         return {name: value for name, value in found.items() if value}
 
 
-def readable_images(read_per_s: float, left_s: float) -> int:
-    """Number of images that can be read in the time left, with time left to train on them.
-
-    Example:
-        >>> readable_images(20.0, 606.0), readable_images(20.0, -1.0), readable_images(9e4, -1.0)
-        (4800, 200, 45000)
-
-    """
-    return max(LEAST_READ, int(max(FREE_S, READ_SHARE * (left_s - FIXED_S)) * read_per_s))
-
-
-def reading_budget(images: int, read_per_s: float, *, spent: float) -> float:
-    """A budget with which all images are read, in whole seconds.
-
-    Args:
-        images: Number of images.
-        read_per_s: Images read per second.
-        spent: Seconds of the budget used before they are read.
-
-    Example:
-        >>> reading_budget(4800, 20.0, spent=10.0)
-        656.0
-
-    """
-    # A larger budget has a larger sample too. Its last part may take as long as those before.
-    share = 1 - 2 * SAMPLED_SHARE
-    needed_s = spent + FIXED_S + images / max(1e-9, read_per_s) / READ_SHARE
-    return float(math.ceil(needed_s / share))
-
-
 def passes_in(budget: float, once_s: float) -> int:
     """Number of affordable test-time augmentation passes, if one of all images takes ``once_s``.
 
@@ -115,9 +84,37 @@ def passes_in(budget: float, once_s: float) -> int:
     return next((n for n, share in PASSES.items() if n * once_s <= share * budget), 1)
 
 
-def fixed_seconds(*, pretrained: bool) -> float:
-    """Fixed seconds for export, report and the end of the process."""
-    return FIXED_S + (FIXED_PRETRAINED_S if pretrained else 0.0)
+def fixed_seconds(budget: float, *, pretrained: bool) -> float:
+    """Seconds for export, report and the end of the process.
+
+    Example:
+        >>> fixed_seconds(600, pretrained=False), fixed_seconds(20, pretrained=False)
+        (6.0, 4.0)
+
+    """
+    return min(FIXED_S, FIXED_SHARE * budget) + (FIXED_PRETRAINED_S if pretrained else 0.0)
+
+
+def least_seconds(budget: float) -> float:
+    """Seconds of training even if the run will end late for it: without any, it is for nothing.
+
+    Example:
+        >>> least_seconds(5), least_seconds(15)
+        (1.0, 1.5)
+
+    """
+    return max(1.0, LEAST_SHARE * budget)
+
+
+def measuring_seconds(budget: float) -> float:
+    """Seconds between look and training, beside reading: speeds are measured, augmentation judged.
+
+    Example:
+        >>> measuring_seconds(10), measuring_seconds(600)
+        (1.85, 9.0)
+
+    """
+    return min(3.0, 0.15 * budget) + brief_seconds(budget)
 
 
 def enough_seconds(budget: float, needed_s: float, once_s: float) -> float | None:
@@ -132,14 +129,21 @@ def enough_seconds(budget: float, needed_s: float, once_s: float) -> float | Non
 
     Example:
         >>> enough_seconds(5, 15.5, 0.1), enough_seconds(60, 15.5, 0.1)
-        (17.0, None)
+        (20.0, None)
 
     """
-    needed_s -= brief_seconds(budget)  # the probe takes longer with a larger budget
+    needed_s -= _growing_seconds(budget)
     enough = budget
-    while (all_s := needed_s + brief_seconds(enough) + passes_in(enough, once_s) * once_s) > enough:
+    while (
+        all_s := needed_s + _growing_seconds(enough) + passes_in(enough, once_s) * once_s
+    ) > enough:
         enough = float(math.ceil(all_s))
     return enough if enough > budget else None
+
+
+def _growing_seconds(budget: float) -> float:
+    """Seconds beside training that are more with a larger budget: the probe training, the end."""
+    return brief_seconds(budget) + fixed_seconds(budget, pretrained=False)
 
 
 def probe_seconds(budget: float) -> float:

@@ -3,7 +3,8 @@
 from tunesmith.core.words import counted, duration, passes, sides
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.split import FOLDS, SMALL
-from tunesmith.plan.speeds import Speed, reading_budget
+from tunesmith.plan.reading import reading_budget
+from tunesmith.plan.speeds import Speed
 
 
 def chosen_words(

@@ -52,12 +52,14 @@ class Measured:
         trial: Number of the trial.
         at: Units of training.
         value: Measured value.
+        row: Index of the recorded config.
     """
 
     time: float
     trial: int
     at: int
     value: float
+    row: int
 
 
 def simulate(
@@ -111,11 +113,18 @@ def simulate(
             history = history.resumed(number, until=decision.until)
         curve, each = _slice(recording, row, history.trials[number]), recording.seconds_N[row]
         heapq.heappush(running, (now + float(each) * len(curve), number))
-        measured += [
-            Measured(time=now + float(each) * done, trial=number, at=point.at, value=point.value)
-            for done, point in enumerate(curve, start=1)
-        ]
+        measured += _units(curve, number, row, begin=now, each=float(each))
     return sorted(m for m in measured if m.time <= budget)
+
+
+def _units(
+    curve: Sequence[Observation], number: int, row: int, *, begin: float, each: float
+) -> list[Measured]:
+    """Return the units of a slice of a trial, each of which takes so many seconds."""
+    return [
+        Measured(time=begin + each * done, trial=number, at=point.at, value=point.value, row=row)
+        for done, point in enumerate(curve, start=1)
+    ]
 
 
 def _slice(recording: Recording, row: int, trial: Trial) -> tuple[Observation, ...]:

@@ -27,7 +27,12 @@ from tunesmith.training.probe import VIEWS
 
 
 def planned_for(
-    settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch, *, width: int = 16
+    settings: Settings,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    width: int = 16,
+    images: int = 1797,
 ) -> Planned:
     """Plan on digits, with a speed that is given."""
     speed = Speed(
@@ -45,7 +50,7 @@ def planned_for(
     return plan_all(
         settings,
         looked,
-        fingerprint(source, looked),
+        replace(fingerprint(source, looked), images=images),
         find_families(settings),
         machine=measure(folder),
         clock=Clock(budget=60, now=lambda: 0.0),
@@ -118,3 +123,29 @@ def test_changes_are_probed_only_for_a_training_that_shows_images_again(
     for found in judged.plans:
         is_changed = found.train.augmentation != Augmentation()
         assert is_changed is bool(views)
+
+
+@pytest.mark.parametrize(
+    ("budget", "images", "model", "count"),
+    [
+        (19, 1797, "auto", 1),
+        (20, 1797, "auto", 2),
+        (29, 10_000, "auto", 1),
+        (30, 10_000, "auto", 2),
+        (10, 10_000, "efficientnet_lite0", 1),  # the only one is not left out
+    ],
+)
+def test_a_pretrained_network_is_considered_if_there_is_time(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    budget: int,
+    images: int,
+    model: str,
+    count: int,
+) -> None:
+    settings = Settings.make({"budget": budget, "model": model})
+    planned = planned_for(settings, tmp_path, monkeypatch, images=images)
+    assert len(planned.families) == len(planned.plans) == count
+    if model != "auto":
+        assert planned.families[0].name == model

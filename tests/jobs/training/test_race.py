@@ -101,7 +101,6 @@ def test_both_are_planned_for_images_of_one_size(planned: Planned) -> None:
     assert again == planned
     # Less budget, as on a session that goes on, would choose one network; what was planned stays.
     shorter = Settings.make({"budget": 10})
-    assert len(find_families(shorter)) == 1
     assert Planned.restored(planned.stored(), shorter).families == planned.families
 
 
@@ -265,7 +264,6 @@ def test_features_that_do_not_fit_are_not_raced(
     ("values", "names"),
     [
         ({}, [SCRATCH, PRETRAINED]),
-        ({"budget": 10}, [SCRATCH]),  # no time for two
         ({"params": {"width": 16}}, [SCRATCH]),
         ({"params": {"resolution": 96}}, [PRETRAINED]),
         ({"params": {"dropout": 0.1}}, [SCRATCH, PRETRAINED]),

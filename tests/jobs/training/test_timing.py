@@ -1,5 +1,6 @@
 """Tests of `jobs.training.timing`."""
 
+import itertools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -80,6 +81,24 @@ def test_time_is_kept_for_answers_at_the_speed_that_was_measured_last(
         assert BUDGET - found == pytest.approx(6 + apart_s)
         slow = replace(other, chosen=chosen.model_copy(update={"answers_per_s": 0.1}))
         assert end_of_training(session, [slow]) == BUDGET / 2
+
+
+def test_a_little_is_trained_even_if_there_is_no_time_left(
+    session_in: Callable[..., AbstractContextManager[Session]], tmp_path: Path
+) -> None:
+    chosen = SimpleNamespace(reread_s=0.0, search=None, device_answers_per_s=1e9, passes=1)
+    compute = SimpleNamespace(device=torch.device("cpu"))
+    split = SimpleNamespace(selection=[], calibration=[], test=[], train=[])
+    prepared = SimpleNamespace(split=split, train=SimpleNamespace(compute=compute))
+    family = SimpleNamespace(pretrained=None)
+    made: Any = SimpleNamespace(
+        name="a", chosen=chosen, family=family, prepared=prepared, views=[ALONE]
+    )
+    now = itertools.chain([0.0], itertools.repeat(14.0))
+    with session_in(tmp_path, now=now.__next__, budget=15) as session:
+        assert end_of_training(session, [made]) == 14.0 + 1.5
+        had(session, "a", 1.5)  # as in an earlier session
+        assert end_of_training(session, [made]) == 15.0 - 3.0
 
 
 def candidates(*names: str, is_searched: bool = False) -> list[Any]:

@@ -30,7 +30,7 @@ from tunesmith.jobs.training import together, untuned
 from tunesmith.jobs.training.train import train_all, train_found
 from tunesmith.records.events import SliceDone
 
-BUDGET = 20.0
+BUDGET = 30.0
 SessionIn = Callable[..., AbstractContextManager[Session]]
 
 

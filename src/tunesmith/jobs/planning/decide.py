@@ -46,8 +46,8 @@ JUDGED = 2000  # images to judge flips and rotations on
 def find_families(settings: Settings) -> tuple[Family, ...]:
     """Find the network families that the settings allow, and check the settings against them.
 
-    By default, one network is trained from scratch, and a pretrained one competes with it if there
-    is time and its weights are installed. Parameters set by the user must be in the family's space.
+    By default, one network is trained from scratch, and a pretrained one competes with it if its
+    weights are installed. Parameters set by the user must be in the family's space.
 
     Raises:
         ModelError: There is no such family, file or function.
@@ -73,8 +73,7 @@ def _left_by(settings: Settings) -> tuple[Family, ...]:
     scratch, pretrained = find_family(SCRATCH), find_family(PRETRAINED)
     if not has_all(scratch, settings):
         return (pretrained,) if has_all(pretrained, settings) else (scratch,)
-    has_time = settings.budget >= planning.TRANSFER_FEWEST_S
-    joins = has_time and has_all(pretrained, settings) and _is_installed()
+    joins = has_all(pretrained, settings) and _is_installed()
     return (scratch, pretrained) if joins else (scratch,)
 
 
@@ -94,14 +93,16 @@ def plan_all(
     machine: Machine,
     clock: Clock,
 ) -> Planned:
-    """Measure and plan each network; all read images of one size, that of the pretrained one.
+    """Measure and plan each network, or the first one alone if there is no time for another.
+
+    All read images of one size, that of the pretrained one.
 
     Raises:
         LimitError: No network is within the limits.
         OutOfMemoryError: No network fits into memory.
         SettingsError: The user's training settings do not fit a network.
     """
-    families = [look_at(family, data, settings.params) for family in families]
+    families = _considered(settings, data, families)
     plans: dict[str, planning.Plan] = {}
     size: tuple[int, int] | None = None
     refused: dict[str, LimitError | OutOfMemoryError] = {}
@@ -132,6 +133,12 @@ def plan_all(
         depth=_depth(settings, data, plans[left[0].name].size, cores=machine.cores),
         alone=alone if is_raced and shared > 1 else None,
     )
+
+
+def _considered(settings: Settings, data: Fingerprint, families: Sequence[Family]) -> list[Family]:
+    """Look at the networks that there is time for: of two, perhaps the first one alone."""
+    has_time = planning.may_transfer(settings.budget, small=planning.has_folds(data))
+    return [look_at(f, data, settings.params) for f in (families if has_time else families[:1])]
 
 
 def _plan(

@@ -120,7 +120,8 @@ def look(
         again=_resized,
     )
     data = fingerprint(source, looked)
-    count = planning.readable_images(planning.reading_per_s(data), clock.left())
+    left_s = clock.left() - planning.unshared_seconds(settings.budget)
+    count = planning.readable_images(planning.reading_per_s(data), left_s)
     kept = thinned(source, count, seed=seed)
     return looked, data if kept is source else fingerprint(kept, looked), count
 

@@ -42,13 +42,19 @@ def deadlines(session: Session, candidates: Sequence[Candidate], finish_at: floa
 
 
 def end_of_training(session: Session, candidates: Sequence[Candidate]) -> float:
-    """Deadline of training: time is left for all predictions that are made afterwards."""
+    """Deadline of training: time is left for all predictions that are made afterwards.
+
+    A little is trained even if there is no time left.
+    """
     slower = SLOWER_TOGETHER if len(candidates) > 1 else 1.0
     asking_s = slower * sum(_asking_s(session, candidate) for candidate in candidates)
     asking_s += candidates[0].chosen.reread_s
     deep = any(candidate.family.pretrained for candidate in candidates)
-    budget = session.settings.budget
-    return budget - planning.most_reserved(budget, asking_s, pretrained=deep)
+    budget, trials = session.settings.budget, session.journal.history.trials.values()
+    ends_at = budget - planning.most_reserved(budget, asking_s, pretrained=deep)
+    if any(trial.seconds for trial in trials):
+        return ends_at
+    return max(ends_at, session.clock.elapsed() + planning.least_seconds(budget))
 
 
 def _asking_s(session: Session, candidate: Candidate) -> float:
