@@ -14,11 +14,12 @@ any epoch so far; best is the lowest value of all; worst is, for TaskSet, the mi
 of the curve's maximum, and for LCBench the median of the final values. Means are over tasks, then
 seeds.
 
-A third suite is what ``image_curves.py`` recorded of searches on images. There, a search ends as in
-``fit``: the three configs with the best values are cooled down, and the best of these is trained to
-its end. Regret is that of its accuracy on images that no search sees: (best - its) / (best -
-median). A unit, of which a training has 25, stands for an epoch, and each mark is a search of its
-own, which knows how long it may take.
+A third suite is what ``image_curves.py`` recorded of searches on images. There, a search ends much
+as in ``fit``: of the three configs with the best last values, one is chosen by its accuracy once
+cooled down (recorded after a quarter of a training, which stands for all earlier pauses, and after
+all of it), and trained to its end. Regret is that of its accuracy then, on images that no search
+sees: (best - its) / (best - median). A unit, of which a training has 25, stands for an epoch, and
+each mark is a search of its own, which knows how long it may take.
 
 Each line, suite and seed is a row; rows that are in the results already are kept, so that the
 command can be interrupted and repeated, and given a little time each time. In the end, it writes
@@ -93,12 +94,14 @@ class ImageTask:
     Attributes:
         name: Name of the data set.
         recording: The trainings at a learning rate that stays.
-        cooled_N: Accuracy of each config at its end, as finals see it.
-        test_N: The same on images that no search sees.
+        begun_N: Accuracy of each config that is cooled down after a quarter, as finals see it.
+        cooled_N: The same after a whole training.
+        test_N: The latter on images that no search sees.
     """
 
     name: str
     recording: Recording
+    begun_N: Floats
     cooled_N: Floats
     test_N: Floats
 
@@ -107,16 +110,17 @@ class ImageTask:
         return [self._regret(run(self.recording, mark, seed)) for mark in marks]
 
     def _regret(self, measured: Sequence[Measured]) -> float:
-        found: dict[int, float] = {}
-        for each in measured:
-            if math.isfinite(each.value):
-                found[each.row] = min(each.value, found.get(each.row, math.inf))
-        if not found:
+        last = {each.row: each for each in measured if math.isfinite(each.value)}
+        if not last:
             return math.inf
-        finalists = sorted(found, key=lambda row: found[row])[:FINALISTS]
-        chosen = max(finalists, key=lambda row: float(self.cooled_N[row]))
+        finalists = sorted(last.values(), key=lambda each: each.value)[:FINALISTS]
+        chosen = max(finalists, key=self._in_finals).row
         best, middle = self.test_N.max(), np.median(self.test_N)
         return float((best - self.test_N[chosen]) / (best - middle))
+
+    def _in_finals(self, each: Measured) -> float:
+        is_whole = each.at == self.recording.values_NT.shape[1]
+        return float((self.cooled_N if is_whole else self.begun_N)[each.row])
 
 
 def taskset() -> list[Task]:
@@ -181,11 +185,21 @@ def images() -> list[ImageTask]:
             values_NT=1 - np.array([row["values"] for row in rows]),
             seconds_N=np.ones(len(rows)),
         )
-        ends = [row["cooled"].get(str(UNITS), {}) for row in rows]  # of one that diverged, nothing
-        cooled_N, test_N = (
-            np.array([end.get(what, 0.0) for end in ends]) for what in ("validation", "test")
+
+        def cooled(at: int, what: str, rows: Sequence[Mapping[str, Any]] = rows) -> Floats:
+            # Of one that diverged, there is nothing.
+            return np.array([row["cooled"].get(str(at), {}).get(what, 0.0) for row in rows])
+
+        begun_N, cooled_N = (cooled(at, "validation") for at in (UNITS // 4, UNITS))
+        tasks.append(
+            ImageTask(
+                name=name,
+                recording=recording,
+                begun_N=begun_N,
+                cooled_N=cooled_N,
+                test_N=cooled(UNITS, "test"),
+            )
         )
-        tasks.append(ImageTask(name=name, recording=recording, cooled_N=cooled_N, test_N=test_N))
     return tasks
 
 

@@ -25,7 +25,7 @@ LARGE_FILES: dict[str, int] = {}
 LARGE_CLASSES: dict[str, int] = {}
 LARGE_FUNCTIONS: dict[str, int] = {
     "jobs/fit.py::run": 43,  # opening, resuming and closing a run, in their order
-    "plan/plan.py::plan": 57,  # one value with sixteen fields, each stated once
+    "plan/plan.py::plan": 58,  # one value with sixteen fields, each stated once
     "training/slice.py::_train": 51,  # the slice from start to end, as one reads it
 }
 LONG_SIGNATURES: dict[str, int] = {  # options of commands

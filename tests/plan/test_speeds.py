@@ -11,7 +11,6 @@ from tunesmith.plan.speeds import (
     at_most,
     choose_size,
     enough_seconds,
-    fixed_seconds,
     interpolate,
     leaves_time,
     passes_in,
@@ -63,16 +62,14 @@ def test_a_width_between_has_room_for_no_larger_batch_than_the_wider_one() -> No
 @pytest.mark.parametrize("budget", [1.0, 5.0, 30.0, 200.0])
 @pytest.mark.parametrize("once_s", [0.0, 0.5, 7.0, 60.0])
 def test_what_is_called_enough_is_enough(budget: float, once_s: float) -> None:
-    def parts(budget: float) -> float:
-        return 40.0 + brief_seconds(budget) + fixed_seconds(budget, pretrained=False)
-
-    enough = enough_seconds(budget, parts(budget), once_s)
+    parts = 40.0 + brief_seconds(budget)
+    enough = enough_seconds(budget, parts, once_s)
     if enough is None:
-        assert parts(budget) + once_s <= budget
+        assert 40.0 + brief_seconds(budget) + once_s <= budget
     else:
         assert enough > budget
-        assert parts(enough) + passes_in(enough, once_s) * once_s <= enough
-        assert enough_seconds(enough, parts(enough), once_s) is None
+        assert 40.0 + brief_seconds(enough) + passes_in(enough, once_s) * once_s <= enough
+        assert enough_seconds(enough, 40.0 + brief_seconds(enough), once_s) is None
 
 
 @pytest.fixture

@@ -3,7 +3,11 @@
 Nothing here reads a clock, a file or a device, so a plan can be tested, printed and replayed.
 """
 
-from tunesmith.plan.augmentation import brief_seconds, choose_augmentation, repeats
+from tunesmith.plan.augmentation import (
+    brief_seconds,
+    choose_augmentation,
+    is_worth_judging,
+)
 from tunesmith.plan.counts import (
     VERIFIED,
     asked_images,
@@ -122,6 +126,7 @@ __all__ = [
     "heads_words",
     "is_hopeless",
     "is_tuned",
+    "is_worth_judging",
     "is_worth_racing",
     "is_worth_trying",
     "kept_words",
@@ -138,7 +143,6 @@ __all__ = [
     "read_words",
     "readable_images",
     "reading_per_s",
-    "repeats",
     "resolutions_of",
     "sees_enough",
     "sharing",

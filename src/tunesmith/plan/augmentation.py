@@ -21,11 +21,12 @@ SIGNS = 0.68  # share of mirrored images that are still recognized; of signs it 
 KNOWS = 0.4  # accuracy beyond chance that is needed to judge vertical flips, and unfamiliar ones
 # Share of two classes that mirroring exchanges: so much is never harmless; so little may be noise.
 EXCHANGED, NOT_EXCHANGED = 0.5, 0.2
-ONCE = 1.0  # epochs up to which no image is shown twice, so that none has to look different
+# Epochs, and seconds of training, up to which changes are not worth the seconds that judging takes.
+ONCE, BRIEFLY_S = 1.0, 20.0
 # Shorter trainings underfit: cutout harms them, and so do shifts that are not harmless.
 LONG_EPOCHS = 20.0
 MIRRORED_EPOCHS = 30.0  # in which mirrored images that are unfamiliar, but no other class, help
-UNREPEATED = "No image is shown twice in this training, so that none is changed."
+UNJUDGED = "No image was expected to be shown twice in so few seconds, so that none is changed."
 # Why a change is used or not, after the accuracies.
 USED, HARMFUL = "so this change is used", "so this change is not used"
 EXCHANGING = "and classes turn into each other, so this change is not used"
@@ -44,15 +45,15 @@ def brief_seconds(budget: float) -> float:
     return min(6.0, 0.035 * budget)
 
 
-def repeats(epochs: float) -> bool:
-    """Whether a training shows an image more than once, so that it might look different then.
+def is_worth_judging(epochs: float, train_s: float) -> bool:
+    """Whether changes are worth the seconds that judging them takes.
 
     Example:
-        >>> repeats(0.6), repeats(2.5)
-        (False, True)
+        >>> is_worth_judging(0.6, 8.0), is_worth_judging(2.5, 8.0), is_worth_judging(0.6, 300.0)
+        (False, True, True)
 
     """
-    return epochs > ONCE
+    return epochs > ONCE or train_s > BRIEFLY_S
 
 
 def choose_augmentation(
@@ -60,20 +61,20 @@ def choose_augmentation(
 ) -> tuple[Augmentation, tuple[str, ...]]:
     """Choose augmentations by how a briefly trained network does on changed images.
 
-    If no image is shown twice, none is used, and nothing need be known. Otherwise, a change is used
-    if it lowers accuracy by no more than a small share of what was learned beyond chance, plus a
-    standard error, and a mirroring only if it does not turn classes into each other. Vertical flips
-    have to prove themselves: the network must have learned enough to tell, and no standard error is
-    granted. If mirroring changes the meaning, as with digits, small rotations and scalings are used
-    instead, if those are harmless. Shifts are used in long trainings even if they are not, and so
-    are mirrored images that are no other class's. A shift that is not judged, since it is less than
-    a pixel, is harmless.
+    Without a judgment, none is used. Otherwise, a change is used if it lowers accuracy by no more
+    than a small share of what was learned beyond chance, plus a standard error, and a mirroring
+    only if it does not turn classes into each other. Vertical flips have to prove themselves: the
+    network must have learned enough to tell, and no standard error is granted. If mirroring changes
+    the meaning, as with digits, small rotations and scalings are used instead, if those are
+    harmless. Shifts are used in long trainings even if they are not, and so are mirrored images
+    that are no other class's. A shift that is not judged, since it is less than a pixel, is
+    harmless.
 
     Returns:
         The augmentations, and for each change why it is used or not.
     """
-    if harm is None or not repeats(epochs):
-        return Augmentation(), (UNREPEATED,)
+    if harm is None:
+        return Augmentation(), (UNJUDGED,)
     harmless = _harmless(harm)
     # A network that has learned little sees no difference; the rarer change must prove itself.
     knows = beyond_chance(harm.plain, harm.chance) >= KNOWS

@@ -20,7 +20,7 @@ from tunesmith.plan.folds import FOLD_SHARE
 from tunesmith.plan.heads import head_seconds
 from tunesmith.plan.memory import expected_bytes, fitting, memory_words
 from tunesmith.plan.reading import decode_seconds, reread_seconds
-from tunesmith.plan.search import SearchPlan
+from tunesmith.plan.search import SEARCH_FROM, SearchPlan
 from tunesmith.plan.speeds import (
     COARSE_FROM,
     ENOUGH_EPOCHS,
@@ -30,6 +30,7 @@ from tunesmith.plan.speeds import (
     enough_seconds,
     fixed_seconds,
     interpolate,
+    kept_seconds,
     least_seconds,
     pace_of,
     passes_in,
@@ -109,7 +110,7 @@ def most_reserved(budget: float, asking_s: float, *, pretrained: bool) -> float:
         (36.0, 30.0)
 
     """
-    return min(0.5 * budget, fixed_seconds(budget, pretrained=pretrained) + asking_s)
+    return min(0.5 * budget, kept_seconds(budget, pretrained=pretrained) + asking_s)
 
 
 def most_examples(images: int) -> int:
@@ -157,8 +158,9 @@ def plan(
     known = _measured(defaults, best, coarse)
     usual = config_for(settings, known, images=images, examples=examples, pretrained=pretrained)
     train = fitting(usual, data, best, machine, settings)
+    examples = max(train.batch, examples)
     fewest = tuned_examples(data) if pretrained else ENOUGH_EPOCHS * images
-    rest = before + reread + fixed_seconds(settings.budget, pretrained=pretrained)
+    rest = before + reread + fixed_seconds(pretrained=pretrained)
     once = asked_images(data) / max(1.0, answers)
     enough = enough_seconds(settings.budget, rest + heads + fewest / rate / share, once)
     train_s, around_s = heads + examples / rate / share, rest + passes * once
@@ -169,7 +171,7 @@ def plan(
         threads=best.threads,
         images_per_s=best.images_per_s,
         answers_per_s=best.answers_per_s,
-        horizon=max(1, examples // train.batch) * train.batch,
+        horizon=examples // train.batch * train.batch,
         folds=FOLDS if small else 0,
         train_s=train_s,
         passes=passes,
@@ -214,6 +216,8 @@ def config_for(
     Raises:
         SettingsError: The user's settings are no training config.
     """
+    if settings.trials:  # a search takes most of the time
+        examples /= SEARCH_FROM
     batch = batch_of(images, examples=examples, pretrained=pretrained)
     decided: dict[str, Any] = {"batch": batch}
     if settings.metric == "balanced_accuracy":

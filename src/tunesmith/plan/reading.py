@@ -5,14 +5,14 @@ import math
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.split import TEST_SHARE
 from tunesmith.plan.counts import tested_images
-from tunesmith.plan.speeds import fixed_seconds, measuring_seconds
+from tunesmith.plan.speeds import kept_seconds, measuring_seconds
 
 # Times as long as decoding: reading a small image for the test, where the graph resizes it in
 # float32. Of larger ones, which are decoded at a fraction of their size before, it is measured.
 SMALL_AGAIN = 3
 SAMPLED_SHARE = 0.03  # share of the budget for a sample of the images, before planning
 READ_SHARE, LEAST_READ = 0.4, 200  # share of the time for reading; images to read in any case
-FREE_S = 0.5  # seconds for reading that are never saved: the end of a run takes ten times as long
+FREE_S = 0.5  # seconds for reading that are never saved: the end of a run takes several times that
 
 
 def decode_seconds(data: Fingerprint) -> float:
@@ -84,4 +84,4 @@ def unshared_seconds(budget: float) -> float:
         (15.0, 7.7)
 
     """
-    return measuring_seconds(budget) + fixed_seconds(budget, pretrained=False)
+    return measuring_seconds(budget) + kept_seconds(budget, pretrained=False)

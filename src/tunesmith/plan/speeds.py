@@ -25,9 +25,10 @@ FEWEST_STEPS = 120  # of a training; fewer, of larger batches, learn less (`benc
 ANSWERING_SHARE = 0.5  # share of the time for predicting images that are not trained on, at most
 # Test-time augmentation passes per image -> share of the budget that they may take.
 PASSES = {6: 0.06, 3: 0.06, 2: 0.2}
-# Export, report and the end of the process, but at most a share of the budget, as a training of no
-# time is worse than a late end; and what the deep graph of a pretrained network adds.
-FIXED_S, FIXED_SHARE, FIXED_PRETRAINED_S = 6.0, 0.2, 4.0
+# Export, report and the end of the process; and what the deep graph of a pretrained network adds.
+FIXED_S, FIXED_PRETRAINED_S = 6.0, 4.0
+# Of the budget, the largest that is kept for the former: no training is worse than a late end.
+KEPT_SHARE = 0.2
 LEAST_SHARE = 0.1  # of the budget for training, at least
 
 
@@ -84,15 +85,20 @@ def passes_in(budget: float, once_s: float) -> int:
     return next((n for n, share in PASSES.items() if n * once_s <= share * budget), 1)
 
 
-def fixed_seconds(budget: float, *, pretrained: bool) -> float:
-    """Seconds for export, report and the end of the process.
+def fixed_seconds(*, pretrained: bool) -> float:
+    """Fixed seconds for export, report and the end of the process."""
+    return FIXED_S + (FIXED_PRETRAINED_S if pretrained else 0.0)
+
+
+def kept_seconds(budget: float, *, pretrained: bool) -> float:
+    """Seconds that are kept for these.
 
     Example:
-        >>> fixed_seconds(600, pretrained=False), fixed_seconds(20, pretrained=False)
+        >>> kept_seconds(600, pretrained=False), kept_seconds(20, pretrained=False)
         (6.0, 4.0)
 
     """
-    return min(FIXED_S, FIXED_SHARE * budget) + (FIXED_PRETRAINED_S if pretrained else 0.0)
+    return fixed_seconds(pretrained=pretrained) - max(0.0, FIXED_S - KEPT_SHARE * budget)
 
 
 def least_seconds(budget: float) -> float:
@@ -129,21 +135,14 @@ def enough_seconds(budget: float, needed_s: float, once_s: float) -> float | Non
 
     Example:
         >>> enough_seconds(5, 15.5, 0.1), enough_seconds(60, 15.5, 0.1)
-        (20.0, None)
+        (17.0, None)
 
     """
-    needed_s -= _growing_seconds(budget)
+    needed_s -= brief_seconds(budget)  # the probe takes longer with a larger budget
     enough = budget
-    while (
-        all_s := needed_s + _growing_seconds(enough) + passes_in(enough, once_s) * once_s
-    ) > enough:
+    while (all_s := needed_s + brief_seconds(enough) + passes_in(enough, once_s) * once_s) > enough:
         enough = float(math.ceil(all_s))
     return enough if enough > budget else None
-
-
-def _growing_seconds(budget: float) -> float:
-    """Seconds beside training that are more with a larger budget: the probe training, the end."""
-    return brief_seconds(budget) + fixed_seconds(budget, pretrained=False)
 
 
 def probe_seconds(budget: float) -> float:

@@ -21,7 +21,7 @@ from tunesmith.tuning.protocols import Decision, History, Resume, Start, Stop, T
 from tunesmith.tuning.table import Row, Table
 
 FIRST = 5  # trials to start before any is resumed
-FEW, FEWEST_STARTS = 10, 0.25  # up to so many trials, least share of the blocks that are starts
+FEW, FEWEST_STARTS = 10, 0.25  # up to so many trials, least share of the time for new ones
 RECENT = 30  # most recent trials, whose first blocks predict that of a new one
 NOISE = 0.01  # noise of a measured value, over the spread of good values
 # Improvement to hope for, as a share of that spread: from 10**-1 to 10**0. Less hope continues what
@@ -43,17 +43,22 @@ class FreezeThaw:
 
     Attributes:
         block: Training between two decisions, as a share of the horizon.
+        first: The same of a new trial; None for a block. A single value says nothing of a slope.
     """
 
     block: float = 0.04
+    first: float | None = None
 
     def __call__(self, history: History, *, spent: float, may_start: bool, seed: int) -> Decision:
         """Decide what to run next; see `Scheduler`."""
-        trials, block = history.trials, max(1, round(self.block * history.horizon))
+        trials, horizon = history.trials, history.horizon
+        block, first = (
+            max(1, round(share * horizon)) for share in (self.block, self.first or self.block)
+        )
         paused, done = history.paused(), int(history.table.until_N.sum())
-        few = len(trials) < FEW and done * FEWEST_STARTS >= block * (len(trials) - FIRST + 1)
+        few = len(trials) < FEW and done * FEWEST_STARTS >= first * (len(trials) - FIRST + 1)
         if may_start and (len(trials) < FIRST or few or not paused):
-            return Start(block)
+            return Start(first)
         if not paused:
             return Stop("No trial is left that could train on.")
         waiting = history.table.take(paused)
@@ -62,14 +67,14 @@ class FreezeThaw:
         if trials[best].at > 0 and rng.random() >= GREEDY * spent:
             outlook = _Outlook.drawn(history, block, rng)
             gains_N = outlook.log_gain(waiting)
-            fresh = _fresh(trials, block) if may_start else []
+            fresh = _fresh(trials, first) if may_start else []
             # If no first block was measured, another one shows what to expect.
             if may_start and (
                 not fresh or _log_mean(outlook.log_gain(Table.of(fresh))) > gains_N.max()
             ):
-                return Start(block)
+                return Start(first)
             best = paused[int(np.argmax(gains_N))]
-        return Resume(best, min(history.horizon, trials[best].at + block))
+        return Resume(best, min(horizon, trials[best].at + block))
 
 
 @final
@@ -111,10 +116,10 @@ class _Outlook:
         return log_N - np.log(curves.cost_N)
 
 
-def _fresh(trials: Sequence[Trial], block: int) -> list[Row]:
+def _fresh(trials: Sequence[Trial], first: int) -> list[Row]:
     """The most recent trials as they were after their first block, if that was measured."""
-    measured = (t for t in reversed(trials) if t.at >= block and t.curve[0].at <= block)
-    return [trial.row_after(block) for trial in islice(measured, RECENT)][::-1]
+    measured = (t for t in reversed(trials) if t.at >= first and t.curve[0].at <= first)
+    return [trial.row_after(first) for trial in islice(measured, RECENT)][::-1]
 
 
 def _log_normal(z_N: Floats) -> Floats:

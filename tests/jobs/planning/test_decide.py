@@ -82,19 +82,21 @@ def test_more_time_may_choose_a_wider_network_unless_the_width_is_given(
 
 
 @pytest.mark.parametrize(
-    ("horizon", "networks", "views"),
+    ("horizon", "train_s", "networks", "views"),
     [
-        (1000, 1, None),
-        (1000, 2, {}),  # a race needs to know what a few seconds from scratch bring
-        (5000, 1, VIEWS),
+        (1000, 9.0, 1, None),
+        (1000, 9.0, 2, {}),  # a race needs to know what a few seconds from scratch bring
+        (5000, 9.0, 1, VIEWS),
+        (1000, 90.0, 1, VIEWS),
     ],
 )
-def test_changes_are_probed_only_for_a_training_that_shows_images_again(
+def test_changes_are_not_judged_for_seconds_that_show_no_image_twice(
     session_in: Callable[..., AbstractContextManager[Session]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     *,
     horizon: int,
+    train_s: float,
     networks: int,
     views: Mapping[str, Any] | None,
 ) -> None:
@@ -108,7 +110,7 @@ def test_changes_are_probed_only_for_a_training_that_shows_images_again(
     monkeypatch.setattr("tunesmith.jobs.planning.decide.transform_harm", harmless)
     with session_in(tmp_path, budget=60, model="convnet") as session:
         planned = planned_for(session.settings, tmp_path, monkeypatch)
-        chosen = planned.plans[0].model_copy(update={"horizon": horizon})
+        chosen = planned.plans[0].model_copy(update={"horizon": horizon, "train_s": train_s})
         prepared = prepare(
             session,
             open_source("digits"),

@@ -97,7 +97,9 @@ def test_a_little_is_trained_even_if_there_is_no_time_left(
     now = itertools.chain([0.0], itertools.repeat(14.0))
     with session_in(tmp_path, now=now.__next__, budget=15) as session:
         assert end_of_training(session, [made]) == 14.0 + 1.5
-        had(session, "a", 1.5)  # as in an earlier session
+        had(session, "a", 0.5)  # as in a race
+        assert end_of_training(session, [made]) == 14.0 + 1.0
+        had(session, "b", 1.0)
         assert end_of_training(session, [made]) == 15.0 - 3.0
 
 

@@ -38,7 +38,7 @@ from tunesmith.models.efficientnet_lite import weights_file
 from tunesmith.training.config import TrainConfig
 from tunesmith.training.device import choose_device
 from tunesmith.training.findings import Harm
-from tunesmith.training.probe import VIEWS, transform_harm
+from tunesmith.training.probe import VIEWS, View, transform_harm
 
 JUDGED = 2000  # images to judge flips and rotations on
 
@@ -217,17 +217,20 @@ def _may_widen(settings: Settings, chosen: planning.Plan) -> bool:
 def judge(session: Session, prepared: Prepared, planned: Planned) -> Planned:
     """Choose flips and rotations by a short probe training, unless the user chose augmentation.
 
-    Nothing is probed for a training that shows no image twice and that no race is run for.
+    Without time to judge them, only a race needs to know what the probe training learns.
     """
     if "augmentation" in session.settings.train:
         return planned
     plans = [*planned.plans, *filter(None, [planned.alone])]
-    is_long = any(planning.repeats(_epochs(chosen, prepared)) for chosen in plans)
-    if not is_long and len(planned.plans) == 1:
+    are_judged = any(
+        planning.is_worth_judging(_epochs(chosen, prepared), chosen.train_s) for chosen in plans
+    )
+    if not are_judged and len(planned.plans) == 1:
         return _changing(planned, prepared, None)
-    harm = _harm(session, prepared, balance=planned.plans[0].train.balance, is_changed=is_long)
+    views = VIEWS if are_judged else {}
+    harm = _harm(session, prepared, balance=planned.plans[0].train.balance, views=views)
     return replace(
-        _changing(planned, prepared, harm),
+        _changing(planned, prepared, harm if are_judged else None),
         brief=harm.plain,
         judged=harm.images,
         chance=harm.chance,
@@ -253,7 +256,9 @@ def _epochs(chosen: planning.Plan, prepared: Prepared) -> float:
     return chosen.horizon / len(prepared.train)
 
 
-def _harm(session: Session, prepared: Prepared, *, balance: float, is_changed: bool) -> Harm:
+def _harm(
+    session: Session, prepared: Prepared, *, balance: float, views: Mapping[str, View]
+) -> Harm:
     """Probe with a small network of our own: what mirroring does is a property of the images."""
     family, split = find_family(SCRATCH), prepared.split
     if split.folds is None:
@@ -274,5 +279,5 @@ def _harm(session: Session, prepared: Prepared, *, balance: float, is_changed: b
         classes=classes,
         metric=compared_by(settings.metric),
         seconds=planning.brief_seconds(settings.budget),
-        views=VIEWS if is_changed else {},
+        views=views,
     )

@@ -50,11 +50,11 @@ def end_of_training(session: Session, candidates: Sequence[Candidate]) -> float:
     asking_s = slower * sum(_asking_s(session, candidate) for candidate in candidates)
     asking_s += candidates[0].chosen.reread_s
     deep = any(candidate.family.pretrained for candidate in candidates)
-    budget, trials = session.settings.budget, session.journal.history.trials.values()
+    budget = session.settings.budget
     ends_at = budget - planning.most_reserved(budget, asking_s, pretrained=deep)
-    if any(trial.seconds for trial in trials):
-        return ends_at
-    return max(ends_at, session.clock.elapsed() + planning.least_seconds(budget))
+    had_s = sum(trial.seconds for trial in session.journal.history.trials.values())
+    more_s = planning.least_seconds(budget) - had_s
+    return ends_at if more_s <= 0 else max(ends_at, session.clock.elapsed() + more_s)
 
 
 def _asking_s(session: Session, candidate: Candidate) -> float:
