@@ -108,3 +108,29 @@ def test_where_no_first_block_was_measured_one_is() -> None:
     made = History(horizon=100, trials=(LATE,) * 12)
     assert decisions(made) == [Start(4)] * 40
     assert all(isinstance(d, Resume) for d in decisions(made, may_start=False))
+
+
+def once(*values: float) -> History:
+    """Trials whose first block brought one value."""
+    trials = (Trial(config={}, curve=(Observation(at=4, value=v),), seconds=4.0) for v in values)
+    return History(horizon=100, trials=tuple(trials))
+
+
+def test_the_best_third_of_those_with_one_value_go_on_at_once() -> None:
+    made = once(0.9, 0.5, 0.6, 0.7, 0.8, 0.4)
+    assert decisions(made) == [Resume(1, 8)] * 40
+    made = made.observed(1, (Observation(at=8, value=0.5),), seconds=4.0)
+    assert decisions(made) == [Resume(5, 8)] * 40
+    made = made.observed(5, (Observation(at=8, value=0.39),), seconds=4.0)
+    assert decisions(made) == [Start(4)] * 40  # there are still few
+
+
+def test_a_first_value_becomes_one_of_the_best_third_once_there_are_worse_ones() -> None:
+    two = once(0.5, 0.6).observed(0, (Observation(at=8, value=0.5),), seconds=4.0)
+    assert decisions(two) == [Start(4)] * 40  # of two, one is enough
+    worse = replace(two, trials=(*two.trials, *once(0.7, 0.8, 0.9).trials))
+    assert decisions(worse) == [Resume(1, 8)] * 40
+
+
+def test_a_value_that_is_not_finite_is_none_of_the_best() -> None:
+    assert decisions(once(*[math.inf] * 5, 0.5)) == [Resume(5, 8)] * 40

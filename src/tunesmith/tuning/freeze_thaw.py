@@ -15,13 +15,14 @@ from typing import Self, final
 import numpy as np
 
 from tunesmith.core.seeds import derive
+from tunesmith.tuning.asha import ETA
 from tunesmith.tuning.cube import Floats
 from tunesmith.tuning.curves import Curves
 from tunesmith.tuning.protocols import Decision, History, Resume, Start, Stop, Trial
 from tunesmith.tuning.table import Row, Table
 
 FIRST = 5  # trials to start before any is resumed
-FEW, FEWEST_STARTS = 10, 0.25  # up to so many trials, least share of the time for new ones
+FEW, FEWEST_STARTS = 10, 0.25  # up to so many trials, least share of the blocks that are starts
 RECENT = 30  # most recent trials, whose first blocks predict that of a new one
 NOISE = 0.01  # noise of a measured value, over the spread of good values
 # Improvement to hope for, as a share of that spread: from 10**-1 to 10**0. Less hope continues what
@@ -37,44 +38,46 @@ class FreezeThaw:
     """Gives the next block to the trial that is most likely to beat the best value, per second.
 
     A paused trial competes with a new one, which is expected to do as well as those started last.
-    How far to look ahead, and how large an improvement to hope for, are drawn anew for each
-    decision, so that no single choice has to be right. Decisions do not change if all values are
-    scaled or shifted.
+    Where a first block brings a single value, whose slope is unknown, the best third go on at once,
+    as in successive halving. How far to look ahead, and how large an improvement to hope for, are
+    drawn anew for each decision, so that no single choice has to be right. Decisions do not change
+    if all values are scaled or shifted.
 
     Attributes:
         block: Training between two decisions, as a share of the horizon.
-        first: The same of a new trial; None for a block. A single value says nothing of a slope.
     """
 
     block: float = 0.04
-    first: float | None = None
 
     def __call__(self, history: History, *, spent: float, may_start: bool, seed: int) -> Decision:
         """Decide what to run next; see `Scheduler`."""
-        trials, horizon = history.trials, history.horizon
-        block, first = (
-            max(1, round(share * horizon)) for share in (self.block, self.first or self.block)
-        )
+        trials, block = history.trials, max(1, round(self.block * history.horizon))
         paused, done = history.paused(), int(history.table.until_N.sum())
-        few = len(trials) < FEW and done * FEWEST_STARTS >= first * (len(trials) - FIRST + 1)
+        waiting = history.table.take(paused)
+        is_new_N = (waiting.at_N > 0) & (waiting.at_N <= block) & np.isinf(waiting.before_N)
+        is_new_N &= waiting.last_N <= _good_first(trials)
+        if is_new_N.any():
+            number = paused[int(np.argmax(is_new_N))]
+            return Resume(number, min(history.horizon, trials[number].at + block))
+        each = _judged_at(trials[0], block) if trials else block  # units that a new trial takes
+        few = len(trials) < FEW and done * FEWEST_STARTS >= each * (len(trials) - FIRST + 1)
         if may_start and (len(trials) < FIRST or few or not paused):
-            return Start(first)
+            return Start(block)
         if not paused:
             return Stop("No trial is left that could train on.")
-        waiting = history.table.take(paused)
         best = paused[int(np.lexsort((waiting.best_N, waiting.at_N > 0))[0])]
         rng = np.random.default_rng(derive(seed, "freeze-thaw", len(trials), done))
         if trials[best].at > 0 and rng.random() >= GREEDY * spent:
             outlook = _Outlook.drawn(history, block, rng)
             gains_N = outlook.log_gain(waiting)
-            fresh = _fresh(trials, first) if may_start else []
+            fresh = _fresh(trials, block) if may_start else []
             # If no first block was measured, another one shows what to expect.
             if may_start and (
                 not fresh or _log_mean(outlook.log_gain(Table.of(fresh))) > gains_N.max()
             ):
-                return Start(first)
+                return Start(block)
             best = paused[int(np.argmax(gains_N))]
-        return Resume(best, min(horizon, trials[best].at + block))
+        return Resume(best, min(history.horizon, trials[best].at + block))
 
 
 @final
@@ -116,10 +119,22 @@ class _Outlook:
         return log_N - np.log(curves.cost_N)
 
 
-def _fresh(trials: Sequence[Trial], first: int) -> list[Row]:
-    """The most recent trials as they were after their first block, if that was measured."""
-    measured = (t for t in reversed(trials) if t.at >= first and t.curve[0].at <= first)
-    return [trial.row_after(first) for trial in islice(measured, RECENT)][::-1]
+def _good_first(trials: Sequence[Trial]) -> float:
+    """First value that only a third of the trials reach, at least one of them; -inf if none has."""
+    found = (trial.curve[0].value for trial in trials if trial.curve)
+    firsts = sorted(value for value in found if math.isfinite(value))
+    return firsts[(len(firsts) - 1) // ETA] if firsts else -math.inf
+
+
+def _judged_at(trial: Trial, block: int) -> int:
+    """Units of training, in blocks, after which a trial first had its slope, or else its value."""
+    return block * math.ceil(trial.curve[:2][-1].at / block) if trial.curve else block
+
+
+def _fresh(trials: Sequence[Trial], block: int) -> list[Row]:
+    """The most recent trials as they were when they were first judged, if they were."""
+    judged = (t for t in reversed(trials) if t.at >= block and t.curve[0].at <= block)
+    return [trial.row_after(_judged_at(trial, block)) for trial in islice(judged, RECENT)][::-1]
 
 
 def _log_normal(z_N: Floats) -> Floats:
