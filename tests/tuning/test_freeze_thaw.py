@@ -122,7 +122,7 @@ def test_the_best_third_of_those_with_one_value_go_on_at_once() -> None:
     made = made.observed(1, (Observation(at=8, value=0.5),), seconds=4.0)
     assert decisions(made) == [Resume(5, 8)] * 40
     made = made.observed(5, (Observation(at=8, value=0.39),), seconds=4.0)
-    assert decisions(made) == [Start(4)] * 40  # there are still few
+    assert Resume(5, 12) in decisions(made)  # from now on, by what they promise
 
 
 def test_a_first_value_becomes_one_of_the_best_third_once_there_are_worse_ones() -> None:
@@ -132,5 +132,26 @@ def test_a_first_value_becomes_one_of_the_best_third_once_there_are_worse_ones()
     assert decisions(worse) == [Resume(1, 8)] * 40
 
 
-def test_a_value_that_is_not_finite_is_none_of_the_best() -> None:
-    assert decisions(once(*[math.inf] * 5, 0.5)) == [Resume(5, 8)] * 40
+def test_what_failed_or_equals_others_keeps_no_others_from_going_on() -> None:
+    made = once(0.1, 0.2, 0.3, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6)
+    for number in range(3):
+        made = made.failed(number, "It diverged.")
+    assert decisions(made) == [Resume(3, 8)] * 40
+    made = made.observed(3, (Observation(at=8, value=0.5),), seconds=4.0)
+    assert decisions(made) == [Resume(4, 8)] * 40  # the second of six, and not all its equals
+    made = made.observed(4, (Observation(at=8, value=0.6),), seconds=4.0)
+    assert Resume(5, 8) not in decisions(made)
+
+
+def test_values_too_close_to_tell_a_slope_are_as_one() -> None:
+    """Two of three units show no doubling of the training."""
+    values = [(0.9, 0.8), (0.7, 0.6), (0.8, 0.7), (0.95, 0.85)]
+    made = History(horizon=75)
+    for number, pair in enumerate(values):
+        points = tuple(Observation(at=at, value=v) for at, v in zip((2, 3), pair, strict=True))
+        made = made.started({}, until=3).observed(number, points, seconds=3.0)
+    assert decisions(made) == [Resume(1, 6)] * 40
+    made = made.observed(1, (Observation(at=6, value=0.6),), seconds=3.0)
+    assert decisions(made) == [Resume(2, 6)] * 40
+    made = made.observed(2, (Observation(at=6, value=0.7),), seconds=3.0)
+    assert decisions(made) == [Start(3)] * 40

@@ -27,7 +27,7 @@ ANSWERING_SHARE = 0.5  # share of the time for predicting images that are not tr
 PASSES = {6: 0.06, 3: 0.06, 2: 0.2}
 # Export, report and the end of the process; and what the deep graph of a pretrained network adds.
 FIXED_S, FIXED_PRETRAINED_S = 6.0, 4.0
-# Of the budget, the largest that is kept for the former: no training is worse than a late end.
+# Largest share of the budget that is kept for the former: no training is worse than a late end.
 KEPT_SHARE = 0.2
 LEAST_SHARE = 0.1  # of the budget for training, at least
 

@@ -22,7 +22,8 @@ from tunesmith.tuning.protocols import Decision, History, Resume, Start, Stop, T
 from tunesmith.tuning.table import Row, Table
 
 FIRST = 5  # trials to start before any is resumed
-FEW, FEWEST_STARTS = 10, 0.25  # up to so many trials, least share of the blocks that are starts
+# Up to so many trials, least share of the time for starts, the blocks that show slopes included.
+FEW, FEWEST_STARTS = 10, 0.25
 RECENT = 30  # most recent trials, whose first blocks predict that of a new one
 NOISE = 0.01  # noise of a measured value, over the spread of good values
 # Improvement to hope for, as a share of that spread: from 10**-1 to 10**0. Less hope continues what
@@ -55,13 +56,11 @@ class FreezeThaw:
         paused, done = history.paused(), int(history.table.until_N.sum())
         waiting = history.table.take(paused)
         is_new_N = (waiting.at_N > 0) & (waiting.at_N <= block) & np.isinf(waiting.before_N)
-        is_new_N &= waiting.last_N <= _good_first(trials)
         if is_new_N.any():
-            number = paused[int(np.argmax(is_new_N))]
-            return Resume(number, min(history.horizon, trials[number].at + block))
-        each = _judged_at(trials[0], block) if trials else block  # units that a new trial takes
-        few = len(trials) < FEW and done * FEWEST_STARTS >= each * (len(trials) - FIRST + 1)
-        if may_start and (len(trials) < FIRST or few or not paused):
+            new, good = np.array(paused)[is_new_N].tolist(), _good_firsts(history.table)
+            for number in filter(good.__contains__, new):
+                return Resume(number, min(history.horizon, trials[number].at + block))
+        if may_start and (not paused or _are_few(trials, done, block)):
             return Start(block)
         if not paused:
             return Stop("No trial is left that could train on.")
@@ -119,16 +118,26 @@ class _Outlook:
         return log_N - np.log(curves.cost_N)
 
 
-def _good_first(trials: Sequence[Trial]) -> float:
-    """First value that only a third of the trials reach, at least one of them; -inf if none has."""
-    found = (trial.curve[0].value for trial in trials if trial.curve)
-    firsts = sorted(value for value in found if math.isfinite(value))
-    return firsts[(len(firsts) - 1) // ETA] if firsts else -math.inf
+def _are_few(trials: Sequence[Trial], done: int, block: int) -> bool:
+    """Whether another trial is due before any goes on, after so many units of training."""
+    if len(trials) >= FEW:
+        return False
+    each = max((_judged_at(trial, block) for trial in trials), default=block)
+    return len(trials) < FIRST or done * FEWEST_STARTS >= each * (len(trials) - FIRST + 1)
+
+
+def _good_firsts(table: Table) -> set[int]:
+    """Numbers of the third of the trials, rounded up, whose first values are best."""
+    sound = np.flatnonzero(np.isfinite(table.first_N) & (table.is_failed_N == 0))
+    order = sound[np.argsort(table.first_N[sound], kind="stable")]
+    return {*order[: math.ceil(len(order) / ETA)].tolist()}
 
 
 def _judged_at(trial: Trial, block: int) -> int:
-    """Units of training, in blocks, after which a trial first had its slope, or else its value."""
-    return block * math.ceil(trial.curve[:2][-1].at / block) if trial.curve else block
+    """Units of training after which a trial competes: two blocks if one did not show a slope."""
+    if not trial.curve or trial.curve[0].at <= block // 2:
+        return block
+    return min(2 * block, max(block, trial.at))
 
 
 def _fresh(trials: Sequence[Trial], block: int) -> list[Row]:

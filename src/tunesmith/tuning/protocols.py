@@ -1,7 +1,6 @@
 """What a tuner knows, as values, and its two decisions, as functions of these.
 
-Training is counted in units: integers from 0 to the horizon, whatever a unit stands for. Lower
-values are better.
+Training is counted in units, from 0 to the horizon, whatever these are. Lower values are better.
 """
 
 import math
@@ -101,6 +100,7 @@ class Trial:
             until=self.until or reached,
             seconds=self.seconds * share,
             unit_s=self.unit_s,
+            first=self.curve[0].value if self.curve else math.inf,
             last=self.last,
             best=after,
             before=before,

@@ -23,6 +23,7 @@ class Row(NamedTuple):
         until: Units of training after the running slice; as ``at`` if none is running.
         seconds: Seconds of training.
         unit_s: Seconds that its next unit may take.
+        first: First value; infinite if there is none.
         last: Last value; infinite if there is none.
         best: Lowest value; infinite if there is none.
         before: See `Fall`, and so are the next two.
@@ -37,6 +38,7 @@ class Row(NamedTuple):
     until: float
     seconds: float
     unit_s: float
+    first: float
     last: float
     best: float
     before: float
@@ -55,6 +57,7 @@ class Table(NamedTuple):
     until_N: Floats
     seconds_N: Floats
     unit_s_N: Floats
+    first_N: Floats
     last_N: Floats
     best_N: Floats
     before_N: Floats

@@ -2,9 +2,11 @@
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,7 +31,7 @@ from tunesmith.jobs.run.prepare import as_expected, prepare
 from tunesmith.jobs.run.session import Session
 from tunesmith.jobs.run.stored import read_checkpoint, write_checkpoint
 from tunesmith.jobs.run.trial import Trial
-from tunesmith.jobs.training.race import race
+from tunesmith.jobs.training.race import _times, race
 from tunesmith.models import efficientnet_lite
 from tunesmith.models.build import Family
 from tunesmith.plan import Probed, Speed
@@ -368,3 +370,15 @@ def test_a_network_that_is_left_alone_has_all_of_the_time(
     too_large.add(SCRATCH)
     with pytest.raises(kind):
         plan()
+
+
+def test_a_heat_is_short_but_not_over_even_if_there_is_no_time_left(
+    session_in: Callable[..., AbstractContextManager[Session]], tmp_path: Path
+) -> None:
+    """A training that is over for good could not go on in the tenth that is trained in any case."""
+    candidate: Any = SimpleNamespace(chosen=SimpleNamespace(reserve_s=6.0))
+    now = itertools.chain([0.0], itertools.repeat(29.0))
+    with session_in(tmp_path, now=now.__next__, budget=30) as session:
+        finish_at, heat_s = _times(session, candidate)
+    assert finish_at == 29.0 + 3.0
+    assert heat_s == pytest.approx(0.3)

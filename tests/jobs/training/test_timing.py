@@ -98,8 +98,9 @@ def test_a_little_is_trained_even_if_there_is_no_time_left(
     with session_in(tmp_path, now=now.__next__, budget=15) as session:
         assert end_of_training(session, [made]) == 14.0 + 1.5
         had(session, "a", 0.5)  # as in a race
+        had(session, "b", 4.0)  # and what it was raced against
         assert end_of_training(session, [made]) == 14.0 + 1.0
-        had(session, "b", 1.0)
+        had(session, "a, fold 1", 1.0)
         assert end_of_training(session, [made]) == 15.0 - 3.0
 
 

@@ -155,8 +155,9 @@ def _hoped(
 
 def _times(session: Session, candidate: Candidate) -> tuple[float, float]:
     """Return when a full training would end on the clock, and how long a heat of it takes."""
-    finish_at = session.settings.budget - candidate.chosen.reserve_s
-    return finish_at, planning.RACE_SHARE * max(0.0, finish_at - session.clock.elapsed())
+    budget, now = session.settings.budget, session.clock.elapsed()
+    finish_at = max(budget - candidate.chosen.reserve_s, now + planning.least_seconds(budget))
+    return finish_at, planning.RACE_SHARE * (finish_at - now)
 
 
 def _heat(session: Session, candidate: Candidate) -> Trial:

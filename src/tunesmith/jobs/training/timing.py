@@ -52,7 +52,7 @@ def end_of_training(session: Session, candidates: Sequence[Candidate]) -> float:
     deep = any(candidate.family.pretrained for candidate in candidates)
     budget = session.settings.budget
     ends_at = budget - planning.most_reserved(budget, asking_s, pretrained=deep)
-    had_s = sum(trial.seconds for trial in session.journal.history.trials.values())
+    had_s = sum(trained_seconds(session, name) for name in {c.name for c in candidates})
     more_s = planning.least_seconds(budget) - had_s
     return ends_at if more_s <= 0 else max(ends_at, session.clock.elapsed() + more_s)
 
