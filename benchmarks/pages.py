@@ -139,6 +139,7 @@ MACHINES = (
         "-avx2-core",
         "Others with AVX2; accuracies on one core each, at the same time, speeds on both",
     ),
+    ("-avx2-short", "Two cores with AVX2 in half a minute"),
     ("-amx", "Two cores with AMX, which train in bfloat16; earlier revisions"),
     ("-amx-core", "The same, on one core each for ours and the reference, at the same time"),
 )
