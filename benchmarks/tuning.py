@@ -42,8 +42,11 @@ import onnxruntime
 import optuna
 
 from fit import revision, write_results
+from image_curves import QUARTER
+from image_curves import RESULTS as CURVES
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Choice, Field, Float, Int
+from tunesmith.jobs.search.cooldowns import MOST as FINALISTS
 from tunesmith.jobs.search.search_setup import from_json
 from tunesmith.plan import UNITS
 from tunesmith.tuning.asha import ASHA, FULL
@@ -58,12 +61,10 @@ from tunesmith.tuning.tpe import TPE
 from tuning_tables import MARKS, TASKS, Row, in_tables
 
 RESULTS = Path(__file__).parent / "results" / "tuning.json"
-CURVES = RESULTS.with_name("image_curves.json")
 PAGE = Path(__file__).parents[1] / "docs" / "tuning.md"
 BEGIN, END = "<!-- benchmarks/tuning.py writes this -->", "<!-- to here -->"
 DATA = Path(os.environ.get("TUNESMITH_DATA", "data"))
 POOL = 400  # configs of an LCBench task
-FINALISTS = 3
 Line = Callable[[Recording, float, int], Sequence[Measured]]
 
 
@@ -190,7 +191,7 @@ def images() -> list[ImageTask]:
             # Of one that diverged, there is nothing.
             return np.array([row["cooled"].get(str(at), {}).get(what, 0.0) for row in rows])
 
-        begun_N, cooled_N = (cooled(at, "validation") for at in (UNITS // 4, UNITS))
+        begun_N, cooled_N = (cooled(at, "validation") for at in (QUARTER, UNITS))
         tasks.append(
             ImageTask(
                 name=name,

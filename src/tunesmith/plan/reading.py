@@ -4,14 +4,16 @@ import math
 
 from tunesmith.data.fingerprint import Fingerprint
 from tunesmith.data.split import TEST_SHARE
+from tunesmith.plan.augmentation import brief_seconds
 from tunesmith.plan.counts import tested_images
-from tunesmith.plan.speeds import kept_seconds, measuring_seconds
+from tunesmith.plan.speeds import kept_seconds
 
 # Times as long as decoding: reading a small image for the test, where the graph resizes it in
 # float32. Of larger ones, which are decoded at a fraction of their size before, it is measured.
 SMALL_AGAIN = 3
 SAMPLED_SHARE = 0.03  # share of the budget for a sample of the images, before planning
 READ_SHARE, LEAST_READ = 0.4, 200  # share of the time for reading; images to read in any case
+MEASURED_SHARE, MEASURED_S = 0.15, 3.0  # of the budget, and seconds at most, to measure speeds
 FREE_S = 0.5  # seconds for reading that are never saved: the end of a run takes several times that
 
 
@@ -84,4 +86,5 @@ def unshared_seconds(budget: float) -> float:
         (15.0, 7.7)
 
     """
-    return measuring_seconds(budget) + kept_seconds(budget, pretrained=False)
+    measured_s = min(MEASURED_S, MEASURED_SHARE * budget)
+    return measured_s + brief_seconds(budget) + kept_seconds(budget, pretrained=False)

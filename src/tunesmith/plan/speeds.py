@@ -112,17 +112,6 @@ def least_seconds(budget: float) -> float:
     return max(1.0, LEAST_SHARE * budget)
 
 
-def measuring_seconds(budget: float) -> float:
-    """Seconds between look and training, beside reading: speeds are measured, augmentation judged.
-
-    Example:
-        >>> measuring_seconds(10), measuring_seconds(600)
-        (1.85, 9.0)
-
-    """
-    return min(3.0, 0.15 * budget) + brief_seconds(budget)
-
-
 def enough_seconds(budget: float, needed_s: float, once_s: float) -> float | None:
     """A budget that is enough for everything, in whole seconds; None if this one is.
 

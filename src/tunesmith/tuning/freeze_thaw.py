@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Self, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.core.seeds import derive
 from tunesmith.tuning.asha import ETA
@@ -56,10 +57,10 @@ class FreezeThaw:
         paused, done = history.paused(), int(history.table.until_N.sum())
         waiting = history.table.take(paused)
         is_new_N = (waiting.at_N > 0) & (waiting.at_N <= block) & np.isinf(waiting.before_N)
-        if is_new_N.any():
-            new, good = np.array(paused)[is_new_N].tolist(), _good_firsts(history.table)
-            for number in filter(good.__contains__, new):
-                return Resume(number, min(history.horizon, trials[number].at + block))
+        new = np.array(paused, np.int64)[is_new_N]
+        if len(ready := np.intersect1d(new, _good_firsts(history.table))):
+            number = int(ready[0])
+            return Resume(number, min(history.horizon, trials[number].at + block))
         if may_start and (not paused or _are_few(trials, done, block)):
             return Start(block)
         if not paused:
@@ -126,11 +127,11 @@ def _are_few(trials: Sequence[Trial], done: int, block: int) -> bool:
     return len(trials) < FIRST or done * FEWEST_STARTS >= each * (len(trials) - FIRST + 1)
 
 
-def _good_firsts(table: Table) -> set[int]:
+def _good_firsts(table: Table) -> NDArray[np.int64]:
     """Numbers of the third of the trials, rounded up, whose first values are best."""
     sound = np.flatnonzero(np.isfinite(table.first_N) & (table.is_failed_N == 0))
     order = sound[np.argsort(table.first_N[sound], kind="stable")]
-    return {*order[: math.ceil(len(order) / ETA)].tolist()}
+    return order[: math.ceil(len(order) / ETA)]
 
 
 def _judged_at(trial: Trial, block: int) -> int:
